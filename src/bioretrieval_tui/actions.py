@@ -86,14 +86,14 @@ down | j down | move(1) | Down | Next row | -
 up | k up | move(-1) | Up | Previous row | -
 half-down | ctrl+d pagedown | half(1) | Half a page down | Half a page down | -
 half-up | ctrl+u pageup | half(-1) | Half a page up | Half a page up | -
-first | g home | first | First | First row | -
-last | G end | last | Last | Last row | -
+first | g home | edge(-1) | First | First row | -
+last | G end | edge(1) | Last | Last row | -
 enter | enter | enter | Read | Show its page | 1
 clear | escape | clear | Clear | Close the page, or clear the filter | -
 open | o | open | Open | Open the first link | 3
 copy-link | y | copy_link | Copy link | Copy the first link | 4
-links | l | links | Links | Then a letter: open that link (capital: copy it)
-relations | r | relations | Related | Then a letter: jump to that entry | 6
+links | l | letter('link') | Links | Then a letter: open that link (capital: copy it)
+relations | r | letter('related') | Related | Then a letter: jump to that entry | 6
 export | e | export | Export | Write the list to a file
 [browse]
 column-right | greater_than_sign right | column(1) | Next column | Choose the sort column | -
@@ -122,7 +122,7 @@ query-sort | s | sort | Sort | Sort by the chosen column: ascending, descending,
 query-column-right | greater_than_sign right | column(1) | Next column | Choose the sort column | -
 query-column-left | less_than_sign left | column(-1) | Previous column | Choose the sort column | -
 pair | p | pair | Pair | Compare the next two modes in the last column | 3
-another | b | another | Benchmark | Choose another benchmark | 4
+another | b | app.explore | Benchmark | Choose another benchmark | 4
 again | a | again | Run again | Rank again with the present models
 [news]
 mark | m | mark | Read | Mark the record as read or unread | 2
@@ -143,7 +143,7 @@ copy-command | c | copy_command | Copy command | Copy the first command of the s
 query | slash i | query | Query | Type a query | 1
 index | x | next_index | Index | Search the next index | 2
 mode | m | mode | Mode | Search by hybrid (BM25 and dense), dense, or BM25 | 2
-narrow | f | narrow | Filter | Filter documents: year:2015.. mesh:asthma has:abstract | 2
+narrow | f | filter | Filter | Filter documents: year:2015.. mesh:asthma has:abstract | 2
 facets | F | facets | Facets | Values in the top hits; enter filters by one, or no longer | 4
 order | s | order | Sort | Best first, or newest first | 5
 similar | M | similar | Similar | Documents similar to this one; backspace or esc returns | 4

@@ -22,9 +22,10 @@ from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.evaluation import records
 from bioretrieval_tui.paths import places
 from bioretrieval_tui.progress import Progress
-from bioretrieval_tui.tui.kept_rankings import (
+from bioretrieval_tui.tui.qrels_session import (
     keep_rankings,
     make_folder,
+    run_files,
     stored_rankings,
     with_run_file,
 )
@@ -153,15 +154,16 @@ async def test_rankings_are_kept_until_the_files_change(folder: Path, ready: Pat
     job = with_run_file(EvaluateJob(str(folder), ("lexical",)), places())
     assert stored_rankings(job) is None
     make_folder(job)
-    kept = keep_rankings(job, await evaluated(job))
+    kept = await evaluated(job)
+    keep_rankings(job, kept)
     assert stored_rankings(job) == kept
     more = EvaluateJob(str(folder), ("lexical", "dense"))
     assert stored_rankings(with_run_file(more, places())) is None
     other = EvaluateJob(str(folder), ("lexical",), model="medcpt")
     assert stored_rankings(with_run_file(other, places())) is None
     client = SearchClient(device="cpu")
-    one = kept.summary
-    opening = OpenBenchmark(str(folder), one.split, one.sha256, one.index, kept.runs)
+    runs = run_files(job, kept)
+    opening = OpenBenchmark(str(folder), kept.split, kept.sha256, kept.index, runs)
     try:
         rows = await client.ask(opening)
         assert rows is not None

@@ -108,7 +108,7 @@ def index_of(
         writer.add(0, [document for documents in parts for document in documents])
         found = writer.finish(dead=dead, documents=store.rows - len(dead), total=store.rows)
     text = TextIndex(folder / "text", found, name="demo")
-    return MetadataIndex(out, facts, name="demo", dead=dead, text=text, documents=store)
+    return MetadataIndex(out, facts, dead, text, store)
 
 
 def row_of(label: int, document: Document) -> Row:

@@ -12,7 +12,7 @@ import pytest
 
 from bioretrieval_tui.errors import FilterError
 from bioretrieval_tui.query import Field, Filter, Row, Schema
-from bioretrieval_tui.util.folding import fold, marks
+from bioretrieval_tui.util.folding import fold
 
 SCHEMA = Schema(
     [
@@ -234,42 +234,6 @@ def test_texts_that_mean_harm_are_only_text() -> None:
 def test_errors_come_through() -> None:
     with pytest.raises(FilterError, match="is not a field"):
         FILTER.apply("yaer:2020")
-    with pytest.raises(FilterError, match="is not a field"):
-        FILTER.highlights("yaer:2020")
-
-
-@pytest.mark.parametrize(
-    ("expression", "words"),
-    [
-        ("", ()),
-        ("Dense NAÏVE", ("dense", "naive")),
-        ("bio-hicl", ("biohicl", "bio hicl")),
-        ('"Late  Interaction" logs', ("late interaction", "logs")),
-        ("dense -sparse OR gated:yes dense", ("dense",)),
-        ("metfromin", ("metformin",)),
-        ("bmr2b", ()),
-    ],
-)
-def test_highlights(expression: str, words: tuple[str, ...]) -> None:
-    assert FILTER.highlights(expression) == words
-
-
-@pytest.mark.parametrize(
-    ("text", "words", "marked"),
-    [
-        ("A naïve nurse", ("naive",), ["naïve"]),
-        ("BioHiCL, Bio-HiCL, bio", ("biohicl", "bio hicl"), ["BioHiCL", "Bio-HiCL"]),
-        ("late\n  interaction", ("late interaction",), ["late\n  interaction"]),
-        ("Straße ﬁne ﬁ", ("strasse", "fi"), ["Straße", "ﬁ", "ﬁ"]),
-        ("densedense undense", ("dense",), ["densedense", "dense"]),
-        ("ab bc abc", ("ab", "bc"), ["ab", "bc", "abc"]),
-        ("nothing", ("", "x"), []),
-    ],
-)
-def test_marks_are_offsets_of_the_text_itself(
-    text: str, words: tuple[str, ...], marked: list[str]
-) -> None:
-    assert [text[start:end] for start, end in marks(text, words)] == marked
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from bioretrieval_tui.paths import places
 from bioretrieval_tui.render.entries import entry_page, entry_record, entry_sheet
 from bioretrieval_tui.render.formats import FORMATS, render
 from bioretrieval_tui.render.page import Fact, Group, Page, markdown, plain
-from bioretrieval_tui.tui.entry_list import entry_columns, entry_rows
+from bioretrieval_tui.tui.panes.pane import entry_columns, entry_rows
 from bioretrieval_tui.tui.spans import paint
 
 REAL = load().catalogue

@@ -20,7 +20,7 @@ from textual.drivers.headless_driver import HeadlessDriver
 from textual.pilot import Pilot
 from textual.strip import Strip
 from textual.widget import Widget
-from textual.worker import WorkerCancelled
+from textual.worker import WorkerCancelled, WorkerFailed
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.paths import Places, places
@@ -100,8 +100,9 @@ class Session:
                 if worker.group not in _OWN_PACE and not worker.is_finished
             ]
             if under_way:
-                # One that another of its group has displaced is cancelled, as it should be.
-                with contextlib.suppress(WorkerCancelled):
+                # One that another of its group has displaced is cancelled, as it should be; the
+                # app shows the error of one that failed.
+                with contextlib.suppress(WorkerCancelled, WorkerFailed):
                     await self.app.workers.wait_for_complete(under_way)
             if self.app._exit:
                 return
@@ -177,13 +178,12 @@ class Session:
     @property
     def browse(self) -> Pane:
         """The pane that is shown, a list of entries."""
-        assert self.app.pane.entry_list is not None
+        assert self.app.pane.section
         return self.app.pane
 
     @property
     def entries(self) -> EntrySession:
         """Its entries as they are filtered and sorted."""
-        assert self.app.pane.entry_list is not None
         return self.app.pane.entry_list
 
     @property

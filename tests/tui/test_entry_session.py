@@ -10,6 +10,7 @@ import pytest
 from bioretrieval_tui.catalog import fields
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import SECTIONS
+from bioretrieval_tui.errors import FilterError
 from bioretrieval_tui.tui.entry_session import EntrySession
 
 
@@ -24,26 +25,26 @@ def papers(small: Catalogue) -> EntrySession:
 
 def test_a_filter_keeps_what_matches_until_it_is_lifted(papers: EntrySession) -> None:
     everything = ids(papers)
-    assert papers.typed("alpha")
+    papers.filter_by("alpha")
     papers.fill()
     assert ids(papers) == ["alpha-paper"]
-    assert not papers.typed("alpha")  # nothing new
-    papers.lift()
+    papers.filter_by("")
     papers.fill()
     assert ids(papers) == everything
-    assert papers.last_expression == "alpha"
+    assert papers.last_filter == "alpha"
 
 
 def test_what_does_not_parse_leaves_the_list_as_it_was(papers: EntrySession) -> None:
-    papers.typed("alpha")
+    papers.filter_by("alpha")
     papers.fill()
-    assert not papers.typed("alpha year>")
+    papers.filter_by("alpha year>")
     assert papers.unfinished
-    assert not papers.typed("alpha yaer:2020")
+    with pytest.raises(FilterError):
+        papers.filter_by("alpha yaer:2020", whole=True)
     assert papers.problem
     assert not papers.unfinished
-    assert (papers.expression, ids(papers)) == ("alpha", ["alpha-paper"])
-    assert papers.typed("beta")
+    assert (papers.filter, ids(papers)) == ("alpha", ["alpha-paper"])
+    papers.filter_by("beta")
     assert papers.problem is None
 
 
@@ -81,15 +82,15 @@ def test_recipes_sort_by_the_name_of_their_paper(real: Catalogue) -> None:
 
 
 def test_the_next_match_goes_round_in_both_directions(papers: EntrySession) -> None:
-    papers.typed("filler")
-    papers.lift()
+    papers.filter_by("filler")
+    papers.filter_by("")
     papers.fill()
     rows = ids(papers)
     first, last = rows.index("filler-01"), len(rows) - 1
     assert papers.next_match(rows, 0, 1) == first
     assert papers.next_match(rows, last, 1) == first
     assert papers.next_match(rows, 0, -1) == last
-    papers.typed("nothingatallmatches")
+    papers.filter_by("nothingatallmatches")
     assert papers.next_match(rows, 0, 1) is None
 
 

@@ -21,7 +21,7 @@ from bioretrieval_tui.backend.protocol import (
     ViewQuery,
 )
 from bioretrieval_tui.catalog.catalogue import Catalogue
-from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.errors import BioRetrievalError, FilterError, UsageError
 from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView
 from bioretrieval_tui.index.metadata_fields import schema_of
 from bioretrieval_tui.paths import places
@@ -54,16 +54,6 @@ class Task:
         self.task.cancel()
 
 
-class Pause:
-    """A pause that ends when a test says so."""
-
-    def __init__(self, do: Callable[[], None]) -> None:
-        self.do: Callable[[], None] | None = do
-
-    def stop(self) -> None:
-        self.do = None
-
-
 class Face:
     """What a pane would be told."""
 
@@ -72,8 +62,8 @@ class Face:
         self.catalogue = catalogue
         self.client: Any = type("Client", (ScriptedClient,), {"desk": desk})()
         self.cursor = 0
+        self.typing = False
         self.tasks: dict[str, Task] = {}
-        self.pauses: list[Pause] = []
         self.said: list[str] = []
         self.shown = 0
         self.explained: list[str] = []
@@ -90,18 +80,6 @@ class Face:
             self.tasks[group].cancel()
         self.tasks[group] = Task(work(*args))
         return self.tasks[group]
-
-    def set_timer(self, delay: float, callback: Callable[[], None]) -> Pause:
-        self.pauses.append(Pause(callback))
-        return self.pauses[-1]
-
-    def end_pauses(self) -> int:
-        """End the pauses that still wait; how many there were."""
-        due = [pause.do for pause in self.pauses if pause.do is not None]
-        self.pauses.clear()
-        for do in due:
-            do()
-        return len(due)
 
     def show_hits(self, cursor: int = 0) -> None:
         self.shown += 1
@@ -121,7 +99,8 @@ class Face:
 
 
 @pytest.fixture
-def face(small: Catalogue, scripted: Desk) -> Face:
+def face(small: Catalogue, scripted: Desk, monkeypatch: pytest.MonkeyPatch) -> Face:
+    monkeypatch.setattr("bioretrieval_tui.tui.search_session.PAUSE", 0.0)
     scripted.indexes = [info("mine", fields=FIELDS), info("catalogue", fields=("kind", "year"))]
     return Face(small, scripted)
 
@@ -137,7 +116,6 @@ async def answered(
     session = SearchSession(face)
     await session.learn()
     session.type(query)
-    face.end_pauses()
     await turns()
     desk.answer(query, answer)
     await turns()
@@ -159,15 +137,14 @@ async def test_typing_sends_one_search_after_the_pause(face: Face, scripted: Des
     for text in ("h", "he", "hea"):
         session.type(text)
     assert session.busy
-    assert not session.under_way
-    assert face.end_pauses() == 1
+    assert scripted.asked == []
     await turns()
     assert scripted.asked == [("mine", "hea")]
     session.type("heart")
     session.accept()  # enter does not wait for the pause
     await turns()
     assert scripted.dropped == ["hea"]
-    assert face.end_pauses() == 0
+    assert scripted.asked == [("mine", "hea"), ("mine", "heart")]
     scripted.answer("heart", HITS)
     await turns()
     assert session.view.hits == HITS
@@ -180,7 +157,7 @@ async def test_the_status_line_says_how_many_of_how_many(face: Face, scripted: D
     many = tuple(HITS[n % len(HITS)] for n in range(MOST))
     session = await answered(face, scripted, SearchResult(many))
     assert status(session) == "Search  mine  hybrid  top 100 of 5,183  all-MiniLM-L6-v2"
-    session.where = "year:2012"
+    session.filter = "year:2012"
     session.send()
     await turns()
     scripted.answer("heart", SearchResult(many, fitting=812))
@@ -191,19 +168,19 @@ async def test_the_status_line_says_how_many_of_how_many(face: Face, scripted: D
 async def test_a_filter_waits_for_the_rest_of_a_field(face: Face, scripted: Desk) -> None:
     session = await answered(face, scripted, SearchResult(HITS))
     session.filter_by("mes")
-    assert (session.where, face.end_pauses()) == ("", 0)
+    assert (session.filter, session.busy) == ("", False)
     session.filter_by("mesh:")
     assert session.status()[0][1] == "dim"  # unfinished, not wrong
     session.filter_by("mesh:asthma")
     assert session.problem is None
-    assert face.end_pauses() == 1
     await turns()
     assert scripted.questions[-1].where == "mesh:asthma"
     session.filter_by("mush:asthma")
     assert session.status()[0][1] == "error"
-    assert session.where == "mesh:asthma"
-    assert not session.accept_filter("mush:asthma")
-    session.lift_filter()
+    assert session.filter == "mesh:asthma"
+    with pytest.raises(FilterError):
+        session.filter_by("mush:asthma", whole=True)
+    session.filter_by("", whole=True)
     await turns()
     assert scripted.questions[-1].where == ""
     assert session.problem is None
@@ -227,7 +204,6 @@ async def test_similar_documents_lead_back_step_by_step(face: Face, scripted: De
     session.find_similar(HITS[1], near=False)
     await turns()
     assert face.opened == [HITS[1].id]
-    assert session.similar_open
     assert session.view.like is HITS[1]
     face.cursor = 2
     session.find_similar(HITS[5], near=False)
@@ -236,35 +212,36 @@ async def test_similar_documents_lead_back_step_by_step(face: Face, scripted: De
     assert (session.view.like, face.cursor) == (HITS[1], 2)
     assert session.back() is HITS[1]
     assert (session.view.hits, face.cursor) == (HITS, 1)
-    assert not session.similar_open
+    assert session.view.like is None
 
 
 async def test_a_reason_is_kept_until_other_hits_are_shown(face: Face, scripted: Desk) -> None:
     why = Explanation("4983", Scores(0.8, 12.0), terms=(("heart", 1.0),))
     scripted.reasons = {"4983": why}
     session = await answered(face, scripted, SearchResult(HITS))
-    assert session.explainable(HITS[0])
     session.explain(HITS[0])
     await turns()
     assert (face.explained, session.reasons[HITS[0].id]) == (["4983"], why)
-    assert not session.explainable(HITS[0])
+    session.explain(HITS[0])
+    await turns()
+    assert len(scripted.explained) == 1
     session.show(session.view)
     assert HITS[0].id not in session.reasons
 
 
 async def test_an_index_that_is_searched_next(face: Face, scripted: Desk) -> None:
     session = await answered(face, scripted, SearchResult(HITS))
-    session.where = "mesh:asthma"
+    session.filter = "mesh:asthma"
     assert await session.next_index() == "catalogue"
     session.search_in("catalogue")
-    assert (face.index, session.where) == ("catalogue", "")
+    assert (face.index, session.filter) == ("catalogue", "")
     assert face.said[-1].startswith("The filter was removed: ")
     scripted.indexes = [info("catalogue")]
-    assert await session.next_index() is None
-    assert face.said[-1] == "No index of your own yet: press 0 to build one"
+    with pytest.raises(UsageError, match="No index of your own yet: press 0 to build one"):
+        await session.next_index()
     scripted.indexes = BioRetrievalError("the search process ended")
-    assert await session.next_index() is None
-    assert face.said[-1] == "the search process ended"
+    with pytest.raises(BioRetrievalError, match="the search process ended"):
+        await session.next_index()
 
 
 def test_a_facet_is_a_clause_of_the_filter() -> None:
@@ -329,7 +306,7 @@ class Explorer:
     def show_benchmark(self) -> None:
         self.told.append("benchmark")
 
-    def show_queries(self, at: str | None = None) -> None:
+    def refill(self, keep: str | None = None) -> None:
         self.told.append("queries")
 
     def show_message(self, text: str) -> None:
@@ -376,8 +353,8 @@ async def test_queries_are_sorted_filtered_and_compared(tmp_path: Path) -> None:
     session.filter_by("IN asthma")
     assert [row.id for row in session.shown] == ["3"]
     assert session.pair == ("lexical", "dense")
-    assert not session.next_pair()
-    assert "no other two modes" in explorer.told[-1]
+    with pytest.raises(UsageError, match="no other two modes"):
+        session.next_pair()
 
 
 async def test_only_the_chosen_query_is_shown(tmp_path: Path) -> None:

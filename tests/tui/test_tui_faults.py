@@ -167,5 +167,5 @@ async def test_a_job_goes_on_after_an_exception(
         assert session.app.jobs.current == job_of("verify", "mine")
         scripted.verified(SOUND)
         await session.settle()
-        assert session.app.jobs.outcomes["mine"].done
+        assert session.app.jobs.outcomes["mine"].state == "done"
         assert session.app.is_running

@@ -120,12 +120,12 @@ async def test_papers_come_and_are_read(small: Catalogue, world: World) -> None:
         await look(session, most="250")
         await over(session)
         papers = session.app.found.papers
-        assert [one.hit.id for one in papers] == [str(pmid_of(n)) for n in range(250)]
+        assert [one.id for one in papers] == [str(pmid_of(n)) for n in range(250)]
         assert "Found  PubMed: owls  250" in session.text
         assert "Note 0 on herons" in session.text
         assert "Annals" in session.text
         await session.press("j", "enter")
-        assert papers[1].hit.text[:30] in session.text
+        assert papers[1].text[:30] in session.text
         await session.press("escape", "o")
         assert f"pubmed.ncbi.nlm.nih.gov/{pmid_of(1)}/" in session.text
         await session.press("escape")
@@ -267,10 +267,9 @@ async def test_offline_and_nobody_there_are_said(
         assert world.of("/esearch.fcgi")[-1]
 
 
-def test_a_paper_keeps_its_rank_year_and_line() -> None:
+def test_a_paper_keeps_its_rank_and_year() -> None:
     paper = paper_of(Document("x", "", "", {"year": "1999 Jan"}), 7)
-    assert (paper.hit.rank, paper.hit.year, paper.hit.title) == (7, 1999, "")
-    assert json.loads(paper.line)["_id"] == "x"
+    assert (paper.rank, paper.year, paper.title) == (7, 1999, "")
 
 
 async def test_hostile_papers(small: Catalogue) -> None:

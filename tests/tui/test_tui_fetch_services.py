@@ -60,7 +60,7 @@ async def test_other_services(
         await over(session)
         papers = session.app.found.papers
         assert len(papers) == 3
-        assert first in papers[0].hit.id
+        assert first in papers[0].id
         assert f"Found  {service}: owls  3" in session.text
         assert "Note 0 on herons and herons" in session.text
         await session.press("o")

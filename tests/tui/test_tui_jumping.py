@@ -79,13 +79,13 @@ async def test_a_jump_lifts_a_filter_that_hides_its_goal(small: Catalogue) -> No
         way = letter(small, "alpha-paper", "alpha-110m")
         await session.press("enter", "3", "r", way)
         assert (session.app.current, session.at) == ("models", "alpha-110m")
-        assert session.entries.expression == ""
+        assert session.entries.filter == ""
         await session.press("4", "slash")
         await session.type("alpha")
         await session.press("enter", "3")
         await session.press("r", way)
         # A filter that shows the goal stays.
-        assert (session.at, session.entries.expression) == ("alpha-110m", "alpha")
+        assert (session.at, session.entries.filter) == ("alpha-110m", "alpha")
 
 
 async def test_letters_that_lead_nowhere(small: Catalogue) -> None:
@@ -158,7 +158,7 @@ async def test_every_kind_is_reached(small: Catalogue) -> None:
             await session.settle()
             assert session.app.current == PANE_OF_SECTION.get(section, section)
             assert session.at == entry.id
-        session.app.jump("no-such-entry")
+        session.app.call_next(session.app.jump, "no-such-entry")
         await session.settle()
         assert session.said == "No entry has the id 'no-such-entry'"
         assert len(session.app.history) == 14
@@ -274,7 +274,7 @@ async def test_every_action_of_the_palette_runs(
         for action in ACTIONS:
             if not action.palette or action.scope not in scopes or action.id == "quit":
                 continue
-            await session.app._chosen(action)
+            session.app.call_next(session.app._chosen, action)
             await session.settle()
             while len(session.app.screen_stack) > 1:
                 await session.press("escape")

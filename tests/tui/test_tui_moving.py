@@ -177,7 +177,7 @@ async def test_digits_switch_panes_and_each_keeps_its_state(small: Catalogue) ->
         where = session.at
         await session.press("4", "j", "7", "3")
         assert session.at == where
-        assert session.entries.expression == "filler"
+        assert session.entries.filter == "filler"
         assert session.browse.table.sorted_by == ("year", False)
         assert isinstance(session.focused, Detail)
         await session.press("4")

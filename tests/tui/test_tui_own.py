@@ -13,9 +13,14 @@ from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.matrix import Axis, build
 from bioretrieval_tui.evaluation import records
 from bioretrieval_tui.render.evaluations import published_scores
-from bioretrieval_tui.tui.board import OwnRow, matrix_rows, merged, own_rows
 from bioretrieval_tui.tui.dialogs.dialog import Confirm
-from bioretrieval_tui.tui.panes.leaderboard import LeaderboardPane
+from bioretrieval_tui.tui.panes.leaderboard import (
+    LeaderboardPane,
+    OwnRow,
+    matrix_rows,
+    merged,
+    own_rows,
+)
 
 WIDE, NARROW = (120, 30), (80, 24)
 FACTS = Axis("facts-set", "nDCG@10")
@@ -35,7 +40,7 @@ async def on_own(session: Session, identifier: str) -> None:
     pane = board(session)
     at = next(
         i for i, row in enumerate(pane.rows)
-        if isinstance(row, OwnRow) and row.record.id == identifier
+        if isinstance(row, OwnRow) and row.run.record.id == identifier
     )  # fmt: skip
     pane.table.move_to(at)
     await session.settle()
@@ -57,7 +62,7 @@ def test_a_row_is_named_after_what_ranked(small: Catalogue) -> None:
         record("dense"), record("lexical"), record("hybrid"), record("dense", model="a/unknown"),
         record("rerank", reranker="lab/cross"),
     ]  # fmt: skip
-    rows = own_rows(made, small).rows
+    rows = own_rows(made, small)
     assert [row.run.name for row in rows] == [
         "Alpha 110M", "BM25 (bioretrieval-tui)", "Alpha 110M + BM25", "unknown",
         "Alpha 110M + BM25, reranked",
@@ -70,8 +75,8 @@ def test_a_row_is_named_after_what_ranked(small: Catalogue) -> None:
 def test_of_each_kind_the_newest_stands_for_the_others(small: Catalogue) -> None:
     old, new = record(value=0.5, day=1), record(value=0.6, day=9)
     other = record(value=0.4, day=3, revision="another")
-    rows = own_rows([new, other, old], small).rows
-    assert [row.record for row in rows] == [new, other]
+    rows = own_rows([new, other, old], small)
+    assert [row.run.record for row in rows] == [new, other]
     assert rows[0].run.earlier == (old,)
     assert rows[1].run.earlier == ()
 
@@ -82,21 +87,20 @@ def test_of_each_kind_the_newest_stands_for_the_others(small: Catalogue) -> None
 def test_other_files_and_splits_get_a_column_of_their_own(
     small: Catalogue, facts: dict[str, str | None]
 ) -> None:
-    own = own_rows([record(**facts)], small)  # type: ignore[arg-type]
-    (axis,) = own.rows[0].figures
-    assert axis != FACTS
-    assert axis in own.titles
-    assert "(own)" in own.titles[axis]
+    (own,) = own_rows([record(**facts)], small)  # type: ignore[arg-type]
+    assert list(own.figures) == [own.axis]
+    assert own.axis != FACTS
+    assert "(own)" in own.title
     # Two collections of one name are not one column.
     more = own_rows([record(**facts), record(**facts, sha256="ef" * 32)], small)  # type: ignore[arg-type]
-    assert len(more.titles) == 2
+    assert len({row.axis for row in more}) == 2
 
 
 def test_a_deviation_over_a_hundredth_is_marked(small: Catalogue) -> None:
     due = next(r.value for r in small.results_of("alpha-110m") if r.benchmark == "facts-set")
     near, far = record(value=due + 0.01), record(value=due - 0.0101)
-    assert [row.run.deviates for row in own_rows([near], small).rows] == [False]
-    assert [row.run.deviates for row in own_rows([far], small).rows] == [True]
+    assert [row.run.deviates for row in own_rows([near], small)] == [False]
+    assert [row.run.deviates for row in own_rows([far], small)] == [True]
     (reference,) = published_scores(far, small)
     assert reference.model == "alpha-110m"
     assert reference.deviation == pytest.approx(-0.0101)
@@ -105,7 +109,7 @@ def test_a_deviation_over_a_hundredth_is_marked(small: Catalogue) -> None:
 
 
 def test_own_figures_have_no_part_in_means_and_bests(small: Catalogue) -> None:
-    own = own_rows([record(value=0.9999)], small).rows
+    own = own_rows([record(value=0.9999)], small)
     matrix = build(small, sort=FACTS)
     rows = merged(matrix, own, small, sort=FACTS, reverse=False)
     assert isinstance(rows[0], OwnRow)
@@ -120,12 +124,12 @@ def test_own_figures_have_no_part_in_means_and_bests(small: Catalogue) -> None:
 
 def test_every_order_has_a_place_for_own_rows(small: Catalogue) -> None:
     low, high = record(value=0.1, day=1), record("lexical", value=0.99, day=2)
-    own = own_rows([high, low], small).rows
+    own = own_rows([high, low], small)
     matrix = build(small, sort=FACTS)
 
     def ids(sort: Axis | str | None, reverse: bool = False) -> list[str]:
         rows = merged(matrix, own, small, sort=sort, reverse=reverse)
-        return [r.record.id if isinstance(r, OwnRow) else r.model for r in rows]
+        return [r.run.record.id if isinstance(r, OwnRow) else r.model for r in rows]
 
     models = [row.model for row in matrix.rows]
     assert ids(FACTS) == [high.id, *models, low.id]

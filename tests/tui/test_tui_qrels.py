@@ -17,9 +17,8 @@ from bioretrieval_tui.evaluation.qrels import QueryRow
 from bioretrieval_tui.render.evaluations import pair_title
 from bioretrieval_tui.tui.dialogs.dialog import Confirm
 from bioretrieval_tui.tui.dialogs.file_dialogs import BenchmarkDialog
-from bioretrieval_tui.tui.kept_rankings import with_run_file
 from bioretrieval_tui.tui.panes.qrels_pane import QrelsPane
-from bioretrieval_tui.tui.qrels_session import arranged, pairs
+from bioretrieval_tui.tui.qrels_session import arranged, pairs, with_run_file
 from homes import share_encoders
 
 WIDE, NARROW = (120, 30), (80, 24)
@@ -208,7 +207,7 @@ async def test_an_own_row_leads_to_its_queries(small: Catalogue, benchmark: Path
         await ranked(session)
         await session.press("7", "v")
         pane = session.app.pane
-        own = [i for i, row in enumerate(pane.rows) if hasattr(row, "record")]  # type: ignore[attr-defined]
+        own = [i for i, row in enumerate(pane.rows) if hasattr(row, "run")]  # type: ignore[attr-defined]
         assert len(own) == 1
         pane.table.move_to(own[0])  # type: ignore[attr-defined]
         await session.settle()

@@ -119,10 +119,10 @@ def test_ids_and_texts() -> None:
 
 @pytest.mark.parametrize("action", ACTIONS, ids=lambda action: f"{action.scope}-{action.id}")
 def test_every_action_has_a_handler_where_it_works(action: Action) -> None:
-    name = re.fullmatch(r"(\w+)(?:\(.*\))?", action.name)
+    name = re.fullmatch(r"(app\.)?(\w+)(?:\(.*\))?", action.name)
     assert name is not None
-    for cls in HANDLERS[action.scope]:
-        assert callable(getattr(cls, f"action_{name[1]}", None)), f"{cls.__name__} {action.name}"
+    for cls in (BioRetrievalApp,) if name[1] else HANDLERS[action.scope]:
+        assert callable(getattr(cls, f"action_{name[2]}", None)), f"{cls.__name__} {action.name}"
 
 
 @pytest.mark.parametrize("action", ACTIONS, ids=lambda action: f"{action.scope}-{action.id}")

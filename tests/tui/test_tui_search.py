@@ -270,7 +270,7 @@ async def test_links_of_a_hit(
         assert programs.calls == ["surf https://pubmed.ncbi.nlm.nih.gov/4983/"] * 2
         assert session.copied() == ["https://pubmed.ncbi.nlm.nih.gov/4983/"]
         await session.press("r")
-        assert session.said == "Documents of an index have no relations"
+        assert session.said == "There are no relations here"
         await session.press("j")
         for key in "oyl":
             await session.press(key)

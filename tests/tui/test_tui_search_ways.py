@@ -157,10 +157,10 @@ async def test_a_filter_that_another_index_does_not_know_is_lifted(
 ) -> None:
     async with running(make_app(small), WIDE, pane="search") as session:
         pane = await answered(session, scripted)
-        pane.session.where = "mesh:asthma"
+        pane.session.filter = "mesh:asthma"
         pane.search_in("catalogue")
         await session.settle()
-        assert pane.session.where == ""
+        assert pane.session.filter == ""
         assert session.said == 'The filter was removed: "mesh" is not a field'
 
 
@@ -172,7 +172,7 @@ async def test_a_word_that_may_become_a_field_waits_for_more(
         await session.press("f")
         for letter in "mes":
             await session.press(letter)
-        assert pane.session.where == ""
+        assert pane.session.filter == ""
         await session.type("h:brain")
         await session.until(lambda: QUERY in scripted.waiting)
         assert scripted.questions[-1].where == "mesh:brain"
@@ -222,7 +222,7 @@ async def test_a_facet_goes_into_the_filter_and_out(
         await session.press("escape")
         assert "Count in" not in session.text
         assert isinstance(session.focused, VirtualTable)
-        assert pane.session.where
+        assert pane.session.filter
 
 
 async def test_tab_goes_between_hits_and_facets(small: Catalogue, scripted: Desk) -> None:
@@ -288,7 +288,7 @@ async def test_a_likeness_keeps_the_filter_and_ends_with_a_query(
     scripted.alike = {"mine": SearchResult(HITS[4:6], fitting=40)}
     async with running(make_app(small), WIDE, pane="search") as session:
         pane = await answered(session, scripted)
-        pane.session.where = "year:2012"
+        pane.session.filter = "year:2012"
         await session.press("M")
         assert scripted.like == [("mine", "4983", "mine", "year:2012")]
         assert "filter year:2012 keeps 40" in session.head

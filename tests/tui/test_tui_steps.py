@@ -21,7 +21,6 @@ from bioretrieval_tui.tui.dialogs.file_dialogs import BenchmarkDialog
 from bioretrieval_tui.tui.panes.start import StartPane
 from bioretrieval_tui.tui.step_session import (
     EvalCommand,
-    StepPlace,
     StepState,
     calls_of,
     check_folder,
@@ -116,7 +115,7 @@ def test_folders_are_found_where_they_may_be(
     assert [p.folder for p in placed(two, None, [tmp_path / "else"])] == [one, other]
     assert [p.folder for p in placed(two, tmp_path / "else", [])] == [one, other]
     # A benchmark itself stands for whatever the step names, once.
-    assert placed(two, other, []) == (StepPlace(EvalCommand("two", ("lexical",)), other),)
+    assert placed(two, other, []) == (EvalCommand("two", ("lexical",), None, other),)
     check_folder(two, other)
     check_folder(two, tmp_path / "else")
     with pytest.raises(NotFoundError) as caught:
@@ -125,7 +124,7 @@ def test_folders_are_found_where_they_may_be(
 
 
 def test_figures_are_the_newest_of_the_same_kind(steps: Catalogue) -> None:
-    places = (StepPlace(EvalCommand("facts-set", ("lexical", "dense")), None),)
+    places = (EvalCommand("facts-set", ("lexical", "dense")),)
     new = record("lexical", value=0.5, day=9, model=MODEL_ID)
     old = record("lexical", value=0.4, day=2, model=MODEL_ID)
     other = record("dense", day=3, model="lab/alpha")
@@ -133,7 +132,7 @@ def test_figures_are_the_newest_of_the_same_kind(steps: Catalogue) -> None:
     elsewhere = record("dense", day=8, model=MODEL_ID, catalogue=None, benchmark="other")
     kept = [new, elsewhere, other, old, mine]
     assert newest_of(places, kept, steps) == (new, mine)
-    by_model = (StepPlace(EvalCommand("facts-set", ("dense",), "alpha-110m"), None),)
+    by_model = (EvalCommand("facts-set", ("dense",), "alpha-110m"),)
     assert newest_of(by_model, kept, steps) == (other,)
     text = "\n".join(
         "".join(span.text for span in row.spans)
@@ -200,7 +199,7 @@ async def test_a_step_asks_for_its_folder_runs_and_shows_its_figure(
     # It is remembered, folder and figure.
     async with running(make_app(steps), NARROW, pane="path") as session:
         pane = await on_step(session, "step-run")
-        assert [one.folder for one in pane.states["step-run"].places] == [place]
+        assert [one.folder for one in pane.states["step-run"].calls] == [place]
         await session.press("enter")
         assert f"{kept.metrics['nDCG@10']:.4f}" in session.text
         check(session)

@@ -326,15 +326,11 @@ def _assemble(
     work = folder / f"{layout.BUILDING_PREFIX}{layout.new_token()}"
     generation = work / "generation"
     generation.mkdir(parents=True)
+    store, gone = (None, frozenset[int]()) if base is None else (base.store, base.dead)
+    old_text = None if old is None else folder / old.path(layout.TEXT)
     with (
-        StoreWriter(
-            work / layout.DOCUMENTS,
-            None if base is None else base.store,
-            frozenset() if base is None else base.dead,
-        ) as writer,
-        TextIndexWriter(
-            generation / layout.TEXT, base=None if old is None else folder / old.path(layout.TEXT)
-        ) as text,
+        StoreWriter(work / layout.DOCUMENTS, store, gone) as writer,
+        TextIndexWriter(generation / layout.TEXT, base=old_text) as text,
     ):
         intake = Intake(writer, report, accept=vectoriser.accept)
         facts, graph = _fill(work, feed, intake, vectoriser, text, base, reporter)
@@ -344,20 +340,21 @@ def _assemble(
             return BuildOutcome(old, report, changed=False)
         writer.finish()
         died = np.array(sorted(writer.died), dtype=np.int64)
-        dead = np.array(sorted(writer.died | (base.dead if base else set())), dtype=np.int64)
+        dead = np.array(sorted(writer.died | gone), dtype=np.int64)
         report.documents = alive = writer.next - len(dead)
         if alive <= 0:
             raise empty_fault(report)
         reporter(Progress("linking", 0, 4, unit="steps", note="text index"))
         text_facts = text.finish(dead=died, documents=alive, total=writer.next)
     reporter(Progress("linking", 1, 4, unit="steps", note="metadata"))
-    stores, old_metadata = [work / layout.DOCUMENTS], None
+    older, old_metadata = [], None
     if old is not None and old.fields is not None:
-        stores[:0] = [folder / path for path in old.stores()]
+        older = [folder / path for path in old.stores()]
         old_metadata = (folder / old.path(layout.METADATA), old.fields)
-    with contextlib.closing(DocumentStore(stores)) as store:
+    with contextlib.closing(DocumentStore([*older, work / layout.DOCUMENTS])) as all_documents:
+        out = generation / layout.METADATA
         metadata = write_metadata(
-            generation / layout.METADATA, store, base=old_metadata, dead=dead, reporter=reporter
+            out, all_documents, base=old_metadata, dead=dead, reporter=reporter
         )
     reporter(Progress("linking", 2, 4, unit="steps", note="measuring recall"))
     graph_settings = GraphSettings() if old is None else old.graph

@@ -489,16 +489,14 @@ class MetadataIndex:
         self,
         folder: Path,
         facts: MetadataFacts,
-        *,
-        name: str,
         dead: Labels,
         text: TextIndex,
         documents: DocumentStore,
     ) -> None:
-        self._remedy = remedy = COMPACT.format(name)
+        self._remedy = remedy = COMPACT.format(text.name)
         if facts.version != VERSION:
             raise IndexFault(
-                f"the metadata of index {name} was made by {facts.version}, this version reads"
+                f"the metadata of index {text.name} was made by {facts.version}, this version reads"
                 f" {VERSION}",
                 remedy=remedy,
             )
@@ -586,14 +584,14 @@ class MetadataIndex:
         (found,) = [one for one in self._blocks if 0 <= label - one.first < one.rows]
         return found, label - found.first
 
-    def check(self, store: DocumentStore, sampled: int = 100) -> str | None:
+    def check(self, sampled: int = 100) -> str | None:
         """What is wrong with the metadata, or None: values and dates of a sample of documents are
         compared, some are looked up by their values, and those with each field are counted."""
         with _reading(self._remedy):
             alive = np.flatnonzero(self._alive)
             labels = alive[:: max(1, len(alive) // sampled)]
             names = {one.name for one in self.facts.fields}
-            documents = store.get(labels.tolist())
+            documents = self._documents.get(labels.tolist())
             for number, (label, document) in enumerate(
                 zip(labels.tolist(), documents, strict=True)
             ):

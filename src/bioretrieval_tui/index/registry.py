@@ -208,14 +208,8 @@ def _opened(manifest: Manifest, failing: contextlib.ExitStack) -> OpenIndex:
     text = TextIndex(folder / manifest.path(layout.TEXT), manifest.lexical, name=name)
     if manifest.fields is None:
         raise fault(manifest, "its manifest lacks the metadata")
-    fields = MetadataIndex(
-        folder / manifest.path(layout.METADATA),
-        manifest.fields,
-        name=name,
-        dead=open_dead(manifest, folder),
-        text=text,
-        documents=documents,
-    )
+    place, dead = folder / manifest.path(layout.METADATA), open_dead(manifest, folder)
+    fields = MetadataIndex(place, manifest.fields, dead, text, documents)
     return OpenIndex(manifest, folder, documents, text, fields)
 
 

@@ -162,7 +162,7 @@ class TextIndex:
 
         self._tantivy = tantivy
         self.facts = facts
-        self._name = name
+        self.name = name
         self._remedy = remedy = COMPACT.format(name)
         if not is_current(facts):
             raise IndexFault(
@@ -288,7 +288,7 @@ class TextIndex:
             # A panic has a type that cannot be imported and is no Exception.
             if isinstance(error, ValueError) or type(error).__name__ == "PanicException":
                 raise IndexFault(
-                    f"the text index of {self._name} is damaged", remedy=self._remedy
+                    f"the text index of {self.name} is damaged", remedy=self._remedy
                 ) from error
             raise
 

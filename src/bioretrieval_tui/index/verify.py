@@ -178,15 +178,8 @@ class _Parts:
             return ""
         if not self._all_sound(layout.METADATA):
             return ""
-        index = MetadataIndex(
-            self._folder / self._manifest.path(layout.METADATA),
-            facts,
-            name=self._manifest.name,
-            dead=self._dead,
-            text=self._text,
-            documents=store,
-        )
-        if wrong := index.check(store):
+        folder = self._folder / self._manifest.path(layout.METADATA)
+        if wrong := MetadataIndex(folder, facts, self._dead, self._text, store).check():
             raise IndexFault(wrong)
         return f"{len(facts.names)} fields, {', '.join(facts.names)}"
 

@@ -70,14 +70,9 @@ class Row:
 ) = range(12, 0, -1)  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Fit:
-    """Where one bare word is found. scores: by row number; literals: what to highlight, folded: the
-    word itself, or the words it resembles; fuzzy: it occurs in no row."""
-
-    scores: Mapping[int, int]
-    literals: tuple[str, ...]
-    fuzzy: bool
+Fit: TypeAlias = tuple[dict[int, int], bool]
+"""Where one bare word is found: scores by row number, and whether it occurs in no row, and these
+hold words that resemble it."""
 
 
 def _kept(store: dict[KeyT, ValueT], key: KeyT, make: Callable[[KeyT], ValueT]) -> ValueT:
@@ -175,23 +170,12 @@ class Filter:
         of equal score keep their order. Raises FilterError as `parse` does."""
         node = _kept(self._parsed, expression, lambda text: parse(text, self._schema))
         rows = sorted(self._fitting(node))
-        words = dict.fromkeys(word for word in _sought(node) if isinstance(word, ast.Word))
+        words = set(_sought(node))
         totals: Counter[int] = Counter()
         for word in words:
-            totals.update(_kept(self._fits, word.text, self._fit).scores)
+            totals.update(_kept(self._fits, word, self._fit)[0])
         # Reversed or not, a sort keeps the order of what is equal.
         return sorted(rows, key=totals.__getitem__, reverse=True) if words else rows
-
-    def highlights(self, expression: str) -> tuple[str, ...]:
-        """Folded words and phrases that the rows of this filter were found by, for `marks`. A
-        mistyped word gives the words that it was taken for. Raises FilterError as `parse` does."""
-        found: dict[str, None] = {}
-        parsed = _kept(self._parsed, expression, lambda text: parse(text, self._schema))
-        for node in _sought(parsed):
-            word = isinstance(node, ast.Word)
-            fit = _kept(self._fits, node.text, self._fit) if word else None
-            found.update(dict.fromkeys(fit.literals if fit else needles(node.text)))
-        return tuple(found)
 
     def _fitting(self, node: ast.Node, *, fuzzy: bool = True) -> frozenset[int]:
         """Rows that fit. Under a negation (`fuzzy` False) similar words do not match, since rows
@@ -200,8 +184,8 @@ class Filter:
             case ast.Everything():
                 return self._all
             case ast.Word(text):
-                fit = _kept(self._fits, text, self._fit)
-                return frozenset(fit.scores if fuzzy or not fit.fuzzy else ())
+                scores, resembling = _kept(self._fits, text, self._fit)
+                return frozenset(scores if fuzzy or not resembling else ())
             case ast.Phrase(text):
                 found = map(self._everywhere.whole, needles(text))
                 return _kept(self._sets, node, lambda _: frozenset(chain.from_iterable(found)))
@@ -255,7 +239,7 @@ class Filter:
             for numbers in found:  # a better tier replaces the one before
                 scores.update(dict.fromkeys(numbers, tier))
         if scores or not wanted:
-            return Fit(scores, wanted, fuzzy=False)
+            return scores, False
         return self._mistyped(wanted[0])
 
     def _name_begins(self, needle: str) -> Numbers:
@@ -278,7 +262,7 @@ class Filter:
                 scores.update(dict.fromkeys(found, tier - (slips - 1)))
             if words is self._everywhere:
                 scores.update(dict.fromkeys(self._letters_in_order(word), _NAME_LETTERS))
-        return Fit(scores, tuple(near), fuzzy=True)
+        return scores, True
 
     @cached_property
     def _by_length(self) -> dict[int, list[str]]:
@@ -410,11 +394,11 @@ def _within(numbers: Mapping[int, float], limits: Interval) -> list[int]:
     return [row for row, n in numbers.items() if low <= n <= high and n not in ends]
 
 
-def _sought(node: ast.Node) -> Iterator[ast.Word | ast.Phrase]:
-    """Words and phrases that are looked for, not left out, in order."""
+def _sought(node: ast.Node) -> Iterator[str]:
+    """Bare words that are looked for, not left out."""
     match node:
-        case ast.Word() | ast.Phrase():
-            yield node
+        case ast.Word(text):
+            yield text
         case ast.All(nodes) | ast.Any(nodes):
             for part in nodes:
                 yield from _sought(part)

@@ -6,42 +6,50 @@ process and the queue of jobs.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+import time
+import traceback
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from rich.console import RenderableType
+from textual import on, work
 from textual._compositor import CompositorUpdate
 from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.containers import Container
 from textual.dom import DOMNode
-from textual.events import Key, Resize
+from textual.events import Event, Key, Resize
 from textual.message import Message
+from textual.message_pump import MessagePump
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.worker import WorkerFailed
 
 from bioretrieval_tui.actions import ACTIONS, Action, in_scope
 from bioretrieval_tui.catalog.catalogue import Catalogue, section_of
-from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.paths import Places, full_traceback, keep_report, places
-from bioretrieval_tui.tui.bindings import OrderedKeys, bindings
+from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser, UsageError
+from bioretrieval_tui.index.layout import CATALOGUE
+from bioretrieval_tui.paths import full_traceback, keep_report, places
+from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.driver import CompactDriver, CompactUpdate
 from bioretrieval_tui.tui.folders import BENCHMARK_FOLDER, first_folder
 from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.themes import LOOKS, Look
 from bioretrieval_tui.tui.widgets.bars import LEAST_HEIGHT, LEAST_WIDTH, NavBar, StatusBar, TooSmall
 from bioretrieval_tui.tui.widgets.canvas import Canvas
+from bioretrieval_tui.util.formatting import plural
 
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.client import SearchClient
     from bioretrieval_tui.backend.jobs import JobQueue, JobRecord
     from bioretrieval_tui.backend.protocol import EvaluateJob, FetchJob, Job
-    from bioretrieval_tui.evaluation.records import EvaluationRecord
     from bioretrieval_tui.online.spool import FetchRequest
     from bioretrieval_tui.render.sheet import Sheet
     from bioretrieval_tui.settings import SettingsStore
@@ -49,10 +57,12 @@ if TYPE_CHECKING:
     from bioretrieval_tui.terminal.desktop import CopyResult
     from bioretrieval_tui.tui.dialogs.file_dialogs import ChosenBenchmark
     from bioretrieval_tui.tui.found_session import FoundSession
+    from bioretrieval_tui.tui.panes.qrels_pane import QrelsPane
+    from bioretrieval_tui.tui.panes.search_pane import SearchPane
 
+LONGEST = 0.5
+"""Longest time in seconds that a key waits; the answer of a closed widget never comes."""
 PANE_OF_SECTION = {"recipes": "leaderboard"}
-PANES_WITH_EVALUATION = ("path", "qrels")
-"""Panes that show the progress of the running evaluation."""
 PANE_CLASSES: dict[str, tuple[str, str]] = {
     "home": ("home", "HomePane"),
     "leaderboard": ("leaderboard", "LeaderboardPane"),
@@ -66,16 +76,17 @@ PANE_CLASSES: dict[str, tuple[str, str]] = {
 """(module, class) of the panes that are not a plain section of the catalogue."""
 
 
-def _identity(error: Exception) -> tuple[type[Exception], str, int | None]:
-    """Type, message and line of an exception: equal for repetitions of one fault."""
-    found = error.__traceback__
-    while found is not None and found.tb_next is not None:
-        found = found.tb_next
-    return type(error), str(error), None if found is None else found.tb_lineno
-
-
-class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
+class BioRetrievalApp(App[None], inherit_bindings=False):
     """bioretrieval-tui."""
+
+    class KeyHandled(Message):
+        """Follows a key through the same queues, so it arrives after the key's action; sent once
+        more, it follows the messages that the action has posted."""
+
+        def __init__(self, target: MessagePump, more: int) -> None:
+            super().__init__()
+            self.target = target
+            self.more = more
 
     TITLE = "bioretrieval-tui"
     ENABLE_COMMAND_PALETTE = False  # `Palette` is made from the registry of actions
@@ -92,7 +103,6 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         self,
         catalogue: Catalogue,
         *,
-        where: Places | None = None,
         problems: Sequence[str] = (),
         theme: str | None = None,
         capabilities: Capabilities | None = None,
@@ -104,19 +114,20 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         )
         self.animation_level = "none"
         self.catalogue = catalogue
-        self.where = where or places()
+        self.where = places()
         self.problems = tuple(problems)
         self._capabilities = capabilities
         self.history: list[tuple[str, str | None]] = []
         self.faults: list[Exception] = []
         """Exceptions that were caught; the last ten."""
         self._mounted = False
+        self._keys: deque[Key] = deque()
+        self._under_way = 0.0
+        """When the current key was passed on, 0 if its action is done."""
         self.current = "home"
         """The pane that is shown."""
-        self._index: str | None = None
-        self._client: SearchClient | None = None
-        self._jobs: JobQueue | None = None
-        self._found: FoundSession | None = None
+        self.index = CATALOGUE
+        """The index that Search searches."""
         self._quitting: Screen[bool] | None = None
         for look in LOOKS.values():
             self.register_theme(look.theme)
@@ -126,23 +137,30 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         self.stylesheet.set_variables(self.get_css_variables())
         self._refresh_truecolor_filter(self.ansi_theme)
 
+    def _first_look(self, wanted: str | None) -> str:
+        """The look to start with: the wanted one, else the last one that was chosen."""
+        if self.no_color:
+            return "terminal"
+        with contextlib.suppress(BioRetrievalError):
+            if not wanted and self.settings.path.exists():
+                wanted = self.settings.setting("theme")
+        return wanted if wanted in LOOKS else "dark"
+
     def compose(self) -> ComposeResult:
-        """Two bars and the panes, which are made when first shown."""
         yield NavBar()
         with Container(id="panes"):
             yield self._make("home")
         yield StatusBar()
 
     def on_mount(self) -> None:
-        """Focus Home, and report the first problem of the overlays."""
-        self._hints()
+        self.status.hints(self.hint_actions())
         self.pane.activate()
         if self.problems:
             more = f" (and {len(self.problems) - 1} more)" if len(self.problems) > 1 else ""
             self.say(f"{self.problems[0]}{more}", "error")
         self._mounted = True
 
-    # Faults ------------------------------------------------------------------------------
+    # Errors and faults -------------------------------------------------------------------
 
     # Textual ends the app at the first exception, and with it the message loop of the widget whose
     # handler raised it. Here every loop is guarded, and all exceptions (of handlers, actions,
@@ -169,7 +187,8 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
             self._handle_exception(error)
 
     def _handle_exception(self, error: Exception) -> None:
-        """Log an exception, report it, draw the pane again and continue.
+        """Show an error with a message for the user; log any other exception, report it, draw the
+        pane again and continue.
 
         Before the app is mounted it cannot continue, and Textual ends it.
         """
@@ -178,6 +197,11 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
             return
         if isinstance(error, WorkerFailed) and isinstance(error.error, Exception):
             error = error.error
+        if isinstance(error, InterruptedByUser):
+            return
+        if isinstance(error, BioRetrievalError):
+            self.say(error.line(), "bar.strong" if type(error) is UsageError else "error")
+            return
         known = _identity(error) in map(_identity, self.faults)
         self.faults = [*self.faults[-9:], error]
         # An exception of every frame is logged once.
@@ -188,109 +212,111 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
             for canvas in self.screen.query(Canvas):
                 canvas.repaint()
 
-    def _first_look(self, wanted: str | None) -> str:
-        """The look to start with: the wanted one, else the last one that was chosen."""
-        if self.no_color:
-            return "terminal"
-        if wanted:
-            return wanted
-        if not self.settings.path.exists():
-            return "dark"
-        try:
-            kept = self.settings.setting("theme")
-        except BioRetrievalError:
-            kept = None
-        return kept if kept in LOOKS else "dark"
+    # Keys in their order -----------------------------------------------------------------
+
+    # Over SSH several keys arrive in one packet. Textual passes each key on at once to the widget
+    # with the focus, and runs its action once the key has bubbled up to the app: of `/bica`, `b`
+    # would be lost before `/` has opened the line. Here a key waits for the action of the one
+    # before it.
+
+    async def on_event(self, event: Event) -> None:
+        if isinstance(event, Key) and not event.is_forwarded:
+            self._keys.append(event)
+            await self._next_key()
+        else:
+            await super().on_event(event)
+
+    async def _next_key(self) -> None:
+        if not self._keys:
+            return
+        if self._under_way and time.monotonic() - self._under_way < LONGEST:
+            self.set_timer(LONGEST, self._next_key)
+            return
+        self._under_way = time.monotonic()
+        target = self.focused or self.screen
+        await super().on_event(self._keys.popleft())
+        self._key_handled(self.KeyHandled(target, 2))
+
+    @on(KeyHandled)
+    def _key_handled(self, message: KeyHandled) -> None:
+        again = self.KeyHandled(message.target, message.more - 1)
+        if message.more and message.target.post_message(again):
+            return
+        self._under_way = 0.0
+        if self._keys:
+            # After what the action has requested, such as another focus.
+            self.call_later(self._next_key)
+
+    # What panes share, made when first used ----------------------------------------------
 
     @cached_property
     def capabilities(self) -> Capabilities:
-        """What the terminal and the session can do, detected on first use."""
         from bioretrieval_tui.terminal.capabilities import here
 
         return self._capabilities or here()
 
     @cached_property
     def settings(self) -> SettingsStore:
-        """The stored settings, marks of steps and earlier queries."""
         from bioretrieval_tui.settings import SettingsStore
 
         return SettingsStore(self.where.data / "library.sqlite")
 
-    @property
-    def index(self) -> str:
-        """The index that Search searches; the catalogue's own until another is chosen."""
-        from bioretrieval_tui.index.layout import CATALOGUE  # not at the start: it is not needed
-
-        return self._index or CATALOGUE
-
-    @index.setter
-    def index(self, name: str) -> None:
-        self._index = name
-
-    @property
+    @cached_property
     def client(self) -> SearchClient:
         """The search process, started by its first request."""
-        if self._client is None:
-            from bioretrieval_tui.backend.client import SearchClient
+        from bioretrieval_tui.backend.client import SearchClient
 
-            self._client = SearchClient()
-        return self._client
+        return SearchClient()
 
-    @property
+    @cached_property
     def jobs(self) -> JobQueue:
-        """The queue of jobs."""
-        if self._jobs is None:
-            from bioretrieval_tui.backend.jobs import JobQueue
+        from bioretrieval_tui.backend.jobs import JobQueue
 
-            self._jobs = JobQueue(self.where.state / "jobs", self._jobs_changed, self._job_ended)
-        return self._jobs
+        return JobQueue(self.where.state / "jobs", self._jobs_changed, self._job_ended)
 
-    @property
+    @cached_property
     def found(self) -> FoundSession:
         """The online search, which runs while any pane is shown."""
-        if self._found is None:
-            from bioretrieval_tui.tui.found_session import FoundSession
+        from bioretrieval_tui.tui.found_session import FoundSession
 
-            self._found = FoundSession(self._found_changed)
-        return self._found
+        return FoundSession(self._found_changed)
 
     async def on_unmount(self) -> None:
-        """End the child processes with the app."""
-        for one in (self._jobs, self._found):
-            if one is not None:
-                await one.close()
         self.workers.cancel_all()
-        if self._client is not None:
-            await self._client.close()
+        for name in ("jobs", "found", "client"):
+            if name in vars(self):  # it was used
+                await getattr(self, name).close()
 
     async def action_quit(self) -> None:
         """Quit; while a job runs, after a question (quitting again answers it)."""
         from bioretrieval_tui.tui.dialogs.dialog import Confirm
 
-        job = self._jobs.current if self._jobs else None
-        asked = isinstance(self.screen, Confirm) and self.screen is self._quitting
-        if job is None or asked:
+        job = self.jobs.current if "jobs" in vars(self) else None
+        if job is None or (isinstance(self.screen, Confirm) and self.screen is self._quitting):
             self.exit()
             return
         self._quitting = Confirm(f"Quit? {job.title} stops.", job.kept, "Quit", "Keep running")
         self.push_screen(self._quitting, lambda yes: self.exit() if yes else None)
+
+    # Panes -------------------------------------------------------------------------------
+
+    @property
+    def pane(self) -> Pane:
+        return self.screen_stack[0].query_one(f"#pane-{self.current}", Pane)
+
+    def _panes(self) -> Iterable[Pane]:
+        """The panes that were shown; none while the app quits."""
+        return self.screen_stack[0].query(Pane) if self.screen_stack else ()
 
     def _make(self, name: str) -> Pane:
         module, class_name = PANE_CLASSES.get(name, ("pane", "BrowsePane"))
         found = getattr(import_module(f"bioretrieval_tui.tui.panes.{module}"), class_name)
         return cast(Pane, found(name))
 
-    # Panes -------------------------------------------------------------------------------
-
-    @property
-    def pane(self) -> Pane:
-        """The pane that is shown."""
-        return self.screen_stack[0].query_one(f"#pane-{self.current}", Pane)
-
     async def show_pane(self, name: str) -> Pane:
         """Show a pane in the state that it was left in."""
         base = self.screen_stack[0]
-        pane = next(iter(base.query(f"#pane-{name}").results(Pane)), None)
+        pane = next((one for one in self._panes() if one.pane_name == name), None)
         if name != self.current:
             self.pane.display = False
             self.current = name
@@ -299,7 +325,7 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
             await base.query_one("#panes").mount(pane)
         pane.display = True
         base.query_one(NavBar).go(name)
-        self._hints()
+        self.status.hints(self.hint_actions())
         self._show_work()
         pane.activate()
         return pane
@@ -319,8 +345,7 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         """Go to an entry in its pane, and run an action there; `back` returns."""
         entry = self.catalogue.by_id.get(identifier)
         if entry is None:
-            self.say(f"No entry has the id '{identifier}'", "error")
-            return
+            raise BioRetrievalError(f"No entry has the id '{identifier}'")
         section = section_of(entry)
         self._remember()
         self.run_worker(self._arrive(PANE_OF_SECTION.get(section, section), identifier, then))
@@ -333,19 +358,15 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
             self.call_after_refresh(self.run_action, then, pane)
 
     async def action_back(self) -> None:
-        """Return to the place before the last jump."""
         if not self.history:
-            self.say("Nothing to go back to")
-            return
+            raise UsageError("Nothing to go back to")
         name, place = self.history.pop()
         await self._arrive(name, place)
 
     async def search_in(self, name: str) -> None:
         """Make an index the one that is searched, and go to Search."""
-        from bioretrieval_tui.tui.panes.search_pane import SearchPane
-
         self._remember()
-        pane = cast(SearchPane, await self.show_pane("search"))
+        pane = cast("SearchPane", await self.show_pane("search"))
         pane.search_in(name)
         pane.action_query()
 
@@ -355,51 +376,39 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         """Start or queue a job and say so; False if the same job is in the queue already."""
         before = self.jobs.current
         begun = self.jobs.submit(job, again=again)
-        if not begun:
-            self.say(f"{job.title}: already running or waiting")
-        elif before is None:
-            self.say(job.title)
-        else:
-            self.say(f"Waits for {before.title_within}: {job.title_within}")
+        queued = f"Waits for {before.title_within}: {job.title_within}" if before else job.title
+        self.say(queued if begun else f"{job.title}: already running or waiting")
         return begun
 
     def _jobs_changed(self) -> None:
-        if not self.screen_stack:
-            return  # the app is quitting
         self._show_work()
-        for pane in self.screen_stack[0].query(Pane):
+        for pane in self._panes():
             pane.jobs_changed()
 
     def _show_work(self) -> None:
         """Show the running job in the status line, unless the pane shows its progress."""
-        from bioretrieval_tui.tui.work_lines import job_hint
+        if self.screen_stack and "jobs" in vars(self):
+            from bioretrieval_tui.tui.work_lines import job_hint
 
-        jobs, hint = self._jobs, ""
-        if jobs is not None and self.current != "indexes":
-            shown = jobs.evaluation is not None and self.current in PANES_WITH_EVALUATION
-            hint = "" if shown else job_hint(jobs)
-        self.status.working(hint)
+            shows = self.pane.SHOWS_WORK
+            shown = shows == "jobs" or (shows and self.jobs.evaluation is not None)
+            self.status.working("" if shown else job_hint(self.jobs))
 
     def _job_ended(self, outcome: JobRecord) -> None:
         if not self.screen_stack:
             return
         self.say(outcome.message, "bar.strong" if outcome.role == "ok" else outcome.role)
-        for pane in self.screen_stack[0].query(Pane):
+        for pane in self._panes():
             pane.job_ended(outcome)
         if outcome.removed == self.index:
-            self._index = None  # Search was never shown
-
-    # Evaluations -------------------------------------------------------------------------
+            self.index = CATALOGUE  # Search was never shown
 
     def action_stop_evaluation(self) -> None:
-        job = self.jobs.evaluation
-        if job is None:
-            self.say("No evaluation is running")
-        else:
-            self.confirm_stop(job)
+        if self.jobs.evaluation is None:
+            raise UsageError("No evaluation is running")
+        self.confirm_stop(self.jobs.evaluation)
 
     def confirm_stop(self, job: Job) -> None:
-        """Ask whether to stop the job that runs."""
 
         def stop() -> None:
             if self.jobs.current is job:
@@ -410,46 +419,24 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
     def action_explore(self) -> None:
         from bioretrieval_tui.tui.dialogs.file_dialogs import BenchmarkDialog
         from bioretrieval_tui.tui.index_session import model_choices
+        from bioretrieval_tui.tui.qrels_session import exploring_job
 
-        dialog = BenchmarkDialog(
-            "Explore a benchmark", "Explore", self.benchmark_folder(),
-            model_choices(self.catalogue),
-        )  # fmt: skip
-        self.push_screen(dialog, self._chosen_benchmark)
+        def explore(chosen: ChosenBenchmark | None) -> None:
+            if chosen is not None:
+                self.explore(
+                    exploring_job(self.catalogue, chosen.folder, chosen.modes, chosen.model)
+                )
+                self.remember_folder(BENCHMARK_FOLDER, chosen.folder)
 
-    def _chosen_benchmark(self, chosen: ChosenBenchmark | None) -> None:
-        from bioretrieval_tui.tui.kept_rankings import exploring_job
+        folder = self.remembered_folder(BENCHMARK_FOLDER) or first_folder()
+        models = model_choices(self.catalogue)
+        self.push_screen(BenchmarkDialog("Explore a benchmark", "Explore", folder, models), explore)
 
-        if chosen is not None:
-            self.remember_folder(BENCHMARK_FOLDER, chosen.folder)
-            job = exploring_job(self.catalogue, chosen.folder, chosen.modes, chosen.model)
-            self.explore(job)
-
-    def explore(self, job: EvaluateJob) -> None:
+    @work
+    async def explore(self, job: EvaluateJob) -> None:
         """Show the benchmark of a job in the explorer; it is ranked unless rankings are kept."""
-        from bioretrieval_tui.tui.panes.qrels_pane import QrelsPane
-
-        async def show() -> None:
-            cast(QrelsPane, await self.show_pane("qrels")).session.open(job)
-
         self._remember()
-        self.run_worker(show())
-
-    def explore_record(self, record: EvaluationRecord) -> None:
-        """Explore the benchmark of an evaluation, from the folder that its index was built from."""
-        from bioretrieval_tui.tui.kept_rankings import job_of_record
-
-        try:
-            self.explore(job_of_record(record, self.catalogue))
-        except BioRetrievalError as error:
-            self.say(f"{error.line()}: choose its folder with E", "error")
-
-    # Folders that were chosen ------------------------------------------------------------
-
-    def benchmark_folder(self, name: str = BENCHMARK_FOLDER) -> Path:
-        """The folder that choosing a benchmark starts in: the last one, else the working folder."""
-        known = self.remembered_folder(name) or self.remembered_folder(BENCHMARK_FOLDER)
-        return known or first_folder()
+        cast("QrelsPane", await self.show_pane("qrels")).session.open(job)
 
     def remembered_folder(self, name: str) -> Path | None:
         """The folder that a setting remembers, if it still exists."""
@@ -460,20 +447,9 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
             return None
 
     def remember_folder(self, name: str, folder: Path) -> None:
-        """Store a folder in a setting."""
-        try:
-            self.settings.set_setting(name, str(folder.absolute()))
-        except BioRetrievalError as error:
-            self.say(error.line(), "error")
+        self.settings.set_setting(name, str(folder.absolute()))
 
     # Fetching ----------------------------------------------------------------------------
-
-    def _found_changed(self) -> None:
-        from bioretrieval_tui.tui.panes.found import FoundPane
-
-        if self.screen_stack:
-            for pane in self.screen_stack[0].query(FoundPane):
-                pane.found_changed()
 
     def ask_what_to_fetch(
         self, before: FetchRequest | None = None, *, query: str = "", index: str = ""
@@ -482,67 +458,52 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         from bioretrieval_tui.online.spool import FetchRequest
         from bioretrieval_tui.tui.dialogs.fetch_dialogs import USUAL, FetchDialog
 
+        def wished(wish: FetchJob | FetchRequest | None) -> None:
+            if isinstance(wish, FetchRequest):
+                self._remember()
+                self.found.begin(wish)
+                self.run_worker(self.show_pane("found"))
+            elif wish is not None:
+                self.begin_job(wish)
+
         request = before or FetchRequest("pubmed", query, most=USUAL, index=index or None)
-        self.push_screen(FetchDialog(self._index_names(), request), self._wished)
+        self.push_screen(FetchDialog(self._index_names(), request), wished)
 
-    def _wished(self, wish: FetchJob | FetchRequest | None) -> None:
-        from bioretrieval_tui.online.spool import FetchRequest
-
-        if isinstance(wish, FetchRequest):
-            self.run_worker(self._preview(wish))
-        elif wish is not None:
-            self.begin_job(wish)
-
-    async def _preview(self, request: FetchRequest) -> None:
-        from bioretrieval_tui.tui.panes.found import FoundPane
-
-        self._remember()
-        pane = cast(FoundPane, await self.show_pane("found"))
-        self.found.begin(request)
-        pane.begun()
-
-    def ask_into(self, index: str | None, count: str, put: Callable[[str], None]) -> None:
-        """Ask which index `count` papers go into; `index` is suggested."""
-        from bioretrieval_tui.tui.dialogs.fetch_dialogs import IntoDialog
-
-        dialog = IntoDialog(self._index_names(), index or "", count)
-        self.push_screen(dialog, lambda name: put(name) if name is not None else None)
-
-    def put_into(self, name: str, papers: Mapping[str, bytes]) -> bool:
-        """Put papers (lines of JSONL by their id) into an index; False if they cannot be kept."""
+    def ask_into(
+        self, index: str | None, papers: Mapping[str, bytes], then: Callable[[str], None]
+    ) -> None:
+        """Ask which index papers (lines of JSONL by their id) go into, and put them there.
+        index: is suggested; then: called with the name of the index."""
         from bioretrieval_tui.backend.protocol import AddJob, BuildJob, RemoveJob
         from bioretrieval_tui.online.spool import keep_starred
+        from bioretrieval_tui.tui.dialogs.fetch_dialogs import IntoDialog
 
-        exists = name in self._index_names()
-        # A build that failed or was stopped left no index, but its papers are in the file.
-        before = self.jobs.outcomes.get(name)
-        begun = (
-            before is not None and before.state != "done" and not isinstance(before.job, RemoveJob)
-        )
-        try:
+        def put(name: str | None) -> None:
+            if name is None:
+                return
+            exists = name in self._index_names()
+            # A build that failed or was stopped left no index, but its papers are in the file.
+            before = self.jobs.outcomes.get(name)
+            begun = before and before.state != "done" and not isinstance(before.job, RemoveJob)
             path = keep_starred(name, papers, restart=not (exists or begun))
-        except BioRetrievalError as error:
-            self.say(error.line(), "error")
-            return False
-        job = AddJob(name, (str(path),)) if exists else BuildJob(name, (str(path),))
-        self.begin_job(job, again=True)  # a running job may have read the file already
-        return True
+            job = (AddJob if exists else BuildJob)(name, (str(path),))
+            self.begin_job(job, again=True)  # one that runs may have read the file already
+            then(name)
+
+        count = plural(len(papers), "paper")
+        self.push_screen(IntoDialog(self._index_names(), index or "", count), put)
 
     def _index_names(self) -> Collection[str]:
-        from bioretrieval_tui.index.layout import CATALOGUE
         from bioretrieval_tui.index.registry import index_names
 
-        try:
-            return self.jobs.names_after(name for name in index_names() if name != CATALOGUE)
-        except BioRetrievalError as error:
-            self.say(error.line(), "error")
-            return []
+        return self.jobs.names_after(name for name in index_names() if name != CATALOGUE)
 
-    # Status line -------------------------------------------------------------------------
+    def _found_changed(self) -> None:
+        for pane in self._panes():
+            pane.found_changed()
 
     @property
     def status(self) -> StatusBar:
-        """The status line."""
         return self.screen_stack[0].query_one(StatusBar)
 
     def say(self, message: str, role: str = "bar.strong") -> None:
@@ -555,19 +516,15 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         unique = {action.id: action for action in found}
         return sorted(unique.values(), key=lambda action: action.footer)
 
-    def _hints(self) -> None:
-        self.status.hints(self.hint_actions())
-
     def on_key(self, event: Key) -> None:
         if self.status.message and event.key != "ctrl+c":
-            self._hints()
+            self.status.hints(self.hint_actions())
 
     # Look and size -----------------------------------------------------------------------
 
     def action_theme(self) -> None:
         if self.no_color:
-            self.say("NO_COLOR is set: themes have no colours")
-            return
+            raise UsageError("NO_COLOR is set: themes have no colours")
         names = list(LOOKS)
         name = names[(names.index(self.look.name) + 1) % len(names)]
         self.look = LOOKS[name]
@@ -575,10 +532,7 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         for canvas in self.screen_stack[0].query(Canvas):
             canvas.repaint()
         self.say(f"Theme: {name}")
-        try:
-            self.settings.set_setting("theme", name)
-        except BioRetrievalError as error:
-            self.say(error.line(), "error")
+        self.settings.set_setting("theme", name)
 
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
         """Send the cells that an update changes, where Textual would send whole widgets."""
@@ -594,7 +548,6 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         self.refresh(layout=True)
 
     def on_resize(self, event: Resize) -> None:
-        """Show a notice below the least size."""
         small = event.size.width < LEAST_WIDTH or event.size.height < LEAST_HEIGHT
         base = self.screen_stack[0]
         if small and not base.query(TooSmall):
@@ -606,37 +559,30 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
 
     # Links, clipboard, export --------------------------------------------------------------
 
-    def open_link(self, url: str) -> None:
+    @work(exclusive=True, group="open")
+    async def open_link(self, url: str) -> None:
         """Open an address in the user's browser; if that is not possible, show it and copy it."""
+        from bioretrieval_tui.terminal.desktop import open_url
 
-        def work() -> None:
-            from bioretrieval_tui.terminal.desktop import open_url
+        result = await asyncio.to_thread(open_url, url, self.capabilities)
+        if result.action == "show":
+            copied = await self._copied(result.url)
+            note = copied.message if copied.route != "dialog" else ""
+            self.show_text(result.message, result.url, note)
+        else:
+            self.say(result.message, "error" if result.action == "refused" else "bar.strong")
 
-            result = open_url(url, self.capabilities)
-            if result.action == "show":
-                copied = self._copy(result.url)
-                note = copied.message if copied.route != "dialog" else ""
-                self.call_from_thread(self.show_text, result.message, result.url, note)
-            else:
-                role = "error" if result.action == "refused" else "bar.strong"
-                self.call_from_thread(self.say, result.message, role)
-
-        self.run_worker(work, thread=True, exclusive=True, group="open")
-
-    def copy_text(self, text: str, what: str) -> None:
+    @work(exclusive=True, group="copy")
+    async def copy_text(self, text: str, what: str) -> None:
         """Copy a text by the first route that works; else show it."""
+        result = await self._copied(text)
+        if result.route == "dialog":
+            self.show_text(result.message, text)
+        else:
+            self.say(f"{what}: {result.message}")
 
-        def work() -> None:
-            result = self._copy(text)
-            if result.route == "dialog":
-                self.call_from_thread(self.show_text, result.message, text)
-            else:
-                self.call_from_thread(self.say, f"{what}: {result.message}")
-
-        self.run_worker(work, thread=True, exclusive=True, group="copy")
-
-    def _copy(self, text: str) -> CopyResult:
-        """Copy, from a thread: a clipboard may take 0.2 seconds to refuse."""
+    async def _copied(self, text: str) -> CopyResult:
+        """Copy, in a thread: a clipboard may take 0.2 seconds to refuse."""
         from bioretrieval_tui.terminal.desktop import copy
 
         def write(data: str) -> None:
@@ -645,7 +591,8 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
                 self._driver.flush()
 
         # An escape sequence goes through the driver, in order with the frames.
-        return copy(text, self.capabilities, partial(self.call_from_thread, write))
+        ordered = partial(self.call_from_thread, write)
+        return await asyncio.to_thread(copy, text, self.capabilities, ordered)
 
     def show_text(self, title: str, text: str, note: str = "") -> None:
         """Show raw text that a mouse can select, in a dialog."""
@@ -655,11 +602,10 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
 
     def export_sheet(self, make: Callable[[], Sheet], stem: str, count: int) -> None:
         """Ask for a file and write a sheet to it; the extension sets the format."""
-        if not count:
-            self.say("Nothing to export")
-            return
         from bioretrieval_tui.tui.dialogs.dialog import ExportDialog
 
+        if not count:
+            raise UsageError("Nothing to export")
         dialog = ExportDialog(make, f"bioretrieval-{stem}.md", count)
         self.push_screen(dialog, lambda path: self.say(f"Wrote {path}") if path else None)
 
@@ -670,8 +616,6 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
         from bioretrieval_tui.tui.dialogs.dialog import Confirm
 
         self.push_screen(Confirm(question, then, *labels), lambda yes: do() if yes else None)
-
-    # Dialogs -----------------------------------------------------------------------------
 
     def action_help(self) -> None:
         from bioretrieval_tui.tui.dialogs.dialog import PageDialog, help_lines
@@ -691,3 +635,8 @@ class BioRetrievalApp(OrderedKeys, inherit_bindings=False):
             await self.run_action(choice.name, self if choice.scope == "everywhere" else self.pane)
         elif isinstance(choice, str):
             self.jump(choice)
+
+
+def _identity(error: Exception) -> tuple[object, ...]:
+    """Type, message and place of an exception: equal for repetitions of one fault."""
+    return type(error), str(error), *traceback.extract_tb(error.__traceback__)[-1:]

@@ -19,27 +19,22 @@ class EntrySession:
 
     entries: all entries, in catalogue order.
     shown: those that the filter keeps, in the order of the list.
-    expression: the filter in force; last_expression: the last filter that was not empty.
+    filter: the filter in force; last_filter: the last one that was not empty.
     problem: the error of the typed filter, which is not in force then.
     sorted_by: (field, descending), None for catalogue order.
     """
 
     def __init__(self, entries: Sequence[AnyEntry], catalogue: Catalogue) -> None:
         self.catalogue = catalogue
-        self.entries: Sequence[AnyEntry] = entries
+        self.entries = entries
         self.shown: list[AnyEntry] = list(entries)
-        self.expression = ""
-        self.last_expression = ""
+        self.filter = self.last_filter = ""
         self.problem: FilterError | None = None
         self.sorted_by: tuple[str, bool] | None = None
         self._filter: Filter | None = None
 
     def matching(self, expression: str) -> list[AnyEntry]:
-        """The entries that an expression keeps.
-
-        Raises:
-            FilterError: it does not parse.
-        """
+        """The entries that an expression keeps. Raises FilterError if it does not parse."""
         if not expression.strip():
             return list(self.entries)
         if self._filter is None:
@@ -48,28 +43,26 @@ class EntrySession:
 
     def fill(self) -> None:
         """Filter and sort again."""
-        found = self.matching(self.expression)
+        self.shown = self.matching(self.filter)
         if self.sorted_by:
             name, reverse = self.sorted_by
-            found = fields.ordered(found, name, self.catalogue, reverse=reverse)
-        self.shown = found
+            self.shown = fields.ordered(self.shown, name, self.catalogue, reverse=reverse)
 
-    def typed(self, expression: str) -> bool:
-        """Take the text of the filter line; True if the list must be filled again.
+    def filter_by(self, text: str, *, whole: bool = False) -> None:
+        """Filter by the text of the filter line; `whole`: it was accepted.
 
-        A text that does not parse sets `problem`, and the last valid filter stays.
+        A text that does not parse sets `problem`, and the last valid filter stays. Raises
+        FilterError for one that was accepted.
         """
         try:
-            self.matching(expression)
+            self.matching(text)
         except FilterError as problem:
             self.problem = problem
-            return False
-        self.problem = None
-        if expression == self.expression:
-            return False
-        self.expression = expression
-        self.last_expression = expression or self.last_expression
-        return True
+            if whole:
+                raise
+        else:
+            self.filter, self.problem = text, None
+            self.last_filter = text or self.last_filter
 
     @property
     def unfinished(self) -> bool:
@@ -78,33 +71,17 @@ class EntrySession:
 
         return isinstance(self.problem, UnfinishedFilterError)
 
-    def lift(self) -> None:
-        """Remove the filter."""
-        self.expression, self.problem = "", None
-
     def sort(self, name: str) -> str:
-        """Sort by a field; again: the other way; a third time: catalogue order.
-
-        Returns:
-            "ascending", "descending", or "" for catalogue order.
-        """
+        """Sort by a field; again: the other way; a third time: catalogue order. Returns
+        "ascending", "descending", or "" for catalogue order."""
         if self.sorted_by == (name, True):
             self.sorted_by = None
             return ""
         self.sorted_by = (name, self.sorted_by == (name, False))
         return "descending" if self.sorted_by[1] else "ascending"
 
-    def place(self, identifier: str | None) -> int:
-        """The row of an entry, 0 if it is not shown."""
-        return next((at for at, entry in enumerate(self.shown) if entry.id == identifier), 0)
-
-    def shows(self, identifier: str) -> bool:
-        """An entry is among the shown ones."""
-        return any(entry.id == identifier for entry in self.shown)
-
     def next_match(self, rows: Sequence[str], at: int, by: int) -> int | None:
         """The next (or previous) of the rows, given as ids, that the last filter keeps."""
-        kept = {entry.id for entry in self.matching(self.expression or self.last_expression)}
-        count = len(rows)
-        steps = ((at + by * step) % count for step in range(1, count + 1))
+        kept = {entry.id for entry in self.matching(self.filter or self.last_filter)}
+        steps = ((at + by * step) % len(rows) for step in range(1, len(rows) + 1))
         return next((row for row in steps if rows[row] in kept), None)

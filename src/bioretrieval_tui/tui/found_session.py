@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import msgspec
 
 from bioretrieval_tui.backend import client, protocol
-from bioretrieval_tui.backend.jobs import EVERY
 from bioretrieval_tui.documents.bibliography import document_url, document_year
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import BioRetrievalError
@@ -26,25 +24,11 @@ MOST_SHOWN = 1_000
 """Most papers of a preview."""
 
 
-@dataclass(frozen=True, slots=True)
-class FoundPaper:
-    """A paper: as a hit to show, and its line of JSONL."""
-
-    hit: Hit
-    line: bytes
-
-
-def paper_of(document: Document, rank: int) -> FoundPaper:
-    """A document as a paper."""
-    year, url = document_year(document.metadata), document_url(document)
-    known = document.metadata
-    hit = Hit(rank, document.id, document.title, document.text, year, url, 0.0, metadata=known)
-    return FoundPaper(hit, line_of(document))
-
-
-def service_of(request: FetchRequest) -> str:
-    """The name of the service of a request."""
-    return next((name for source, name, _ in EXAMPLES if source == request.source), "")
+def paper_of(document: Document, rank: int) -> Hit:
+    """A document as a hit to show."""
+    known, url = document.metadata, document_url(document)
+    made = (document.id, document.title, document.text, document_year(known), url)
+    return Hit(rank, *made, score=0.0, metadata=known)
 
 
 class FoundSession:
@@ -52,21 +36,19 @@ class FoundSession:
 
     request: the request; papers: those received, in the service's order; starred: ids, in the
     order of starring; total: papers that the service has, None until it is known; problem: why no
-    more follow; changed: called after papers came, at most once every `jobs.EVERY` seconds.
+    more follow; changed: called after papers came.
     """
 
     def __init__(self, changed: Callable[[], None]) -> None:
         self._changed = changed
         self.request: FetchRequest | None = None
-        self.papers: list[FoundPaper] = []
+        self.papers: list[Hit] = []
         self.starred: dict[str, None] = {}
         self.total: int | None = None
         self.problem = ""
         self.under_way = False
         self._known: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._task: asyncio.Task[None] | None = None
-        self._later: asyncio.TimerHandle | None = None
         self._closed = False
 
     def begin(self, request: FetchRequest) -> None:
@@ -75,15 +57,20 @@ class FoundSession:
         self.request, self.papers, self.starred = request, [], {}
         self.total, self.problem, self.under_way = None, "", True
         self._known = set()
-        self._task = asyncio.get_running_loop().create_task(self._find(request))
-        self._tasks.add(self._task)
-        self._task.add_done_callback(self._tasks.discard)
+        task = asyncio.get_running_loop().create_task(self._find(request))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
         self._changed()
+
+    @property
+    def service(self) -> str:
+        """The name of the service that is searched."""
+        return _preview(self.request).target if self.request else ""
 
     def stop(self) -> None:
         """Stop the search; its papers stay."""
-        if self._task is not None:
-            self._task.cancel()
+        for task in self._tasks:
+            task.cancel()
 
     async def close(self) -> None:
         """Stop, call back no more, and wait for the end of every process."""
@@ -92,32 +79,28 @@ class FoundSession:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    def star(self, identifier: str) -> bool:
-        """Star or unstar a paper; returns whether it has a star now."""
+    def star(self, identifier: str) -> None:
         if identifier in self.starred:
             del self.starred[identifier]
-            return False
-        self.starred[identifier] = None
-        return True
+        else:
+            self.starred[identifier] = None
 
     def star_all(self) -> None:
         """Star all papers, or unstar them if all are starred."""
-        everything = dict.fromkeys(paper.hit.id for paper in self.papers)
-        self.starred = (
-            {} if len(self.starred) == len(everything) else {**self.starred, **everything}
-        )
+        missing = [paper.id for paper in self.papers if paper.id not in self.starred]
+        self.starred = self.starred | dict.fromkeys(missing) if missing else {}
 
     def chosen(self) -> Mapping[str, bytes]:
-        """The lines of the starred papers by their id."""
-        lines = {paper.hit.id: paper.line for paper in self.papers}
-        return {identifier: lines[identifier] for identifier in self.starred}
+        """The lines of JSONL of the starred papers by their id."""
+        known = {one.id: one for one in self.papers}
+        papers = [known[identifier] for identifier in self.starred]
+        documents = [Document(one.id, one.title, one.text, one.metadata) for one in papers]
+        return {document.id: line_of(document) for document in documents}
 
     async def _find(self, request: FetchRequest) -> None:
         problem = ""
-        # Papers may be added to the index later; a preview has none.
-        looking = protocol.FetchJob(msgspec.structs.replace(request, index=None))
         try:
-            await client.run_job(looking, lambda event: self._hear(request, event))
+            await client.run_job(_preview(request), lambda event: self._hear(request, event))
         except asyncio.CancelledError:
             problem = "stopped"
             raise
@@ -127,7 +110,7 @@ class FoundSession:
             problem = f"unexpected {type(error).__name__}: {error}"
         finally:
             if self.request is request:
-                self.under_way, self.problem, self._task = False, problem, None
+                self.under_way, self.problem = False, problem
                 self._tell()
 
     def _hear(self, request: FetchRequest, event: protocol.Event) -> None:
@@ -140,12 +123,13 @@ class FoundSession:
                 if document.id not in self._known:
                     self._known.add(document.id)
                     self.papers.append(paper_of(document, len(self.papers) + 1))
-        if self._later is None:
-            self._later = asyncio.get_running_loop().call_later(EVERY, self._tell)
+        self._tell()
 
     def _tell(self) -> None:
-        if self._later is not None:
-            self._later.cancel()
-            self._later = None
         if not self._closed:
             self._changed()
+
+
+def _preview(request: FetchRequest) -> protocol.FetchJob:
+    """Papers may be added to the index later; a preview has none."""
+    return protocol.FetchJob(msgspec.structs.replace(request, index=None))

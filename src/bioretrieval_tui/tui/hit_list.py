@@ -13,10 +13,11 @@ from bioretrieval_tui.catalog.models import AnyEntry
 from bioretrieval_tui.render.entries import entry_page
 from bioretrieval_tui.render.hits import hit_facts, mode_name
 from bioretrieval_tui.render.hits import hit_page as made_hit_page
+from bioretrieval_tui.render.page import Group
 from bioretrieval_tui.search.types import Explanation, Hit
-from bioretrieval_tui.tui.search_session import FacetValue, HitView, has_clause
-from bioretrieval_tui.tui.spans import PaintedPage, fact_lines, paint
-from bioretrieval_tui.tui.text import Line, Span, line
+from bioretrieval_tui.tui.search_session import NOTHING, FacetValue, HitView, has_clause
+from bioretrieval_tui.tui.spans import PaintedPage, paint
+from bioretrieval_tui.tui.text import Line, Span
 from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn
 
 HIT_COLUMNS = (
@@ -37,41 +38,29 @@ BESIDE_COLUMNS = {
 """The columns of one of two lists, by the mode that found it."""
 
 
-def hit_rows(view: HitView) -> ListRows[tuple[Hit, bool]]:
-    """The hits of a view: rank, title (or the start of the text), year, score. An entry of the
-    catalogue that is listed after the documents has a mark instead of its rank."""
+def hit_rows(view: HitView, other: HitView = NOTHING) -> ListRows[tuple[int, Hit]]:
+    """The hits of a view: rank, title (or the start of the text), year, score.
 
-    def cells(row: tuple[Hit, bool]) -> list[Span]:
-        hit, near = row
-        return [
-            Span("◆" if near else str(hit.rank), "paper" if near else "faint"),
-            Span(f"catalogue: {_heading(hit)}" if near else _heading(hit), "strong"),
-            Span(str(hit.year or ""), "dim"),
-            Span(f"{hit.score:.3f}", "ok"),
-        ]
-
-    return ListRows([(hit, view.is_near(at)) for at, hit in enumerate(view.hits)], cells)
-
-
-def beside_rows(view: HitView, other: HitView) -> ListRows[Hit]:
-    """One of two lists: rank, title, year, rank in the other list; hits of both stand out."""
+    An entry of the catalogue that is listed after the documents has a mark instead of its rank.
+    Beside another list the rank there is shown instead of the score; hits of both stand out.
+    """
     mode = mode_name(other.question.mode) if other.question else ""
     ranks = {hit.id: hit.rank for hit in other.hits}
 
-    def cells(hit: Hit) -> list[Span]:
-        rank = ranks.get(hit.id)
+    def cells(row: tuple[int, Hit]) -> list[Span]:
+        at, hit = row
+        rank, near = ranks.get(hit.id), view.is_near(at)
+        heading = hit.title or hit.text[:200]
+        shared = "" if rank is None else f"#{rank} {mode}"
+        role = "strong" if rank is not None or other is NOTHING else "dim"
         return [
-            Span(str(hit.rank), "faint"),
-            Span(_heading(hit), "dim" if rank is None else "strong"),
+            Span("◆", "paper") if near else Span(str(hit.rank), "faint"),
+            Span(f"catalogue: {heading}" if near else heading, role),
             Span(str(hit.year or ""), "dim"),
-            Span("" if rank is None else f"#{rank} {mode}", "ok"),
+            Span(f"{hit.score:.3f}" if other is NOTHING else shared, "ok"),
         ]
 
-    return ListRows(view.hits, cells)
-
-
-def _heading(hit: Hit) -> str:
-    return hit.title or hit.text[:200]
+    return ListRows(list(enumerate(view.hits)), cells)
 
 
 def facet_columns(among: int) -> tuple[TableColumn, ...]:
@@ -116,13 +105,12 @@ def entry_hit_page(
     entry: AnyEntry, catalogue: Catalogue, hit: Hit, query: str, why: Explanation | None
 ) -> PaintedPage:
     """The page of an entry with the query's terms marked in its summary, and why it was found."""
-    page = paint(entry_page(entry, catalogue, away=True))
-    terms = query_terms(query)
-    lines = [*page.lines[:2], *(_marked_line(one, terms) for one in page.lines[2 : page.lead])]
-    lines += [*page.lines[page.lead :], line(), line(Span("Why this result", "header"))]
-    for one in hit_facts(hit, why):
-        lines += fact_lines(one)
-    return replace(page, lines=tuple(lines))
+    page, terms = entry_page(entry, catalogue, away=True), query_terms(query)
+    why_found = Group("Why this result", tuple(hit_facts(hit, why)))
+    painted = paint(structs.replace(page, sections=(*page.sections, why_found)))
+    summary = [_marked_line(one, terms) for one in painted.lines[2 : painted.lead]]
+    lines = (*painted.lines[:2], *summary, *painted.lines[painted.lead :])
+    return replace(painted, lines=lines)
 
 
 def _marked_line(item: Line, terms: Sequence[str]) -> Line:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
-from bioretrieval_tui.backend.client import SearchClient
-from bioretrieval_tui.backend.jobs import JobQueue
 from bioretrieval_tui.backend.protocol import MAKES_INDEX, ListIndexes
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Encoding, Model
@@ -16,6 +14,9 @@ from bioretrieval_tui.errors import BioRetrievalError, ModelError, UsageError
 from bioretrieval_tui.index.layout import CATALOGUE, check_name
 from bioretrieval_tui.index.registry import IndexInfo
 from bioretrieval_tui.util.formatting import percent
+
+if TYPE_CHECKING:
+    from bioretrieval_tui.tui.panes.pane import PaneContext
 
 MUCH_DEAD = 0.2
 """Share of deleted or replaced documents that warrants a warning."""
@@ -32,30 +33,16 @@ class IndexRow:
     info: IndexInfo | None
 
 
-class IndexContext(Protocol):
-    """What a session needs of the app."""
-
-    @property
-    def client(self) -> SearchClient: ...
-    @property
-    def jobs(self) -> JobQueue: ...
-
-
 class IndexesSession:
     """The indexes as they were last read, with the jobs that change them.
 
     infos: the indexes; problem: why they cannot be read.
     """
 
-    def __init__(self, context: IndexContext) -> None:
+    def __init__(self, context: PaneContext) -> None:
         self._context = context
         self.infos: list[IndexInfo] = []
         self.problem = ""
-
-    @property
-    def jobs(self) -> JobQueue:
-        """The queue of jobs."""
-        return self._context.jobs
 
     async def load(self) -> None:
         """Read the indexes again; the command line may have changed them."""
@@ -67,29 +54,26 @@ class IndexesSession:
 
     def rows(self) -> list[IndexRow]:
         """All rows by name: indexes, and those whose first build runs, waits or failed."""
-        known = {info.name: IndexRow(info.name, info) for info in self.infos}
-        for job in self.jobs.all:
-            if isinstance(job, MAKES_INDEX):
-                known.setdefault(job.target, IndexRow(job.target, None))
-        for name, outcome in self.jobs.outcomes.items():
-            if isinstance(outcome.job, MAKES_INDEX) and outcome.state != "done":
-                known.setdefault(name, IndexRow(name, None))
-        return [known[name] for name in sorted(known)]
+        jobs = self._context.jobs
+        failed = [outcome.job for outcome in jobs.outcomes.values() if outcome.state != "done"]
+        made = {job.target for job in (*jobs.all, *failed) if isinstance(job, MAKES_INDEX)}
+        infos = {info.name: info for info in self.infos}
+        return [IndexRow(name, infos.get(name)) for name in sorted(made | infos.keys())]
 
     def health(self, row: IndexRow) -> tuple[str, str]:
         """The job of an index, else its status: a text and its role."""
-        job, info = self.jobs.of(row.name), row.info
-        if job is not None and job is not self.jobs.current:
+        jobs, info = self._context.jobs, row.info
+        job, outcome = jobs.of(row.name), jobs.outcomes.get(row.name)
+        if job is not None and job is not jobs.current:
             return "waits", "warn"
         if job is not None:
-            share = self.jobs.progress.share if self.jobs.progress else None
+            share = jobs.progress.share if jobs.progress else None
             done = f" {percent(share)}" if share is not None else ""
             return f"{job.title.split()[0].lower()}{done}", "warn"
+        if info is None and outcome is None:
+            return "not begun", "warn"
         if info is None:
-            outcome = self.jobs.outcomes.get(row.name)
-            if outcome is None:
-                return "not begun", "warn"
-            return "failed" if outcome.role == "error" else "stopped", "warn"
+            return "failed" if outcome and outcome.role == "error" else "stopped", "warn"
         if info.status != "ok":
             mild = info.status.startswith((UNFINISHED, "outdated"))
             return info.status, "warn" if mild else "error"
@@ -101,12 +85,9 @@ class IndexesSession:
     def checked(
         self, row: IndexRow | None, verb: str, needs: Literal["any", "complete", "own"] = "any"
     ) -> IndexInfo:
-        """The index of a row, if `verb` is possible with it.
+        """The index of a row, if `verb` is possible with it; else UsageError says why.
 
         needs: "complete": a finished index of the user's; "own": any index of the user's.
-
-        Raises:
-            UsageError: it is not, and why.
         """
         if row is None:
             raise UsageError(f"There is no index to {verb} yet: b builds one")
@@ -122,13 +103,6 @@ class IndexesSession:
 def short_model(model: str | None) -> str:
     """A model without its owner or folder."""
     return (model or "").rstrip("/").rpartition("/")[2]
-
-
-def model_entry(info: IndexInfo, catalogue: Catalogue) -> tuple[str, str] | None:
-    """Id and name of the catalogue entry of an index's model."""
-    entries = (m for m in catalogue.of_type(Model) if info.model and info.model in m.hub)
-    entry = next(entries, None)
-    return (entry.id, entry.name) if entry else None
 
 
 # Names ------------------------------------------------------------------------------------------
@@ -181,11 +155,8 @@ def model_choices(catalogue: Catalogue) -> Sequence[ModelChoice]:
 
     found = [ModelChoice(short_model(embedded.MODEL_ID), note="comes with the app")]
     for entry in catalogue.of_type(Model):
-        recipe = entry.encoding
-        if recipe is None or embedded.MODEL_ID in entry.hub:
-            continue
-        hub = entry.weights
-        if hub is None:
+        recipe, hub = entry.encoding, entry.weights
+        if recipe is None or hub is None or embedded.MODEL_ID in entry.hub:
             continue
         try:
             refuse_unsupported(hub, recipe)

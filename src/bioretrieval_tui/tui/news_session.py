@@ -7,33 +7,23 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
+from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.online.watches import News, Watched, mark_read, watches
-from bioretrieval_tui.render.news import Part, news_sheet
-from bioretrieval_tui.render.page import Page
-from bioretrieval_tui.render.sheet import Sheet
+from bioretrieval_tui.online.spool import line_of as document_line
+from bioretrieval_tui.online.watches import News, Watch, Watched, mark_read, watches
+from bioretrieval_tui.render.news import Part
 
 
 @dataclass(frozen=True, slots=True)
 class WatchNews:
     """One record of one watch."""
 
-    watch: str
-    query: str
-    source: str
+    watch: Watch
     item: News
-    index: str | None = None
 
     @property
     def part(self) -> Part:
-        """The record as a part of a sheet."""
-        return Part(self.watch, self.query, self.source, (self.item,))
-
-    def page(self) -> Page:
-        """The page of the record."""
-        from bioretrieval_tui.render.news import news_page
-
-        return news_page(self.part, self.item)
+        return Part(self.watch.name, self.watch.query, self.watch.source, (self.item,))
 
 
 class NewsSession:
@@ -59,39 +49,24 @@ class NewsSession:
 
     @property
     def unread(self) -> int:
-        """How many of the rows are unread."""
         return sum(not one.item.read for one in self.rows)
 
     def mark(self, place: int, *, read: bool) -> bool:
         """Mark one row as read or unread; it keeps its place. False if nothing changed.
 
-        Raises:
-            BioRetrievalError: it cannot be written.
-        """
+        Raises BioRetrievalError if it cannot be written."""
         one = self.rows[place]
         if one.item.read is read:
             return False
-        mark_read(one.watch, [one.item.id], read=read)
+        mark_read(one.watch.name, [one.item.id], read=read)
         self.rows[place] = replace(one, item=msgspec.structs.replace(one.item, read=read))
         return True
-
-    def mark_all(self, watch: str) -> None:
-        """Mark all news of a watch as read.
-
-        Raises:
-            BioRetrievalError: it cannot be written.
-        """
-        mark_read(watch)
-
-    def sheet(self) -> Sheet:
-        """The rows as a sheet, in the order shown."""
-        return news_sheet([one.part for one in self.rows])
 
 
 def in_order(found: Sequence[Watched], *, everything: bool) -> list[WatchNews]:
     """News of all watches, the newest run first, nearest first within a run."""
     rows = [
-        WatchNews(one.watch.name, one.watch.query, one.watch.source, item, one.watch.index)
+        WatchNews(one.watch, item)
         for one in found
         for item in one.news
         if everything or not item.read
@@ -106,8 +81,8 @@ def line_of(one: WatchNews) -> bytes:
     item = one.item
     known = {
         "authors": list(item.authors), "journal": item.journal, "year": item.year,
-        "date": item.date, "url": item.url, "pmid": item.id if one.source == "pubmed" else None,
+        "date": item.date, "url": item.url,
+        "pmid": item.id if one.watch.source == "pubmed" else None,
     }  # fmt: skip
     metadata = {name: value for name, value in known.items() if value}
-    record = {"_id": item.id, "title": item.title, "text": item.text, "metadata": metadata}
-    return msgspec.json.encode(record) + b"\n"
+    return document_line(Document(item.id, item.title, item.text, metadata))

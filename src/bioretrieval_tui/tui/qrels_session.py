@@ -1,67 +1,55 @@
-"""The state and the requests of the query explorer, without a widget.
+"""The state and the requests of the query explorer, without a widget, and its kept rankings.
 
-A `QrelsSession` has a benchmark ranked (or finds kept rankings), sorts and filters its queries,
-and reads a query's documents from the search process.
+A `QrelsSession` has a benchmark ranked (or finds kept rankings: a benchmark is ranked once and
+explored often), sorts and filters its queries, and reads a query's documents from the search
+process.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+import hashlib
+from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
 
 from bioretrieval_tui.backend.protocol import (
     EvaluateJob,
     EvaluationSummary,
     OpenBenchmark,
-    ReadDocument,
     ViewQuery,
 )
-from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.models import Encoding, Model
+from bioretrieval_tui.errors import BioRetrievalError, UsageError
+from bioretrieval_tui.evaluation.benchmark import find_parts, run_paths
 from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView
-from bioretrieval_tui.tui.kept_rankings import (
-    StoredRankings,
-    keep_rankings,
-    make_folder,
-    stored_rankings,
-    with_run_file,
-)
+from bioretrieval_tui.paths import Places, save_file
 
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.jobs import JobRecord
-    from bioretrieval_tui.render.sheet import Sheet
-    from bioretrieval_tui.tui.panes.pane import PaneContext
+    from bioretrieval_tui.evaluation.records import EvaluationRecord
+    from bioretrieval_tui.tui.panes.qrels_pane import QrelsPane
 
+_FACTS = "evaluation.json"
 DELTA = "delta"
 """Key of the column with the difference of two modes."""
 QueryOrder = tuple[str, Literal["up", "down"]] | None
 """The column that sorts, and whether its values go up; None: as in the files."""
 
 
-class QrelsFace(Protocol):
-    """What a session needs of the pane that shows it; `QrelsPane` describes the methods."""
-
-    @property
-    def owner(self) -> PaneContext: ...
-    def in_background(
-        self, group: str, work: Callable[..., Coroutine[Any, Any, object]], *args: Any
-    ) -> object: ...
-    def show_benchmark(self) -> None: ...
-    def show_queries(self, at: str | None = None) -> None: ...
-    def show_message(self, text: str) -> None: ...
-    def show_view(self, problem: str = "") -> None: ...
-
-
 class QrelsSession:
-    """A benchmark with its queries.
+    """A benchmark with its queries, and the pane that shows it (only its type is imported).
 
     job: the evaluation that ranks the benchmark; answer: the summary of the rankings shown.
     queries: all queries; shown: those that `filter` (words) keeps, in `order`.
-    view: the chosen query with its documents, None until they are read.
+    chosen: id of the chosen query; view: the query with its documents, None until they are read.
     problem: why there is nothing to show.
     """
 
-    def __init__(self, face: QrelsFace) -> None:
+    def __init__(self, face: QrelsPane) -> None:
         self.face = face
         self.job: EvaluateJob | None = None
         self.answer: EvaluationSummary | None = None
@@ -71,7 +59,7 @@ class QrelsSession:
         self.filter = ""
         self.order: QueryOrder = None
         self.view: QueryView | None = None
-        self._chosen: str | None = None
+        self.chosen: str | None = None
         self._pair = 0
 
     # Opening -----------------------------------------------------------------------------
@@ -80,25 +68,25 @@ class QrelsSession:
         """Show the benchmark of a job: kept rankings at once, others once they are made."""
         self.job = with_run_file(job, self.face.owner.where)
         self._show([], None)
-        self.face.in_background("explore", self._open, self.job)
+        kept = stored_rankings(self.job)
+        if kept is None:
+            self.rank(self.job)
+        else:
+            self.face.in_background("explore", self._show_kept, self.job, kept)
 
-    async def _open(self, job: EvaluateJob) -> None:
-        kept = stored_rankings(job)
-        if kept is None or not await self._show_kept(job, kept):
-            self.rank(job)
-
-    async def _show_kept(self, job: EvaluateJob, kept: StoredRankings) -> bool:
-        """Show the queries; False if the files have changed since they were ranked."""
+    async def _show_kept(self, job: EvaluateJob, kept: EvaluationSummary) -> None:
+        """Show the queries; rank them again if the files have changed since they were ranked."""
         try:
-            folder, found = str(Path(job.folder).absolute()), kept.summary
-            request = OpenBenchmark(folder, found.split, found.sha256, found.index, kept.runs)
+            folder, runs = str(Path(job.folder).absolute()), run_files(job, kept)
+            request = OpenBenchmark(folder, kept.split, kept.sha256, kept.index, runs)
             rows = await self.face.owner.client.ask(request)
         except BioRetrievalError as error:
             self._fail(error.line())
-            return True
+            return
         if rows is not None:
-            self._show(rows, kept.summary)
-        return rows is not None
+            self._show(rows, kept)
+        else:
+            self.rank(job)
 
     def rank(self, job: EvaluateJob) -> None:
         """Rank the benchmark, in a process of its own."""
@@ -120,11 +108,11 @@ class QrelsSession:
             self._fail(outcome.message)
             return
         try:
-            kept = keep_rankings(self.job, outcome.evaluation)
+            keep_rankings(self.job, outcome.evaluation)
         except BioRetrievalError as error:
             self._fail(error.line())
             return
-        self.face.in_background("explore", self._show_kept, self.job, kept)
+        self.face.in_background("explore", self._show_kept, self.job, outcome.evaluation)
 
     def _fail(self, problem: str) -> None:
         self.problem = problem
@@ -140,7 +128,6 @@ class QrelsSession:
 
     @property
     def modes(self) -> tuple[str, ...]:
-        """The modes that were ranked."""
         return tuple(run.mode for run in self.answer.runs) if self.answer is not None else ()
 
     @property
@@ -149,37 +136,32 @@ class QrelsSession:
         known = pairs(self.modes)
         return known[self._pair % len(known)] if known else None
 
-    def filter_by(self, words: str) -> None:
+    def filter_by(self, text: str, *, whole: bool = False) -> None:  # noqa: ARG002 - as others
         """Keep the queries with all of these words in id or text."""
-        self.filter = words
+        self.filter = text
         self._arrange()
-        self.face.show_queries()
 
     def sort_by(self, key: str) -> None:
         """Sort by a column, lowest first; again: highest first; again: as in the files."""
         following: dict[QueryOrder, QueryOrder] = {(key, "up"): (key, "down"), (key, "down"): None}
         self.order = following.get(self.order, (key, "up"))
         self._arrange()
-        self.face.show_queries()
+        self.face.refill()
 
-    def next_pair(self) -> bool:
-        """Compare the next two modes; False if there are no other two."""
+    def next_pair(self) -> None:
+        """Compare the next two modes. Raises UsageError if there are no other two."""
         if len(pairs(self.modes)) < 2:
-            self.face.owner.say("There are no other two modes to compare")
-            return False
+            raise UsageError("There are no other two modes to compare")
         self._pair += 1
         self._arrange()
-        return True
 
     def _arrange(self) -> None:
         self.shown = arranged(self.queries, self.filter, self.order, self.pair)
 
-    # Documents ---------------------------------------------------------------------------
-
     def choose(self, row: QueryRow | None, *, read: bool) -> None:
         """Make a query the chosen one; `read`: with its documents."""
         self.view = None
-        self._chosen = row.id if row is not None else None
+        self.chosen = row.id if row is not None else None
         if row is not None and read:
             self.face.in_background("view", self._look_up, row.id)
 
@@ -189,30 +171,13 @@ class QrelsSession:
         except BioRetrievalError as error:
             self.face.show_view(error.line())
             return
-        if self._chosen == query:
+        if self.chosen == query:
             self.view = view
             self.face.show_view()
 
-    async def document(self, name: str) -> tuple[str, str] | None:
-        """Title and text of a document, None if the corpus does not have it.
-
-        Raises:
-            BioRetrievalError: it cannot be read.
-        """
-        return await self.face.owner.client.ask(ReadDocument(name))
-
-    # Export ------------------------------------------------------------------------------
-
-    def sheet(self) -> Sheet:
-        """The queries that are shown, with the score of each mode."""
-        from bioretrieval_tui.render.evaluations import query_list_sheet
-
-        return query_list_sheet(list(self.shown), self.modes)
-
 
 def pairs(modes: Sequence[str]) -> list[tuple[str, str]]:
-    """All pairs of modes, in their order."""
-    return [(a, b) for i, a in enumerate(modes) for b in modes[i + 1 :]]
+    return list(combinations(modes, 2))
 
 
 def difference(row: QueryRow, pair: tuple[str, str]) -> float:
@@ -241,3 +206,91 @@ def arranged(
     if key in ("id", "text"):
         return sorted(kept, key=lambda row: getattr(row, key).casefold(), reverse=way == "down")
     return sorted(kept, key=value, reverse=way == "down")
+
+
+# Kept rankings and the jobs that make them ------------------------------------------------------
+
+
+def with_run_file(job: EvaluateJob, where: Places) -> EvaluateJob:
+    """The job, with a run file in the cache folder that is named after its settings."""
+    said = "\n".join(
+        (str(Path(job.folder).absolute()), job.split or "", job.model or "", job.reranker or "")
+    )
+    key = hashlib.sha256(said.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return msgspec.structs.replace(job, run_file=str(where.cache / "runs" / key / "run.trec"))
+
+
+def stored_rankings(job: EvaluateJob) -> EvaluationSummary | None:
+    """The stored summary of a job (see `with_run_file`), if there are rankings by all its modes."""
+    try:
+        data = (Path(job.run_file or "").parent / _FACTS).read_bytes()
+        summary = msgspec.json.decode(data, type=EvaluationSummary)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return summary if {*job.modes} <= {run.mode for run in summary.runs} else None
+
+
+def make_folder(job: EvaluateJob) -> None:
+    """Create the folder that the rankings go to. Raises BioRetrievalError if that fails."""
+    folder = Path(job.run_file or "").parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BioRetrievalError(f"rankings cannot be kept in {folder}: {error.strerror}") from error
+
+
+def keep_rankings(job: EvaluateJob, summary: EvaluationSummary) -> None:
+    """Store the summary of a finished job beside its rankings. Raises BioRetrievalError."""
+    path = Path(job.run_file or "").parent / _FACTS
+    save_file(path, msgspec.json.encode(summary), "the rankings")
+
+
+def run_files(job: EvaluateJob, summary: EvaluationSummary) -> dict[str, str]:
+    """The TREC run file of each mode."""
+    paths = run_paths(Path(job.run_file or ""), [run.mode for run in summary.runs])
+    return {mode: str(path) for mode, path in paths.items()}
+
+
+def encoder_of(catalogue: Catalogue, model: str | None) -> tuple[str | None, Encoding | None]:
+    """Hub id or folder, and recipe, of a model; (None, None) for the embedded one.
+
+    model: catalogue id, hub id or folder."""
+    from bioretrieval_tui.encoding.embedded import MODEL_ID
+
+    named = catalogue.by_id.get(model or "")
+    entry = named if isinstance(named, Model) else catalogue.model_of_hub(model or "")
+    if model in (None, MODEL_ID) or (entry and MODEL_ID in entry.hub):
+        return None, None
+    return (entry.weights or model, entry.encoding) if entry else (model, None)
+
+
+def exploring_job(
+    catalogue: Catalogue,
+    folder: Path,
+    modes: tuple[str, ...],
+    model: str | None = None,
+    *,
+    split: str | None = None,
+    reranker: str | None = None,
+) -> EvaluateJob:
+    """The job that ranks a benchmark to explore it."""
+    reranking, recipe = encoder_of(catalogue, reranker) if reranker else (None, None)
+    return EvaluateJob(
+        str(folder.absolute()), modes, *encoder_of(catalogue, model), split,
+        reranker=reranking, reranker_recipe=recipe, purpose="explore",
+    )  # fmt: skip
+
+
+def job_of_record(record: EvaluationRecord, catalogue: Catalogue) -> EvaluateJob:
+    """The exploration of an evaluation's benchmark, in the folder that its index was built from.
+
+    Raises BioRetrievalError if the folder no longer exists, or is not a benchmark."""
+    from bioretrieval_tui.index.registry import manifest_of
+
+    inputs = manifest_of(record.index).inputs
+    folder = Path(inputs[0].path).parent if inputs else Path()
+    find_parts(folder, record.split)
+    modes = ("lexical", "dense", "hybrid", *(("rerank",) if record.reranker else ()))
+    return exploring_job(
+        catalogue, folder, modes, record.model, split=record.split, reranker=record.reranker
+    )

@@ -1,29 +1,30 @@
 """The state and the requests of the Search pane, without a widget.
 
 A `SearchSession` holds the query (index, text, mode, order, filter), its answer (`HitView`) and
-the progress of the request. It calls the search process and the pane that shows it (`SearchFace`).
-At most one search runs: a newer one cancels it, and an answer to an earlier query is dropped.
+the progress of the request. It calls the search process and the pane that shows it, of which only
+the type is imported.
+At most one request runs: a newer one cancels it, and an answer to an earlier query is dropped.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from bioretrieval_tui.backend.protocol import (
-    EnsureCatalogue,
-    Explain,
-    ListIndexes,
-    Reranker,
-    Search,
-    Similar,
+from bioretrieval_tui.backend import protocol
+from bioretrieval_tui.errors import (
+    BioRetrievalError,
+    FilterError,
+    InterruptedByUser,
+    ModelError,
+    UsageError,
 )
-from bioretrieval_tui.errors import BioRetrievalError, FilterError, InterruptedByUser, ModelError
 from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.index.metadata_fields import schema_of
 from bioretrieval_tui.progress import Progress
@@ -33,13 +34,16 @@ from bioretrieval_tui.query.ast import Matches
 from bioretrieval_tui.render.hits import mode_name
 from bioretrieval_tui.render.sheet import shortened
 from bioretrieval_tui.search.types import MODES, Explanation, Hit, Mode, Order, Query, SearchResult
+from bioretrieval_tui.tui.index_session import short_model
 
 if TYPE_CHECKING:
+    from textual.worker import Worker
+
     from bioretrieval_tui.catalog.catalogue import Catalogue
     from bioretrieval_tui.index.registry import IndexInfo
     from bioretrieval_tui.render.sheet import Sheet
     from bioretrieval_tui.search.catalogue_index import Ensured
-    from bioretrieval_tui.tui.panes.pane import PaneContext
+    from bioretrieval_tui.tui.panes.search_pane import SearchPane
 
 HITS = 100
 """Hits that a search asks for."""
@@ -59,46 +63,14 @@ StatusPart = tuple[str, str]
 """A piece of the status line: text, role."""
 
 
-class Running(Protocol):
-    """Work that was started."""
-
-    @property
-    def is_running(self) -> bool: ...
-    def cancel(self) -> None: ...
-
-
-class Stoppable(Protocol):
-    """A timer."""
-
-    def stop(self) -> None: ...
-
-
-class SearchFace(Protocol):
-    """What a session needs of the pane that shows it; `SearchPane` describes the methods."""
-
-    @property
-    def owner(self) -> PaneContext: ...
-    @property
-    def cursor(self) -> int: ...
-    def in_background(
-        self, group: str, work: Callable[..., Coroutine[Any, Any, None]], *args: Any
-    ) -> Running: ...
-    def set_timer(self, delay: float, callback: Callable[[], None]) -> Stoppable: ...
-    def head(self) -> None: ...
-    def show_hits(self, cursor: int = 0) -> None: ...
-    def show_reason(self, document: str) -> None: ...
-    def opened_similar(self, document: str) -> None: ...
-
-
 @dataclass(frozen=True, slots=True)
 class HitView:
     """One answer and its query.
 
-    index: the index that was searched.
-    question: the query, None where the hits are documents similar to `like`.
-    where: the filter.
-    near: similar entries of the catalogue, listed after the hits.
-    reranker: name of the model that reranked the top hits.
+    index: the index that was searched; question: the query, None where the hits are documents
+    similar to `like`; where: the filter; near: similar entries of the catalogue, listed after the
+    hits; before: what `back` shows again, and the row of its cursor; reranker: name of the model
+    that reranked the top hits.
     """
 
     index: str = ""
@@ -107,11 +79,11 @@ class HitView:
     where: str = ""
     like: Hit | None = None
     near: tuple[Hit, ...] = ()
+    before: tuple[HitView, int] | None = None
     reranker: str = ""
 
     @property
     def hits(self) -> tuple[Hit, ...]:
-        """All rows of the list."""
         return (*self.answer.hits, *self.near)
 
     def is_near(self, at: int) -> bool:
@@ -127,78 +99,59 @@ class HitView:
 NOTHING = HitView()
 
 
-# Facets ---------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class FacetValue:
-    """One value of a field, its count among the top hits, and the filter clause that keeps it."""
+    """One value of a field, and its count among the top hits."""
 
     field: str
     value: str
     count: int
-    clause: str
+
+    @property
+    def clause(self) -> str:
+        if self.field == "year":
+            return f"year:{self.value}"
+        return str(Matches(self.field, "=", (self.value,)))
 
 
 def facet_values(answer: SearchResult) -> list[FacetValue]:
-    """All values, field by field."""
-
-    def clause(field: str, value: str) -> str:
-        return f"year:{value}" if field == "year" else str(Matches(field, "=", (value,)))
-
-    return [
-        FacetValue(facet.field, value, count, clause(facet.field, value))
-        for facet in answer.facets
-        for value, count in facet.counts
-    ]
+    return [FacetValue(facet.field, *one) for facet in answer.facets for one in facet.counts]
 
 
-def _find_clause(where: str, clause: str) -> re.Match[str] | None:
+def _clause_in(where: str, clause: str) -> re.Match[str] | None:
     return re.search(rf"(?<!\S){re.escape(clause)}(?!\S)", where)
 
 
 def has_clause(where: str, clause: str) -> bool:
-    """Whether a filter contains this clause."""
-    return _find_clause(where, clause) is not None
+    return _clause_in(where, clause) is not None
 
 
 def toggled_clause(where: str, clause: str, schema: Schema | None) -> str:
     """The filter with this clause, or without it if it was there."""
-    found = _find_clause(where, clause)
-    if found is not None:
+    where = where.strip()
+    if found := _clause_in(where, clause):
         return f"{where[: found.start()].rstrip()} {where[found.end() :].lstrip()}".strip()
-    if not where.strip():
-        return clause
-    try:
+    either = True
+    with contextlib.suppress(FilterError):
         either = schema is None or isinstance(parse(where, schema), AnyOf)
-    except FilterError:
-        either = True
-    return f"({where.strip()}) {clause}" if either else f"{where.strip()} {clause}"
+    return f"({where}) {clause}" if where and either else f"{where} {clause}".strip()
 
 
-# Rerankers ------------------------------------------------------------------------------------
-
-
-def installed_reranker(catalogue: Catalogue) -> tuple[str, Reranker]:
+def installed_reranker(catalogue: Catalogue) -> tuple[str, protocol.Reranker]:
     """Name and request of the first cross-encoder of the catalogue that has a recipe, and its
     files on this machine. Reads the disk.
 
-    Raises:
-        ModelError: there is none; the remedy says how to get the first one.
-    """
+    Raises ModelError if there is none; the remedy says how to get the first one."""
     from bioretrieval_tui.catalog.models import Model
     from bioretrieval_tui.encoding.model_files import missing_models
 
     first: Model | None = None
     for entry in sorted(catalogue.of_type(Model), key=lambda one: one.id != FIRST_RERANKER):
-        recipe = entry.encoding
-        if entry.role != "reranker" or recipe is None or recipe.type != "cross-encoder":
-            continue
-        hub = entry.weights
-        if hub is None:
+        recipe, hub = entry.encoding, entry.weights
+        if entry.role != "reranker" or not recipe or recipe.type != "cross-encoder" or not hub:
             continue
         if not missing_models(hub, recipe):
-            return entry.name, Reranker(hub, recipe)
+            return entry.name, protocol.Reranker(hub, recipe)
         first = first or entry
     if first is None:
         raise ModelError("the catalogue has no reranker with a recipe")
@@ -208,14 +161,11 @@ def installed_reranker(catalogue: Catalogue) -> tuple[str, Reranker]:
     )
 
 
-# The session ----------------------------------------------------------------------------------
-
-
 class SearchSession:
     """The query and its hits.
 
     text: the query line.
-    where: the filter in force; problem: the error of the filter as typed.
+    filter: the filter in force; problem: the error of the filter as typed.
     beside: BM25 and dense are searched, a list each.
     view, right: what the lists show; on_right: the right list is in use.
     infos: the indexes by name; ready: the catalogue is indexed.
@@ -223,12 +173,12 @@ class SearchSession:
     reasons: explanations of hits of the list in use, by document id.
     """
 
-    def __init__(self, face: SearchFace) -> None:
-        self.face = face
+    def __init__(self, face: SearchPane) -> None:
+        self.face, self.owner = face, face.owner
         self.text = ""
         self.mode: Mode = "hybrid"
         self.order: Order = "relevance"
-        self.where = ""
+        self.filter = ""
         self.problem: FilterError | None = None
         self.beside = False
         self.view: HitView = NOTHING
@@ -240,32 +190,19 @@ class SearchSession:
         self._with_vectors: bool | None = None
         """Whether the catalogue is being indexed with vectors, or was; None before that."""
         self.reasons: dict[str, Explanation] = {}
-        self._former: list[tuple[HitView, int]] = []
-        self._pause: Stoppable | None = None
-        self._running: Running | None = None
-
-    @property
-    def owner(self) -> PaneContext:
-        """The app, which panes share."""
-        return self.face.owner
+        self._request: Worker[None] | None = None
+        self._pausing = False
+        """The request waits for its pause: it is not sent yet."""
 
     # What is shown -----------------------------------------------------------------------
 
     @property
     def two_lists(self) -> bool:
-        """Two lists are shown."""
         return self.right is not NOTHING
 
     @property
     def shown(self) -> HitView:
-        """What the list in use shows."""
         return self.right if self.on_right and self.two_lists else self.view
-
-    @property
-    def model(self) -> str:
-        """Name of the model of the index that is searched, "" while unknown."""
-        info = self.infos.get(self.owner.index)
-        return (info.model or "").rstrip("/").rpartition("/")[2] if info else ""
 
     @property
     def schema(self) -> Schema | None:
@@ -273,15 +210,7 @@ class SearchSession:
         info = self.infos.get(self.owner.index)
         return schema_of(info.fields) if info and info.fields is not None else None
 
-    @property
-    def similar_open(self) -> bool:
-        """Similar documents are shown; `back` leaves them."""
-        return bool(self._former)
-
     def show(self, view: HitView, right: HitView = NOTHING, cursor: int = 0) -> None:
-        """Show one list or two."""
-        if view.like is None:
-            self._former.clear()
         self.view, self.right = view, right
         self.on_right = self.on_right and self.two_lists
         self.reasons.clear()
@@ -289,17 +218,14 @@ class SearchSession:
         self.face.show_hits(cursor)
 
     def tell(self, *parts: StatusPart) -> None:
-        """Show what the search is doing, at the end of the status line."""
         self.state = parts
         self.face.head()
 
     def tell_progress(self, progress: Progress) -> None:
-        """Show the progress of the search process."""
-        share = progress.share
-        if share is None:
+        if progress.share is None:
             self.tell((progress.note or progress.stage, "dim"))
             return
-        filled = round(share * _BAR)
+        filled = round(progress.share * _BAR)
         self.tell(
             (f"{progress.stage} ", "dim"), ("━" * filled, "gauge"), ("━" * (_BAR - filled), "rule"),
             (f" {progress.done} of {progress.total} {progress.unit}", "dim"),
@@ -311,37 +237,36 @@ class SearchSession:
             unfinished = isinstance(self.problem, UnfinishedFilterError)
             return [(self.problem.line(), "dim" if unfinished else "error")]
         parts = [("Search", "strong"), (f"  {self.owner.index}", "ok")]
+        info = self.infos.get(self.owner.index)
+        model = short_model(info.model) if info else ""
+        view, answer, question = self.view, self.view.answer, self.view.question
         if self.state:
             return [*parts, ("   ", "text"), *self.state]
+        if view is NOTHING:
+            mode = "BM25 | dense" if self.beside else mode_name(self.mode)
+            parts += [(f"  {mode}", "dim"), (f"  {model}", "faint")]
+            return [*parts, (f"  filter {self.filter}", "ok")] if self.filter else parts
         if self.two_lists:
-            return [*parts, *self._two_described()]
-        if self.view is not NOTHING:
-            return [*parts, *self._one_described()]
-        parts += [(f"  {'BM25 | dense' if self.beside else mode_name(self.mode)}", "dim")]
-        parts += [(f"  {self.model}", "faint")]
-        return [*parts, (f"  filter {self.where}", "ok")] if self.where else parts
-
-    def _one_described(self) -> Iterator[StatusPart]:
-        view, answer = self.view, self.view.answer
-        question = view.question
-        if view.like is not None:
-            title = view.like.title or view.like.text or view.like.id
-            yield "  similar to: ", "dim"
-            yield shortened(title, _LONGEST_TITLE), "strong"
-        elif question is not None:
-            yield f"  {mode_name(question.mode)}", "strong"
-        yield f"  {self._counted(answer)}", "dim"
-        if view.near:
-            yield f" + {len(view.near)} of the catalogue", "dim"
-        yield from _filtered(view)
-        if question is not None and question.order == "date":
-            yield "  newest first", "dim"
-        if view.reranker:
-            yield f"  reranked by {view.reranker}", "model"
-        if answer.note:
-            yield f"  {answer.note}", "warn"
-        if self.model and not (question and question.mode == "lexical"):
-            yield f"  {self.model}", "faint"
+            left, right = ({hit.id for hit in one.answer.hits} for one in (view, self.right))
+            both = f"  {len(left & right)} of {max(len(left), len(right))} in both"
+            parts += [("  BM25 | dense", "strong"), (both, "dim")]
+        else:
+            if view.like is not None:
+                title = view.like.title or view.like.text or view.like.id
+                parts += [("  similar to: ", "dim"), (shortened(title, _LONGEST_TITLE), "strong")]
+            elif question is not None:
+                parts.append((f"  {mode_name(question.mode)}", "strong"))
+            parts.append((f"  {self._counted(answer)}", "dim"))
+            parts += [(f" + {len(view.near)} of the catalogue", "dim")] if view.near else []
+        if answer.fitting is not None:
+            where = shortened(view.where, _LONGEST_FILTER)
+            parts += [("  filter ", "dim"), (where, "ok"), (f" keeps {answer.fitting:,}", "dim")]
+        if question is not None and question.order == "date" and not self.two_lists:
+            parts.append(("  newest first", "dim"))
+        parts += [(f"  reranked by {view.reranker}", "model")] if view.reranker else []
+        parts += [(f"  {answer.note}", "warn")] if answer.note else []
+        with_model = not self.two_lists and not (question and question.mode == "lexical")
+        return [*parts, (f"  {model}", "faint")] if model and with_model else parts
 
     def _counted(self, answer: SearchResult) -> str:
         count = len(answer.hits)
@@ -351,90 +276,69 @@ class SearchSession:
         known = info.documents if info and answer.fitting is None else None
         return f"top {count} of {known:,}" if known else f"top {count}"
 
-    def _two_described(self) -> Iterator[StatusPart]:
-        left, right = self.view.answer.hits, self.right.answer.hits
-        both = {hit.id for hit in left} & {hit.id for hit in right}
-        yield "  BM25 | dense", "strong"
-        yield f"  {len(both)} of {max(len(left), len(right))} in both", "dim"
-        yield from _filtered(self.view)
-        if self.view.answer.note:
-            yield f"  {self.view.answer.note}", "warn"
-
-    # Indexes -----------------------------------------------------------------------------
-
     def prepare(self) -> None:
         """Index the catalogue, once, as the mode needs it: BM25 needs neither vectors nor model."""
         vectors = self.mode != "lexical" or self.beside
-        if self._with_vectors is not None and (
-            vectors == self._with_vectors or (self.ready and not vectors)
-        ):
-            return
-        self._with_vectors, self.ready = vectors, False
-        self.face.in_background("prepare", self._prepare, vectors)
+        if self._with_vectors != vectors and not (self._with_vectors and self.ready):
+            self._with_vectors, self.ready = vectors, False
+            self.face.in_background("prepare", self._prepare, vectors)
 
     async def _prepare(self, vectors: bool) -> None:
         """Index the catalogue unless it is, then send the query typed meanwhile."""
         self.tell(("Starting the search process", "dim"))
         try:
-            ensured = await self._ensure_catalogue(vectors=vectors)
+            ensured = await self._ensure_catalogue(vectors)
         except BioRetrievalError as error:
             self.tell((error.line(), "error"))
             return
         self.ready = True
         self.tell(*([(ensured.note, "warn")] if ensured.note else []))
-        await self.learn()
+        with contextlib.suppress(BioRetrievalError):  # a search reports it
+            await self.learn()
         if self.text.strip():
             self.send()
         elif vectors:
-            self._running = self.face.in_background("search", self._warm_up)
+            self._begin(self._warm_up)
 
-    async def _ensure_catalogue(self, *, vectors: bool) -> Ensured:
+    async def _warm_up(self) -> None:
+        """Load the model before the first query is typed."""
+        with contextlib.suppress(BioRetrievalError):  # the first query reports it
+            await self.owner.client.ask(protocol.Search(CATALOGUE, Query(text="warm", k=1)))
+
+    async def _ensure_catalogue(self, vectors: bool) -> Ensured:
         from bioretrieval_tui.search.catalogue_index import catalogue_documents, fingerprint
 
         documents = catalogue_documents(self.owner.catalogue)
         return await self.owner.client.ask(
-            EnsureCatalogue(fingerprint(documents), documents, vectors), self.tell_progress
+            protocol.EnsureCatalogue(fingerprint(documents), documents, vectors), self.tell_progress
         )
-
-    async def _warm_up(self) -> None:
-        """Load the model before the first query is typed."""
-        try:
-            await self.owner.client.ask(Search(CATALOGUE, Query(text="warm", k=1)))
-        except BioRetrievalError:
-            return  # the first query reports it
 
     async def learn(self) -> None:
         """Read model, fields and number of documents of each index."""
-        try:
-            self.infos = {info.name: info for info in await self.owner.client.ask(ListIndexes())}
-        except BioRetrievalError:
-            return  # a search reports it
+        self.infos = {
+            info.name: info for info in await self.owner.client.ask(protocol.ListIndexes())
+        }
         self.face.head()
 
-    async def next_index(self) -> str | None:
-        """Name of the index to search next, None where there is no other."""
-        try:
-            self.infos = {info.name: info for info in await self.owner.client.ask(ListIndexes())}
-        except BioRetrievalError as error:
-            self.owner.say(error.line(), "error")
-            return None
+    async def next_index(self) -> str:
+        """Name of the index to search next. Raises UsageError if there is no other."""
+        await self.learn()
         known = [info.name for info in self.infos.values() if info.status == "ok"]
-        names = [CATALOGUE, *(name for name in known if name != CATALOGUE)]
+        names = list(dict.fromkeys([CATALOGUE, *known]))
         if len(names) == 1:
-            self.owner.say("No index of your own yet: press 0 to build one")
-            return None
-        now = self.owner.index
-        return names[((names.index(now) if now in names else -1) + 1) % len(names)]
+            raise UsageError("No index of your own yet: press 0 to build one")
+        after = names.index(self.owner.index) + 1 if self.owner.index in names else 0
+        return names[after % len(names)]
 
     def search_in(self, name: str) -> None:
         """Search another index for what the query line holds."""
         self.owner.index = name
         self.show(NOTHING)
         try:
-            self._check(self.where)
+            self._check(self.filter)
         except FilterError as problem:
             # Another index may not have the fields that the filter names.
-            self.where = ""
+            self.filter = ""
             self.owner.say(f"The filter was removed: {problem.message}")
         self.problem = None
         self.send()
@@ -448,20 +352,18 @@ class SearchSession:
         if text == self.text:
             return
         self.text = text
-        self.no_pause()
         if text.strip():
-            self._send_soon()
+            self.send(PAUSE)
         else:
             self.stop()
             self.show(NOTHING)
 
     def accept(self) -> None:
         """Send without waiting for the pause, or again after escape."""
-        if self._pause or (self.view is NOTHING and not self.under_way):
+        if self._pausing or (self.view is NOTHING and not self.busy):
             self.send()
 
     def next_mode(self) -> None:
-        """Search by the next of hybrid, dense, BM25."""
         self.mode = MODES[(MODES.index(self.mode) + 1) % len(MODES)]
         self.beside = False
         self.prepare()
@@ -469,157 +371,110 @@ class SearchSession:
         self.face.head()
 
     def next_order(self) -> None:
-        """Sort by relevance or by date."""
         self.order = "relevance" if self.order == "date" else "date"
         self.send()
         self.face.head()
         if not self.text.strip():
             self.owner.say("Newest first" if self.order == "date" else "Best first")
 
-    def send(self) -> None:
-        """Search for the query; an older search that still runs is cancelled."""
-        self.no_pause()
+    def send(self, after: float | None = None) -> None:
+        """Search for the query after a pause in seconds, and cancel an older request."""
         if not self.text.strip():
             self.face.head()
-            return
-        if not self.ready and self.owner.index == CATALOGUE:
-            return  # sent when the catalogue is indexed
-        search = self._search_two if self.beside else self._search_one
-        self._running = self.face.in_background("search", search, self._question())
+        elif self.ready or self.owner.index != CATALOGUE:  # else it is sent once that is indexed
+            self._begin(self._search, self._question(), after)
+            self._pausing = after is not None
 
-    def _send_soon(self) -> None:
-        self.no_pause()
-        self._pause = self.face.set_timer(PAUSE, self.send)
-
-    def no_pause(self) -> None:
-        """Send nothing when the pause ends."""
-        if self._pause:
-            self._pause.stop()
-            self._pause = None
-
-    @property
-    def under_way(self) -> bool:
-        """A request has no answer yet."""
-        return self._running is not None and self._running.is_running
+    def _begin(self, work: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
+        self._pausing = False
+        self._request = self.face.in_background("search", work, *args)
 
     @property
     def busy(self) -> bool:
-        """A request has no answer yet, or is about to be sent."""
-        return self.under_way or self._pause is not None
+        """A request has no answer yet, or waits for its pause."""
+        running = self._request is not None and self._request.is_running
+        return running or self._pausing
 
     def stop(self) -> None:
-        """Cancel the request that runs or is about to be sent."""
-        self.no_pause()
-        if self._running and self._running.is_running:
-            self._running.cancel()
+        self._pausing = False
+        if self._request:
+            self._request.cancel()
         self.tell()
 
     def _question(self) -> Query:
-        return Query(text=self.text, k=HITS, mode=self.mode, where=self.where, order=self.order)
+        return Query(text=self.text, k=HITS, mode=self.mode, where=self.filter, order=self.order)
 
     def _current(self, question: Query, index: str) -> bool:
-        """Whether this is still the query."""
         return question.text == self.text and index == self.owner.index
 
-    async def _search_one(self, question: Query) -> None:
-        index = self.owner.index
+    async def _search(self, question: Query, after: float | None) -> None:
+        """Search, for BM25 and dense one after the other where two lists are shown."""
+        await asyncio.sleep(after or 0)
+        self._pausing = False
+        index, views = self.owner.index, []
+        beside = (("lexical", "left"), ("dense", "right"))
         self.tell(("searching", "dim"))
         try:
-            answer = await self.owner.client.ask(Search(index, question))
-        except InterruptedByUser:
-            return
-        except BioRetrievalError as error:
-            self._fail(question, index, error)
-            return
-        if self._current(question, index):
-            self.show(HitView(index, question, answer, question.where))
-
-    async def _search_two(self, question: Query) -> None:
-        index = self.owner.index
-        views = []
-        self.tell(("searching", "dim"))
-        try:
-            for mode, stream in (("lexical", "left"), ("dense", "right")):
+            for mode, stream in beside if self.beside else ((question.mode, "search"),):
                 asked = msgspec.structs.replace(question, mode=mode)
-                answer = await self.owner.client.ask(Search(index, asked, stream))
+                answer = await self.owner.client.ask(protocol.Search(index, asked, stream))
                 views.append(HitView(index, asked, answer, asked.where))
         except InterruptedByUser:
             return
         except BioRetrievalError as error:
-            self._fail(question, index, error)
+            if self._current(question, index):
+                self.show(NOTHING)
+                self.tell((error.line(), "error"))
             return
         if self._current(question, index):
-            self.show(views[0], views[1])
-
-    def _fail(self, question: Query, index: str, error: BioRetrievalError) -> None:
-        if self._current(question, index):
-            self.show(NOTHING)
-            self.tell((error.line(), "error"))
+            self.show(views[0], views[1] if len(views) > 1 else NOTHING)
 
     # The filter --------------------------------------------------------------------------
 
-    def filter_by(self, where: str, *, whole: bool = False) -> None:
-        """Filter by the typed text; `whole`: it was accepted, and is not the start of a name."""
+    def filter_by(self, text: str, *, whole: bool = False) -> None:
+        """Filter by the typed text; `whole`: it was accepted, and is not the start of a name.
+
+        A text that does not parse sets `problem`, and the last valid filter stays. Raises
+        FilterError for one that was accepted.
+        """
+        last = _LAST_WORD.search(text)
+        # The start of a field's name is not a word to search for.
+        begun = not whole and last and self.schema is not None and self.schema.begun(last[1])
         try:
-            self._check(where)
+            self._check(text)
+            self.problem = None
         except FilterError as problem:
-            # Incomplete: show where, and keep the last valid filter.
             self.problem = problem
-            self.no_pause()
-            self.face.head()
-            return
-        self.problem = None
-        last = _LAST_WORD.search(where)
-        if not whole and last and self.schema is not None and self.schema.begun(last[1]):
-            self.no_pause()  # it ends in the start of a field's name: `ye` is not searched for
-        elif where.strip() != self.where:
-            self.where = where.strip()
-            self._send_soon()
-        self.face.head()
-
-    def accept_filter(self, where: str) -> bool:
-        """Filter by the typed text now; False if it is wrong, which is reported."""
-        self.filter_by(where, whole=True)
-        if self.problem:
-            self.owner.say(self.problem.line(), "error")
-            return False
-        if self._pause:
-            self.send()
-        return True
-
-    def lift_filter(self) -> None:
-        """Remove the filter."""
-        removed, self.where = self.where, ""
-        self.problem = None
-        if removed:
-            self.send()
+        if self.problem or begun:
+            if self._pausing:
+                self.stop()
+        elif text.strip() != self.filter or (whole and self._pausing):
+            self.filter = text.strip()
+            self.send(None if whole else PAUSE)
+        if self.problem and whole:
+            raise self.problem
 
     def toggle_facet(self, value: FacetValue) -> None:
-        """Add a value to the filter, or remove it."""
-        self.where = toggled_clause(self.where, value.clause, self.schema)
+        self.filter = toggled_clause(self.filter, value.clause, self.schema)
         self.send()
 
     def _check(self, where: str) -> None:
-        schema = self.schema
-        if schema is not None and where.strip():
-            parse(where, schema)
+        if self.schema is not None and where.strip():
+            parse(where, self.schema)
 
     # Rerank, similar documents, reasons --------------------------------------------------
 
     def rerank(self) -> None:
-        """Rerank the top hits with a cross-encoder."""
         if self.view.question is None or not self.view.hits:
-            self.owner.say("There are no hits to rerank")
-            return
+            raise UsageError("There are no hits to rerank")
         self.beside = False
         question = msgspec.structs.replace(self._question(), order="relevance")
-        self._running = self.face.in_background("search", self._rerank, question)
+        self._begin(self._rerank, question)
 
     async def _rerank(self, question: Query) -> None:
         index = self.owner.index
 
         def before(answer: SearchResult) -> None:
-            """Show the hits before they are reranked."""
             if self._current(question, index) and answer.hits != self.view.answer.hits:
                 state = self.state
                 self.show(HitView(index, question, answer, question.where))
@@ -630,7 +485,7 @@ class SearchSession:
             name, reranker = await asyncio.to_thread(installed_reranker, self.owner.catalogue)
             self.tell(("reranking the top hits, esc cancels", "dim"))
             answer = await self.owner.client.ask(
-                Search(index, question, reranker=reranker), self.tell_progress, before
+                protocol.Search(index, question, reranker=reranker), self.tell_progress, before
             )
         except InterruptedByUser:
             self.tell()
@@ -646,74 +501,59 @@ class SearchSession:
 
     def find_similar(self, hit: Hit, *, near: bool) -> None:
         """Look for documents similar to a hit; `near`: it is an entry listed after the hits."""
-        self.no_pause()
-        index = CATALOGUE if near else self.shown.index
-        self._running = self.face.in_background("search", self._similar, hit, index)
+        self._begin(self._similar, hit, CATALOGUE if near else self.shown.index)
 
     async def _similar(self, hit: Hit, index: str) -> None:
         self.tell(("looking for similar documents", "dim"))
         client = self.owner.client
-        where = self.where if index == self.owner.index else ""
+        where = self.filter if index == self.owner.index else ""
         near: tuple[Hit, ...] = ()
         try:
             if index == CATALOGUE and self._with_vectors is False:
-                await self._ensure_catalogue(vectors=True)
+                await self._ensure_catalogue(True)
                 self._with_vectors = True
-            answer = await client.ask(Similar(index, hit.id, SIMILAR, where))
-        except InterruptedByUser:
-            return
-        except BioRetrievalError as error:
+            answer = await client.ask(protocol.Similar(index, hit.id, SIMILAR, where))
+        except BioRetrievalError:
             self.tell()
-            self.owner.say(error.line(), "error")
-            return
+            raise
         if index != CATALOGUE and self.ready and self._with_vectors:
-            try:
+            with contextlib.suppress(BioRetrievalError):  # the documents are shown without them
                 found = await client.ask(
-                    Similar(index, hit.id, NEAR, into=CATALOGUE, stream="near")
+                    protocol.Similar(index, hit.id, NEAR, into=CATALOGUE, stream="near")
                 )
                 near = found.hits
-            except BioRetrievalError:
-                near = ()  # the documents are shown without them
-        former = [*self._former, (self.shown, self.face.cursor)]
+        before = (self.shown, self.face.cursor)
         self.beside = False
-        self.show(HitView(index, None, answer, where, hit, near))
-        self._former = former
+        self.show(HitView(index, None, answer, where, hit, near, before))
         self.face.opened_similar(hit.id)
 
     def back(self) -> Hit | None:
-        """Show again what was shown before.
-
-        Returns:
-            The hit whose similar documents were shown.
-        """
+        """Show again what was shown before; returns the hit whose similar documents were shown."""
         like = self.view.like
-        (view, cursor), former = self._former[-1], self._former[:-1]
-        self.show(view, cursor=cursor)
-        self._former = former
+        if self.view.before is not None:
+            view, cursor = self.view.before
+            self.show(view, cursor=cursor)
         return like
 
-    def explainable(self, hit: Hit) -> bool:
-        """Whether a hit has no explanation yet, and can have one."""
-        return self.view.question is not None and hit.id not in self.reasons
+    def explain(self, hit: Hit, after: float = 0.0) -> None:
+        """Request the explanation of a hit after a pause, if it has none yet and can have one."""
+        if self.view.question is not None and hit.id not in self.reasons:
+            self.face.in_background("why", self._explain, hit, self.view, self.view.question, after)
 
-    def explain(self, hit: Hit) -> None:
-        """Request the explanation of a hit."""
-        if self.view.question is not None:
-            self.face.in_background("why", self._explain, hit, self.view, self.view.question)
-
-    async def _explain(self, hit: Hit, view: HitView, question: Query) -> None:
+    async def _explain(self, hit: Hit, view: HitView, question: Query, after: float) -> None:
+        await asyncio.sleep(after)
+        # Comparing sentences takes ten times as long as a search: the next one would wait for it.
+        if self.face.typing or self.view is not view:
+            return
         # Explain both halves, except where no model was used and none should load.
         if question.mode != "lexical" or self.beside:
             question = msgspec.structs.replace(question, mode="hybrid")
-        try:
-            told = await self.owner.client.ask(Explain(view.index, question, [hit.id]))
-        except BioRetrievalError:
-            return  # the page is shown without it
+        told: list[Explanation] = []
+        with contextlib.suppress(BioRetrievalError):  # the page is shown without it
+            told = await self.owner.client.ask(protocol.Explain(view.index, question, [hit.id]))
         if self.view is view and told:
             self.reasons[hit.id] = told[0]
             self.face.show_reason(hit.id)
-
-    # Export ------------------------------------------------------------------------------
 
     def sheet(self) -> Sheet:
         """The hits of the list in use in their order, without the entries after them."""
@@ -727,11 +567,3 @@ class SearchSession:
         hits = list(view.answer.hits)
         catalogue = self.owner.catalogue if view.index == CATALOGUE else None
         return hit_sheet(hits, title=title, citations=hit_citations(hits, catalogue))
-
-
-def _filtered(view: HitView) -> Iterator[StatusPart]:
-    """The filter, and how many documents pass it."""
-    if view.answer.fitting is not None:
-        yield "  filter ", "dim"
-        yield shortened(view.where, _LONGEST_FILTER), "ok"
-        yield f" keeps {view.answer.fitting:,}", "dim"

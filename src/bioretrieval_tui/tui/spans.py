@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from string import ascii_lowercase
 
 from bioretrieval_tui.render.page import Fact, Group, Page, Prose, Text, is_empty, plain
@@ -33,6 +33,15 @@ class PaintedPage:
     lead: int = 4
     links_at: int = 0
     jumps_at: int = 0
+
+    def with_lines(self, at: int, more: Sequence[Line]) -> PaintedPage:
+        """The page with more lines before its line `at`, which is above the letters."""
+        return replace(
+            self,
+            lines=(*self.lines[:at], *more, *self.lines[at:]),
+            links_at=self.links_at + len(more),
+            jumps_at=self.jumps_at + len(more),
+        )
 
 
 def paint(page: Page) -> PaintedPage:

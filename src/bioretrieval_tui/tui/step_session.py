@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
@@ -19,7 +19,7 @@ from bioretrieval_tui.errors import BioRetrievalError, NotFoundError
 from bioretrieval_tui.evaluation.benchmark import find_parts
 from bioretrieval_tui.evaluation.metrics import MAIN
 from bioretrieval_tui.evaluation.published import hub_names
-from bioretrieval_tui.evaluation.records import EvaluationRecord
+from bioretrieval_tui.evaluation.records import EvaluationRecord, records
 from bioretrieval_tui.render.evaluations import MARK, published_scores, reference_fact
 from bioretrieval_tui.render.hits import mode_name
 from bioretrieval_tui.render.page import Fact, Inline, Text, fact, text
@@ -27,7 +27,6 @@ from bioretrieval_tui.tui.folders import short
 from bioretrieval_tui.tui.spans import fact_lines
 from bioretrieval_tui.tui.text import Line, Span, line
 
-_COMMAND = ("bioretrieval-tui", "eval")
 _BESIDE = 2
 """Published scores shown below each run."""
 _PLACES = ("", "datasets", "data")
@@ -36,59 +35,47 @@ _PLACES = ("", "datasets", "data")
 
 @dataclass(frozen=True, slots=True)
 class EvalCommand:
-    """One `eval` of a step, with catalogue ids; model: None for the embedded one."""
+    """One `eval` of a step, with catalogue ids. model: None for the embedded one; folder: of the
+    benchmark, None if it was not found."""
 
     benchmark: str
     modes: tuple[str, ...]
     model: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StepPlace:
-    """A call, and the folder that it runs on; None if none was found."""
-
-    call: EvalCommand
-    folder: Path | None
+    folder: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StepState:
-    """The state of a step.
+    """The state of a step. missing: hub ids of its models that are not installed; found: the
+    newest records of its calls."""
 
-    missing: hub ids of its models that are not installed; found: the newest records of its calls.
-    """
-
-    places: tuple[StepPlace, ...]
+    calls: tuple[EvalCommand, ...]
     missing: tuple[str, ...] = ()
     found: tuple[EvaluationRecord, ...] = ()
 
 
 def calls_of(step: Step) -> list[EvalCommand]:
     """The `eval` commands of a step that give only a benchmark, modes and a model."""
-    found = [_call(command) for command in step.commands]
-    return [call for call in found if call is not None]
+    found = []
+    for command in step.commands:
+        with contextlib.suppress(ValueError):
+            match shlex.split(command):
+                case ["bioretrieval-tui", "eval", benchmark, *options]:
+                    found += _call(benchmark, options)
+    return found
 
 
-def _call(command: str) -> EvalCommand | None:
-    try:
-        words = shlex.split(command)
-    except ValueError:
-        return None
-    if tuple(words[:2]) != _COMMAND or len(words) < 3 or len(words) % 2 == 0:
-        return None
+def _call(benchmark: str, options: list[str]) -> list[EvalCommand]:
     modes: list[str] = []
     model = None
-    for flag, value in zip(words[3::2], words[4::2], strict=True):
+    for flag, value in zip(options[::2], options[1::2], strict=True):
         if flag in ("-m", "--mode"):
             modes.append(value)
         elif flag == "--model":
             model = value
         else:
-            return None
-    return EvalCommand(words[2], tuple(modes) or ("dense", "lexical", "hybrid"), model)
-
-
-# Folders -----------------------------------------------------------------------------------
+            return []
+    return [EvalCommand(benchmark, tuple(modes) or ("dense", "lexical", "hybrid"), model)]
 
 
 def is_benchmark(folder: Path) -> bool:
@@ -103,9 +90,7 @@ def is_benchmark(folder: Path) -> bool:
 def check_folder(step: Step, folder: Path) -> None:
     """Check that a folder is a benchmark, or contains one that the step names.
 
-    Raises:
-        NotFoundError: neither. BioRetrievalError: it cannot be read.
-    """
+    Raises NotFoundError for neither, BioRetrievalError if it cannot be read."""
     names = dict.fromkeys(call.benchmark for call in calls_of(step))
     if any(is_benchmark(folder / name) for name in names):
         return
@@ -116,7 +101,7 @@ def check_folder(step: Step, folder: Path) -> None:
         raise NotFoundError(error.message, remedy=remedy) from error
 
 
-def placed(step: Step, chosen: Path | None, near: Sequence[Path]) -> tuple[StepPlace, ...]:
+def placed(step: Step, chosen: Path | None, near: Sequence[Path]) -> tuple[EvalCommand, ...]:
     """The calls of a step with their folders.
 
     chosen: the folder that the user chose: a benchmark, which replaces all that the step names, or
@@ -124,10 +109,8 @@ def placed(step: Step, chosen: Path | None, near: Sequence[Path]) -> tuple[StepP
     """
     calls = calls_of(step)
     if chosen is not None and is_benchmark(chosen):
-        kinds = dict.fromkeys((call.model, call.modes) for call in calls)
-        return tuple(
-            StepPlace(EvalCommand(chosen.name, modes, model), chosen) for model, modes in kinds
-        )
+        kinds = dict.fromkeys((call.modes, call.model) for call in calls)
+        return tuple(EvalCommand(chosen.name, *kind, chosen) for kind in kinds)
     bases = []
     for base in (Path.cwd, Path.home):
         with contextlib.suppress(OSError, RuntimeError):
@@ -135,44 +118,50 @@ def placed(step: Step, chosen: Path | None, near: Sequence[Path]) -> tuple[StepP
     usual = [base / part for base in bases for part in _PLACES]
     roots = [*([chosen] if chosen is not None else []), *near, *usual]
 
-    def found(call: EvalCommand) -> Path | None:
+    def found(call: EvalCommand) -> EvalCommand:
         folders = (root / call.benchmark for root in roots)
-        return next((folder for folder in folders if is_benchmark(folder)), None)
+        return replace(call, folder=next(filter(is_benchmark, folders), None))
 
-    return tuple(StepPlace(call, found(call)) for call in calls)
-
-
-# Models and scores -------------------------------------------------------------------------
+    return tuple(map(found, calls))
 
 
-def missing_of(calls: Sequence[EvalCommand], catalogue: Catalogue) -> tuple[str, ...]:
-    """Hub ids of the models of these calls that are not installed."""
-    missing: dict[str, None] = {}
-    for call in calls:
-        entry = catalogue.by_id.get(call.model or "")
-        if isinstance(entry, Model) and entry.weights is not None:
-            missing |= dict.fromkeys(missing_models(entry.weights, entry.encoding))
-    return tuple(missing)
+def step_states(
+    steps: Sequence[Step], chosen: Mapping[str, Path | None], catalogue: Catalogue
+) -> dict[str, StepState]:
+    """The states of steps by id. chosen: their folders, None where the user chose none."""
+    near = list(dict.fromkeys(folder.parent for folder in chosen.values() if folder))
+    kept: list[EvaluationRecord] = []
+    with contextlib.suppress(BioRetrievalError):  # the leaderboard reports it
+        kept = records()
+    states = {}
+    for step in steps:
+        calls = placed(step, chosen[step.id], near)
+        missing: dict[str, None] = {}
+        for call in calls:
+            entry = catalogue.by_id.get(call.model or "")
+            if isinstance(entry, Model) and entry.weights is not None:
+                missing |= dict.fromkeys(missing_models(entry.weights, entry.encoding))
+        states[step.id] = StepState(calls, tuple(missing), newest_of(calls, kept, catalogue))
+    return states
 
 
 def newest_of(
-    places: Sequence[StepPlace], records: Sequence[EvaluationRecord], catalogue: Catalogue
+    calls: Sequence[EvalCommand], records: Sequence[EvaluationRecord], catalogue: Catalogue
 ) -> tuple[EvaluationRecord, ...]:
     """The newest record of every call and mode; `records` are newest first."""
     found = []
-    for place in places:
-        entry = catalogue.by_id.get(place.call.model or "")
+    for call in calls:
+        entry = catalogue.by_id.get(call.model or "")
         hubs = hub_names(entry) if isinstance(entry, Model) else {embedded.MODEL_ID}
-        folder = place.folder.name if place.folder is not None else None
-        for mode in place.call.modes:
-            fits = (
-                record
-                for record in records
+        folder = call.folder.name if call.folder is not None else None
+        for mode in call.modes:
+            fits = [
+                record for record in records
                 if record.mode == mode
                 and (record.model in hubs or mode == "lexical")
-                and (record.catalogue == place.call.benchmark or record.benchmark == folder)
-            )
-            found += [record for record in [next(fits, None)] if record is not None]
+                and (record.catalogue == call.benchmark or record.benchmark == folder)
+            ]  # fmt: skip
+            found += fits[:1]
     return tuple(found)
 
 
@@ -183,9 +172,9 @@ def step_lines(state: StepState, catalogue: Catalogue) -> Iterator[Line]:
     """What can be run, what is missing and how to get it, and the scores of earlier runs."""
     yield line()
     yield line(Span("Run it here", "header"), Span("   b runs it, f chooses its folder", "faint"))
-    for place in state.places:
-        yield from fact_lines(_place_fact(place, catalogue))
-    for model in dict.fromkeys(place.call.model for place in state.places):
+    for call in state.calls:
+        yield from fact_lines(_place_fact(call, catalogue))
+    for model in dict.fromkeys(call.model for call in state.calls):
         yield from fact_lines(fact("model", _model_text(model, state.missing, catalogue)))
     for record in state.found:
         score = f"{record.metrics.get(MAIN, 0.0):.4f}"
@@ -198,13 +187,12 @@ def step_lines(state: StepState, catalogue: Catalogue) -> Iterator[Line]:
             yield from fact_lines(fact("  published", value, status=score_of.status))
 
 
-def _place_fact(place: StepPlace, catalogue: Catalogue) -> Fact:
-    """The benchmark with its folder, or how to get it."""
-    name = Inline(catalogue.names.get(place.call.benchmark, place.call.benchmark), "benchmark")
-    if place.folder is not None:
-        return fact("benchmark", (name, Inline(f"  {short(place.folder)}")))
+def _place_fact(call: EvalCommand, catalogue: Catalogue) -> Fact:
+    name = Inline(catalogue.names.get(call.benchmark, call.benchmark), "benchmark")
+    if call.folder is not None:
+        return fact("benchmark", (name, Inline(f"  {short(call.folder)}")))
     found: list[Text] = [(name, Inline("  not found", "warn"))]
-    entry = catalogue.by_id.get(place.call.benchmark)
+    entry = catalogue.by_id.get(call.benchmark)
     loaders = entry.loaders if isinstance(entry, Benchmark) else None
     if loaders is None or loaders.zip is None:
         found.append(text("f chooses its folder", role="dim"))

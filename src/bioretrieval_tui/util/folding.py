@@ -143,39 +143,3 @@ def whole_words(text: str, needle: str) -> bool:
             return True
         at = text.find(needle, at + 1)
     return False
-
-
-def marks(text: str, literals: Sequence[str]) -> tuple[tuple[int, int], ...]:
-    """Spans of the folded words `literals` in `text`: (start, end) in `text` itself, sorted and
-    disjoint."""
-    spans: list[tuple[int, int]] = []
-    for keep_space in (True, False):
-        plain, places = _traced(text, keep_space=keep_space)
-        for literal in filter(None, literals):
-            at = plain.find(literal)
-            while at >= 0:
-                spans.append((places[at], places[at + len(literal) - 1] + 1))
-                at = plain.find(literal, at + len(literal))
-    merged: list[tuple[int, int]] = []
-    for start, end in sorted(spans):
-        if merged and start <= merged[-1][1]:
-            first, last = merged.pop()
-            start, end = first, max(end, last)
-        merged.append((start, end))
-    return tuple(merged)
-
-
-def _traced(text: str, *, keep_space: bool) -> tuple[str, list[int]]:
-    """`text` spaced (or squeezed), and the original offset of each character."""
-    out: list[str] = []
-    places: list[int] = []
-    for offset, char in enumerate(text):
-        for part in fold(char):
-            if part in "-_" and not keep_space:
-                continue
-            if part in "-_" or part.isspace():
-                part = " "
-            if (part, out[-1:]) != (" ", [" "]):
-                out.append(part)
-                places.append(offset)
-    return "".join(out), places

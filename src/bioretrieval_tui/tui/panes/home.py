@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from string import ascii_lowercase
-from typing import ClassVar
 
 from textual import events
 from textual.app import ComposeResult
@@ -24,33 +24,35 @@ from bioretrieval_tui.util.formatting import count
 LATEST = 6
 OUTSIDE = 5
 """Changes outside the catalogue that are shown."""
+_ROLES = {
+    "papers": "paper", "models": "model", "datasets": "dataset", "benchmarks": "benchmark",
+    "timeline": "milestone", "path": "step", "leaderboard": "recipe",
+}  # fmt: skip
+"""The colour of a pane's title."""
 
 
 class HomePane(Pane, inherit_bindings=False):
     """One page; letters jump to the latest entries."""
 
-    SCOPES: ClassVar[tuple[str, ...]] = ("detail", "everywhere")
+    SCOPES = ("detail", "everywhere")
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
-        self.latest: list[AnyEntry] = []
+        self.latest: Sequence[AnyEntry] = ()
 
     def compose(self) -> ComposeResult:
         yield Detail(measure=96)
 
     def on_mount(self) -> None:
-        """Write the page, with the changes and news that the network verbs keep in files."""
         self.latest = latest(self.catalogue)
-        try:
+        watched: Sequence[Watched] = ()
+        with contextlib.suppress(BioRetrievalError):  # `watch list` says what is wrong
             watched = watches()
-        except BioRetrievalError:
-            watched = []  # `watch list` says what is wrong
-        self.query_one(Detail).show(
-            home_lines(self.catalogue, self.latest, load_freshness().changes, watched)
-        )
+        changes = load_freshness().changes
+        self.detail.show(home_lines(self.catalogue, self.latest, changes, watched))
 
     def activate(self) -> None:
-        self.query_one(Detail).focus()
+        self.detail.focus()
 
     def on_key(self, event: events.Key) -> None:
         letters = home_letters(len(self.latest))
@@ -65,96 +67,73 @@ def home_letters(number: int) -> str:
     return "".join(c for c in ascii_lowercase if c not in taken)[:number]
 
 
-def latest(catalogue: Catalogue) -> list[AnyEntry]:
+def latest(catalogue: Catalogue) -> Sequence[AnyEntry]:
     """The newest work in the catalogue: by year, papers and milestones once each."""
-    candidates: list[AnyEntry] = [
-        entry for entry in catalogue.entries if entry.year and not isinstance(entry, Milestone)
-    ]
-    candidates.sort(key=lambda e: (e.added or "", e.year or 0, isinstance(e, Paper)), reverse=True)
-    return candidates[:LATEST]
+    works = [one for one in catalogue.entries if one.year and not isinstance(one, Milestone)]
+    works.sort(key=lambda e: (e.added or "", e.year or 0, isinstance(e, Paper)), reverse=True)
+    return works[:LATEST]
 
 
 def home_lines(
     catalogue: Catalogue,
-    newest: list[AnyEntry],
+    newest: Sequence[AnyEntry],
     found: Sequence[SubjectChange] = (),
     watched: Sequence[Watched] = (),
 ) -> list[Line]:
     """The page of Home. found: changes that refreshes saw, newest first; watched: the watches."""
+    about = (
+        "Papers, models, datasets, benchmarks and training recipes for dense retrieval "
+        "in biomedicine, each value with its source; and search over your own abstracts."
+    )
     lines = [
         line(Span("Biomedical text retrieval", "model.strong"), "  in a terminal"),
-        line(
-            Span(
-                "Papers, models, datasets, benchmarks and training recipes for dense retrieval "
-                "in biomedicine, each value with its source; and search over your own abstracts.",
-                "dim",
-            )
-        ),
+        line(Span(about, "dim")),
         line(),
     ]
-    roles = {
-        "papers": "paper",
-        "models": "model",
-        "datasets": "dataset",
-        "benchmarks": "benchmark",
-        "timeline": "milestone",
-        "path": "step",
-        "leaderboard": "recipe",
-    }
     for pane, title, text in PANES[1:]:
         section = "recipes" if pane == "leaderboard" else pane
         number = count(len(catalogue.section(section))) if section in SECTIONS else ""
-        name = Span(f"{title:<12}", roles.get(pane, "text"))
+        name = Span(f"{title:<12}", _ROLES.get(pane, "text"))
         size = Span(f"{number:>4}  ", "strong")
         key = Span(f" {DIGITS[pane]} ", "key")
         lines.append(line(key, " ", name, size, Span(text, "dim"), hang=22))
-    lines += [
-        line(),
-        line(Span(f"{count(len(catalogue.results))} published results", "strong"),
-             Span(f", each with its source. Updated {catalogue.updated or 'never'}.", "dim")),
-        line(),
-        line(Span("Latest", "header")),
-    ]  # fmt: skip
+    updated = f", each with its source. Updated {catalogue.updated or 'never'}."
+    results = Span(f"{count(len(catalogue.results))} published results", "strong")
+    lines += [line(), line(results, Span(updated, "dim")), line(), _header("Latest")]
     for letter, entry in zip(home_letters(len(newest)), newest, strict=False):
+        kind = kind_of(entry)
         lines.append(
-            line(Span(letter, "key"), " ", Span(entry.name, f"{kind_of(entry)}.strong"),
-                 Span(f"  {kind_of(entry)}, {entry.year}", "faint"), hang=4)
+            line(Span(letter, "key"), " ", Span(entry.name, f"{kind}.strong"),
+                 Span(f"  {kind}, {entry.year}", "faint"), hang=4)
         )  # fmt: skip
-    lines += [line(), line(Span("What changed", "header"))]
-    lines += [
-        line(Span(f"{change.date}  ", "dim"), *inline(change.text), hang=12)
-        for change in sorted(catalogue.changes, key=lambda c: c.date, reverse=True)[:5]
-    ]
+    lines += [line(), _header("What changed")]
+    changes = sorted(catalogue.changes, key=lambda change: change.date, reverse=True)[:5]
+    for change in changes:
+        lines.append(line(Span(f"{change.date}  ", "dim"), *inline(change.text), hang=12))
     if found:
-        lines += [line(), line(Span("What changed outside", "header"))]
-        lines += [
-            line(Span(f"{change.date}  ", "dim"), change.line(), hang=12)
-            for change in found[:OUTSIDE]
-        ]
+        lines += [line(), _header("What changed outside")]
+        for seen in found[:OUTSIDE]:
+            lines.append(line(Span(f"{seen.date}  ", "dim"), seen.line(), hang=12))
         lines.append(line(Span("catalog refresh checks again and lists the rest", "faint")))
-    lines += _news_lines(watched)
-    lines += [
+    if unread := [one for one in watched if one.unread]:
+        lines += [line(), _header("News")]
+        for one in unread:
+            first = next(item for item in one.news if not item.read)
+            lines.append(
+                line(Span(f"{count(one.unread):>4}  ", "strong"), one.watch.query,
+                     Span(f"  {first.title}", "dim"), hang=6)
+            )  # fmt: skip
+    return [
+        *lines,
         line(),
-        line(Span("Where to start", "header")),
+        _header("Where to start"),
         line(Span(" 8 ", "key"), " five steps, from a baseline to your own retriever", hang=4),
         line(Span(" 9 ", "key"), " search the catalogue, offline", hang=4),
         line(Span(" 0 ", "key"), " build an index over your own abstracts", hang=4),
         line(Span(" / ", "key"), " filters any list, ", Span(" ? ", "key"), " shows the keys, ",
              Span(" q ", "key"), " quits", hang=4),
     ]  # fmt: skip
-    return lines
 
 
-def _news_lines(watched: Sequence[Watched]) -> list[Line]:
-    """The watches with unread news, with the first unread item of each."""
-    unread = [one for one in watched if one.unread]
-    if not unread:
-        return []
-    lines = [line(), line(Span("News", "header"))]
-    for one in unread:
-        newest = next(item for item in one.news if not item.read)
-        lines.append(
-            line(Span(f"{count(one.unread):>4}  ", "strong"), one.watch.query,
-                 Span(f"  {newest.title}", "dim"), hang=6)
-        )  # fmt: skip
-    return lines
+def _header(text: str) -> Line:
+    return line(Span(text, "header"))

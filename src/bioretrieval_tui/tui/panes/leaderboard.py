@@ -1,51 +1,65 @@
-"""The leaderboard: training recipes as a list; published results and your runs as a matrix."""
+"""The leaderboard: training recipes as a list; published results and your runs as a matrix.
+
+A run stands in the column of the published results with its benchmark, split and measure, else in
+a column of its own. Means and the best value of a column leave runs out.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 
-from bioretrieval_tui.catalog.matrix import MEAN_METRIC, Axis, MatrixRow, ResultMatrix, build
-from bioretrieval_tui.catalog.models import AnyEntry, Model, Result
-from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.render.entries import result_remarks
-from bioretrieval_tui.render.evaluations import MARK, run_page
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.matrix import NO_SCORE, Axis, MatrixRow, ResultMatrix, build
+from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Model, Result
+from bioretrieval_tui.errors import BioRetrievalError, UsageError
+from bioretrieval_tui.evaluation.metrics import MAIN
+from bioretrieval_tui.evaluation.records import EvaluationRecord
+from bioretrieval_tui.render.entries import result_remarks, result_sheet
+from bioretrieval_tui.render.evaluations import MARK, OwnRun, own_runs, run_page
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.board import (
-    MODEL_WIDTH,
-    OwnRow,
-    OwnRows,
-    axes_of,
-    axis_key,
-    columns_of,
-    fitting,
-    hidden_note,
-    matrix_rows,
-    merged,
-    own_rows,
-    row_id,
-)
 from bioretrieval_tui.tui.entry_session import EntrySession
 from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.spans import paint
 from bioretrieval_tui.tui.text import Span, line
-from bioretrieval_tui.tui.widgets.bars import HeadLine
 from bioretrieval_tui.tui.widgets.canvas import Detail
-from bioretrieval_tui.tui.widgets.table import TableColumn, VirtualTable
+from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTable
 from bioretrieval_tui.util.formatting import figure
 
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.jobs import JobRecord
-    from bioretrieval_tui.evaluation.records import EvaluationRecord
+
+MODEL = TableColumn("model", "Model", 26, frozen=True)
+_NONE = Span("-    ", "faint")
+
+
+@dataclass(frozen=True, slots=True)
+class OwnRow:
+    """A run of the user as a row.
+
+    axis: its column; title: of a column without published results, else ""; figures: nDCG@10 by
+    column, none if it was not measured.
+    """
+
+    run: OwnRun
+    axis: Axis
+    title: str
+    figures: Mapping[Axis, float]
+
+
+AnyRow = MatrixRow | OwnRow
 
 
 class LeaderboardPane(Pane):
     """Recipes first; `v` shows the matrix, with your runs among the published results."""
 
     BINDINGS = bindings("leaderboard", "browse")
-    SCOPES: ClassVar[tuple[str, ...]] = ("leaderboard", "list", "browse", "everywhere")
+    SCOPES = ("leaderboard", "list", "browse", "everywhere")
     DEFAULT_CSS = """
     LeaderboardPane #matrix { display: none; }
     LeaderboardPane.-matrix #matrix { display: block; }
@@ -57,6 +71,10 @@ class LeaderboardPane(Pane):
 
     def __init__(self, name: str) -> None:
         super().__init__(name, "recipes")
+        self.matrix_table = VirtualTable(
+            [MODEL], "matrix", squeeze=False, empty="No results: clear the filter."
+        )
+        self.own_detail = Detail("own")
         self.zero_shot_only = False
         self.sort: Axis | str | None = None
         """None: by the number of results."""
@@ -64,33 +82,28 @@ class LeaderboardPane(Pane):
         """The last axis that sorted: the mean covers the models with a result on it."""
         self.reverse = False
         self.matrix = ResultMatrix((), (), (), {})
-        self.own = OwnRows()
+        self.own: Sequence[OwnRow] = ()
+        """All runs, newest first."""
         self.with_own = True
         """Runs are shown."""
-        self.rows: list[MatrixRow | OwnRow] = []
+        self.rows: Sequence[AnyRow] = ()
         """What the matrix shows."""
-        self.shown_own: list[OwnRow] = []
+        self.shown_own: Sequence[OwnRow] = ()
         """The runs that the filter keeps."""
 
     def compose(self) -> ComposeResult:
-        """The list of recipes, and the matrix and the page of a run, hidden at first."""
         yield from super().compose()
-        yield VirtualTable(
-            [TableColumn("model", "Model", MODEL_WIDTH, frozen=True)],
-            id="matrix", squeeze=False, empty="No results: clear the filter.",
-        )  # fmt: skip
-        yield Detail("own")
+        yield self.matrix_table
+        yield self.own_detail
 
     @property
     def in_matrix(self) -> bool:
-        """The matrix is shown."""
         return self.has_class("-matrix")
 
     @property
     def table(self) -> VirtualTable:
-        if self.in_matrix:
-            return self.query_one("#matrix", VirtualTable)
-        return self.query_one("Horizontal > VirtualTable", VirtualTable)
+        recipes = self.query_one("Horizontal > VirtualTable", VirtualTable)
+        return self.matrix_table if self.in_matrix else recipes
 
     @property
     def detail(self) -> Detail:
@@ -103,12 +116,11 @@ class LeaderboardPane(Pane):
         super().go_to(place)
 
     @property
-    def row(self) -> MatrixRow | OwnRow | None:
+    def row(self) -> AnyRow | None:
         return self.at_cursor(self.rows) if self.in_matrix else None
 
     @property
     def own_row(self) -> OwnRow | None:
-        """The run under the cursor."""
         return self.row if isinstance(self.row, OwnRow) else None
 
     @property
@@ -117,9 +129,8 @@ class LeaderboardPane(Pane):
             return super().current
         return self.catalogue.by_id[self.row.model] if isinstance(self.row, MatrixRow) else None
 
-    @property
-    def current_id(self) -> str | None:
-        return self.own_row.record.id if self.own_row else super().current_id
+    def ids(self) -> Sequence[str]:
+        return [row_id(row) for row in self.rows] if self.in_matrix else super().ids()
 
     def action_view(self) -> None:
         self._close_own()
@@ -136,54 +147,60 @@ class LeaderboardPane(Pane):
 
     def action_zero_shot(self) -> None:
         if not self.in_matrix:
-            self.owner.say("The zero-shot filter is for the results matrix: press v")
-            return
+            raise UsageError("The zero-shot filter is for the results matrix: press v")
         self.zero_shot_only = not self.zero_shot_only
         self.refill()
 
     def refill(self, keep: str | None = None) -> None:
-        session = self.entry_list
-        if not self.in_matrix or session is None:
+        session, catalogue = self.entry_list, self.catalogue
+        if not self.in_matrix:
             super().refill(keep)
             return
-        keep = keep or self.current_id
+        keep = keep or self.place()
         if not self._sortable():
             self.sort, self.reverse = self.axis, False
-        ids = [entry.id for entry in session.matching(session.expression)]
+        ids = [entry.id for entry in session.matching(session.filter)]
         self.matrix = build(
-            self.catalogue, models=ids, zero_shot_only=self.zero_shot_only,
+            catalogue, models=ids, zero_shot_only=self.zero_shot_only,
             sort=self.sort, within=self.axis if self.sort == "mean" else None,
             reverse=self.reverse,
         )  # fmt: skip
-        kept = frozenset(ids) if session.expression.strip() else None
-        own = fitting(self.own, kept, session.expression, zero_shot_only=self.zero_shot_only)
-        self.shown_own = own if self.with_own else []
+        filtered = frozenset(ids) if session.filter.strip() else None
+        self.shown_own = [row for row in self.own if self.with_own and self._fits(row, filtered)]
         self.rows = merged(
-            self.matrix, self.shown_own, self.catalogue, sort=self.sort, reverse=self.reverse
+            self.matrix, self.shown_own, catalogue, sort=self.sort, reverse=self.reverse
         )
+        session.shown = [catalogue.by_id[row.model] for row in self.matrix.rows]
         table = self.table
         chosen = table.columns[table.column].key if table.columns else "model"
-        table.columns = columns_of(self.matrix, self.catalogue, self.shown_own, self.own.titles)
+        table.columns = columns_of(self.matrix, catalogue, self.shown_own)
         keys = [column.key for column in table.columns]
         table.column = keys.index(chosen) if chosen in keys else 0
         key = axis_key(self.sort) if isinstance(self.sort, Axis) else self.sort
         # Best first is shown as descending.
         table.sorted_by = (key, not self.reverse) if key else None
-        by_id = self.catalogue.by_id
-        session.shown = [by_id[row.model] for row in self.matrix.rows]
         cursor = next((i for i, row in enumerate(self.rows) if row_id(row) == keep), 0)
-        rows = matrix_rows(self.matrix, self.catalogue, self.rows, self.shown_own)
-        table.show(rows, cursor)
+        table.show(matrix_rows(self.matrix, catalogue, self.rows, self.shown_own), cursor)
         self.head()
         self.show_page()
 
     def _sortable(self) -> bool:
         """Whether the column that sorts is shown: columns of runs may go away."""
         if self.sort == "own":
-            return self.with_own and bool(self.own.rows)
+            return self.with_own and bool(self.own)
         if isinstance(self.sort, Axis) and self.sort.benchmark not in self.catalogue.by_id:
-            return self.with_own and self.sort in self.own.titles
+            return self.with_own and any(row.title and row.axis == self.sort for row in self.own)
         return True
+
+    def _fits(self, row: OwnRow, models: frozenset[str] | None) -> bool:
+        """Whether the filter keeps a run. models: entries that it keeps, None without a filter."""
+        if self.zero_shot_only and row.run.zero_shot is not True:
+            return False
+        if models is None or row.run.model in models:
+            return True
+        # The catalogue does not know its model.
+        text = f"{row.run.name} {row.run.record.mode} {row.run.record.benchmark} own".casefold()
+        return row.run.model is None and self.entry_list.filter.casefold() in text
 
     def action_sort(self) -> None:
         """Sort the matrix by the chosen column, best first; again: worst first."""
@@ -208,19 +225,16 @@ class LeaderboardPane(Pane):
         if self.in_matrix:
             self.head()
 
-    def head(self) -> None:
-        session = self.entry_list
-        if session is None:
-            return
+    def list_head(self) -> list[Span]:
+        session, own = self.entry_list, self.own_row
         if not self.in_matrix or session.problem or self.letters:
-            super().head()
-            return
+            return super().list_head()
         spans = [Span("Results", "strong"), Span(f"  {len(session.shown)} models", "dim")]
-        shown = sum(isinstance(row, OwnRow) for row in self.rows)
-        if shown:
+        if shown := sum(isinstance(row, OwnRow) for row in self.rows):
             spans.append(Span(f"  {MARK} your runs: {shown}", "own"))
-        result = self.result_under_cursor()
-        if result:
+        key = self.table.columns[self.table.column].key
+        figures = self.row.figures if isinstance(self.row, MatrixRow) else {}
+        if result := next((one for axis, one in figures.items() if axis_key(axis) == key), None):
             source = self.catalogue.sources.get(result.source)
             text = source.text.split(":")[0] if source else result.source
             remarks = result_remarks(result)
@@ -229,79 +243,54 @@ class LeaderboardPane(Pane):
                 Span(f"  {remarks}" if remarks else "", "warn"),
                 Span(f"  from {text}", "dim"),
             ]
-        elif self.own_row:
+        elif own:
             spans += [
-                Span(f"  {self.own_row.record.benchmark}", "own"),
-                Span(f"  {self.own_row.record.metrics.get(MEAN_METRIC, 0.0):.4f}", "strong"),
-                Span(f"  {self.own_row.run.how}, measured here; enter: its page", "dim"),
+                Span(f"  {own.run.record.benchmark}", "own"),
+                Span(f"  {own.run.record.metrics.get(MAIN, 0.0):.4f}", "strong"),
+                Span(f"  {own.run.how}, measured here; enter: its page", "dim"),
             ]
-        elif session.expression:
-            spans += [Span("  filter ", "faint"), Span(session.expression, "ok")]
+        elif session.filter:
+            spans += [Span("  filter ", "faint"), Span(session.filter, "ok")]
         if self.zero_shot_only:
             spans.append(Span("  zero-shot only", "warn"))
         off = "  ! differs by more than 0.01" if self.shown_own else ""
         marks = f"   * secondary  ? unverified  t trained on this benchmark{off}"
         spans.append(Span(marks, "faint"))
-        hidden = hidden_note(self.matrix)
-        if hidden:
-            spans.append(Span(f"   {hidden}", "faint"))
-        if self.own.rows and not self.with_own:
-            spans.append(Span(f"  {MARK} your runs: {len(self.own.rows)} hidden (w)", "faint"))
-        self.query_one(HeadLine).show(*spans)
-
-    def result_under_cursor(self) -> Result | None:
-        """The published result at the cursor's row and column."""
-        row, key = self.row, self.table.columns[self.table.column].key
-        if not isinstance(row, MatrixRow):
-            return None
-        return next((r for axis, r in row.figures.items() if axis_key(axis) == key), None)
-
-    def row_ids(self) -> Sequence[str]:
-        """The ids of the rows; runs match no filter of entries."""
-        if not self.in_matrix:
-            return super().row_ids()
-        return [row.model if isinstance(row, MatrixRow) else "" for row in self.rows]
+        hidden = []
+        for why, count in self.matrix.hidden.items():
+            one = count == 1
+            what = f"{'score' if one else 'scores'} hidden ({why})"
+            if why == NO_SCORE:
+                what = f"{'model has' if one else 'models have'} no score here"
+            hidden.append(f"{count} {what}")
+        spans.append(Span(f"   {', '.join(hidden)}" if hidden else "", "faint"))
+        if self.own and not self.with_own:
+            spans.append(Span(f"  {MARK} your runs: {len(self.own)} hidden (w)", "faint"))
+        return spans
 
     # Runs of the user --------------------------------------------------------------------
 
     def activate(self) -> None:
-        """Read the runs again: an evaluation may have ended."""
         super().activate()
         if self.has_class("-own"):
             self.own_detail.focus()
-        self._read_runs()
+        self.in_background("own", self._read_runs)
 
     def job_ended(self, outcome: JobRecord) -> None:
         if outcome.evaluation is not None:
-            self._read_runs()
+            self.in_background("own", self._read_runs)
 
-    def _read_runs(self) -> None:
-        self.run_worker(self._read, thread=True, group="own", exclusive=True)
-
-    def _read(self) -> None:
+    async def _read_runs(self) -> None:
         """Read one small file for each record, in a thread."""
         from bioretrieval_tui.evaluation.records import records
 
         problems: list[str] = []
-        found: list[EvaluationRecord] = []
-        try:
-            found = records(problems.append)
-        except BioRetrievalError as error:
-            problems.append(error.line())
-        if self.is_attached:
-            self.app.call_from_thread(self._show_runs, found, next(iter(problems), ""))
-
-    def _show_runs(self, found: list[EvaluationRecord], problem: str) -> None:
+        found = await asyncio.to_thread(records, problems.append)
         self.own = own_rows(found, self.catalogue)
         if self.in_matrix:
             self.refill()
-        if problem:
-            self.owner.say(problem, "error")
-
-    @property
-    def own_detail(self) -> Detail:
-        """The page of a run."""
-        return self.query_one("#own", Detail)
+        if problems:
+            self.owner.say(problems[0], "error")
 
     def leave(self) -> bool:
         return self._close_own() or super().leave()
@@ -316,40 +305,38 @@ class LeaderboardPane(Pane):
     def action_remove(self) -> None:
         row = self.own_row
         if row is None:
-            self.owner.say(f"Only your runs can be deleted: move to a row with {MARK}")
-            return
-        then = f"{row.record.id}; its index stays."
+            raise UsageError(f"Only your runs can be deleted: move to a row with {MARK}")
+        then = f"{row.run.record.id}; its index stays."
         if row.run.earlier:
             then += f" The run of {row.run.earlier[0].date[:10]} is shown instead."
         question, labels = f"Delete this run of {row.run.name}?", ("Delete", "Cancel")
-        self.owner.confirm(question, then, labels, lambda: self._delete(row.record))
+        self.owner.confirm(question, then, labels, partial(self._delete, row.run.record.id))
 
-    def _delete(self, record: EvaluationRecord) -> None:
+    def _delete(self, record: str) -> None:
         from bioretrieval_tui.evaluation.records import remove
 
-        try:
-            remove(record.id)
-        except BioRetrievalError as error:
-            self.owner.say(error.line(), "error")
-        else:
-            self.owner.say(f"Deleted {record.id}")
         self._close_own()
-        self._read_runs()
+        self.in_background("own", self._read_runs)
+        remove(record)
+        self.owner.say(f"Deleted {record}")
 
     def action_explore_own(self) -> None:
-        row = self.own_row
-        if row is None:
+        from bioretrieval_tui.tui.qrels_session import job_of_record
+
+        if self.own_row is None:
             self.owner.action_explore()
-        else:
-            self.owner.explore_record(row.record)
+            return
+        try:
+            job = job_of_record(self.own_row.run.record, self.catalogue)
+        except BioRetrievalError as error:
+            raise BioRetrievalError(f"{error.line()}: choose its folder with E") from error
+        self.owner.explore(job)
 
     def action_own(self) -> None:
         if not self.in_matrix:
-            self.owner.say("Your runs are in the results matrix: press v")
-            return
-        if not self.own.rows:
-            self.owner.say("No runs yet: E explores a benchmark, 8 starts one")
-            return
+            raise UsageError("Your runs are in the results matrix: press v")
+        if not self.own:
+            raise UsageError("No runs yet: E explores a benchmark, 8 starts one")
         self._close_own()
         self.with_own = not self.with_own
         self.refill()
@@ -367,26 +354,140 @@ class LeaderboardPane(Pane):
         else:
             super().action_enter()
 
-    def action_links(self) -> None:
-        """Choose a link on the model's page: the matrix does not show the letters."""
+    def action_letter(self, what: str) -> None:
+        """Choose the letter on the model's page: the matrix does not show it."""
         if self.in_matrix and self.current:
-            self.owner.jump(self.current.id, then="links")
+            self.owner.jump(self.current.id, then=f"letter('{what}')")
         else:
-            super().action_links()
-
-    def action_relations(self) -> None:
-        if self.in_matrix and self.current:
-            self.owner.jump(self.current.id, then="relations")
-        else:
-            super().action_relations()
+            super().action_letter(what)
 
     def action_export(self) -> None:
         if not self.in_matrix:
             super().action_export()
             return
-        from bioretrieval_tui.render.entries import result_sheet
+        shown = [row.figures[axis] for row in self.matrix.rows for axis in self.matrix.axes
+                 if axis in row.figures]  # fmt: skip
+        make = partial(result_sheet, shown, self.catalogue.names)
+        self.owner.export_sheet(make, "results", len(shown))
 
-        shown = [row.figures[a] for row in self.matrix.rows for a in self.matrix.axes
-                 if a in row.figures]  # fmt: skip
-        names = self.catalogue.names
-        self.owner.export_sheet(lambda: result_sheet(shown, names), "results", len(shown))
+
+# Rows and columns of the matrix ---------------------------------------------------------------
+
+
+def own_rows(records: Sequence[EvaluationRecord], catalogue: Catalogue) -> list[OwnRow]:
+    """The runs of these records, which are newest first."""
+    rows = []
+    for run in own_runs(records, catalogue):
+        newest, title = run.record, ""
+        known = isinstance(catalogue.by_id.get(newest.catalogue or ""), Benchmark)
+        if newest.catalogue is not None and known and newest.split == "test":
+            axis = Axis(newest.catalogue, MAIN)
+        else:
+            axis = Axis(f"own {newest.benchmark} {newest.split} {newest.sha256[:8]}", MAIN)
+            split = "" if newest.split == "test" else f" {newest.split}"
+            title = f"{newest.benchmark}{split} (own)"
+        figures = {axis: newest.metrics[MAIN]} if MAIN in newest.metrics else {}
+        rows.append(OwnRow(run, axis, title, figures))
+    return rows
+
+
+def axis_key(axis: Axis) -> str:
+    return f"{axis.benchmark} {axis.metric}"
+
+
+def row_id(row: AnyRow) -> str:
+    return row.run.record.id if isinstance(row, OwnRow) else row.model
+
+
+def axes_of(matrix: ResultMatrix, own: Sequence[OwnRow]) -> tuple[Axis, ...]:
+    """The published columns, then those that only runs have."""
+    return tuple(dict.fromkeys([*matrix.axes, *(axis for row in own for axis in row.figures)]))
+
+
+def columns_of(
+    matrix: ResultMatrix, catalogue: Catalogue, own: Sequence[OwnRow]
+) -> tuple[TableColumn, ...]:
+    """The model's name (frozen), how a run was made, the mean, and one column for each axis."""
+    columns, names = [MODEL], catalogue.names
+    if own:
+        columns.append(TableColumn("own", "Own", 18))
+    if matrix.common:
+        over = ", ".join(names.get(axis.benchmark, axis.benchmark) for axis in matrix.common)
+        count = len(matrix.common)
+        over = f"Mean ({over})" if count < 3 else f"Mean of {count}"
+        columns.append(TableColumn("mean", over, len(over) + 2, align="right"))
+    titles = {row.axis: row.title for row in own if row.title}
+    for axis in axes_of(matrix, own):
+        title = titles.get(axis) or names.get(axis.benchmark, axis.benchmark)
+        title = title if axis.metric == MAIN else f"{title} ({axis.metric})"
+        columns.append(TableColumn(axis_key(axis), title, max(8, len(title) + 2), align="right"))
+    return tuple(columns)
+
+
+def matrix_rows(
+    matrix: ResultMatrix, catalogue: Catalogue, rows: Sequence[AnyRow], own: Sequence[OwnRow]
+) -> ListRows[AnyRow]:
+    """Name, mean, scores. `*` secondary, `?` unverified, `t` trained on the benchmark; of runs `!`
+    where they differ from the published score by more than 0.01. Marks need no colour."""
+    axes = axes_of(matrix, own)
+    # The best of what is published: a run has no source that others can read.
+    best = {
+        axis: max(row.figures[axis].value for row in matrix.rows if axis in row.figures)
+        for axis in matrix.axes
+    }
+
+    def score(result: Result, axis: Axis) -> Span:
+        mark = {"secondary": "*", "unverified": "?"}.get(result.status, " ")
+        mark = "t" if result.zero_shot is False else mark
+        role = "warn" if mark in "?t" else "ok" if result.value == best[axis] else "text"
+        return Span(f"{figure(result.value):<6}{mark}", role)  # three and four decimals align
+
+    def cells(row: AnyRow) -> list[Span]:
+        if isinstance(row, OwnRow):
+            off = row.run.deviates
+            mark = "!" if off else "t" if row.run.trained else " "
+            role = "warn" if off else "own"
+            scores = {axis: Span(f"{one:.4f}{mark}", role) for axis, one in row.figures.items()}
+            spans = [Span(f"{MARK} {row.run.name}", "own.strong"), Span(row.run.how, "own")]
+            spans += [_NONE] if matrix.common else []
+        else:
+            scores = {axis: score(one, axis) for axis, one in row.figures.items()}
+            spans = [Span(catalogue.names.get(row.model, row.model), "model")]
+            spans += [Span("")] if own else []
+            spans += [Span(f"{row.mean:.3f}  ", "strong")] if row.mean is not None else []
+        return [*spans, *(scores.get(axis, _NONE) for axis in axes)]
+
+    return ListRows(rows, cells)
+
+
+def merged(
+    matrix: ResultMatrix,
+    own: Sequence[OwnRow],
+    catalogue: Catalogue,
+    *,
+    sort: Axis | str | None,
+    reverse: bool,
+) -> list[AnyRow]:
+    """Published results and runs in one order. Runs without a score in the column that sorts come
+    last; so do all runs if the mean sorts, which they do not have."""
+    rows: list[AnyRow] = [*matrix.rows, *own]
+
+    def name(row: AnyRow) -> str:
+        model = row_id(row)
+        shown = row.run.name if isinstance(row, OwnRow) else catalogue.names.get(model, model)
+        return shown.casefold()
+
+    def by_value(row: AnyRow) -> tuple[float, str]:
+        found = row.figures[sort] if isinstance(sort, Axis) else 0.0
+        return -(found.value if isinstance(found, Result) else found), name(row)
+
+    if isinstance(sort, Axis):
+        ranked = [row for row in rows if sort in row.figures]
+        others = [row for row in own if sort not in row.figures]
+        return [*sorted(ranked, key=by_value, reverse=reverse), *others]
+    if sort == "model":
+        return sorted(rows, key=name, reverse=reverse)
+    if sort == "own":
+        newest = sorted(own, key=lambda row: row.run.record.date, reverse=not reverse)
+        return [*newest, *matrix.rows]
+    return rows

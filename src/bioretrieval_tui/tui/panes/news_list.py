@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from functools import partial
 
-from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.errors import UsageError
+from bioretrieval_tui.online.watches import mark_read
+from bioretrieval_tui.render.news import news_page, news_sheet
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.news_session import NewsSession, WatchNews, line_of
 from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.spans import PaintedPage, paint
 from bioretrieval_tui.tui.text import Span
-from bioretrieval_tui.tui.widgets.bars import HeadLine
 from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn
 from bioretrieval_tui.util.formatting import count
 
@@ -22,7 +23,7 @@ def _cells(one: WatchNews) -> list[Span]:
         Span("" if item.score is None else f"{item.score:.2f}", "dim"),
         Span(item.title, "dim" if item.read else "strong"),
         Span(item.date or str(item.year or ""), "dim"),
-        Span(one.watch, "faint"),
+        Span(one.watch.name, "faint"),
     ]
 
 
@@ -31,16 +32,16 @@ class NewsPane(Pane):
 
     TITLE = "News"
     BINDINGS = bindings("news")
-    SCOPES: ClassVar[tuple[str, ...]] = ("news", "list", "everywhere")
+    SCOPES = ("news", "list", "everywhere")
 
-    COLUMNS: ClassVar[tuple[TableColumn, ...]] = (
+    COLUMNS = (
         TableColumn("unread", "", 1, priority=0),
         TableColumn("score", "Near", 4, align="right", priority=2),
         TableColumn("title", "Title", 24, 4, priority=0),
         TableColumn("date", "Date", 10, priority=1),
         TableColumn("watch", "Watch", 12, 1, priority=3),
     )
-    EMPTY: ClassVar[str] = (
+    EMPTY = (
         "No news.\n\n"
         'bioretrieval-tui watch add "QUERY" watches a source,\n'
         "bioretrieval-tui watch run looks for new records."
@@ -57,40 +58,34 @@ class NewsPane(Pane):
         super().activate()
 
     def _read(self, cursor: int = 0) -> None:
-        problem = self.session.load()
-        if problem:
+        if problem := self.session.load():
             self.owner.say(problem, "error")
         # A record that has just been read keeps its row until the pane is shown again.
         self.table.show(ListRows(self.session.rows, _cells), cursor)
         self.head()
         self.show_page()
 
-    def head(self) -> None:
+    def list_head(self) -> list[Span]:
         total, unread = len(self.session.rows), self.session.unread
-        shown = "all" if self.session.everything else "unread"
         said = f"  {count(unread)} unread" + (f" of {count(total)}" if total else "")
-        spans = [Span("News", "strong"), Span(said, "dim"), Span(f"  {shown}", "faint")]
-        self.query_one(HeadLine).show(*spans, *self.letter_hint)
+        shown = "all" if self.session.everything else "unread"
+        return [Span("News", "strong"), Span(said, "dim"), Span(f"  {shown}", "faint")]
 
     @property
     def one(self) -> WatchNews | None:
-        """The record under the cursor."""
         return self.at_cursor(self.session.rows)
 
     def make_page(self) -> PaintedPage:
-        return PaintedPage(()) if self.one is None else paint(self.one.page())
-
-    # Marks -------------------------------------------------------------------------------
+        one = self.one
+        return PaintedPage(()) if one is None else paint(news_page(one.part, one.item))
 
     def action_enter(self) -> None:
-        """Open the record and mark it as read."""
         super().action_enter()
         self._mark(True)
 
     def action_open(self) -> None:
-        """Open the record's link and mark it as read."""
-        super().action_open()
         self._mark(True)
+        super().action_open()
 
     def action_mark(self) -> None:
         if self.one is not None:
@@ -98,16 +93,11 @@ class NewsPane(Pane):
             self.table.move_to(self.table.cursor + 1)
 
     def action_mark_all(self) -> None:
-        if self.one is None:
-            return
-        watch = self.one.watch
-        try:
-            self.session.mark_all(watch)
-        except BioRetrievalError as error:
-            self.owner.say(error.line(), "error")
-            return
-        self.owner.say(f"All news of {watch} is read")
-        self._read(self.table.cursor)
+        if self.one is not None:
+            watch = self.one.watch.name
+            mark_read(watch)
+            self.owner.say(f"All news of {watch} is read")
+            self._read(self.table.cursor)
 
     def action_everything(self) -> None:
         self.session.everything = not self.session.everything
@@ -116,26 +106,18 @@ class NewsPane(Pane):
     def action_into(self) -> None:
         one = self.one
         if one is None:
-            self.owner.say("There is no news to add to an index")
-            return
-        paper = {one.item.id: line_of(one)}
-
-        def put(name: str) -> None:
-            if self.owner.put_into(name, paper):
-                self._mark(True)
-
-        self.owner.ask_into(one.index, "1 paper", put)
+            raise UsageError("There is no news to add to an index")
+        self.owner.ask_into(
+            one.watch.index, {one.item.id: line_of(one)}, lambda _: self._mark(True)
+        )
 
     def action_export(self) -> None:
-        self.owner.export_sheet(self.session.sheet, "news", len(self.session.rows))
+        rows = self.session.rows
+        make = partial(news_sheet, [one.part for one in rows])
+        self.owner.export_sheet(make, "news", len(rows))
 
     def _mark(self, read: bool) -> None:
         place = self.table.cursor
-        try:
-            changed = bool(self.session.rows) and self.session.mark(place, read=read)
-        except BioRetrievalError as error:
-            self.owner.say(error.line(), "error")
-            return
-        if changed:
+        if self.session.rows and self.session.mark(place, read=read):
             self.table.show(ListRows(self.session.rows, _cells), place)
             self.head()

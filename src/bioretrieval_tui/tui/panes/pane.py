@@ -1,8 +1,10 @@
 """The base of all panes: what the app calls, what a pane may call, and the list beside its page.
 
-A pane says what its columns are and what the page of the row under the cursor is (`make_page`).
-A pane with a `section` lists entries of the catalogue, which can be filtered and sorted
-(`EntrySession`), and binds the keys of the scope "browse" too.
+A pane says what its columns are (`COLUMNS`), what stands over the list (`list_head`) and what the
+page of the row under the cursor is (`make_page`). A pane with a `section` lists entries of the
+catalogue, which can be filtered and sorted (`EntrySession`), and binds the keys of "browse" too.
+
+An action that is not possible raises `UsageError`, and lets other errors pass: the app shows them.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from string import ascii_lowercase
-from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar, cast
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -22,31 +24,32 @@ from textual.widgets import Input
 from textual.worker import Worker
 
 from bioretrieval_tui.actions import PANES
-from bioretrieval_tui.catalog.catalogue import Catalogue
-from bioretrieval_tui.catalog.models import AnyEntry
+from bioretrieval_tui.catalog import fields
+from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of, kind_of_section
+from bioretrieval_tui.catalog.models import AnyEntry, Dataset
+from bioretrieval_tui.errors import UsageError
 from bioretrieval_tui.paths import Places
-from bioretrieval_tui.render.entries import entry_page, entry_sheet
+from bioretrieval_tui.render.entries import cell, entry_page, entry_sheet
+from bioretrieval_tui.render.sheet import face
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.entry_list import entry_columns, entry_rows
 from bioretrieval_tui.tui.entry_session import EntrySession
 from bioretrieval_tui.tui.spans import PaintedPage, paint
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine, WorkBar
 from bioretrieval_tui.tui.widgets.canvas import Detail
 from bioretrieval_tui.tui.widgets.input import QueryLine
-from bioretrieval_tui.tui.widgets.table import TableColumn, VirtualTable
+from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTable
+from bioretrieval_tui.tui.work_lines import evaluation_lines, job_lines
 
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.client import SearchClient
     from bioretrieval_tui.backend.jobs import JobQueue, JobRecord
-    from bioretrieval_tui.backend.protocol import Job
-    from bioretrieval_tui.evaluation.records import EvaluationRecord
+    from bioretrieval_tui.backend.protocol import EvaluateJob, Job
     from bioretrieval_tui.online.spool import FetchRequest
     from bioretrieval_tui.render.sheet import Sheet
     from bioretrieval_tui.settings import SettingsStore
     from bioretrieval_tui.tui.found_session import FoundSession
 
-_P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 WIDE = 100
@@ -60,45 +63,47 @@ scroll: a key over SSH stays under 2 kB at 120x40.
 
 
 class PaneContext(Protocol):
-    """The app as panes know it."""
+    """The app as panes and their sessions know it."""
 
     catalogue: Catalogue
     where: Places
     current: str
     history: list[tuple[str, str | None]]
     index: str
-
-    @property
-    def settings(self) -> SettingsStore: ...
-    @property
-    def client(self) -> SearchClient: ...
-    @property
-    def jobs(self) -> JobQueue: ...
-    @property
-    def found(self) -> FoundSession: ...
+    settings: SettingsStore
+    client: SearchClient
+    jobs: JobQueue
+    found: FoundSession
 
     def say(self, message: str, role: str = ...) -> None: ...
     def confirm(
         self, question: str, then: str, labels: tuple[str, str], do: Callable[[], None]
     ) -> None: ...
-    def confirm_stop(self, job: Job) -> None: ...
+    def confirm_stop(self, job: Job | None) -> None: ...
     def jump(self, identifier: str, *, then: str = ...) -> None: ...
     async def search_in(self, name: str) -> None: ...
     def begin_job(self, job: Job, *, again: bool = ...) -> bool: ...
     def action_explore(self) -> None: ...
-    def action_stop_evaluation(self) -> None: ...
-    def explore_record(self, record: EvaluationRecord) -> None: ...
+    def explore(self, job: EvaluateJob) -> None: ...
     def ask_what_to_fetch(
         self, before: FetchRequest | None = ..., *, query: str = ..., index: str = ...
     ) -> None: ...
-    def ask_into(self, index: str | None, count: str, put: Callable[[str], None]) -> None: ...
-    def put_into(self, name: str, papers: Mapping[str, bytes]) -> bool: ...
-    def benchmark_folder(self, name: str = ...) -> Path: ...
+    def ask_into(
+        self, index: str | None, papers: Mapping[str, bytes], then: Callable[[str], None]
+    ) -> None: ...
     def remembered_folder(self, name: str) -> Path | None: ...
     def remember_folder(self, name: str, folder: Path) -> None: ...
     def open_link(self, url: str) -> None: ...
     def copy_text(self, text: str, what: str) -> None: ...
     def export_sheet(self, make: Callable[[], Sheet], stem: str, count: int) -> None: ...
+
+
+class Filtered(Protocol):
+    """A list that the filter line narrows."""
+
+    filter: str
+
+    def filter_by(self, text: str, *, whole: bool = ...) -> None: ...
 
 
 class Pane(Widget):
@@ -124,8 +129,8 @@ class Pane(Widget):
     """The title of a pane that has no digit."""
     COLUMNS: ClassVar[tuple[TableColumn, ...]] = ()
     EMPTY: ClassVar[str] = "No entry matches."
-    SHOWS_WORK: ClassVar[bool] = False
-    """The progress of the running job stands over the list."""
+    SHOWS_WORK: ClassVar[Literal["", "evaluation", "jobs"]] = ""
+    """What stands over the list while it runs: an evaluation, or any job."""
     FILTER_HINT: ClassVar[str] = 'filter: words, "a phrase", year>=2023, params<=500M, -term'
 
     def __init__(self, name: str, section: str = "") -> None:
@@ -133,8 +138,9 @@ class Pane(Widget):
         self.pane_name = name
         self.section = section
         self.page = PaintedPage(())
-        self.entry_list: EntrySession | None = None
-        """The filtered and sorted list, in a pane that lists entries."""
+        entries = self.catalogue.section(section) if section else ()
+        self.entry_list = EntrySession(entries, self.catalogue)
+        """The filtered and sorted list, empty in a pane that lists something else."""
         self.letters = ""
         """What the next letter chooses: "link", "related" or nothing."""
         self._rest: Timer | None = None
@@ -150,9 +156,7 @@ class Pane(Widget):
             yield Detail(rule=True)
 
     def on_mount(self) -> None:
-        """List the entries of the section."""
         if self.section:
-            self.entry_list = EntrySession(self.catalogue.section(self.section), self.catalogue)
             self.refill()
 
     @property
@@ -162,82 +166,78 @@ class Pane(Widget):
 
     @property
     def catalogue(self) -> Catalogue:
-        """The catalogue that the app shows."""
         return self.owner.catalogue
 
     @property
     def heading(self) -> str:
-        """The title of the pane."""
         return next((title for name, title, _ in PANES if name == self.pane_name), self.TITLE)
 
     def in_background(
-        self,
-        group: str,
-        work: Callable[_P, Coroutine[Any, Any, _T]],
-        *args: _P.args,
-        **kwargs: _P.kwargs,
+        self, group: str, work: Callable[..., Coroutine[Any, Any, _T]], *args: Any
     ) -> Worker[_T]:
-        """Run `work(...)` without blocking keys; it replaces what runs in the same group.
-
-        A partial, not a coroutine: a coroutine that is replaced early would never be awaited.
-        """
-        worker: Worker[_T] = self.run_worker(
-            partial(work, *args, **kwargs), group=group, exclusive=True
-        )
+        """Run `work(...)` without blocking keys; it replaces what runs in the same group."""
+        # A partial, not a coroutine: a coroutine that is replaced early would never be awaited.
+        worker: Worker[_T] = self.run_worker(partial(work, *args), group=group, exclusive=True)
         return worker
 
     def activate(self) -> None:
         """Focus the list, or the page where it is being read: the pane was shown."""
         (self.detail if self.has_class("-reading") else self.table).focus()
 
+    def ids(self) -> Sequence[str]:
+        return [entry.id for entry in self.entry_list.shown]
+
     def place(self) -> str | None:
-        """Where `back` returns to within this pane: an entry's id, or None."""
-        return self.current_id
+        """The id of the row under the cursor: where `back` returns to within this pane."""
+        ids = self.ids()
+        return self.at_cursor(ids) if ids else None
 
     def go_to(self, place: str | None) -> None:
         """Put the cursor on what `place` gave; a filter that hides the entry is removed."""
-        if place is None or self.entry_list is None:
-            return
-        if not self.entry_list.shows(place):
-            self.entry_list.lift()
-            self.close_filter()
-        self.refill(place)
+        if self.section and place is not None:
+            if place not in self.ids():
+                self.entry_list.filter_by("")
+                self.close_filter()
+            self.refill(place)
+        elif place in (ids := self.ids()):
+            self.table.show(self.table.rows, ids.index(place))
+            self.show_page()
 
     def jobs_changed(self) -> None:
-        """Show a job that began, advanced or ended."""
+        for bar in self.query(WorkBar):
+            lines = job_lines if self.SHOWS_WORK == "jobs" else evaluation_lines
+            bar.show(lines(self.owner.jobs, self.app.size.width))
 
     def job_ended(self, outcome: JobRecord) -> None:
         """Show the outcome of a job."""
+
+    def found_changed(self) -> None:
+        """Show what an online search found, or its end."""
 
     # The list and its page ---------------------------------------------------------------
 
     @property
     def table(self) -> VirtualTable:
-        """The list."""
         return self.query_one(VirtualTable)
 
     @property
     def detail(self) -> Detail:
-        """The page."""
         return self.query_one(Detail)
 
     def at_cursor(self, items: Sequence[_T]) -> _T | None:
         """The one of the items, which the list shows, that is under the cursor."""
-        at = self.table.cursor
-        return items[at] if 0 <= at < len(items) else None
+        return items[self.table.cursor] if 0 <= self.table.cursor < len(items) else None
 
     @property
     def wide(self) -> bool:
-        """List and detail stand side by side."""
         return self.size.width >= WIDE
 
     def on_resize(self) -> None:
-        """Set list and detail side by side where both fit."""
-        if not self.has_class("-list"):
-            return
-        self.set_class(self.wide, "-wide")
-        self.detail.rule = self.wide
-        self.detail.repaint()
+        self.jobs_changed()
+        if self.has_class("-list"):
+            self.set_class(self.wide, "-wide")
+            self.detail.rule = self.wide
+            self.detail.repaint()
 
     def make_page(self) -> PaintedPage:
         """The page of the row under the cursor; an empty one where there is no row."""
@@ -246,22 +246,25 @@ class Pane(Widget):
         return paint(entry_page(self.current, self.catalogue))
 
     def head(self) -> None:
-        """Write the line over the list."""
-        if self.entry_list is not None:
-            self.query_one(HeadLine).show(*self.list_head())
+        spans = self.list_head()
+        if self.letters:
+            spans = [*spans, Span(f"   {self.letters}: type its letter, esc cancels", "warn")]
+        self.query_one(HeadLine).show(*spans)
 
-    @property
-    def letter_hint(self) -> list[Span]:
-        """What the line over the list says while a letter is awaited."""
-        if not self.letters:
-            return []
-        return [Span(f"   {self.letters}: type its letter, esc cancels", "warn")]
-
-    # The page ----------------------------------------------------------------------------
+    def list_head(self) -> list[Span]:
+        """The line over the list: here title, counts, filter, or what is wrong with it."""
+        found = self.entry_list
+        if found.problem:
+            return [Span(found.problem.line(), "dim" if found.unfinished else "error")]
+        total, shown = len(found.entries), len(found.shown)
+        counts = f"  {shown}" if shown == total else f"  {shown} of {total}"
+        spans = [Span(self.heading, "strong"), Span(counts, "dim")]
+        if found.filter:
+            spans += [Span("  filter ", "faint"), Span(found.filter, "ok")]
+        return spans
 
     @on(VirtualTable.Moved)
     def _moved(self, event: VirtualTable.Moved) -> None:
-        event.stop()
         if self._rest:
             self._rest.stop()
         before, self._top = self._top, event.table.top
@@ -271,8 +274,7 @@ class Pane(Widget):
         self._rest = self.set_timer(REST, self.show_page)
 
     @on(VirtualTable.Chosen)
-    def _chosen(self, event: VirtualTable.Chosen) -> None:
-        event.stop()
+    def _chosen(self) -> None:
         self.action_enter()
 
     def show_page(self, *, lead: bool = False) -> None:
@@ -283,12 +285,9 @@ class Pane(Widget):
         self.detail.show(lines, keep_place=lines == self.detail.lines)
 
     def _settle(self) -> None:
-        """Show the whole page now."""
         if self._rest:
             self._rest.stop()
         self.show_page()
-
-    # Moving ------------------------------------------------------------------------------
 
     def action_move(self, by: int) -> None:
         self.table.move_to(self.table.cursor + by)
@@ -296,11 +295,8 @@ class Pane(Widget):
     def action_half(self, by: int) -> None:
         self.table.move_to(self.table.cursor + by * max(1, self.table.page // 2))
 
-    def action_first(self) -> None:
-        self.table.move_to(0)
-
-    def action_last(self) -> None:
-        self.table.move_to(len(self.table.rows) - 1)
+    def action_edge(self, by: int) -> None:
+        self.table.move_to(0 if by < 0 else len(self.table.rows) - 1)
 
     def action_enter(self) -> None:
         if len(self.table.rows):
@@ -321,43 +317,30 @@ class Pane(Widget):
         return True
 
     def action_clear(self) -> None:
-        """Leave one thing: a mode, the page, or the filter."""
-        found = self.entry_list
-        if not self.leave() and found and (found.expression or found.problem):
+        if not self.leave() and (self.entry_list.filter or self.entry_list.problem):
             self.lift_filter()
 
-    # Links, relations, clipboard -----------------------------------------------------------
-
-    def _first_link(self) -> str | None:
+    def _first_link(self) -> str:
         self._settle()
-        if self.page.links:
-            return self.page.links[0][1]
-        self.owner.say("There is no link here")
-        return None
+        if not self.page.links:
+            raise UsageError("There is no link here")
+        return self.page.links[0][1]
 
     def action_open(self) -> None:
-        if link := self._first_link():
-            self.owner.open_link(link)
+        self.owner.open_link(self._first_link())
 
     def action_copy_link(self) -> None:
-        if link := self._first_link():
-            self.owner.copy_text(link, "link")
+        self.owner.copy_text(self._first_link(), "link")
 
-    def action_links(self) -> None:
-        self._await_letter("link")
-
-    def action_relations(self) -> None:
-        self._await_letter("related")
-
-    def _await_letter(self, what: str) -> None:
+    def action_letter(self, what: str) -> None:
+        """Wait for the letter of a link (`what` is "link") or of an entry ("related")."""
         self._settle()
         page = self.page
         first, count = page.links_at, len(page.links)
         if what == "related":
             first, count = page.jumps_at, len(page.jumps)
         if not count:
-            self.owner.say(f"There are no {'links' if what == 'link' else 'relations'} here")
-            return
+            raise UsageError(f"There are no {'links' if what == 'link' else 'relations'} here")
         self.letters = what
         self.head()
         if not self.wide:
@@ -375,40 +358,31 @@ class Pane(Widget):
         index = ascii_lowercase.find(event.character.lower())
         targets: Sequence[object] = self.page.links if what == "link" else self.page.jumps
         if not 0 <= index < len(targets):
-            self.owner.say(f"No {what} has the letter {event.character}")
-        elif what == "related":
+            raise UsageError(f"No {what} has the letter {event.character}")
+        if what == "related":
             self.owner.jump(self.page.jumps[index])
         elif event.character.isupper():
             self.owner.copy_text(self.page.links[index][1], "link")
         else:
             self.owner.open_link(self.page.links[index][1])
 
-    # A list of entries: filter and sort ----------------------------------------------------
+    # A list of entries: sort, match, export --------------------------------------------------
 
     @property
     def current(self) -> AnyEntry | None:
-        """The entry under the cursor, in a list of entries."""
-        return self.at_cursor(self.entry_list.shown) if self.entry_list else None
-
-    @property
-    def current_id(self) -> str | None:
-        """The id of the entry under the cursor."""
-        return self.current.id if self.current else None
+        return self.at_cursor(self.entry_list.shown)
 
     def refill(self, keep: str | None = None) -> None:
         """Show the rows again; the cursor stays on `keep` (or where it was) if that is shown."""
-        found, table = self.entry_list, self.table
-        if found is None:
-            return
-        keep = keep or self.current_id
+        keep, found = keep or self.place(), self.entry_list
         found.fill()
-        rows = entry_rows(found.shown, table.columns, self.catalogue, self.mark)
-        table.show(rows, found.place(keep))
+        at = next((at for at, one in enumerate(found.shown) if one.id == keep), 0)
+        rows = entry_rows(found.shown, self.table.columns, self.catalogue, self.mark)
+        self.table.show(rows, at)
         self.head()
         self.show_page()
 
     def mark(self, entry: AnyEntry) -> str:  # noqa: ARG002 - a pane that marks entries uses it
-        """The mark in front of an entry's first cell."""
         return ""
 
     def action_column(self, by: int) -> None:
@@ -418,39 +392,44 @@ class Pane(Widget):
         """Sort by the chosen column; again: descending; a third time: catalogue order."""
         table = self.table
         column = table.columns[table.column]
-        if self.entry_list is not None:
-            way = self.entry_list.sort(column.key)
-            table.sorted_by = self.entry_list.sorted_by
-            self.refill()
-            self.owner.say(f"Sorted by {column.title}, {way}" if way else "In catalogue order")
+        way = self.entry_list.sort(column.key)
+        table.sorted_by = self.entry_list.sorted_by
+        self.refill()
+        self.owner.say(f"Sorted by {column.title}, {way}" if way else "In catalogue order")
 
-    # The filter line: a pane with another list says what the line's text does ---------------
+    def action_match(self, by: int) -> None:
+        expression = self.entry_list.filter or self.entry_list.last_filter
+        if not expression:
+            raise UsageError("No filter yet: press / first")
+        at = self.entry_list.next_match(self.ids(), self.table.cursor, by)
+        if at is None:
+            raise UsageError(f"No row matches {expression}")
+        self.table.move_to(at)
+
+    def action_copy_bibtex(self) -> None:
+        from bioretrieval_tui.render.formats import render
+
+        if self.current is None:
+            return
+        text = "".join(render(entry_sheet([self.current], self.catalogue), "bibtex"))
+        if not text.strip():
+            raise UsageError("There is nothing to cite here")
+        self.owner.copy_text(text, "BibTeX")
+
+    def action_export(self) -> None:
+        shown = self.entry_list.shown
+        make = partial(entry_sheet, shown, self.catalogue)
+        self.owner.export_sheet(make, self.pane_name, len(shown))
+
+    # The filter line -----------------------------------------------------------------------
 
     @property
-    def filter_text(self) -> str:
-        """The filter in force."""
-        return self.entry_list.expression if self.entry_list else ""
-
-    def filter_typed(self, text: str) -> None:
-        """Filter by the text of the filter line."""
-        if self.entry_list is None:
-            return
-        if self.entry_list.typed(text):
-            self.refill()
-        else:
-            self.head()
-
-    def filter_accepted(self, text: str) -> bool:  # noqa: ARG002 - it was filtered by already
-        """Keep the filter; False if it is wrong, which is reported."""
-        problem = self.entry_list.problem if self.entry_list else None
-        if problem:
-            self.owner.say(problem.line(), "error")
-        return problem is None
+    def filtered(self) -> Filtered:
+        """What the filter line narrows."""
+        return self.entry_list
 
     def lift_filter(self) -> None:
-        """Remove the filter and hide its line."""
-        if self.entry_list is not None:
-            self.entry_list.lift()
+        self.filtered.filter_by("", whole=True)
         self.close_filter()
         self.refill()
 
@@ -462,95 +441,86 @@ class Pane(Widget):
         # The list is what it filters; in a narrow window the page would hide it.
         self.remove_class("-reading")
         filter_line.display = True
-        filter_line.value = self.filter_text
+        filter_line.value = self.filtered.filter
         filter_line.cursor_position = len(filter_line.value)
         filter_line.focus()
 
     def close_filter(self) -> None:
         """Hide the filter line; the filter stays."""
-        for filter_line in self.query("#filter"):
-            filter_line.display = False
-        if self.entry_list is not None:
-            self.entry_list.problem = None
+        self.query("#filter").set(display=False)
+        self.entry_list.problem = None
 
     @on(Input.Changed, "#filter")
     def _filter_changed(self, event: Input.Changed) -> None:
-        event.stop()
         if event.input.display:
-            self.filter_typed(event.value)
+            self.filtered.filter_by(event.value)
+            self.refill()
 
     @on(Input.Submitted, "#filter")
     def _filter_submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        if self.filter_accepted(event.value):
-            self.close_filter()
-            self.head()
-            self.table.focus()
+        self.filtered.filter_by(event.value, whole=True)
+        self.close_filter()
+        self.head()
+        self.table.focus()
 
     @on(QueryLine.Left, "#filter")
     def _filter_left(self, event: QueryLine.Left) -> None:
-        event.stop()
         self.action_move(event.by)
 
     @on(QueryLine.Cancelled, "#filter")
-    def _filter_cancelled(self, event: QueryLine.Cancelled) -> None:
-        event.stop()
+    def _filter_cancelled(self) -> None:
         self.lift_filter()
         self.table.focus()
-
-    def row_ids(self) -> Sequence[str]:
-        """The ids of the rows of a list of entries, in order."""
-        return [entry.id for entry in self.entry_list.shown] if self.entry_list else ()
-
-    def action_match(self, by: int) -> None:
-        found = self.entry_list
-        expression = found and (found.expression or found.last_expression)
-        if found is None or not expression:
-            self.owner.say("No filter yet: press / first")
-            return
-        at = found.next_match(self.row_ids(), self.table.cursor, by)
-        if at is None:
-            self.owner.say(f"No row matches {expression}")
-        else:
-            self.table.move_to(at)
-
-    def list_head(self) -> list[Span]:
-        """The line over a list of entries: title, counts, filter, or what is wrong with it."""
-        found = self.entry_list
-        if found is None:
-            return []
-        total, shown = len(found.entries), len(found.shown)
-        counts = f"  {shown}" if shown == total else f"  {shown} of {total}"
-        spans = [Span(self.heading, "strong"), Span(counts, "dim")]
-        if found.problem:
-            spans = [Span(found.problem.line(), "dim" if found.unfinished else "error")]
-        elif found.expression:
-            spans += [Span("  filter ", "faint"), Span(found.expression, "ok")]
-        return [*spans, *self.letter_hint]
-
-    def action_copy_bibtex(self) -> None:
-        from bioretrieval_tui.render.formats import render
-
-        if self.current is None:
-            return
-        text = "".join(render(entry_sheet([self.current], self.catalogue), "bibtex"))
-        if text.strip():
-            self.owner.copy_text(text, "BibTeX")
-        else:
-            self.owner.say("There is nothing to cite here")
-
-    def action_export(self) -> None:
-        if self.entry_list is not None:
-            shown = self.entry_list.shown
-            make = partial(entry_sheet, shown, self.catalogue)
-            self.owner.export_sheet(make, self.pane_name, len(shown))
 
 
 class BrowsePane(Pane):
     """One section of the catalogue, by the name of the pane."""
 
     BINDINGS = bindings("browse")
-    SCOPES: ClassVar[tuple[str, ...]] = ("list", "browse", "everywhere")
+    SCOPES = ("list", "browse", "everywhere")
 
     def __init__(self, name: str) -> None:
         super().__init__(name, name)
+
+
+# Entries as rows ------------------------------------------------------------------------------
+
+
+def entry_columns(section: str) -> tuple[TableColumn, ...]:
+    """The columns of a section's list: those of the kind, the leftmost kept longest."""
+    columns = []
+    for place, row in enumerate(fields.TABLE.listed(kind_of_section(section))[0]):
+        heading = row.heading or row.title
+        title = heading[:1].upper() + heading[1:] if heading.islower() else heading
+        # A number is as wide as the heading and its arrow.
+        number = row.type == "number"
+        width = max(row.width, len(title) + 1) if number else row.width
+        weight, align = (0, "right") if number else (row.weight, "left")
+        priority = place if row.priority is None else row.priority
+        columns.append(TableColumn(row.name, title, width, weight, align, priority))
+    return tuple(columns)
+
+
+def entry_rows(
+    entries: Sequence[AnyEntry],
+    columns: Sequence[TableColumn],
+    catalogue: Catalogue,
+    mark: Callable[[AnyEntry], str] = lambda _: "",
+) -> ListRows[AnyEntry]:
+    """Entries as rows. `mark` is the start of the first cell; `?` marks an unverified value."""
+
+    def span(entry: AnyEntry, key: str) -> Span:
+        row = fields.TABLE.by_name[key]
+        seen = face(cell(row, entry, catalogue))
+        if seen.unverified and seen.text:
+            return Span(f"{seen.text}?", "warn")
+        if key in ("name", "model", "number"):
+            gone = isinstance(entry, Dataset) and not entry.available
+            return Span(seen.text, "faint" if gone else f"{kind_of(entry)}.strong")
+        return Span(seen.text, "text" if row.weight > 1 else "dim")
+
+    def cells(entry: AnyEntry) -> list[Span]:
+        first, *others = (span(entry, column.key) for column in columns)
+        return [Span(f"{mark(entry)}{first.text}", first.role), *others]
+
+    return ListRows(entries, cells)

@@ -5,15 +5,17 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from functools import partial
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 
-from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.backend.protocol import ReadDocument
+from bioretrieval_tui.errors import UsageError
 from bioretrieval_tui.evaluation.metrics import MEASURES
 from bioretrieval_tui.evaluation.qrels import FoundRow, QueryRow, QueryView
-from bioretrieval_tui.render.evaluations import pair_title
+from bioretrieval_tui.render.evaluations import pair_title, query_list_sheet
 from bioretrieval_tui.render.hits import mode_name
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.panes.pane import Pane
@@ -23,7 +25,6 @@ from bioretrieval_tui.tui.text import Line, Span, line
 from bioretrieval_tui.tui.widgets.bars import HeadLine, WorkBar
 from bioretrieval_tui.tui.widgets.canvas import Detail
 from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTable
-from bioretrieval_tui.tui.work_lines import evaluation_lines
 
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.jobs import JobRecord
@@ -45,8 +46,8 @@ class QrelsPane(Pane):
 
     TITLE = "Explore a benchmark"
     BINDINGS = bindings("qrels")
-    SCOPES: ClassVar[tuple[str, ...]] = ("qrels", "list", "everywhere")
-    MORE_SCOPES: ClassVar[tuple[str, ...]] = ("files",)
+    SCOPES = ("qrels", "list", "everywhere")
+    MORE_SCOPES = ("files",)
     DEFAULT_CSS = """
     QrelsPane #right { display: none; width: 1fr; height: 1fr; }
     QrelsPane.-wide #queries { width: 50%; }
@@ -60,50 +61,36 @@ class QrelsPane(Pane):
     QrelsPane.-document #query, QrelsPane.-document #documents { display: none; }
     """
 
-    FILTER_HINT: ClassVar[str] = "filter: words of the query, or its id"
+    SHOWS_WORK = "evaluation"
+    FILTER_HINT = "filter: words of the query, or its id"
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.session = QrelsSession(self)
+        self.query_page = Detail("query", measure=120)
+        self.query_page.can_focus = False
+        self.list_of_queries = VirtualTable(query_columns((), None), "queries", empty=EMPTY)
+        self.documents = VirtualTable(document_columns(()), "documents", empty="")
 
     def compose(self) -> ComposeResult:
         yield HeadLine()
         yield WorkBar()
         with Horizontal():
-            yield VirtualTable(query_columns((), None), "queries", empty=EMPTY)
+            yield self.list_of_queries
             with Vertical(id="right"):
-                yield Detail("query", measure=120)
-                yield VirtualTable(document_columns(()), "documents", empty="")
+                yield self.query_page
+                yield self.documents
                 yield Detail("document", rule=True)
 
     def on_mount(self) -> None:
-        self.query_one("#query", Detail).can_focus = False
         self.head()
-        self.jobs_changed()
 
     def on_resize(self) -> None:
-        query = self.query_one("#query", Detail)
-        query.rule = self.wide
-        query.repaint()
-        self.jobs_changed()
-
-    def jobs_changed(self) -> None:
-        self.query_one(WorkBar).show(evaluation_lines(self.owner.jobs, self.app.size.width))
+        self.query_page.rule = self.wide
+        self.query_page.repaint()
 
     def job_ended(self, outcome: JobRecord) -> None:
         self.session.job_ended(outcome)
-
-    # Parts -------------------------------------------------------------------------------
-
-    @property
-    def list_of_queries(self) -> VirtualTable:
-        """The queries."""
-        return self.query_one("#queries", VirtualTable)
-
-    @property
-    def documents(self) -> VirtualTable:
-        """The documents of the chosen query."""
-        return self.query_one("#documents", VirtualTable)
 
     @property
     def table(self) -> VirtualTable:
@@ -125,42 +112,36 @@ class QrelsPane(Pane):
         return self.row.id if self.row else None
 
     def go_to(self, place: str | None) -> None:
-        self.show_queries(place)
+        self.refill(place)
 
-    # What the session needs (QrelsFace) --------------------------------------------------
+    # What the session calls -----------------------------------------------------------
 
     def show_benchmark(self) -> None:
         """Show the queries of another benchmark, and no document yet."""
-        session = self.session
+        session, table = self.session, self.list_of_queries
         self.remove_class("-reading", "-document")
         self.close_filter()
-        self.list_of_queries.set_columns(query_columns(session.modes, session.pair))
-        self.list_of_queries.empty = (
-            "No query fits." if session.queries else "Reading the benchmark"
-        )
+        table.set_columns(query_columns(session.modes, session.pair))
+        table.empty = "No query fits." if session.queries else "Reading the benchmark"
         self.documents.set_columns(document_columns(session.modes))
-        self.show_queries()
+        self.refill()
         if self.owner.current == self.pane_name:
             self.activate()
 
-    def show_queries(self, at: str | None = None) -> None:
-        """Show the queries; the cursor goes to the one with the id `at`, else stays on its query,
+    def refill(self, keep: str | None = None) -> None:
+        """Show the queries; the cursor goes to the one with the id `keep`, else stays on its query,
         else goes to the top."""
         session, table = self.session, self.list_of_queries
-        rows = table.rows
-        if at is None and isinstance(rows, ListRows) and table.cursor < len(rows):
-            at = rows.items[table.cursor].id
-        cursor = next((n for n, row in enumerate(session.shown) if row.id == at), 0)
-        order = session.order
-        table.sorted_by = (order[0], order[1] == "down") if order else None
+        keep = keep or session.chosen
+        cursor = next((n for n, row in enumerate(session.shown) if row.id == keep), 0)
+        table.sorted_by = (session.order[0], session.order[1] == "down") if session.order else None
         table.show(query_rows(session.shown, session.modes, session.pair), cursor)
         self.head()
         self.show_page()
 
     def show_message(self, text: str) -> None:
-        """Show a message in place of queries."""
         self.list_of_queries.empty = "\n".join(textwrap.wrap(text, _QUERIES_WIDTH))
-        self.show_queries()
+        self.refill()
 
     def show_view(self, problem: str = "") -> None:
         """Show the documents of the chosen query, or why they cannot be shown."""
@@ -169,33 +150,29 @@ class QrelsPane(Pane):
             self.documents.empty = "\n".join(textwrap.wrap(problem, _DOCUMENTS_WIDTH))
             self.documents.update()
             return
-        self.query_one("#query", Detail).show(query_lines(view, modes))
+        self.query_page.show(query_lines(view, modes))
         self.documents.show(document_rows(view, modes))
 
-    # Painting ----------------------------------------------------------------------------
-
-    def head(self) -> None:
-        session = self.session
+    def list_head(self) -> list[Span]:
+        session, found = self.session, self.session.answer
         spans = [Span("Explore", "strong")]
-        found = session.answer
         if session.problem:
-            spans.append(Span(f"  {session.problem}", "error"))
-        elif found is not None:
-            counts = f"{len(session.shown):,}"
-            if len(session.shown) < len(session.queries):
-                counts += f" of {len(session.queries):,}"
-            model = found.model.rstrip("/").rpartition("/")[2]
-            spans += [
-                Span(f"  {found.benchmark}", "benchmark.strong"),
-                Span(f" {found.split}  {counts} queries  nDCG@10 by {model}", "dim"),
-            ]
-            if session.pair and session.order and session.order[0] == DELTA:
-                spans.append(Span(f"  {pair_title(session.pair)}", "ok"))
-            if session.filter:
-                spans += [Span("  filter ", "faint"), Span(session.filter, "ok")]
-        elif session.job is not None:
-            spans.append(Span(f"  {session.job.folder}", "dim"))
-        self.query_one(HeadLine).show(*spans)
+            return [*spans, Span(f"  {session.problem}", "error")]
+        if found is None:
+            return [*spans, Span(f"  {session.job.folder}" if session.job else "", "dim")]
+        counts = f"{len(session.shown):,}"
+        if len(session.shown) < len(session.queries):
+            counts += f" of {len(session.queries):,}"
+        model = found.model.rstrip("/").rpartition("/")[2]
+        spans += [
+            Span(f"  {found.benchmark}", "benchmark.strong"),
+            Span(f" {found.split}  {counts} queries  nDCG@10 by {model}", "dim"),
+        ]
+        if session.pair and session.order and session.order[0] == DELTA:
+            spans.append(Span(f"  {pair_title(session.pair)}", "ok"))
+        if session.filter:
+            spans += [Span("  filter ", "faint"), Span(session.filter, "ok")]
+        return spans
 
     def show_page(self, *, lead: bool = False) -> None:
         """Show the chosen query: its text at once, its documents once the cursor rests."""
@@ -203,12 +180,10 @@ class QrelsPane(Pane):
         if row is not None and session.view is not None and session.view.id == row.id:
             return
         text = [line(Span(row.text, "strong"))] if row is not None else []
-        self.query_one("#query", Detail).show(text)
+        self.query_page.show(text)
         self.documents.empty = "Reading its documents" if row is not None and not lead else ""
         self.documents.show(document_rows(None, session.modes))
         session.choose(row, read=not lead)
-
-    # Sorting and filtering ---------------------------------------------------------------
 
     def action_sort(self) -> None:
         """Sort by the chosen column, lowest first; again: highest first; again: unsorted."""
@@ -217,31 +192,19 @@ class QrelsPane(Pane):
         table.move_to(0)
 
     def action_pair(self) -> None:
-        if self.session.next_pair():
-            columns = query_columns(self.session.modes, self.session.pair)
-            self.list_of_queries.columns = columns
-            self.show_queries()
+        self.session.next_pair()
+        self.list_of_queries.columns = query_columns(self.session.modes, self.session.pair)
+        self.refill()
 
     async def action_filter(self) -> None:
         if not self.session.queries:
-            self.owner.say(NONE_OPEN)
-            return
+            raise UsageError(NONE_OPEN)
         self.remove_class("-document")
         await super().action_filter()
 
     @property
-    def filter_text(self) -> str:
-        return self.session.filter
-
-    def filter_typed(self, text: str) -> None:
-        if text != self.session.filter:
-            self.session.filter_by(text)
-
-    def lift_filter(self) -> None:
-        self.close_filter()
-        self.session.filter_by("")
-
-    # Other keys --------------------------------------------------------------------------
+    def filtered(self) -> QrelsSession:
+        return self.session
 
     def action_enter(self) -> None:
         if not self.has_class("-reading"):
@@ -255,11 +218,7 @@ class QrelsPane(Pane):
             self.in_background("document", self._read, rows[self.documents.cursor])
 
     async def _read(self, row: FoundRow) -> None:
-        try:
-            document = await self.session.document(row.id)
-        except BioRetrievalError as error:
-            self.owner.say(error.line(), "error")
-            return
+        document = await self.owner.client.ask(ReadDocument(row.id))
         self.detail.show(document_lines(row, self.session.modes, document))
         self.add_class("-document")
         self.detail.focus()
@@ -276,26 +235,23 @@ class QrelsPane(Pane):
         return True
 
     def action_clear(self) -> None:
-        """Leave one thing: a part, the filter, or the evaluation that runs."""
         if self.leave():
             return
-        session = self.session
+        session, running = self.session, self.owner.jobs.current
         if session.filter:
-            session.filter_by("")
-        elif session.job is not None and session.job == self.owner.jobs.current:
-            self.owner.action_stop_evaluation()
-
-    def action_another(self) -> None:
-        self.owner.action_explore()
+            self.lift_filter()
+        elif running is not None and session.job == running:
+            self.owner.confirm_stop(running)
 
     def action_again(self) -> None:
         if self.session.job is None:
-            self.owner.say(NONE_OPEN)
-        else:
-            self.session.rank(self.session.job)
+            raise UsageError(NONE_OPEN)
+        self.session.rank(self.session.job)
 
     def action_export(self) -> None:
-        self.owner.export_sheet(self.session.sheet, "queries", len(self.session.shown))
+        shown = list(self.session.shown)
+        make = partial(query_list_sheet, shown, self.session.modes)
+        self.owner.export_sheet(make, "queries", len(shown))
 
 
 # Queries as rows ------------------------------------------------------------------------------
@@ -317,27 +273,19 @@ def query_columns(modes: Sequence[str], pair: tuple[str, str] | None) -> tuple[T
 def query_rows(
     queries: Sequence[QueryRow], modes: Sequence[str], pair: tuple[str, str] | None
 ) -> ListRows[QueryRow]:
-    """Queries for a table, as `query_columns`."""
 
     def cells(row: QueryRow) -> list[Span]:
         spans = [Span(row.id, "dim"), Span(row.text, "strong")]
-        spans += [_score(row.scores[mode]) for mode in modes]
+        for value in (row.scores[mode] for mode in modes):
+            role = "error" if value == 0 else "warn" if value < 0.5 else "ok"
+            spans.append(Span(f"{value:.4f}", role))
         if pair is not None:
-            spans.append(_difference(difference(row, pair)))
+            gain = difference(row, pair)
+            shown = Span(f"{gain:+.4f}", "ok" if gain > 0 else "warn")
+            spans.append(Span("=", "faint") if abs(gain) < 0.00005 else shown)
         return [*spans, Span(str(row.relevant), "dim")]
 
     return ListRows(queries, cells)
-
-
-def _score(value: float) -> Span:
-    role = "error" if value == 0 else "warn" if value < 0.5 else "ok"
-    return Span(f"{value:.4f}", role)
-
-
-def _difference(value: float) -> Span:
-    if abs(value) < 0.00005:
-        return Span("=", "faint")
-    return Span(f"{value:+.4f}", "ok" if value > 0 else "warn")
 
 
 def query_lines(view: QueryView, modes: Sequence[str]) -> list[Line]:
@@ -376,23 +324,19 @@ def document_rows(view: QueryView | None, modes: Sequence[str]) -> ListRows[Foun
     """Judged documents, then the top unjudged ones; a dash where a mode did not find one."""
 
     def cells(row: FoundRow) -> list[Span]:
-        title = Span("not in the corpus", "warn") if row.title is None else Span(row.title)
+        grade = Span("none", "faint")
+        if row.grade is not None:
+            role = "dim" if row.grade < 1 else "strong" if row.grade >= _HIGH_GRADE else "ok"
+            grade = Span(str(row.grade), role)
         ranks = [row.ranks.get(mode) for mode in modes]
         return [
-            _grade(row),
+            grade,
             *(Span("-", "faint") if rank is None else Span(f"{rank:,}", "ok") for rank in ranks),
-            title,
+            Span("not in the corpus", "warn") if row.title is None else Span(row.title),
             Span(row.id, "dim"),
         ]
 
     return ListRows(_found(view), cells)
-
-
-def _grade(row: FoundRow) -> Span:
-    if row.grade is None:
-        return Span("none", "faint")
-    role = "dim" if row.grade < 1 else "strong" if row.grade >= _HIGH_GRADE else "ok"
-    return Span(str(row.grade), role)
 
 
 def document_lines(

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
-from textual.timer import Timer
 from textual.widgets import Input
 
-from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.search.types import Hit
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.hit_list import (
     BESIDE_COLUMNS,
     HIT_COLUMNS,
-    beside_rows,
     entry_hit_page,
     facet_columns,
     facet_rows,
@@ -54,8 +52,8 @@ class SearchPane(Pane):
     """
 
     BINDINGS = bindings("search")
-    SCOPES: ClassVar[tuple[str, ...]] = ("search", "list", "everywhere")
-    MORE_SCOPES: ClassVar[tuple[str, ...]] = ("ask",)
+    SCOPES = ("search", "list", "everywhere")
+    MORE_SCOPES = ("ask",)
     DEFAULT_CSS = """
     SearchPane #filter, SearchPane #right, SearchPane #facets { display: none; }
     SearchPane.-beside #right { display: block; }
@@ -74,24 +72,27 @@ class SearchPane(Pane):
     SearchPane.-three.-facets.-reading Detail { display: block; width: 50%; }
     """
 
-    FILTER_HINT: ClassVar[str] = "filter: year:2015.. mesh:asthma has:abstract -type:review"
+    FILTER_HINT = "filter: year:2015.. mesh:asthma has:abstract -type:review"
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.session = SearchSession(self)
+        self.line = AskLine("search: type a question, a claim, a topic", id="query")
+        self.filter_line = QueryLine(self.FILTER_HINT, id="filter")
+        self.left = VirtualTable(HIT_COLUMNS, id="hits", empty=WAITING)
+        self.right = VirtualTable(BESIDE_COLUMNS["dense"], id="right", empty=NONE)
+        self.facet_list = VirtualTable(facet_columns(0), id="facets", empty="No values.")
         self.facets: list[FacetValue] = []
         """What the list of facets shows."""
-        self._explain_pause: Timer | None = None
 
     def compose(self) -> ComposeResult:
-        """The query line, the status line, and the lists with the page beside them."""
-        yield AskLine("search: type a question, a claim, a topic", id="query")
-        yield QueryLine(self.FILTER_HINT, id="filter")
+        yield self.line
+        yield self.filter_line
         yield HeadLine()
         with Horizontal():
-            yield VirtualTable(HIT_COLUMNS, id="hits", empty=WAITING)
-            yield VirtualTable(BESIDE_COLUMNS["dense"], id="right", empty=NONE)
-            yield VirtualTable(facet_columns(0), id="facets", empty="No values.")
+            yield self.left
+            yield self.right
+            yield self.facet_list
             yield Detail(rule=True)
 
     def on_mount(self) -> None:
@@ -99,46 +100,23 @@ class SearchPane(Pane):
         self.head()
         self.session.prepare()
         self.in_background("learn", self.session.learn)
-        self.run_worker(self._load_queries, thread=True, group="history")
+        self.in_background("history", self._load_queries)
 
     def on_unmount(self) -> None:
-        """Cancel requests that have no answer yet."""
         self.workers.cancel_node(self)
 
     def on_resize(self) -> None:
         self.set_class(self.size.width >= THREE_PARTS, "-three")
 
     def activate(self) -> None:
-        """Focus the query line, or the hits if there are any."""
         if self.has_class("-reading"):
             self.detail.focus()
-        elif self.session.shown.hits:
-            self.list_of_hits.focus()
         else:
-            self.line.focus()
-
-    # Parts -------------------------------------------------------------------------------
-
-    @property
-    def line(self) -> AskLine:
-        """The query line."""
-        return self.query_one("#query", AskLine)
-
-    @property
-    def filter_line(self) -> QueryLine:
-        """The filter line."""
-        return self.query_one("#filter", QueryLine)
-
-    @property
-    def facet_list(self) -> VirtualTable:
-        """The list of facets."""
-        return self.query_one("#facets", VirtualTable)
+            (self.list_of_hits if self.hits else self.line).focus()
 
     @property
     def list_of_hits(self) -> VirtualTable:
-        """The list of hits in use, of one or two lists."""
-        right = self.session.on_right and self.session.two_lists
-        return self.query_one("#right" if right else "#hits", VirtualTable)
+        return self.right if self.session.on_right and self.session.two_lists else self.left
 
     @property
     def table(self) -> VirtualTable:
@@ -146,7 +124,6 @@ class SearchPane(Pane):
 
     @property
     def hits(self) -> tuple[Hit, ...]:
-        """The rows of the list in use."""
         return self.session.shown.hits
 
     @property
@@ -157,32 +134,26 @@ class SearchPane(Pane):
     def entry(self) -> AnyEntry | None:
         """The entry of the catalogue under the cursor, if the hit is one."""
         hit, view = self.hit, self.session.shown
-        if hit is None or not (view.index == CATALOGUE or view.is_near(self.cursor)):
-            return None
-        return self.catalogue.by_id.get(hit.id)
+        known = view.index == CATALOGUE or view.is_near(self.cursor)
+        return self.catalogue.by_id.get(hit.id) if hit is not None and known else None
 
-    # What the session needs (SearchFace) -------------------------------------------------
+    # What the session calls -------------------------------------------------------------
 
     @property
     def cursor(self) -> int:
-        """Row of the cursor in the list in use."""
         return self.list_of_hits.cursor
 
     def show_hits(self, cursor: int = 0) -> None:
         """Show one list, or two with the rank of each hit in the other."""
-        session = self.session
-        left, two = self.query_one("#hits", VirtualTable), session.two_lists
+        session, left = self.session, self.left
         left.empty = WAITING if session.view is NOTHING else NONE
-        if two != self.has_class("-beside"):
-            self.set_class(two, "-beside")
-            left.set_columns(BESIDE_COLUMNS["lexical"] if two else HIT_COLUMNS)
+        if session.two_lists != self.has_class("-beside"):
+            self.set_class(session.two_lists, "-beside")
+            left.set_columns(BESIDE_COLUMNS["lexical"] if session.two_lists else HIT_COLUMNS)
             self.call_after_refresh(left.repaint)
-        if two:
-            left.show(beside_rows(session.view, session.right), cursor)
-            right = self.query_one("#right", VirtualTable)
-            right.show(beside_rows(session.right, session.view))
-        else:
-            left.show(hit_rows(session.view), cursor)
+        left.show(hit_rows(session.view, session.right), cursor)
+        if session.two_lists:
+            self.right.show(hit_rows(session.right, session.view))
         self._fill_facets()
         self.head()
         self._explain(EXPLAIN_PAUSE)
@@ -191,7 +162,7 @@ class SearchPane(Pane):
 
     def show_reason(self, document: str) -> None:
         """Show the page of a hit again, where it was scrolled to, with its explanation."""
-        if self.hit is not None and self.hit.id == document:
+        if self.place() == document:
             self.page = self.make_page()
             self.detail.show(self.page.lines, keep_place=True)
 
@@ -201,13 +172,9 @@ class SearchPane(Pane):
         self.owner.history.append((self.pane_name, document))
         self.list_of_hits.focus()
 
-    # Painting ----------------------------------------------------------------------------
-
-    def head(self) -> None:
+    def list_head(self) -> list[Span]:
         spans = [Span(*part) for part in self.session.status()]
-        if self.letters and self.session.problem is None:
-            spans = [*spans[:2], *self.letter_hint]
-        self.query_one(HeadLine).show(*spans)
+        return spans[:2] if self.letters else spans
 
     def make_page(self) -> PaintedPage:
         hit, query = self.hit, self.session.shown.text
@@ -225,21 +192,14 @@ class SearchPane(Pane):
             self._explain()
 
     def _explain(self, after: float = 0.0) -> None:
-        """Ask `after` seconds without a move why the hit under the cursor was found.
+        """Ask `after` seconds without a move why the hit under the cursor was found."""
+        if self.hit is not None:
+            self.session.explain(self.hit, after)
 
-        Not while a query is typed: comparing sentences takes ten times as long as a search, and
-        the next search would wait for it.
-        """
-        if self._explain_pause:
-            self._explain_pause.stop()
-            self._explain_pause = None
-        hit = self.hit
-        if hit is None or not self.session.explainable(hit):
-            return
-        if after:
-            self._explain_pause = self.set_timer(after, self._explain)
-        elif not isinstance(self.app.focused, QueryLine):
-            self.session.explain(hit)
+    @property
+    def typing(self) -> bool:
+        """A query or a filter is typed."""
+        return isinstance(self.app.focused, QueryLine)
 
     @on(VirtualTable.Moved, "#hits")
     @on(VirtualTable.Moved, "#right")
@@ -248,11 +208,9 @@ class SearchPane(Pane):
         session, hit = self.session, self.hit
         if hit is None or not session.two_lists:
             return
-        view, name = (session.view, "#hits") if session.on_right else (session.right, "#right")
-        other = self.query_one(name, VirtualTable)
-        for at, one in enumerate(view.hits):
-            if one.id == hit.id:
-                other.show(other.rows, at)
+        view, other = (session.view, self.left) if session.on_right else (session.right, self.right)
+        at = next((at for at, one in enumerate(view.hits) if one.id == hit.id), other.cursor)
+        other.show(other.rows, at)
 
     # The query line ----------------------------------------------------------------------
 
@@ -263,70 +221,48 @@ class SearchPane(Pane):
 
     @on(Input.Changed, "#query")
     def _query_changed(self, event: Input.Changed) -> None:
-        event.stop()
         self.session.type(event.value)
 
     @on(Input.Submitted, "#query")
-    def _query_submitted(self, event: Input.Submitted) -> None:
-        event.stop()
+    def _query_submitted(self) -> None:
         self.session.accept()
         self._leave_line()
 
     @on(QueryLine.Left, "#query")
     def _query_left(self, event: QueryLine.Left) -> None:
-        event.stop()
         self._leave_line()
         if self.cursor:
             self.action_move(event.by)
 
     @on(QueryLine.Cancelled, "#query")
-    def _query_cancelled(self, event: QueryLine.Cancelled) -> None:
-        event.stop()
+    def _query_cancelled(self) -> None:
         self.session.stop()
         self._leave_line()
 
     @on(AskLine.NoneFound)
-    def _no_earlier_query(self, event: AskLine.NoneFound) -> None:
-        event.stop()
-        self.owner.say("No earlier query matches")
+    def _no_earlier_query(self) -> None:
+        raise UsageError("No earlier query matches")
 
     def _leave_line(self) -> None:
         self.list_of_hits.focus()
         self._explain(EXPLAIN_PAUSE)
         query = self.session.text.strip()
         if query and self.line.remember(query):
-            self.run_worker(partial(self._keep_query, query), thread=True, group="history")
+            self.in_background("keep", asyncio.to_thread, self.owner.settings.keep_query, query)
 
-    def _keep_query(self, query: str) -> None:
-        try:
-            self.owner.settings.keep_query(query)
-        except BioRetrievalError as error:
-            self.app.call_from_thread(self.owner.say, error.line(), "error")
-
-    def _load_queries(self) -> None:
+    async def _load_queries(self) -> None:
         # An unreadable settings file is reported when a query is written to it.
         with contextlib.suppress(BioRetrievalError):
-            queries = self.owner.settings.queries()
-            self.app.call_from_thread(self.line.load, queries)
+            self.line.load(await asyncio.to_thread(self.owner.settings.queries))
 
     # The filter and the facets -----------------------------------------------------------
 
     @property
-    def filter_text(self) -> str:
-        return self.session.where
+    def filtered(self) -> SearchSession:
+        return self.session
 
-    def filter_typed(self, text: str) -> None:
-        self.session.filter_by(text)
-
-    def filter_accepted(self, text: str) -> bool:
-        return self.session.accept_filter(text)
-
-    def lift_filter(self) -> None:
-        self.session.lift_filter()
-        self.close_filter()
-
-    async def action_narrow(self) -> None:
-        await self.action_filter()
+    def refill(self, keep: str | None = None) -> None:  # noqa: ARG002 - hits come by themselves
+        self.head()
 
     def close_filter(self) -> None:
         had_focus = self.filter_line.has_focus
@@ -340,9 +276,9 @@ class SearchPane(Pane):
         if self.has_class("-facets"):
             self._close_facets()
         elif self.session.two_lists:
-            self.owner.say("Facets belong to one list: v closes the other")
+            raise UsageError("Facets belong to one list: v closes the other")
         elif not self.session.view.answer.facets:
-            self.owner.say("These hits have no years, journals or headings")
+            raise UsageError("These hits have no years, journals or headings")
         else:
             self.remove_class("-reading")
             self.add_class("-facets")
@@ -365,23 +301,17 @@ class SearchPane(Pane):
         at = next((n for n, one in enumerate(self.facets) if one.clause == clause), at)
         if self.facets:
             table.set_columns(facet_columns(answer.among))
-        table.show(facet_rows(self.facets, self.session.where), at)
+        table.show(facet_rows(self.facets, self.session.filter), at)
         table.repaint()
 
     @on(VirtualTable.Moved, "#facets")
     def _facet_moved(self, event: VirtualTable.Moved) -> None:
-        event.stop()  # the hit under the cursor is the same
-        event.prevent_default()
-
-    # Indexes and modes -------------------------------------------------------------------
+        event.prevent_default()  # the hit under the cursor is the same
 
     async def action_next_index(self) -> None:
-        name = await self.session.next_index()
-        if name is not None:
-            self.search_in(name)
+        self.search_in(await self.session.next_index())
 
     def search_in(self, name: str) -> None:
-        """Search another index for what the query line holds."""
         self.session.search_in(name)
         self.close_filter()
 
@@ -400,8 +330,7 @@ class SearchPane(Pane):
 
     def action_beside(self) -> None:
         if not self.session.text.strip():
-            self.owner.say("Type a query first: press /")
-            return
+            raise UsageError("Type a query first: press /")
         self.session.beside = not self.session.beside
         self.session.prepare()
         self._close_facets()
@@ -430,18 +359,14 @@ class SearchPane(Pane):
         own = self.owner.index if self.owner.index != CATALOGUE else ""
         self.owner.ask_what_to_fetch(query=self.session.text.strip(), index=own)
 
-    # Similar documents -------------------------------------------------------------------
-
     def action_similar(self) -> None:
         if self.hit is None:
-            self.owner.say("There is no hit under the cursor")
-        else:
-            self.session.find_similar(self.hit, near=self.session.shown.is_near(self.cursor))
+            raise UsageError("There is no hit under the cursor")
+        self.session.find_similar(self.hit, near=self.session.shown.is_near(self.cursor))
 
     def _return(self) -> None:
-        """Show again what was shown before similar documents."""
         like, history = self.session.back(), self.owner.history
-        if like is not None and history and history[-1] == (self.pane_name, like.id):
+        if like is not None and history[-1:] == [(self.pane_name, like.id)]:
             history.pop()
         self.list_of_hits.focus()
 
@@ -451,14 +376,10 @@ class SearchPane(Pane):
     def go_to(self, place: str | None) -> None:
         """Put the cursor back on a hit, or return from documents similar to it."""
         like = self.session.view.like
-        if self.session.similar_open and like is not None and like.id == place:
+        if like is not None and like.id == place:
             self._return()
-            return
-        for at, hit in enumerate(self.hits):
-            if hit.id == place:
-                self.list_of_hits.move_to(at)
-
-    # Keys --------------------------------------------------------------------------------
+        elif place in (ids := [hit.id for hit in self.hits]):
+            self.list_of_hits.move_to(ids.index(place))
 
     def action_enter(self) -> None:
         """Open the page; in the facets: add the value to the filter, or remove it."""
@@ -467,10 +388,9 @@ class SearchPane(Pane):
         elif self.facets:
             self.session.toggle_facet(self.facets[self.facet_list.cursor])
             if self.filter_line.display:
-                self.filter_line.value = self.session.where
+                self.filter_line.value = self.session.filter
 
     def action_clear(self) -> None:
-        """Leave one thing: a mode, the page, the facets, a search, similar documents, a filter."""
         session = self.session
         if self.leave():
             return
@@ -478,20 +398,14 @@ class SearchPane(Pane):
             self._close_facets()
         elif session.busy:
             session.stop()
-        elif session.similar_open:
+        elif session.view.like is not None:
             self._return()
         elif session.beside:
             self.action_beside()
-        elif session.where:
+        elif session.filter:
             self.lift_filter()
         else:
             session.tell()
-
-    def action_relations(self) -> None:
-        if self.entry is None:
-            self.owner.say("Documents of an index have no relations")
-        else:
-            super().action_relations()
 
     def action_export(self) -> None:
         view = self.session.shown

@@ -3,20 +3,17 @@ the step evaluates something, the evaluation itself."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import asyncio
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from bioretrieval_tui.catalog.models import AnyEntry, Step
-from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.catalog.models import AnyEntry, Model, Step
+from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.folders import BENCHMARK_FOLDER
+from bioretrieval_tui.tui.folders import BENCHMARK_FOLDER, first_folder
 from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.spans import PaintedPage
 from bioretrieval_tui.tui.text import Span
-from bioretrieval_tui.tui.widgets.bars import WorkBar
-from bioretrieval_tui.tui.work_lines import evaluation_lines
 
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.jobs import JobRecord
@@ -32,9 +29,9 @@ class StartPane(Pane):
     """The learning path."""
 
     BINDINGS = bindings("start", "browse")
-    SCOPES: ClassVar[tuple[str, ...]] = ("start", "list", "browse", "everywhere")
-    MORE_SCOPES: ClassVar[tuple[str, ...]] = ("files",)
-    SHOWS_WORK: ClassVar[bool] = True
+    SCOPES = ("start", "list", "browse", "everywhere")
+    MORE_SCOPES = ("files",)
+    SHOWS_WORK = "evaluation"
 
     def __init__(self, name: str) -> None:
         super().__init__(name, "path")
@@ -47,41 +44,31 @@ class StartPane(Pane):
         except BioRetrievalError as error:
             # After the pane is shown: showing it brings back the key hints.
             self.call_after_refresh(self.owner.say, error.line(), "error")
-        self.jobs_changed()
 
     def activate(self) -> None:
-        """Look again for folders, weights and scores."""
         super().activate()
         self.look()
 
     def mark(self, entry: AnyEntry) -> str:
-        """Whether the step is done."""
         return "[x] " if entry.id in self.done else "[ ] "
 
     def action_done(self) -> None:
-        entry = self.current
-        if entry is None:
-            return
-        now_done = entry.id not in self.done
-        try:
-            self.owner.settings.set_done(entry.id, now_done)
-        except BioRetrievalError as error:
-            self.owner.say(error.line(), "error")
-            return
-        self.done = self.done | {entry.id} if now_done else self.done - {entry.id}
-        self.table.update()
-        self.head()
+        if self.current is not None:
+            step = self.current.id
+            self.owner.settings.set_done(step, step not in self.done)
+            self.done ^= {step}
+            self.table.update()
+            self.head()
 
     def action_copy_command(self) -> None:
-        entry = self.current
-        if isinstance(entry, Step) and entry.commands:
-            self.owner.copy_text(entry.commands[0], "command")
-        else:
-            self.owner.say("This step has no command")
+        step = self.current
+        if not isinstance(step, Step) or not step.commands:
+            raise UsageError("This step has no command")
+        self.owner.copy_text(step.commands[0], "command")
 
     def list_head(self) -> list[Span]:
         spans, found = super().list_head(), self.entry_list
-        if found and not found.problem and not self.letters and not found.expression:
+        if not found.problem and not self.letters and not found.filter:
             done = sum(entry.id in self.done for entry in found.entries)
             spans[1:] = [Span(f"  {done} of {len(found.entries)} done", "dim")]
         return spans
@@ -89,32 +76,16 @@ class StartPane(Pane):
     # What a step needs, and its results --------------------------------------------------
 
     def look(self) -> None:
-        """Look for folders, weights and scores, in a thread: disks may be slow."""
-        entries = self.entry_list.entries if self.entry_list else ()
+        entries = self.entry_list.entries
         steps = [entry for entry in entries if isinstance(entry, Step) and _runs(entry)]
         if steps:
-            chosen = {step.id: self.owner.remembered_folder(_setting(step)) for step in steps}
-            work = partial(self._look, steps, chosen)
-            self.run_worker(work, thread=True, group="steps", exclusive=True)
+            self.in_background("steps", self._look, steps)
 
-    def _look(self, steps: list[Step], chosen: dict[str, Path | None]) -> None:
-        from bioretrieval_tui.evaluation.records import records
-        from bioretrieval_tui.tui.step_session import StepState, missing_of, newest_of, placed
+    async def _look(self, steps: list[Step]) -> None:
+        from bioretrieval_tui.tui.step_session import step_states
 
-        near = list(dict.fromkeys(folder.parent for folder in chosen.values() if folder))
-        found: dict[str, StepState] = {}
-        try:
-            kept = records()
-        except BioRetrievalError:
-            kept = []  # the leaderboard reports it
-        for step in steps:
-            places = placed(step, chosen[step.id], near)
-            missing = missing_of([place.call for place in places], self.catalogue)
-            found[step.id] = StepState(places, missing, newest_of(places, kept, self.catalogue))
-        if self.is_attached:
-            self.app.call_from_thread(self._looked, found)
-
-    def _looked(self, found: dict[str, StepState]) -> None:
+        chosen = {step.id: self.owner.remembered_folder(_setting(step)) for step in steps}
+        found = await asyncio.to_thread(step_states, steps, chosen, self.catalogue)
         if found != self.states:
             self.states = found
             self.show_page()
@@ -126,32 +97,20 @@ class StartPane(Pane):
             return page
         from bioretrieval_tui.tui.step_session import step_lines
 
-        more = tuple(step_lines(state, self.catalogue))
-        return replace(
-            page,
-            lines=(*page.lines[:_LEAD], *more, *page.lines[_LEAD:]),
-            links_at=page.links_at + len(more),
-            jumps_at=page.jumps_at + len(more),
-        )
-
-    # Running -----------------------------------------------------------------------------
+        return page.with_lines(_LEAD, tuple(step_lines(state, self.catalogue)))
 
     def action_run_step(self) -> None:
-        """Run the step; if it runs, ask whether to stop it."""
-        step = self.current
-        state = self.states.get(step.id) if step else None
-        if not isinstance(step, Step) or state is None:
-            busy = isinstance(step, Step) and _runs(step)
-            self.owner.say("Looking for its folder" if busy else NOTHING_TO_RUN)
-            return
-        waiting = self.owner.jobs.of_purpose(step.id)
-        if waiting:
-            if waiting[0] is self.owner.jobs.current:
-                self.owner.action_stop_evaluation()
-            else:
-                self.owner.say(f"{step.name} waits for another job")
-            return
-        if all(place.folder is None for place in state.places):
+        step, jobs = self.current, self.owner.jobs
+        if not isinstance(step, Step) or not _runs(step):
+            raise UsageError(NOTHING_TO_RUN)
+        state = self.states.get(step.id)
+        if state is None:
+            raise UsageError("Looking for its folder")
+        if waiting := jobs.of_purpose(step.id):
+            if waiting[0] is not jobs.current:
+                raise UsageError(f"{step.name} waits for another job")
+            self.owner.confirm_stop(waiting[0])
+        elif all(call.folder is None for call in state.calls):
             self.owner.say("Its benchmark was not found: f chooses a folder", "warn")
         elif state.missing:
             self._confirm_download(step, state)
@@ -160,15 +119,15 @@ class StartPane(Pane):
 
     def _run(self, step: Step, state: StepState, *, download: bool) -> None:
         from bioretrieval_tui.backend.protocol import EvaluateJob
-        from bioretrieval_tui.tui.kept_rankings import encoder_of
+        from bioretrieval_tui.tui.qrels_session import encoder_of
 
         jobs = [
             EvaluateJob(
-                str(place.folder), place.call.modes, *encoder_of(self.catalogue, place.call.model),
+                str(call.folder), call.modes, *encoder_of(self.catalogue, call.model),
                 download=download, purpose=step.id,
             )
-            for place in state.places
-            if place.folder is not None
+            for call in state.calls
+            if call.folder is not None
         ]  # fmt: skip
         self.owner.jobs.submit(*jobs)
         self.owner.say(jobs[0].title)
@@ -180,50 +139,43 @@ class StartPane(Pane):
         if offline():
             self.owner.say(f"{what} is not on this machine, and offline mode is on", "warn")
             return
-        models = [self.catalogue.by_id.get(place.call.model or "") for place in state.places]
-        terms = dict.fromkeys(getattr(model, "licence", None) for model in models if model)
+        models = [self.catalogue.by_id.get(call.model or "") for call in state.calls]
+        terms = dict.fromkeys(model.licence for model in models if isinstance(model, Model))
         licence = ", ".join(term for term in terms if term) or "not known"
         self.owner.confirm(
             f"Download {what}?",
             f"Licence: {licence}. The files come from the model hub and stay on this machine.",
             ("Download and run", "Cancel"),
-            lambda: self._run(step, state, download=True),
+            partial(self._run, step, state, download=True),
         )
 
     def action_benchmark(self) -> None:
-        step = self.current
-        if not isinstance(step, Step) or not _runs(step):
-            self.owner.say(NOTHING_TO_RUN)
-            return
         from bioretrieval_tui.tui.dialogs.file_dialogs import BenchmarkDialog
         from bioretrieval_tui.tui.step_session import check_folder
 
-        start = self.owner.benchmark_folder(_setting(step))
-        dialog = BenchmarkDialog(
-            f"Folder for: {step.name}", "Use this folder", start, check=partial(check_folder, step)
-        )
-        self.app.push_screen(dialog, partial(self._chosen_folder, step))
+        step, owner = self.current, self.owner
+        if not isinstance(step, Step) or not _runs(step):
+            raise UsageError(NOTHING_TO_RUN)
+        setting = _setting(step)
 
-    def _chosen_folder(self, step: Step, chosen: ChosenBenchmark | None) -> None:
-        if chosen is not None:
-            self.owner.remember_folder(_setting(step), chosen.folder)
-            self.owner.remember_folder(
-                BENCHMARK_FOLDER, chosen.folder
-            )  # the next choice begins there
-            self.look()
+        def choose(chosen: ChosenBenchmark | None) -> None:
+            if chosen is not None:
+                for name in (setting, BENCHMARK_FOLDER):  # the next choice begins there
+                    owner.remember_folder(name, chosen.folder)
+                self.look()
+
+        known = owner.remembered_folder(setting) or owner.remembered_folder(BENCHMARK_FOLDER)
+        title, check = f"Folder for: {step.name}", partial(check_folder, step)
+        start = known or first_folder()
+        self.app.push_screen(BenchmarkDialog(title, "Use this folder", start, check=check), choose)
 
     def action_clear(self) -> None:
-        """Leave what is open; else, if the step runs, ask whether to stop it."""
-        found = self.entry_list
-        filtered = found is not None and (found.expression or found.problem)
+        filtered = self.entry_list.filter or self.entry_list.problem
         open_before = self.has_class("-reading") or self.letters or filtered
         super().action_clear()
         running = self.owner.jobs.evaluation
-        if not open_before and running is not None and running.purpose == self.current_id:
-            self.owner.action_stop_evaluation()
-
-    def jobs_changed(self) -> None:
-        self.query_one(WorkBar).show(evaluation_lines(self.owner.jobs, self.app.size.width))
+        if not open_before and running is not None and running.purpose == self.place():
+            self.owner.confirm_stop(running)
 
     def job_ended(self, outcome: JobRecord) -> None:
         if outcome.evaluation is not None or outcome.state != "done":
