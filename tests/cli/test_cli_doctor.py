@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bioretrieval_tui.cli import doctor as checks
+from bioretrieval_tui.cli import program_verbs as checks
 
 Call = Callable[..., Any]
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,7 +50,7 @@ def test_it_names_every_package_that_is_asked_for() -> None:
 
 @pytest.mark.parametrize("format_", ["table", "markdown", "jsonl", "csv"])
 def test_the_other_formats_without_waiting_for_torch(cli: Call, format_: str) -> None:
-    code = "import bioretrieval_tui.cli.doctor as c\nc.CHECKS = c.CHECKS[:-1]"
+    code = "import bioretrieval_tui.cli.program_verbs as c\nc.CHECKS = c.CHECKS[:-1]"
     called = cli("doctor", "-f", format_, code=code)
     assert called.code == 0
     assert "embedded model" in called.out
@@ -58,7 +58,7 @@ def test_the_other_formats_without_waiting_for_torch(cli: Call, format_: str) ->
 
 def test_something_missing_is_exit_code_1_and_still_a_whole_report(cli: Call) -> None:
     code = (
-        "import bioretrieval_tui.cli.doctor as c\n"
+        "import bioretrieval_tui.cli.program_verbs as c\n"
         "c.CHECKS = c.CHECKS[:-1]\n"
         "c.PACKAGES = ('click', 'no-such-package-of-ours')"
     )
@@ -154,7 +154,7 @@ def test_what_torch_tells(
 
 
 def test_a_terminal_over_ssh_and_one_that_can_do_nothing(terminal: Call) -> None:
-    code = "import bioretrieval_tui.cli.doctor as c\nc.CHECKS = c.CHECKS[:-1]"
+    code = "import bioretrieval_tui.cli.program_verbs as c\nc.CHECKS = c.CHECKS[:-1]"
     env = {"SSH_CONNECTION": "192.0.2.1 1 192.0.2.2 22", "LC_ALL": "C", "NO_COLOR": "1"}
     seen = terminal("doctor", "-f", "csv", code=code, env=env, columns=200)
     assert seen.code == 0

@@ -292,3 +292,9 @@ def test_removing_comes_last(call: Call, folder: Path) -> None:
     removed = call("index", "remove", "short", "--yes")
     assert removed.code == 0
     assert "there is no index short" in one_line(call("index", "info", "short"), 3)
+
+
+def test_the_embedded_model_by_its_id_is_not_downloaded(call: Call, folder: Path) -> None:
+    words = ("--model", "all-minilm-l6-v2", "--download")
+    ended = call("index", "build", "embedded", folder / "corpus.jsonl", *words)
+    assert ended.code == 0, ended.err

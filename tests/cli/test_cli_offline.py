@@ -19,7 +19,7 @@ import click
 import numpy as np
 import pytest
 
-from bioretrieval_tui.cli import doctor
+from bioretrieval_tui.cli import program_verbs
 from bioretrieval_tui.cli.root import call, root
 from bioretrieval_tui.errors import BioRetrievalError
 from homes import share_encoders
@@ -133,7 +133,9 @@ def blocked(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., in
         monkeypatch.setattr(socket, name, refuse)
     # The others start a Python each, which this process cannot block.
     monkeypatch.setattr(
-        doctor, "CHECKS", [one for one in doctor.CHECKS if one[2] not in ("torch", "processor")]
+        program_verbs,
+        "CHECKS",
+        [one for one in program_verbs.CHECKS if one[2] not in ("torch", "processor")],
     )
 
     def run(*words: str) -> int:

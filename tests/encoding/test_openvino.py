@@ -25,12 +25,10 @@ from bioretrieval_tui.encoding.openvino_encoder import (
     STAGE,
     ConversionRefused,
     OpenVinoEngine,
-    Prepared,
     PreparedKey,
     PreparedNote,
     find_or_prepare,
     lowest_cosine,
-    prepared_engine,
 )
 from bioretrieval_tui.encoding.recipe import ModelPart
 from bioretrieval_tui.progress import Progress
@@ -76,7 +74,7 @@ def no_files(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     return lambda: monkeypatch.setattr(openvino_encoder, "files_of", refuse)
 
 
-def stages(model: Pinned) -> tuple[Prepared | None, list[str]]:
+def stages(model: Pinned) -> tuple[PreparedNote | None, list[str]]:
     steps: list[Progress] = []
     found = find_or_prepare(*model, steps.append)
     return found, [step.stage for step in steps]
@@ -90,8 +88,8 @@ def test_a_prepared_encoder_is_found_without_its_model(
     found, seen = stages(model)
     assert found is not None
     assert seen == []
-    assert found.note.worst >= FLOAT32.least
-    assert prepared_engine(*model, lambda _: None) is not None
+    assert found.worst >= FLOAT32.least
+    assert OpenVinoEngine(found).revision == model[1]
 
 
 def cut(path: Path) -> None:
@@ -125,7 +123,7 @@ def test_a_damaged_prepared_encoder_is_prepared_again(cache: Path, model: Pinned
     found, seen = stages(model)
     assert set(seen) == {STAGE}
     assert found is not None
-    assert found.folder == cache
+    assert found.key.folder == cache
     assert stages(model)[1] == []
     assert [path.name for path in cache.parent.iterdir() if path.is_dir()] == [cache.name]
 
@@ -145,7 +143,7 @@ def test_another_openvino_version_prepares_its_own_encoder(
     monkeypatch.setattr(openvino_encoder, "chip", lambda: other)
     found, seen = stages(model)
     assert found is not None
-    assert found.folder != cache
+    assert found.key.folder != cache
     assert set(seen) == {STAGE}
 
 
@@ -181,7 +179,7 @@ def test_a_cache_that_cannot_be_written_costs_only_speed(home: Path, model: Pinn
     home.mkdir()
     (home / "cache").write_text("a file where the folder should be")
     notes: list[str | None] = []
-    assert prepared_engine(*model, lambda step: notes.append(step.note)) is None
+    assert find_or_prepare(*model, lambda step: notes.append(step.note)) is None
     assert "cannot be written" in str(notes[-1])
 
 
@@ -191,7 +189,7 @@ def test_vectors_that_differ_are_refused_once(
     strict = dict.fromkeys(openvino_encoder.LEAST_COSINE, 1.1)
     monkeypatch.setattr(openvino_encoder, "LEAST_COSINE", strict)
     notes: list[str | None] = []
-    assert prepared_engine(*model, lambda step: notes.append(step.note)) is None
+    assert find_or_prepare(*model, lambda step: notes.append(step.note)) is None
     assert "differ from sentence-transformers" in str(notes[-1])
     assert len(notes) == 4
     # The next process does not try again, and needs no model to know.
@@ -208,13 +206,13 @@ def test_a_model_inexact_in_bfloat16_is_prepared_in_float32(
     monkeypatch.delenv("BIORETRIEVAL_PRECISION")
     found, seen = stages(model)
     assert found is not None
-    assert found.note.key.precision == "f32"
+    assert found.key.precision == "f32"
     assert set(seen) == {STAGE}
     # The next process knows that bfloat16 was refused, and needs no model to know.
     no_files()
     again, seen = stages(model)
     assert again is not None
-    assert (again.folder, seen) == (found.folder, [])
+    assert (again.key.folder, seen) == (found.key.folder, [])
     monkeypatch.setenv("BIORETRIEVAL_PRECISION", "bfloat16")
     assert stages(model) == (None, ["loading model"])
 
@@ -229,7 +227,7 @@ def test_a_model_that_cannot_be_traced_is_refused(
 
     monkeypatch.setattr(BertModel, "forward", refuse)
     notes: list[str | None] = []
-    assert prepared_engine(*model, lambda step: notes.append(step.note)) is None
+    assert find_or_prepare(*model, lambda step: notes.append(step.note)) is None
     assert "cannot be converted" in str(notes[-1])
 
 
@@ -322,8 +320,8 @@ def test_a_prepared_encoder_keeps_its_precision(
     found, _ = stages(model)
     assert found is not None
     assert openvino_encoder.DTYPES[chip.precision] == precision.name
-    assert found.note.key.precision == chip.precision
-    assert precision.least <= found.note.worst <= 1.0000001
+    assert found.key.precision == chip.precision
+    assert precision.least <= found.worst <= 1.0000001
 
 
 def test_the_user_can_force_torch(

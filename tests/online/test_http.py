@@ -87,6 +87,9 @@ def test_a_key_goes_to_its_service_and_nowhere_else(
     assert [given.get("api_key") for given in world.of("/")] == ["secret", None]
     assert not [given for given in world.of("/") if "secret" in given["address"]]
     assert "secret" not in f"{answer.url}{answer.history}"
+    world.faults = [("/again", Fault("busy", 1)), ("/again", Fault("cut", 2))]
+    client.get("try", "again", check=False)
+    assert [given.get("api_key") for given in world.of("/again")] == ["secret"] * 3
     world.faults = [("/denied", Fault("say", 403))]
     with pytest.raises(OnlineError, match="refuses with status 403") as caught:
         client.get("try", "denied")

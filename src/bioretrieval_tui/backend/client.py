@@ -179,7 +179,7 @@ class SearchClient:
 
     @property
     def pid(self) -> int | None:
-        """Process id of the search process, or None while there is none."""
+        """Of the search process, None while there is none."""
         child = self._child
         return None if child is None or child.ended else child.pid
 

@@ -35,10 +35,7 @@ MOST_BYTES = 256 * 2**20
 
 
 class Built(msgspec.Struct, frozen=True, tag="built"):
-    """An index was built, extended or compacted.
-
-    index: as it is now; report: what was read; changed: False if it already held all of that.
-    """
+    """An index was built, extended or compacted; changed: False if it already held all of that."""
 
     index: IndexInfo
     report: Report
@@ -109,7 +106,6 @@ class _Job(msgspec.Struct, frozen=True):
 
     @property
     def title(self) -> str:
-        """The job in a few words, such as `Building mine`."""
         return f"{self.DOING} {self.target}"
 
     @property
@@ -124,7 +120,6 @@ class _Job(msgspec.Struct, frozen=True):
 
     @property
     def target(self) -> str:
-        """The name of the index, or of what else the job works on."""
         return str(getattr(self, "name", ""))
 
 
@@ -156,8 +151,7 @@ class AddJob(_Job, frozen=True, tag="add"):
 
 
 class FetchJob(_Job, frozen=True, tag="fetch"):
-    """Fetch records of a service into the index that the request names; without one they are only
-    previewed, and arrive as `Came`."""
+    """Fetch records into the index that the request names; without one, preview them as `Came`."""
 
     DOING = "Fetching into"
     KEPT = "records that have arrived are kept, and the same fetch resumes from there"
@@ -264,10 +258,7 @@ class Reranker(msgspec.Struct, frozen=True):
 
 
 class Search(Request[SearchResult], frozen=True, tag="search"):
-    """Search an index; a newer search of the same stream supersedes one that still waits.
-
-    With a reranker, the hits before reranking are sent first, as `Partial`.
-    """
+    """Search an index; with a reranker, the hits before reranking are sent first, as `Partial`."""
 
     index: str
     question: Query
@@ -300,10 +291,7 @@ class ListIndexes(Request[list[IndexInfo]], frozen=True, tag="list"):
 
 
 class EnsureCatalogue(Request[Ensured], frozen=True, tag="ensure_catalogue"):
-    """Build the catalogue's own index unless it exists and is up to date.
-
-    vectors: False where BM25 is enough.
-    """
+    """Build the catalogue's own index unless it is up to date; vectors: False if BM25 is enough."""
 
     fingerprint: str
     documents: list[Document]
@@ -405,7 +393,7 @@ _PLAIN = {
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
-    """A request raised `error`, the name of its nearest type in `_PLAIN`.
+    """A request raised `error`, the name of its nearest type in `_PLAIN`, or "".
 
     expression, column: where a filter does not parse; kept: what an interrupted job leaves.
     """

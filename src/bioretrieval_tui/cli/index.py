@@ -19,6 +19,7 @@ from bioretrieval_tui.cli.root import NamedGroup
 from bioretrieval_tui.cli.streams import confirm, duration, narrated, put_object, put_sheet, tell
 from bioretrieval_tui.documents.detect import FORMATS
 from bioretrieval_tui.documents.source import ReadSettings
+from bioretrieval_tui.encoding.embedded import MODEL_ID
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.index import registry
 from bioretrieval_tui.index.report import Report
@@ -87,8 +88,8 @@ def _fill(
 
     job = structs.replace(job, reading=_settings(reader, mapping, strict))
     with narrated(quiet, progress) as reporter, _reported(report) as counts:
-        if isinstance(job, BuildJob) and job.model is not None:
-            fetch_missing(job.model, job.recipe, reporter, download=download)
+        if isinstance(job, BuildJob) and job.model not in (None, MODEL_ID):
+            fetch_missing(str(job.model), job.recipe, reporter, download=download)
         outcome = fill_index(job, device, reporter, counts)
     if not quiet:
         _tell_outcome(done, outcome)

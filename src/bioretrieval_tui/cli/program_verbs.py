@@ -1,20 +1,30 @@
-"""`keys`, `config` and `completion`: the keys, the settings, shell completion."""
+"""`keys`, `config`, `completion` and `doctor`: the program itself, and what it needs here."""
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+import platform
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import click
 
+from bioretrieval_tui import __version__
 from bioretrieval_tui.cli import COMPLETION_VARIABLE, PROGRAM, options
-from bioretrieval_tui.cli.streams import put, put_sheet
-from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.cli.streams import narrated, put, put_sheet
+from bioretrieval_tui.errors import EXIT_FAILED, BioRetrievalError, UsageError
+from bioretrieval_tui.paths import HOME_VARIABLE, places
+from bioretrieval_tui.progress import Progress
+from bioretrieval_tui.util.formatting import size
 
 if TYPE_CHECKING:
     from click.shell_completion import ShellComplete
 
+    from bioretrieval_tui.progress import Reporter
     from bioretrieval_tui.render.formats import Format
 
 DEFAULT = "default"
@@ -72,7 +82,6 @@ def config(format_: Format) -> None:
 def settings() -> Iterator[tuple[str, str, str]]:
     """Yield name, value and origin (a variable, the app, or the default); folders first."""
     from bioretrieval_tui.catalog.compiled import data_folder
-    from bioretrieval_tui.paths import HOME_VARIABLE, places
     from bioretrieval_tui.settings import SettingsStore
 
     where = places()
@@ -150,3 +159,313 @@ def _completer(shell: str) -> ShellComplete:
     found = get_completion_class(shell)
     assert found is not None  # noqa: S101 - click has all of SHELLS
     return found(root, {}, PROGRAM, COMPLETION_VARIABLE)
+
+
+# Doctor ---------------------------------------------------------------------------------------
+#
+# It must work on a broken installation: what a check raises is a finding too.
+
+State = Literal["ok", "note", "missing"]
+"""`note`: works, with less; `missing`: a necessary part."""
+
+PACKAGES = (
+    "click", "filelock", "hnswlib", "httpx", "ir-measures", "lxml", "msgspec", "numpy", "openvino",
+    "platformdirs", "PyStemmer", "PyYAML", "rapidfuzz", "rich", "safetensors",
+    "sentence-transformers", "tantivy", "tenacity", "textual", "tokenizers",
+)  # fmt: skip
+"""Besides torch and the embedded model, which have checks of their own."""
+
+_FIELDS = ("area", "name", "state", "value", "remedy")
+_PROBE_SECONDS = 120
+_HNSW = "import hnswlib"
+_TORCH = """
+import time
+started = time.perf_counter()
+import json, torch
+found = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] \
+    if torch.cuda.is_available() else []
+print(json.dumps({"version": torch.__version__, "cuda": torch.version.cuda, "gpus": found,
+    "mps": torch.backends.mps.is_available(), "seconds": time.perf_counter() - started}))
+"""
+_OPENVINO = """
+from bioretrieval_tui.encoding.openvino_encoder import DTYPES, chip
+found = chip()
+if found is None: raise SystemExit('bfloat16 is asked for, but not supported')
+print(found.openvino.partition('-')[0], DTYPES[found.precision])
+"""
+
+
+Row = tuple[str, State, str, str | None]
+"""The result of one check: name, state, value, and what to do."""
+
+
+@click.command()
+@options.model(
+    "--model",
+    "Check this model (catalogue id or hub id) instead: its files, its dimension, and how it"
+    " encodes a text.",
+)
+@options.download
+@options.offline
+@options.format_
+def doctor(model: str | None, download: bool, format_: Format) -> None:
+    """Check this machine.
+
+    Exit code 1 if a necessary part is missing. Takes the seconds that torch needs to load. With
+    --model, exit code 1 if the model is missing or does not do as its recipe says, 3 if the
+    catalogue does not have it.
+    """
+    from bioretrieval_tui.encoding.device import offline
+    from bioretrieval_tui.render.sheet import Column, record_sheet
+
+    if download and (model is None or offline()):
+        said = "--offline" if offline() else "no --model"
+        raise UsageError(f"--download with {said} fetches nothing", remedy="see doctor --help")
+    found = []
+    with narrated(quiet=not sys.stderr.isatty() and not download) as reporter:
+        for area, row in _model(model, reporter, download=download) if model else all_checks():
+            found.append(dict(zip(_FIELDS, (area, *row), strict=True)))
+            reporter(Progress(f"checked {row[0]}", 0))
+    columns = (
+        Column("state", "state", min_width=7),
+        Column("area", "area", min_width=9),
+        Column("name", "what", min_width=12),
+        Column("value", "found", weight=4, min_width=20),
+        Column("remedy", "remedy", weight=4, min_width=12),
+    )
+    put_sheet(record_sheet("Doctor", columns, found), format_)
+    if any(one["state"] == "missing" for one in found):
+        raise click.exceptions.Exit(EXIT_FAILED)
+
+
+def _model(model: str, reporter: Reporter, *, download: bool) -> Iterator[tuple[str, Row]]:
+    """Check one model. Raises NotFoundError where the catalogue does not have it."""
+    from bioretrieval_tui.cli.lookups import fetch_missing, model_of_catalogue
+    from bioretrieval_tui.encoding.recipe_check import check_model
+
+    hub, recipe, dimension = model_of_catalogue(model)
+    if download:
+        fetch_missing(hub, recipe, reporter, download=True)
+    for check in check_model(hub, recipe, dimension=dimension):
+        yield model, (check.name, check.state, check.value, check.remedy)
+
+
+def python() -> Iterator[Row]:
+    fits = (3, 11) <= sys.version_info[:2] < (3, 14)
+    version = f"{platform.python_version()} ({sys.executable})"
+    remedy = None if fits else "3.11 to 3.13 are tested"
+    yield "bioretrieval-tui", "ok", __version__, None
+    yield "Python", "ok" if fits else "note", version, remedy
+    yield "system", "ok", f"{platform.system()} {platform.machine()}", None
+
+
+def packages() -> Iterator[Row]:
+    """Check the versions in the packages' metadata; none is imported."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    for name in PACKAGES:
+        try:
+            yield name, "ok", version(name), None
+        except PackageNotFoundError:
+            yield name, "missing", "not installed", f"pip install {name}"
+
+
+def native() -> Iterator[Row]:
+    """Check whether the HNSW library loads: compiled for another processor, it may crash."""
+    code, _, errors = _python(_HNSW)
+    if code == 0:
+        yield "hnswlib loads", "ok", "yes", None
+        return
+    remedy = "compile it here: pip install --force-reinstall --no-deps --no-binary hnswlib hnswlib"
+    yield "hnswlib loads", "missing", _why(code, errors), remedy
+
+
+def catalogue() -> Iterator[Row]:
+    """Check whether the catalogue loads, and which overlays were left out."""
+    from bioretrieval_tui.catalog.compiled import load
+
+    loaded = load()
+    found = loaded.catalogue
+    said = f"{len(found.entries):,} entries, {len(found.results):,} published results"
+    yield "entries", "ok", said, None
+    for problem in loaded.problems:
+        yield "overlay", "note", problem, f"correct it in {places().overlays}"
+
+
+def model() -> Iterator[Row]:
+    """Check whether the embedded model is complete and its files are the published ones."""
+    from bioretrieval_tui.encoding import embedded
+
+    found = embedded.verify()
+    said = f"{embedded.MODEL_ID}, {len(embedded.CHECKSUMS)} checksums right, in {found}"
+    yield "embedded model", "ok", said, None
+
+
+def folders() -> Iterator[Row]:
+    """Check whether the user's folders can be created and written."""
+    import shutil
+
+    where = places()
+    state: State
+    for name in ("config", "data", "cache", "state"):
+        folder: Path = getattr(where, name)
+        nearest = next((p for p in (folder, *folder.parents) if p.exists()), folder)
+        if folder.exists() and not folder.is_dir():
+            problem, state = "is not a folder", "missing"
+        elif not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+            # Indexes need the data folder; without the others some speed is lost.
+            problem, state = "cannot be written", "missing" if name == "data" else "note"
+        else:
+            problem, state = "writable" if folder.exists() else "can be created", "ok"
+        free = ""
+        if state == "ok" and name == "data":
+            free = f", {size(shutil.disk_usage(nearest).free)} free"
+        remedy = None if state == "ok" else f"make {folder} writable, or set BIORETRIEVAL_HOME"
+        yield name, state, f"{folder}: {problem}{free}", remedy
+
+
+def indexes() -> Iterator[Row]:
+    from bioretrieval_tui.index.registry import list_indexes
+
+    found = list_indexes()
+    total = size(sum(one.bytes for one in found))
+    yield "indexes", "ok", f"{len(found)}, {total}" if found else "none yet", None
+    for one in found:
+        if one.status != "ok":
+            remedy = f"rebuild it, or: bioretrieval-tui index remove {one.name}"
+            yield one.name, "note", one.status, remedy
+
+
+def terminal() -> Iterator[Row]:
+    """Check what the terminal can do, where a copy goes, and where a page opens."""
+    from bioretrieval_tui.terminal.capabilities import here
+    from bioretrieval_tui.terminal.desktop import Route, likely_route
+
+    # In `doctor | less` the terminal is still the one behind stderr or stdin.
+    streams = [s for s in (sys.stdout, sys.stderr, sys.stdin) if s is not None and s.isatty()]
+    caps = here(streams[0] if streams else sys.stdout)
+    remedies = {
+        "colours": "set TERM to what your terminal is, such as xterm-256color",
+        "unicode": "set LANG to a UTF-8 locale, such as C.UTF-8",
+        "size": "resize the window once, or run: stty cols 120 rows 40",
+    }
+    if os.environ.get("NO_COLOR"):
+        remedies["colours"] = "unset NO_COLOR"
+    for name, value in caps.facts():
+        lacks = caps.interactive and value in ("none", "no", "unknown") and name in remedies
+        state: State = "note" if lacks else "ok"
+        yield name, state, value, remedies[name] if lacks else None
+    route, means = likely_route(caps)
+    if route is Route.DIALOG:
+        remedy = means if means.startswith("install") else None
+        value = "none: the text is shown to be selected"
+        yield "clipboard", "note", value, remedy
+    else:
+        yield "clipboard", "ok", f"{route}: {means}", None
+    browser = os.environ.get("BROWSER")
+    if browser or caps.desktop:
+        value = f"$BROWSER: {browser}" if browser else "the desktop's browser"
+        yield "opening pages", "ok", value, None
+    else:
+        value, remedy = "no browser: addresses are shown and copied", "set BROWSER if there is one"
+        yield "opening pages", "note", value, remedy
+
+
+def devices() -> Iterator[Row]:
+    """Check torch and its devices in a child process, which may crash or use much memory."""
+    yield from _torch_findings(*_python(_TORCH), _nvidia_cards())
+
+
+def processor() -> Iterator[Row]:
+    """Check in which type OpenVINO encodes on this processor, in a child process."""
+    code, output, errors = _python(_OPENVINO)
+    if code == 0 and output.split():
+        version, dtype = output.split()[-2:]
+        yield "processor", "ok", f"OpenVINO {version}, encodes in {dtype}", None
+        return
+    remedy = "torch encodes instead; for speed: pip install --force-reinstall openvino"
+    why = f"OpenVINO does not load: {_why(code, errors)}"
+    yield "processor", "note", why, remedy
+
+
+def _why(code: int, errors: str, what: str = "it") -> str:
+    lines = errors.strip().splitlines()
+    return lines[-1][:200] if lines else f"{what} ended with status {code}"
+
+
+def _python(program: str) -> tuple[int, str, str]:
+    return _run((sys.executable, "-P", "-c", program), _PROBE_SECONDS)
+
+
+def _run(words: Sequence[str], seconds: float) -> tuple[int, str, str]:
+    import subprocess
+
+    try:
+        child = subprocess.run(
+            words, input="", capture_output=True, errors="replace", timeout=seconds, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return 1, "", f"it did not respond in {seconds:.0f} s"
+    except OSError as error:
+        return 1, "", str(error)
+    return child.returncode, child.stdout, child.stderr
+
+
+def _torch_findings(code: int, output: str, errors: str, cards: list[str]) -> Iterator[Row]:
+    told = None
+    if code == 0:
+        with contextlib.suppress(ValueError, IndexError):
+            told = json.loads(output.strip().splitlines()[-1])
+    if told is None:
+        why = _why(code, errors, "the import")
+        absent = "No module named 'torch'" in why
+        remedy = "pip install torch" if absent else "reinstall torch"
+        yield "torch", "missing", "not installed" if absent else why, remedy
+        return
+    build = f"CUDA {told['cuda']}" if told["cuda"] else "no CUDA"
+    value = f"{told['version']} ({build}), loads in {told['seconds']:.1f} s"
+    yield "torch", "ok", value, None
+    if told["gpus"]:
+        yield "GPU", "ok", ", ".join(told["gpus"]), None
+    elif told["mps"]:
+        yield "GPU", "ok", "Apple GPU (mps)", None
+    elif cards:
+        driver = "update the NVIDIA driver to one that supports this CUDA"
+        remedy = driver if told["cuda"] else "install a build of torch with CUDA"
+        yield "GPU", "note", f"{', '.join(cards)}: torch cannot use it", remedy
+    else:
+        yield "GPU", "ok", "none found; texts are encoded on the CPU", None
+
+
+def _nvidia_cards() -> list[str]:
+    import shutil
+
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return []
+    code, output, _ = _run((program, "--query-gpu=name", "--format=csv,noheader"), 20)
+    return [line.strip() for line in output.splitlines() if line.strip()] if code == 0 else []
+
+
+CHECKS: tuple[tuple[str, Callable[[], Iterator[Row]], str, State, str | None], ...] = (
+    ("program", python, "Python", "missing", None),
+    ("packages", packages, "packages", "missing", None),
+    ("packages", native, "hnswlib loads", "missing", None),
+    ("catalogue", catalogue, "entries", "missing", "correct the file, or reinstall this program"),
+    ("model", model, "embedded model", "missing", None),
+    ("folders", folders, "folders", "note", None),
+    ("indexes", indexes, "indexes", "note", None),
+    ("terminal", terminal, "terminal", "note", None),
+    ("devices", processor, "processor", "note", None),
+    ("devices", devices, "torch", "missing", None),
+)
+"""Area and check, the slow one last; then name, state and remedy of an error that it raises."""
+
+
+def all_checks() -> Iterator[tuple[str, Row]]:
+    for area, check, name, state, otherwise in CHECKS:
+        try:
+            yield from ((area, row) for row in check())
+        except (BioRetrievalError, OSError) as error:
+            remedy = getattr(error, "remedy", None) or otherwise
+            yield area, (name, state, getattr(error, "message", str(error)), remedy)

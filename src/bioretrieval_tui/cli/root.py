@@ -30,7 +30,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "catalog": ("catalog_verbs:catalog", "Refresh the catalogue, check its links, add entries."),
     "watch": ("literature:watch", "Watch the literature, and read only what is new."),
     "keys": ("program_verbs:keys", "List the keys of the app."),
-    "doctor": ("doctor:doctor", "Check this machine."),
+    "doctor": ("program_verbs:doctor", "Check this machine."),
     "config": ("program_verbs:config", "Show the folders and settings in use."),
     "completion": ("program_verbs:completion", "Print a completion script for your shell."),
 }

@@ -16,7 +16,8 @@ MAX_ID_LENGTH = 512
 LISTS = ("authors", "language", "types", "mesh", "mesh_major", "keywords")
 """Fields that are lists of texts."""
 
-_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
+_NAMES = "jan feb mar apr may jun jul aug sep oct nov dec".split()
+_MONTHS = {name: number for number, name in enumerate(_NAMES, start=1)}
 _YEAR = re.compile(r"(?<!\d)(?:1[4-9]|20|21)\d\d(?!\d)")
 _DATE = re.compile(
     r"(\d{4})(?:[ /.-]+([A-Za-z]{3,9}\.?|\d{1,2})(?:[ /.-]+(\d{1,2}))?)?[ /]*(?:T[\d:.Z+-]*)?"
@@ -116,6 +117,8 @@ def dated(text: str) -> dict[str, Any]:
     ("1998 Dec-1999 Jan", "2020 Spring") gives its first year; empty without a year.
     """
     text = text.strip()
+    if not text:
+        return {}
     match = _COMPACT.fullmatch(text) or _DATE.fullmatch(text)
     date = iso_date(match[1], match[2] or "", match[3] or "") if match else ""
     date = date or iso_date(text[:200])
@@ -130,11 +133,9 @@ def iso_date(year: str, month: str = "", day: str = "") -> str:
     if found is None:
         return ""
     month = month.strip()
+    number = _MONTHS.get(month[:3].lower(), 0)
     if month.isdecimal() and month.isascii() and len(month) <= 2:
         number = int(month)
-    else:
-        name = month[:3].lower()
-        number = _MONTHS.index(name) + 1 if name in _MONTHS else 0
     if not 1 <= number <= 12:
         return found[0]
     try:
@@ -145,10 +146,8 @@ def iso_date(year: str, month: str = "", day: str = "") -> str:
 
 def document_year(metadata: Mapping[str, Any]) -> int | None:
     """The year of publication, from a year or the first year within a date; or None."""
-    for text in _texts(metadata, "year", *_DATE_KEYS):
-        if found := _YEAR.search(text):
-            return int(found[0])
-    return None
+    found = map(_YEAR.search, _texts(metadata, "year", *_DATE_KEYS))
+    return next((int(year[0]) for year in found if year), None)
 
 
 def document_date(metadata: Mapping[str, Any]) -> str | None:

@@ -51,8 +51,6 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A document and its place."""
-
     document: Document
     place: Place
 

@@ -64,10 +64,8 @@ def _ends(text: str, start: int, found: re.Match[str], beginning: re.Pattern[str
 
 
 def _add(spans: list[tuple[int, int]], text: str, start: int, end: int) -> None:
-    while start < end and text[start].isspace():
-        start += 1
-    while end > start and text[end - 1].isspace():
-        end -= 1
+    start = end - len(text[start:end].lstrip())
+    end = start + len(text[start:end].rstrip())
     while end - start > MOST_CHARACTERS:
         cut = text.rfind(" ", start + MOST_CHARACTERS // 2, start + MOST_CHARACTERS)
         cut = cut if cut > 0 else start + MOST_CHARACTERS

@@ -14,6 +14,7 @@ import os
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -127,14 +128,9 @@ class SourceReader:
     def head(self, size: int = 1 << 16) -> bytes:
         """The first bytes of the decompressed content, fewer if it is shorter or damaged there.
         Call before any other method."""
-        while len(self._ahead) < size:
-            try:
-                part = self._read(size - len(self._ahead))
-            except SourceDamaged:
-                break  # reported, with its place, when the content is read
-            if not part:
-                break
-            self._ahead += part
+        with suppress(SourceDamaged):  # reported, with its place, when the content is read
+            while len(self._ahead) < size and (part := self._read(size - len(self._ahead))):
+                self._ahead += part
         return self._ahead[:size]
 
     def blocks(self, size: int = _CHUNK) -> Iterator[bytes]:

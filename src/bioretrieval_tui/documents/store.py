@@ -288,7 +288,7 @@ class StoreWriter:
     def __init__(
         self, path: Path, base: DocumentStore | None = None, dead: frozenset[int] = frozenset()
     ) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._db.executescript(
             "PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF;"
@@ -313,7 +313,6 @@ class StoreWriter:
 
     @property
     def rows(self) -> int:
-        """Rows of this segment, dead ones too."""
         return self.next - self.first
 
     def add(self, record: Record) -> StoreOutcome:
@@ -335,7 +334,10 @@ class StoreWriter:
     def name(self, identifier: str, label: int) -> None:
         """Make an id that is not known yet an alias of a document of this segment."""
         with self._lock:
-            self._name(identifier, label)
+            self._db.execute("INSERT INTO aliases VALUES (?, ?)", (identifier, label))
+            self._db.execute("DELETE FROM gone WHERE id = ?", (identifier,))
+            self.changes += 1
+            self.aliases += 1
 
     def read(self, start: int, size: int) -> list[Document]:
         """Up to `size` documents from label `start` (of this segment) on, dead ones too."""
@@ -372,7 +374,7 @@ class StoreWriter:
             # Equal titles without a text ("Editorial") may be different papers.
             twin = self._twin(digest)
             if twin is not None:
-                self._name(document.id, twin)
+                self.name(document.id, twin)
                 return StoreOutcome.ALIAS
         at = place.line if place.line is not None else place.offset
         content = (document.title, document.text, metadata, digest)
@@ -399,12 +401,6 @@ class StoreWriter:
         older = self._base.same_content(digest)
         dead = (self._base_dead, self.died)
         return next((label for label in older if not any(label in one for one in dead)), None)
-
-    def _name(self, identifier: str, label: int) -> None:
-        self._db.execute("INSERT INTO aliases VALUES (?, ?)", (identifier, label))
-        self._db.execute("DELETE FROM gone WHERE id = ?", (identifier,))
-        self.changes += 1
-        self.aliases += 1
 
     def _insert(self, identifier: str, *content: Any) -> None:
         """Add a row of title, text, metadata, content hash, file and line."""

@@ -89,10 +89,8 @@ class CrossEncoder:
     def scores(
         self, query: str, documents: Sequence[Document], progress: Reporter = silent
     ) -> Scores:
-        """float32 (n,): one raw logit per document, in their order; higher is better.
-
-        `progress` is called after each batch; what it raises stops the work.
-        """
+        """float32 (n,): one raw logit per document, in their order; higher is better. `progress` is
+        called after each batch; what it raises stops the work."""
         scores = np.zeros(len(documents), dtype=np.float32)
         shape = self._engine.shape
         inputs = [

@@ -58,7 +58,6 @@ def _choice(variable: str, *values: str) -> str:
 
 def pick(device: str = "auto") -> str:
     """The device (or devices, separated by commas) that `device` means here, as torch names it.
-
     torch is not imported for `cpu`, nor for `auto` on a machine without the drivers of a GPU.
 
     Raises:

@@ -92,11 +92,8 @@ def load_encoder(
 def prepare_query_encoder(
     model: str = embedded.MODEL_ID, recipe: Encoding | None = None, *, reporter: Reporter = silent
 ) -> None:
-    """Prepare the encoder of queries on the CPU, unless it is; index builds end with this.
-
-    Where OpenVINO gives other vectors than sentence-transformers, nothing is prepared and searches
-    load torch. Raises as `load_encoder` does.
-    """
+    """Prepare the encoder of queries on the CPU, unless it is; index builds end with this. Raises
+    as `load_encoder` does."""
     chosen = _checked(model, recipe)
     if devices.engine() != "torch" and chosen.type != "static":
         from bioretrieval_tui.encoding.openvino_encoder import find_or_prepare
@@ -137,11 +134,14 @@ def _load(part: ModelPart, revision: str | None, device: str, reporter: Reporter
 
         return StaticEngine(part.model, files_of(part, revision), part.recipe)
     if device == "cpu" and devices.engine() != "torch":
-        from bioretrieval_tui.encoding.openvino_encoder import prepared_engine
+        from bioretrieval_tui.encoding import openvino_encoder
 
-        prepared = prepared_engine(part, revision, reporter)
-        if prepared is not None:
-            return prepared
+        found = openvino_encoder.find_or_prepare(part, revision, reporter)
+        try:
+            if found is not None:
+                return openvino_encoder.OpenVinoEngine(found)
+        except ModelError as error:
+            openvino_encoder.report_torch(reporter, part.model, error.line())
     from bioretrieval_tui.encoding.torch_encoder import load_torch_engine
 
     return load_torch_engine(part.model, files_of(part, revision), part.recipe, device)

@@ -344,13 +344,11 @@ _PART = 2**20
 
 def gather(model: str, name: str, revision: str, advance: Callable[[int], None]) -> None:
     """Fetch the file `name` of a model's `revision` into the hub cache, under its content's hash.
-    Files that the hub does not name by their SHA-256 are left to its library.
+    Files that the hub does not name by their SHA-256 are left to its library, whose errors are
+    raised; ModelError where the content differs from the hub's checksum.
 
     advance: called with each number of new bytes, those of an earlier attempt first; what it raises
     stops the work, and the partial file is kept.
-
-    Raises:
-        ModelError: the content differs from the hub's checksum. Also what the hub's library raises.
     """
     from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
     from huggingface_hub.file_download import repo_folder_name

@@ -186,29 +186,21 @@ class PreparedNote(msgspec.Struct, frozen=True):
     refused: str | None = None
 
 
-class Prepared(NamedTuple):
-    """A folder whose files all match its note, or a refusal without files."""
-
-    folder: Path
-    note: PreparedNote
-
-
-def find(key: PreparedKey) -> Prepared | None:
-    """The prepared encoder of `key`, or None where there is no undamaged one."""
-    folder = key.folder
+def find(key: PreparedKey) -> PreparedNote | None:
+    """The note of the prepared encoder of `key`, or None where there is no undamaged one."""
     try:
-        digest, _, data = (folder / NOTE).read_bytes().partition(b"\n")
+        digest, _, data = (key.folder / NOTE).read_bytes().partition(b"\n")
         note = msgspec.json.decode(data, type=PreparedNote)
         if (
             note.key == key
             and digest == hashlib.sha256(data).hexdigest().encode()
-            and all(remembered_sha256(folder / name) == one for name, one in note.files.items())
+            and all(remembered_sha256(key.folder / name) == one for name, one in note.files.items())
         ):
-            return Prepared(folder, note)
+            return note
     except FileNotFoundError:
         pass
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        _log.info("the prepared encoder %s cannot be read: %s", folder, error)
+        _log.info("the prepared encoder %s cannot be read: %s", key.folder, error)
     return None
 
 
@@ -216,28 +208,22 @@ def find(key: PreparedKey) -> Prepared | None:
 
 
 class OpenVinoEngine(Engine):
-    """A prepared model.
+    """A prepared model, in `folder` or in the cache. Raises ModelError where OpenVINO does not load
+    the files."""
 
-    Raises (on construction):
-        ModelError: OpenVINO does not load the files.
-    """
-
-    def __init__(self, found: Prepared) -> None:
-        note = found.note
+    def __init__(self, note: PreparedNote, folder: Path | None = None) -> None:
         self._precision = note.key.precision
         shape = Shape(note.dimension, note.query_length, note.document_length, note.separator)
         super().__init__(note.key.revision, shape, dtype=DTYPES[self._precision])
-        self._folder = found.folder
-        self._tokenizer = TextTokenizer(read_tokenizer(found.folder / TOKENIZER), note.pad)
+        self._folder = folder = folder or note.key.folder
+        self._tokenizer = TextTokenizer(read_tokenizer(folder / TOKENIZER), note.pad)
         try:
             # Copy-on-write, since OpenVINO requires writable memory and never writes. It reads from
             # this map as long as it runs without holding a reference: the encoder must.
-            self._graph = np.memmap(found.folder / GRAPH, dtype=np.uint8, mode="c")
-            self._words = (
-                np.load(found.folder / WORDS, mmap_mode="r") if WORDS in note.files else None
-            )
+            self._graph = np.memmap(folder / GRAPH, dtype=np.uint8, mode="c")
+            self._words = np.load(folder / WORDS, mmap_mode="r") if WORDS in note.files else None
         except (OSError, ValueError, SyntaxError, EOFError) as error:
-            raise ModelError(f"{found.folder} cannot be read: {error}") from error
+            raise ModelError(f"{folder} cannot be read: {error}") from error
         self._lock = PriorityLock()
         self._compiling = threading.Lock()
         self._compiled: dict[str, Any] = {}
@@ -535,10 +521,10 @@ def _reference(
 # Finding or preparing it ------------------------------------------------------------------------
 
 
-def prepared_engine(
+def find_or_prepare(
     part: ModelPart, revision: str | None, reporter: Reporter
-) -> OpenVinoEngine | None:
-    """The CPU engine of one model, prepared first if the cache has no undamaged one; None where
+) -> PreparedNote | None:
+    """The note of one model in the cache, prepared first if there is no undamaged one; None where
     OpenVINO cannot run the model or not here: the reason is logged, and a note for `reporter`.
 
     revision: refuse any other, None for any. The model's files are read where the cache has none,
@@ -547,18 +533,6 @@ def prepared_engine(
     Raises:
         ModelError: the model's files are missing, altered or of another revision.
     """
-    found = find_or_prepare(part, revision, reporter)
-    if found is None:
-        return None
-    try:
-        return OpenVinoEngine(found)
-    except ModelError as error:
-        _report_torch(reporter, part.model, error.line())
-        return None
-
-
-def find_or_prepare(part: ModelPart, revision: str | None, reporter: Reporter) -> Prepared | None:
-    """The prepared encoder of one model; parameters and errors are those of `prepared_engine`."""
     try:
         if part.recipe.pooling == "last" or part.recipe.append is not None:
             # Such models are large decoders, for which OpenVINO has shown no gain.
@@ -575,29 +549,30 @@ def find_or_prepare(part: ModelPart, revision: str | None, reporter: Reporter) -
             known = part.model == embedded.MODEL_ID and part.adapter is None
             revision = embedded.REVISION if known else files_of(part).revision
         found = _of_chip(machine, part, revision, reporter)
-        if found.note.refused and machine.precision == "bf16" and precision() == "auto":
+        if found.refused and machine.precision == "bf16" and precision() == "auto":
             # In float32 OpenVINO is still faster than torch.
-            _log.info("%s is encoded in float32: %s", part.model, found.note.refused)
+            _log.info("%s is encoded in float32: %s", part.model, found.refused)
             found = _of_chip(machine._replace(precision="f32"), part, revision, reporter)
-        if found.note.refused is not None:
-            raise ConversionRefused(found.note.refused)
+        if found.refused is not None:
+            raise ConversionRefused(found.refused)
     except OSError as error:
         reason = f"the cache folder cannot be written: {error.strerror or error}"
     except ConversionRefused as error:
         reason = str(error)
     else:
         return found
-    _report_torch(reporter, part.model, reason)
+    report_torch(reporter, part.model, reason)
     return None
 
 
-def _report_torch(reporter: Reporter, model: str, reason: str) -> None:
+def report_torch(reporter: Reporter, model: str, reason: str) -> None:
+    """Tell that a model is encoded by torch, and why."""
     _log.info("%s is encoded by torch: %s", model, reason)
     reporter(Progress("loading model", 0, None, unit="models", note=f"with torch: {reason}"))
 
 
-def _of_chip(machine: Chip, part: ModelPart, revision: str, reporter: Reporter) -> Prepared:
-    """The prepared encoder of one model, or its refusal, which is kept and not repeated."""
+def _of_chip(machine: Chip, part: ModelPart, revision: str, reporter: Reporter) -> PreparedNote:
+    """The note of one model, or its refusal, which is kept and not repeated."""
     key = PreparedKey(part.model, revision, recipe_hash(part.recipe), *machine)
     found = find(key)
     if found is None:
@@ -609,7 +584,9 @@ def _of_chip(machine: Chip, part: ModelPart, revision: str, reporter: Reporter) 
     return found
 
 
-def _prepare(key: PreparedKey, files: ModelFiles, recipe: Encoding, reporter: Reporter) -> Prepared:
+def _prepare(
+    key: PreparedKey, files: ModelFiles, recipe: Encoding, reporter: Reporter
+) -> PreparedNote:
     """Make the encoder of `key` in a temporary folder and move it into the cache."""
     beside = key.folder.with_name(f".{key.folder.name}")
     shutil.rmtree(beside, ignore_errors=True)  # of a process that was killed
@@ -635,7 +612,7 @@ def _prepare(key: PreparedKey, files: ModelFiles, recipe: Encoding, reporter: Re
         kept = [one for one in key.folder.parent.glob("[!.]*") if one.is_dir()]
         for folder in sorted(kept, key=lambda one: one.stat().st_mtime_ns)[:-_MOST_KEPT]:
             shutil.rmtree(folder, ignore_errors=True)
-    return Prepared(key.folder, note)
+    return note
 
 
 def _converted(
@@ -659,7 +636,7 @@ def _converted(
     pad = int(modules.tokenizer.pad_token_id)
     note = PreparedNote(key=key, files=sums, pad=pad, **asdict(shape))
     try:
-        engine = OpenVinoEngine(Prepared(folder, note))
+        engine = OpenVinoEngine(note, folder)
         encoder = Encoder(key.model, key.revision, recipe, lambda _: engine)
         worst = _compare(encoder, modules, shape)
     except (ModelError, RuntimeError) as error:

@@ -27,13 +27,9 @@ _TABLES = ("embeddings", "embedding.weight")
 
 
 class StaticEngine(Engine):
-    """An engine without a neural network. A text without a known word has a zero vector.
-
-    files: a folder with model.safetensors, tokenizer.json and config.json.
-
-    Raises (on construction):
-        ModelError: a file is missing or malformed.
-    """
+    """An engine without a neural network. A text without a known word has a zero vector. files: a
+    folder with model.safetensors, tokenizer.json and config.json; raises ModelError where one is
+    missing or malformed."""
 
     def __init__(self, model_id: str, files: ModelFiles, recipe: Encoding) -> None:
         self._tokenizer = read_tokenizer(files.folder / "tokenizer.json")

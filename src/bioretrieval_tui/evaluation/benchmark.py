@@ -54,9 +54,12 @@ def find_parts(folder: Path, split: str | None = None) -> Parts:
             what = "is a file, not a folder" if folder.exists() else "is not there"
             raise NotFoundError(f"the benchmark {folder} {what}", remedy=_SHAPE)
         corpus, queries = _one(folder, "corpus.jsonl"), _one(folder, "queries.jsonl")
+        qrels = folder / "qrels"
+        # Not `glob`, which passes over a folder that cannot be read.
+        files = [path for path in qrels.iterdir() if path.is_file()] if qrels.is_dir() else []
         for ending in (".tsv", ".tsv.gz"):
-            for path in folder.glob(f"qrels/[!.]*{ending}"):
-                if path.is_file():
+            for path in files:
+                if path.name.endswith(ending) and not path.name.startswith("."):
                     found.setdefault(path.name.removesuffix(ending), path)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error

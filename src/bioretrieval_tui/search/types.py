@@ -77,13 +77,10 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why a document was found.
-
-    terms: the query's terms in it, each with its share of the BM25 score (summing to 1), largest
-    first; dense_rank, lexical_rank: its rank by that retriever alone, None below the search depth;
-    passage: (start, end) in the text of the sentence nearest to the query; nearness: its
-    similarity.
-    """
+    """Why a document was found. terms: the query's terms in it, each with its share of the BM25
+    score (summing to 1), largest first; dense_rank, lexical_rank: by that retriever alone, None
+    below the search depth; passage: (start, end) in the text of the sentence nearest to the query;
+    nearness: its similarity."""
 
     id: str
     scores: Scores

@@ -79,6 +79,7 @@ def _document(article: _Element) -> Document:
         raise RecordFault("the article has no PMC id, no PMID and no DOI")
     language = _language(article) or "eng"
     title, vernacular = _titles(meta, language)
+    pages = [_text(meta, "fpage"), _text(meta, "lpage")]
     fields = {
         **ids,
         "vernacular_title": vernacular,
@@ -95,7 +96,7 @@ def _document(article: _Element) -> Document:
         ),
         "volume": _text(meta, "volume"),
         "issue": _text(meta, "issue"),
-        "pages": _pages(meta),
+        "pages": "-".join(distinct(pages)) or _text(meta, "elocation-id"),
     }
     return document(identity, title, _abstract(meta, language), fields, identity)
 
@@ -159,21 +160,13 @@ def _author(contributor: _Element) -> str:
         if local(child) == "name-alternatives":
             child = next(iter(child), child)
         if local(child) in ("name", "string-name"):
-            return _person(child)
+            family, given = _text(child, "surname"), _child(child, "given-names")
+            letters = squeezed(given.get("initials")) or initials(plain_text(given))
+            suffix = _text(child, "suffix")
+            return squeezed(f"{family} {letters} {suffix}") if family else _say(child)
         if local(child) == "collab":
             return readable(child, silent=_SILENT | {"contrib-group", "xref", "aff"})
     return ""
-
-
-def _person(name: _Element) -> str:
-    family, given = _text(name, "surname"), _child(name, "given-names")
-    letters = squeezed(given.get("initials")) or initials(plain_text(given))
-    return squeezed(f"{family} {letters} {_text(name, 'suffix')}") if family else _say(name)
-
-
-def _pages(meta: _Element) -> str:
-    pages = distinct([_text(meta, "fpage"), _text(meta, "lpage")])
-    return "-".join(pages) or _text(meta, "elocation-id")
 
 
 def _date(meta: _Element) -> str:

@@ -9,7 +9,7 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from bioretrieval_tui.documents.bibliography import dated, document, initials, iso_date
+from bioretrieval_tui.documents.bibliography import document, initials, iso_date
 from bioretrieval_tui.documents.document import Document, Place, RecordFault
 from bioretrieval_tui.documents.readers.xml_records import (
     fields_at,
@@ -99,8 +99,10 @@ def _document(element: _Element) -> Document | str:
     ]
     pmcids = [_PMCID.search(name) for kind, name in named if kind in ("pmc", "pmcid")]
     mesh = _headings(holder)
+    pages = _child(article, "Pagination")
+    ends = (_text(pages, "StartPage"), _text(pages, "EndPage"))
     online = reversed(article.findall("ArticleDate"))
-    dates = chain(*map(article.iterfind, _DATES), online)
+    date = next(filter(None, map(_date, chain(*map(article.iterfind, _DATES), online))), "")
     others = [e for e in holder.iterfind("OtherAbstract") if e.get("Language", "eng") == "eng"]
     abstracts = chain(article.iterfind("Abstract"), others)
     fields |= {
@@ -109,10 +111,10 @@ def _document(element: _Element) -> Document | str:
         "doi": next(filter(None, [*dois, *(name for kind, name in named if kind == "doi")]), ""),
         "authors": _authors(article) or _authors(_child(holder, "Book")),
         "language": " ".join(fields["language"]).split(),
-        **dated(next(filter(None, map(_date, dates)), "")),
+        **({"year": int(date[:4]), "date": date} if date else {}),
         "mesh": list(mesh),
         "mesh_major": [name for name, is_major in mesh.items() if is_major],
-        "pages": _pages(_child(article, "Pagination")),
+        "pages": _text(pages, "MedlinePgn") or "-".join(filter(None, ends)),
     }
     text = next(filter(None, map(_abstract, abstracts)), "")
     title = title or fields["vernacular_title"]
@@ -156,13 +158,6 @@ def _date(element: _Element) -> str:
     texts = {child.tag: child.text or "" for child in element}
     year = texts.get("Year") or texts.get("MedlineDate", "")
     return iso_date(year, texts.get("Month", ""), texts.get("Day", ""))
-
-
-def _pages(element: _Element) -> str:
-    if pages := _text(element, "MedlinePgn"):
-        return pages
-    first, last = _text(element, "StartPage"), _text(element, "EndPage")
-    return f"{first}-{last}" if first and last else first
 
 
 def _headings(citation: _Element) -> dict[str, bool]:

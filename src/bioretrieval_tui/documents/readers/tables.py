@@ -81,7 +81,8 @@ class Columns:
                 metadata[name] = _text(value).strip()
             elif name not in _FIELDS:
                 metadata[name] = sound_value(value)
-        metadata["doi"] = doi_of(metadata.get("doi", "")) or metadata.get("doi")
+        if doi := metadata.get("doi"):
+            metadata["doi"] = doi_of(doi) or doi
         title, text = _text(values.get("title")), _text(values.get("text"))
         return document(identifier(identity), title, text, metadata)
 

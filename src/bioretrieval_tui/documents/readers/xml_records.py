@@ -140,7 +140,6 @@ class _Cutter:
         self._start_tag = re.compile(b"<" + start)
         self._outside = re.compile(rb"<(?:%s|%s)" % (section % b"|!DOCTYPE", start))
         self._within = re.compile(rb"<(?:%s|%s|/(?P<end>%s)\s*+>)" % (section % b"", start, tags))
-        self._longest = max(len("<!DOCTYPE"), *(len(name) + 2 for name in names))
         self._blocks = blocks
         self._limit = limit
         self._wide = wide
@@ -183,10 +182,12 @@ class _Cutter:
         outside = self._start_tag if self._lost else self._outside
         while True:
             inside = self._begin >= 0
-            stop = self._stop(self._begin) if inside else len(self._data)
+            stop = len(self._data)
+            if inside:
+                stop = min(stop, self._begin + self._limit)
             found = (self._within if inside else outside).search(self._data, self._at, stop)
             if found is None:
-                floor = self._at if inside else max(self._at, stop - self._longest)
+                floor = self._at if inside else max(self._at, stop - 64)  # no token is longer
                 last = self._data.rfind(b"<", floor, stop)
                 self._at = stop if last < 0 else last
                 if (inside and stop - self._begin == self._limit) or not self._more():
@@ -204,7 +205,7 @@ class _Cutter:
         contain."""
         while True:
             first = self._at if self._begin < 0 else self._begin
-            stop, inner = self._stop(first), self._at + len(opening)
+            stop, inner = min(len(self._data), first + self._limit), self._at + len(opening)
             again = self._data.find(opening, inner, stop)
             if end := _SECTIONS[opening].match(self._data, inner, stop if again < 0 else again):
                 self._at = end.end()
@@ -212,9 +213,6 @@ class _Cutter:
             if again >= 0 or stop - first == self._limit or not self._more():
                 self._at = inner
                 return
-
-    def _stop(self, first: int) -> int:
-        return min(len(self._data), first + self._limit)
 
     def _more(self) -> bool:
         """Take the next block and drop what was processed; False at the end."""
