@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 from hashing_encoder import HashingEncoder, write_corpus
 from index_help import tree, whole
+from msgspec import structs
 
 from bioretrieval_tui.errors import IndexFault, NotFoundError, UsageError
 from bioretrieval_tui.index.build import build_index
@@ -40,7 +40,7 @@ def test_what_is_listed(built: Manifest, corpus: Path) -> None:
     assert [found.name for found in listed] == ["a-first", "demo"]
     found = listed[1]
     size = sum(path.stat().st_size for path in index_folder("demo").rglob("*") if path.is_file())
-    assert dataclasses.asdict(found) == {
+    assert structs.asdict(found) == {
         "name": "demo",
         "documents": 300,
         "model": "test/hashing",

@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from driving import NOTHING, Session
+from msgspec.structs import replace
 from scripted import Desk, info
 from textual.pilot import Pilot
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from driving import Session, make_app, running
+from msgspec.structs import replace
 from scripted import HITS, Desk, hit, info
 
 from bioretrieval_tui.catalog.catalogue import Catalogue

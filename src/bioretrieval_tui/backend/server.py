@@ -107,7 +107,7 @@ class Searching:
         hits = reranked(
             request.question.text, found.hits, encoder, most=ranker.most, reporter=report
         )
-        return dataclasses.replace(found, hits=hits)
+        return msgspec.structs.replace(found, hits=hits)
 
     def _engine(self, name: str) -> SearchEngine:
         engine = self._open.pop(name, None)

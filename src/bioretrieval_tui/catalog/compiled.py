@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -35,8 +34,7 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     problems: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(msgspec.Struct, frozen=True):
     """The catalogue and, a line each, the overlays that were left out and why."""
 
     catalogue: Catalogue

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Result, Status
@@ -19,16 +20,14 @@ NO_SCORE = "no score here"
 """Why models are hidden where a column sorts; the other reasons count scores."""
 
 
-@dataclass(frozen=True, slots=True)
-class Axis:
+class Axis(Struct, frozen=True):
     """One column: a benchmark in one measure."""
 
     benchmark: str
     metric: str
 
 
-@dataclass(frozen=True, slots=True)
-class MatrixRow:
+class MatrixRow(Struct, frozen=True):
     """One model: its result in each column that it has, and its mean over the common ones."""
 
     model: str
@@ -36,8 +35,7 @@ class MatrixRow:
     mean: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ResultMatrix:
+class ResultMatrix(Struct, frozen=True):
     """`common`: the columns that the means are over; `hidden`: results left out, by reason."""
 
     axes: tuple[Axis, ...]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -255,7 +254,7 @@ def info(name: str, format_: Format) -> None:
     """Show one index, after comparing each of its files with its checksum."""
     found = registry.info(name)
     if format_ == "json":
-        put_object(asdict(found))
+        put_object(structs.asdict(found))
     elif format_ in ("table", "markdown"):
         put_sheet(facts_sheet(index_page(found)), format_)
     else:
@@ -294,7 +293,7 @@ def verify(name: str, quiet: bool, progress: str, format_: Format) -> None:
         Column("remedy", "remedy", weight=2),
     )
     rows = tuple((one.what, "ok" if one.ok else "fault", one.found, one.remedy) for one in checks)
-    put_sheet(Sheet(f"Index {name}", columns, rows, tuple(map(asdict, checks))), format_)
+    put_sheet(Sheet(f"Index {name}", columns, rows, tuple(map(structs.asdict, checks))), format_)
     faults = [check for check in checks if not check.ok]
     if faults:
         first = f"{faults[0].what}: {faults[0].found}"

@@ -20,11 +20,11 @@ import contextlib
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 from bioretrieval_tui.catalog.models import Encoding, Similarity
 from bioretrieval_tui.documents.document import Document
@@ -38,8 +38,7 @@ EXTRA = 3
 _SCALE = 1024.0
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Struct, frozen=True):
     """Properties of a loaded model. dimension: of its own vectors; lengths: in tokens, special
     tokens included; separator: fills {sep}."""
 

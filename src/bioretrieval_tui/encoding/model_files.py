@@ -14,11 +14,11 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from filelock import FileLock
+from msgspec import Struct
 
 from bioretrieval_tui.catalog.models import Encoding
 from bioretrieval_tui.documents.checksum import remembered_sha256, sha256_of
@@ -43,8 +43,7 @@ JOIN = "+"
 """Joins the revisions of the parts of one encoder: base and adapter, query and document."""
 
 
-@dataclass(frozen=True, slots=True)
-class ModelFiles:
+class ModelFiles(Struct, frozen=True):
     """The files of a model. revision: of the weights, then JOIN and the adapter's, if any."""
 
     folder: Path
@@ -199,8 +198,7 @@ _BRANCH = "main"
 _MB = 10**6
 
 
-@dataclass(frozen=True, slots=True)
-class Download:
+class Download(Struct, frozen=True):
     """A planned download. revision: the commit; files: name -> bytes; licence: as the hub names it,
     or None; gated: whether the authors' terms must be accepted first."""
 

@@ -22,7 +22,6 @@ import threading
 import warnings
 from collections import deque
 from collections.abc import Generator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -634,7 +633,7 @@ def _converted(
         sums[path.name] = sha256_of(path)
     step(2)
     pad = int(modules.tokenizer.pad_token_id)
-    note = PreparedNote(key=key, files=sums, pad=pad, **asdict(shape))
+    note = PreparedNote(key=key, files=sums, pad=pad, **msgspec.structs.asdict(shape))
     try:
         engine = OpenVinoEngine(note, folder)
         encoder = Encoder(key.model, key.revision, recipe, lambda _: engine)

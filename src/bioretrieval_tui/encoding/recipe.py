@@ -12,7 +12,6 @@ import json
 import re
 import string
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -40,8 +39,7 @@ class SideInput(NamedTuple):
     second: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SideRecipe:
+class SideRecipe(msgspec.Struct, frozen=True):
     """One side of a recipe. segments: one or two templates, parsed; max_length: tokens, special
     tokens included, or None."""
 
@@ -77,8 +75,7 @@ class SideRecipe:
         return SideInput(*segments)
 
 
-@dataclass(frozen=True, slots=True)
-class ModelPart:
+class ModelPart(msgspec.Struct, frozen=True):
     """One model of a recipe, with its part of the recipe; model, adapter: a hub id or a folder."""
 
     model: str

@@ -8,12 +8,12 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 from bioretrieval_tui.encoding.recipe import SideInput
 from bioretrieval_tui.errors import ModelError
@@ -40,8 +40,7 @@ _AHEAD = 4
 """Batches prepared in advance, so that the device never waits for a tokenizer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(Struct, frozen=True):
     """Inputs as tokens; rows: of their vectors in the result."""
 
     rows: Sequence[int]

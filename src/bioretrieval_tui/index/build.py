@@ -18,7 +18,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -82,8 +81,7 @@ _WAITING = 4
 Inputs = Sequence[str | os.PathLike[str]]
 
 
-@dataclass(frozen=True, slots=True)
-class BuildOutcome:
+class BuildOutcome(msgspec.Struct, frozen=True):
     """A finished build: the manifest in force, what was read, and whether anything changed."""
 
     manifest: Manifest
@@ -91,8 +89,7 @@ class BuildOutcome:
     changed: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Base:
+class Base(msgspec.Struct, frozen=True):
     """An index to build upon: its manifest and folder, its documents and vectors, and the labels
     of its deleted documents."""
 

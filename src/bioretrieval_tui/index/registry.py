@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault, NotFoundError
 from bioretrieval_tui.index import layout
 from bioretrieval_tui.index.manifest import (
@@ -35,8 +37,7 @@ if TYPE_CHECKING:
 _TRIES = 5
 
 
-@dataclass(frozen=True, slots=True)
-class IndexInfo:
+class IndexInfo(Struct, frozen=True):
     """One index at a glance; what a damaged manifest cannot tell is None.
 
     status: "ok", "damaged: " and why, "outdated: " and what to run, or "unfinished: " and how many

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import msgspec
 
 from bioretrieval_tui.documents.document import Rejected
@@ -76,8 +74,7 @@ class Report(msgspec.Struct):
         return ", ".join(f"{getattr(self, name):,} {name.replace('_', ' ')}" for name in shown)
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(msgspec.Struct, frozen=True):
     """One check: what was checked, whether it is right, what was found, and the remedy."""
 
     what: str
@@ -86,8 +83,7 @@ class Check:
     remedy: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Verification:
+class Verification(msgspec.Struct, frozen=True):
     """All checks of one index, in order."""
 
     name: str

@@ -14,7 +14,6 @@ from __future__ import annotations
 import struct
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -206,8 +205,7 @@ class GraphBuilder:
         return msgspec.structs.replace(settings, ef=ef, recall=round(recall, 4), sampled=sampled)
 
 
-@dataclass(frozen=True, slots=True)
-class Probe:
+class Probe(msgspec.Struct, frozen=True):
     """Documents with known nearest neighbours. labels: int64 (n,); queries: their vectors, float32
     (n, dimension); truth: labels of their nearest without themselves, int64 (n, k); least: the
     inner product of the last, float32 (n,)."""

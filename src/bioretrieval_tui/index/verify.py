@@ -7,9 +7,9 @@ its checksum is opened by native code.
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+import msgspec
 import numpy as np
 
 from bioretrieval_tui.documents.store import DocumentStore
@@ -99,8 +99,7 @@ def _verified(manifest: Manifest, reporter: Reporter) -> Verification:
     return Verification(manifest.name, tuple(checks))
 
 
-@dataclass
-class _Parts:
+class _Parts(msgspec.Struct):
     """The parts of an index. Each method says what it found, or nothing if the files that it needs
     are not `sound`, and raises IndexFault where something is wrong."""
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 FieldType = Literal["text", "number", "bool", "set"]
 RESERVED = frozenset({"has", "is"})
@@ -29,8 +30,7 @@ class BadValueError(ValueError):
     """A written value that its field cannot be compared with; `args`: message and remedy."""
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(Struct, frozen=True):
     """One field: `number` is compared, `bool` is yes or no, `set` is several texts (tags)."""
 
     name: str
@@ -82,8 +82,7 @@ def _key(name: str) -> str:
     return name.casefold().replace("-", "_")
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
+class Interval(Struct, frozen=True):
     """The numbers that a written value means; None is no limit on that side."""
 
     low: float | None

@@ -7,9 +7,10 @@ of `search --explain` show the same labels and values.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from operator import attrgetter
 from typing import Any
+
+from msgspec.structs import asdict
 
 from bioretrieval_tui.render.citation import Citation, address_of, known_text
 from bioretrieval_tui.render.page import (

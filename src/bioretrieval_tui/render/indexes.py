@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+
+from msgspec.structs import asdict
 
 from bioretrieval_tui.index.registry import IndexInfo
 from bioretrieval_tui.render.page import Group, Inline, Page, fact, facts

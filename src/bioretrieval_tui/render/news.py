@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from bioretrieval_tui.online.watches import News
 from bioretrieval_tui.render.formats import json_lines
@@ -27,8 +28,7 @@ _AUTHORS = 3
 _ABSTRACT = 600
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """News of one watch. note: a caution (an incomplete run), or None."""
 
     watch: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -50,8 +49,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return msgspec.structs.replace(self, text=self.text[:MOST_CHARACTERS])
 
 
-@dataclass(frozen=True, slots=True)
-class Scores:
+class Scores(msgspec.Struct, frozen=True):
     """The score of a hit by each retriever and the reranker; None where one was not used."""
 
     dense: float | None = None
@@ -59,8 +57,7 @@ class Scores:
     rerank: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(msgspec.Struct, frozen=True):
     """One document found. rank: from 1; title, text: not cleaned for a terminal; url: the
     document's page where one is known; score: what the hits are ordered by."""
 
@@ -71,12 +68,11 @@ class Hit:
     year: int | None
     url: str | None
     score: float
-    scores: Scores = field(default_factory=Scores)
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    scores: Scores = Scores()
+    metadata: Mapping[str, Any] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(msgspec.Struct, frozen=True):
     """Why a document was found. terms: the query's terms in it, each with its share of the BM25
     score (summing to 1), largest first; dense_rank, lexical_rank: by that retriever alone, None
     below the search depth; passage: (start, end) in the text of the sentence nearest to the query;
@@ -91,16 +87,14 @@ class Explanation:
     nearness: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Facet:
+class Facet(msgspec.Struct, frozen=True):
     """The values of one field among the top documents, each with its count."""
 
     field: str
     counts: tuple[tuple[str, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class SearchResult:
+class SearchResult(msgspec.Struct, frozen=True):
     """Hits in their order. fitting: documents that match the filter, None without one; facets: over
     the top `among` documents; note: for the user, such as a query of stop words only."""
 
