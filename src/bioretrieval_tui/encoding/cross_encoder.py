@@ -59,11 +59,9 @@ class CrossEncoder:
 
     model_id: a folder, or a hub id whose files are in the local hub cache: nothing is downloaded;
     recipe: how it reads a pair, query and "title text" where it does not say; device: as the user
-    names it. Its scores are comparable with those of the same revision and recipe_hash only.
-
-    Raises (on construction):
-        ModelError: files are missing, the recipe is not a cross-encoder's, or the model gives more
-            than one score. UsageError: no such device name.
+    names it. Its scores are comparable with those of the same revision and recipe_hash only. Raises
+    ModelError: files are missing, the recipe is not a cross-encoder's, or the model gives more than
+    one score; UsageError: no such device name.
     """
 
     def __init__(self, model_id: str, recipe: Encoding, device: str) -> None:

@@ -59,10 +59,7 @@ def _choice(variable: str, *values: str) -> str:
 def pick(device: str = "auto") -> str:
     """The device (or devices, separated by commas) that `device` means here, as torch names it.
     torch is not imported for `cpu`, nor for `auto` on a machine without the drivers of a GPU.
-
-    Raises:
-        UsageError: not a device name. ModelError: the machine does not have it.
-    """
+    Raises UsageError: not a device name; ModelError: the machine does not have it."""
     gpu = sys.platform == "darwin" or any(Path(name).exists() for name in _GPU_FILES)
     if check_name(device) == "cpu" or (device == "auto" and not gpu):
         return "cpu"
@@ -85,11 +82,9 @@ def _number(name: str) -> int:
 
 
 def limit_threads() -> int:
-    """Limit torch's threads to the cores that this process may use; returns their number.
-
-    torch counts the cores of the machine. Under an affinity mask (a batch system, a container)
-    that is too many, and threads that share a core are slower than fewer threads.
-    """
+    """Limit torch's threads to the cores that this process may use; returns their number. torch
+    counts the cores of the machine. Under an affinity mask (a batch system, a container) that is
+    too many, and threads that share a core are slower than fewer threads."""
     import torch
 
     if "OMP_NUM_THREADS" not in os.environ and torch.get_num_threads() > usable_cores():

@@ -90,9 +90,8 @@ class Encoder:
     are float32; tokens: of documents encoded since loading, padding left out.
 
     load: the engine of a side, called when it is needed, at most once each; side: loaded now.
-
-    Raises (on construction, and when the other side is first used):
-        ModelError: a side cannot be loaded, or the two dimensions differ.
+    Raises ModelError, on construction and when the other side is first used: a side cannot be
+    loaded, or the two dimensions differ.
     """
 
     def __init__(

@@ -53,9 +53,8 @@ def load_encoder(
     whatever device an index was built, `auto` means the CPU, which encodes a dozen tokens before
     torch is imported, and of two models only the queries' must be on this machine.
 
-    Raises:
-        ModelError: files are missing or altered, the recipe is not supported, or the revision is
-            another. UsageError: no such device name or engine.
+    Raises ModelError: files are missing or altered, the recipe is not supported, or the revision is
+    another; UsageError: no such device name or engine.
     """
     devices.check_name(device)
     if side == "query" and device == "auto":

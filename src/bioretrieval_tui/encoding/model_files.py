@@ -245,14 +245,10 @@ def plan_download(model: str) -> Download:
 
 
 def fetch_model(plan: Download, reporter: Reporter = silent) -> Path:
-    """Fetch the missing files of a plan into the hub cache; returns the folder.
-
-    Call it only when the user has agreed. `reporter` receives megabytes over all files, first with
-    size and licence; what it raises stops the work, and the next call resumes it.
-
-    Raises:
-        ModelError: as `plan_download`; also where terms were not accepted or the disk is full.
-    """
+    """Fetch the missing files of a plan into the hub cache; returns the folder. Call it only when
+    the user has agreed. `reporter` receives megabytes over all files, first with size and licence;
+    what it raises stops the work, and the next call resumes it. Raises ModelError as
+    `plan_download`, and where terms were not accepted or the disk is full."""
     model, done = plan.model, 0
 
     def advance(count: int, note: str = model) -> None:

@@ -340,11 +340,8 @@ class ConversionRefused(Exception):
 def convert(modules: Any, precision: Precision, folder: Path, recipe: Encoding) -> None:
     """Convert a SentenceTransformer (token ids and mask to one vector per text) into `folder`:
     GRAPH, the compiled model as OpenVINO exports it; TOKENIZER; and WORDS, the table of word
-    vectors (ids, width) in float32, if it can be taken out of the graph.
-
-    Raises:
-        ConversionRefused: the model cannot be traced or converted. OSError.
-    """
+    vectors (ids, width) in float32, if it can be taken out of the graph. Raises
+    ConversionRefused: the model cannot be traced or converted; OSError."""
     tokenizer = getattr(modules.tokenizer, "backend_tokenizer", None)
     if tokenizer is None:
         raise ConversionRefused("its tokenizer has no fast form")
@@ -527,10 +524,8 @@ def find_or_prepare(
     OpenVINO cannot run the model or not here: the reason is logged, and a note for `reporter`.
 
     revision: refuse any other, None for any. The model's files are read where the cache has none,
-    or where only they tell the revision.
-
-    Raises:
-        ModelError: the model's files are missing, altered or of another revision.
+    or where only they tell the revision. Raises ModelError: the model's files are missing, altered
+    or of another revision.
     """
     try:
         if part.recipe.pooling == "last" or part.recipe.append is not None:

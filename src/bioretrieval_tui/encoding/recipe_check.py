@@ -49,10 +49,8 @@ class RecipeCheck(NamedTuple):
 def check_model(
     model: str, recipe: Encoding, *, dimension: int | None = None
 ) -> Iterator[RecipeCheck]:
-    """The checks of `model`; faults are checks too, not errors.
-
-    dimension: from the catalogue. A check in state `missing` prevents the use of the model.
-    """
+    """The checks of `model`; faults are checks too, not errors. dimension: from the catalogue. A
+    check in state `missing` prevents the use of the model."""
     try:
         if recipe.type != "cross-encoder":
             refuse_unsupported(model, recipe)

@@ -77,11 +77,8 @@ def references(
     catalogue: Catalogue, match: Match | None, mode: str, model: str, value: float
 ) -> list[Reference]:
     """The published scores that a run can be compared with or, where there is none, the best of the
-    benchmark without a deviation.
-
-    mode: dense is compared with the scores of `model` (a hub id), lexical with those of BM25;
-    value: nDCG@10 of the run.
-    """
+    benchmark without a deviation. mode: dense is compared with the scores of `model` (a hub id),
+    lexical with those of BM25; value: nDCG@10 of the run."""
     if match is None:
         return []
     known = [

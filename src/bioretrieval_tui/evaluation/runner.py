@@ -164,12 +164,10 @@ def evaluate_folder(
     reporter: Reporter = silent,
     remark: Remark = lambda _: None,
 ) -> EvaluationReport:
-    """Run and measure every mode, save a record of each, and write the requested files.
-
-    Raises: as `check`, `read_benchmark`, `ensure_index` and searching do, and what `reporter`
-        raises; ModelError: a model is not here and `download` is False. NotKeptError, with the
-        report: something could not be written.
-    """
+    """Run and measure every mode, save a record of each, and write the requested files. Raises as
+    `check`, `read_benchmark`, `ensure_index` and searching do, and what `reporter` raises;
+    ModelError: a model is not here and `download` is False; NotKeptError, with the report:
+    something could not be written."""
     values = check(request)
     with _ran(request, reporter, remark) as ready:
         benchmark, engine, runs, match = ready.benchmark, ready.engine, ready.runs, ready.match
@@ -437,14 +435,11 @@ def _ran(
     remark: Remark,
     query: str | None = None,
 ) -> Iterator[_Ready]:
-    """Run the modes of `request` over its benchmark, whose index is built if need be.
-
-    query: run this one alone; that it is judged is checked before an index is built.
-
-    Raises: as `read_benchmark`, `load_cross_encoder`, `ensure_index` and `SearchEngine.open` do;
-        IndexFault also where the index holds none of the judged documents; NotFoundError where
-        there is no such query.
-    """
+    """Run the modes of `request` over its benchmark, whose index is built if need be. query: run
+    this one alone; that it is judged is checked before an index is built. Raises as
+    `read_benchmark`, `load_cross_encoder`, `ensure_index` and `SearchEngine.open` do; IndexFault
+    also where the index holds none of the judged documents; NotFoundError where there is no such
+    query."""
     find_parts(Path(request.folder), request.split)  # before a download
     if request.download:
         from bioretrieval_tui.encoding.model_files import fetch_model, missing_models, plan_download

@@ -83,12 +83,9 @@ _KINDS = {**dict(zip(_ARRAYS.split(), _TYPES.split(), strict=True)), "dates": "<
 
 
 class _Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The head of a block.
-
-    first: its first label; fields: distinct values of each field, in order of names; left_out:
-    keys with too many values; full: whether there were more keys than are read; closed: whether
-    the block reached its memory budget; lengths: of each array.
-    """
+    """The head of a block. first: its first label; fields: distinct values of each field, in order
+    of names; left_out: keys with too many values; full: whether there were more keys than are read;
+    closed: whether the block reached its memory budget; lengths: of each array."""
 
     first: int
     rows: int

@@ -289,10 +289,7 @@ def _missing(name: str) -> NotFoundError:
 def sweep_index(folder: Path, *, pools: bool = False) -> None:
     """Remove from one index, which the caller holds for writing, all but its manifest and the files
     that it names; all is kept of one whose manifest cannot be read, as a newer version may
-    understand it.
-
-    pools: also remove the vectors of unfinished builds, once a build is finished.
-    """
+    understand it. pools: also remove the vectors of unfinished builds, once a build is finished."""
     if not folder.is_dir():
         return
     remains = (layout.BUILDING_PREFIX, f".{layout.MANIFEST}.")

@@ -76,11 +76,9 @@ def is_current(facts: TextFacts) -> bool:
 
 
 class TextIndexWriter:
-    """Writes a text index into a new folder, alone or as an extension of another one.
-
-    base: the folder of the index to extend, whose segments, never changed in place, are shared by
-    hard links where the file system has them. All methods raise OSError where the disk is full.
-    """
+    """Writes a text index into a new folder, alone or as an extension of another one. base: the
+    folder of the index to extend, whose segments, never changed in place, are shared by hard links
+    where the file system has them. All methods raise OSError where the disk is full."""
 
     def __init__(self, folder: Path, *, base: Path | None = None) -> None:
         import tantivy

@@ -86,10 +86,8 @@ def embedded_facts() -> ModelFacts:
 
 class VectorPool:
     """The vectors of one unfinished build, a file of records: content hash, float16 vector, CRC-32.
-
     A record that a kill cut off is removed when the pool is opened; one that was altered is not
-    found. What is appended is found after opening again. Raises OSError.
-    """
+    found. What is appended is found after opening again. Raises OSError."""
 
     def __init__(self, index: Path, key: str, dimension: int) -> None:
         self.path = index / f"{POOL_PREFIX}{key}-{dimension}"
@@ -173,12 +171,9 @@ class Vectoriser:
 
 
 class ModelVectors(Vectoriser):
-    """Vectors from a model, each document encoded once.
-
-    folder: of the index; old: an index whose vectors are reused if its facts are the same; facts:
-    those that the vectors must have, if the index has some already: the model is then loaded when a
-    document first needs it.
-    """
+    """Vectors from a model, each document encoded once. folder: of the index; old: an index whose
+    vectors are reused if its facts are the same; facts: those that the vectors must have, if the
+    index has some already: the model is then loaded when a document first needs it."""
 
     def __init__(
         self,

@@ -329,11 +329,9 @@ class VectorStore:
         self._graph: Any = load_graph(manifest, folder) if self.count >= exact_below else None
 
     def search(self, query: Vector, k: int, allowed: Labels | None = None) -> tuple[Labels, Vector]:
-        """The labels (int64) and similarities (float32) of the `k` nearest, best first.
-
-        query: float32 (dimension,); allowed: labels that may be found, in any order, None for all.
-        Fewer than `k` are returned only if fewer are allowed and not deleted. Ties go by label.
-        """
+        """The labels (int64) and similarities (float32) of the `k` nearest, best first. query:
+        float32 (dimension,); allowed: labels that may be found, in any order, None for all. Fewer
+        than `k` are returned only if fewer are allowed and not deleted. Ties go by label."""
         query = self._checked(query)
         if k <= 0:
             return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)

@@ -41,11 +41,8 @@ Text = tuple[Inline, ...]
 
 
 class Fact(Struct, frozen=True):
-    """A label with its values.
-
-    values: shown with commas between them; `listed`, a line each.
-    status: "confirmed", or the word that is shown behind the values ("unverified", "secondary").
-    """
+    """A label with its values. values: shown with commas between them; `listed`, a line each.
+    status: "confirmed", or the word that is shown behind the values ("unverified", "secondary")."""
 
     label: str
     values: tuple[Text, ...]

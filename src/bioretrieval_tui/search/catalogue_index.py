@@ -125,9 +125,8 @@ def ensure_catalogue_index(
     encoded. A build in another process is waited for. Where the index cannot be written (a full or
     read-only disk), an older undamaged one stays in use.
 
-    Raises:
-        IndexFault: there is none and it cannot be written. ModelError, CorpusError as building
-        does. Also what `reporter` raises.
+    Raises IndexFault: there is none and it cannot be written; ModelError, CorpusError as building
+    does; also what `reporter` raises.
     """
     from bioretrieval_tui.index.build import build_index
     from bioretrieval_tui.index.intake import feed_documents

@@ -84,13 +84,9 @@ def check_fit(manifest: Manifest, encoder: Encoder) -> None:
 
 
 class SearchEngine:
-    """One open index with its encoder; safe to use from several threads.
-
-    encoder: None to load it on `device` when a query first needs it.
-
-    Raises (on construction, and when the encoder is loaded):
-        IndexFault: the index was built with another encoder.
-    """
+    """One open index with its encoder; safe to use from several threads. encoder: None to load it
+    on `device` when a query first needs it. Raises IndexFault, on construction and when the encoder
+    is loaded: the index was built with another encoder."""
 
     def __init__(
         self, index: OpenIndex, encoder: Encoder | None = None, *, device: str = "auto"
@@ -107,12 +103,8 @@ class SearchEngine:
         cls, name: str, *, device: str = "auto", reporter: Reporter = silent, ready: bool = True
     ) -> Self:
         """Open the index `name`. ready: load its vectors and its model now; otherwise a query that
-        needs them does, and BM25 needs neither.
-
-        Raises:
-            NotFoundError: no such index. IndexFault: it is damaged. ModelError: its model is
-            not here. UsageError: an impossible name or device.
-        """
+        needs them does, and BM25 needs neither. Raises NotFoundError: no such index; IndexFault: it
+        is damaged; ModelError: its model is not here; UsageError: an impossible name or device."""
         engine = cls(open_index(name, vectors=ready), device=device)
         try:
             if ready:
