@@ -34,11 +34,7 @@ _DEFAULT = Encoding(type="cross-encoder", grade="C")
 
 
 def load_cross_encoder(
-    model: str,
-    recipe: Encoding | None = None,
-    *,
-    device: str = "auto",
-    reporter: Reporter = silent,
+    model: str, recipe: Encoding | None = None, *, device: str = "auto", reporter: Reporter = silent
 ) -> CrossEncoder:
     """The cross-encoder of `model`; the last one loaded is kept. Parameters and errors are those of
     `CrossEncoder`."""

@@ -160,9 +160,7 @@ class NotKeptError(BioRetrievalError):
 
 
 def evaluate_folder(
-    request: EvaluationRequest,
-    reporter: Reporter = silent,
-    remark: Remark = lambda _: None,
+    request: EvaluationRequest, reporter: Reporter = silent, remark: Remark = lambda _: None
 ) -> EvaluationReport:
     """Run and measure every mode, save a record of each, and write the requested files. Raises as
     `check`, `read_benchmark`, `ensure_index` and searching do, and what `reporter` raises;
@@ -430,10 +428,7 @@ class _Ready(msgspec.Struct, frozen=True):
 
 @contextlib.contextmanager
 def _ran(
-    request: EvaluationRequest,
-    reporter: Reporter,
-    remark: Remark,
-    query: str | None = None,
+    request: EvaluationRequest, reporter: Reporter, remark: Remark, query: str | None = None
 ) -> Iterator[_Ready]:
     """Run the modes of `request` over its benchmark, whose index is built if need be. query: run
     this one alone; that it is judged is checked before an index is built. Raises as

@@ -151,13 +151,7 @@ def build_index(
             old = None if base is None else (facts_of(base.manifest), base.store, base.matrix)
             source = ModelVectors(folder, source, old=old)
         return _assemble(
-            name,
-            feed,
-            source,
-            ids=ids,
-            fingerprint=fingerprint,
-            report=report,
-            reporter=reporter,
+            name, feed, source, ids=ids, fingerprint=fingerprint, report=report, reporter=reporter
         )
 
 

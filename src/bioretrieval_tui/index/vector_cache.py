@@ -381,6 +381,5 @@ def _read_ids(path: Path) -> list[str]:
         return [line.strip() for line in data.decode().splitlines() if line.strip()]
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise CorpusError(
-            f"{path} is not a list of ids: {error}",
-            remedy="give a JSON list, or one id a line",
+            f"{path} is not a list of ids: {error}", remedy="give a JSON list, or one id a line"
         ) from error

@@ -48,10 +48,7 @@ GRADES = {
 
 
 def entry_sheet(
-    entries: Sequence[AnyEntry],
-    catalogue: Catalogue,
-    *,
-    kind: models.Kind | str | None = None,
+    entries: Sequence[AnyEntry], catalogue: Catalogue, *, kind: models.Kind | str | None = None
 ) -> Sheet:
     """Entries as rows, whole records and citations. entries: of one kind, or mixed; their order is
     kept; kind: the requested kind, which an empty list does not show."""

@@ -83,11 +83,7 @@ class Candidates(NamedTuple):
 
 
 def gather(
-    index: OpenIndex,
-    vector: Floats | None,
-    terms: Terms,
-    depth: int,
-    allowed: Labels | None = None,
+    index: OpenIndex, vector: Floats | None, terms: Terms, depth: int, allowed: Labels | None = None
 ) -> Candidates:
     """The top `depth` of each retriever. Raises IndexFault where the index is damaged, or the
     vector is of another dimension.
