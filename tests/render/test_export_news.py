@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from bioretrieval_tui.online.watches import News
-from bioretrieval_tui.render.formats import FORMATS, render
-from bioretrieval_tui.render.news import Part, digest, news_lines, news_sheet
+from bioretrieval_tui.render.formats import FORMATS, json_lines, render
+from bioretrieval_tui.render.news import Part, digest, news_sheet
 
 FOUND = "2026-01-01T07:00:00+00:00"
 OWLS = News(
@@ -53,7 +53,7 @@ def test_nothing_of_a_record_becomes_markup() -> None:
 
 
 def test_lines_hold_everything_for_programs() -> None:
-    rows = [json.loads(line) for line in news_lines(PARTS)]
+    rows = [json.loads(line) for line in json_lines(news_sheet(PARTS))]
     assert [row["watch"] for row in rows] == ["owls", "bad"]
     assert rows[0]["score"] == 0.51234
     assert rows[0]["authors"] == list(OWLS.authors)

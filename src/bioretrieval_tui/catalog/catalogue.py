@@ -58,17 +58,14 @@ class Catalogue:
 
     @cached_property
     def by_id(self) -> dict[str, AnyEntry]:
-        """Every entry by its id."""
         return {entry.id: entry for entry in self.entries}
 
     @cached_property
     def names(self) -> dict[str, str]:
-        """The display name of every entry by its id."""
         return {entry.id: entry.name for entry in self.entries}
 
     @cached_property
     def sources(self) -> dict[str, Source]:
-        """Every source by its id."""
         return {source.id: source for source in self._sources}
 
     def entry(self, identifier: str) -> AnyEntry:
@@ -109,7 +106,6 @@ class Catalogue:
         return tuple(entry for entry in self.entries if isinstance(entry, kind))
 
     def model_of_hub(self, hub: str) -> Model | None:
-        """The model with this hub id."""
         return next((entry for entry in self.of_type(Model) if hub in entry.hub), None)
 
     @cached_property
@@ -141,5 +137,4 @@ class Catalogue:
         return dict(found)
 
     def results_of(self, identifier: str) -> list[Result]:
-        """Return the published results of a model or of a benchmark."""
         return self._results_by_entry.get(identifier, [])

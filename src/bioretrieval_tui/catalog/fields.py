@@ -17,6 +17,7 @@ from msgspec import Struct
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of
 from bioretrieval_tui.catalog.models import KINDS, SECTIONS, AnyEntry, Dataset, Model
 from bioretrieval_tui.errors import UsageError
+from bioretrieval_tui.util.formatting import did_you_mean
 
 if TYPE_CHECKING:
     from bioretrieval_tui.query import Filter, Schema
@@ -77,7 +78,6 @@ class EntryField(Struct, frozen=True):
 
     @property
     def title(self) -> str:
-        """The label, or the name."""
         return self.label or self.name.replace("_", " ")
 
     def read(self, entry: AnyEntry, catalogue: Catalogue) -> Any:
@@ -149,7 +149,7 @@ class FieldTable:
         from bioretrieval_tui.query import Field, Schema
 
         rows = (row for row in self.rows if row.type is not None)
-        return Schema([Field(r.name, r.type, r.aliases, r.doc) for r in rows])  # type: ignore[arg-type]
+        return Schema([Field(r.name, r.type, r.aliases) for r in rows])  # type: ignore[arg-type]
 
 
 _PAPER, _MODEL, _DATASET, _BENCHMARK = ("paper",), ("model",), ("dataset",), ("benchmark",)
@@ -372,11 +372,8 @@ def field_name(field: str) -> str:
     row = TABLE.by_name.get(field.casefold())
     if row is not None:
         return row.name
-    import difflib
-
     known = [row.name for row in TABLE.rows if row.type]
-    close = difflib.get_close_matches(field.casefold(), known, n=1, cutoff=0.4)
-    hint = f"did you mean '{close[0]}'?" if close else f"fields: {', '.join(known)}"
+    hint = did_you_mean(field.casefold(), known, f"fields: {', '.join(known)}", cutoff=0.4)
     raise UsageError(f"no field is called '{field}'", remedy=hint)
 
 

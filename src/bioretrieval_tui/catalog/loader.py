@@ -163,7 +163,6 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 @lru_cache(maxsize=64)
 def shape_of(kind: type[msgspec.Struct]) -> shapes.StructType:
-    """The inspected form of a struct type."""
     return cast(shapes.StructType, shapes.type_info(kind))
 
 
@@ -699,18 +698,14 @@ def schema() -> dict[str, Any]:
     }
 
 
-def schema_text() -> str:
-    """The schema as it stands in the file."""
-    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
-
-
 def main(arguments: list[str]) -> int:
     """Print every problem of the catalogue folder given, or its counts; `--schema` writes its
     schema instead."""
     names = [one for one in arguments if one != "--schema"]
     folder = Path(names[0] if names else "data")
     if names != arguments:
-        (folder / SCHEMA_FILE).write_text(schema_text(), encoding="utf-8")
+        text = json.dumps(schema(), indent=2, ensure_ascii=False)
+        (folder / SCHEMA_FILE).write_text(f"{text}\n", encoding="utf-8")
         return 0
     try:
         _, whole = parse(read_folder(folder))

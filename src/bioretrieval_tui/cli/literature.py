@@ -25,7 +25,8 @@ from bioretrieval_tui.online import archives, spool, watches
 from bioretrieval_tui.online import fetch as fetching
 from bioretrieval_tui.paths import places, write_atomically
 from bioretrieval_tui.progress import Progress
-from bioretrieval_tui.render.news import Part, news_lines, news_sheet
+from bioretrieval_tui.render.formats import Format, json_lines
+from bioretrieval_tui.render.news import Part, news_sheet
 from bioretrieval_tui.render.news import digest as news_digest
 from bioretrieval_tui.render.sheet import Column, record_sheet
 from bioretrieval_tui.search import catalogue_index
@@ -33,7 +34,6 @@ from bioretrieval_tui.util.formatting import rate, size
 
 if TYPE_CHECKING:
     from bioretrieval_tui.documents.document import Document
-    from bioretrieval_tui.render.formats import Format
 
 _LISTED = 10
 """Ids without a record that are listed one by one."""
@@ -492,7 +492,7 @@ def _write_files(parts: Sequence[Part], digest: Path | None, jsonl: Path | None)
             write_atomically(digest, "".join(news_digest(shown, day=day)).encode("utf-8"))
         if jsonl is not None:
             with jsonl.open("a", encoding="utf-8") as out:
-                out.writelines(news_lines(shown))
+                out.writelines(json_lines(news_sheet(shown)))
     except OSError as error:
         raise BioRetrievalError(
             f"{error.filename or digest or jsonl} cannot be written: {error.strerror}",

@@ -11,6 +11,7 @@ from bioretrieval_tui.catalog.models import SECTIONS, Model
 from bioretrieval_tui.cli.options import KINDS, RERANKER
 from bioretrieval_tui.cli.streams import asked, can_confirm, tell
 from bioretrieval_tui.errors import ModelError, NotFoundError, UsageError
+from bioretrieval_tui.util.formatting import did_you_mean
 
 if TYPE_CHECKING:
     from bioretrieval_tui.catalog.models import Encoding
@@ -44,11 +45,8 @@ def kind_section(word: str) -> str:
     wanted = word.strip().casefold()
     if wanted in KINDS or wanted in _ALSO:
         return _ALSO.get(wanted, wanted)
-    import difflib
-
-    near = difflib.get_close_matches(wanted, [*KINDS, *_ALSO], n=1, cutoff=0.5)
     kinds = f"kinds: {', '.join(KINDS)}; to filter: list -w WORDS"
-    remedy = f"did you mean {near[0]}?" if near else kinds
+    remedy = did_you_mean(wanted, [*KINDS, *_ALSO], kinds, cutoff=0.5)
     raise UsageError(f"there is no kind '{word}'", remedy=remedy)
 
 

@@ -14,6 +14,7 @@ import click
 from bioretrieval_tui import __version__
 from bioretrieval_tui.cli import PROGRAM
 from bioretrieval_tui.errors import UsageError
+from bioretrieval_tui.util.formatting import did_you_mean
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -47,13 +48,11 @@ class NamedGroup(click.Group):
         if not name.startswith("-") and self.get_command(ctx, name) is None:
             if ctx.resilient_parsing:
                 return None, None, args[1:]
-            import difflib
-
             known = self.list_commands(ctx)
-            near = difflib.get_close_matches(name.casefold(), known, n=1, cutoff=0.5)
+            commands = f"commands: {', '.join(known)}"
             raise UsageError(
                 f"there is no command '{name}'" + (f" of {ctx.info_name}" if ctx.parent else ""),
-                remedy=f"did you mean {near[0]}?" if near else f"commands: {', '.join(known)}",
+                remedy=did_you_mean(name.casefold(), known, commands, cutoff=0.5),
             )
         return super().resolve_command(ctx, args)
 

@@ -55,8 +55,6 @@ _FIRST_WORD = 5
 """The padding id of every model is below this one, and every vocabulary has ids above."""
 _ENOUGH = {"float32": 0.999999, "bfloat16": 0.999, "float16": 0.999}
 """Lowest cosine of packed to padded vectors."""
-
-
 _REFUSALS = (ImportError, KeyError, RuntimeError, TypeError, ValueError, AttributeError)
 """Errors with which models refuse unknown arguments."""
 

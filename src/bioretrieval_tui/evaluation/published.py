@@ -20,8 +20,6 @@ _SHOWN = 3
 _SPLIT = "test"
 _LEXICAL = ("bm25-multifield", "bm25-flat", "bm25s")
 """Entries to compare the app's BM25 with; the first has fields for title and text, too."""
-
-
 _OF_THE_RESULT = ("model", "metric", "value", "source", "status", "zero_shot", "note")
 """Fields of a reference that are copied from the catalogue's result."""
 

@@ -11,6 +11,7 @@ import msgspec
 from bioretrieval_tui.errors import NotFoundError
 from bioretrieval_tui.evaluation.benchmark import BenchmarkFolder
 from bioretrieval_tui.evaluation.metrics import MAIN, Ranking, measure
+from bioretrieval_tui.util.formatting import did_you_mean
 
 if TYPE_CHECKING:
     from bioretrieval_tui.documents.store import DocumentStore
@@ -114,12 +115,9 @@ def judgements_of(benchmark: BenchmarkFolder, query: str) -> Mapping[str, int]:
     """The grades of a query by document id. Raises NotFoundError: the split judges no query of that
     id."""
     if query not in benchmark.judgements:
-        import difflib
-
-        near = difflib.get_close_matches(query[:80], benchmark.judgements, n=3)
         raise NotFoundError(
             f"the split {benchmark.parts.split} of {benchmark.parts.name} has no query {query!r}",
-            remedy=f"nearest: {', '.join(near)}" if near else "queries.jsonl lists the ids",
+            remedy=did_you_mean(query, benchmark.judgements, "queries.jsonl lists the ids", most=3),
         )
     return benchmark.judgements[query]
 

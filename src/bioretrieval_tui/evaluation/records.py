@@ -19,7 +19,7 @@ import msgspec
 
 from bioretrieval_tui import __version__
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError
-from bioretrieval_tui.paths import places, save_file
+from bioretrieval_tui.paths import file_errors, places, save_file
 
 FORMAT = 1
 _MOST_BYTES = 256 * 2**20
@@ -92,19 +92,16 @@ def records(tell: Callable[[str], None] = lambda _: None) -> list[EvaluationReco
     """All records, newest first, without unreadable ones, whose faults `tell` receives. Raises
     BioRetrievalError: the folder cannot be read."""
     found = []
-    try:
+    paths: list[Path] = []
+    absent = contextlib.suppress(FileNotFoundError, NotADirectoryError)
+    with file_errors(f"the evaluations in {folder()} cannot be read"), absent:
         # A name that begins with a dot is being written.
-        for path in sorted(path for path in folder().iterdir() if path.match("[!.]*.json")):
-            try:
-                found.append(_read(path))
-            except BioRetrievalError as error:
-                tell(error.line())
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        raise BioRetrievalError(
-            f"the evaluations in {folder()} cannot be read: {error.strerror}"
-        ) from error
+        paths = sorted(path for path in folder().iterdir() if path.match("[!.]*.json"))
+    for path in paths:
+        try:
+            found.append(_read(path))
+        except BioRetrievalError as error:
+            tell(error.line())
     return sorted(found, key=lambda record: (record.date, record.id), reverse=True)
 
 
@@ -119,14 +116,11 @@ def save(record: EvaluationRecord) -> Path:
 def remove(identifier: str) -> None:
     """Delete one record. Raises NotFoundError: there is none of this id; BioRetrievalError: it
     cannot be deleted."""
-    try:
-        _path(identifier).unlink()
-    except FileNotFoundError:
-        raise _missing(identifier) from None
-    except OSError as error:
-        raise BioRetrievalError(
-            f"the evaluation {identifier} cannot be deleted: {error.strerror}"
-        ) from error
+    with file_errors(f"the evaluation {identifier} cannot be deleted"):
+        try:
+            _path(identifier).unlink()
+        except FileNotFoundError:
+            raise _missing(identifier) from None
 
 
 def find(name: str) -> EvaluationRecord:
@@ -152,9 +146,10 @@ def _path(identifier: str) -> Path:
 
 def _read(path: Path) -> EvaluationRecord:
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise ValueError
-        data = path.read_bytes()
+        with file_errors(f"the evaluation {path} cannot be read"):
+            if path.stat().st_size > _MOST_BYTES:
+                raise ValueError
+            data = path.read_bytes()
         version = msgspec.json.decode(data, type=_Versioned).format
         if version != FORMAT:
             raise BioRetrievalError(
@@ -164,10 +159,6 @@ def _read(path: Path) -> EvaluationRecord:
         record = msgspec.json.decode(data, type=EvaluationRecord)
         if record.id != path.stem or not _ID.fullmatch(record.id):
             raise ValueError
-    except OSError as error:
-        raise BioRetrievalError(
-            f"the evaluation {path} cannot be read: {error.strerror}"
-        ) from error
     except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
         raise BioRetrievalError(
             f"the evaluation {path} is damaged", remedy="it is skipped; delete it, or restore it"

@@ -350,7 +350,6 @@ def _write_queries(
 
 # Runs -----------------------------------------------------------------------------------------
 
-
 Rank = Callable[[str, int], Sequence[tuple[str, float]]]
 """For a query's text and k: (document id, score), best first, at most k."""
 
@@ -536,15 +535,12 @@ def ensure_index(
     is missing; IndexFault: the index cannot be written. Also what `reporter` raises. In every case
     no index has changed.
     """
+    load = partial(encoder_registry.load_encoder, model, recipe, device=device, reporter=reporter)
     facts = embedded_facts()
     if (model, recipe) != (embedded.MODEL_ID, None):
         if vectors:
             # Only the model's files tell its revision, and a run needs this encoder anyway.
-            facts = facts_of(
-                encoder_registry.load_encoder(
-                    model, recipe, device=device, reporter=reporter, side="query"
-                )
-            )
+            facts = facts_of(load(side="query"))
         else:
             # BM25 does not depend on the model's files: the name will do.
             used = recipe or facts.recipe
@@ -557,7 +553,6 @@ def ensure_index(
     name = f"eval-{records.slug(benchmark.parts.name, 40) or 'benchmark'}-{identity[:8]}"
     if _is_current(name, identity, benchmark.corpus_sha256, vectors=vectors):
         return name
-    load = partial(encoder_registry.load_encoder, model, recipe, device=device, reporter=reporter)
     try:
         outcome = build_index(
             name,

@@ -102,7 +102,6 @@ _SPELLINGS: tuple[tuple[re.Pattern[str], str], ...] = (
 _RESPELT = re.compile(r"ae|oe|our|is|terium|drion")
 _LATIN = re.compile(r"[a-z]{6,}")
 
-
 _MISSING = threading.RLock()
 """A stemmer serves one thread at a time, and two threads may miss in a cache at once."""
 
@@ -269,7 +268,6 @@ class _Folds(dict[int, str]):
 
 
 def _folded_part(char: str) -> str:
-    """The fold of one character of a decomposition."""
     if char in _SINGLE:
         return _SINGLE[char]
     if unicodedata.category(char) == "Pd":

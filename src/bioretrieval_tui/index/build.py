@@ -136,7 +136,7 @@ def build_index(
     """
     if fingerprint is None:
         _refuse_catalogue(name)
-    feed = _feed_of(inputs, settings)
+    feed = inputs if callable(inputs) else feed_files(inputs, settings or ReadSettings())
     folder = layout.index_folder(name)
     lexical = type(source) is Vectoriser
     with _writing(name, "built", pools=not lexical), contextlib.ExitStack() as stack:
@@ -183,7 +183,7 @@ def add_to_index(
     index.
     """
     _refuse_catalogue(name)
-    feed = _feed_of(inputs, settings)
+    feed = inputs if callable(inputs) else feed_files(inputs, settings or ReadSettings())
     found = read_manifest(layout.index_folder(name))
     if found.outdated or not is_current(found.lexical):
         compact_index(name, reporter=reporter)
@@ -286,10 +286,6 @@ def _refuse_catalogue(name: str) -> None:
             f"the index {layout.CATALOGUE!r} is made from the catalogue itself",
             remedy="choose another name",
         )
-
-
-def _feed_of(inputs: Inputs | Feed, settings: ReadSettings | None) -> Feed:
-    return inputs if callable(inputs) else feed_files(inputs, settings or ReadSettings())
 
 
 def _assemble(

@@ -322,7 +322,6 @@ class _Block:
         return np.array(fit, dtype=np.int64)
 
     def text(self, code: int) -> str:
-        """The value with this code."""
         return self._bytes("value", code).decode("utf-8", "surrogatepass")
 
     def intact(self, code: int) -> bool:
@@ -535,7 +534,11 @@ class MetadataIndex:
         in order of the value; years newest first. A field that no document has gives none."""
         known = self.schema.find(field)
         labels = np.sort(np.asarray(labels, dtype=np.int64))
-        parts = list(self._split(labels))
+        parts = []  # the labels by block, as its rows
+        for block in self._blocks:
+            start, end = np.searchsorted(labels, (block.first, block.first + block.rows))
+            if end > start:
+                parts.append((block, labels[start:end] - block.first))
         if known is None or not parts or most <= 0:
             return []
         if known.name == YEAR.name:
@@ -615,13 +618,6 @@ class MetadataIndex:
                 if count != expected:
                     return f"{count:,} documents have {name}, not {expected:,}"
             return None
-
-    def _split(self, labels: Labels) -> Iterator[tuple[_Block, Labels]]:
-        """Ascending labels by block, as its rows; blocks without any are left out."""
-        for block in self._blocks:
-            start, end = np.searchsorted(labels, (block.first, block.first + block.rows))
-            if end > start:
-                yield block, labels[start:end] - block.first
 
     def _fitting(self, node: Node, within: Truths) -> Truths:
         """Which documents fit, right for those `within` only. Phrases cost most, so they come

@@ -19,21 +19,21 @@ VERSION = "metadata-1"
 """How values are read from documents and folded; raise it with any change, since an index stores
 the values."""
 
-YEAR = Field("year", "number", doc="year of publication")
+YEAR = Field("year", "number")
 FIELDS = (
-    Field("abstract", "bool", doc="whether there is a text besides the title"),
-    Field("author", "set", ("authors",), "people, as written in the corpus"),
-    Field("date", "text", (), "date of publication, ISO 8601, as exact as known"),
+    Field("abstract", "bool"),  # whether there is a text besides the title
+    Field("author", "set", ("authors",)),
+    Field("date", "text"),  # of publication, ISO 8601, as exact as known
     Field("doi", "text"),
-    Field("id", "text", (), "id of the document in the corpus"),
+    Field("id", "text"),
     Field("journal", "text"),
-    Field("keyword", "set", ("keywords",), "the authors' own"),
+    Field("keyword", "set", ("keywords",)),  # the authors' own
     Field("language", "set", ("lang",)),
-    Field("major", "set", ("mesh_major",), "MeSH headings that the document is mainly about"),
-    Field("mesh", "set", ("topic",), "MeSH headings"),
+    Field("major", "set", ("mesh_major",)),  # MeSH headings that the document is mainly about
+    Field("mesh", "set", ("topic",)),
     Field("pmcid", "text", ("pmc",)),
     Field("pmid", "text"),
-    Field("type", "set", ("types", "pt"), "publication types"),
+    Field("type", "set", ("types", "pt")),
 )
 """The standard fields, in order of their names; `year` is a column of its own."""
 STANDARD = frozenset(field.name for field in FIELDS)
@@ -68,9 +68,7 @@ _PERSON = re.compile(r"[^\W\d].* [^\W\d_a-z]{1,4}(?: (?:Jr|Sr|2nd|3rd))?|et al")
 def schema_of(names: Iterable[str]) -> Schema:
     """The schema of filters: the standard fields among these names, the others as corpus keys."""
     known = {field.name: field for field in (*FIELDS, YEAR)}
-    return Schema(
-        [known.get(name, Field(name, "set", doc="a key of the corpus")) for name in sorted(names)]
-    )
+    return Schema([known.get(name, Field(name, "set")) for name in sorted(names)])
 
 
 def pairs(document: Document) -> Iterator[tuple[str, str]]:

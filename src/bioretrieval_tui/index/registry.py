@@ -6,7 +6,6 @@ Listing reads manifests and sizes only and imports neither numpy nor hnswlib.
 from __future__ import annotations
 
 import contextlib
-import difflib
 import os
 import secrets
 import shutil
@@ -27,6 +26,7 @@ from bioretrieval_tui.index.manifest import (
     fault,
     read_manifest,
 )
+from bioretrieval_tui.util.formatting import did_you_mean
 
 if TYPE_CHECKING:
     from bioretrieval_tui.documents.store import DocumentStore
@@ -281,8 +281,7 @@ def _bytes(folder: Path) -> int:
 
 
 def _missing(name: str) -> NotFoundError:
-    near = difflib.get_close_matches(layout.check_name(name), index_names(), n=3)
-    remedy = f"did you mean {', '.join(near)}?" if near else "see `index list`"
+    remedy = did_you_mean(layout.check_name(name), index_names(), "see `index list`", most=3)
     return NotFoundError(f"there is no index {name}", remedy=remedy)
 
 

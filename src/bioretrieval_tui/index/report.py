@@ -64,7 +64,6 @@ class Report(msgspec.Struct):
             self.rejections.append(RejectedRecord(at.file, reason, at.line, at.offset))
 
     def to_json(self) -> bytes:
-        """The whole report as JSON."""
         return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
 
     def line(self) -> str:
@@ -91,5 +90,4 @@ class Verification(msgspec.Struct, frozen=True):
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong."""
         return all(check.ok for check in self.checks)

@@ -80,8 +80,7 @@ def _facts_by(model: str, revision: str, recipe: Encoding, dimension: int) -> Mo
 
 def embedded_facts() -> ModelFacts:
     """The facts of the embedded model, without loading it."""
-    recipe = embedded.RECIPE
-    return _facts_by(embedded.MODEL_ID, embedded.REVISION, recipe, embedded.DIMENSION)
+    return _facts_by(embedded.MODEL_ID, embedded.REVISION, embedded.RECIPE, embedded.DIMENSION)
 
 
 class VectorPool:

@@ -41,8 +41,6 @@ _SHORTEST_LETTERS = 3
 _FREQUENT = 8
 """Occurrences a row from which reading all texts costs less than joining the words' rows."""
 
-Condition: TypeAlias = ast.Has | ast.Matches | ast.Compares | ast.Flag
-Numbers: TypeAlias = list[int]
 KeyT = TypeVar("KeyT")
 ValueT = TypeVar("ValueT")
 
@@ -68,7 +66,6 @@ class Row(Struct, frozen=True):
     _NAME_EXACT, _NAME_BEGINS, _NAME_WORD, _NAME_INSIDE, _TAG, _TEXT_WORD, _TEXT_INSIDE,
     _NAME_NEAR, _NAME_NEAR_2, _NAME_LETTERS, _TEXT_NEAR, _TEXT_NEAR_2,
 ) = range(12, 0, -1)  # fmt: skip
-
 
 Fit: TypeAlias = tuple[dict[int, int], bool]
 """Where one bare word is found: scores by row number, and whether it occurs in no row, and these
@@ -107,7 +104,9 @@ class _Words:
     def places(self, needle: str) -> tuple[Iterable[int], Iterable[int]]:
         """Rows where a word begins with `needle`, and rows that hold it; some more than once."""
         if needle.isalnum():
-            words = _kept(self._held, needle, self._holding)
+            # A word that holds the needle holds all but its last letter too.
+            longer = self._held.get(needle[:-1], self.rows_of)
+            words = _kept(self._held, needle, lambda part: [one for one in longer if part in one])
             begun = [word for word in words if word.startswith(needle)]
             return self._rows(begun, f" {needle}"), self._rows(words, needle)
         held = [(number, text) for number, text in self._candidates(needle) if needle in text]
@@ -119,10 +118,6 @@ class _Words:
             return self.rows_of.get(needle, ())
         found = self._candidates(needle, whole=True)
         return [number for number, text in found if whole_words(text, needle)]
-
-    def _holding(self, needle: str) -> list[str]:
-        """Words that hold `needle`: among those that held all but its last letter, if known."""
-        return [word for word in self._held.get(needle[:-1], self.rows_of) if needle in word]
 
     def _rows(self, words: Sequence[str], part: str) -> Iterable[int]:
         """Rows with one of the words, which are those that hold `part`."""
@@ -148,7 +143,6 @@ class _Words:
 
 
 def _lines(forms_of_row: Iterable[str]) -> str:
-    """The forms, each between line ends."""
     return "\n".join(("", *forms_of_row, ""))
 
 
@@ -222,7 +216,6 @@ class Filter:
         return found
 
     def _fit(self, word: str) -> Fit:
-        """Where a bare word is found."""
         wanted = needles(word)
         scores: dict[int, int] = {}
         anywhere = [self._everywhere.places(needle) for needle in wanted]
@@ -242,7 +235,7 @@ class Filter:
             return scores, False
         return self._mistyped(wanted[0])
 
-    def _name_begins(self, needle: str) -> Numbers:
+    def _name_begins(self, needle: str) -> list[int]:
         begun = f"\n{needle}"
         first = WORD.match(needle)  # its rows are fewer to read
         rows = set(self._name_words.places(first[0])[0]) if first else self._all
@@ -290,20 +283,16 @@ class Filter:
         found = sorted((int(distance), match) for match, distance, _ in matches)
         return {match: distance for distance, match in found if distance}
 
-    @cached_property
-    def _squeezed(self) -> list[str]:
-        return [squeezed(fold(row.name)) for row in self._data]
-
-    def _letters_in_order(self, word: str) -> Numbers:
+    def _letters_in_order(self, word: str) -> list[int]:
         """Rows whose name holds the letters of `word` in this order: bmr2b, BMRetriever-2B."""
         if len(word) < _SHORTEST_LETTERS or not word.isalnum():
             return []
         in_order = re.compile("".join(f"[^{letter}]*{letter}" for letter in word)).match
-        return [number for number, name in enumerate(self._squeezed) if in_order(name)]
+        return [n for n, row in enumerate(self._data) if in_order(squeezed(fold(row.name)))]
 
     # Conditions ----------------------------------------------------------------------------
 
-    def _condition(self, node: Condition) -> Iterable[int]:
+    def _condition(self, node: ast.Has | ast.Matches | ast.Compares | ast.Flag) -> Iterable[int]:
         """Rows that fit; the parser lets no node pass that does not suit the type of its field."""
         field = self._schema.find(node.field)
         if field is None:
@@ -330,7 +319,6 @@ class Filter:
         }
 
     def _values(self, name: str) -> Iterator[object]:
-        """A field of every row."""
         own = name in ("key", "name", "tags", "text")
         for row in self._data:
             found = row.value(name)
@@ -357,7 +345,6 @@ class _TextColumn:
         self._rows = list(map(_texts_of, values))
 
     def filled(self) -> Iterator[int]:
-        """Rows that have a text."""
         return (number for number, texts in enumerate(self._rows) if texts)
 
     def fitting(self, node: ast.Matches) -> Iterator[int]:

@@ -36,7 +36,6 @@ class Field(Struct, frozen=True):
     name: str
     type: FieldType
     aliases: tuple[str, ...] = ()
-    doc: str = ""
 
 
 class Schema:

@@ -126,7 +126,6 @@ def _found_at(entry: AnyEntry) -> str | None:
 
 
 def filled(fields: list[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    """The fields that have a value."""
     return tuple((name, value) for name, value in fields if value)
 
 

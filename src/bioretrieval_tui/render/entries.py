@@ -74,7 +74,6 @@ def entry_sheet(
 
 
 def column_of(row: EntryField, *, data_only: bool = False) -> Column:
-    """The column of a field."""
     align: Literal["left", "right"] = "right" if row.type == "number" else "left"
     return Column(row.name, row.heading or row.title, align, row.weight, row.width, data_only)
 
@@ -211,7 +210,6 @@ def result_remarks(result: models.Result) -> str:
 
 
 # Pages ----------------------------------------------------------------------------------------
-
 
 _Numbers = dict[str, int]
 """Numbers of sources, in the order in which the page first names them."""

@@ -81,7 +81,6 @@ class OwnRun(msgspec.Struct, frozen=True):
 
     @property
     def how(self) -> str:
-        """Mode and day."""
         return f"{mode_name(self.record.mode)} {self.record.date[:10]}"
 
 
@@ -173,10 +172,7 @@ def _measured(name: str) -> ColumnOf[EvaluationRecord]:
 
 
 def _latency(name: str) -> ColumnOf[EvaluationRecord]:
-    title = f"{name} ms"
-    return column(
-        f"{name}_ms", title, lambda one: _score(one.latency_ms.get(name), 1), align="right"
-    )
+    return column(f"{name}_ms", make=lambda one: _score(one.latency_ms.get(name), 1), align="right")
 
 
 _MEASURED = (*map(_measured, MEASURES), *map(_latency, _LATENCIES))
@@ -187,12 +183,8 @@ RECORD_FIELDS: tuple[ColumnOf[EvaluationRecord], ...] = (
     column("mode", make=lambda one: Shown(one.mode, mode_name(one.mode)), min_width=7),
     *_MEASURED,
     column("model", make=_of_model("model"), weight=2, min_width=12),
-    column(
-        "date",
-        "date (UTC)",
-        lambda one: Shown(one.date, one.date[:16].replace("T", " ")),
-        min_width=10,
-    ),
+    column("date", "date (UTC)", lambda one: Shown(one.date, one.date[:16].replace("T", " ")),
+           min_width=10),
     column("queries", make=lambda one: counted(one.queries), align="right"),
     column("documents", make=lambda one: counted(one.documents), align="right"),
     column("hardware", weight=2, min_width=10),
@@ -204,12 +196,8 @@ RECORD_FIELDS: tuple[ColumnOf[EvaluationRecord], ...] = (
     column("catalogue", data_only=True),
     column("reranker", data_only=True),
     column("instruction", data_only=True),
-    column(
-        "keep_own",
-        "own documents",
-        lambda one: "ranked like the others" if one.keep_own else None,
-        data_only=True,
-    ),
+    column("keep_own", "own documents",
+           lambda one: "ranked like the others" if one.keep_own else None, data_only=True),
     column("versions", make=lambda one: ", ".join(map(" ".join, one.versions.items())),
            data_only=True),
 )  # fmt: skip
@@ -293,11 +281,16 @@ def evaluation_sheet(report: EvaluationReport) -> Sheet:
         )
         for one in run.published:
             value = _score(one.value)
+            deviation: Cell = None
+            if one.deviation is not None:
+                # Adding 0 takes the sign from a -0.0.
+                said = f"{round(one.deviation, 4) + 0:+.4f}" + (" !" if one.marked else "")
+                deviation = Shown(one.deviation, said)
             rows.append(
                 {
                     "run": Shown(one.name, f"{one.name}, published"),
                     _key(MAIN): unverified(value) if one.status == "unverified" else value,
-                    "deviation": _deviation(one),
+                    "deviation": deviation,
                     "model": one.model,
                     "source": one.source,
                     "kind": "published",
@@ -312,14 +305,6 @@ def evaluation_sheet(report: EvaluationReport) -> Sheet:
         rows=[tuple(row.get(one.key) for one in _EVALUATION_COLUMNS) for row in rows],
         records=[{"mode": run.mode, **about, **msgspec.to_builtins(run)} for run in report.runs],
     )
-
-
-def _deviation(one: Reference) -> Cell:
-    if one.deviation is None:
-        return None
-    # Adding 0 takes the sign from a -0.0.
-    mark = " !" if one.marked else ""
-    return Shown(one.deviation, f"{round(one.deviation, 4) + 0:+.4f}{mark}")
 
 
 def comparison_line(found: Comparison) -> str:

@@ -17,6 +17,7 @@ import msgspec
 from bioretrieval_tui.errors import UsageError
 from bioretrieval_tui.render.sheet import Cell, Sheet, Shown, one_line, shortened
 from bioretrieval_tui.terminal.clean import clean
+from bioretrieval_tui.util.formatting import did_you_mean
 
 Format = Literal["table", "markdown", "json", "jsonl", "csv", "bibtex"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -32,10 +33,7 @@ def resolve(name: str | None, *, terminal: bool) -> Format:
     wanted = name.strip().casefold()
     if wanted in _NAMES:
         return _NAMES[wanted]
-    import difflib
-
-    near = difflib.get_close_matches(wanted, _NAMES, n=1, cutoff=0.5)
-    remedy = f"did you mean {near[0]}?" if near else f"formats: {', '.join(FORMATS)}"
+    remedy = did_you_mean(wanted, _NAMES, f"formats: {', '.join(FORMATS)}", cutoff=0.5)
     raise UsageError(f"there is no format '{shortened(name, 40)}'", remedy=remedy)
 
 

@@ -6,7 +6,7 @@ of `search --explain` show the same labels and values.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -110,7 +110,11 @@ def hit_facts(hit: Hit, why: Explanation | None = None) -> tuple[Fact, ...]:
 def hit_page(hit: Hit, why: Explanation | None = None, *, scored: bool = True) -> Page:
     """The page of a document. scored: found by a search of an index, not by an online service."""
     title = one_line(hit.title)
-    names = [title and hit.id, _journal(hit.metadata), str(hit.year or "")]
+    parts = ("journal", "volume", "issue", "pages")
+    journal, volume, issue, pages = (known_text(hit.metadata, part) for part in parts)
+    # The known parts of `JAMA 296(23):2832-8`; nothing without a journal.
+    numbers = volume + (f"({issue})" if issue else "") + (f":{pages}" if pages else "")
+    names = [title and hit.id, journal and f"{journal} {numbers}".rstrip(), str(hit.year or "")]
     ranked = (
         fact("rank", str(hit.rank), role="dim"),
         fact("score", f"{hit.score:.3f}", role="dim"),
@@ -133,14 +137,6 @@ def hit_page(hit: Hit, why: Explanation | None = None, *, scored: bool = True) -
             Group("", link, "links"),
         ),
     )
-
-
-def _journal(known: Mapping[str, Any]) -> str:
-    """The known parts of `JAMA 296(23):2832-8`; "" without a journal."""
-    names = ("journal", "volume", "issue", "pages")
-    journal, volume, issue, pages = (known_text(known, name) for name in names)
-    numbers = volume + (f"({issue})" if issue else "") + (f":{pages}" if pages else "")
-    return f"{journal} {numbers}".rstrip() if journal else ""
 
 
 def _paragraphs(whole: str, passage: tuple[int, int] | None) -> Iterator[Text]:

@@ -31,7 +31,6 @@ _COLUMNS = (
 
 
 def index_sheet(found: Sequence[IndexInfo]) -> Sheet:
-    """Indexes as rows."""
     return sheet_of("Indexes", _COLUMNS, found, asdict)
 
 

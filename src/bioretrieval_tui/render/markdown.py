@@ -62,7 +62,6 @@ def _destination(url: str) -> str:
 
 
 def cell(value: Cell) -> str:
-    """One table cell as markdown."""
     seen = face(value)
     text = _linked(escape(seen.text), seen.url)
     return text + UNVERIFIED if seen.unverified and text else text

@@ -8,7 +8,6 @@ from typing import Any
 from msgspec import Struct
 
 from bioretrieval_tui.online.watches import News
-from bioretrieval_tui.render.formats import json_lines
 from bioretrieval_tui.render.markdown import escape, link
 from bioretrieval_tui.render.page import Group, Inline, Page, Prose, fact, facts, paragraphs, text
 from bioretrieval_tui.render.sheet import (
@@ -128,8 +127,3 @@ def news_page(part: Part, item: News) -> Page:
             Group("", link_to, "links"),
         ),
     )
-
-
-def news_lines(parts: Sequence[Part]) -> Iterator[str]:
-    """The news as JSONL, a record a line."""
-    return json_lines(news_sheet(parts))

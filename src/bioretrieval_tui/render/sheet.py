@@ -65,7 +65,6 @@ def counted(value: int | None) -> Shown | None:
 
 
 def unverified(cell: Cell) -> Shown:
-    """The cell, marked."""
     return replace(_as_shown(cell), unverified=True)
 
 

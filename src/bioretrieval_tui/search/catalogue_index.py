@@ -6,6 +6,7 @@ or its recipe change.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
 from collections.abc import Iterable, Mapping
@@ -19,11 +20,11 @@ from bioretrieval_tui.catalog.models import Paper
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.recipe import recipe_hash
-from bioretrieval_tui.errors import BioRetrievalError, IndexFault, NotFoundError
+from bioretrieval_tui.errors import IndexFault, NotFoundError
 from bioretrieval_tui.index.layout import CATALOGUE, IndexBusy
 from bioretrieval_tui.index.manifest import Manifest
 from bioretrieval_tui.index.registry import open_index
-from bioretrieval_tui.paths import places, write_atomically
+from bioretrieval_tui.paths import places, save_file
 from bioretrieval_tui.progress import Progress, Reporter, silent
 
 if TYPE_CHECKING:
@@ -93,14 +94,8 @@ def kept_abstracts() -> dict[str, Abstract]:
 def keep_abstracts(abstracts: Mapping[str, Abstract]) -> None:
     """Replace the kept abstracts. Raises BioRetrievalError where they cannot be written; the
     earlier ones are unchanged then."""
-    path = _abstracts_path()
-    try:
-        write_atomically(path, msgspec.json.encode(dict(sorted(abstracts.items()))))
-    except OSError as error:
-        raise BioRetrievalError(
-            f"abstracts cannot be kept in {path.parent}: {error.strerror or error}",
-            remedy="free disk space, or make the folder writable",
-        ) from error
+    data = msgspec.json.encode(dict(sorted(abstracts.items())))
+    save_file(_abstracts_path(), data, "the abstracts")
 
 
 class Ensured(NamedTuple):
@@ -137,7 +132,11 @@ def ensure_catalogue_index(
     wanted = hashlib.sha256("\n".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
     deadline = time.monotonic() + _LONGEST_WAIT
     while True:
-        present = _present(vectors=encoder_factory is not None)
+        present: Manifest | None = None
+        with contextlib.suppress(NotFoundError, IndexFault):
+            index = open_index(CATALOGUE, vectors=encoder_factory is not None)
+            present = index.manifest
+            index.close()
         if present is not None and present.fingerprint == wanted:
             return Ensured(present.documents, built=False)
         feed = feed_documents(documents, "catalogue")
@@ -155,12 +154,3 @@ def ensure_catalogue_index(
                 raise
             return Ensured(present.documents, built=False, note=error.line())
         return Ensured(outcome.manifest.documents, built=True)
-
-
-def _present(*, vectors: bool) -> Manifest | None:
-    try:
-        index = open_index(CATALOGUE, vectors=vectors)
-    except (NotFoundError, IndexFault):
-        return None
-    index.close()
-    return index.manifest

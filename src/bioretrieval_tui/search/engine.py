@@ -135,10 +135,11 @@ class SearchEngine:
         order = np.arange(min(query.k, len(labels)))
         if query.order == "date":
             order = np.argsort(-self.index.fields.dates(labels[order]), kind="stable")
+        counts = {one: self.index.fields.facets(among, one, _MOST_VALUES) for one in FACETS}
         return SearchResult(
             hits=self._hits(labels[order], scores[order], found, query.mode),
             fitting=None if kept is None else len(kept),
-            facets=self._facets(among),
+            facets=tuple(Facet(name, tuple(most)) for name, most in counts.items() if most),
             among=len(among),
             note=NO_TERMS if empty else None,
         )
@@ -269,12 +270,6 @@ class SearchEngine:
     def _allowed(self, where: str) -> Labels | None:
         fields = self.index.fields
         return fields.select(fields.parse(where)) if where.strip() else None
-
-    def _facets(self, labels: Labels) -> tuple[Facet, ...]:
-        fields = self.index.fields
-        names = {field.name for field in fields.schema.fields} if len(labels) else ()
-        counts = {one: fields.facets(labels, one, _MOST_VALUES) for one in FACETS if one in names}
-        return tuple(Facet(name, tuple(found)) for name, found in counts.items() if found)
 
     def _hits(
         self, labels: Labels, scores: Floats, found: Candidates, mode: str

@@ -1,1 +1,1 @@
-"""Helpers that know nothing of retrieval: text folding and number formatting."""
+"""Helpers that know nothing of retrieval: text folding and formatting."""

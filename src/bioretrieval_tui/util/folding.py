@@ -91,7 +91,6 @@ def forms(text: str, *, inner: bool = False) -> list[str]:
 
 
 def _joined(folded: str) -> Iterator[str]:
-    """The compounds of a folded text, squeezed."""
     if "-" in folded or "_" in folded:
         # Only the few words with a separator need the regular expression.
         for word in folded.split():

@@ -1,6 +1,8 @@
-"""Numbers formatted for readers: 354M parameters, 1,523,878 documents, 0.724, 8.1 MB."""
+"""Numbers and hints for readers: 354M parameters, 1,523,878 documents, 0.724, 8.1 MB."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
@@ -64,3 +66,13 @@ def rate(value: float) -> str:
 def percent(share: float) -> str:
     """Format a share (0 to 1), with 100% only when complete: 0%, 43%, 99%, 100%."""
     return "100%" if share >= 1 else f"{min(99, int(share * 100))}%"
+
+
+def did_you_mean(
+    word: str, known: Iterable[str], otherwise: str, *, cutoff: float = 0.6, most: int = 1
+) -> str:
+    """The question `did you mean x?` with the nearest of `known`; `otherwise` if none is near."""
+    import difflib
+
+    near = difflib.get_close_matches(word[:80], list(known), most, cutoff)
+    return f"did you mean {', '.join(near)}?" if near else otherwise
