@@ -34,7 +34,6 @@ def faults(validator: jsonschema.Draft202012Validator, document: object) -> list
 def test_the_file_is_what_the_types_say(tmp_path: Path) -> None:
     assert loader.main(["--schema", str(tmp_path)]) == 0
     made = (tmp_path / loader.SCHEMA_FILE).read_text(encoding="utf-8")
-    assert json.loads(made) == loader.schema()
     assert made == (DATA / loader.SCHEMA_FILE).read_text(encoding="utf-8"), (
         "run: python -m bioretrieval_tui.catalog.loader --schema data"
     )

@@ -3,38 +3,42 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
-
-from msgspec import Struct
 
 from bioretrieval_tui.query.schema import Interval
 
 _PLAIN_VALUE = re.compile(r"\w[\w/+#%&@.-]*")
 
 
-class Everything(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Everything:
     """The empty filter."""
 
 
-class Word(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Word:
     """A bare word: found loosely in names, tags and text, and ranked."""
 
     text: str
 
 
-class Phrase(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Phrase:
     """Words in this order, none cut."""
 
     text: str
 
 
-class Has(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Has:
     """The field has a value."""
 
     field: str
 
 
-class Matches(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Matches:
     """A text, or one of a set: a word begins with one of `values`, or the text is equal to it.
     `str` is the condition as it is written."""
 
@@ -47,33 +51,38 @@ class Matches(Struct, frozen=True):
         return f"{self.field}{self.operator}{','.join(shown)}"
 
 
-class Compares(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Compares:
     """A number lies in one of `intervals`."""
 
     field: str
     intervals: tuple[Interval, ...]
 
 
-class Flag(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Flag:
     """A yes-or-no field is known and is `value`."""
 
     field: str
     value: bool
 
 
-class Not(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Not:
     """All rows that `node` does not match."""
 
     node: Node
 
 
-class All(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class All:
     """Every one of two or more nodes."""
 
     nodes: tuple[Node, ...]
 
 
-class Any(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Any:
     """At least one of two or more nodes."""
 
     nodes: tuple[Node, ...]

@@ -11,11 +11,10 @@ import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import chain
 from typing import TypeAlias, TypeVar
-
-from msgspec import Struct
 
 from bioretrieval_tui.query import ast
 from bioretrieval_tui.query.parser import parse
@@ -45,7 +44,8 @@ KeyT = TypeVar("KeyT")
 ValueT = TypeVar("ValueT")
 
 
-class Row(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Row:
     """What a filter knows of one row.
 
     key: its id.

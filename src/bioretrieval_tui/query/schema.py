@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
-
-from msgspec import Struct
 
 FieldType = Literal["text", "number", "bool", "set"]
 RESERVED = frozenset({"has", "is"})
@@ -30,7 +29,8 @@ class BadValueError(ValueError):
     """A written value that its field cannot be compared with; `args`: message and remedy."""
 
 
-class Field(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Field:
     """One field: `number` is compared, `bool` is yes or no, `set` is several texts (tags)."""
 
     name: str
@@ -81,7 +81,8 @@ def _key(name: str) -> str:
     return name.casefold().replace("-", "_")
 
 
-class Interval(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Interval:
     """The numbers that a written value means; None is no limit on that side."""
 
     low: float | None
