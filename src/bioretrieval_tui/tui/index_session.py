@@ -16,7 +16,7 @@ from bioretrieval_tui.index.registry import IndexInfo
 from bioretrieval_tui.util.formatting import percent
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.tui.app import BioRetrievalApp
+    from bioretrieval_tui.tui.panes.pane import PaneContext
 
 MUCH_DEAD = 0.2
 """Share of deleted or replaced documents that warrants a warning."""
@@ -39,7 +39,7 @@ class IndexesSession:
     infos: the indexes; problem: why they cannot be read.
     """
 
-    def __init__(self, app: BioRetrievalApp) -> None:
+    def __init__(self, app: PaneContext) -> None:
         self._app = app
         self.infos: list[IndexInfo] = []
         self.problem = ""

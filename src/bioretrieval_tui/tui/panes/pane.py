@@ -9,10 +9,11 @@ An action that is not possible raises `UsageError`, and lets other errors pass: 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from string import ascii_lowercase
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar, cast
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -27,6 +28,7 @@ from bioretrieval_tui.catalog import fields
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of, kind_of_section
 from bioretrieval_tui.catalog.models import AnyEntry, Dataset
 from bioretrieval_tui.errors import FilterError, UsageError
+from bioretrieval_tui.paths import Places
 from bioretrieval_tui.render.entries import cell, entry_page, entry_sheet
 from bioretrieval_tui.render.sheet import face
 from bioretrieval_tui.tui.bindings import bindings
@@ -40,8 +42,13 @@ from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTab
 from bioretrieval_tui.tui.work_lines import job_lines
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.backend.jobs import JobRecord
-    from bioretrieval_tui.tui.app import BioRetrievalApp
+    from bioretrieval_tui.backend.client import SearchClient
+    from bioretrieval_tui.backend.jobs import JobQueue, JobRecord
+    from bioretrieval_tui.backend.protocol import EvaluateJob, Job
+    from bioretrieval_tui.online.spool import FetchRequest
+    from bioretrieval_tui.render.sheet import Sheet
+    from bioretrieval_tui.settings import SettingsStore
+    from bioretrieval_tui.tui.found_session import FoundSession
     from bioretrieval_tui.tui.qrels_session import QrelsSession
     from bioretrieval_tui.tui.search_session import SearchSession
 
@@ -55,6 +62,42 @@ REST = 0.4
 While the cursor moves, the page shows its lead only, and nothing new when the list itself had to
 scroll: a key over SSH stays under 2 kB at 120x40.
 """
+
+
+class PaneContext(Protocol):
+    """The app as panes and their sessions know it."""
+
+    catalogue: Catalogue
+    where: Places
+    current: str
+    history: list[tuple[str, str | None]]
+    index: str
+    settings: SettingsStore
+    client: SearchClient
+    jobs: JobQueue
+    found: FoundSession
+
+    def say(self, message: str, role: str = ...) -> None: ...
+    def confirm(
+        self, question: str, then: str, labels: tuple[str, str], do: Callable[[], None]
+    ) -> None: ...
+    def confirm_stop(self, job: Job) -> None: ...
+    def jump(self, identifier: str, *, then: str = ...) -> None: ...
+    async def search_in(self, name: str) -> None: ...
+    def begin_job(self, job: Job, *, again: bool = ...) -> bool: ...
+    def action_explore(self) -> None: ...
+    def explore(self, job: EvaluateJob) -> None: ...
+    def ask_what_to_fetch(
+        self, before: FetchRequest | None = ..., *, query: str = ..., index: str = ...
+    ) -> None: ...
+    def ask_into(
+        self, index: str | None, papers: Mapping[str, bytes], then: Callable[[str], None]
+    ) -> None: ...
+    def remembered_folder(self, name: str) -> Path | None: ...
+    def remember_folder(self, name: str, folder: Path) -> None: ...
+    def open_link(self, url: str) -> None: ...
+    def copy_text(self, text: str, what: str) -> None: ...
+    def export_sheet(self, make: Callable[[], Sheet], stem: str, count: int) -> None: ...
 
 
 class Pane(Widget):
@@ -111,8 +154,8 @@ class Pane(Widget):
             self.refill()
 
     @property
-    def owner(self) -> BioRetrievalApp:
-        return cast("BioRetrievalApp", self.app)
+    def owner(self) -> PaneContext:
+        return cast(PaneContext, cast(Any, self.app))
 
     @property
     def catalogue(self) -> Catalogue:
