@@ -221,8 +221,11 @@ async def test_a_folder_that_cannot_be_written_stops_no_job(worker: Worker, tmp_
 
 def test_a_fetch_is_summed_up() -> None:
     job = protocol.VerifyJob("mine")
-    done = protocol.Fetched("PubMed", 1_234, "mine", 2_000, True)
-    assert summary(job, done) == "1,234 records of PubMed fetched; index mine: 2,000 documents"
+    done = protocol.FetchResult(
+        service="PubMed", records=1_234, index="mine", documents=2_000, changed=True
+    )
+    said = "1,234 records of PubMed fetched; the index mine has 2,000 documents"
+    assert summary(job, done) == said
 
 
 def test_a_record_survives_the_way_to_disk() -> None:

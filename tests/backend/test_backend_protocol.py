@@ -84,7 +84,9 @@ ANSWERS: list[tuple[protocol.Request[object], object]] = [
         Report(read=2, rejected=1, rejections=[RejectedRecord("f", "why", offset=7)]),
         True,
     )),
-    (RUN, protocol.Fetched("PubMed", 3, "demo", 7, True)),
+    (RUN, protocol.FetchResult(
+        service="PubMed", records=3, index="demo", documents=7, changed=True
+    )),
     (RUN, protocol.Verified(
         Verification("demo", (Check("graph", False, "cut", "compact"), Check("x", True, "y")))
     )),

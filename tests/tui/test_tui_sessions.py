@@ -161,7 +161,7 @@ async def test_papers_arrive_once_each_and_are_starred_in_order(service: Service
     session.star_all()
     assert not session.starred
     assert service.over is not None
-    service.over.set_result(protocol.Fetched("PubMed", 3))
+    service.over.set_result(protocol.FetchResult(service="PubMed", records=3))
     await turn()
     assert (session.under_way, session.problem) == (False, "")
 
