@@ -21,6 +21,7 @@ import msgspec
 
 from bioretrieval_tui.backend import client, protocol
 from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser
+from bioretrieval_tui.online.spool import FetchResult
 from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.util.formatting import plural, size
 
@@ -310,7 +311,7 @@ def summary(job: protocol.Job, result: protocol.JobResult) -> str:
             remedy = f"; {faults[0].remedy}" if faults[0].remedy else ""
             failed = f"{len(faults)} of {len(checks)} checks failed"
             return f"{name}: {failed}: {faults[0].what}{remedy}"
-        case protocol.FetchResult():
+        case FetchResult():
             return result.line()
 
 
