@@ -131,20 +131,15 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self._quitting: Screen[bool] | None = None
         for look in LOOKS.values():
             self.register_theme(look.theme)
-        self.look: Look = LOOKS[self._first_look(theme)]
+        with contextlib.suppress(BioRetrievalError):
+            if not theme and not self.no_color and self.settings.path.exists():
+                theme = self.settings.setting("theme")
+        known = theme if theme in LOOKS else "dark"
+        self.look: Look = LOOKS["terminal" if self.no_color else known]
         # As its watcher does, without parsing the style sheet again.
         self.set_reactive(App.theme, self.look.name)
         self.stylesheet.set_variables(self.get_css_variables())
         self._refresh_truecolor_filter(self.ansi_theme)
-
-    def _first_look(self, wanted: str | None) -> str:
-        """The look to start with: the wanted one, else the last one that was chosen."""
-        if self.no_color:
-            return "terminal"
-        with contextlib.suppress(BioRetrievalError):
-            if not wanted and self.settings.path.exists():
-                wanted = self.settings.setting("theme")
-        return wanted if wanted in LOOKS else "dark"
 
     def compose(self) -> ComposeResult:
         yield NavBar()
@@ -409,7 +404,6 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self.confirm_stop(self.jobs.evaluation)
 
     def confirm_stop(self, job: Job) -> None:
-
         def stop() -> None:
             if self.jobs.current is job:
                 self.jobs.stop()
@@ -626,8 +620,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
     def action_palette(self) -> None:
         from bioretrieval_tui.tui.dialogs.palette import Palette
 
-        scopes = self.pane.SCOPES
-        actions = [a for a in ACTIONS if a.palette and a.scope in scopes]
+        actions = [a for a in ACTIONS if a.palette and a.scope in self.pane.SCOPES]
         self.push_screen(Palette(actions, self.catalogue), self._chosen)
 
     async def _chosen(self, choice: Action | str | None) -> None:

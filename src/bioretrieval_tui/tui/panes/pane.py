@@ -9,11 +9,10 @@ An action that is not possible raises `UsageError`, and lets other errors pass: 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
-from pathlib import Path
 from string import ascii_lowercase
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -27,8 +26,7 @@ from bioretrieval_tui.actions import PANES
 from bioretrieval_tui.catalog import fields
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of, kind_of_section
 from bioretrieval_tui.catalog.models import AnyEntry, Dataset
-from bioretrieval_tui.errors import UsageError
-from bioretrieval_tui.paths import Places
+from bioretrieval_tui.errors import FilterError, UsageError
 from bioretrieval_tui.render.entries import cell, entry_page, entry_sheet
 from bioretrieval_tui.render.sheet import face
 from bioretrieval_tui.tui.bindings import bindings
@@ -39,16 +37,13 @@ from bioretrieval_tui.tui.widgets.bars import HeadLine, WorkBar
 from bioretrieval_tui.tui.widgets.canvas import Detail
 from bioretrieval_tui.tui.widgets.input import QueryLine
 from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTable
-from bioretrieval_tui.tui.work_lines import evaluation_lines, job_lines
+from bioretrieval_tui.tui.work_lines import job_lines
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.backend.client import SearchClient
-    from bioretrieval_tui.backend.jobs import JobQueue, JobRecord
-    from bioretrieval_tui.backend.protocol import EvaluateJob, Job
-    from bioretrieval_tui.online.spool import FetchRequest
-    from bioretrieval_tui.render.sheet import Sheet
-    from bioretrieval_tui.settings import SettingsStore
-    from bioretrieval_tui.tui.found_session import FoundSession
+    from bioretrieval_tui.backend.jobs import JobRecord
+    from bioretrieval_tui.tui.app import BioRetrievalApp
+    from bioretrieval_tui.tui.qrels_session import QrelsSession
+    from bioretrieval_tui.tui.search_session import SearchSession
 
 _T = TypeVar("_T")
 
@@ -60,50 +55,6 @@ REST = 0.4
 While the cursor moves, the page shows its lead only, and nothing new when the list itself had to
 scroll: a key over SSH stays under 2 kB at 120x40.
 """
-
-
-class PaneContext(Protocol):
-    """The app as panes and their sessions know it."""
-
-    catalogue: Catalogue
-    where: Places
-    current: str
-    history: list[tuple[str, str | None]]
-    index: str
-    settings: SettingsStore
-    client: SearchClient
-    jobs: JobQueue
-    found: FoundSession
-
-    def say(self, message: str, role: str = ...) -> None: ...
-    def confirm(
-        self, question: str, then: str, labels: tuple[str, str], do: Callable[[], None]
-    ) -> None: ...
-    def confirm_stop(self, job: Job | None) -> None: ...
-    def jump(self, identifier: str, *, then: str = ...) -> None: ...
-    async def search_in(self, name: str) -> None: ...
-    def begin_job(self, job: Job, *, again: bool = ...) -> bool: ...
-    def action_explore(self) -> None: ...
-    def explore(self, job: EvaluateJob) -> None: ...
-    def ask_what_to_fetch(
-        self, before: FetchRequest | None = ..., *, query: str = ..., index: str = ...
-    ) -> None: ...
-    def ask_into(
-        self, index: str | None, papers: Mapping[str, bytes], then: Callable[[str], None]
-    ) -> None: ...
-    def remembered_folder(self, name: str) -> Path | None: ...
-    def remember_folder(self, name: str, folder: Path) -> None: ...
-    def open_link(self, url: str) -> None: ...
-    def copy_text(self, text: str, what: str) -> None: ...
-    def export_sheet(self, make: Callable[[], Sheet], stem: str, count: int) -> None: ...
-
-
-class Filtered(Protocol):
-    """A list that the filter line narrows."""
-
-    filter: str
-
-    def filter_by(self, text: str, *, whole: bool = ...) -> None: ...
 
 
 class Pane(Widget):
@@ -160,9 +111,8 @@ class Pane(Widget):
             self.refill()
 
     @property
-    def owner(self) -> PaneContext:
-        """The app, as panes know it."""
-        return cast(PaneContext, cast(Any, self.app))
+    def owner(self) -> BioRetrievalApp:
+        return cast("BioRetrievalApp", self.app)
 
     @property
     def catalogue(self) -> Catalogue:
@@ -190,7 +140,7 @@ class Pane(Widget):
     def place(self) -> str | None:
         """The id of the row under the cursor: where `back` returns to within this pane."""
         ids = self.ids()
-        return self.at_cursor(ids) if ids else None
+        return self.table.at_cursor(ids) if ids else None
 
     def go_to(self, place: str | None) -> None:
         """Put the cursor on what `place` gave; a filter that hides the entry is removed."""
@@ -205,8 +155,8 @@ class Pane(Widget):
 
     def jobs_changed(self) -> None:
         for bar in self.query(WorkBar):
-            lines = job_lines if self.SHOWS_WORK == "jobs" else evaluation_lines
-            bar.show(lines(self.owner.jobs, self.app.size.width))
+            any_kind = self.SHOWS_WORK == "jobs"
+            bar.show(job_lines(self.owner.jobs, self.app.size.width, any_kind=any_kind))
 
     def job_ended(self, outcome: JobRecord) -> None:
         """Show the outcome of a job."""
@@ -223,10 +173,6 @@ class Pane(Widget):
     @property
     def detail(self) -> Detail:
         return self.query_one(Detail)
-
-    def at_cursor(self, items: Sequence[_T]) -> _T | None:
-        """The one of the items, which the list shows, that is under the cursor."""
-        return items[self.table.cursor] if 0 <= self.table.cursor < len(items) else None
 
     @property
     def wide(self) -> bool:
@@ -255,7 +201,8 @@ class Pane(Widget):
         """The line over the list: here title, counts, filter, or what is wrong with it."""
         found = self.entry_list
         if found.problem:
-            return [Span(found.problem.line(), "dim" if found.unfinished else "error")]
+            wrong = type(found.problem) is FilterError  # else it is only incomplete
+            return [Span(found.problem.line(), "error" if wrong else "dim")]
         total, shown = len(found.entries), len(found.shown)
         counts = f"  {shown}" if shown == total else f"  {shown} of {total}"
         spans = [Span(self.heading, "strong"), Span(counts, "dim")]
@@ -370,7 +317,7 @@ class Pane(Widget):
 
     @property
     def current(self) -> AnyEntry | None:
-        return self.at_cursor(self.entry_list.shown)
+        return self.table.at_cursor(self.entry_list.shown)
 
     def refill(self, keep: str | None = None) -> None:
         """Show the rows again; the cursor stays on `keep` (or where it was) if that is shown."""
@@ -424,7 +371,7 @@ class Pane(Widget):
     # The filter line -----------------------------------------------------------------------
 
     @property
-    def filtered(self) -> Filtered:
+    def filtered(self) -> EntrySession | QrelsSession | SearchSession:
         """What the filter line narrows."""
         return self.entry_list
 
