@@ -36,7 +36,7 @@ from bioretrieval_tui.actions import ACTIONS, Action, in_scope
 from bioretrieval_tui.catalog.catalogue import Catalogue, section_of
 from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser, UsageError
 from bioretrieval_tui.index.layout import CATALOGUE
-from bioretrieval_tui.paths import full_traceback, keep_report, places
+from bioretrieval_tui.paths import keep_report, places
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.driver import CompactDriver, CompactUpdate
 from bioretrieval_tui.tui.folders import BENCHMARK_FOLDER, first_folder
@@ -200,7 +200,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         known = _identity(error) in map(_identity, self.faults)
         self.faults = [*self.faults[-9:], error]
         # An exception of every frame is logged once.
-        kept = "" if known else f"; {keep_report(full_traceback(error))}"
+        kept = "" if known else f"; {keep_report(error)}"
         said = " ".join(f"{type(error).__name__}: {error}".split())
         self.say(f"Error in this pane: {said[:80]}{kept}", "error")
         if not known:
