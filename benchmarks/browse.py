@@ -124,24 +124,17 @@ def lists(report: Report) -> None:
     from textual.widgets import DataTable, Label
 
     from bioretrieval_tui.tui.text import Span
-    from bioretrieval_tui.tui.widgets.table import TableColumn, VirtualTable
+    from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTable
 
-    class Many:
-        def __init__(self, count: int) -> None:
-            self.count = count
-
-        def __len__(self) -> int:
-            return self.count
-
-        def cells(self, index: int) -> Sequence[Span]:
-            return [Span(f"Document {index}"), Span(str(1990 + index % 36))]
+    def cells(number: int) -> Sequence[Span]:
+        return [Span(f"Document {number}"), Span(str(1990 + number % 36))]
 
     columns = (TableColumn("title", "Title", 30, 1), TableColumn("year", "Year", 5))
 
     def ours(count: int) -> Callable[[], float]:
         def fill(widget: object) -> None:
             assert isinstance(widget, VirtualTable)
-            widget.show(Many(count))
+            widget.show(ListRows(range(count), cells))
 
         return lambda: asyncio.run(mounted(lambda: VirtualTable(columns), fill))
 

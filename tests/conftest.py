@@ -17,7 +17,10 @@ import homes
 
 TORCH = ("adapters", "cross_encoder", "encoder", "openvino", "recipes", "torch_encoder")
 """Modules of tests/encoding that load torch: one process runs them all, so that it is imported
-once. As the largest group they run first."""
+once."""
+FIRST = ("tests/e2e/", "tests/encoding/", "tests/search/", "tests/cli/", "tests/faults/")
+"""Folders whose tests run first: those of real terminals wait more than they compute and so run
+beside those that encode, and no long module is left for the end."""
 
 # Between two threads of torch each layer waits for the slower one, and processes of the run already
 # use every core. Children inherit it.
@@ -32,12 +35,18 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.option.loadscopereorder = False  # the order is that of `pytest_collection_modifyitems`
     if hasattr(config, "workerinput") or homes.VARIABLE in os.environ:
         return
     folder = tempfile.mkdtemp(prefix="encoders-")
     os.environ[homes.VARIABLE] = folder
     config.add_cleanup(lambda: shutil.rmtree(Path(folder), ignore_errors=True))
     config.add_cleanup(lambda: os.environ.pop(homes.VARIABLE, None))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    rank = {folder: number for number, folder in enumerate(FIRST)}
+    items.sort(key=lambda item: rank.get("/".join(item.nodeid.split("/")[:2]) + "/", len(FIRST)))
 
 
 @pytest.hookimpl(optionalhook=True)

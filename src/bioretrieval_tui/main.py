@@ -62,7 +62,8 @@ def _call(argv: list[str]) -> int:
 
 
 def _app_can_run() -> bool:
-    """Whether stdout is a terminal with a movable cursor and the keyboard is readable."""
+    """Whether stdout is a terminal with a movable cursor and the keyboard is readable. If stdin is
+    something else, as in `... | bioretrieval-tui`, it is connected to the terminal."""
     if not sys.stdout.isatty():
         return False
     term = os.environ.get("TERM", "")
@@ -70,11 +71,6 @@ def _app_can_run() -> bool:
         shown = term or "not set"
         _tell(f"the terminal cannot show the app (TERM is {shown}); listing the catalogue")
         return False
-    return _take_keyboard()
-
-
-def _take_keyboard() -> bool:
-    """Connect stdin to the terminal if it is something else, as in `... | bioretrieval-tui`."""
     if sys.stdin is not None and sys.stdin.isatty():
         return True
     try:
@@ -118,7 +114,7 @@ def launch() -> int:
 def _explain(error: Exception) -> int:
     """Report an error in one line (several for a catalogue or filter); return the exit code."""
     from bioretrieval_tui.errors import EXIT_FAILED, BioRetrievalError, CatalogueError, FilterError
-    from bioretrieval_tui.paths import full_traceback, keep_report
+    from bioretrieval_tui.paths import keep_report
 
     if isinstance(error, BioRetrievalError):
         problems = error.problems if isinstance(error, CatalogueError) else []
@@ -133,10 +129,10 @@ def _explain(error: Exception) -> int:
             _tell(f"the output cannot be written: {error.strerror}")
             return EXIT_FAILED
         where = f"{error.filename}: " if error.filename else ""
-        _tell(f"{where}{error.strerror or error}; {keep_report(full_traceback(error))}")
+        _tell(f"{where}{error.strerror or error}; {keep_report(error)}")
         return EXIT_FAILED
     said = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
-    _tell(f"unexpected {said[:200]}; {keep_report(full_traceback(error))}")
+    _tell(f"unexpected {said[:200]}; {keep_report(error)}")
     return EXIT_FAILED
 
 
@@ -158,7 +154,11 @@ def _guard_streams() -> None:
     """
     stand_ins = (("stdin", os.O_RDONLY), ("stdout", os.O_RDONLY), ("stderr", os.O_WRONLY))
     for number, (name, mode) in enumerate(stand_ins):
-        if getattr(sys, name) is None and _is_closed(number):
+        if getattr(sys, name) is not None:
+            continue
+        try:
+            os.fstat(number)
+        except OSError:  # it is closed
             os.open(os.devnull, mode)  # takes the lowest free descriptor: this one
             if number:
                 setattr(sys, name, open(number, "w", encoding="utf-8", closefd=False))  # noqa: SIM115
@@ -170,14 +170,6 @@ def _guard_streams() -> None:
             # Programs read UTF-8 in every locale, as JSON demands.
             reconfigure(encoding="utf-8")
         reconfigure(errors="replace" if stream is sys.stdout else "backslashreplace")
-
-
-def _is_closed(descriptor: int) -> bool:
-    try:
-        os.fstat(descriptor)
-    except OSError:
-        return True
-    return False
 
 
 def _settle_streams() -> None:

@@ -95,17 +95,12 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise
 
 
-def full_traceback(error: BaseException) -> str:
-    """The traceback of an error, as Python prints it."""
-    import traceback
-
-    return "".join(traceback.format_exception(error))
-
-
-def keep_report(report: str) -> str:
-    """Write a report to the error log; return a message with its path, or why it failed."""
+def keep_report(report: str | BaseException) -> str:
+    """Write a report, or the traceback of an error, to the error log; return a message with its
+    path, or why it failed."""
     import platform
     import sys
+    import traceback
     from datetime import UTC, datetime
 
     from bioretrieval_tui import __version__
@@ -114,6 +109,8 @@ def keep_report(report: str) -> str:
         f"{datetime.now(UTC).isoformat(timespec='seconds')} bioretrieval-tui {__version__}, "
         f"Python {platform.python_version()}, {platform.platform()}\n{sys.argv[1:]!r}\n\n"
     )
+    if isinstance(report, BaseException):
+        report = "".join(traceback.format_exception(report))
     path: Path | str = "the state folder"
     try:
         path = places().state / ERROR_LOG

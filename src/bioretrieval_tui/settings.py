@@ -41,12 +41,10 @@ class SettingsStore:
             self._run("delete from done where entry = ?", entry)
 
     def setting(self, name: str) -> str | None:
-        """A setting, or None."""
         rows = self._read("select value from setting where name = ?", name)
         return str(rows[0][0]) if rows else None
 
     def set_setting(self, name: str, value: str) -> None:
-        """Keep a setting."""
         self._run("insert or replace into setting values (?, ?)", name, value)
 
     def queries(self) -> list[str]:

@@ -24,7 +24,6 @@ from bioretrieval_tui.paths import places
 from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.tui.qrels_session import (
     keep_rankings,
-    make_folder,
     run_files,
     stored_rankings,
     with_run_file,
@@ -153,7 +152,7 @@ async def test_closing_waits_until_the_process_is_gone(folder: Path) -> None:
 async def test_rankings_are_kept_until_the_files_change(folder: Path, ready: Path) -> None:
     job = with_run_file(EvaluateJob(str(folder), ("lexical",)), places())
     assert stored_rankings(job) is None
-    make_folder(job)
+    Path(job.run_file or "").parent.mkdir(parents=True)
     kept = await evaluated(job)
     keep_rankings(job, kept)
     assert stored_rankings(job) == kept

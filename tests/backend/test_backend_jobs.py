@@ -14,6 +14,7 @@ from bioretrieval_tui.backend.jobs import JobQueue, JobRecord, job_records, summ
 from bioretrieval_tui.backend.protocol import BuildJob, CompactJob, RemoveJob, VerifyJob
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault, InterruptedByUser
 from bioretrieval_tui.index.report import Check, Verification
+from bioretrieval_tui.online.spool import FetchResult
 from bioretrieval_tui.progress import Progress
 
 ONE, TWO, THREE = VerifyJob("one"), VerifyJob("two"), CompactJob("three")
@@ -221,8 +222,9 @@ async def test_a_folder_that_cannot_be_written_stops_no_job(worker: Worker, tmp_
 
 def test_a_fetch_is_summed_up() -> None:
     job = protocol.VerifyJob("mine")
-    done = protocol.Fetched("PubMed", 1_234, "mine", 2_000, True)
-    assert summary(job, done) == "1,234 records of PubMed fetched; index mine: 2,000 documents"
+    done = FetchResult(service="PubMed", records=1_234, index="mine", documents=2_000, changed=True)
+    said = "1,234 records of PubMed fetched; the index mine has 2,000 documents"
+    assert summary(job, done) == said
 
 
 def test_a_record_survives_the_way_to_disk() -> None:

@@ -23,7 +23,7 @@ from bioretrieval_tui.errors import BioRetrievalError, IndexFault
 from bioretrieval_tui.evaluation.qrels import QueryRow
 from bioretrieval_tui.index.registry import IndexInfo
 from bioretrieval_tui.index.report import Check, RejectedRecord, Report, Verification
-from bioretrieval_tui.online.spool import FetchRequest
+from bioretrieval_tui.online.spool import FetchRequest, FetchResult
 from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.search.catalogue_index import Ensured
 from bioretrieval_tui.search.types import Explanation, Facet, Hit, Query, Scores, SearchResult
@@ -84,7 +84,9 @@ ANSWERS: list[tuple[protocol.Request[object], object]] = [
         Report(read=2, rejected=1, rejections=[RejectedRecord("f", "why", offset=7)]),
         True,
     )),
-    (RUN, protocol.Fetched("PubMed", 3, "demo", 7, True)),
+    (RUN, FetchResult(
+        service="PubMed", records=3, index="demo", documents=7, changed=True
+    )),
     (RUN, protocol.Verified(
         Verification("demo", (Check("graph", False, "cut", "compact"), Check("x", True, "y")))
     )),

@@ -72,7 +72,7 @@ def built(call: Call, folder: Path) -> Ended:  # noqa: F821
 def added(call: Call, built: Ended, folder: Path) -> Ended:  # noqa: F821
     return call(
         "index", "add", "demo", folder / "table.tsv", "--map",
-        "id=PMID, title=Article,text=Summary", "--progress", "json",
+        "id=PMID, title=Article", "--map", "text=Summary", "--progress", "json",
         "--report", folder / "added.json",
     )  # fmt: skip
 
@@ -222,6 +222,11 @@ def test_importing_vectors(call: Call, folder: Path) -> None:
         (["build", "Not A Name", "corpus.jsonl"], 2, "cannot name an index"),
         (["build", "catalogue", "corpus.jsonl"], 2, "choose another name"),
         (["build", "x", "corpus.jsonl", "--map", "title"], 2, "--map does not understand"),
+        (
+            ["build", "x", "table.tsv", "--map", "id=PMID", "--map", "id=Article"],
+            2,
+            "--map gives id two columns, 'PMID' and 'Article'; choose one of them",
+        ),
         (["build", "x", "corpus.jsonl", "--device", "abacus"], 2, "abacus"),
         (["build", "x", "corpus.jsonl", "--model", "none"], 3, "none"),
         (["build", "x", "corpus.jsonl", "--report", "no/such/folder/r.json"], 2, "report"),

@@ -186,9 +186,10 @@ def remember(path: Path, _: Callable[[Path], str], data: bytes) -> None:
     import hashlib
 
     path = path.absolute()
-    note = checksum._ChecksumNote.of(path, path.stat(), hashlib.sha256(data).hexdigest())
     name = hashlib.sha256(os.fsencode(path)).hexdigest()[:32]
-    checksum._keep(places().cache / "checksums" / f"{name}.json", note)
+    note = places().cache / "checksums" / f"{name}.json"
+    note.parent.mkdir(parents=True, exist_ok=True)
+    note.write_text(json.dumps([*checksum._state(path), hashlib.sha256(data).hexdigest()]))
 
 
 # The tests ------------------------------------------------------------------------------------

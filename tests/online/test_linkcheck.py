@@ -18,7 +18,6 @@ from bioretrieval_tui.online.linkcheck import (
     check_link,
     check_links,
     links_of,
-    verdict_on,
 )
 from bioretrieval_tui.progress import Progress
 
@@ -47,14 +46,14 @@ URL = "https://a.example/page"
     ],
 )
 def test_the_verdict_of_each_response(found: Reached, verdict: str) -> None:
-    judged_one = verdict_on(URL, found)
+    judged_one = check_link(URL, lambda *_: found)
     assert judged_one.verdict == verdict
     assert bool(judged_one.advice) is (verdict != "ok")
 
 
 def test_the_advice_is_the_target_of_permanent_redirects() -> None:
     hops = ((301, "https://b.example/x"), (302, "https://c.example/session"))
-    found = verdict_on(URL, Reached(200, hops))
+    found = check_link(URL, lambda *_: Reached(200, hops))
     assert found.advice == "write https://b.example/x"
     assert found.final == "https://c.example/session"
 

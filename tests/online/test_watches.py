@@ -19,7 +19,6 @@ from bioretrieval_tui.online.watches import (
     News,
     Watch,
     add_watch,
-    asked_since,
     bounded,
     mark_read,
     remove_watch,
@@ -241,8 +240,14 @@ def test_read_news_is_dropped_first() -> None:
 
 
 def test_the_first_run_starts_at_the_given_day() -> None:
-    one = watched(watch().name)
-    assert asked_since(one) == date(2026, 3, 1)
+    asked: list[date] = []
+
+    def source(_: Watch, since: date) -> list[Document]:
+        asked.append(since)
+        return []
+
+    run_watch(watched(watch().name), source, by_number, now=MORNING)
+    assert asked == [date(2026, 3, 1)]
 
 
 def test_facts_of_a_record_become_news() -> None:

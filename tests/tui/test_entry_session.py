@@ -11,6 +11,7 @@ from bioretrieval_tui.catalog import fields
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import SECTIONS
 from bioretrieval_tui.errors import FilterError
+from bioretrieval_tui.query import UnfinishedFilterError
 from bioretrieval_tui.tui.entry_session import EntrySession
 
 
@@ -38,11 +39,10 @@ def test_what_does_not_parse_leaves_the_list_as_it_was(papers: EntrySession) -> 
     papers.filter_by("alpha")
     papers.fill()
     papers.filter_by("alpha year>")
-    assert papers.unfinished
+    assert isinstance(papers.problem, UnfinishedFilterError)
     with pytest.raises(FilterError):
         papers.filter_by("alpha yaer:2020", whole=True)
-    assert papers.problem
-    assert not papers.unfinished
+    assert type(papers.problem) is FilterError
     assert (papers.filter, ids(papers)) == ("alpha", ["alpha-paper"])
     papers.filter_by("beta")
     assert papers.problem is None

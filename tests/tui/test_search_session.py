@@ -32,8 +32,8 @@ from bioretrieval_tui.tui.search_session import (
 )
 from bioretrieval_tui.tui.search_session import (
     SearchSession,
+    clause_in,
     facet_values,
-    has_clause,
     toggled_clause,
 )
 
@@ -253,9 +253,9 @@ def test_a_facet_is_a_clause_of_the_filter() -> None:
     schema = schema_of(FIELDS)
     where = toggled_clause("", year.clause, schema)
     where = toggled_clause(where, mesh.clause, schema)
-    assert has_clause(where, year.clause)
-    assert has_clause(where, mesh.clause)
-    assert not has_clause(where, "mesh=Brai")
+    assert clause_in(where, year.clause)
+    assert clause_in(where, mesh.clause)
+    assert not clause_in(where, "mesh=Brai")
     assert toggled_clause(where, year.clause, schema) == mesh.clause
     # Where the fields are not known, what is there is kept as one.
     assert toggled_clause("a or b", mesh.clause, None) == "(a or b) mesh=Brain"

@@ -18,7 +18,6 @@ from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.tui.dialogs.file_dialogs import FilesDialog
 from bioretrieval_tui.tui.folders import FolderEntry, completed, entries, folder_of, matching, short
 from bioretrieval_tui.tui.index_session import model_choices, suggested_name
-from bioretrieval_tui.tui.widgets import picker
 from bioretrieval_tui.tui.widgets.input import Buttons, Stepper
 from bioretrieval_tui.tui.widgets.picker import FilePicker, PathLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable
@@ -286,13 +285,13 @@ async def test_keys_that_come_at_once_wait_for_the_folder(
     small: Catalogue, data: Path, monkeypatch: pytest.MonkeyPatch, slow: float
 ) -> None:
     """As a paste into the terminal: folders are still being read when tab and enter arrive."""
-    quick = picker.entries
+    quick = entries
 
     def slowly(folder: Path) -> list[FolderEntry]:
         time.sleep(slow)
         return quick(folder)
 
-    monkeypatch.setattr(picker, "entries", slowly)
+    monkeypatch.setattr("bioretrieval_tui.tui.folders.entries", slowly)
     async with running(make_app(small), WIDE, pane="indexes") as session:
         await session.press("a", "ctrl+u")
         for key in ("~", *"/data/sci", "tab", *"corpus.jsonl", "enter"):

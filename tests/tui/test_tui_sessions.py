@@ -17,7 +17,7 @@ from bioretrieval_tui.backend.client import SearchClient
 from bioretrieval_tui.backend.jobs import JobQueue
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
-from bioretrieval_tui.online.spool import FetchRequest
+from bioretrieval_tui.online.spool import FetchRequest, FetchResult
 from bioretrieval_tui.online.watches import News, Watch, Watched, save, watched
 from bioretrieval_tui.tui.found_session import FoundSession
 from bioretrieval_tui.tui.index_session import IndexesSession, IndexRow, slug, suggested_name
@@ -161,7 +161,7 @@ async def test_papers_arrive_once_each_and_are_starred_in_order(service: Service
     session.star_all()
     assert not session.starred
     assert service.over is not None
-    service.over.set_result(protocol.Fetched("PubMed", 3))
+    service.over.set_result(FetchResult(service="PubMed", records=3))
     await turn()
     assert (session.under_way, session.problem) == (False, "")
 

@@ -56,25 +56,22 @@ class Child:
     @classmethod
     async def start(cls, what: str, device: str) -> Child:
         """Start `python -m bioretrieval_tui.backend.server`. Raises BioRetrievalError."""
-        log = _open_log()
         # -P: never run a torch.py of the working folder.
         words = (sys.executable, "-P", "-m", "bioretrieval_tui.backend.server", device)
         try:
-            process = await asyncio.create_subprocess_exec(
-                *words,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=log if log is not None else asyncio.subprocess.DEVNULL,
-                env=_environment(),
-                start_new_session=True,
-                limit=protocol.MOST_BYTES,
-            )
+            with _open_log() as log:
+                process = await asyncio.create_subprocess_exec(
+                    *words,
+                    stdin=asyncio.subprocess.PIPE,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=log,
+                    env=_environment(),
+                    start_new_session=True,
+                    limit=protocol.MOST_BYTES,
+                )
         except (OSError, ValueError) as error:  # a path with a NUL is a ValueError
             said = getattr(error, "strerror", None) or error
             raise BioRetrievalError(f"{what} cannot be started: {said}") from error
-        finally:
-            if log is not None:
-                log.close()
         return cls(what, process)
 
     async def ask(self, request: protocol.Request[AnswerT], hear: Hear = lambda _: None) -> AnswerT:
@@ -204,7 +201,15 @@ class SearchClient:
             elif isinstance(event, protocol.Partial) and on_part is not None:
                 on_part(event.result)
 
-        return await (await self._started()).ask(request, hear)
+        if self._closed:
+            raise BioRetrievalError("the search process was closed")
+        child = self._child
+        if child is None or child.ended:
+            if self._launching is None:
+                self._launching = asyncio.create_task(self._launch())
+            # A search that is cancelled as the user types on must not stop the start.
+            child = await asyncio.shield(self._launching)
+        return await child.ask(request, hear)
 
     async def close(self) -> None:
         """End the process, see `Child.close`. Safe to call twice."""
@@ -214,16 +219,6 @@ class SearchClient:
                 await self._launching
         if self._child is not None:
             await self._child.close()
-
-    async def _started(self) -> Child:
-        if self._closed:
-            raise BioRetrievalError("the search process was closed")
-        if self._child is not None and not self._child.ended:
-            return self._child
-        if self._launching is None:
-            self._launching = asyncio.create_task(self._launch())
-        # A search that is cancelled as the user types on must not stop the start.
-        return await asyncio.shield(self._launching)
 
     async def _launch(self) -> Child:
         try:
@@ -253,15 +248,16 @@ async def run_job(
         await child.close(_JOB_GRACE)
 
 
-def _open_log() -> IO[bytes] | None:
-    """The log for the stderr of children, emptied above 1 MiB; None if it cannot be written."""
+def _open_log() -> IO[bytes]:
+    """The log for the stderr of children, emptied above 1 MiB; the null device if it cannot be
+    written."""
     path = places().state / LOG
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         grown = path.exists() and path.stat().st_size > _MOST_LOG_BYTES
         return path.open("wb" if grown else "ab")
     except OSError:
-        return None
+        return Path(os.devnull).open("wb")
 
 
 def _environment() -> dict[str, str]:

@@ -21,6 +21,7 @@ import msgspec
 
 from bioretrieval_tui.backend import client, protocol
 from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser
+from bioretrieval_tui.online.spool import FetchResult
 from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.util.formatting import plural, size
 
@@ -92,10 +93,7 @@ class JobQueue:
     """
 
     def __init__(
-        self,
-        folder: Path | None,
-        changed: Callable[[], None],
-        ended: Callable[[JobRecord], None],
+        self, folder: Path | None, changed: Callable[[], None], ended: Callable[[JobRecord], None]
     ) -> None:
         self._folder = folder
         self._changed = changed
@@ -113,17 +111,14 @@ class JobQueue:
 
     @property
     def current(self) -> protocol.Job | None:
-        """The job that runs."""
         return self._running.job if self._running else None
 
     @property
     def progress(self) -> Progress | None:
-        """How far it is."""
         return self._running.progress if self._running else None
 
     @property
     def queue(self) -> list[protocol.Job]:
-        """The jobs that wait, in their order."""
         return [record.job for record in self._waiting]
 
     @property
@@ -287,10 +282,8 @@ def job_records(folder: Path) -> list[JobRecord]:
 def _is_alive(pid: int | None) -> bool:
     try:
         os.kill(pid or 0, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        pass
+    except OSError as error:
+        return pid is not None and not isinstance(error, ProcessLookupError)
     return pid is not None
 
 
@@ -318,12 +311,8 @@ def summary(job: protocol.Job, result: protocol.JobResult) -> str:
             remedy = f"; {faults[0].remedy}" if faults[0].remedy else ""
             failed = f"{len(faults)} of {len(checks)} checks failed"
             return f"{name}: {failed}: {faults[0].what}{remedy}"
-        case protocol.Fetched():
-            came = f"{plural(result.records, 'record')} of {result.service}"
-            if result.index is None:
-                return came
-            now = plural(result.documents or 0, "document") if result.changed else "unchanged"
-            return f"{came} fetched; index {result.index}: {now}"
+        case FetchResult():
+            return result.line()
 
 
 def evaluation_line(found: protocol.EvaluationSummary) -> str:

@@ -22,7 +22,7 @@ from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView
 from bioretrieval_tui.index.manifest import IdKind
 from bioretrieval_tui.index.registry import IndexInfo
 from bioretrieval_tui.index.report import Report, Verification
-from bioretrieval_tui.online.spool import SERVICE_NAMES, FetchRequest
+from bioretrieval_tui.online.spool import SERVICE_NAMES, FetchRequest, FetchResult
 from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.search.catalogue_index import Ensured
 from bioretrieval_tui.search.types import RERANKED, Explanation, Query, SearchResult
@@ -40,17 +40,6 @@ class Built(msgspec.Struct, frozen=True, tag="built"):
     index: IndexInfo
     report: Report
     changed: bool
-
-
-class Fetched(msgspec.Struct, frozen=True, tag="fetched"):
-    """Records were fetched: how many distinct ones, of which service; the index's documents
-    afterwards, and whether it changed. index is None for a look-up."""
-
-    service: str
-    records: int
-    index: str | None = None
-    documents: int | None = None
-    changed: bool = False
 
 
 class ModeScores(msgspec.Struct, frozen=True):
@@ -75,14 +64,10 @@ class EvaluationSummary(msgspec.Struct, frozen=True):
 
 
 class Evaluated(msgspec.Struct, frozen=True, tag="evaluated"):
-    """An evaluation is finished and recorded."""
-
     summary: EvaluationSummary
 
 
 class Verified(msgspec.Struct, frozen=True, tag="verified"):
-    """The checks of an index."""
-
     verification: Verification
 
 
@@ -92,7 +77,7 @@ class Removed(msgspec.Struct, frozen=True, tag="removed"):
     bytes: int
 
 
-JobResult = Built | Fetched | Evaluated | Verified | Removed
+JobResult = Built | FetchResult | Evaluated | Verified | Removed
 
 
 # Jobs -------------------------------------------------------------------------------------------
@@ -141,8 +126,6 @@ class BuildJob(_Job, frozen=True, tag="build"):
 
 
 class AddJob(_Job, frozen=True, tag="add"):
-    """Add files to an index."""
-
     DOING = "Adding to"
     KEPT = _VECTORS_KEPT
     name: str
@@ -169,8 +152,6 @@ class FetchJob(_Job, frozen=True, tag="fetch"):
 
 
 class VerifyJob(_Job, frozen=True, tag="verify"):
-    """Check every part of an index."""
-
     DOING = "Verifying"
     name: str
 
@@ -183,8 +164,6 @@ class CompactJob(_Job, frozen=True, tag="compact"):
 
 
 class RemoveJob(_Job, frozen=True, tag="remove"):
-    """Delete an index."""
-
     DOING = "Removing"
     name: str
 
@@ -346,8 +325,6 @@ Sent = SearchRequest | LookUpRequest | RunJob | Cancel
 
 
 class Progressed(msgspec.Struct, frozen=True, tag="progress"):
-    """A step of a request."""
-
     progress: Progress
 
 

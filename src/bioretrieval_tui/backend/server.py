@@ -14,6 +14,7 @@ import collections
 import contextlib
 import dataclasses
 import faulthandler
+import functools
 import logging
 import os
 import signal
@@ -27,10 +28,8 @@ from typing import Any, BinaryIO
 import msgspec
 
 from bioretrieval_tui.backend import protocol
-from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.cross_encoder import load_cross_encoder
-from bioretrieval_tui.encoding.encoder import Encoder
 from bioretrieval_tui.encoding.encoder_registry import load_encoder, prepare_query_encoder
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault, InterruptedByUser, NotFoundError
 from bioretrieval_tui.evaluation.benchmark import BenchmarkFolder, read_benchmark, read_run
@@ -144,10 +143,7 @@ class LookingUp:
                 return registry.list_indexes()
             case protocol.EnsureCatalogue():
                 report = _reporter(send)
-
-                def load() -> Encoder:
-                    return load_encoder(device=self._device, reporter=report)
-
+                load = functools.partial(load_encoder, device=self._device, reporter=report)
                 factory = load if request.vectors else None
                 return ensure_catalogue_index(
                     request.documents, request.fingerprint, factory, report
@@ -193,15 +189,31 @@ class LookingUp:
 def run_job(job: protocol.Job, device: str, send: Send) -> protocol.JobResult:
     """Run a job in this process and return its result. Raises KeyboardInterrupt on SIGINT."""
     reporter = _reporter(send)
+
+    def remark(text: str) -> None:
+        send(protocol.Remarked(text))
+
     match job:
         case protocol.VerifyJob():
             return protocol.Verified(verify_index(job.name, reporter))
         case protocol.RemoveJob():
             return protocol.Removed(registry.remove_index(job.name))
         case protocol.EvaluateJob():
-            return _evaluated(job, device, send, reporter)
+            from bioretrieval_tui.evaluation.runner import EvaluationRequest, evaluate_folder
+
+            facts = msgspec.structs.asdict(job)
+            del facts["purpose"]
+            measured = evaluate_folder(EvaluationRequest(device=device, **facts), reporter, remark)
+            for note in measured.notes:
+                remark(note)
+            summary = msgspec.convert(measured, protocol.EvaluationSummary, from_attributes=True)
+            return protocol.Evaluated(summary)
         case protocol.FetchJob():
-            return _fetched(job, send, reporter)
+            from bioretrieval_tui.online.fetch import fetch
+
+            shown = job.request.index is None
+            each = (lambda one: send(protocol.Came([one]))) if shown else (lambda _: None)
+            return fetch(job.request, reporter, remark, each=each)
         case protocol.CompactJob():
             outcome = build.compact_index(job.name, reporter=reporter)
         case _:
@@ -229,41 +241,13 @@ def fill_index(
             return build.build_index(job.name, job.documents, source, **how)
         case protocol.BuildJob():
             model = job.model or embedded.MODEL_ID
-
-            def load() -> Encoder:
-                return load_encoder(model, job.recipe, device=device, reporter=reporter)
-
+            load = functools.partial(
+                load_encoder, model, job.recipe, device=device, reporter=reporter
+            )
             how |= {"replace": job.replace, "ids": job.ids}
             outcome = build.build_index(job.name, job.inputs, load, **how)
             prepare_query_encoder(model, job.recipe, reporter=reporter)
             return outcome
-
-
-def _evaluated(
-    job: protocol.EvaluateJob, device: str, send: Send, reporter: Reporter
-) -> protocol.Evaluated:
-    from bioretrieval_tui.evaluation.runner import EvaluationRequest, evaluate_folder
-
-    facts = msgspec.structs.asdict(job)
-    del facts["purpose"]
-    request = EvaluationRequest(device=device, **facts)
-    report = evaluate_folder(request, reporter, lambda text: send(protocol.Remarked(text)))
-    for note in report.notes:
-        send(protocol.Remarked(note))
-    return protocol.Evaluated(
-        msgspec.convert(report, protocol.EvaluationSummary, from_attributes=True)
-    )
-
-
-def _fetched(job: protocol.FetchJob, send: Send, reporter: Reporter) -> protocol.Fetched:
-    from bioretrieval_tui.online.fetch import fetch
-
-    def take(document: Document) -> None:
-        if job.request.index is None:
-            send(protocol.Came([document]))
-
-    done = fetch(job.request, reporter, lambda text: send(protocol.Remarked(text)), each=take)
-    return protocol.Fetched(done.service, done.records, done.index, done.documents, done.changed)
 
 
 # The process ------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import click
 import msgspec
 
 from bioretrieval_tui.catalog.compiled import data_folder
+from bioretrieval_tui.catalog.models import AnyEntry
 from bioretrieval_tui.cli import options
 from bioretrieval_tui.cli.lookups import catalogue, http_client
 from bioretrieval_tui.cli.options import option
@@ -21,7 +22,7 @@ from bioretrieval_tui.cli.streams import asked, can_confirm, narrated, put, put_
 from bioretrieval_tui.errors import BioRetrievalError, CatalogueError, Problem, UsageError
 from bioretrieval_tui.online import drafts, freshness, linkcheck
 from bioretrieval_tui.paths import places, save_file
-from bioretrieval_tui.render.sheet import Cell, Column, Sheet, Shown, counted, linked, record_sheet
+from bioretrieval_tui.render.sheet import Column, Sheet, Shown, counted, linked, record_sheet
 from bioretrieval_tui.util.formatting import plural
 
 if TYPE_CHECKING:
@@ -73,11 +74,7 @@ def refresh(
         tell("nothing is known yet; run: bioretrieval-tui catalog refresh")
     differing = freshness.differences(found, known, only)
     if everything:
-        entries = {
-            f"{where}:{name}": [entry.id for entry in named]
-            for (where, name), named in freshness.subjects_of(found, only).items()
-        }
-        sheet = _subject_sheet(known.subjects, entries)
+        sheet = _subject_sheet(known.subjects, freshness.subjects_of(found, only))
     elif changes:
         records = [msgspec.structs.asdict(one) for one in known.changes]
         sheet = record_sheet("Changes", _CHANGE_COLUMNS, records)
@@ -140,7 +137,15 @@ def check_links(ids: tuple[str, ...], everything: bool, quiet: bool, format_: Fo
     verdicts = ("dead", "moved", "unclear", "ok")
     shown = [one for one in found if everything or one.verdict != "ok"]
     shown.sort(key=lambda one: verdicts.index(one.verdict))
-    put_sheet(_link_sheet(shown, links), format_)
+    rows, records = [], []
+    for one in shown:
+        uses = [f"{use.entry} ({use.label})" for use in links[one.url]]
+        more = f" and {len(uses) - 2} more" if len(uses) > 2 else ""
+        where = Shown("; ".join(uses), "; ".join(uses[:2]) + more)
+        link = linked(one.url, one.url)
+        rows.append((one.verdict, one.status, link, where, one.advice, one.final))
+        records.append(asdict(one) | {"uses": [use._asdict() for use in links[one.url]]})
+    put_sheet(Sheet("Links", _LINK_COLUMNS, rows, records), format_)
     counts = {name: sum(one.verdict == name for one in found) for name in reversed(verdicts)}
     if not quiet:
         tell(f"{len(found)} links: " + ", ".join(f"{n} {name}" for name, n in counts.items()))
@@ -290,44 +295,22 @@ _LINK_COLUMNS = (
 
 
 def _subject_sheet(
-    known: Mapping[str, freshness.Subject], entries: Mapping[str, Sequence[str]]
+    known: Mapping[str, freshness.Subject],
+    subjects: Mapping[tuple[freshness.Where, str], Sequence[AnyEntry]],
 ) -> Sheet:
-    """Everything that is known of each subject; entries: a subject's key -> ids that name it."""
-    found = [(known[key], ids) for key, ids in entries.items() if key in known]
-    records = tuple(
-        {
-            "where": one.where,
-            "name": one.name,
-            "entries": list(ids),
-            "state": one.state,
-            "now": one.now,
-            "asked": one.asked,
-            "facts": {name: msgspec.structs.asdict(fact) for name, fact in one.facts.items()},
-        }
-        for one, ids in found
-    )
-    rows = []
-    for one, ids in found:
+    """Everything that is known of each subject; subjects: with the entries that name them."""
+    rows, records = [], []
+    for (where, name), entries in subjects.items():
+        if (one := known.get(f"{where}:{name}")) is None:
+            continue
+        ids = [entry.id for entry in entries]
+        record = {"where": one.where, "name": one.name, "entries": ids, "state": one.state}
+        facts = {name: msgspec.structs.asdict(fact) for name, fact in one.facts.items()}
+        records.append(record | {"now": one.now, "asked": one.asked, "facts": facts})
         state = f"now {one.now}" if one.state == "renamed" and one.now else one.state
         changed = one.fact("changed") or one.fact("updated")
         numbers = [value if isinstance(value, int) else None for value in map(one.fact, _COUNTED)]
-        facts = map(one.fact, ("licence", "gated", "version"))
+        stated = map(one.fact, ("licence", "gated", "version"))
         named = (one.name, ", ".join(ids), Shown(one.state, state), changed)
-        rows.append((*named, *map(counted, numbers), *facts, one.asked, one.where, one.now))
+        rows.append((*named, *map(counted, numbers), *stated, one.asked, one.where, one.now))
     return Sheet("The catalogue on the network", _SUBJECT_COLUMNS, rows, records)
-
-
-def _link_sheet(
-    found: Sequence[linkcheck.Checked], links: Mapping[str, Sequence[linkcheck.Use]]
-) -> Sheet:
-    def row(one: linkcheck.Checked) -> tuple[Cell, ...]:
-        uses = [f"{use.entry} ({use.label})" for use in links[one.url]]
-        more = f" and {len(uses) - 2} more" if len(uses) > 2 else ""
-        where = Shown("; ".join(uses), "; ".join(uses[:2]) + more)
-        link = linked(one.url, one.url)
-        return (one.verdict, one.status, link, where, one.advice, one.final)
-
-    records = tuple(
-        asdict(one) | {"uses": [use._asdict() for use in links[one.url]]} for one in found
-    )
-    return Sheet("Links", _LINK_COLUMNS, tuple(map(row, found)), records)

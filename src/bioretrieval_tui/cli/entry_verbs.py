@@ -113,7 +113,7 @@ def open_entry(identifier: str, label: str | None, only_print: bool) -> None:
     """
     from bioretrieval_tui.terminal.capabilities import here
     from bioretrieval_tui.terminal.clean import safe_url
-    from bioretrieval_tui.terminal.desktop import open_url
+    from bioretrieval_tui.terminal.desktop import Route, copy, open_url
 
     entry = catalogue().entry(identifier)
     link = _chosen(entry, label)
@@ -130,8 +130,6 @@ def open_entry(identifier: str, label: str | None, only_print: bool) -> None:
         return
     put([url + "\n"])
     if caps.interactive:
-        from bioretrieval_tui.terminal.desktop import Route, copy
-
         copied = copy(url, caps)
         sent = "" if copied.route is Route.DIALOG else f"; {copied.message}"
         tell(result.message + sent)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -60,8 +58,9 @@ _filling_options = options.together(
     ),
     option(
         "--map FIELD=COLUMN,...",
-        "Columns of a table for the fields: title=Title,text=Abstract,id=PMID.",
+        "Columns of a table for the fields: title=Title,text=Abstract,id=PMID. Repeatable.",
         name="mapping",
+        multiple=True,
     ),
     option("--strict", "Stop at the first rejected record."),
     option("--report FILE", "Write the outcome of every record, as JSON.", type=options.FILE),
@@ -76,7 +75,7 @@ def _fill(
     device: str = "auto",
     download: bool = False,
     reader: str,
-    mapping: str | None,
+    mapping: tuple[str, ...],
     strict: bool,
     report: Path | None,
     quiet: bool,
@@ -85,40 +84,33 @@ def _fill(
     """Run a job with the options above, and tell its outcome as `done`."""
     from bioretrieval_tui.backend.server import fill_index
 
-    job = structs.replace(job, reading=_settings(reader, mapping, strict))
-    with narrated(quiet, progress) as reporter, _reported(report) as counts:
-        if isinstance(job, BuildJob) and job.model not in (None, MODEL_ID):
-            fetch_missing(str(job.model), job.recipe, reporter, download=download)
-        outcome = fill_index(job, device, reporter, counts)
-    if not quiet:
-        _tell_outcome(done, outcome)
-
-
-def _settings(reader: str, mapping: str | None, strict: bool) -> ReadSettings:
     columns: dict[str, str] = {}
-    for part in filter(str.strip, (mapping or "").split(",")):
+    for part in filter(str.strip, ",".join(mapping).split(",")):
         field, _, column = map(str.strip, part.partition("="))
         if not (field and column):
             remedy = "write --map title=Title,text=Abstract,id=PMID"
             raise UsageError(f"--map does not understand {part.strip()!r}", remedy=remedy)
-        columns[field] = column
-    return ReadSettings(None if reader == "auto" else reader, columns, strict)
-
-
-@contextlib.contextmanager
-def _reported(path: Path | None) -> Iterator[Report]:
-    """Give the report of a build; write it to `path` at the end, also after an error."""
-    report = Report()
-    if path is not None and not path.absolute().parent.is_dir():
-        raise UsageError(f"the folder of the report {path} is not there", remedy="create it first")
+        if columns.setdefault(field, column) != column:
+            said = f"--map gives {field} two columns, {columns[field]!r} and {column!r}"
+            raise UsageError(said, remedy="choose one of them")
+    if report is not None and not report.absolute().parent.is_dir():
+        said = f"the folder of the report {report} is not there"
+        raise UsageError(said, remedy="create it first")
+    reading = ReadSettings(None if reader == "auto" else reader, columns, strict)
+    job, counts = structs.replace(job, reading=reading), Report()
     try:
-        yield report
-    finally:
-        if path is not None:
+        with narrated(quiet, progress) as reporter:
+            if isinstance(job, BuildJob) and job.model not in (None, MODEL_ID):
+                fetch_missing(str(job.model), job.recipe, reporter, download=download)
+            outcome = fill_index(job, device, reporter, counts)
+    finally:  # also after an error
+        if report is not None:
             try:
-                save_file(path, report.to_json(), f"the report {path.name}")
+                save_file(report, counts.to_json(), f"the report {report.name}")
             except BioRetrievalError as error:
                 tell(error.line())
+    if not quiet:
+        _tell_outcome(done, outcome)
 
 
 def _tell_outcome(done: str, outcome: BuildOutcome) -> None:

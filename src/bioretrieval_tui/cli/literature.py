@@ -232,7 +232,14 @@ def baseline(folder: Path, yes: bool, most: int | None, updates: bool, quiet: bo
         total = sum(one.bytes or 0 for one in wanted)
         about = "of a size that the archive does not state" if unknown else f"about {size(total)}"
         tell(f"{len(wanted):,} of {len(listed):,} files to fetch into {folder}: {about}")
-        _check_space(folder, total)
+        whole = folder.absolute()
+        there = next(one for one in (whole, *whole.parents) if one.exists())
+        free = shutil.disk_usage(there).free
+        if free < total + _SPARE:
+            raise BioRetrievalError(
+                f"{folder} has {size(free)} free, of {size(total)} needed",
+                remedy="free space, name another folder, or fetch fewer files with -n",
+            )
         if not yes:
             remedy, declined = "add --yes to fetch the files", "nothing was fetched"
             confirm("Fetch them?", remedy=remedy, declined=declined)
@@ -240,17 +247,6 @@ def baseline(folder: Path, yes: bool, most: int | None, updates: bool, quiet: bo
             archives.fetch_files(client, wanted, folder, reporter=reporter)
     if not quiet:
         tell(f"{len(wanted):,} files fetched; next: bioretrieval-tui index build NAME {folder}")
-
-
-def _check_space(folder: Path, needed: int) -> None:
-    whole = folder.absolute()
-    there = next(one for one in (whole, *whole.parents) if one.exists())
-    free = shutil.disk_usage(there).free
-    if free < needed + _SPARE:
-        raise BioRetrievalError(
-            f"{folder} has {size(free)} free, of {size(needed)} needed",
-            remedy="free space, name another folder, or fetch fewer files with -n",
-        )
 
 
 # Shared by the verbs --------------------------------------------------------------------------
@@ -270,7 +266,7 @@ def _request(source: Any, *, model: str | None, **fields: Any) -> spool.FetchReq
     return request
 
 
-def _fetched(request: spool.FetchRequest, quiet: bool, progress: str) -> fetching.FetchResult:
+def _fetched(request: spool.FetchRequest, quiet: bool, progress: str) -> spool.FetchResult:
     onto_stdout = request.index is None and request.output is None
 
     def each(one: Document) -> None:

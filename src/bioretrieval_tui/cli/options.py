@@ -24,8 +24,7 @@ Completer = Callable[[click.Context, click.Parameter, str], list[str]]
 class Option(Protocol):
     """A decorator that adds parameters to a command."""
 
-    def __call__(self, command: Command, /) -> Command:
-        """Add them."""
+    def __call__(self, command: Command, /) -> Command: ...
 
 
 PATH = click.Path(path_type=Path)
@@ -128,7 +127,6 @@ def _day(_: click.Context, __: click.Parameter, text: str | None) -> date | None
 
 
 def index(spec: str, help_: str, **more: Any) -> Option:
-    """An option that takes the name of an index."""
     return option(f"{spec} NAME", help_, shell_complete=complete_index, **more)
 
 
@@ -138,12 +136,10 @@ def model(spec: str, help_: str, **more: Any) -> Option:
 
 
 def device_for(help_: str) -> Option:
-    """`--device`, checked."""
     return option("--device DEVICE", help_, default="auto", callback=_device)
 
 
 def since(help_: str) -> Option:
-    """`--since`, a day."""
     return option("--since DATE", help_, callback=_day)
 
 

@@ -177,7 +177,6 @@ PACKAGES = (
 
 _FIELDS = ("area", "name", "state", "value", "remedy")
 _PROBE_SECONDS = 120
-_HNSW = "import hnswlib"
 _TORCH = """
 import time
 started = time.perf_counter()
@@ -272,7 +271,7 @@ def packages() -> Iterator[Row]:
 
 def native() -> Iterator[Row]:
     """Check whether the HNSW library loads: compiled for another processor, it may crash."""
-    code, _, errors = _python(_HNSW)
+    code, _, errors = _python("import hnswlib")
     if code == 0:
         yield "hnswlib loads", "ok", "yes", None
         return
@@ -371,11 +370,6 @@ def terminal() -> Iterator[Row]:
         yield "opening pages", "note", value, remedy
 
 
-def devices() -> Iterator[Row]:
-    """Check torch and its devices in a child process, which may crash or use much memory."""
-    yield from _torch_findings(*_python(_TORCH), _nvidia_cards())
-
-
 def processor() -> Iterator[Row]:
     """Check in which type OpenVINO encodes on this processor, in a child process."""
     code, output, errors = _python(_OPENVINO)
@@ -409,6 +403,11 @@ def _run(words: Sequence[str], seconds: float) -> tuple[int, str, str]:
     except OSError as error:
         return 1, "", str(error)
     return child.returncode, child.stdout, child.stderr
+
+
+def devices() -> Iterator[Row]:
+    """Check torch and its devices in a child process, which may crash or use much memory."""
+    return _torch_findings(*_python(_TORCH), _nvidia_cards())
 
 
 def _torch_findings(code: int, output: str, errors: str, cards: list[str]) -> Iterator[Row]:

@@ -16,8 +16,6 @@ from bioretrieval_tui.cli import PROGRAM
 from bioretrieval_tui.errors import UsageError
 from bioretrieval_tui.util.formatting import did_you_mean
 
-SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-
 VERBS: dict[str, tuple[str, str]] = {
     "list": ("entry_verbs:list_entries", "List entries of the catalogue."),
     "show": ("entry_verbs:show", "Show one entry with its relations and results."),
@@ -78,7 +76,7 @@ class Root(NamedGroup):
 @click.group(
     cls=Root,
     no_args_is_help=False,
-    context_settings=SETTINGS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Without a command: the app on a terminal, the listing as markdown in a pipe."
     " Details: COMMAND --help. Data goes to stdout, messages to stderr; exit codes: 0 success,"
     " 1 failure, 2 wrong usage, 3 no such id, index or file, 130 interrupted.",

@@ -67,19 +67,16 @@ def put_object(value: dict[str, object]) -> None:
 
 
 def _terminal() -> dict[str, Any]:
-    """How stdout can show text: its width, and whether with colours and links."""
+    """How stdout can show text: its width in cells (COLUMNS, else the terminal's, 80 if unknown;
+    None in a pipe: unlimited), and whether with colours and links."""
     from bioretrieval_tui.terminal.capabilities import here
 
     caps = here(sys.stdout)
-    return {"width": _width(), "colour": bool(caps.colours), "links": caps.links}
-
-
-def _width() -> int | None:
-    """Cells of a line: COLUMNS, else the terminal's (80 if unknown); None in a pipe: unlimited."""
+    width = _columns(sys.stdout) if sys.stdout.isatty() else None
     with contextlib.suppress(ValueError):
         if (wanted := int(os.environ.get("COLUMNS", ""))) > 0:
-            return wanted
-    return _columns(sys.stdout) if sys.stdout.isatty() else None
+            width = wanted
+    return {"width": width, "colour": bool(caps.colours), "links": caps.links}
 
 
 def _columns(stream: IO[str]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -29,8 +29,7 @@ _PMID = re.compile(r"([1-9][0-9]{0,8})")
 _PMC = re.compile(r"PMC([1-9][0-9]{0,8})", re.IGNORECASE)
 _DOI_URL = re.compile(r"(?:https?://(?:dx\.)?doi\.org/|doi:\s*)?(10\.\d{4,9}/\S+)", re.IGNORECASE)
 _ARXIV = re.compile(
-    r"(?:https?://arxiv\.org/abs/|arxiv:\s*)?(\d{4}\.\d{4,5}(?:v\d+)?|[a-z-]+/\d{7})",
-    re.IGNORECASE,
+    r"(?:https?://arxiv\.org/abs/|arxiv:\s*)?(\d{4}\.\d{4,5}(?:v\d+)?|[a-z-]+/\d{7})", re.IGNORECASE
 )
 _BETWEEN_NAMES = re.compile(r"[\s.\-\u2010\u2011]+")
 
@@ -183,6 +182,16 @@ def short_name(name: str) -> str:
 def distinct(values: Iterable[str]) -> list[str]:
     """The values that are not empty, each once, in order."""
     return list(dict.fromkeys(filter(None, values)))
+
+
+def fields_of(table: Mapping[str, str], texts: Callable[[str], Iterable[str]]) -> dict[str, Any]:
+    """The fields of a table from names to places, which blanks part; `texts` gives the texts of a
+    place. A field in `LISTS` has all its texts, another one the first that is not empty."""
+    fields: dict[str, Any] = {}
+    for name, places in table.items():
+        found = (text for place in places.split() for text in texts(place))
+        fields[name] = distinct(found) if name in LISTS else next(filter(None, found), "")
+    return fields
 
 
 def document(

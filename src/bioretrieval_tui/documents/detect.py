@@ -40,6 +40,7 @@ _TABLES = (CSV, TSV)
 FORMATS = (*_SURE, *_TABLES)
 """All formats, in the order of detection: the most specific first."""
 
+_NAMES = ", ".join(format_.name for format_ in FORMATS)
 _SUFFIXES = frozenset(suffix for format_ in FORMATS for suffix in format_.suffixes)
 # For formats of lines or fields the name decides, so that a file with broken first records is
 # still read: these are reported, and the others are kept.
@@ -72,7 +73,7 @@ def by_name(name: str) -> Format:
     for format_ in FORMATS:
         if format_.name == name:
             return format_
-    raise UsageError(f"there is no format {name!r}", remedy=f"one of: {_names()}")
+    raise UsageError(f"there is no format {name!r}", remedy=f"one of: {_NAMES}")
 
 
 def suffix_of(name: str) -> str:
@@ -85,14 +86,18 @@ def recognise(source: SourceReader) -> Format:
     """Detect the format of a file that is not read yet. Raises CorpusError if it is not known; the
     line says what the file seems to be."""
     head = source.head()
-    name = "stdin" if source.name == STDIN else source.name
-    suffix = "" if source.path is None else suffix_of(source.path.name)
-    foreign = _foreign(head)
-    if foreign is None:
+    seems = _foreign(head)
+    if seems is None:
+        suffix = "" if source.path is None else suffix_of(source.path.name)
         format_ = _by_content(head, suffix) or _BELIEVED.get(suffix)
         if format_ is not None:
             return format_
-    what = f"{name} is {foreign or _guess(head)}, not one of: {_names()}"
+        text = text_of_head(head).lstrip()
+        kinds = {"<?xml": "XML", "<": "markup", "{": "JSON", "[": "JSON", "": "text"}
+        kind = next(kind for mark, kind in kinds.items() if text.startswith(mark))
+        seems = f"{kind} of another kind" if text else "empty"
+    name = "stdin" if source.name == STDIN else source.name
+    what = f"{name} is {seems}, not one of: {_NAMES}"
     raise CorpusError(what, remedy="name its format with --format if it is one of them")
 
 
@@ -124,19 +129,6 @@ def _foreign(head: bytes) -> str | None:
     if text.count("\0") > len(text) // _NULS:
         return "binary data"
     return None
-
-
-def _guess(head: bytes) -> str:
-    text = text_of_head(head).lstrip()
-    if not text:
-        return "empty"
-    if text.startswith("<"):
-        return "XML of another kind" if text.startswith("<?xml") else "markup of another kind"
-    return "JSON of another kind" if text[0] in "{[" else "text of another kind"
-
-
-def _names() -> str:
-    return ", ".join(format_.name for format_ in FORMATS)
 
 
 def items(source: SourceReader, format_: Format, settings: ReadSettings) -> Iterator[Item]:

@@ -157,11 +157,7 @@ def missing(files: Sequence[ArchiveFile], folder: Path) -> list[ArchiveFile]:
 
 
 def fetch_files(
-    client: HttpClient,
-    files: Sequence[ArchiveFile],
-    folder: Path,
-    *,
-    reporter: Reporter = silent,
+    client: HttpClient, files: Sequence[ArchiveFile], folder: Path, *, reporter: Reporter = silent
 ) -> None:
     """Fetch files into `folder`, one after the other; a file beside each holds its verified MD5.
     Raises as `download`; complete files stay, and the next call resumes."""

@@ -33,11 +33,9 @@ _LONGEST_NAME = 60
 _LONGEST_SUMMARY = 600
 _NO_ABSTRACT = "Describe in your own words what it found."
 _ROLES = {
-    "text-ranking": "reranker",
-    "text-classification": "reranker",
-    "fill-mask": "encoder",
+    "text-ranking": "reranker", "text-classification": "reranker",
     "sentence-similarity": "retriever",
-}
+}  # fmt: skip
 """The hub's task -> the role of an entry; other tasks: encoder."""
 _KINDS = {"model": "model", "dataset": "data set"}
 _PREFIXES = {"arxiv": "arxiv:", "pmid": "pmid:", "model": "hub:", "dataset": "hub:datasets/"}

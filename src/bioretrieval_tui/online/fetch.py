@@ -17,8 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-import msgspec
-
 from bioretrieval_tui.documents.document import Document, Place, Record
 from bioretrieval_tui.documents.source import SourceReader
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
@@ -35,8 +33,8 @@ from bioretrieval_tui.online.spool import (
     SERVICE_NAMES,
     FetchBatch,
     FetchRequest,
+    FetchResult,
     IdKind,
-    Mark,
     Spool,
     SpoolState,
     WorkId,
@@ -75,31 +73,6 @@ _FORMS: Mapping[IdKind, re.Pattern[str]] = {
 """Kind of id -> its forms (bare, after its kind, as a URL), tried in this order."""
 
 
-class FetchResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The result of a fetch. service: names of the services; records: distinct records, those of
-    earlier runs included; resumed: how many of them an earlier run had kept; seconds: of this run;
-    absent: ids without a record; output: the file; index: name of the index, with its number of
-    documents afterwards and whether it changed."""
-
-    service: str
-    records: int
-    resumed: int = 0
-    seconds: float = 0.0
-    absent: tuple[WorkId, ...] = ()
-    output: str | None = None
-    index: str | None = None
-    documents: int | None = None
-    changed: bool = False
-
-    def line(self) -> str:
-        """The result in one sentence."""
-        came = f"{self.records:,} records of {self.service}"
-        if self.index is not None:
-            now = f"has {self.documents or 0:,} documents" if self.changed else "is unchanged"
-            return f"{came} fetched; the index {self.index} {now}"
-        return came if self.output is None else f"{came} in {self.output}"
-
-
 def fetch(
     request: FetchRequest,
     reporter: Reporter = silent,
@@ -120,14 +93,12 @@ def fetch(
         IndexFault, ModelError: of the index.
     """
     check_destination(request)
-    with contextlib.ExitStack() as closing:
-        if client is None:
-            from bioretrieval_tui.online.http import HttpClient
+    from bioretrieval_tui.online.http import HttpClient
 
-            client = closing.enter_context(HttpClient())
+    with HttpClient() if client is None else contextlib.nullcontext(client) as opened:
         source, resumed = request.source, SpoolState(FORMAT, request.key)
         service = services_of(request.ids) if source == "ids" else SERVICE_NAMES[source]
-        return _Fetch(request, client, reporter, remark, each, service, resumed).run()
+        return _Fetch(request, opened, reporter, remark, each, service, resumed).run()
 
 
 def check_destination(request: FetchRequest) -> None:
@@ -153,16 +124,6 @@ def check_destination(request: FetchRequest) -> None:
             )
 
 
-def spool_path(request: FetchRequest) -> Path | None:
-    """The file that keeps the records of a request until the fetch is complete; None without a
-    destination."""
-    if request.index is not None:
-        text = f"{request.index}\n{request.key}"
-        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-        return places().state / "fetch" / f"{request.index}-{digest}.jsonl"
-    return None if request.output is None else Path(f"{request.output}.part")
-
-
 @dataclass
 class _Fetch:
     """One run of `fetch`. service: the names of the services; resumed: what an earlier run had
@@ -180,8 +141,14 @@ class _Fetch:
     records: int = 0
 
     def run(self) -> FetchResult:
-        request, path = self.request, spool_path(self.request)
-        if path is None:
+        request = self.request
+        if request.index is not None:
+            text = f"{request.index}\n{request.key}"
+            digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+            path = places().state / "fetch" / f"{request.index}-{digest}.jsonl"
+        elif request.output is not None:
+            path = Path(f"{request.output}.part")
+        else:
             for _ in self._arriving(None):
                 pass
             return self._result()
@@ -194,9 +161,7 @@ class _Fetch:
                 if request.index is not None:
                     outcome = self._indexed(request.index, spool)
                 else:
-                    for _ in self._kept(spool):
-                        pass
-                    for _ in self._arriving(spool):
+                    for _ in itertools.chain(self._kept(spool), self._arriving(spool)):
                         pass
             except BaseException as error:
                 with contextlib.suppress(BioRetrievalError, OSError):
@@ -217,18 +182,30 @@ class _Fetch:
     def _arriving(self, spool: Spool | None) -> Iterator[tuple[FetchBatch, Sequence[Document]]]:
         """Fetch what is missing; every batch is on disk before it is yielded. Raises
         BioRetrievalError if then there is no record at all."""
+        request = self.request
         if not self.resumed.over:
-            for batch in batches_of(self.client, self.request, self.resumed.mark):
+            for batch in batches_of(self.client, request, self.resumed.mark):
+                mark = batch.mark
                 fresh = batch.documents if spool is None else spool.add(batch)
                 for document in fresh:
                     self._take(document)
                 self.records += len(fresh)
-                self._report(batch.mark)
+                done, total, came = mark.done, mark.total, mark.done - self.resumed.mark.done
+                rate = came / max(time.perf_counter() - self.began, 1e-9) if came else None
+                step = Progress("fetching", done, total, "records", rate=rate, note=self.service)
+                self.reporter(step)
                 yield batch, fresh
             if spool is not None:
                 spool.finish()
         if not self.records:
-            raise _nothing_found(self.request, self.service)
+            if request.source == "ids":
+                unknown = f"no service knows any of the {len(request.ids):,} ids"
+                raise BioRetrievalError(unknown, remedy="check them")
+            since = f" since {request.since}" if request.since else ""
+            raise BioRetrievalError(
+                f"{self.service} has nothing for '{request.query[:100]}'{since}",
+                remedy="try the query on its website" + (", or an earlier day" if since else ""),
+            )
 
     def _indexed(self, name: str, spool: Spool) -> BuildOutcome:
         """Build or extend the index while records arrive."""
@@ -280,13 +257,6 @@ class _Fetch:
             self.answered |= names_of(document)
         self.each(document)
 
-    def _report(self, mark: Mark) -> None:
-        seconds, came = time.perf_counter() - self.began, mark.done - self.resumed.mark.done
-        rate = came / seconds if came and seconds > 0 else None
-        self.reporter(
-            Progress("fetching", mark.done, mark.total, "records", rate=rate, note=self.service)
-        )
-
     def _result(self, outcome: BuildOutcome | None = None) -> FetchResult:
         return FetchResult(
             service=self.service,
@@ -299,18 +269,6 @@ class _Fetch:
             documents=None if outcome is None else outcome.manifest.documents,
             changed=outcome is not None and outcome.changed,
         )
-
-
-def _nothing_found(request: FetchRequest, service: str) -> BioRetrievalError:
-    if request.source == "ids":
-        return BioRetrievalError(
-            f"no service knows any of the {len(request.ids):,} ids", remedy="check them"
-        )
-    since = f" since {request.since}" if request.since else ""
-    return BioRetrievalError(
-        f"{service} has nothing for '{request.query[:100]}'{since}",
-        remedy="try the query on its website" + (", or an earlier day" if since else ""),
-    )
 
 
 # Ids of works ---------------------------------------------------------------------------------

@@ -243,22 +243,11 @@ def hub_subject(
         one if type(one := card.get(field)) is int and 0 <= one < 2**53 else None
         for field in ("downloads", "likes")
     )
-    facts: dict[str, Value] = {
-        "downloads": downloads,
-        "likes": likes,
-        "changed": dated and dated[0],
-        "gated": gated,
-        "licence": hub_licence(card),
-    }
-    return Subject(
-        where=where,
-        name=name,
-        state="renamed" if now else "there",
-        now=now,
-        facts=_dated(facts, day),
-        etag=etag,
-        asked=day,
-    )
+    facts: dict[str, Value] = {"downloads": downloads, "likes": likes}
+    facts |= {"changed": dated and dated[0], "gated": gated, "licence": hub_licence(card)}
+    state: State = "renamed" if now else "there"
+    stated = _dated(facts, day)
+    return Subject(where=where, name=name, state=state, now=now, facts=stated, etag=etag, asked=day)
 
 
 def arxiv_subject(record: ArxivRecord, *, day: str) -> Subject:
@@ -315,11 +304,7 @@ def _changes(before: Subject, found: Subject) -> Iterator[SubjectChange]:
 
 
 def repository(
-    client: HttpClient,
-    kind: Literal["model", "dataset"],
-    name: str,
-    *,
-    etag: str | None = None,
+    client: HttpClient, kind: Literal["model", "dataset"], name: str, *, etag: str | None = None
 ) -> tuple[dict[str, Any] | None, str | None]:
     """Ask the hub for a repository; returns the JSON of its API (empty if nothing changed since
     `etag`, which is of an earlier response; None if it does not exist) and the new ETag. Raises

@@ -136,7 +136,6 @@ class HttpClient:
         self._client.close()
 
     def service(self, name: str) -> Service:
-        """The service with this id."""
         return self._services[name]
 
     def get(

@@ -161,21 +161,16 @@ def check_links(
 
 
 def check_link(url: str, reach: Reach) -> Checked:
-    """Request one address, by HEAD and then by GET."""
+    """Request one address, by HEAD and then by GET, and interpret the response."""
     found = reach(url, "HEAD")
     if not found.missing and (found.status is None or found.status >= 400):
         # Many servers respond wrongly to HEAD; the response to a reader's GET counts.
         found = reach(url, "GET")
-    return verdict_on(url, found)
-
-
-def verdict_on(url: str, found: Reached) -> Checked:
-    """Interpret a response."""
     status, final = found.status, found.hops[-1][1] if found.hops else url
     # The target of the leading permanent redirects; temporary ones may follow.
     permanent = list(itertools.takewhile(lambda hop: hop[0] in _PERMANENT, found.hops))
-    verdict: Verdict = "ok"
-    advice = ""
+    verdict: Verdict
+    verdict, advice = "ok", ""
     if status is None:
         verdict = "dead" if found.missing else "unclear"
         then = "find its new address, or remove the link" if found.missing else "try again later"

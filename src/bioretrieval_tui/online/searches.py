@@ -17,14 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from bioretrieval_tui.documents.detect import items as read_items
-from bioretrieval_tui.documents.document import (
-    Document,
-    Item,
-    Place,
-    Record,
-    RecordFault,
-    Rejected,
-)
+from bioretrieval_tui.documents.document import Document, Item, Place, Record, RecordFault, Rejected
 from bioretrieval_tui.documents.readers.json_corpora import EUROPEPMC
 from bioretrieval_tui.documents.readers.pubmed_xml import PUBMED_XML
 from bioretrieval_tui.documents.readers.xml_records import parse_record
@@ -51,6 +44,7 @@ PUBMED_PAGE = 200
 """Records of one request: about 2 MB, and a third of a second of parsing."""
 PUBMED_REACH = 9_999
 """Records of one search at most."""
+_RESUMES = "try again later; the same call resumes here"
 _FIRST_DAY = date(1800, 1, 1)
 _DAYS = 365
 """Days of the first part of a long search."""
@@ -84,11 +78,8 @@ _OWN = "{http://arxiv.org/schemas/atom}"
 CHUNK = 200
 """Ids between two marks; PubMed and arXiv are asked for as many at once."""
 SERVICE_OF: Mapping[IdKind, str] = {
-    "pmid": "PubMed",
-    "pmcid": "Europe PMC",
-    "doi": "Europe PMC",
-    "arxiv": "arXiv",
-}
+    "pmid": "PubMed", "pmcid": "Europe PMC", "doi": "Europe PMC", "arxiv": "arXiv",
+}  # fmt: skip
 """Kind of id -> the service that is asked for it, in this order."""
 
 
@@ -258,16 +249,8 @@ def _parts(
 
 
 def _pubmed_search(client: HttpClient, query: str, first: date, last: date) -> _Part:
-    params = {
-        "db": "pubmed",
-        "term": query,
-        "usehistory": "y",
-        "retmode": "json",
-        "retmax": "0",
-        "datetype": "edat",
-        "mindate": f"{first:%Y/%m/%d}",
-        "maxdate": f"{last:%Y/%m/%d}",
-    }
+    params = {"db": "pubmed", "term": query, "usehistory": "y", "retmode": "json", "retmax": "0"}
+    params |= {"datetype": "edat", "mindate": f"{first:%Y/%m/%d}", "maxdate": f"{last:%Y/%m/%d}"}
     response = client.get("ncbi", "/esearch.fcgi", params=params, most_bytes=_SEARCH_BYTES)
     try:
         answer = response.json()
@@ -294,14 +277,8 @@ def _pubmed_records(
 ) -> tuple[_Part, list[Item]]:
     """Fetch records of a part, which is searched again where its history has expired."""
     for _ in range(_TRIES):
-        wanted = {
-            "db": "pubmed",
-            "WebEnv": part.web,
-            "query_key": part.key,
-            "retstart": str(part.offset),
-            "retmax": str(size),
-            "retmode": "xml",
-        }
+        wanted = {"db": "pubmed", "WebEnv": part.web, "query_key": part.key, "retmode": "xml"}
+        wanted |= {"retstart": str(part.offset), "retmax": str(size)}
         items = _pubmed_articles(client, wanted)
         if items is not None:
             return part, items
@@ -313,10 +290,7 @@ def _pubmed_records(
         size = min(size, part.count - part.offset)
         if size <= 0:
             return part, []
-    raise OnlineError(
-        "the searches of PubMed expire at once",
-        remedy="try again later; the same call resumes here",
-    )
+    raise OnlineError("the searches of PubMed expire at once", remedy=_RESUMES)
 
 
 def _pubmed_articles(client: HttpClient, params: dict[str, Any]) -> list[Item] | None:
@@ -333,11 +307,8 @@ def _pubmed_articles(client: HttpClient, params: dict[str, Any]) -> list[Item] |
         if status in (400, 401, 403):
             raise refused(client.service("ncbi"), status)
         if status >= 400:
-            raise OnlineError(
-                f"PubMed responded with status {status} to a request for records",
-                remedy="try again later; the same call resumes here",
-                status=status,
-            )
+            what = f"PubMed responded with status {status} to a request for records"
+            raise OnlineError(what, remedy=_RESUMES, status=status)
         ended = _END.search(data[-200:])
         # The last few of a search may be gone; a full page without a record is a fault.
         if ended and (_RECORD.search(data) or params.get("retmax") != str(PUBMED_PAGE)):
@@ -360,13 +331,8 @@ class _Envelope(msgspec.Struct):
 
 
 def _europepmc_page(client: HttpClient, query: str, cursor: str, size: int) -> _SearchPage:
-    params = {
-        "query": query,
-        "format": "json",
-        "resultType": "core",
-        "pageSize": str(size),
-        "cursorMark": cursor,
-    }
+    params = {"query": query, "format": "json", "resultType": "core"}
+    params |= {"pageSize": str(size), "cursorMark": cursor}
     body = client.get("europepmc", "search", params=params).content
     try:
         envelope = msgspec.json.decode(body, type=_Envelope)
@@ -423,13 +389,8 @@ def _arxiv_page(client: HttpClient, query: str, cursor: str, size: int) -> _Sear
             f"arXiv gives no more than {_ARXIV_REACH:,} papers of one search",
             remedy="narrow the query, or fetch in parts with --since",
         )
-    params = {
-        "search_query": query,
-        "sortBy": "submittedDate",
-        "sortOrder": "descending",
-        "start": cursor,
-        "max_results": str(size),
-    }
+    params = {"search_query": query, "sortBy": "submittedDate", "sortOrder": "descending"}
+    params |= {"start": cursor, "max_results": str(size)}
     # arXiv now and then sends an empty page in the middle of a search.
     for _ in range(_TRIES):
         response = client.get("arxiv", "query", params=params, check=False)
@@ -450,10 +411,7 @@ def _arxiv_page(client: HttpClient, query: str, cursor: str, size: int) -> _Sear
         if items or start >= int(total[1]):
             last = not items or after >= int(total[1])
             return _SearchPage(items, int(total[1]), str(after), last)
-    raise OnlineError(
-        "arXiv sends an empty page of a search that has more papers",
-        remedy="try again later; the same call resumes here",
-    )
+    raise OnlineError("arXiv sends an empty page of a search that has more papers", remedy=_RESUMES)
 
 
 def _record(entry: _Element) -> ArxivRecord | None:
@@ -471,13 +429,12 @@ def _record(entry: _Element) -> ArxivRecord | None:
     )
     authors = [_text(one.find(f"{_ATOM}name"), 100) for one in entry.iterfind(f"{_ATOM}author")]
     doi = text(f"{_OWN}doi", 200) or None
+    terms = [_line(one.get("term") or "", 40) for one in entry.iterfind(f"{_ATOM}category")]
     metadata = {
         "authors": [name for name in authors[:500] if name],
         "arxiv": named[1],
         "url": f"https://arxiv.org/abs/{named[1]}",
-        "keywords": [
-            _line(one.get("term") or "", 40) for one in entry.iterfind(f"{_ATOM}category")
-        ][:20],
+        "keywords": terms[:20],
         "year": int(published[:4]) if published else None,
         "date": published,
         "doi": doi,

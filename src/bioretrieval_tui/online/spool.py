@@ -23,14 +23,13 @@ from bioretrieval_tui.catalog.models import Encoding
 from bioretrieval_tui.documents.document import Document, Record, Rejected
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.paths import file_errors, places, save_file, write_atomically
+from bioretrieval_tui.util.formatting import plural
 
 SourceName = Literal["pubmed", "europepmc", "arxiv"]
 IdKind = Literal["pmid", "pmcid", "doi", "arxiv"]
 SERVICE_NAMES: dict[SourceName, str] = {
-    "pubmed": "PubMed",
-    "europepmc": "Europe PMC",
-    "arxiv": "arXiv",
-}
+    "pubmed": "PubMed", "europepmc": "Europe PMC", "arxiv": "arXiv",
+}  # fmt: skip
 LONGEST_QUERY = 20_000
 """Characters; PubMed takes long queries in the body of a request."""
 FORMAT = 1
@@ -83,6 +82,32 @@ class FetchRequest(msgspec.Struct, frozen=True):
         if self.source == "ids":
             return "ids " + " ".join(f"{one.kind}:{one.name}" for one in self.ids)
         return msgspec.json.encode([self.source, self.query, str(self.since), self.most]).decode()
+
+
+class FetchResult(msgspec.Struct, frozen=True, kw_only=True, tag="fetched"):
+    """The result of a fetch. service: names of the services; records: distinct records, those of
+    earlier runs included; resumed: how many of them an earlier run had kept; seconds: of this run;
+    absent: ids without a record; output: the file; index: name of the index, with its number of
+    documents afterwards and whether it changed."""
+
+    service: str
+    records: int
+    resumed: int = 0
+    seconds: float = 0.0
+    absent: tuple[WorkId, ...] = ()
+    output: str | None = None
+    index: str | None = None
+    documents: int | None = None
+    changed: bool = False
+
+    def line(self) -> str:
+        """The result in one sentence."""
+        came = f"{plural(self.records, 'record')} of {self.service}"
+        if self.index is not None:
+            documents = plural(self.documents or 0, "document")
+            now = f"has {documents}" if self.changed else "is unchanged"
+            return f"{came} fetched; the index {self.index} {now}"
+        return came if self.output is None else f"{came} in {self.output}"
 
 
 class Mark(msgspec.Struct, frozen=True):

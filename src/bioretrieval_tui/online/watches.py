@@ -275,7 +275,10 @@ def run_watch(
     fresh: dict[str, Document] = {}
     more, failed = False, None
     try:
-        for document in fetch(before.watch, asked_since(before)):
+        since = date.fromisoformat(before.watch.since)
+        if before.asked is not None:
+            since = max(since, datetime.fromisoformat(before.asked).date() - OVERLAP)
+        for document in fetch(before.watch, since):
             if document.id not in before.seen and document.id not in fresh:
                 if more := len(fresh) >= most:
                     break
@@ -319,14 +322,6 @@ def record_source(client: HttpClient, *, today: date | None = None) -> RecordSou
         return documents_of(batches_of(client, request, today=today))
 
     return records
-
-
-def asked_since(watched: Watched) -> date:
-    """The first day that the next run requests."""
-    days = [date.fromisoformat(watched.watch.since)]
-    if watched.asked is not None:
-        days.append(datetime.fromisoformat(watched.asked).date() - OVERLAP)
-    return max(days)
 
 
 def as_news(document: Document, score: float | None, found: str) -> News:

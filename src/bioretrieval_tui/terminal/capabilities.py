@@ -94,11 +94,13 @@ def detect(
     wsl = platform == "linux" and (
         bool(env.get("WSL_DISTRO_NAME") or env.get("WSL_INTEROP")) or "microsoft" in release.lower()
     )
+    # The first locale variable that is set decides, as in the C library, else the stream.
+    locale = env.get("LC_ALL") or env.get("LC_CTYPE") or env.get("LANG") or encoding
     return Capabilities(
         term=term,
         interactive=isatty,
         colours=_colours(env, isatty, term, platform),
-        unicode=_unicode(env, encoding),
+        unicode=locale.lower().replace("-", "").partition("@")[0].endswith("utf8"),
         links=_links(env, isatty, term),
         size=size if size is not None and min(size) > 0 else None,
         platform=platform,
@@ -157,12 +159,6 @@ def _colours_of_terminal(env: Mapping[str, str], term: str, platform: str) -> Co
     if term.endswith("256color"):
         return ColourDepth.PALETTE
     return ColourDepth.ANSI if term or platform == "win32" else ColourDepth.NONE
-
-
-def _unicode(env: Mapping[str, str], encoding: str) -> bool:
-    """The first locale variable that is set decides, as in the C library, else the stream."""
-    name = env.get("LC_ALL") or env.get("LC_CTYPE") or env.get("LANG") or encoding
-    return name.lower().replace("-", "").partition("@")[0].endswith("utf8")
 
 
 def _links(env: Mapping[str, str], isatty: bool, term: str) -> bool:

@@ -238,11 +238,8 @@ def _send_osc52(
 
 
 def _write_to_terminal(data: str, until: float) -> None:
-    """Write to `/dev/tty`, without blocking on a stopped terminal (ctrl+s).
-
-    Raises:
-        OSError: there is no terminal, or it did not accept everything in time.
-    """
+    """Write to `/dev/tty`, without blocking on a stopped terminal (ctrl+s). Raises OSError if there
+    is no terminal, or it did not accept everything in time."""
     rest = memoryview(data.encode())
     terminal = os.open("/dev/tty", os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
     try:
@@ -259,11 +256,7 @@ def _write_to_terminal(data: str, until: float) -> None:
 
 
 def open_url(
-    url: str,
-    caps: Capabilities,
-    env: Mapping[str, str] = os.environ,
-    *,
-    budget: float = BUDGET,
+    url: str, caps: Capabilities, env: Mapping[str, str] = os.environ, *, budget: float = BUDGET
 ) -> OpenResult:
     """Open `url` in a browser that the user can see.
 

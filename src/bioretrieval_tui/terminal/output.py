@@ -182,11 +182,8 @@ class ScreenWriter:
 
 
 def _is_plain(text: str) -> bool:
-    """Whether every character takes one cell in every terminal.
-
-    A row with other characters (wide, combining, of a width that terminals disagree on) is written
-    unchanged: half of a character must not be replaced, and the following columns are uncertain.
-    """
+    """Whether every character takes one cell in every terminal. A row with others is written as it
+    comes: half of a character must not be replaced, and the following columns are uncertain."""
     return text.isascii() or all(character.isascii() or _single(character) for character in text)
 
 
@@ -257,7 +254,6 @@ def _change(sent: Attribute, wanted: Attribute) -> str:
 
 
 def _sequence(runs: Iterable[_Run]) -> str:
-    """The runs as one sequence, in their order."""
     out: list[str] = []
     y = x = -1
     sent = PLAIN

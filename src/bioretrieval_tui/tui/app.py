@@ -36,7 +36,7 @@ from bioretrieval_tui.actions import ACTIONS, Action, in_scope
 from bioretrieval_tui.catalog.catalogue import Catalogue, section_of
 from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser, UsageError
 from bioretrieval_tui.index.layout import CATALOGUE
-from bioretrieval_tui.paths import full_traceback, keep_report, places
+from bioretrieval_tui.paths import keep_report, places
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.driver import CompactDriver, CompactUpdate
 from bioretrieval_tui.tui.folders import BENCHMARK_FOLDER, first_folder
@@ -131,20 +131,15 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self._quitting: Screen[bool] | None = None
         for look in LOOKS.values():
             self.register_theme(look.theme)
-        self.look: Look = LOOKS[self._first_look(theme)]
+        with contextlib.suppress(BioRetrievalError):
+            if not theme and not self.no_color and self.settings.path.exists():
+                theme = self.settings.setting("theme")
+        known = theme if theme in LOOKS else "dark"
+        self.look: Look = LOOKS["terminal" if self.no_color else known]
         # As its watcher does, without parsing the style sheet again.
         self.set_reactive(App.theme, self.look.name)
         self.stylesheet.set_variables(self.get_css_variables())
         self._refresh_truecolor_filter(self.ansi_theme)
-
-    def _first_look(self, wanted: str | None) -> str:
-        """The look to start with: the wanted one, else the last one that was chosen."""
-        if self.no_color:
-            return "terminal"
-        with contextlib.suppress(BioRetrievalError):
-            if not wanted and self.settings.path.exists():
-                wanted = self.settings.setting("theme")
-        return wanted if wanted in LOOKS else "dark"
 
     def compose(self) -> ComposeResult:
         yield NavBar()
@@ -205,7 +200,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         known = _identity(error) in map(_identity, self.faults)
         self.faults = [*self.faults[-9:], error]
         # An exception of every frame is logged once.
-        kept = "" if known else f"; {keep_report(full_traceback(error))}"
+        kept = "" if known else f"; {keep_report(error)}"
         said = " ".join(f"{type(error).__name__}: {error}".split())
         self.say(f"Error in this pane: {said[:80]}{kept}", "error")
         if not known:
@@ -409,7 +404,6 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self.confirm_stop(self.jobs.evaluation)
 
     def confirm_stop(self, job: Job) -> None:
-
         def stop() -> None:
             if self.jobs.current is job:
                 self.jobs.stop()
@@ -626,8 +620,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
     def action_palette(self) -> None:
         from bioretrieval_tui.tui.dialogs.palette import Palette
 
-        scopes = self.pane.SCOPES
-        actions = [a for a in ACTIONS if a.palette and a.scope in scopes]
+        actions = [a for a in ACTIONS if a.palette and a.scope in self.pane.SCOPES]
         self.push_screen(Palette(actions, self.catalogue), self._chosen)
 
     async def _chosen(self, choice: Action | str | None) -> None:

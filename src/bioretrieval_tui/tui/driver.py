@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from rich.color import ColorSystem
 from rich.console import Console
@@ -40,7 +40,11 @@ class CompactDriver(LinuxDriver):
         """The bytes that an update of the screen makes necessary."""
         if self.writer is None:
             colours = console._color_system or ColorSystem.TRUECOLOR
-            self.writer = ScreenWriter(erases=_erases(os.environ), colours=colours)
+            # All terminals but GNU screen erase with the current background. On the local side of
+            # an SSH connection it shows in TERM, whose value tmux may share.
+            env = os.environ
+            outer_screen = env.get("TERM", "").startswith("screen") and not env.get("TMUX")
+            self.writer = ScreenWriter(erases=not (env.get("STY") or outer_screen), colours=colours)
         size = self._app.size
         return self.writer.difference(_pieces(update), size.width, size.height)
 
@@ -70,12 +74,3 @@ def _pieces(update: CompositorUpdate) -> Iterator[tuple[int, int, Strip]]:
             for strip in strips:
                 yield y, x, strip
                 x += strip.cell_length
-
-
-def _erases(env: Mapping[str, str]) -> bool:
-    """Whether the terminal erases with the current background: all do but GNU screen.
-
-    GNU screen on the local side of an SSH connection shows in TERM, whose value tmux may share.
-    """
-    inside_screen = env.get("TERM", "").startswith("screen") and not env.get("TMUX")
-    return not (env.get("STY") or inside_screen)

@@ -64,13 +64,6 @@ class EntrySession:
             self.filter, self.problem = text, None
             self.last_filter = text or self.last_filter
 
-    @property
-    def unfinished(self) -> bool:
-        """The typed filter is incomplete, not wrong."""
-        from bioretrieval_tui.query import UnfinishedFilterError
-
-        return isinstance(self.problem, UnfinishedFilterError)
-
     def sort(self, name: str) -> str:
         """Sort by a field; again: the other way; a third time: catalogue order. Returns
         "ascending", "descending", or "" for catalogue order."""

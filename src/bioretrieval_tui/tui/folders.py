@@ -39,9 +39,7 @@ class FolderEntry:
 def entries(folder: Path) -> list[FolderEntry]:
     """List a folder with its hidden entries: folders first, then by name.
 
-    Raises:
-        BioRetrievalError: it cannot be read.
-    """
+    Raises BioRetrievalError if it cannot be read."""
     try:
         with os.scandir(folder) as found:
             listed = [_entry(folder, item) for item in found]
@@ -81,7 +79,6 @@ def matching(found: Sequence[FolderEntry], rest: str, *, hidden: bool) -> list[F
 
 
 def is_pattern(rest: str) -> bool:
-    """Whether this is a pattern rather than a part of a name."""
     return "*" in rest or "?" in rest
 
 
@@ -99,9 +96,7 @@ def completed(found: Sequence[FolderEntry], rest: str) -> str:
 def folder_of(text: str, base: Path) -> tuple[Path, str]:
     """The folder of a typed path, and what follows its last `/`; `~` is the home.
 
-    Raises:
-        BioRetrievalError: the home of `~user` is not known.
-    """
+    Raises BioRetrievalError if the home of `~user` is not known."""
     head, slash, rest = text.rpartition("/")
     if not slash:
         return (Path.home(), "") if text == "~" else (base, text)

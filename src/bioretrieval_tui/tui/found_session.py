@@ -64,7 +64,6 @@ class FoundSession:
 
     @property
     def service(self) -> str:
-        """The name of the service that is searched."""
         return _preview(self.request).target if self.request else ""
 
     def stop(self) -> None:

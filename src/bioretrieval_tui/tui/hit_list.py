@@ -15,7 +15,7 @@ from bioretrieval_tui.render.hits import hit_facts, mode_name
 from bioretrieval_tui.render.hits import hit_page as made_hit_page
 from bioretrieval_tui.render.page import Group
 from bioretrieval_tui.search.types import Explanation, Hit
-from bioretrieval_tui.tui.search_session import NOTHING, FacetValue, HitView, has_clause
+from bioretrieval_tui.tui.search_session import NOTHING, FacetValue, HitView, clause_in
 from bioretrieval_tui.tui.spans import PaintedPage, paint
 from bioretrieval_tui.tui.text import Line, Span
 from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn
@@ -79,7 +79,7 @@ def facet_rows(values: Sequence[FacetValue], where: str) -> ListRows[FacetValue]
     firsts = {value for value, field in zip(values, before, strict=False) if value.field != field}
 
     def cells(value: FacetValue) -> list[Span]:
-        taken = has_clause(where, value.clause)
+        taken = clause_in(where, value.clause)
         return [
             Span(value.field if value in firsts else "", "dim"),
             Span(f"● {value.value}" if taken else f"  {value.value}", "ok" if taken else "text"),
@@ -125,6 +125,8 @@ def _marked_line(item: Line, terms: Sequence[str]) -> Line:
 # Terms of the query ---------------------------------------------------------------------------
 
 _WORD = re.compile(r"\w+(?:[-'\u2019]\w+)*", re.UNICODE)
+# A plural, -ing or -ed behind at least four letters.
+_ENDING = re.compile(r"(?<=.{4})(?:ies|ing|ed|es|s)$")
 # Common words, which are not marked.
 _COMMON = frozenset(
     (
@@ -142,17 +144,9 @@ def query_terms(query: str) -> tuple[str, ...]:
     return rare or tuple(found)
 
 
-def _stem(word: str) -> str:
-    """A word without its ending (plural, -ing, -ed), if at least four letters remain."""
-    for ending in ("ies", "ing", "ed", "es", "s"):
-        if word.endswith(ending) and len(word) - len(ending) >= 4:
-            return word[: -len(ending)]
-    return word
-
-
 def marked(text: str, wanted: Iterable[str], role: str = "text") -> Iterator[Span]:
     """`text` as spans; words that start like a wanted one have the role `match`."""
-    stems = tuple(_stem(word) for word in wanted)
+    stems = tuple(_ENDING.sub("", word) for word in wanted)
     whole = frozenset(stem for stem in stems if len(stem) < 4)
     begins = tuple(stem for stem in stems if len(stem) >= 4)
     at = 0

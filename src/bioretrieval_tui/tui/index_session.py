@@ -39,22 +39,22 @@ class IndexesSession:
     infos: the indexes; problem: why they cannot be read.
     """
 
-    def __init__(self, context: PaneContext) -> None:
-        self._context = context
+    def __init__(self, app: PaneContext) -> None:
+        self._app = app
         self.infos: list[IndexInfo] = []
         self.problem = ""
 
     async def load(self) -> None:
         """Read the indexes again; the command line may have changed them."""
         try:
-            self.infos = await self._context.client.ask(ListIndexes())
+            self.infos = await self._app.client.ask(ListIndexes())
             self.problem = ""
         except BioRetrievalError as error:
             self.problem = error.line()
 
     def rows(self) -> list[IndexRow]:
         """All rows by name: indexes, and those whose first build runs, waits or failed."""
-        jobs = self._context.jobs
+        jobs = self._app.jobs
         failed = [outcome.job for outcome in jobs.outcomes.values() if outcome.state != "done"]
         made = {job.target for job in (*jobs.all, *failed) if isinstance(job, MAKES_INDEX)}
         infos = {info.name: info for info in self.infos}
@@ -62,7 +62,7 @@ class IndexesSession:
 
     def health(self, row: IndexRow) -> tuple[str, str]:
         """The job of an index, else its status: a text and its role."""
-        jobs, info = self._context.jobs, row.info
+        jobs, info = self._app.jobs, row.info
         job, outcome = jobs.of(row.name), jobs.outcomes.get(row.name)
         if job is not None and job is not jobs.current:
             return "waits", "warn"

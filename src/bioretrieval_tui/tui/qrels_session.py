@@ -15,12 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from bioretrieval_tui.backend.protocol import (
-    EvaluateJob,
-    EvaluationSummary,
-    OpenBenchmark,
-    ViewQuery,
-)
+from bioretrieval_tui.backend import protocol
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Encoding, Model
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
@@ -51,8 +46,8 @@ class QrelsSession:
 
     def __init__(self, face: QrelsPane) -> None:
         self.face = face
-        self.job: EvaluateJob | None = None
-        self.answer: EvaluationSummary | None = None
+        self.job: protocol.EvaluateJob | None = None
+        self.answer: protocol.EvaluationSummary | None = None
         self.problem = ""
         self.queries: list[QueryRow] = []
         self.shown: list[QueryRow] = []
@@ -64,7 +59,7 @@ class QrelsSession:
 
     # Opening -----------------------------------------------------------------------------
 
-    def open(self, job: EvaluateJob) -> None:
+    def open(self, job: protocol.EvaluateJob) -> None:
         """Show the benchmark of a job: kept rankings at once, others once they are made."""
         self.job = with_run_file(job, self.face.owner.where)
         self._show([], None)
@@ -74,11 +69,11 @@ class QrelsSession:
         else:
             self.face.in_background("explore", self._show_kept, self.job, kept)
 
-    async def _show_kept(self, job: EvaluateJob, kept: EvaluationSummary) -> None:
+    async def _show_kept(self, job: protocol.EvaluateJob, kept: protocol.EvaluationSummary) -> None:
         """Show the queries; rank them again if the files have changed since they were ranked."""
         try:
             folder, runs = str(Path(job.folder).absolute()), run_files(job, kept)
-            request = OpenBenchmark(folder, kept.split, kept.sha256, kept.index, runs)
+            request = protocol.OpenBenchmark(folder, kept.split, kept.sha256, kept.index, runs)
             rows = await self.face.owner.client.ask(request)
         except BioRetrievalError as error:
             self._fail(error.line())
@@ -88,12 +83,13 @@ class QrelsSession:
         else:
             self.rank(job)
 
-    def rank(self, job: EvaluateJob) -> None:
+    def rank(self, job: protocol.EvaluateJob) -> None:
         """Rank the benchmark, in a process of its own."""
+        folder = Path(job.run_file or "").parent
         try:
-            make_folder(job)
-        except BioRetrievalError as error:
-            self._fail(error.line())
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            self._fail(f"rankings cannot be kept in {folder}: {error.strerror}")
             return
         self.problem = ""
         if not self.face.owner.jobs.submit(job):
@@ -118,7 +114,7 @@ class QrelsSession:
         self.problem = problem
         self.face.show_message(problem)
 
-    def _show(self, rows: list[QueryRow], answer: EvaluationSummary | None) -> None:
+    def _show(self, rows: list[QueryRow], answer: protocol.EvaluationSummary | None) -> None:
         self.queries, self.answer, self.problem = rows, answer, ""
         self.filter, self.order, self._pair, self.view = "", None, 0, None
         self._arrange()
@@ -167,7 +163,7 @@ class QrelsSession:
 
     async def _look_up(self, query: str) -> None:
         try:
-            view = await self.face.owner.client.ask(ViewQuery(query))
+            view = await self.face.owner.client.ask(protocol.ViewQuery(query))
         except BioRetrievalError as error:
             self.face.show_view(error.line())
             return
@@ -211,7 +207,7 @@ def arranged(
 # Kept rankings and the jobs that make them ------------------------------------------------------
 
 
-def with_run_file(job: EvaluateJob, where: Places) -> EvaluateJob:
+def with_run_file(job: protocol.EvaluateJob, where: Places) -> protocol.EvaluateJob:
     """The job, with a run file in the cache folder that is named after its settings."""
     said = "\n".join(
         (str(Path(job.folder).absolute()), job.split or "", job.model or "", job.reranker or "")
@@ -220,32 +216,23 @@ def with_run_file(job: EvaluateJob, where: Places) -> EvaluateJob:
     return msgspec.structs.replace(job, run_file=str(where.cache / "runs" / key / "run.trec"))
 
 
-def stored_rankings(job: EvaluateJob) -> EvaluationSummary | None:
+def stored_rankings(job: protocol.EvaluateJob) -> protocol.EvaluationSummary | None:
     """The stored summary of a job (see `with_run_file`), if there are rankings by all its modes."""
     try:
         data = (Path(job.run_file or "").parent / _FACTS).read_bytes()
-        summary = msgspec.json.decode(data, type=EvaluationSummary)
+        summary = msgspec.json.decode(data, type=protocol.EvaluationSummary)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
     return summary if {*job.modes} <= {run.mode for run in summary.runs} else None
 
 
-def make_folder(job: EvaluateJob) -> None:
-    """Create the folder that the rankings go to. Raises BioRetrievalError if that fails."""
-    folder = Path(job.run_file or "").parent
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BioRetrievalError(f"rankings cannot be kept in {folder}: {error.strerror}") from error
-
-
-def keep_rankings(job: EvaluateJob, summary: EvaluationSummary) -> None:
+def keep_rankings(job: protocol.EvaluateJob, summary: protocol.EvaluationSummary) -> None:
     """Store the summary of a finished job beside its rankings. Raises BioRetrievalError."""
     path = Path(job.run_file or "").parent / _FACTS
     save_file(path, msgspec.json.encode(summary), "the rankings")
 
 
-def run_files(job: EvaluateJob, summary: EvaluationSummary) -> dict[str, str]:
+def run_files(job: protocol.EvaluateJob, summary: protocol.EvaluationSummary) -> dict[str, str]:
     """The TREC run file of each mode."""
     paths = run_paths(Path(job.run_file or ""), [run.mode for run in summary.runs])
     return {mode: str(path) for mode, path in paths.items()}
@@ -272,16 +259,16 @@ def exploring_job(
     *,
     split: str | None = None,
     reranker: str | None = None,
-) -> EvaluateJob:
+) -> protocol.EvaluateJob:
     """The job that ranks a benchmark to explore it."""
     reranking, recipe = encoder_of(catalogue, reranker) if reranker else (None, None)
-    return EvaluateJob(
+    return protocol.EvaluateJob(
         str(folder.absolute()), modes, *encoder_of(catalogue, model), split,
         reranker=reranking, reranker_recipe=recipe, purpose="explore",
     )  # fmt: skip
 
 
-def job_of_record(record: EvaluationRecord, catalogue: Catalogue) -> EvaluateJob:
+def job_of_record(record: EvaluationRecord, catalogue: Catalogue) -> protocol.EvaluateJob:
     """The exploration of an evaluation's benchmark, in the folder that its index was built from.
 
     Raises BioRetrievalError if the folder no longer exists, or is not a benchmark."""

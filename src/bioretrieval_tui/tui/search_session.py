@@ -28,7 +28,7 @@ from bioretrieval_tui.errors import (
 from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.index.metadata_fields import schema_of
 from bioretrieval_tui.progress import Progress
-from bioretrieval_tui.query import Schema, UnfinishedFilterError, parse
+from bioretrieval_tui.query import Schema, parse
 from bioretrieval_tui.query.ast import Any as AnyOf
 from bioretrieval_tui.query.ast import Matches
 from bioretrieval_tui.render.hits import mode_name
@@ -118,18 +118,14 @@ def facet_values(answer: SearchResult) -> list[FacetValue]:
     return [FacetValue(facet.field, *one) for facet in answer.facets for one in facet.counts]
 
 
-def _clause_in(where: str, clause: str) -> re.Match[str] | None:
+def clause_in(where: str, clause: str) -> re.Match[str] | None:
     return re.search(rf"(?<!\S){re.escape(clause)}(?!\S)", where)
-
-
-def has_clause(where: str, clause: str) -> bool:
-    return _clause_in(where, clause) is not None
 
 
 def toggled_clause(where: str, clause: str, schema: Schema | None) -> str:
     """The filter with this clause, or without it if it was there."""
     where = where.strip()
-    if found := _clause_in(where, clause):
+    if found := clause_in(where, clause):
         return f"{where[: found.start()].rstrip()} {where[found.end() :].lstrip()}".strip()
     either = True
     with contextlib.suppress(FilterError):
@@ -234,8 +230,8 @@ class SearchSession:
     def status(self) -> list[StatusPart]:
         """The status line: index, mode, hits, progress."""
         if self.problem is not None:
-            unfinished = isinstance(self.problem, UnfinishedFilterError)
-            return [(self.problem.line(), "dim" if unfinished else "error")]
+            wrong = type(self.problem) is FilterError  # else it is only incomplete
+            return [(self.problem.line(), "error" if wrong else "dim")]
         parts = [("Search", "strong"), (f"  {self.owner.index}", "ok")]
         info = self.infos.get(self.owner.index)
         model = short_model(info.model) if info else ""
@@ -392,8 +388,7 @@ class SearchSession:
     @property
     def busy(self) -> bool:
         """A request has no answer yet, or waits for its pause."""
-        running = self._request is not None and self._request.is_running
-        return running or self._pausing
+        return self._pausing or bool(self._request and self._request.is_running)
 
     def stop(self) -> None:
         self._pausing = False

@@ -123,7 +123,6 @@ def fact_lines(item: Fact) -> Iterator[Line]:
 
 
 def _label(text: str) -> tuple[Span, Span]:
-    """A label, padded to its column."""
     return Span(text, "dim"), Span(" " * max(1, LABEL - len(text)))
 
 
@@ -179,17 +178,13 @@ _INLINE = re.compile(
 _BARE = re.compile(r"(?P<bare>https?://[^\s<>\"'`\[\]{}]{1,2000})")
 
 
-def inline(text: str, role: str = "text") -> Iterator[Span]:
-    """The spans of a paragraph of inline Markdown."""
-    return _marked(text, role, _INLINE)
-
-
 def addresses(text: str, role: str = "text") -> Iterator[Span]:
     """The spans of plain text: addresses become links."""
-    return _marked(text, role, _BARE)
+    return inline(text, role, _BARE)
 
 
-def _marked(text: str, role: str, pattern: re.Pattern[str]) -> Iterator[Span]:
+def inline(text: str, role: str = "text", pattern: re.Pattern[str] = _INLINE) -> Iterator[Span]:
+    """The spans of a paragraph; `pattern` is what becomes links and emphasis."""
     at = 0
     for match in pattern.finditer(text):
         if match.start() > at:

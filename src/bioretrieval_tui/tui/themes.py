@@ -52,7 +52,6 @@ class Look:
 
     @cached_property
     def styles(self) -> dict[str, Style]:
-        """The style of each role."""
         rows = [row.split(" | ") for row in _ROLES.strip().split("\n")]
         rows += [[kind, f"{{{kind}}}", f"{{{kind}}}"] for kind in KIND_ROLES]
         rows += [[f"{k}.strong", f"bold {{{k}}}", f"bold {{{k}}}"] for k in KIND_ROLES]

@@ -19,12 +19,14 @@ _REJECTIONS = 8
 """Rejected records whose reasons a page lists."""
 
 
-def job_lines(jobs: JobQueue, width: int, stop: str = "s") -> list[list[Span]]:
+def job_lines(jobs: JobQueue, width: int, *, any_kind: bool) -> list[list[Span]]:
     """The running job: title and progress; speed, device and input read (two lines if `width` is
-    narrow); the key that stops it, the waiting jobs, and the last remark of the job."""
+    narrow); the key that stops it, the waiting jobs, and the last remark of the job. None unless it
+    is an evaluation or `any_kind` is set."""
     job, step = jobs.current, jobs.progress
-    if job is None:
+    if job is None or not (any_kind or jobs.evaluation):
         return []
+    stop = "s" if any_kind else "X"
     first = [Span(job.title, "strong")]
     then = ", ".join(waiting.title_within for waiting in jobs.queue)
     last = [Span(f"{stop}: stop; then: " if then else f"{stop}: stop", "faint"), Span(then, "dim")]
@@ -67,11 +69,6 @@ def _rest(step: Progress) -> Iterator[str]:
         yield f"{step.read:,} read{part}"
     if step.note:
         yield step.note
-
-
-def evaluation_lines(jobs: JobQueue, width: int) -> list[list[Span]]:
-    """The running evaluation, as `job_lines`; none while another kind of job runs."""
-    return job_lines(jobs, width, "X") if jobs.evaluation is not None else []
 
 
 def job_hint(jobs: JobQueue) -> str:

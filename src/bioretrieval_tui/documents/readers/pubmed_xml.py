@@ -9,10 +9,9 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from bioretrieval_tui.documents.bibliography import document, initials, iso_date
+from bioretrieval_tui.documents.bibliography import document, fields_of, initials, iso_date
 from bioretrieval_tui.documents.document import Document, Place, RecordFault
 from bioretrieval_tui.documents.readers.xml_records import (
-    fields_at,
     plain_text,
     shows,
     squeezed,
@@ -31,27 +30,23 @@ _PMCID = re.compile(r"PMC[0-9]{1,12}")
 _NO_TITLE = frozenset({"[not available].", "[not available]", "not available.", "not available"})
 # Where fields are found in a citation and in a chapter of a book, in order of preference.
 _ARTICLE = {
-    "title": ("Article/ArticleTitle",),
-    "vernacular_title": ("Article/VernacularTitle",),
-    "journal": (
-        "Article/Journal/Title",
-        "Article/Journal/ISOAbbreviation",
-        "MedlineJournalInfo/MedlineTA",
-    ),
-    "volume": ("Article/Journal/JournalIssue/Volume",),
-    "issue": ("Article/Journal/JournalIssue/Issue",),
-    "language": ("Article/Language",),
-    "types": ("Article/PublicationTypeList/*",),
-    "keywords": ("KeywordList/*",),
+    "title": "Article/ArticleTitle",
+    "vernacular_title": "Article/VernacularTitle",
+    "journal": "Article/Journal/Title Article/Journal/ISOAbbreviation MedlineJournalInfo/MedlineTA",
+    "volume": "Article/Journal/JournalIssue/Volume",
+    "issue": "Article/Journal/JournalIssue/Issue",
+    "language": "Article/Language",
+    "types": "Article/PublicationTypeList/*",
+    "keywords": "KeywordList/*",
 }
 _CHAPTER = {
-    "title": ("ArticleTitle",),
-    "vernacular_title": ("VernacularTitle",),
-    "journal": ("Book/BookTitle",),
-    "volume": ("Book/Volume",),
-    "language": ("Language",),
-    "types": ("PublicationTypeList/*", "PublicationType"),
-    "keywords": ("KeywordList/*",),
+    "title": "ArticleTitle",
+    "vernacular_title": "VernacularTitle",
+    "journal": "Book/BookTitle",
+    "volume": "Book/Volume",
+    "language": "Language",
+    "types": "PublicationTypeList/* PublicationType",
+    "keywords": "KeywordList/*",
 }
 _IDS = (
     "PubmedData/ArticleIdList[1]/ArticleId",
@@ -83,7 +78,8 @@ def _document(element: _Element) -> Document | str:
     if pmid is None:
         raise RecordFault("the record has no PMID")
     identity = _pmid(pmid)
-    fields = fields_at(holder, _ARTICLE if is_article else _CHAPTER)
+    table = _ARTICLE if is_article else _CHAPTER
+    fields = fields_of(table, lambda path: map(plain_text, holder.iterfind(path)))
     title = fields.pop("title")
     if title.lower() in _NO_TITLE:
         title = ""

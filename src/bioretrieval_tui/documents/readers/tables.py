@@ -8,9 +8,8 @@ import datetime
 import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from bioretrieval_tui.documents.bibliography import (
     LISTS,
@@ -46,8 +45,7 @@ _PUBMED = {"authors": "Authors", "journal": "Journal/Book", "year": "Publication
 _CITATION = re.compile(r";\s*([^\s;:()]+)?(?:\(([^()]*)\))?(?::\s*([^\s;:]+?))?\.(?:\s|$)")
 
 
-@dataclass(frozen=True, slots=True)
-class Columns:
+class Columns(NamedTuple):
     """The columns of a table: `fields` from our names to positions, `others` from the names of
     those that become metadata unchanged, their number, and whether it is PubMed's own export."""
 
@@ -55,36 +53,6 @@ class Columns:
     others: Mapping[str, int]
     width: int
     pubmed: bool
-
-    def document(self, row: Sequence[Any]) -> Document:
-        """Make the document of one row, of texts or of JSON values."""
-        if len(row) != self.width:
-            raise RecordFault(f"the row has {len(row)} fields, not {self.width} as the first one")
-        values = {name: row[at] for name, at in self.fields.items()}
-        identity = next((values[name] for name in _IDS if values.get(name) not in (None, "")), "")
-        metadata: dict[str, Any] = {
-            name: sound_value(row[at]) for name, at in self.others.items() if row[at] != ""
-        }
-        if self.pubmed:
-            # "J Foo. 2020 Jan 5;12(3):1-5. doi: 10.1/x."
-            if match := _CITATION.search(_text(metadata.pop("Citation", ""))):
-                metadata |= zip(("volume", "issue", "pages"), match.groups(), strict=True)
-            values["authors"] = _text(values.get("authors")).rstrip(".").split(", ")
-        metadata |= dated(_text(values.get("date")))
-        year = dated(_text(values.get("year")))
-        if metadata.get("year") != year.get("year"):
-            metadata |= year
-        for name, value in values.items():
-            if name in LISTS:
-                metadata[name] = _list(value)
-            elif name in _TEXTS:
-                metadata[name] = _text(value).strip()
-            elif name not in _FIELDS:
-                metadata[name] = sound_value(value)
-        if doi := metadata.get("doi"):
-            metadata["doi"] = doi_of(doi) or doi
-        title, text = _text(values.get("title")), _text(values.get("text"))
-        return document(identifier(identity), title, text, metadata)
 
 
 def columns_of(names: Sequence[str], mapping: Mapping[str, str], file: str) -> Columns:
@@ -126,7 +94,34 @@ def columns_of(names: Sequence[str], mapping: Mapping[str, str], file: str) -> C
 
 
 def _row_document(row: tuple[Columns, Sequence[Any]]) -> Document:
-    return row[0].document(row[1])
+    """The document of one row, of texts or of JSON values."""
+    columns, cells = row
+    if len(cells) != columns.width:
+        raise RecordFault(f"the row has {len(cells)} fields, not {columns.width} as the first one")
+    values = {name: cells[at] for name, at in columns.fields.items()}
+    identity = next((values[name] for name in _IDS if values.get(name) not in (None, "")), "")
+    others = columns.others.items()
+    metadata = {name: sound_value(cells[at]) for name, at in others if cells[at] != ""}
+    if columns.pubmed:
+        # "J Foo. 2020 Jan 5;12(3):1-5. doi: 10.1/x."
+        if match := _CITATION.search(_text(metadata.pop("Citation", ""))):
+            metadata |= zip(("volume", "issue", "pages"), match.groups(), strict=True)
+        values["authors"] = _text(values.get("authors")).rstrip(".").split(", ")
+    metadata |= dated(_text(values.get("date")))
+    year = dated(_text(values.get("year")))
+    if metadata.get("year") != year.get("year"):
+        metadata |= year
+    for name, value in values.items():
+        if name in LISTS:
+            metadata[name] = _list(value)
+        elif name in _TEXTS:
+            metadata[name] = _text(value).strip()
+        elif name not in _FIELDS:
+            metadata[name] = sound_value(value)
+    if doi := metadata.get("doi"):
+        metadata["doi"] = doi_of(doi) or doi
+    title, text = _text(values.get("title")), _text(values.get("text"))
+    return document(identifier(identity), title, text, metadata)
 
 
 def _text(value: Any) -> str:
@@ -265,7 +260,7 @@ TSV = Format("tsv", (".tsv", ".tab"), partial(_is_table, "\t"), partial(_rows, "
 
 # Parquet.
 
-_PARQUET_MAGIC = b"PAR1"
+_MAGIC = b"PAR1"
 _BATCH = 1_000
 _REMEDY = "get the file again and compare its checksum"
 _LARGEST_GROUP = 2 * 2**30
@@ -282,15 +277,13 @@ def _parquet_rows(
         import pyarrow
         import pyarrow.parquet
     except ImportError as error:
-        remedy = "pip install 'bioretrieval-tui[parquet]'"
-        raise CorpusError(
-            f"{source.name} is Parquet, which needs pyarrow", remedy=remedy
-        ) from error
+        what, remedy = "is Parquet, which needs pyarrow", "pip install 'bioretrieval-tui[parquet]'"
+        raise CorpusError(f"{source.name} {what}", remedy=remedy) from error
     if source.path is None:
         what = "Parquet cannot be read from a pipe: its metadata is at its end"
         raise CorpusError(what, remedy="save it and name the file")
     with source.path.open("rb") as stream:
-        if stream.read(len(_PARQUET_MAGIC)) != _PARQUET_MAGIC:
+        if stream.read(len(_MAGIC)) != _MAGIC:
             raise CorpusError(f"{source.name} is compressed Parquet", remedy="decompress it")
     faults = (pyarrow.ArrowException, OSError, UnicodeError, OverflowError)
     try:
@@ -348,8 +341,6 @@ def _json_value(value: Any) -> Any:
     return str(value)
 
 
-def _is_parquet(head: bytes) -> bool:
-    return head.startswith(_PARQUET_MAGIC)
-
-
-PARQUET = Format("parquet", (".parquet",), _is_parquet, _parquet_rows, _row_document)
+PARQUET = Format(
+    "parquet", (".parquet",), lambda head: head.startswith(_MAGIC), _parquet_rows, _row_document
+)

@@ -6,17 +6,16 @@ One grammar cuts lines into records and fields; a table of tags a format says wh
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 from bioretrieval_tui.documents.bibliography import (
-    LISTS,
     dated,
     distinct,
     document,
     doi_of,
+    fields_of,
     identifier,
     made_identifier,
     plain,
@@ -84,13 +83,6 @@ class TaggedRecord:
     def first(self, *tags: str) -> str:
         """The first value of the first of these tags that has one, else ""."""
         return next(iter(self.all(*tags)), "")
-
-    def fields(self, table: Mapping[str, str]) -> dict[str, Any]:
-        """The fields of a table from names to tags: lists of all values, or the first value."""
-        found = ((name, self.all(*tags.split())) for name, tags in table.items())
-        return {
-            name: distinct(all_) if name in LISTS else next(iter(all_), "") for name, all_ in found
-        }
 
 
 def _records(
@@ -167,23 +159,16 @@ _MEDLINE = Grammar(
 )
 _MEDLINE_HEAD = re.compile(r"^PMID- ?\d|^(?:OWN |STAT|DCOM)- \S", re.MULTILINE)
 _MEDLINE_FIELDS = {
-    "pmid": "PMID",
-    "pmcid": "PMC",
-    "journal": "JT TA",
-    "language": "LA",
-    "types": "PT",
-    "vernacular_title": "TT",
-    "volume": "VI",
-    "issue": "IP",
-    "pages": "PG",
-}
+    "pmid": "PMID", "pmcid": "PMC", "journal": "JT TA", "language": "LA", "types": "PT",
+    "vernacular_title": "TT", "volume": "VI", "issue": "IP", "pages": "PG",
+}  # fmt: skip
 _NO_TITLE = frozenset({"[not available].", "[not available]", "not available."})
 _MARKED_DOI = re.compile(r"(\S+) \[doi\]")
 
 
 def _medline_document(record: TaggedRecord) -> Document:
     """The id is the PMID, else the DOI. The abstract is `AB`, else `OAB`; a book's title `BTI`."""
-    fields = record.fields(_MEDLINE_FIELDS)
+    fields = fields_of(_MEDLINE_FIELDS, record.all)
     marked = _MARKED_DOI.search(" ".join(record.all("LID", "AID")))
     doi, pmid = marked[1] if marked else None, fields["pmid"]
     if not pmid and not doi:
@@ -221,16 +206,10 @@ _RIS_PMID = re.compile(r"\d{1,8}")
 _RIS_PMCID = re.compile(r"PMC\d+")
 _URL = re.compile(r"https?://[^\s;]+")
 _RIS_TYPES = {
-    "JOUR": "Journal Article",
-    "ABST": "Abstract",
-    "BOOK": "Book",
-    "CHAP": "Book Chapter",
-    "CONF": "Conference Proceedings",
-    "CPAPER": "Conference Paper",
-    "THES": "Thesis",
-    "RPRT": "Report",
-    "UNPB": "Preprint",
-}
+    "JOUR": "Journal Article", "ABST": "Abstract", "BOOK": "Book", "CHAP": "Book Chapter",
+    "CONF": "Conference Proceedings", "CPAPER": "Conference Paper", "THES": "Thesis",
+    "RPRT": "Report", "UNPB": "Preprint",
+}  # fmt: skip
 
 
 def _ris_document(record: TaggedRecord) -> Document:
@@ -243,7 +222,7 @@ def _ris_document(record: TaggedRecord) -> Document:
     database = record.first("DB", "DP").casefold()
     is_pubmed = "pubmed" in database or "medline" in database
     kind = record.first("TY")
-    fields = record.fields(_RIS_FIELDS) | {
+    fields = fields_of(_RIS_FIELDS, record.all) | {
         "authors": distinct(short_name(name) for name in record.all("AU", "A1")),
         **dated(record.first("PY", "Y1", "DA")),
         "doi": doi_of(record.first("DO")),
@@ -287,7 +266,7 @@ def _wos_document(record: TaggedRecord) -> Document:
         return distinct(word.strip() for some in record.all(*tags) for word in some.split(";"))
 
     title = record.first("TI")
-    fields = record.fields(_WOS_FIELDS) | {
+    fields = fields_of(_WOS_FIELDS, record.all) | {
         "authors": distinct(short_name(name) for name in record.all("AU")),
         **dated(f"{record.first('PY')} {record.first('PD')}"),
         "doi": doi_of(record.first("DI")),

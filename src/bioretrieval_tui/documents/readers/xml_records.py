@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from functools import cache
 from html.entities import html5
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from bioretrieval_tui.documents.bibliography import LISTS, distinct
 from bioretrieval_tui.documents.document import Place, RecordFault
 from bioretrieval_tui.documents.source import CONVERT, MAX_LINE_BYTES, SourceReader
 
@@ -338,15 +337,6 @@ def plain_text(element: _Element | None) -> str:
     if len(element) and next(element.iter("{*}math"), None) is not None:
         return readable(element)
     return squeezed(_all_text(element) if len(element) else element.text)
-
-
-def fields_at(element: _Element, table: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
-    """The fields of a table from names to paths: lists of all texts, or the first text."""
-    fields: dict[str, Any] = {}
-    for name, paths in table.items():
-        texts = (plain_text(found) for path in paths for found in element.iterfind(path))
-        fields[name] = distinct(texts) if name in LISTS else next(filter(None, texts), "")
-    return fields
 
 
 def readable(

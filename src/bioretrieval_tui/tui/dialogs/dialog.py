@@ -81,32 +81,24 @@ class Dialog(ModalScreen[ResultT]):
         self.note.show(Span(text, "error"))
         field.focus()
 
-    def action_close(self) -> None:
-        self.dismiss(None)
-
     @on(QueryLine.Cancelled)
-    def _cancelled(self, event: QueryLine.Cancelled) -> None:
-        event.stop()
+    def action_close(self) -> None:
         self.dismiss(None)
 
     @on(QueryLine.Left)
     def _left(self, event: QueryLine.Left) -> None:
-        event.stop()
         self.left(event.by)
 
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
-        event.stop()
         self.typed(event.input)
 
     @on(Input.Submitted)
-    def _submitted(self, event: Input.Submitted) -> None:
-        event.stop()
+    def _submitted(self) -> None:
         self.entered()
 
     @on(Buttons.Pressed)
     def _pressed(self, event: Buttons.Pressed) -> None:
-        event.stop()
         if event.index == len(self.query_one(Buttons).labels) - 1:
             self.dismiss(None)
         else:
@@ -189,7 +181,6 @@ class Confirm(Dialog[bool]):
         yield Vertical(self.page, self.buttons)
 
     def on_mount(self) -> None:
-        """Make the box as high as the question."""
         self.page.styles.height = len(layout(self.page.lines, self.inner_width - 2)) + 1
         self.buttons.focus()
 
@@ -263,10 +254,7 @@ EXPORT_FORMATS = {
 def write_export(path: Path, sheet: Sheet) -> Path:
     """Write a `Sheet` to `path`, all or nothing.
 
-    Raises:
-        UsageError: no format has this extension.
-        BioRetrievalError: the file cannot be written; nothing was changed.
-    """
+    Raises UsageError if no format has its extension, BioRetrievalError if it cannot be written."""
     format_name = EXPORT_FORMATS.get(path.suffix.casefold())
     if format_name is None:
         known = " ".join(EXPORT_FORMATS)

@@ -74,7 +74,6 @@ class FetchDialog(Dialog[FetchJob | FetchRequest]):
         self.note.show(name_note(self.into.value, self.names, "A preview needs no index yet"))
 
     def pressed(self, index: int) -> None:
-        """Fetch, or preview."""
         request = self._filled_in()
         problem = name_fault(self.into.value)
         if request is None:

@@ -17,12 +17,7 @@ from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.evaluation.benchmark import find_parts
 from bioretrieval_tui.index.registry import IndexInfo
 from bioretrieval_tui.tui.dialogs.dialog import Dialog, labelled, title_line
-from bioretrieval_tui.tui.index_session import (
-    UNFINISHED,
-    ModelChoice,
-    name_problem,
-    suggested_name,
-)
+from bioretrieval_tui.tui.index_session import UNFINISHED, ModelChoice, name_problem, suggested_name
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine, hints
 from bioretrieval_tui.tui.widgets.input import Buttons, QueryLine, Stepper
@@ -37,11 +32,6 @@ MODE_SETS: tuple[tuple[tuple[str, ...], str], ...] = (
 )
 """The sets of modes to choose from, each with a note."""
 _HINT = "tab: next field   esc: cancel"
-
-
-def model_stepper(models: Sequence[ModelChoice]) -> Stepper:
-    """A field to choose one of the models."""
-    return Stepper([(one.label, one.note) for one in models])
 
 
 class FilesDialog(Dialog[Job]):
@@ -70,7 +60,7 @@ class FilesDialog(Dialog[Job]):
         self.into = QueryLine("a name such as asthma-2024", name)
         self.into_note = HeadLine()
         self.picker = FilePicker(folder)
-        self.model = model_stepper(models)
+        self.model = Stepper([(one.label, one.note) for one in models])
 
     def compose(self) -> ComposeResult:
         if self.adding:
@@ -116,9 +106,8 @@ class FilesDialog(Dialog[Job]):
         self.into_note.show(note)
 
     @on(FilePicker.Changed)
-    def _selected(self, event: FilePicker.Changed) -> None:
+    def _selected(self) -> None:
         """Suggest a name after the first file, unless one was typed."""
-        event.stop()
         self._hint()
         if not self.adding and self.into.value in ("", self.suggested):
             first = next(iter(self.picker.selected), None)
@@ -126,7 +115,6 @@ class FilesDialog(Dialog[Job]):
             self.into.value = self.suggested
 
     def pressed(self, _: int) -> None:
-        """Close with the job, unless something is wrong."""
         name = self.adding or self.into.value.strip()
         problem = None if self.adding else name_problem(name) if name else "Name it first"
         inputs = self.picker.inputs
@@ -176,7 +164,7 @@ class BenchmarkDialog(Dialog[ChosenBenchmark]):
         self.check = check
         self.picker = FilePicker(folder)
         self.modes = Stepper([(", ".join(modes), note) for modes, note in MODE_SETS])
-        self.model = model_stepper(models)
+        self.model = Stepper([(one.label, one.note) for one in models])
         self.note.id = "note"  # of three lines, for long errors
 
     def compose(self) -> ComposeResult:

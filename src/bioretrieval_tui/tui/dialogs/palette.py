@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Input
 
-from bioretrieval_tui.actions import Action, shown_key
+from bioretrieval_tui.actions import Action
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of
 from bioretrieval_tui.catalog.models import AnyEntry
 from bioretrieval_tui.errors import FilterError
@@ -29,8 +29,7 @@ COLUMNS = (
 def choice_cells(item: Action | AnyEntry) -> list[Span]:
     """Name, what it is, key."""
     if isinstance(item, Action):
-        key = shown_key(item.keys[0]) if item.keys else ""
-        return [Span(item.label, "strong"), Span(item.help, "dim"), Span(key, "ok")]
+        return [Span(item.label, "strong"), Span(item.help, "dim"), Span(item.shown, "ok")]
     kind = kind_of(item)
     return [Span(item.name, f"{kind}.strong"), Span(f"{kind}  {item.id}", "dim"), Span("")]
 
@@ -56,7 +55,6 @@ class Palette(Dialog[Action | str]):
         yield Vertical(QueryLine("an action or an entry"), self.table)
 
     def on_mount(self) -> None:
-        """Show everything until a letter is typed."""
         self.table.show(ListRows(self.shown, choice_cells))
         self.query_one(QueryLine).focus()
 
@@ -73,6 +71,5 @@ class Palette(Dialog[Action | str]):
 
     @on(VirtualTable.Chosen)
     def entered(self) -> None:
-        at = self.table.cursor
-        item = self.shown[at] if 0 <= at < len(self.shown) else None
+        item = self.table.at_cursor(self.shown)
         self.dismiss(item if item is None or isinstance(item, Action) else item.id)

@@ -89,7 +89,7 @@ class FoundPane(Pane):
 
     @property
     def paper(self) -> Hit | None:
-        return self.at_cursor(self.session.papers)
+        return self.table.at_cursor(self.session.papers)
 
     def make_page(self) -> PaintedPage:
         if self.paper is None or self.session.request is None:
@@ -139,7 +139,6 @@ class FoundPane(Pane):
         session, request = self.session, self.session.request
         hits = [one for one in session.papers if not session.starred or one.id in session.starred]
         title = f"{session.service}: {request.query}" if request else ""
-
         self.owner.export_sheet(
             lambda: paper_sheet(hits, title=title, citations=hit_citations(hits)),
             "found",

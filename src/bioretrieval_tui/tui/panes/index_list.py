@@ -10,15 +10,9 @@ from bioretrieval_tui.backend.jobs import JobRecord
 from bioretrieval_tui.backend.protocol import CompactJob, Job, RemoveJob, VerifyJob
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.index.layout import CATALOGUE
+from bioretrieval_tui.tui import index_session
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.folders import first_folder
-from bioretrieval_tui.tui.index_session import (
-    UNFINISHED,
-    IndexesSession,
-    IndexRow,
-    model_choices,
-    short_model,
-)
 from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.spans import PaintedPage, paint
 from bioretrieval_tui.tui.text import Span, line
@@ -58,12 +52,12 @@ class IndexesPane(Pane):
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
-        self.rows: list[IndexRow] = []
+        self.rows: list[index_session.IndexRow] = []
         self.folder = first_folder()
         """The folder of the file dialogs: the last one that was used."""
 
     def on_mount(self) -> None:
-        self.session = IndexesSession(self.owner)
+        self.session = index_session.IndexesSession(self.owner)
         self.head()
 
     def activate(self) -> None:
@@ -84,7 +78,7 @@ class IndexesPane(Pane):
         self.head()
         self.show_page()
 
-    def _cells(self, row: IndexRow) -> list[Span]:
+    def _cells(self, row: index_session.IndexRow) -> list[Span]:
         mark = "●" if row.name == self.owner.index else " "
         name, health = Span(f"{mark} {row.name}", "strong"), Span(*self.session.health(row))
         info = row.info
@@ -95,7 +89,7 @@ class IndexesPane(Pane):
             Span("" if info.documents is None else f"{info.documents:,}", "text"),
             Span(size(info.bytes), "dim"),
             health,
-            Span(short_model(info.model), "model"),
+            Span(index_session.short_model(info.model), "model"),
             Span(info.device or "", "dim"),
             Span((info.built or "")[:10], "dim"),
         ]
@@ -112,8 +106,8 @@ class IndexesPane(Pane):
         return spans
 
     @property
-    def row(self) -> IndexRow | None:
-        return self.at_cursor(self.rows)
+    def row(self) -> index_session.IndexRow | None:
+        return self.table.at_cursor(self.rows)
 
     def make_page(self) -> PaintedPage:
         row = self.row
@@ -170,8 +164,8 @@ class IndexesPane(Pane):
         from bioretrieval_tui.tui.dialogs.file_dialogs import FilesDialog
 
         info = self.row.info if self.row else None
-        name = info.name if info and info.status.startswith(UNFINISHED) else ""
-        infos, models = self.session.infos, model_choices(self.catalogue)
+        name = info.name if info and info.status.startswith(index_session.UNFINISHED) else ""
+        infos, models = self.session.infos, index_session.model_choices(self.catalogue)
         self._ask(FilesDialog(self.folder, infos=infos, models=models, name=name))
 
     def action_add_files(self) -> None:
@@ -196,7 +190,7 @@ class IndexesPane(Pane):
 
     def action_verify(self) -> None:
         info = self.session.checked(self.row, "verify")
-        if info.status.startswith(UNFINISHED):
+        if info.status.startswith(index_session.UNFINISHED):
             raise UsageError(f"{info.name} is unfinished: there is nothing to verify yet")
         self._begin(VerifyJob(info.name))
 

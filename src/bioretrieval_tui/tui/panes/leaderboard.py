@@ -117,7 +117,7 @@ class LeaderboardPane(Pane):
 
     @property
     def row(self) -> AnyRow | None:
-        return self.at_cursor(self.rows) if self.in_matrix else None
+        return self.table.at_cursor(self.rows) if self.in_matrix else None
 
     @property
     def own_row(self) -> OwnRow | None:

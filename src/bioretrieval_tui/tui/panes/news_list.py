@@ -73,7 +73,7 @@ class NewsPane(Pane):
 
     @property
     def one(self) -> WatchNews | None:
-        return self.at_cursor(self.session.rows)
+        return self.table.at_cursor(self.session.rows)
 
     def make_page(self) -> PaintedPage:
         one = self.one

@@ -27,7 +27,7 @@ from bioretrieval_tui.actions import PANES
 from bioretrieval_tui.catalog import fields
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of, kind_of_section
 from bioretrieval_tui.catalog.models import AnyEntry, Dataset
-from bioretrieval_tui.errors import UsageError
+from bioretrieval_tui.errors import FilterError, UsageError
 from bioretrieval_tui.paths import Places
 from bioretrieval_tui.render.entries import cell, entry_page, entry_sheet
 from bioretrieval_tui.render.sheet import face
@@ -39,7 +39,7 @@ from bioretrieval_tui.tui.widgets.bars import HeadLine, WorkBar
 from bioretrieval_tui.tui.widgets.canvas import Detail
 from bioretrieval_tui.tui.widgets.input import QueryLine
 from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTable
-from bioretrieval_tui.tui.work_lines import evaluation_lines, job_lines
+from bioretrieval_tui.tui.work_lines import job_lines
 
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.client import SearchClient
@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from bioretrieval_tui.render.sheet import Sheet
     from bioretrieval_tui.settings import SettingsStore
     from bioretrieval_tui.tui.found_session import FoundSession
+    from bioretrieval_tui.tui.qrels_session import QrelsSession
+    from bioretrieval_tui.tui.search_session import SearchSession
 
 _T = TypeVar("_T")
 
@@ -79,7 +81,7 @@ class PaneContext(Protocol):
     def confirm(
         self, question: str, then: str, labels: tuple[str, str], do: Callable[[], None]
     ) -> None: ...
-    def confirm_stop(self, job: Job | None) -> None: ...
+    def confirm_stop(self, job: Job) -> None: ...
     def jump(self, identifier: str, *, then: str = ...) -> None: ...
     async def search_in(self, name: str) -> None: ...
     def begin_job(self, job: Job, *, again: bool = ...) -> bool: ...
@@ -96,14 +98,6 @@ class PaneContext(Protocol):
     def open_link(self, url: str) -> None: ...
     def copy_text(self, text: str, what: str) -> None: ...
     def export_sheet(self, make: Callable[[], Sheet], stem: str, count: int) -> None: ...
-
-
-class Filtered(Protocol):
-    """A list that the filter line narrows."""
-
-    filter: str
-
-    def filter_by(self, text: str, *, whole: bool = ...) -> None: ...
 
 
 class Pane(Widget):
@@ -161,7 +155,6 @@ class Pane(Widget):
 
     @property
     def owner(self) -> PaneContext:
-        """The app, as panes know it."""
         return cast(PaneContext, cast(Any, self.app))
 
     @property
@@ -190,7 +183,7 @@ class Pane(Widget):
     def place(self) -> str | None:
         """The id of the row under the cursor: where `back` returns to within this pane."""
         ids = self.ids()
-        return self.at_cursor(ids) if ids else None
+        return self.table.at_cursor(ids) if ids else None
 
     def go_to(self, place: str | None) -> None:
         """Put the cursor on what `place` gave; a filter that hides the entry is removed."""
@@ -205,8 +198,8 @@ class Pane(Widget):
 
     def jobs_changed(self) -> None:
         for bar in self.query(WorkBar):
-            lines = job_lines if self.SHOWS_WORK == "jobs" else evaluation_lines
-            bar.show(lines(self.owner.jobs, self.app.size.width))
+            any_kind = self.SHOWS_WORK == "jobs"
+            bar.show(job_lines(self.owner.jobs, self.app.size.width, any_kind=any_kind))
 
     def job_ended(self, outcome: JobRecord) -> None:
         """Show the outcome of a job."""
@@ -223,10 +216,6 @@ class Pane(Widget):
     @property
     def detail(self) -> Detail:
         return self.query_one(Detail)
-
-    def at_cursor(self, items: Sequence[_T]) -> _T | None:
-        """The one of the items, which the list shows, that is under the cursor."""
-        return items[self.table.cursor] if 0 <= self.table.cursor < len(items) else None
 
     @property
     def wide(self) -> bool:
@@ -255,7 +244,8 @@ class Pane(Widget):
         """The line over the list: here title, counts, filter, or what is wrong with it."""
         found = self.entry_list
         if found.problem:
-            return [Span(found.problem.line(), "dim" if found.unfinished else "error")]
+            wrong = type(found.problem) is FilterError  # else it is only incomplete
+            return [Span(found.problem.line(), "error" if wrong else "dim")]
         total, shown = len(found.entries), len(found.shown)
         counts = f"  {shown}" if shown == total else f"  {shown} of {total}"
         spans = [Span(self.heading, "strong"), Span(counts, "dim")]
@@ -370,7 +360,7 @@ class Pane(Widget):
 
     @property
     def current(self) -> AnyEntry | None:
-        return self.at_cursor(self.entry_list.shown)
+        return self.table.at_cursor(self.entry_list.shown)
 
     def refill(self, keep: str | None = None) -> None:
         """Show the rows again; the cursor stays on `keep` (or where it was) if that is shown."""
@@ -424,7 +414,7 @@ class Pane(Widget):
     # The filter line -----------------------------------------------------------------------
 
     @property
-    def filtered(self) -> Filtered:
+    def filtered(self) -> EntrySession | QrelsSession | SearchSession:
         """What the filter line narrows."""
         return self.entry_list
 

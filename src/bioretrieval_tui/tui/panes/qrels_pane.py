@@ -102,8 +102,7 @@ class QrelsPane(Pane):
 
     @property
     def row(self) -> QueryRow | None:
-        at, shown = self.list_of_queries.cursor, self.session.shown
-        return shown[at] if 0 <= at < len(shown) else None
+        return self.list_of_queries.at_cursor(self.session.shown)
 
     def activate(self) -> None:
         (self.detail if self.has_class("-document") else self.table).focus()

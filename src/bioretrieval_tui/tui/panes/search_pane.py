@@ -14,16 +14,8 @@ from textual.widgets import Input
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.search.types import Hit
+from bioretrieval_tui.tui import hit_list
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.hit_list import (
-    BESIDE_COLUMNS,
-    HIT_COLUMNS,
-    entry_hit_page,
-    facet_columns,
-    facet_rows,
-    hit_page,
-    hit_rows,
-)
 from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.search_session import NOTHING, FacetValue, SearchSession, facet_values
 from bioretrieval_tui.tui.spans import PaintedPage
@@ -79,9 +71,9 @@ class SearchPane(Pane):
         self.session = SearchSession(self)
         self.line = AskLine("search: type a question, a claim, a topic", id="query")
         self.filter_line = QueryLine(self.FILTER_HINT, id="filter")
-        self.left = VirtualTable(HIT_COLUMNS, id="hits", empty=WAITING)
-        self.right = VirtualTable(BESIDE_COLUMNS["dense"], id="right", empty=NONE)
-        self.facet_list = VirtualTable(facet_columns(0), id="facets", empty="No values.")
+        self.left = VirtualTable(hit_list.HIT_COLUMNS, id="hits", empty=WAITING)
+        self.right = VirtualTable(hit_list.BESIDE_COLUMNS["dense"], id="right", empty=NONE)
+        self.facet_list = VirtualTable(hit_list.facet_columns(0), id="facets", empty="No values.")
         self.facets: list[FacetValue] = []
         """What the list of facets shows."""
 
@@ -101,9 +93,6 @@ class SearchPane(Pane):
         self.session.prepare()
         self.in_background("learn", self.session.learn)
         self.in_background("history", self._load_queries)
-
-    def on_unmount(self) -> None:
-        self.workers.cancel_node(self)
 
     def on_resize(self) -> None:
         self.set_class(self.size.width >= THREE_PARTS, "-three")
@@ -128,7 +117,7 @@ class SearchPane(Pane):
 
     @property
     def hit(self) -> Hit | None:
-        return self.hits[self.cursor] if 0 <= self.cursor < len(self.hits) else None
+        return self.list_of_hits.at_cursor(self.hits)
 
     @property
     def entry(self) -> AnyEntry | None:
@@ -149,11 +138,13 @@ class SearchPane(Pane):
         left.empty = WAITING if session.view is NOTHING else NONE
         if session.two_lists != self.has_class("-beside"):
             self.set_class(session.two_lists, "-beside")
-            left.set_columns(BESIDE_COLUMNS["lexical"] if session.two_lists else HIT_COLUMNS)
+            left.set_columns(
+                hit_list.BESIDE_COLUMNS["lexical"] if session.two_lists else hit_list.HIT_COLUMNS
+            )
             self.call_after_refresh(left.repaint)
-        left.show(hit_rows(session.view, session.right), cursor)
+        left.show(hit_list.hit_rows(session.view, session.right), cursor)
         if session.two_lists:
-            self.right.show(hit_rows(session.right, session.view))
+            self.right.show(hit_list.hit_rows(session.right, session.view))
         self._fill_facets()
         self.head()
         self._explain(EXPLAIN_PAUSE)
@@ -182,8 +173,8 @@ class SearchPane(Pane):
             return PaintedPage(())
         why = self.session.reasons.get(hit.id)
         if self.entry is None:
-            return hit_page(hit, query, why)
-        return entry_hit_page(self.entry, self.catalogue, hit, query, why)
+            return hit_list.hit_page(hit, query, why)
+        return hit_list.entry_hit_page(self.entry, self.catalogue, hit, query, why)
 
     def show_page(self, *, lead: bool = False) -> None:
         """Show the page of the hit; explain it once the cursor rests."""
@@ -198,7 +189,6 @@ class SearchPane(Pane):
 
     @property
     def typing(self) -> bool:
-        """A query or a filter is typed."""
         return isinstance(self.app.focused, QueryLine)
 
     @on(VirtualTable.Moved, "#hits")
@@ -300,8 +290,8 @@ class SearchPane(Pane):
         self.facets = facet_values(answer)
         at = next((n for n, one in enumerate(self.facets) if one.clause == clause), at)
         if self.facets:
-            table.set_columns(facet_columns(answer.among))
-        table.show(facet_rows(self.facets, self.session.filter), at)
+            table.set_columns(hit_list.facet_columns(answer.among))
+        table.show(hit_list.facet_rows(self.facets, self.session.filter), at)
         table.repaint()
 
     @on(VirtualTable.Moved, "#facets")

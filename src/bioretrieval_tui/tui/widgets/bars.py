@@ -108,7 +108,6 @@ def hints(actions: Sequence[Action], width: int, key: str, label: str) -> list[S
 
 
 def hint_size(action: Action) -> int:
-    """Cells of the hint for an action."""
     return len(action.shown) + len(action.label) + 3
 
 
@@ -120,8 +119,8 @@ class HeadLine(Canvas):
 
     DEFAULT_CSS = "HeadLine { height: 1; }"
 
-    def __init__(self, *spans: Span, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
-        super().__init__(id, classes)
+    def __init__(self, *spans: Span, classes: str | None = None) -> None:
+        super().__init__(classes=classes)
         self.spans = spans
 
     def show(self, *spans: Span) -> None:
@@ -161,7 +160,6 @@ class TooSmall(Canvas):
     DEFAULT_CSS = "TooSmall { display: none; }"
 
     def row_spans(self) -> Sequence[Row]:
-        """The message in the middle."""
         width, height = self.size
         parts = (f"This window is {width}x{height}.", f"{LEAST_WIDTH}x{LEAST_HEIGHT} is enough.")
         above: list[Row] = [()] * max(0, height // 2 - 1)

@@ -24,9 +24,7 @@ WHEEL = 3
 class Canvas(Widget):
     """Base of the widgets that draw lines: subclasses override `row_spans` or `paint`."""
 
-    DEFAULT_CSS = """
-    Canvas { height: 1fr; width: 1fr; }
-    """
+    DEFAULT_CSS = "Canvas { height: 1fr; width: 1fr; }"
     ALLOW_SELECT = False
 
     def __init__(self, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
@@ -83,7 +81,6 @@ class Canvas(Widget):
         self.update()
 
     def render_line(self, y: int) -> Strip:
-        """Called by the compositor for each line that it needs."""
         drawn = self._drawn if self._drawn_size == self.size else self._draw()
         return drawn[y] if y < len(drawn) else Strip.blank(self.size.width)
 
@@ -126,7 +123,6 @@ class Detail(Canvas, can_focus=True):
         self._wanted: tuple[int, int] | None = None
 
     def show(self, lines: Iterable[Line], *, keep_place: bool = False) -> None:
-        """Show another page."""
         self.lines = tuple(lines)
         self._rows_width = -1
         self._wanted = None

@@ -21,16 +21,8 @@ from textual.widgets import Input
 from textual.worker import Worker, WorkerCancelled
 
 from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.tui import folders
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.folders import (
-    FolderEntry,
-    completed,
-    entries,
-    folder_of,
-    is_pattern,
-    matching,
-    short,
-)
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine
 from bioretrieval_tui.tui.widgets.input import Buttons, QueryLine
@@ -75,16 +67,16 @@ class FilePicker(Widget):
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self.folder = folder
-        self.selected: dict[Path, FolderEntry] = {}
-        self.found: list[FolderEntry] = []
+        self.selected: dict[Path, folders.FolderEntry] = {}
+        self.found: list[folders.FolderEntry] = []
         """The entries of the folder."""
-        self.shown: list[FolderEntry] = []
+        self.shown: list[folders.FolderEntry] = []
         """Those of them that the line admits."""
         self.hidden = False
         self.line = PathLine("a path, or part of a name")
         self.table = VirtualTable(COLUMNS)
         self.note = HeadLine()
-        self._head = short(folder)
+        self._head = folders.short(folder)
         """The folder as the line shows it, cleaned."""
         self._rest = ""
         """The text behind it in the line: part of a name, or a pattern."""
@@ -109,7 +101,7 @@ class FilePicker(Widget):
     def _enter(self, folder: Path, *, cursor_at: Path | None = None) -> None:
         """Show a folder, and its path in the line."""
         self._cursor_at = cursor_at
-        self._head, self._rest = short(folder), ""
+        self._head, self._rest = folders.short(folder), ""
         self.line.put(self._head)
         self._read(folder)
 
@@ -124,7 +116,7 @@ class FilePicker(Widget):
     async def _list(self, folder: Path) -> None:
         self.table.empty = "No file or folder matches."
         try:
-            self.found = await asyncio.to_thread(entries, folder)
+            self.found = await asyncio.to_thread(folders.entries, folder)
         except BioRetrievalError as error:
             self.table.empty = error.line()
         self._fill()
@@ -136,11 +128,11 @@ class FilePicker(Widget):
                 await self._reading.wait()
 
     def _fill(self) -> None:
-        self.shown = matching(self.found, self._rest, hidden=self.hidden)
+        self.shown = folders.matching(self.found, self._rest, hidden=self.hidden)
         at = next((i for i, e in enumerate(self.shown) if e.path == self._cursor_at), 0)
         self.table.show(ListRows(self.shown, self._cells), at)
 
-    def _cells(self, entry: FolderEntry) -> list[Span]:
+    def _cells(self, entry: folders.FolderEntry) -> list[Span]:
         """Mark, name, size (or why it cannot be selected)."""
         if entry.problem:
             return [Span(" - ", "faint"), Span(entry.name, "faint"), Span(entry.problem, "warn")]
@@ -167,7 +159,7 @@ class FilePicker(Widget):
             self._fill()
             return
         try:
-            folder, self._rest = folder_of(line, self.folder)
+            folder, self._rest = folders.folder_of(line, self.folder)
         except BioRetrievalError as error:
             self.say(error.line(), "error")
             return
@@ -184,7 +176,11 @@ class FilePicker(Widget):
         line = self.line.value
         if not (typed.startswith(self._head) and line.startswith(typed)):
             return  # the line has changed since
-        whole = self._head + completed(self.found, typed[len(self._head) :]) + line[len(typed) :]
+        whole = (
+            self._head
+            + folders.completed(self.found, typed[len(self._head) :])
+            + line[len(typed) :]
+        )
         if whole != line:
             self.line.put(whole)
             self._follow()
@@ -200,7 +196,7 @@ class FilePicker(Widget):
         if not self._rest:
             (self.screen.query_one(Buttons) if self.selected else self.table).focus()
             return
-        if is_pattern(self._rest):
+        if folders.is_pattern(self._rest):
             self.action_take_all()
             return
         named = [e for e in self.found if e.shown == self._rest] or self.shown
@@ -222,12 +218,10 @@ class FilePicker(Widget):
     # Selecting ---------------------------------------------------------------------------
 
     @property
-    def entry(self) -> FolderEntry | None:
-        """The entry under the cursor."""
-        at = self.table.cursor
-        return self.shown[at] if 0 <= at < len(self.shown) else None
+    def entry(self) -> folders.FolderEntry | None:
+        return self.table.at_cursor(self.shown)
 
-    def _select(self, entry: FolderEntry, *, toggle: bool = True) -> None:
+    def _select(self, entry: folders.FolderEntry, *, toggle: bool = True) -> None:
         if entry.problem:
             self.say(f"{entry.name}: {entry.problem}", "warn")
             return
@@ -249,14 +243,13 @@ class FilePicker(Widget):
         self.post_message(self.Changed())
 
     def say(self, text: str, role: str) -> None:
-        """Show a message in the line of the selection."""
         self.note.show(Span(text, role))
 
     def _tell(self) -> None:
         sizes = [e.size or 0 for e in self.selected.values() if not e.folder]
-        folders = len(self.selected) - len(sizes)
+        others = len(self.selected) - len(sizes)
         parts = [f"{plural(len(sizes), 'file')}, {size(sum(sizes))}"] if sizes else []
-        parts += [plural(folders, "folder")] if folders else []
+        parts += [plural(others, "folder")] if others else []
         names = ", ".join(e.shown for e in self.selected.values())
         if parts:
             selected = Span(f"Selected: {' and '.join(parts)}", "ok")
@@ -282,7 +275,6 @@ class FilePicker(Widget):
         self._selection_changed()
 
     def action_into(self) -> None:
-        """Open the folder, or select the file."""
         if self.entry is not None and self.entry.folder:
             self._enter(self.entry.path)
         else:
@@ -320,10 +312,5 @@ class FilePicker(Widget):
         self.table.move_to(0 if to < 0 else len(self.shown) - 1)
 
     @on(VirtualTable.Chosen)
-    def _chosen(self, event: VirtualTable.Chosen) -> None:
-        event.stop()
+    def _chosen(self) -> None:
         self.action_into()
-
-    @on(VirtualTable.Moved)
-    def _moved(self, event: VirtualTable.Moved) -> None:
-        event.stop()

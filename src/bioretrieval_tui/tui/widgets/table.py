@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from textual import events
 from textual.message import Message
@@ -36,16 +36,6 @@ class TableColumn:
     align: str = "left"
     priority: int = 5
     frozen: bool = False
-
-
-class Rows(Protocol):
-    """What a table shows."""
-
-    def __len__(self) -> int: ...
-
-    def cells(self, index: int) -> Sequence[Span]:
-        """One span a column."""
-        ...
 
 
 class ListRows(Generic[_T]):
@@ -102,7 +92,7 @@ class VirtualTable(Canvas, can_focus=True):
     ) -> None:
         super().__init__(id=id)
         self.columns = tuple(columns)
-        self.rows: Rows = ListRows[None]((), lambda _: ())
+        self.rows: ListRows[Any] = ListRows((), lambda _: ())
         self.cursor = 0
         self.top = 0
         self.column = 0
@@ -118,15 +108,17 @@ class VirtualTable(Canvas, can_focus=True):
 
     # State -------------------------------------------------------------------------------
 
-    def show(self, rows: Rows, cursor: int = 0) -> None:
-        """Show `rows` with the cursor on one of them."""
+    def show(self, rows: ListRows[Any], cursor: int = 0) -> None:
         self.rows = rows
         self.cursor = max(0, min(cursor, len(rows) - 1))
         self._keep_visible()
         self.update()
 
+    def at_cursor(self, items: Sequence[_T]) -> _T | None:
+        """The one of the items, which the rows show, that is under the cursor."""
+        return items[self.cursor] if 0 <= self.cursor < len(items) else None
+
     def set_columns(self, columns: Sequence[TableColumn]) -> None:
-        """Other columns for other rows."""
         self.columns = tuple(columns)
         self.column = self.first_column = 0
         self.sorted_by = None
@@ -190,7 +182,6 @@ class VirtualTable(Canvas, can_focus=True):
         return sum(self.columns[i].width for i in chosen) + GAP * max(0, len(chosen) - 1)
 
     def paint(self, width: int, height: int) -> list[Strip]:
-        """The header and the visible rows."""
         self._keep_visible()
         layout = self._layout(width)
         # Only the cursor moved: all rows but two look the same.
