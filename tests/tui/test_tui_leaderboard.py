@@ -83,7 +83,7 @@ async def test_any_column_sorts_best_first_and_hides_who_lacks_it(small: Catalog
         values = figures(session, "patents-set")
         assert len(values) == 3
         assert values == sorted(values, reverse=True)
-        assert "models have no score here" in session.head
+        assert "models have no score" in session.head
         assert "Patents ↓" in session.rows[2]
         await session.press("s")
         assert figures(session, "patents-set") == sorted(values)

@@ -11,7 +11,7 @@ from msgspec import structs
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import AnyEntry
 from bioretrieval_tui.render.entries import entry_page
-from bioretrieval_tui.render.hits import hit_facts, mode_name
+from bioretrieval_tui.render.hits import hit_facts
 from bioretrieval_tui.render.hits import hit_page as made_hit_page
 from bioretrieval_tui.render.page import Group
 from bioretrieval_tui.search.types import Explanation, Hit
@@ -31,7 +31,7 @@ BESIDE_COLUMNS = {
         TableColumn("rank", "#", 3, align="right", priority=2),
         TableColumn("title", title, 18, 1, priority=0),
         TableColumn("year", "Year", 4, priority=4),
-        TableColumn("other", f"In {other}", 10, align="right", priority=1),
+        TableColumn("other", f"In {other}", 8, align="right", priority=1),
     )
     for mode, title, other in (("lexical", "BM25", "dense"), ("dense", "Dense", "BM25"))
 }
@@ -44,14 +44,13 @@ def hit_rows(view: HitView, other: HitView = NOTHING) -> ListRows[tuple[int, Hit
     An entry of the catalogue that is listed after the documents has a mark instead of its rank.
     Beside another list the rank there is shown instead of the score; hits of both stand out.
     """
-    mode = mode_name(other.question.mode) if other.question else ""
     ranks = {hit.id: hit.rank for hit in other.hits}
 
     def cells(row: tuple[int, Hit]) -> list[Span]:
         at, hit = row
         rank, near = ranks.get(hit.id), view.is_near(at)
         heading = hit.title or hit.text[:200]
-        shared = "" if rank is None else f"#{rank} {mode}"
+        shared = "" if rank is None else f"#{rank}"
         role = "strong" if rank is not None or other is NOTHING else "dim"
         return [
             Span("◆", "paper") if near else Span(str(hit.rank), "faint"),
@@ -65,11 +64,10 @@ def hit_rows(view: HitView, other: HitView = NOTHING) -> ListRows[tuple[int, Hit
 
 def facet_columns(among: int) -> tuple[TableColumn, ...]:
     """The columns of the facets, which count within the top `among` documents."""
-    count = f"Count in top {among}"
     return (
         TableColumn("field", "Field", 8, priority=2),
-        TableColumn("value", "Value", 10, 1, priority=0),
-        TableColumn("count", count, len(count), align="right", priority=1),
+        TableColumn("value", f"Value (top {among})", 10, 1, priority=0),
+        TableColumn("count", "Count", 6, align="right", priority=1),
     )
 
 
