@@ -11,9 +11,8 @@ from msgspec import structs
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import AnyEntry
 from bioretrieval_tui.render.entries import entry_page
-from bioretrieval_tui.render.hits import hit_facts
 from bioretrieval_tui.render.hits import hit_page as made_hit_page
-from bioretrieval_tui.render.page import Group
+from bioretrieval_tui.render.hits import why_found
 from bioretrieval_tui.search.types import Explanation, Hit
 from bioretrieval_tui.tui.search_session import NOTHING, FacetValue, HitView, clause_in
 from bioretrieval_tui.tui.spans import PaintedPage, paint
@@ -90,11 +89,11 @@ def facet_rows(values: Sequence[FacetValue], where: str) -> ListRows[FacetValue]
 def hit_page(
     hit: Hit, query: str, why: Explanation | None = None, *, scored: bool = True
 ) -> PaintedPage:
-    """The page of a document with the query's terms marked. Title, byline and text are shown while
-    the cursor moves, why it was found once it rests."""
+    """The page of a document with the query's terms marked. All but the terms and the sentence it
+    was found by is shown while the cursor moves."""
     page = made_hit_page(hit, why, scored=scored)
     painted, terms = paint(page), query_terms(query)
-    lead = len(paint(structs.replace(page, sections=page.sections[:2])).lines)
+    lead = len(paint(structs.replace(page, sections=page.sections[:3])).lines)
     lines = tuple(_marked_line(one, terms) for one in painted.lines)
     return replace(painted, lines=lines, lead=lead)
 
@@ -104,8 +103,8 @@ def entry_hit_page(
 ) -> PaintedPage:
     """The page of an entry with the query's terms marked in its summary, and why it was found."""
     page, terms = entry_page(entry, catalogue, away=True), query_terms(query)
-    why_found = Group("Why this result", tuple(hit_facts(hit, why)))
-    painted = paint(structs.replace(page, sections=(*page.sections, why_found)))
+    scores, reasons = why_found(hit, why)
+    painted = paint(structs.replace(page, sections=(scores, *page.sections, reasons)))
     summary = [_marked_line(one, terms) for one in painted.lines[2 : painted.lead]]
     lines = (*painted.lines[:2], *summary, *painted.lines[painted.lead :])
     return replace(painted, lines=lines)
