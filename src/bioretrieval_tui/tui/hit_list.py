@@ -51,11 +51,12 @@ def hit_rows(view: HitView, other: HitView = NOTHING) -> ListRows[tuple[int, Hit
         heading = hit.title or hit.text[:200]
         shared = "" if rank is None else f"#{rank}"
         role = "strong" if rank is not None or other is NOTHING else "dim"
+        score = f"{hit.score:.3f}" if abs(hit.score) < 100 else f"{hit.score:.1f}"
         return [
             Span("◆", "paper") if near else Span(str(hit.rank), "faint"),
             Span(f"catalogue: {heading}" if near else heading, role),
             Span(str(hit.year or ""), "dim"),
-            Span(f"{hit.score:.3f}" if other is NOTHING else shared, "ok"),
+            Span(score if other is NOTHING else shared, "ok"),
         ]
 
     return ListRows(list(enumerate(view.hits)), cells)
