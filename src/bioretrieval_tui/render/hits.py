@@ -108,7 +108,7 @@ def hit_facts(hit: Hit, why: Explanation | None = None) -> tuple[Fact, ...]:
 
 
 def why_found(hit: Hit, why: Explanation | None = None) -> tuple[Group, Group]:
-    """Why a hit was found: its rank and scores, one line above the text; terms and nearest sentence,
+    """Why a hit was found: rank and scores, one line above the text; terms and nearest sentence,
     known once it is explained."""
     found = hit_facts(hit, why)
     told = tuple(one for one in found if one.label in ("terms", "nearest"))
