@@ -32,7 +32,7 @@ from bioretrieval_tui.paths import Places
 from bioretrieval_tui.render.entries import cell, entry_page, entry_sheet
 from bioretrieval_tui.render.sheet import face
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.entry_session import EntrySession
+from bioretrieval_tui.tui.entry_session import EntrySession, paper_of
 from bioretrieval_tui.tui.spans import PaintedPage, paint
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine, WorkBar
@@ -531,8 +531,7 @@ def entry_rows(
         if key == "name" and isinstance(entry, Milestone):
             return Span(f"● {seen.text}", "milestone.strong")
         if key == "paper" and isinstance(entry, Recipe):
-            paper = catalogue.by_id.get(entry.paper or "")
-            return Span(getattr(paper, "arxiv", None) or seen.text, "paper")
+            return Span(paper_of(entry, catalogue) or seen.text, "paper")
         if key in ("name", "model", "number"):
             gone = isinstance(entry, Dataset) and not entry.available
             return Span(seen.text, "faint" if gone else f"{kind_of(entry)}.strong")
