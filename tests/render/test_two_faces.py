@@ -24,6 +24,8 @@ from bioretrieval_tui.render.formats import FORMATS, render
 from bioretrieval_tui.render.page import Fact, Group, Page, markdown, plain
 from bioretrieval_tui.tui.panes.pane import entry_columns, entry_rows
 from bioretrieval_tui.tui.spans import paint
+from bioretrieval_tui.tui.text import fit
+from bioretrieval_tui.tui.widgets.table import VirtualTable
 
 REAL = load().catalogue
 
@@ -130,8 +132,8 @@ def test_both_faces_show_the_same_labels_and_values(kind: str) -> None:
             ), (entry.id, fact.label)
 
 
-def test_lists_have_the_same_columns_in_both_faces() -> None:
-    for section, kind in (("papers", "paper"), ("models", "model"), ("recipes", "recipe")):
+def test_lists_without_columns_of_their_own_have_the_same_in_both_faces() -> None:
+    for section, kind in (("papers", "paper"), ("datasets", "dataset")):
         sheet = entry_sheet(REAL.section(section), REAL, kind=kind)
         shown = [column.key for column in sheet.columns if not column.data_only]
         assert [column.key for column in entry_columns(section)] == shown
@@ -201,3 +203,45 @@ def test_a_field_of_the_table_is_checked_by_its_type(
     (problem,) = load().problems
     assert "quantised: expects text" in problem
     monkeypatch.undo()
+
+
+@pytest.mark.parametrize(
+    ("section", "width", "shown"),
+    [
+        ("timeline", 80, "year name era"),
+        ("timeline", 54, "year name era"),
+        ("models", 80, "name role params year dimension licence"),
+        ("models", 54, "name role params year"),
+        ("models", 135, "name role params year dimension licence hub max_tokens"),
+        ("benchmarks", 80, "name queries documents metric task results"),
+        ("benchmarks", 54, "name queries documents metric"),
+        ("recipes", 80, "name params method best paper"),
+        ("recipes", 54, "name params method best"),
+        ("path", 80, "number name"),
+        ("path", 90, "number name commands"),
+    ],
+)
+def test_what_a_list_shows_in_the_app(section: str, width: int, shown: str) -> None:
+    """Beside its page, a list is 54 cells wide at 120 columns and 90 at 200."""
+    columns = entry_columns(section)
+    layout = VirtualTable(columns)._layout(width)
+    assert [columns[place].key for place, _ in layout] == shown.split()
+
+
+def test_names_of_models_and_steps_are_told_apart_beside_their_page() -> None:
+    for section in ("models", "path"):
+        columns = entry_columns(section)
+        place = [column.key for column in columns].index("name")
+        size = dict(VirtualTable(columns)._layout(54))[place]
+        names = [one.name for one in REAL.section(section)]
+        families = [name for name in names if section == "path" or name.startswith("PubMedBERT ")]
+        assert len({fit(name, size) for name in families}) == len(families) > 4
+
+
+def test_a_recipe_shows_the_arxiv_number_of_its_paper_and_a_milestone_its_dot() -> None:
+    recipe = next(one for one in REAL.section("recipes") if one.name == "MedCPT recipe")
+    cells = entry_rows([recipe], entry_columns("recipes"), REAL).cells(0)
+    assert (cells[0].text, cells[-1].text) == (recipe.name, "2307.00589")
+    milestone = REAL.section("timeline")[0]
+    cells = entry_rows([milestone], entry_columns("timeline"), REAL).cells(0)
+    assert cells[1].text == f"● {milestone.name}"

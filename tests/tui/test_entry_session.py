@@ -12,7 +12,7 @@ from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import SECTIONS
 from bioretrieval_tui.errors import FilterError
 from bioretrieval_tui.query import UnfinishedFilterError
-from bioretrieval_tui.tui.entry_session import EntrySession
+from bioretrieval_tui.tui.entry_session import EntrySession, paper_of
 
 
 def ids(session: EntrySession) -> list[str]:
@@ -71,14 +71,14 @@ def test_every_list_sorts_by_every_column(section: str, real: Catalogue) -> None
             assert sorted(ids(session)) == sorted(entry.id for entry in session.entries)
 
 
-def test_recipes_sort_by_the_name_of_their_paper(real: Catalogue) -> None:
+def test_recipes_sort_by_the_arxiv_number_of_their_paper(real: Catalogue) -> None:
     session = EntrySession(real.section("recipes"), real)
     session.sort("paper")
     session.fill()
     papers = [getattr(entry, "paper", None) for entry in session.shown]
-    names = [real.names[paper].casefold() for paper in papers if paper]
-    assert names == sorted(names)
-    assert papers[len(names) :] == [None] * (len(papers) - len(names))
+    numbers = [paper_of(entry, real) for entry in session.shown if paper_of(entry, real)]
+    assert numbers == sorted(numbers)
+    assert papers[len(numbers) :] == [None] * (len(papers) - len(numbers))
 
 
 def test_the_next_match_goes_round_in_both_directions(papers: EntrySession) -> None:

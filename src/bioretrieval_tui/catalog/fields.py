@@ -314,7 +314,8 @@ LISTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "step": (("number", "name", "commands"), ("expect",)),
     "": (("kind", "name", "year", "summary"), ()),
 }
-"""By kind ("" for several): the columns of its list in order, and those of CSV alone."""
+"""By kind ("" for several): the columns of its list in order, and those of CSV alone. The app has
+others for some lists (`tui/panes/pane.py`)."""
 
 
 # Filtering and sorting ------------------------------------------------------------------------

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from bioretrieval_tui.query import Filter
 
 
+def paper_of(entry: AnyEntry, catalogue: Catalogue) -> str:
+    """The arXiv number of the paper of a recipe, else the paper's name; "" without a paper."""
+    paper = catalogue.by_id.get(getattr(entry, "paper", None) or "")
+    return (getattr(paper, "arxiv", None) or paper.name) if paper else ""
+
+
 class EntrySession:
     """The entries of a list, its filter and its order.
 
@@ -47,6 +53,10 @@ class EntrySession:
         if self.sorted_by:
             name, reverse = self.sorted_by
             self.shown = fields.ordered(self.shown, name, self.catalogue, reverse=reverse)
+            if name == "paper":  # by what the column shows
+                known = [one for one in self.shown if paper_of(one, self.catalogue)]
+                known.sort(key=lambda one: paper_of(one, self.catalogue), reverse=reverse)
+                self.shown[: len(known)] = known  # those without a paper are last already
 
     def filter_by(self, text: str, *, whole: bool = False) -> None:
         """Filter by the text of the filter line; `whole`: it was accepted.

@@ -26,13 +26,13 @@ from textual.worker import Worker
 from bioretrieval_tui.actions import PANES
 from bioretrieval_tui.catalog import fields
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of, kind_of_section
-from bioretrieval_tui.catalog.models import AnyEntry, Dataset
+from bioretrieval_tui.catalog.models import AnyEntry, Dataset, Milestone, Recipe
 from bioretrieval_tui.errors import FilterError, UsageError
 from bioretrieval_tui.paths import Places
 from bioretrieval_tui.render.entries import cell, entry_page, entry_sheet
 from bioretrieval_tui.render.sheet import face
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.entry_session import EntrySession
+from bioretrieval_tui.tui.entry_session import EntrySession, paper_of
 from bioretrieval_tui.tui.spans import PaintedPage, paint
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine, WorkBar
@@ -476,17 +476,41 @@ class BrowsePane(Pane):
 # Entries as rows ------------------------------------------------------------------------------
 
 
+_COLUMNS: dict[str, tuple[tuple[str, int, int], ...]] = {
+    "timeline": (("year", 5, 0), ("name", 22, 3), ("era", 12, 1)),
+    "models": (
+        ("name", 25, 6), ("role", 9, 5), ("params", 7, 0), ("year", 5, 0), ("dimension", 6, 0),
+        ("licence", 12, 3), ("hub", 16, 6), ("max_tokens", 7, 0),
+    ),
+    "benchmarks": (
+        ("name", 18, 2), ("queries", 8, 0), ("documents", 10, 0), ("metric", 10, 1),
+        ("task", 14, 2), ("results", 8, 0), ("domain", 16, 2),
+    ),
+    "recipes": (
+        ("name", 13, 2), ("params", 6, 0), ("method", 15, 3), ("best", 12, 3), ("paper", 11, 0),
+    ),
+    "path": (("number", 5, 0), ("name", 43, 1), ("commands", 30, 6)),
+}  # fmt: skip
+"""Lists whose columns differ from those of the command line: field, least cells, weight."""
+
+
 def entry_columns(section: str) -> tuple[TableColumn, ...]:
-    """The columns of a section's list: those of the kind, the leftmost kept longest."""
+    """The columns of a section's list, the leftmost kept longest."""
+    own = _COLUMNS.get(section, ())
+    sizes = {name: (width, weight) for name, width, weight in own}
+    listed = fields.TABLE.listed(kind_of_section(section))[0]
+    rows = [fields.TABLE.by_name[name] for name in sizes]
+    rows += [row for row in listed if row.listed or not own]
     columns = []
-    for place, row in enumerate(fields.TABLE.listed(kind_of_section(section))[0]):
+    for place, row in enumerate(rows):
         heading = row.heading or row.title
         title = heading[:1].upper() + heading[1:] if heading.islower() else heading
         # A number is as wide as the heading and its arrow.
         number = row.type == "number"
         width = max(row.width, len(title) + 1) if number else row.width
-        weight, align = (0, "right") if number else (row.weight, "left")
-        priority = place if row.priority is None else row.priority
+        width, weight = sizes.get(row.name, (width, 0 if number else row.weight))
+        priority = place if own or row.priority is None else row.priority
+        align = "right" if number else "left"
         columns.append(TableColumn(row.name, title, width, weight, align, priority))
     return tuple(columns)
 
@@ -504,6 +528,10 @@ def entry_rows(
         seen = face(cell(row, entry, catalogue))
         if seen.unverified and seen.text:
             return Span(f"{seen.text}?", "warn")
+        if key == "name" and isinstance(entry, Milestone):
+            return Span(f"● {seen.text}", "milestone.strong")
+        if key == "paper" and isinstance(entry, Recipe):
+            return Span(paper_of(entry, catalogue) or seen.text, "paper")
         if key in ("name", "model", "number"):
             gone = isinstance(entry, Dataset) and not entry.available
             return Span(seen.text, "faint" if gone else f"{kind_of(entry)}.strong")
