@@ -60,7 +60,7 @@ class VirtualTable(Canvas, can_focus=True):
     """Rows under a header, a cursor on a row and a chosen column.
 
     squeeze: drop columns of low priority when narrow; else scroll sideways: the column that sorts
-        stays on screen, and the one of lowest priority goes if it leaves little room for others.
+        stays on screen, and the one of lowest priority goes if it leaves few others.
     chooses: enter takes the row under the cursor wherever the focus is: draw it as focused.
     empty: text shown instead of rows.
     """
