@@ -112,8 +112,8 @@ top | g home | scroll_edge(-1) | Top | To the top | -
 bottom | G end | scroll_edge(1) | Bottom | To the end | -
 [leaderboard]
 view | v | view | Recipes or results | Switch between training recipes and the results matrix | 1
-zero-shot | z | zero_shot | Zero-shot only | Show only scores known to be zero-shot | 5
-own | w | own | Your runs | Show or hide your runs in the matrix | 5
+zero-shot | z | zero_shot | Zero-shot | Show only scores known to be zero-shot | 6
+own | w | own | Your runs | Show or hide your runs in the matrix | 6
 explore-own | x | explore_own | Explore | Explore the queries and judgements of a run
 remove-own | d delete | remove | Delete | Delete a run (confirms)
 [qrels]
@@ -145,7 +145,7 @@ index | x | next_index | Index | Search the next index | 2
 mode | m | mode | Mode | Search by hybrid (BM25 and dense), dense, or BM25 | 2
 narrow | f | filter | Filter | Filter documents: year:2015.. mesh:asthma has:abstract | 2
 facets | F | facets | Facets | Values in the top hits; enter filters by one, or no longer | 4
-order | s | order | Sort | Best first, or newest first | 5
+order | s | order | Sort | Best first, or newest first | 3
 similar | M | similar | Similar | Documents similar to this one; backspace or esc returns | 4
 rerank | R | rerank | Rerank | Rerank the top 50 with a cross-encoder; esc cancels | 5
 beside | v | beside | Side by side | BM25 on the left, dense on the right; v or esc returns | 5

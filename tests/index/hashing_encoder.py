@@ -50,6 +50,7 @@ class HashingEncoder:
         for start in range(0, len(documents), self._batch):
             some = documents[start : start + self._batch]
             parts.append(self.encode_queries([f"{d.title} {d.text}" for d in some]))
+            self.tokens += sum(len(f"{d.title} {d.text}".split()) for d in some)
             progress(Progress("encoding", start + len(some), len(documents)))
         return np.concatenate(parts)
 

@@ -89,6 +89,8 @@ def test_more_documents_than_one_window(tmp_path: Path, hashing: HashingEncoder)
     assert [step.done for step in encoding] == sorted(step.done for step in encoding)
     assert encoding[-1].done == encoding[-1].total == 2_107
     assert encoding[-1].rate is not None
+    # Tokens are counted batch by batch, not when a window of 512 is over.
+    assert all(step.tokens_rate for step in encoding if 20 <= step.done < 512)
     assert (encoding[-1].read, encoding[-1].input_share) == (2_107, 1.0)
     index = open_index("demo")
     (last,) = index.documents.get([2_106])

@@ -44,6 +44,8 @@ def painted(page: Page) -> set[tuple[str, str]]:
         if item.hang == LABEL and len(texts) > 1:
             label = texts[0].strip() or label
             pairs.add((label, "".join(texts[1:]).strip()))
+        elif texts[:1] == ["rank "]:  # the line of scores: label, value, gap
+            pairs |= set(zip(map(str.strip, texts[::3]), texts[1::3], strict=True))
     return pairs
 
 

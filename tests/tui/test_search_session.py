@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from scripted import HITS, Desk, ScriptedClient, info
 
@@ -26,11 +27,13 @@ from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView
 from bioretrieval_tui.index.metadata_fields import schema_of
 from bioretrieval_tui.paths import places
 from bioretrieval_tui.search.types import Explanation, Facet, Scores, SearchResult
+from bioretrieval_tui.tui.hit_list import hit_rows
 from bioretrieval_tui.tui.qrels_session import QrelsSession
 from bioretrieval_tui.tui.search_session import (
     HITS as MOST,
 )
 from bioretrieval_tui.tui.search_session import (
+    HitView,
     SearchSession,
     clause_in,
     facet_values,
@@ -368,3 +371,11 @@ async def test_only_the_chosen_query_is_shown(tmp_path: Path) -> None:
     await turns()
     assert session.view is not None
     assert session.view.id == "2"
+
+
+@pytest.mark.parametrize("score", [0.1234, 12.3456, 99.9994, 163.42, 1_234.56, -0.5])
+def test_a_score_fits_its_column(score: float) -> None:
+    hit = msgspec.structs.replace(HITS[0], score=score)
+    shown = hit_rows(HitView(answer=SearchResult((hit,)))).cells(0)[-1].text
+    assert len(shown) <= 6
+    assert float(shown) == pytest.approx(score, abs=0.05)

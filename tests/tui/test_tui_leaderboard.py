@@ -83,7 +83,7 @@ async def test_any_column_sorts_best_first_and_hides_who_lacks_it(small: Catalog
         values = figures(session, "patents-set")
         assert len(values) == 3
         assert values == sorted(values, reverse=True)
-        assert "models have no score here" in session.head
+        assert "models have no score" in session.head
         assert "Patents ↓" in session.rows[2]
         await session.press("s")
         assert figures(session, "patents-set") == sorted(values)
@@ -156,7 +156,7 @@ async def test_marks_are_characters(small: Catalogue) -> None:
         assert any("0.712 t" in row for row in rows)
         assert any("?" in row for row in rows)
         assert any("*" in row for row in rows)
-        assert "* secondary  ? unverified  t trained on this benchmark" in session.rows[1]
+        assert "* secondary  ? unverified  t trained on it" in session.rows[1]
 
 
 async def test_the_figure_under_the_cursor_is_explained(small: Catalogue) -> None:

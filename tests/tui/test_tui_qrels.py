@@ -17,8 +17,9 @@ from bioretrieval_tui.evaluation.qrels import QueryRow
 from bioretrieval_tui.render.evaluations import pair_title
 from bioretrieval_tui.tui.dialogs.dialog import Confirm
 from bioretrieval_tui.tui.dialogs.file_dialogs import BenchmarkDialog
-from bioretrieval_tui.tui.panes.qrels_pane import QrelsPane
+from bioretrieval_tui.tui.panes.qrels_pane import QrelsPane, query_columns
 from bioretrieval_tui.tui.qrels_session import arranged, pairs, with_run_file
+from bioretrieval_tui.tui.widgets.table import VirtualTable
 from homes import share_encoders
 
 WIDE, NARROW = (120, 30), (80, 24)
@@ -48,6 +49,13 @@ def test_orders_and_filters_of_queries() -> None:
     assert ids(arranged(ROWS, "nothing", None, PAIR)) == []
     assert pairs(("a", "b", "c")) == [("a", "b"), ("a", "c"), ("b", "c")]
     assert pairs(("a",)) == []
+
+
+@pytest.mark.parametrize("pair", pairs(("lexical", "dense", "hybrid")))
+def test_the_difference_of_modes_fits_beside_a_page(pair: tuple[str, str]) -> None:
+    columns = query_columns(("lexical", "dense", "hybrid"), pair)
+    table = VirtualTable(columns)
+    assert "delta" in [columns[i].key for i, _ in table._layout(60)]
 
 
 @pytest.fixture

@@ -204,7 +204,7 @@ async def test_a_facet_goes_into_the_filter_and_out(
     async with running(make_app(small), size, pane="search") as session:
         pane = await answered(session, scripted)
         await session.press("F")
-        assert "Count in top 59" in session.text
+        assert "Value (top 59)" in session.text
         assert "Brain Diseases" in session.text
         assert pane.detail.display == (size[0] >= 140)
         await session.press("j", "j", "enter")
@@ -220,7 +220,7 @@ async def test_a_facet_goes_into_the_filter_and_out(
         assert scripted.questions[-1].where == 'mesh="Brain Diseases"'
         assert pane.hit is HITS[0]
         await session.press("escape")
-        assert "Count in" not in session.text
+        assert "Value (top" not in session.text
         assert isinstance(session.focused, VirtualTable)
         assert pane.session.filter
 
@@ -237,7 +237,7 @@ async def test_tab_goes_between_hits_and_facets(small: Catalogue, scripted: Desk
         assert isinstance(session.focused, Detail)
         assert "Myelodysplastic" in session.text
         await session.press("escape")
-        assert "Count in top 59" in session.text
+        assert "Value (top 59)" in session.text
 
 
 async def test_without_facets_there_is_nothing_to_open(small: Catalogue, scripted: Desk) -> None:

@@ -331,7 +331,7 @@ def indexes() -> Iterator[Row]:
     yield "indexes", "ok", f"{len(found)}, {total}" if found else "none yet", None
     for one in found:
         if one.status != "ok":
-            remedy = f"rebuild it, or: bioretrieval-tui index remove {one.name}"
+            remedy = f"see: bioretrieval-tui index verify {one.name}"
             yield one.name, "note", one.status, remedy
 
 

@@ -14,7 +14,6 @@ import click
 from bioretrieval_tui import __version__
 from bioretrieval_tui.cli import PROGRAM
 from bioretrieval_tui.errors import UsageError
-from bioretrieval_tui.util.formatting import did_you_mean
 
 VERBS: dict[str, tuple[str, str]] = {
     "list": ("entry_verbs:list_entries", "List entries of the catalogue."),
@@ -46,6 +45,8 @@ class NamedGroup(click.Group):
         if not name.startswith("-") and self.get_command(ctx, name) is None:
             if ctx.resilient_parsing:
                 return None, None, args[1:]
+            from bioretrieval_tui.util.formatting import did_you_mean
+
             known = self.list_commands(ctx)
             commands = f"commands: {', '.join(known)}"
             raise UsageError(

@@ -215,10 +215,14 @@ class ModelVectors(Vectoriser):
             encoder = self._loaded()
             texts = [documents[places[0]] for places in missing.values()]
             before = time.perf_counter()
-            encoded = encoder.encode_documents(texts, tell)
+
+            def heard(step: Progress) -> None:
+                self.tokens = encoder.tokens - self._tokens_before
+                tell(step)
+
+            encoded = encoder.encode_documents(texts, heard)
             self.seconds += time.perf_counter() - before
             self.encoded += len(texts)
-            self.tokens = encoder.tokens - self._tokens_before
             halves = _halved(encoded, len(texts), encoder)
             self._pool.append(list(missing), halves)
             for places, half in zip(missing.values(), halves, strict=True):

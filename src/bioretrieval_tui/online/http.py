@@ -574,7 +574,9 @@ def _reason(error: Exception) -> _Reason:
         if isinstance(cause, socket.gaierror):
             # A proxy resolves names itself: then it is the proxy that is not known.
             missing = cause.errno in _UNKNOWN_HOST and not getproxies()
-            return "has an address that no name server knows", None, missing
+            request = getattr(error, "_request", None)  # `request` raises where there is none
+            host = f" {request.url.raw_host.decode()}" if request else ""
+            return f"is at an address{host} that no name server knows", None, missing
         if "CERTIFICATE_VERIFY_FAILED" in str(cause):
             remedy = "if a proxy stands between, name its certificate in SSL_CERT_FILE"
             return "presents a certificate that is not trusted", remedy, False

@@ -107,6 +107,16 @@ def hit_facts(hit: Hit, why: Explanation | None = None) -> tuple[Fact, ...]:
     return tuple(found)
 
 
+def why_found(hit: Hit, why: Explanation | None = None) -> tuple[Group, Group]:
+    """Why a hit was found: rank and scores, one line above the text; terms and nearest sentence,
+    known once it is explained."""
+    found = hit_facts(hit, why)
+    told = tuple(one for one in found if one.label in ("terms", "nearest"))
+    ranked = fact("rank", str(hit.rank), role="dim"), fact("score", f"{hit.score:.3f}", role="dim")
+    scores = (*ranked, *(one for one in found if one not in told))
+    return Group("", scores, "scores"), Group("Why this result", told)
+
+
 def hit_page(hit: Hit, why: Explanation | None = None, *, scored: bool = True) -> Page:
     """The page of a document. scored: found by a search of an index, not by an online service."""
     title = one_line(hit.title)
@@ -115,11 +125,7 @@ def hit_page(hit: Hit, why: Explanation | None = None, *, scored: bool = True) -
     # The known parts of `JAMA 296(23):2832-8`; nothing without a journal.
     numbers = volume + (f"({issue})" if issue else "") + (f":{pages}" if pages else "")
     names = [title and hit.id, journal and f"{journal} {numbers}".rstrip(), str(hit.year or "")]
-    ranked = (
-        fact("rank", str(hit.rank), role="dim"),
-        fact("score", f"{hit.score:.3f}", role="dim"),
-    )
-    reasons = (*ranked, *hit_facts(hit, why)) if scored else ()
+    scores, reasons = why_found(hit, why) if scored else (Group("", ()), Group("", ()))
     people = hit.metadata.get("authors")
     named, more = "", 0
     if isinstance(people, list | tuple):
@@ -132,8 +138,9 @@ def hit_page(hit: Hit, why: Explanation | None = None, *, scored: bool = True) -
         byline=tuple(text(name) for name in names if name),
         sections=(
             Group("Record", facts([("authors", authors)], role="dim")),
+            scores,
             Prose("", tuple(_paragraphs(hit.text, why.passage if why else None))),
-            Group("Why this result", reasons),
+            reasons,
             Group("", link, "links"),
         ),
     )

@@ -52,11 +52,12 @@ class Fact(Struct, frozen=True):
 
 class Group(Struct, frozen=True):
     """Facts under a heading. holds: "links" and "jumps" get a letter a value in the app, by which
-    keys open them; links carry a `url`, jumps a `jump`, each."""
+    keys open them; links carry a `url`, jumps a `jump`, each; "scores" stand on one line there.
+    """
 
     title: str
     facts: tuple[Fact, ...]
-    holds: Literal["facts", "links", "jumps"] = "facts"
+    holds: Literal["facts", "links", "jumps", "scores"] = "facts"
 
 
 class Prose(Struct, frozen=True):

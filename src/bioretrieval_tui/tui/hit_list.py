@@ -11,9 +11,8 @@ from msgspec import structs
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import AnyEntry
 from bioretrieval_tui.render.entries import entry_page
-from bioretrieval_tui.render.hits import hit_facts, mode_name
 from bioretrieval_tui.render.hits import hit_page as made_hit_page
-from bioretrieval_tui.render.page import Group
+from bioretrieval_tui.render.hits import why_found
 from bioretrieval_tui.search.types import Explanation, Hit
 from bioretrieval_tui.tui.search_session import NOTHING, FacetValue, HitView, clause_in
 from bioretrieval_tui.tui.spans import PaintedPage, paint
@@ -31,7 +30,7 @@ BESIDE_COLUMNS = {
         TableColumn("rank", "#", 3, align="right", priority=2),
         TableColumn("title", title, 18, 1, priority=0),
         TableColumn("year", "Year", 4, priority=4),
-        TableColumn("other", f"In {other}", 10, align="right", priority=1),
+        TableColumn("other", f"In {other}", 8, align="right", priority=1),
     )
     for mode, title, other in (("lexical", "BM25", "dense"), ("dense", "Dense", "BM25"))
 }
@@ -44,20 +43,20 @@ def hit_rows(view: HitView, other: HitView = NOTHING) -> ListRows[tuple[int, Hit
     An entry of the catalogue that is listed after the documents has a mark instead of its rank.
     Beside another list the rank there is shown instead of the score; hits of both stand out.
     """
-    mode = mode_name(other.question.mode) if other.question else ""
     ranks = {hit.id: hit.rank for hit in other.hits}
 
     def cells(row: tuple[int, Hit]) -> list[Span]:
         at, hit = row
         rank, near = ranks.get(hit.id), view.is_near(at)
         heading = hit.title or hit.text[:200]
-        shared = "" if rank is None else f"#{rank} {mode}"
+        shared = "" if rank is None else f"#{rank}"
         role = "strong" if rank is not None or other is NOTHING else "dim"
+        score = f"{hit.score:.3f}" if abs(hit.score) < 100 else f"{hit.score:.1f}"
         return [
             Span("◆", "paper") if near else Span(str(hit.rank), "faint"),
             Span(f"catalogue: {heading}" if near else heading, role),
             Span(str(hit.year or ""), "dim"),
-            Span(f"{hit.score:.3f}" if other is NOTHING else shared, "ok"),
+            Span(score if other is NOTHING else shared, "ok"),
         ]
 
     return ListRows(list(enumerate(view.hits)), cells)
@@ -65,11 +64,10 @@ def hit_rows(view: HitView, other: HitView = NOTHING) -> ListRows[tuple[int, Hit
 
 def facet_columns(among: int) -> tuple[TableColumn, ...]:
     """The columns of the facets, which count within the top `among` documents."""
-    count = f"Count in top {among}"
     return (
         TableColumn("field", "Field", 8, priority=2),
-        TableColumn("value", "Value", 10, 1, priority=0),
-        TableColumn("count", count, len(count), align="right", priority=1),
+        TableColumn("value", f"Value (top {among})", 10, 1, priority=0),
+        TableColumn("count", "Count", 6, align="right", priority=1),
     )
 
 
@@ -92,11 +90,11 @@ def facet_rows(values: Sequence[FacetValue], where: str) -> ListRows[FacetValue]
 def hit_page(
     hit: Hit, query: str, why: Explanation | None = None, *, scored: bool = True
 ) -> PaintedPage:
-    """The page of a document with the query's terms marked. Title, byline and text are shown while
-    the cursor moves, why it was found once it rests."""
+    """The page of a document with the query's terms marked. All but the terms and the sentence it
+    was found by is shown while the cursor moves."""
     page = made_hit_page(hit, why, scored=scored)
     painted, terms = paint(page), query_terms(query)
-    lead = len(paint(structs.replace(page, sections=page.sections[:2])).lines)
+    lead = len(paint(structs.replace(page, sections=page.sections[:3])).lines)
     lines = tuple(_marked_line(one, terms) for one in painted.lines)
     return replace(painted, lines=lines, lead=lead)
 
@@ -106,8 +104,8 @@ def entry_hit_page(
 ) -> PaintedPage:
     """The page of an entry with the query's terms marked in its summary, and why it was found."""
     page, terms = entry_page(entry, catalogue, away=True), query_terms(query)
-    why_found = Group("Why this result", tuple(hit_facts(hit, why)))
-    painted = paint(structs.replace(page, sections=(*page.sections, why_found)))
+    scores, reasons = why_found(hit, why)
+    painted = paint(structs.replace(page, sections=(scores, *page.sections, reasons)))
     summary = [_marked_line(one, terms) for one in painted.lines[2 : painted.lead]]
     lines = (*painted.lines[:2], *summary, *painted.lines[painted.lead :])
     return replace(painted, lines=lines)

@@ -67,6 +67,11 @@ def paint(page: Page) -> PaintedPage:
             lines += _prose(section)
         elif isinstance(section, Sheet):
             lines += _sheet(section)
+        elif section.holds == "scores":
+            parts = [Span("", "dim")]
+            for item in section.facts:
+                parts += [Span(f"{item.label} ", "faint"), *spans(item.values[0]), Span("   ")]
+            lines.append(line(*parts[1:-1]))
         elif section.holds == "facts":
             for item in section.facts:
                 lines += fact_lines(item)

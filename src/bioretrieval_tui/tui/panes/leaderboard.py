@@ -234,6 +234,7 @@ class LeaderboardPane(Pane):
             spans.append(Span(f"  {MARK} your runs: {shown}", "own"))
         key = self.table.columns[self.table.column].key
         figures = self.row.figures if isinstance(self.row, MatrixRow) else {}
+        names = self.catalogue.names
         if result := next((one for axis, one in figures.items() if axis_key(axis) == key), None):
             source = self.catalogue.sources.get(result.source)
             text = source.text.split(":")[0] if source else result.source
@@ -243,6 +244,9 @@ class LeaderboardPane(Pane):
                 Span(f"  {remarks}" if remarks else "", "warn"),
                 Span(f"  from {text}", "dim"),
             ]
+        elif key == "mean":
+            over = ", ".join(names.get(a.benchmark, a.benchmark) for a in self.matrix.common)
+            spans.append(Span(f"  mean of {over}", "dim"))
         elif own:
             spans += [
                 Span(f"  {own.run.record.benchmark}", "own"),
@@ -253,20 +257,19 @@ class LeaderboardPane(Pane):
             spans += [Span("  filter ", "faint"), Span(session.filter, "ok")]
         if self.zero_shot_only:
             spans.append(Span("  zero-shot only", "warn"))
-        off = "  ! differs by more than 0.01" if self.shown_own else ""
-        marks = f"   * secondary  ? unverified  t trained on this benchmark{off}"
-        spans.append(Span(marks, "faint"))
         hidden = []
         for why, count in self.matrix.hidden.items():
             one = count == 1
             what = f"{'score' if one else 'scores'} hidden ({why})"
             if why == NO_SCORE:
-                what = f"{'model has' if one else 'models have'} no score here"
+                what = f"{'model has' if one else 'models have'} no score"
             hidden.append(f"{count} {what}")
-        spans.append(Span(f"   {', '.join(hidden)}" if hidden else "", "faint"))
+        spans.append(Span(f"  {', '.join(hidden)}" if hidden else "", "dim"))
         if self.own and not self.with_own:
             spans.append(Span(f"  {MARK} your runs: {len(self.own)} hidden (w)", "faint"))
-        return spans
+        off = "  ! differs by more than 0.01" if self.shown_own else ""
+        marks = f"   * secondary  ? unverified  t trained on it{off}"
+        return [*spans, Span(marks, "faint")]
 
     # Runs of the user --------------------------------------------------------------------
 
@@ -410,11 +413,9 @@ def columns_of(
     """The model's name (frozen), how a run was made, the mean, and one column for each axis."""
     columns, names = [MODEL], catalogue.names
     if own:
-        columns.append(TableColumn("own", "Own", 18))
+        columns.append(TableColumn("own", "Own", 16, priority=9))
     if matrix.common:
-        over = ", ".join(names.get(axis.benchmark, axis.benchmark) for axis in matrix.common)
-        count = len(matrix.common)
-        over = f"Mean ({over})" if count < 3 else f"Mean of {count}"
+        over = f"Mean of {len(matrix.common)}"
         columns.append(TableColumn("mean", over, len(over) + 2, align="right"))
     titles = {row.axis: row.title for row in own if row.title}
     for axis in axes_of(matrix, own):

@@ -130,13 +130,16 @@ class QrelsPane(Pane):
     def refill(self, keep: str | None = None) -> None:
         """Show the queries; the cursor goes to the one with the id `keep`, else stays on its query,
         else goes to the top."""
+        self._show_queries(keep)
+        self.show_page()
+
+    def _show_queries(self, keep: str | None = None) -> None:
         session, table = self.session, self.list_of_queries
         keep = keep or session.chosen
         cursor = next((n for n, row in enumerate(session.shown) if row.id == keep), 0)
         table.sorted_by = (session.order[0], session.order[1] == "down") if session.order else None
         table.show(query_rows(session.shown, session.modes, session.pair), cursor)
         self.head()
-        self.show_page()
 
     def show_message(self, text: str) -> None:
         self.list_of_queries.empty = "\n".join(textwrap.wrap(text, _QUERIES_WIDTH))
@@ -167,7 +170,7 @@ class QrelsPane(Pane):
             Span(f"  {found.benchmark}", "benchmark.strong"),
             Span(f" {found.split}  {counts} queries  nDCG@10 by {model}", "dim"),
         ]
-        if session.pair and session.order and session.order[0] == DELTA:
+        if session.pair:
             spans.append(Span(f"  {pair_title(session.pair)}", "ok"))
         if session.filter:
             spans += [Span("  filter ", "faint"), Span(session.filter, "ok")]
@@ -193,7 +196,7 @@ class QrelsPane(Pane):
     def action_pair(self) -> None:
         self.session.next_pair()
         self.list_of_queries.columns = query_columns(self.session.modes, self.session.pair)
-        self.refill()
+        self._show_queries()  # the chosen query, and so its page, stays
 
     async def action_filter(self) -> None:
         if not self.session.queries:
@@ -264,8 +267,8 @@ def query_columns(modes: Sequence[str], pair: tuple[str, str] | None) -> tuple[T
         *(TableColumn(mode, mode_name(mode), 7, align="right", priority=1) for mode in modes),
     ]
     if pair is not None:
-        title = pair_title(pair)
-        columns.append(TableColumn(DELTA, title, len(title), align="right", priority=2))
+        shorts = ("BM25" if mode == "lexical" else mode_name(mode)[:3] for mode in reversed(pair))
+        columns.append(TableColumn(DELTA, "-".join(shorts), 9, align="right", priority=2))
     return (*columns, TableColumn("relevant", "Rel", 4, align="right", priority=5))
 
 

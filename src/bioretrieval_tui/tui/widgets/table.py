@@ -19,6 +19,10 @@ from bioretrieval_tui.tui.widgets.canvas import Canvas
 _T = TypeVar("_T")
 
 GAP = 2
+_USUAL = 5
+"""Priority of a column that names none."""
+_LEAST_MOVING = 3
+"""Columns beside the frozen ones for which, where a table scrolls sideways, another is dropped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ class TableColumn:
     width: int
     weight: int = 0
     align: str = "left"
-    priority: int = 5
+    priority: int = _USUAL
     frozen: bool = False
 
 
@@ -55,7 +59,8 @@ class ListRows(Generic[_T]):
 class VirtualTable(Canvas, can_focus=True):
     """Rows under a header, a cursor on a row and a chosen column.
 
-    squeeze: drop columns of low priority when narrow; else scroll sideways.
+    squeeze: drop columns of low priority when narrow; else scroll sideways: the column that sorts
+        stays on screen, and the one of lowest priority goes if it leaves little room for others.
     chooses: enter takes the row under the cursor wherever the focus is: draw it as focused.
     empty: text shown instead of rows.
     """
@@ -140,11 +145,15 @@ class VirtualTable(Canvas, can_focus=True):
         place = choice.index(self.column) if self.column in choice else 0
         self.column = choice[max(0, min(place + by, len(choice) - 1))] if choice else 0
         if not self.squeeze:
-            behind = self.column - sum(column.frozen for column in self.columns)
-            self.first_column = max(0, min(self.first_column, behind))
-            while self.column not in self._shown_columns() and self.first_column < behind:
-                self.first_column += 1
+            self._reveal_column()
         self.update()
+
+    def _reveal_column(self) -> None:
+        """Scroll sideways until the chosen column is on screen."""
+        behind = max(0, self.column - sum(column.frozen for column in self.columns))
+        self.first_column = min(self.first_column, behind)
+        while self.column not in self._shown_columns() and self.first_column < behind:
+            self.first_column += 1
 
     def _shown_columns(self) -> list[int]:
         return [i for i, _ in self._layout(self.size.width)]
@@ -169,20 +178,38 @@ class VirtualTable(Canvas, can_focus=True):
             while len(chosen) > 1 and self._needs(chosen) > space:
                 chosen.remove(max(chosen, key=lambda i: (self.columns[i].priority, i)))
         else:
+            sorts = self.sorted_by[0] if self.sorted_by else ""
+            kept = [i for i in chosen if self.columns[i].frozen or self.columns[i].key == sorts]
             moving = [i for i in chosen if not self.columns[i].frozen][self.first_column :]
-            chosen = [i for i in chosen if self.columns[i].frozen]
-            while moving and self._needs([*chosen, moving[0]]) <= space:
-                chosen.append(moving.pop(0))
+            last = max(moving, key=lambda i: self.columns[i].priority, default=0)
+            chosen = self._beside(kept, moving, space)
+            if self.columns[last].priority > _USUAL and last not in (self.column, *kept):
+                others = [i for i in chosen if i != last and not self.columns[i].frozen]
+                if len(others) < _LEAST_MOVING:
+                    moving.remove(last)
+                    chosen = self._beside(kept, moving, space)
         spare = max(0, space - self._needs(chosen))
         weights = sum(self.columns[i].weight for i in chosen) or 1
         columns = ((i, self.columns[i]) for i in chosen)
         return [(i, min(one.width + spare * one.weight // weights, space)) for i, one in columns]
+
+    def _beside(self, kept: Sequence[int], moving: Sequence[int], space: int) -> list[int]:
+        """The kept columns, and of the others as many in a row as fit."""
+        chosen = list(kept)
+        for i in moving:
+            if i not in chosen:
+                if self._needs([*chosen, i]) > space:
+                    break
+                chosen.append(i)
+        return sorted(chosen)
 
     def _needs(self, chosen: Sequence[int]) -> int:
         return sum(self.columns[i].width for i in chosen) + GAP * max(0, len(chosen) - 1)
 
     def paint(self, width: int, height: int) -> list[Strip]:
         self._keep_visible()
+        if not self.squeeze:
+            self._reveal_column()
         layout = self._layout(width)
         # Only the cursor moved: all rows but two look the same.
         known = self._painted if self._only_moved and layout == self._painted_layout else {}
