@@ -314,8 +314,25 @@ LISTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "step": (("number", "name", "commands"), ("expect",)),
     "": (("kind", "name", "year", "summary"), ()),
 }
-"""By kind ("" for several): the columns of its list in order, and those of CSV alone. The app has
-others for some lists (`tui/panes/pane.py`)."""
+"""By kind ("" for several): the columns of its list in order, and those of CSV alone."""
+
+APP_LISTS: dict[str, tuple[tuple[str, int, int], ...]] = {
+    "model": (
+        ("name", 25, 6), ("role", 9, 5), ("params", 7, 0), ("year", 5, 0), ("dimension", 6, 0),
+        ("licence", 12, 3), ("hub", 16, 6), ("max_tokens", 7, 0),
+    ),
+    "benchmark": (
+        ("name", 18, 2), ("queries", 8, 0), ("documents", 10, 0), ("metric", 10, 1),
+        ("task", 14, 2), ("results", 8, 0), ("domain", 16, 2),
+    ),
+    "recipe": (
+        ("name", 13, 2), ("params", 6, 0), ("method", 15, 3), ("best", 12, 3), ("paper", 11, 0),
+    ),
+    "milestone": (("year", 5, 0), ("name", 22, 3), ("era", 12, 1)),
+    "step": (("number", 5, 0), ("name", 43, 1), ("commands", 30, 6)),
+}  # fmt: skip
+"""By kind, where a narrow list in the app needs another order than `LISTS`: field, least cells,
+share of the cells that are left; the last ones are omitted first."""
 
 
 # Filtering and sorting ------------------------------------------------------------------------

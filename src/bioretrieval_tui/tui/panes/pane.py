@@ -476,29 +476,12 @@ class BrowsePane(Pane):
 # Entries as rows ------------------------------------------------------------------------------
 
 
-_COLUMNS: dict[str, tuple[tuple[str, int, int], ...]] = {
-    "timeline": (("year", 5, 0), ("name", 22, 3), ("era", 12, 1)),
-    "models": (
-        ("name", 25, 6), ("role", 9, 5), ("params", 7, 0), ("year", 5, 0), ("dimension", 6, 0),
-        ("licence", 12, 3), ("hub", 16, 6), ("max_tokens", 7, 0),
-    ),
-    "benchmarks": (
-        ("name", 18, 2), ("queries", 8, 0), ("documents", 10, 0), ("metric", 10, 1),
-        ("task", 14, 2), ("results", 8, 0), ("domain", 16, 2),
-    ),
-    "recipes": (
-        ("name", 13, 2), ("params", 6, 0), ("method", 15, 3), ("best", 12, 3), ("paper", 11, 0),
-    ),
-    "path": (("number", 5, 0), ("name", 43, 1), ("commands", 30, 6)),
-}  # fmt: skip
-"""Lists whose columns differ from those of the command line: field, least cells, weight."""
-
-
 def entry_columns(section: str) -> tuple[TableColumn, ...]:
     """The columns of a section's list, the leftmost kept longest."""
-    own = _COLUMNS.get(section, ())
+    kind = kind_of_section(section)
+    own = fields.APP_LISTS.get(kind, ())
     sizes = {name: (width, weight) for name, width, weight in own}
-    listed = fields.TABLE.listed(kind_of_section(section))[0]
+    listed = fields.TABLE.listed(kind)[0]
     rows = [fields.TABLE.by_name[name] for name in sizes]
     rows += [row for row in listed if row.listed or not own]
     columns = []
