@@ -21,6 +21,7 @@ from bioretrieval_tui.index.layout import index_folder, indexes_folder
 from bioretrieval_tui.index.manifest import FORMAT, Manifest, encode_manifest, read_manifest, seal
 from bioretrieval_tui.index.registry import info, list_indexes, manifest_of, open_index
 from bioretrieval_tui.index.verify import verify_index
+from bioretrieval_tui.progress import Progress
 
 ARCHIVE = Path(__file__).with_name("index-format-3.tar.xz")
 
@@ -61,9 +62,13 @@ def test_an_old_index_is_recognised_and_one_line_says_what_to_do(old: Manifest) 
 
 def test_compacting_brings_it_over_with_its_vectors(old: Manifest) -> None:
     alive = np.delete(matrix_of(old), 3, axis=0)
-    outcome = compact_index("first")
+    steps: list[Progress] = []
+    outcome = compact_index("first", reporter=steps.append)
     assert outcome.manifest.format == FORMAT
     assert outcome.report.encoded == 0
+    stages = {step.stage for step in steps}
+    assert "indexing" in stages
+    assert "encoding" not in stages
     np.testing.assert_array_equal(matrix_of(outcome.manifest), alive)
     assert outcome.manifest.inputs == old.inputs
     assert verify_index("first").ok

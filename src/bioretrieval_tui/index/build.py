@@ -429,7 +429,7 @@ def _fill(
         elapsed = time.perf_counter() - begun or 1e-9
         reporter(
             Progress(
-                "encoding",
+                "encoding" if vectoriser.device else "indexing",  # no model was needed
                 done + running,
                 # Known as soon as all is read, which may be in the middle of a long window.
                 writer.rows if intake.over else None,
