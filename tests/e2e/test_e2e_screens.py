@@ -129,10 +129,11 @@ def test_keys_work_after_the_window_was_small(app: Session) -> None:
 
 def test_there_and_back_leaves_no_holes(app: Session) -> None:
     before = shown(app)
-    for _ in range(3):
-        # The terminal cuts off what does not fit; the app may see nothing but the size it knew.
-        app.resize(80, 24)
-        app.resize(120, 40)
+    for changes in (1, 3, 100):  # many: a signal arrives while another one is handled
+        for _ in range(changes):
+            # The terminal cuts off what does not fit; the app may see nothing but its old size.
+            app.resize(80, 24)
+            app.resize(120, 40)
         os.kill(app.child.pid, signal.SIGWINCH)
         app.wait(lambda screen: screen.shown == before)
 

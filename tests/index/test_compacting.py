@@ -165,7 +165,7 @@ def test_interrupted_at_every_step(built: Manifest) -> None:
             break
     # A stage that a fast machine finishes between two reports is not seen.
     seen = {"at linking", "at saving"}
-    assert seen <= stages <= {*seen, "at reading", "at encoding"}
+    assert seen <= stages <= {*seen, "at reading", "at indexing"}
     assert len(held("demo")) == 300
 
 

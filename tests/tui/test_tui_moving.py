@@ -10,6 +10,7 @@ from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.compiled import load
 from bioretrieval_tui.paths import places
 from bioretrieval_tui.tui.app import BioRetrievalApp
+from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.panes.start import StartPane
 from bioretrieval_tui.tui.widgets.canvas import Detail
 from bioretrieval_tui.tui.widgets.table import VirtualTable
@@ -220,7 +221,7 @@ async def test_resizing_keeps_the_place(small: Catalogue) -> None:
         for size, wide in (((80, 24), False), ((200, 60), True), ((60, 15), False), (WIDE, True)):
             await session.resize(*size)
             assert pane.wide is wide
-            assert pane.detail.rule is wide
+            assert ("│" in session.text) is wide
             assert session.at == where
             assert isinstance(session.focused, Detail)
             assert f"  {where}" in session.text
@@ -229,6 +230,16 @@ async def test_resizing_keeps_the_place(small: Catalogue) -> None:
             await session.resize(*size)
             assert session.at == where
             assert any(row.startswith("▌Filler 18") for row in session.rows)
+
+
+async def test_a_list_that_missed_its_first_resize_is_wide(
+    small: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Textual sends none to a widget that something measured before the layout."""
+    monkeypatch.setattr(Pane, "on_resize", lambda pane: None)
+    async with running(make_app(small), WIDE, pane="papers") as session:
+        assert session.browse.has_class("-wide")
+        assert "│" in session.text
 
 
 async def test_scrolling_deep_into_a_page_survives_another_width(small: Catalogue) -> None:

@@ -319,6 +319,9 @@ def sweep_removed() -> None:
 def _discard(path: Path) -> None:
     """Delete a file or folder; what cannot be deleted is left for the next sweep."""
     if path.is_dir() and not path.is_symlink():
+        # A reader that opens it now would put tantivy's lock file into a folder being emptied.
+        with contextlib.suppress(OSError):
+            path = path.rename(path.with_name(f"{path.name}-gone"))
         shutil.rmtree(path, ignore_errors=True)
     else:
         with contextlib.suppress(OSError):

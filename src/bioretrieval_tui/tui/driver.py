@@ -11,6 +11,8 @@ from rich.color import ColorSystem
 from rich.console import Console
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual.drivers.linux_driver import LinuxDriver
+from textual.events import Resize
+from textual.geometry import Size
 from textual.strip import Strip
 
 from bioretrieval_tui.terminal.output import ScreenWriter
@@ -27,9 +29,17 @@ class CompactDriver(LinuxDriver):
         super().start_application_mode()  # type: ignore[no-untyped-call]
         # Not SIGHUP: the terminal is gone then.
         code = 128 + signal.SIGTERM
-        asyncio.get_running_loop().add_signal_handler(
-            signal.SIGTERM, lambda: self._app.exit(return_code=code)
-        )
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, lambda: self._app.exit(return_code=code))
+        # Textual measures within the signal handler: one that interrupts another posts its newer
+        # size first, and the older one stays.
+        loop.add_signal_handler(signal.SIGWINCH, self._measure)
+
+    def _measure(self) -> None:
+        """Tell the app the size that the terminal has now."""
+        if not self._in_band_window_resize:
+            size = Size(*self._get_terminal_size())
+            self._app.post_message(Resize(size, size))
 
     def redraw(self) -> None:
         """Write the next frame completely: something else may have drawn on the screen."""

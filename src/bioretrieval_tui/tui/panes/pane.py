@@ -150,6 +150,7 @@ class Pane(Widget):
             yield Detail(rule=True)
 
     def on_mount(self) -> None:
+        self.fit()  # a new widget may miss its first Resize, if it was measured before the layout
         if self.section:
             self.refill()
 
@@ -219,14 +220,15 @@ class Pane(Widget):
 
     @property
     def wide(self) -> bool:
-        return self.size.width >= WIDE
+        return self.app.size.width >= WIDE
 
     def on_resize(self) -> None:
+        self.fit()
+
+    def fit(self) -> None:
+        """Arrange the parts for the width of the app."""
         self.jobs_changed()
-        if self.has_class("-list"):
-            self.set_class(self.wide, "-wide")
-            self.detail.rule = self.wide
-            self.detail.repaint()
+        self.set_class(self.wide and self.has_class("-list"), "-wide")
 
     def make_page(self) -> PaintedPage:
         """The page of the row under the cursor; an empty one where there is no row."""

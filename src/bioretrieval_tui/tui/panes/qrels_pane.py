@@ -67,7 +67,7 @@ class QrelsPane(Pane):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.session = QrelsSession(self)
-        self.query_page = Detail("query", measure=120)
+        self.query_page = Detail("query", rule=True, measure=120)
         self.query_page.can_focus = False
         self.list_of_queries = VirtualTable(query_columns((), None), "queries", empty=EMPTY)
         self.documents = VirtualTable(document_columns(()), "documents", empty="")
@@ -84,10 +84,6 @@ class QrelsPane(Pane):
 
     def on_mount(self) -> None:
         self.head()
-
-    def on_resize(self) -> None:
-        self.query_page.rule = self.wide
-        self.query_page.repaint()
 
     def job_ended(self, outcome: JobRecord) -> None:
         self.session.job_ended(outcome)

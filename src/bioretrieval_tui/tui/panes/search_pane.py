@@ -94,8 +94,9 @@ class SearchPane(Pane):
         self.in_background("learn", self.session.learn)
         self.in_background("history", self._load_queries)
 
-    def on_resize(self) -> None:
-        self.set_class(self.size.width >= THREE_PARTS, "-three")
+    def fit(self) -> None:
+        super().fit()
+        self.set_class(self.app.size.width >= THREE_PARTS, "-three")
 
     def activate(self) -> None:
         if self.has_class("-reading"):

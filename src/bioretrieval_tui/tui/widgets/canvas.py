@@ -99,7 +99,7 @@ class Canvas(Widget):
 class Detail(Canvas, can_focus=True):
     """A page of wrapped lines; keeps its place when the width changes.
 
-    rule: draw a rule along the left edge, beside a list.
+    rule: draw a rule along the left edge where a list stands beside.
     measure: longest line in cells: longer ones are hard to read.
     """
 
@@ -143,7 +143,8 @@ class Detail(Canvas, can_focus=True):
     def row_spans(self) -> Sequence[Row]:
         """The visible rows, with a mark where more follows."""
         width, height = self.size
-        lead = 2 if self.rule else 1
+        ruled = self.rule and self.region.x > 0
+        lead = 2 if ruled else 1
         cells = max(10, min(width - lead - 1, self.measure))
         if self._rows_width != cells:
             self._rows = layout(self.lines, cells)
@@ -160,7 +161,7 @@ class Detail(Canvas, can_focus=True):
         more = len(self._rows) - self.top - height
         if more > 0:
             shown[-1] = (Span(f" ↓ {more + 1} more lines", "faint"),)  # it covers a row
-        edge = Span("│" if self.rule else " ", "ok" if self.has_focus and self.rule else "rule")
+        edge = Span("│" if ruled else " ", "ok" if self.has_focus and ruled else "rule")
         blank: list[Row] = [()] * (height - len(shown))
         return [(edge, Span(" " * (lead - 1)), *row) for row in (*shown, *blank)]
 
