@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -25,6 +26,9 @@ beside those that encode, and no long module is left for the end."""
 # Between two threads of torch each layer waits for the slower one, and processes of the run already
 # use every core. Children inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Every app that is started leaves many objects in cycles; they are looked for less often here.
+gc.set_threshold(100_000, 20, 20)
 
 # A machine under load is slow, not wrong.
 settings.register_profile(

@@ -15,7 +15,7 @@ from terminal import APP, Session, processes_of
 SERVER = Path(__file__).resolve().parents[1] / "online" / "server.py"
 Start = Callable[..., Session]
 
-COUNT = 2_400
+COUNT = 1_600
 DOWN, CLEAR, ENTER = "\x1b[B", "\x15", "\r"
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
 

@@ -23,12 +23,12 @@ DOCUMENTS = {
 
 
 def corpus(path: Path, times: int = 1) -> None:
-    """A BEIR corpus: the five documents, or long variations of them."""
+    """A BEIR corpus: the five documents, or variations of them."""
     rows = [
         {
             "_id": f"{name}-{n}" if n else name,
             "title": name,
-            "text": text if times == 1 else f"{text} {n} " * 2,
+            "text": text if times == 1 else f"{text} {n}",
         }
         for n in range(times)
         for name, text in DOCUMENTS.items()

@@ -14,8 +14,16 @@ from index_help import tree, whole
 from msgspec import structs
 
 from bioretrieval_tui.errors import IndexFault, NotFoundError, UsageError
+from bioretrieval_tui.index import registry
 from bioretrieval_tui.index.build import build_index
-from bioretrieval_tui.index.layout import IndexBusy, index_folder, indexes_folder, writing
+from bioretrieval_tui.index.layout import (
+    METADATA,
+    TEXT,
+    IndexBusy,
+    index_folder,
+    indexes_folder,
+    writing,
+)
 from bioretrieval_tui.index.manifest import Manifest, encode_manifest, read_manifest
 from bioretrieval_tui.index.registry import (
     index_names,
@@ -163,6 +171,24 @@ def test_readers_during_many_swaps(tmp_path: Path, corpus: Path) -> None:
         reader.join()
     assert faults == []
     assert seen <= {(40, 40, "b"), (60, 60, "c")}
+
+
+def test_folders_that_vanish_after_they_were_checked(
+    built: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for part in (TEXT, METADATA):
+        folder = index_folder("demo") / built.path(part)
+        with monkeypatch.context() as patch:
+            patch.setattr(registry, "check_content", lambda *_, of=folder, **__: hide(of))
+            with pytest.raises(IndexFault):
+                open_index("demo")
+        folder.with_name("hidden").rename(folder)
+    open_index("demo").close()
+
+
+def hide(folder: Path) -> None:
+    if folder.exists():
+        folder.rename(folder.with_name("hidden"))
 
 
 def test_a_reader_while_a_build_is_under_way(built: Manifest, tmp_path: Path) -> None:

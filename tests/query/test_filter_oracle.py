@@ -128,7 +128,7 @@ def test_no_sequence_of_keystrokes_changes_a_result(
 
 @pytest.fixture(scope="module")
 def both() -> tuple[Filter, SlowFilter]:
-    rows = many_rows(400)
+    rows = many_rows(200)
     return Filter(rows, SCHEMA), SlowFilter(rows)
 
 

@@ -118,8 +118,8 @@ async def test_the_chosen_index_is_searched(small: Catalogue, scripted: Desk) ->
         await session.until(lambda: ("mine", "heart") in scripted.asked)
         scripted.answer("heart", HITS)
         await session.press("escape", "0")
+        await session.until(lambda: "searched in Search" in session.text)
         assert "●" in row(session, "mine")
-        assert "searched in Search" in session.text
         # From the page too; what stands in the line is asked there at once.
         await on(session, "other")
         await session.press("enter", "enter")

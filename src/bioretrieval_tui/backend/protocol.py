@@ -425,13 +425,13 @@ def line_of(number: int, message: Sent | Reply) -> bytes:
 def decode(data: bytes, kind: type[Decoded]) -> Decoded:
     """Decode a line as `tuple[int, Sent]` or `tuple[int, Reply]`. Raises ProtocolError."""
     try:
-        return cast(Decoded, _decoder(kind).decode(data))  # type: ignore[arg-type]
+        return cast(Decoded, _decoder(kind).decode(data))  # type: ignore[arg-type]  # cached by kind
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ProtocolError(f"a message does not parse: {error}") from error
 
 
 def answer_of(request: Request[AnswerT], reply: Answered) -> AnswerT:
     """Decode the answer to a request. Raises ProtocolError if it is of another type."""
-    (base,) = type(request).__orig_bases__  # type: ignore[attr-defined]
+    (base,) = type(request).__orig_bases__  # type: ignore[attr-defined]  # typeshed lacks it
     (kind,) = get_args(base)
     return cast(AnswerT, decode(bytes(reply.value), kind))

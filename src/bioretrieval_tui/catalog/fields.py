@@ -149,7 +149,7 @@ class FieldTable:
         from bioretrieval_tui.query import Field, Schema
 
         rows = (row for row in self.rows if row.type is not None)
-        return Schema([Field(r.name, r.type, r.aliases) for r in rows])  # type: ignore[arg-type]
+        return Schema([Field(r.name, r.type, r.aliases) for r in rows])  # type: ignore[arg-type]  # filtered above
 
 
 _PAPER, _MODEL, _DATASET, _BENCHMARK = ("paper",), ("model",), ("dataset",), ("benchmark",)

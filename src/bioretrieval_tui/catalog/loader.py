@@ -243,7 +243,7 @@ class Walk(msgspec.Struct):
         if fault := _scalar_fault(value, shape, what):
             return self.say(node, field, fault)
         whole = isinstance(shape, shapes.FloatType) and isinstance(value, int)
-        return float(value) if whole else value  # type: ignore[arg-type]
+        return float(value) if whole else value  # type: ignore[arg-type]  # `whole` means an int
 
     def _struct(
         self, node: yaml.Node, shape: shapes.StructType, field: str, *, whole: bool = True

@@ -125,7 +125,7 @@ class DeviceWorker:
             if vectors.is_cuda:
                 host = torch.empty(vectors.shape, dtype=vectors.dtype, pin_memory=True)
                 host.copy_(vectors, non_blocking=True)
-                done = torch.cuda.Event()  # type: ignore[no-untyped-call]
+                done = torch.cuda.Event()  # type: ignore[no-untyped-call]  # torch's is untyped
                 done.record(torch.cuda.current_stream(vectors.device))
             else:
                 host = vectors.cpu()

@@ -461,7 +461,9 @@ def _facts(blocks: list[_Block], alive: Truths, left_out: set[str]) -> MetadataF
 
 
 def _open_blocks(folder: Path, total: int, remedy: str) -> list[_Block]:
-    blocks = [_Block(path, remedy) for path in sorted(folder.glob(f"*{_SUFFIX}"))]
+    with _reading(remedy):
+        paths = sorted(folder.glob(f"*{_SUFFIX}"))
+    blocks = [_Block(path, remedy) for path in paths]
     firsts = [0, *accumulate(block.rows for block in blocks)]
     if firsts != [*(block.first for block in blocks), total]:
         raise _damaged(f"its blocks do not hold {total:,} documents", remedy)

@@ -110,7 +110,7 @@ def _cell(row: EntryField, entry: AnyEntry, found: Any, catalogue: Catalogue) ->
         return linked(f"{values[0]}{more}", url, url if row.name == "arxiv" else " ".join(values))
     if isinstance(found, tuple):
         return ("; " if row.form == "code" else ", ").join(values)
-    return found  # type: ignore[no-any-return]
+    return found  # type: ignore[no-any-return]  # text or number
 
 
 # Records --------------------------------------------------------------------------------------

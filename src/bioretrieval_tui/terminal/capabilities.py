@@ -122,7 +122,7 @@ def here(stream: TextIO | None = None, env: Mapping[str, str] = os.environ) -> C
     with contextlib.suppress(OSError, ValueError, AttributeError):
         isatty = stream.isatty()
         if isatty:
-            size = tuple(os.get_terminal_size(stream.fileno()))  # type: ignore[assignment]
+            size = tuple(os.get_terminal_size(stream.fileno()))  # type: ignore[assignment]  # it has two
     return detect(
         env,
         isatty=isatty,

@@ -165,7 +165,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         """Guard the message loop of each widget before it starts."""
         for widget in widgets:
             dispatch = widget._dispatch_message
-            widget._dispatch_message = partial(self._guarded, dispatch)  # type: ignore[method-assign]
+            widget._dispatch_message = partial(self._guarded, dispatch)  # type: ignore[method-assign]  # for one widget
         return super()._register(parent, *widgets, **where)
 
     async def _dispatch_message(self, message: Message) -> None:

@@ -26,7 +26,7 @@ class CompactDriver(LinuxDriver):
     def start_application_mode(self) -> None:
         """Take the terminal, and give it back when the process is asked to end."""
         self.redraw()
-        super().start_application_mode()  # type: ignore[no-untyped-call]
+        super().start_application_mode()  # type: ignore[no-untyped-call]  # Textual's is untyped
         # Not SIGHUP: the terminal is gone then.
         code = 128 + signal.SIGTERM
         loop = asyncio.get_running_loop()

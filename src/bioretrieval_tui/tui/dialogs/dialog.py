@@ -262,7 +262,7 @@ def write_export(path: Path, sheet: Sheet) -> Path:
                          remedy=f"use one of {known}")  # fmt: skip
     from bioretrieval_tui.render.formats import render
 
-    text = "".join(render(sheet, format_name))  # type: ignore[arg-type]
+    text = "".join(render(sheet, format_name))  # type: ignore[arg-type]  # a Format
     if not text.strip():
         raise BioRetrievalError(f"nothing here has a {format_name} form")
     if path.is_dir():
