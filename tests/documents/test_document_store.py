@@ -160,7 +160,26 @@ def test_metadata_that_is_no_json(tmp_path: Path, value: bytes) -> None:
         store.get([3])
 
 
-def change(path: Path, statement: str, *values: bytes) -> None:
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("id", b"d1"), ("title", b"x"), ("text", b""), ("metadata", 7), ("metadata", b"[1]")],
+)
+def test_a_value_of_another_type(tmp_path: Path, column: str, value: bytes | int) -> None:
+    """As SQLite reads a damaged file."""
+    path = write(tmp_path / "s.sqlite", DOCUMENTS[:3])
+    change(path, f"UPDATE documents SET {column} = ? WHERE label = 1", value)  # noqa: S608
+    store = DocumentStore([path])
+    assert store.get([0, 2]) == [DOCUMENTS[0], DOCUMENTS[2]]
+    with pytest.raises(IndexFault, match=r"s\.sqlite cannot be read"):
+        store.get([1])
+    with pytest.raises(IndexFault, match=r"s\.sqlite cannot be read"):
+        list(store.records())
+    if column == "id":
+        with pytest.raises(IndexFault, match="ids"):
+            store.ids([0, 1])
+
+
+def change(path: Path, statement: str, *values: bytes | int) -> None:
     with sqlite3.connect(path) as db:
         db.execute(statement, values)
     db.close()

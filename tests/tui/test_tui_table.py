@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 from textual.app import App, ComposeResult
 from textual.events import MouseScrollDown, MouseScrollUp
+from textual.geometry import Size
 from textual.pilot import Pilot
 
 from bioretrieval_tui.tui.text import Line, Span, line
@@ -77,6 +78,17 @@ async def drawn(pilot: Pilot[None]) -> list[str]:
     screen = pilot.app.screen
     screen._on_timer_update()
     return ["".join(s.text for s in row) for row in screen._compositor.render_strips()]
+
+
+async def test_a_change_while_the_size_is_unknown_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Textual may know no size of a widget for a moment, and no layout follows."""
+    page = Detail(lines=[line("before")])
+    async with on_bench(page) as pilot:
+        assert any("before" in row for row in await drawn(pilot))
+        with monkeypatch.context() as patch:
+            patch.setattr(Detail, "size", Size(0, 0))
+            page.show([line("after")])
+        assert any("after" in row for row in await drawn(pilot))
 
 
 @pytest.mark.parametrize("count", [10, 100_000, 1_000_000])

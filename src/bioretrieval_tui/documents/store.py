@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from itertools import islice
 from pathlib import Path
@@ -147,7 +147,11 @@ class DocumentStore:
 
     def ids(self, labels: Sequence[int]) -> list[str]:
         """The ids of these labels, in the order of `labels`, without reading any text."""
-        return [str(row[1]) for _, row in self._by_label(_IDS, labels)]
+        try:
+            found = [row[1] for _, row in self._by_label(_IDS, labels)]
+            return msgspec.convert(found, list[str])
+        except msgspec.ValidationError as error:
+            raise IndexFault(f"the ids of the document store cannot be read: {error}") from error
 
     def lookup(self, identifier: str) -> StoredId | None:
         """The current document of an id, by the newest segment that has the id."""
@@ -254,10 +258,11 @@ class DocumentStore:
 
 
 def _document_of(row: Sequence[Any], segment: Segment) -> Document:
-    _, identifier, title, text, metadata = row
+    # In a damaged file SQLite finds bytes or numbers where text was stored.
     try:
-        fields: Mapping[str, Any] = msgspec.json.decode(metadata) if metadata else {}
-    except msgspec.DecodeError as error:
+        identifier, title, text = msgspec.convert(row[1:4], tuple[str, str, str])
+        fields = msgspec.json.decode(row[4], type=dict[str, Any]) if row[4] else {}
+    except (msgspec.DecodeError, TypeError) as error:
         raise segment.fault(error) from error
     return Document(identifier, title, text, fields)
 

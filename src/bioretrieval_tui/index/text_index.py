@@ -279,12 +279,14 @@ class TextIndex:
 
     @contextlib.contextmanager
     def _native(self) -> Iterator[None]:
-        """Turn errors and panics of tantivy, which mean damaged files, into an IndexFault."""
+        """Turn errors and panics of tantivy, which mean damaged or missing files, into an
+        IndexFault."""
         try:
             yield
         except BaseException as error:
             # A panic has a type that cannot be imported and is no Exception.
-            if isinstance(error, ValueError) or type(error).__name__ == "PanicException":
+            damaged = isinstance(error, ValueError | FileNotFoundError)
+            if damaged or type(error).__name__ == "PanicException":
                 raise IndexFault(
                     f"the text index of {self.name} is damaged", remedy=self._remedy
                 ) from error

@@ -58,7 +58,7 @@ class Canvas(Widget):
     def update(self) -> None:
         """Draw again, and refresh the lines that changed."""
         if not self.is_attached or not self.size:
-            self._drawn_size = None  # when it is shown again, maybe in the same size
+            self.repaint()  # not drawn now, but what Textual kept of it is old
             return
         before, resized = self._drawn, self._drawn_size != self.size
         now = self._draw()
