@@ -181,6 +181,7 @@ HEAVY: dict[str, tuple[str, ...]] = {
     "sentence_transformers": (),
     "huggingface_hub": (),
     "httpx": ("online",),
+    "filelock": ("encoding",),
     "numpy": ("encoding", "evaluation", "index", "search"),
     "textual": ("tui",),
 }

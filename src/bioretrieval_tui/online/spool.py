@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal, Self
 
 import msgspec
-from filelock import FileLock, Timeout
 
 from bioretrieval_tui.catalog.models import Encoding
 from bioretrieval_tui.documents.document import Document, Record, Rejected
@@ -166,6 +165,8 @@ class Spool:
     """
 
     def __init__(self, path: Path, key: str, *, restart: bool = False) -> None:
+        from filelock import FileLock
+
         self.path = path
         self.state_path = path.with_name(f"{path.name}.state")
         self.state = SpoolState(FORMAT, key)
@@ -175,6 +176,8 @@ class Spool:
         self._recent: dict[str, None] = {}
 
     def __enter__(self) -> Self:
+        from filelock import Timeout
+
         with self._writing(), contextlib.ExitStack() as undo:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             try:

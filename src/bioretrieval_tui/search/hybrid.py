@@ -41,17 +41,17 @@ Terms = Sequence[tuple[str, float]]
 DEPTH = 100
 """Search depth: documents of each retriever, unless more hits are requested."""
 
-_FEEDBACK = 10
+_FEEDBACK = 8
 """Documents that the query is moved towards."""
-_TOWARDS = 1.0
+_SHARPNESS = 0.5
+"""Inverse temperature of the softmax that weights them."""
+_TOWARDS = 0.5
 """Weight of their mean, relative to the query."""
 _LEXICAL_WEIGHT = 0.5
 """Of BM25 in the final ranking, where no document stands out."""
-_OUTSTANDING = 2.5
-"""Standard deviations above which the top BM25 score adds weight in the first ranking."""
-_OUTSTANDING_LAST = 4.0
-_STEEP = 1.5
-"""The same for the final ranking, where the weight grows by this power."""
+_OUTSTANDING, _OUTSTANDING_LAST = 2.0, 4.0
+"""Standard deviations of the top BM25 score above which its weight grows in proportion, in the
+first ranking and in the final one."""
 _MAIN_SHARE = 0.5
 """Share of the query's inverse document frequency above which it asks for one term."""
 _MAIN_STEEP = 6.0
@@ -145,7 +145,7 @@ def hybrid_scores(
     labels, similarities = index.vectors.search(moved, depth, allowed)
     more = _extended(index, found, labels, vector, terms)
     scores = standardised(index.vectors.similarities(moved, more.labels), similarities)
-    weight = _LEXICAL_WEIGHT * max(1.0, top / _OUTSTANDING_LAST) ** _STEEP * factor
+    weight = _LEXICAL_WEIGHT * max(1.0, top / _OUTSTANDING_LAST) * factor
     scores += np.float32(weight) * standardised(more.lexical, reference)
     return more, scores
 
@@ -196,7 +196,7 @@ def _moved(index: OpenIndex, labels: Labels, scores: Floats, vector: Floats) -> 
     if not len(best):
         return vector
     point = query_point(index, vector)
-    sure = np.exp(scores[best] - scores[best].max())
+    sure = np.exp(np.float32(_SHARPNESS) * (scores[best] - scores[best].max()))
     centre = (sure / sure.sum()) @ points(index, labels[best])
     # Vectors that are not normalised may be longer for documents: only the direction counts.
     length = float(np.linalg.norm(point))
