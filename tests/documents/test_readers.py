@@ -135,7 +135,8 @@ def test_damage_gives_records_and_refusals(
     if name in READ_ALONE and at > 4:  # the first bytes decide on the charset of everything
         before, after = (documents(read_nameless(data, by_name(name))) for data in (whole, damaged))
         kept = [document for document in before if document in after]
-        assert len(kept) >= len(before) - 2
+        # 29 bytes are the end of one line of MedRAG, the next one, and the line feed behind that.
+        assert len(kept) >= len(before) - 3
 
 
 @each_format

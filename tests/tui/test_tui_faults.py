@@ -169,3 +169,14 @@ async def test_a_job_goes_on_after_an_exception(
         await session.settle()
         assert session.app.jobs.outcomes["mine"].state == "done"
         assert session.app.is_running
+
+
+async def test_an_exception_while_the_app_is_taken_down_is_logged(small: Catalogue) -> None:
+    async with running(make_app(small), pane="papers") as session:
+        session.faults_expected = True
+        app = session.app
+        await app.screen_stack[0].query("*").remove()
+        app._handle_exception(ValueError("too late to be shown"))
+    assert "too late to be shown" in (home_places().state / ERROR_LOG).read_text()
+    app._handle_exception(KeyError("later still"))
+    assert "later still" in (home_places().state / ERROR_LOG).read_text()

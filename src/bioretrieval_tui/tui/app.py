@@ -204,8 +204,9 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         said = " ".join(f"{type(error).__name__}: {error}".split())
         self.say(f"Error in this pane: {said[:80]}{kept}", "error")
         if not known:
-            for canvas in self.screen.query(Canvas):
-                canvas.repaint()
+            for screen in self.screen_stack[-1:]:
+                for canvas in screen.query(Canvas):
+                    canvas.repaint()
 
     # Keys in their order -----------------------------------------------------------------
 
@@ -501,8 +502,10 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         return self.screen_stack[0].query_one(StatusBar)
 
     def say(self, message: str, role: str = "bar.strong") -> None:
-        """Show a message until the next key."""
-        self.status.say(message, role)
+        """Show a message until the next key; nothing while the app is taken down."""
+        for screen in self.screen_stack[:1]:
+            for bar in screen.query(StatusBar):
+                bar.say(message, role)
 
     def hint_actions(self) -> list[Action]:
         """The actions of the current pane that the status line shows."""
