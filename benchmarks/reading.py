@@ -129,6 +129,6 @@ def bulk(report: Report, data: Path, rounds: int, megabytes: int = 200) -> None:
         f"PubMed XML, {size:.0f} MB, {counts['ours']:,} records read ({counts['bare']:,} seen by"
         f" iterparse): {size / median(times['ours']):.0f} MB/s against"
         f" {size / median(times['bare']):.0f} MB/s of a bare lxml iterparse, ratio {ratio:.2f}"
-        " (bar 0.4: one thread, each record parsed alone)."
+        " (bar 0.8)."
     )
     report.say()
