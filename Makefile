@@ -11,8 +11,8 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 # Arguments of `make run`; tests of `make test`, and the number of its processes.
 ARGS ?=
 TESTS ?= tests
-# One more than processors: the tests of real terminals wait.
-JOBS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
+# More than processors: the tests of terminals and processes wait.
+JOBS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 2)))
 
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
