@@ -11,8 +11,8 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 # Arguments of `make run`; tests of `make test`, and the number of its processes.
 ARGS ?=
 TESTS ?= tests
-# More than processors: the tests of terminals and processes wait.
-JOBS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 2)))
+# One more than processors: the tests of terminals and processes wait.
+JOBS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -62,6 +61,8 @@ class SettingsStore:
 
     def _run(self, statement: str, *values: str | int) -> list[Any]:
         """The rows of a statement in a transaction, in a file that is made if it is not there."""
+        import sqlite3
+
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with closing(sqlite3.connect(self.path, timeout=2.0)) as connection, connection:
