@@ -6,11 +6,15 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
+from rich.segment import Segment
+from textual._compositor import ChopsUpdate
 from textual.app import App, ComposeResult
 from textual.events import MouseScrollDown, MouseScrollUp
 from textual.geometry import Size
 from textual.pilot import Pilot
+from textual.strip import Strip
 
+from bioretrieval_tui.tui.driver import _pieces
 from bioretrieval_tui.tui.text import Line, Span, line
 from bioretrieval_tui.tui.widgets.canvas import Detail
 from bioretrieval_tui.tui.widgets.table import TableColumn, VirtualTable
@@ -89,6 +93,20 @@ async def test_a_change_while_the_size_is_unknown_is_drawn(monkeypatch: pytest.M
             patch.setattr(Detail, "size", Size(0, 0))
             page.show([line("after")])
         assert any("after" in row for row in await drawn(pilot))
+
+
+def test_an_update_sends_what_it_announces_only() -> None:
+    """A widget beside may hold newer lines, whose own update comes next."""
+    left, right = Strip([Segment("abcd")]), Strip([Segment("newer")])
+    chops, ends = [{0: left, 4: right}], [[4, 9]]
+    for span, texts in (
+        ((0, 4), ["abcd"]),
+        ((0, 2), ["ab"]),
+        ((4, 9), ["newer"]),
+        ((3, 6), ["abcd", "ne"]),
+    ):
+        pieces = list(_pieces(ChopsUpdate(chops, [(0, *span)], ends)))
+        assert [strip.text for _, _, strip in pieces] == texts
 
 
 @pytest.mark.parametrize("count", [10, 100_000, 1_000_000])

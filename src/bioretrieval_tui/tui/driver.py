@@ -76,8 +76,9 @@ def _pieces(update: CompositorUpdate) -> Iterator[tuple[int, int, Strip]]:
         for y, first, last in update.spans:
             ends = update.chop_ends[y]
             for end, (x, strip) in zip(ends, update.chops[y].items(), strict=False):
-                if strip is not None and x <= last and end > first:
-                    yield y, x, strip
+                if strip is not None and x < last and end > first:
+                    # What lies beyond may be newer than what is announced.
+                    yield y, x, strip if end <= last else strip.crop(0, last - x)
     elif isinstance(update, LayoutUpdate):
         for y, strips in enumerate(update.strips, update.region.y):
             x = update.region.x
