@@ -5,9 +5,8 @@ how often a word that few documents hold puts one of them first.
 
 Collections are read from ../shared/data and left out where they are not there. Their indexes are
 built with the embedded model, in `--home`, where they are found again by the next run. Parameters
-are tuned on the collections marked so; among settings that are equal there, within 0.0005 in the
-mean, those were taken that do best on the others. A train set is asked at most 1,000 queries, drawn
-once.
+are tuned on the collections marked so; among settings that are about equal there, those were taken
+that do best on the others. A train set is asked at most 1,000 queries, drawn once.
 """
 
 from __future__ import annotations

