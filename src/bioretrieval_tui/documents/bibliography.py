@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
@@ -11,8 +10,8 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from bioretrieval_tui.documents.document import Document, RecordFault
+from bioretrieval_tui.documents.identity import MAX_ID_LENGTH
 
-MAX_ID_LENGTH = 512
 LISTS = ("authors", "language", "types", "mesh", "mesh_major", "keywords")
 """Fields that are lists of texts."""
 
@@ -24,7 +23,6 @@ _DATE = re.compile(
 )
 _COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)")
 _DATE_KEYS = ("date", "pubdate", "publication_date")
-_DOI = re.compile(r"10\.\d{4,9}/\S+")
 _PMID = re.compile(r"([1-9][0-9]{0,8})")
 _PMC = re.compile(r"PMC([1-9][0-9]{0,8})", re.IGNORECASE)
 _DOI_URL = re.compile(r"(?:https?://(?:dx\.)?doi\.org/|doi:\s*)?(10\.\d{4,9}/\S+)", re.IGNORECASE)
@@ -92,21 +90,6 @@ def identifier(value: Any, called: str = "the id", *, as_written: bool = False) 
     if len(value if as_written else text) > MAX_ID_LENGTH:
         raise RecordFault(f"{called} is longer than {MAX_ID_LENGTH} characters")
     return value if as_written else text
-
-
-def made_identifier(*parts: str) -> str:
-    """An id for a record without one; equal parts give equal ids on every machine."""
-    digest = hashlib.blake2b(digest_size=10)
-    for part in parts:
-        data = part.casefold().encode("utf-8", "surrogatepass")
-        digest.update(len(data).to_bytes(8, "big") + data)
-    return f"made:{digest.hexdigest()}"
-
-
-def doi_of(text: str) -> str | None:
-    """The DOI within `text` ("doi: 10.1/x", "https://doi.org/10.1/x"), or None."""
-    match = _DOI.search(text)
-    return match[0].rstrip(".,;") if match else None
 
 
 def dated(text: str) -> dict[str, Any]:

@@ -15,12 +15,12 @@ from bioretrieval_tui.documents.bibliography import (
     dated,
     distinct,
     document,
-    doi_of,
     identifier,
     json_type,
     plain,
 )
 from bioretrieval_tui.documents.document import Document, Place, RecordFault
+from bioretrieval_tui.documents.identity import doi_of
 from bioretrieval_tui.documents.readers.json_records import (
     BOM,
     JsonElement,
