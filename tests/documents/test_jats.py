@@ -132,14 +132,10 @@ def test_every_field() -> None:
             '<article-id pub-id-type="doi">https://doi.org/10.5555/a(b)c</article-id>',
             "10.5555/a(b)c",
         ),
-        (
-            '<article-id pub-id-type="pmcid">PMC7</article-id>'
-            '<article-id pub-id-type="pmcaid">8</article-id>'
-            '<article-id pub-id-type="pmid">9</article-id>',
-            "9",
-        ),
+        ("".join(f'<article-id pub-id-type="{kind}">{number}</article-id>' for kind, number in
+                 (("pmcid", "PMC7"), ("pmcaid", "8"), ("pmid", "9"))), "9"),
     ],
-)
+)  # fmt: skip
 def test_ids(ids: str, expected: str) -> None:
     assert only(article(ids, titled("T"))).id == expected
 

@@ -132,7 +132,7 @@ def _document(article: _Element) -> Document:
 def _trials(meta: _Element) -> list[str]:
     """Registration numbers that the article's metadata or abstract link to."""
     links = meta.iter("{*}related-object", "{*}ext-link", "{*}custom-meta")
-    texts = (" ".join([*map(str, link.attrib.values()), *link.itertext()]) for link in links)
+    texts = (" ".join(map(str, [*link.attrib.values(), *link.itertext()])) for link in links)
     return distinct(number for text in texts for number in trials_of(text))
 
 
