@@ -75,6 +75,12 @@ class Intake:
         self.step()
         if isinstance(item, Record):
             item = self.accept(item)
+        if isinstance(item, Record) and not (
+            item.document.title.strip() or item.document.text.strip()
+        ):
+            # Of a benchmark, too: no search can find it, and its vector would be near any query.
+            said = f"document {item.document.id!r} has neither a title nor a text"
+            item = Skipped(item.place, said)
         if isinstance(item, Record):
             try:
                 outcome = self.writer.add(item)
