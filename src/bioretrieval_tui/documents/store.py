@@ -25,7 +25,7 @@ import msgspec
 
 from bioretrieval_tui.documents.document import Document, Place, Record
 from bioretrieval_tui.documents.duplicates import alike, keys_of, merged, same_work
-from bioretrieval_tui.documents.identity import made_identifier
+from bioretrieval_tui.documents.identity import made_identifier, same_doi
 from bioretrieval_tui.errors import IndexFault
 
 _APPLICATION = 0x42525455  # "BRTU"
@@ -418,7 +418,8 @@ class StoreWriter:
             held = self._document(known.label)
             if not known.alias and _is_older(document, held):
                 return StoreOutcome.SAME
-            if document.id.startswith("10.") and not known.alias and not alike(document, held):
+            by_doi = same_doi(str(document.metadata.get("doi"))) == document.id
+            if by_doi and not known.alias and not alike(document, held):
                 # A DOI of a supplement or of a whole book stands on many works.
                 made = made_identifier(document.metadata, document.title, document.text)
                 document = replace(document, id=made)
@@ -436,8 +437,9 @@ class StoreWriter:
             # The metadata of an alias are not stored.
             if kept == digest and (known.alias or had == metadata):
                 return StoreOutcome.SAME
-            if known.alias and self.dedupe == "merge" and self._merge(document, known.label, at):
-                return StoreOutcome.MERGED
+            several = known.alias or self._names_of(known.label)
+            if self.dedupe == "merge" and several and same_work(held, document):
+                return self._merge(document, known.label, at)
             self._forget(document.id, known)
         elif self.joins_twins and document.text.strip():
             # Equal titles without a text ("Editorial") may be different papers.
@@ -449,9 +451,7 @@ class StoreWriter:
         if self.dedupe != "off" and known is None:
             label = self._same_work(document, keys)
             if label is not None and self.dedupe == "merge":
-                self._merge(document, label, at)
-                self.name(document.id, self.next - 1)
-                return StoreOutcome.MERGED
+                return self._merge(document, label, at)
         self._insert(document.id, *content, *at, keys=keys)
         return StoreOutcome.NEW if known is None else StoreOutcome.REPLACED
 
@@ -466,23 +466,26 @@ class StoreWriter:
                     return label
         return None
 
-    def _merge(self, document: Document, label: int, at: tuple[str, int | None]) -> bool:
+    def _merge(self, document: Document, label: int, at: tuple[str, int | None]) -> StoreOutcome:
         """Put what a document of this label and another one of the same work have together in its
-        place, with its id and aliases; False if they are not of the same work."""
+        place. The id is the better one by the rule of `identity`, the others are aliases."""
         held = self._document(label)
-        why = same_work(held, document)
-        if why is None:
-            return False
-        self.twin = Twin(held.id, why)
         both = merged(held, document)
+        if both == held and self._lookup(document.id) is not None:
+            return StoreOutcome.SAME
+        self.twin = Twin(held.id, same_work(held, document) or "")
         metadata = msgspec.json.encode(both.metadata, order="deterministic")
-        names = self._names_of(label)
+        before = self._names_of(label)
         self._bury(held.id, label)
         content = (both.title, both.text, metadata, both.content_hash())
-        self._insert(held.id, *content, *at, keys=keys_of(both))
+        self._insert(both.id, *content, *at, keys=keys_of(both))
+        self._db.execute("DELETE FROM aliases WHERE id = ?", (both.id,))
+        names = {*before, held.id, document.id} - {both.id}
+        self._db.executemany("DELETE FROM gone WHERE id = ?", [(name,) for name in names])
         moved = [(name, self.next - 1) for name in names]
         self._db.executemany("INSERT OR REPLACE INTO aliases VALUES (?, ?)", moved)
-        return True
+        self.aliases += len(names) - len(before)
+        return StoreOutcome.MERGED
 
     def _lookup(self, identifier: str) -> StoredId | None:
         for kind, label in self._db.execute(_IN_FORCE, (identifier,)):
