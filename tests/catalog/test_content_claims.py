@@ -16,7 +16,7 @@ from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Content, Model, Paper, Result
 
 SELF_TALK = re.compile(
-    r"\b(?:not|never|still|could|been|were|be) (?:be |been )?(?:read|seen|recalled|verified|checked)\b"
+    r"\b(?:not|never|still|could|been|were|be) (?:be |been )?(?:read|seen|verified|checked)\b"
     r"|\bnot (?:be )?(?:settled by|confirmed)\b|\b(?:recalled|unread|readable|transcription)\b"
     r"|\bsources? read\b|\b(?:we|our|ours|for us|to us|concerns us)\b|\b(?:the|this|seed) page\b"
     r"|\bfor this catalogue\b|\b(?:was|were) found\b|\bread (?:again|here|in two|on the)\b",
