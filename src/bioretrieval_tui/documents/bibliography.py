@@ -61,13 +61,17 @@ _CORRECTIONS = {
     for kind in kinds.split()
 }
 _RETRACTED = ("Retraction in", "Retracted and republished in")
-_RETRACTED_TYPES = frozenset({"retracted publication", "retracted", "retracted article"})
+_RETRACTED_TYPES = frozenset({"retractedpublication", "retracted", "retractedarticle"})
 _LAST_PMID = re.compile(r"[\s;.]*\bPMID:\s*(\d{1,9})\b[\s.]*$")
 # Registries of trials by PubMed's names, whose numbers are kept also in a form not known here.
 _TRIAL_BANKS = re.compile(
     r"clinicaltrials|isrctn|eudract|euctr|ctis|anzctr|chictr|cris$|ctri$|drks|irct|japiccti|jmacct"
     r"|jprn|jrct|lbctr|ntr$|pactr|rebec|repec|rpcec|slctr|tctr|umin|ictrp|itmctr",
     re.IGNORECASE,
+)
+# The section of an abstract that says where the trial of the work is registered.
+_REGISTRATION = re.compile(
+    r"\bregistration(?: (?:number|no\.?|details|information))?:\s*([^\n]{1,300})", re.IGNORECASE
 )
 _BETWEEN_NAMES = re.compile(r"[\s.\-\u2010\u2011]+")
 _RANK = re.compile(r"(?:Jr|Sr|2nd|3rd|[4-9]th|II|III|IV|VI{0,3})\.?")
@@ -377,7 +381,7 @@ def correction(kind: str, source: str, pmid: str = "") -> str:
     kind: PubMed's RefType, MEDLINE's tag, the type of Europe PMC or of JATS; source: where the
     other one appeared, at whose end a PMID may be ("PMID: 123").
     """
-    words = _CORRECTIONS.get("".join(filter(str.isalpha, kind)).lower())
+    words = _CORRECTIONS.get(_letters(kind))
     if words is None:
         return ""
     written = _LAST_PMID.search(source)
@@ -391,9 +395,13 @@ def correction(kind: str, source: str, pmid: str = "") -> str:
 def is_retracted(metadata: Mapping[str, Any]) -> bool:
     """Whether a work was retracted, by its types or the notices that it names."""
     types, notices = (metadata.get(name) or () for name in ("types", "corrections"))
-    return any(str(kind).casefold() in _RETRACTED_TYPES for kind in _each(types)) or any(
+    return any(_letters(str(kind)) in _RETRACTED_TYPES for kind in _each(types)) or any(
         str(notice).startswith(_RETRACTED) for notice in _each(notices)
     )
+
+
+def _letters(kind: str) -> str:
+    return "".join(filter(str.isalpha, kind)).lower()
 
 
 def _each(value: Any) -> Iterable[Any]:
@@ -420,6 +428,9 @@ def document(
 ) -> Document:
     """Make a document, without empty metadata. Raises RecordFault without title and text."""
     title, text = powers_on_line(title), powers_on_line(text)
+    registered = [number for part in _REGISTRATION.findall(text) for number in trials_of(part)]
+    if registered:
+        metadata = {**metadata, "trials": distinct([*metadata.get("trials", ()), *registered])}
     if not title.strip() and not text.strip():
         raise RecordFault(f"{called} has neither a title nor an abstract")
     held = {name: value for name, value in metadata.items() if value not in (None, "", [])}

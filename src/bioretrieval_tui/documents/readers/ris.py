@@ -1,7 +1,7 @@
 """Reader of RIS as reference managers, databases and publishers write it.
 
-The tags are of two characters, `TY` to `ER` a record. Exporters differ in all else: blanks, `TY` later
-or never, identifiers in a dozen tags.
+The tags are of two characters, `TY` to `ER` a record. Exporters differ in all else: blanks, `TY`
+later or never, identifiers in a dozen tags.
 """
 
 from __future__ import annotations
