@@ -238,8 +238,12 @@ def text_lines(source: SourceReader) -> Iterator[TextLine]:
     Other encodings are not guessed: a wrong guess would spoil names and symbols silently. Raises as
     `SourceReader.blocks`, and SourceDamaged if the file stops being UTF-16.
     """
-    is_utf16 = source.head(2) in _UTF16_BOMS
+    head = source.head()
+    is_utf16 = head[:2] in _UTF16_BOMS
     blocks = _transcoded(source.blocks()) if is_utf16 else source.blocks()
+    start = text_of_head(head)
+    if "\r" in start and "\n" not in start:  # as on a Macintosh of old
+        blocks = (block.replace(b"\r", b"\n") for block in blocks)
     for number, line in _lines(blocks, MAX_LINE_BYTES):
         if line is None:
             reason = f"a line is longer than {MAX_LINE_BYTES:,} bytes"
