@@ -22,9 +22,11 @@ from bioretrieval_tui.documents.document import (
 from bioretrieval_tui.documents.readers.endnote_xml import ENDNOTE_XML
 from bioretrieval_tui.documents.readers.jats import JATS
 from bioretrieval_tui.documents.readers.json_corpora import BEIR, EUROPEPMC, MEDCPT, MEDRAG
+from bioretrieval_tui.documents.readers.medline import MEDLINE
 from bioretrieval_tui.documents.readers.pubmed_xml import PUBMED_XML
+from bioretrieval_tui.documents.readers.ris import RIS
 from bioretrieval_tui.documents.readers.tables import CSV, PARQUET, TSV
-from bioretrieval_tui.documents.readers.tagged import MEDLINE, RIS, WOS
+from bioretrieval_tui.documents.readers.web_of_science import WOS
 from bioretrieval_tui.documents.source import (
     STDIN,
     Format,

@@ -14,7 +14,7 @@ from bioretrieval_tui.documents.bibliography import (
     distinct,
     document,
     fields_of,
-    short_name,
+    people,
 )
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.identity import doi_of, identify, pmcid_of, pmid_of, trials_of
@@ -120,8 +120,7 @@ def _pmid(accession: str, database: str, urls: list[str], notes: str) -> str | N
 
 
 def _people(record: _Element, role: str) -> list[str]:
-    people = record.iterfind(f"contributors/{role}/author")
-    return distinct(short_name(plain_text(one)) for one in people)
+    return people(map(plain_text, record.iterfind(f"contributors/{role}/author")))
 
 
 def _parts(record: _Element, path: str) -> Iterator[str]:
