@@ -7,6 +7,7 @@ import pytest
 from bioretrieval_tui.documents.identity import (
     doi_of,
     identify,
+    listed,
     made_identifier,
     pmcid_of,
     pmid_of,
@@ -42,12 +43,48 @@ LANCET = "10.1016/S0140-6736(05)67889-2"
         ("https://www.frontiersin.org/articles/10.3389/fnins.2020.1/full", "10.3389/fnins.2020.1"),
         ("https://link.example.org/content/pdf/10.1007/s1-2.pdf", "10.1007/s1-2"),
         ("10.1000.10/123", "10.1000.10/123"),
+        (
+            "10.1577/1548-8659(1983)112<1:NDOTM>2.0.CO;2",
+            "10.1577/1548-8659(1983)112<1:NDOTM>2.0.CO;2",
+        ),
+        ("10.1890/0012(2002)083[1771:X]2.0.CO;2;12345678", "10.1890/0012(2002)083[1771:X]2.0.CO;2"),
+        ("10.1000/x;2101.00001", "10.1000/x"),
+        ('"10.1000/x","10.1000/y"', "10.1000/x"),
+        (
+            "doi:10.1002/(SICI)1(1998)17:1%3C1::AID-S%3E3.0.CO%3B2-2",
+            "10.1002/(SICI)1(1998)17:1<1::AID-S>3.0.CO;2-2",
+        ),
+        (
+            "https://www.biorxiv.org/content/10.1101/2020.01.02.123456v2.full",
+            "10.1101/2020.01.02.123456",
+        ),
+        (
+            "https://journals.plos.org/plosone/article?id=10.1371/journal.pone.01&rev=2",
+            "10.1371/journal.pone.01",
+        ),
         ("10.1000/", None),
         ("no doi; 10.5 of 12/13", None),
     ],
 )
 def test_a_doi_is_whole_and_bare(text: str, doi: str | None) -> None:
     assert doi_of(text) == doi
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("1, 2;3 | PMC4", ["1", "2", "3", "PMC4"]),
+        (f"{SICI};{LANCET},7", [SICI, LANCET, "7"]),
+        (f"PMID:1;doi:{SICI};2", ["PMID:1", f"doi:{SICI}", "2"]),
+        ('"10.1000/a","10.1000/b";"3"', ['"10.1000/a"', '"10.1000/b"', '"3"']),
+        ("10.1000/a;b;10.1000/c;2101.00001", ["10.1000/a;b", "10.1000/c", "2101.00001"]),
+        (";;10.1000/x;;", ["10.1000/x;;"]),
+        ("10.1/a;10.1000/b", ["10.1/a", "10.1000/b"]),
+        (" ", []),
+    ],
+)
+def test_the_parts_of_a_list(text: str, parts: list[str]) -> None:
+    assert list(listed(text)) == parts
 
 
 def test_ids_of_pubmed() -> None:

@@ -10,9 +10,13 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from bioretrieval_tui.documents.document import Document, RecordFault
-from bioretrieval_tui.documents.identity import MAX_ID_LENGTH
+from bioretrieval_tui.documents.identity import MAX_ID_LENGTH, trials_of
+from bioretrieval_tui.documents.superscripts import powers_on_line
 
-LISTS = ("authors", "language", "types", "mesh", "mesh_major", "keywords")
+LISTS = (
+    "authors", "language", "types", "mesh", "mesh_major", "mesh_qualifiers", "supplementary",
+    "substances", "keywords", "affiliations", "trials", "databanks", "corrections", "editors",
+)  # fmt: skip
 """Fields that are lists of texts."""
 
 _NAMES = "jan feb mar apr may jun jul aug sep oct nov dec".split()
@@ -28,6 +32,45 @@ _PMC = re.compile(r"PMC([1-9][0-9]{0,8})", re.IGNORECASE)
 _DOI_URL = re.compile(r"(?:https?://(?:dx\.)?doi\.org/|doi:\s*)?(10\.\d{4,9}/\S+)", re.IGNORECASE)
 _ARXIV = re.compile(
     r"(?:https?://arxiv\.org/abs/|arxiv:\s*)?(\d{4}\.\d{4,5}(?:v\d+)?|[a-z-]+/\d{7})", re.IGNORECASE
+)
+# What a notice or a corrected work says of the other: our words, PubMed's RefType, MEDLINE's tag,
+# and the kinds of JATS (PMC writes `-forward` in the older article, others the bare noun).
+_CORRECTIONS = {
+    kind: words
+    for words, kinds in {
+        "Retraction in": "retractionin rin retractionforward retraction",
+        "Retraction of": "retractionof rof retractedarticle",
+        "Partial retraction in": "partialretractionin prin partialretractionforward"
+        " partialretraction",
+        "Partial retraction of": "partialretractionof prof partiallyretractedarticle",
+        "Retracted and republished in": "retractedandrepublishedin rri",
+        "Retracted and republished from": "retractedandrepublishedfrom rrf",
+        "Erratum in": "erratumin ein correctionforward correction erratum corrigendum",
+        "Erratum for": "erratumfor efr correctedarticle",
+        "Corrected and republished in": "correctedandrepublishedin cri",
+        "Corrected and republished from": "correctedandrepublishedfrom crf",
+        "Expression of concern in": "expressionofconcernin eci expressionofconcernforward"
+        " expressionofconcern concernforward",
+        "Expression of concern for": "expressionofconcernfor ecf objectofconcern",
+        "Republished in": "republishedin rpi republication",
+        "Republished from": "republishedfrom rpf republishedarticle",
+        "Update in": "updatein uin update",
+        "Update of": "updateof uof updatedarticle",
+    }.items()
+    for kind in kinds.split()
+}
+_RETRACTED = ("Retraction in", "Retracted and republished in")
+_RETRACTED_TYPES = frozenset({"retractedpublication", "retracted", "retractedarticle"})
+_LAST_PMID = re.compile(r"[\s;.]*\bPMID:\s*(\d{1,9})\b[\s.]*$")
+# Registries of trials by PubMed's names, whose numbers are kept also in a form not known here.
+_TRIAL_BANKS = re.compile(
+    r"clinicaltrials|isrctn|eudract|euctr|ctis|anzctr|chictr|cris$|ctri$|drks|irct|japiccti|jmacct"
+    r"|jprn|jrct|lbctr|ntr$|pactr|rebec|repec|rpcec|slctr|tctr|umin|ictrp|itmctr",
+    re.IGNORECASE,
+)
+# The section of an abstract that says where the trial of the work is registered.
+_REGISTRATION = re.compile(
+    r"\bregistration(?: (?:number|no\.?|details|information))?:\s*([^\n]{1,300})", re.IGNORECASE
 )
 _BETWEEN_NAMES = re.compile(r"[\s.\-\u2010\u2011]+")
 
@@ -162,6 +205,70 @@ def short_name(name: str) -> str:
     return f"{family.strip()} {initials(given)}" if given else name.strip().rstrip(",")
 
 
+def mesh_of(headings: Iterable[str]) -> dict[str, list[str]]:
+    """The MeSH fields of headings as MEDLINE writes them: "Asthma/genetics/*therapy". A heading is
+    major if it or one of its qualifiers has a star."""
+    parts = [[part.strip() for part in heading.split("/")] for heading in headings]
+    names = [[part.lstrip("*") for part in heading] for heading in parts]
+    starred = [any(part.startswith("*") for part in heading) for heading in parts]
+    return {
+        "mesh": distinct(name[0] for name in names),
+        "mesh_major": distinct(
+            name[0] for name, major in zip(names, starred, strict=True) if major
+        ),
+        "mesh_qualifiers": distinct(
+            f"{name[0]}/{qualifier}" for name in names for qualifier in name[1:] if qualifier
+        ),
+    }
+
+
+def accessions(numbers: Iterable[str]) -> dict[str, list[str]]:
+    """`trials` and `databanks` of accession numbers as MEDLINE writes them:
+    "ClinicalTrials.gov/NCT00000419", "GENBANK/AF123456"."""
+    found: dict[str, list[str]] = {"trials": [], "databanks": []}
+    for number in numbers:
+        bank, _, rest = number.partition("/")
+        trials = trials_of(number)
+        if not trials and rest and _TRIAL_BANKS.match(bank.strip()):
+            trials = [rest.strip()]
+        found["trials" if trials else "databanks"] += trials or [number]
+    return {name: distinct(numbers) for name, numbers in found.items()}
+
+
+def correction(kind: str, source: str, pmid: str = "") -> str:
+    """A link between a work and its retraction, correction or expression of concern: "Retraction
+    in PMID 123: Lancet. 2010;375:445"; empty for another kind (comments, citations).
+
+    kind: PubMed's RefType, MEDLINE's tag, the type of Europe PMC or of JATS; source: where the
+    other one appeared, at whose end a PMID may be ("PMID: 123").
+    """
+    words = _CORRECTIONS.get(_letters(kind))
+    if words is None:
+        return ""
+    written = _LAST_PMID.search(source)
+    if written:
+        source, pmid = source[: written.start()], pmid or written[1]
+    named = f"{words} PMID {pmid}" if pmid else words
+    source = " ".join(source.split()).rstrip(".;")
+    return named if not source else f"{named}: {source}"
+
+
+def is_retracted(metadata: Mapping[str, Any]) -> bool:
+    """Whether a work was retracted, by its types or the notices that it names."""
+    types, notices = (metadata.get(name) or () for name in ("types", "corrections"))
+    return any(_letters(str(kind)) in _RETRACTED_TYPES for kind in _each(types)) or any(
+        str(notice).startswith(_RETRACTED) for notice in _each(notices)
+    )
+
+
+def _letters(kind: str) -> str:
+    return "".join(filter(str.isalpha, kind)).lower()
+
+
+def _each(value: Any) -> Iterable[Any]:
+    return value if isinstance(value, list | tuple) else [value]
+
+
 def distinct(values: Iterable[str]) -> list[str]:
     """The values that are not empty, each once, in order."""
     return list(dict.fromkeys(filter(None, values)))
@@ -181,6 +288,10 @@ def document(
     identity: str, title: str, text: str, metadata: Mapping[str, Any], called: str = "the record"
 ) -> Document:
     """Make a document, without empty metadata. Raises RecordFault without title and text."""
+    title, text = powers_on_line(title), powers_on_line(text)
+    registered = [number for part in _REGISTRATION.findall(text) for number in trials_of(part)]
+    if registered:
+        metadata = {**metadata, "trials": distinct([*metadata.get("trials", ()), *registered])}
     if not title.strip() and not text.strip():
         raise RecordFault(f"{called} has neither a title nor an abstract")
     held = {name: value for name, value in metadata.items() if value not in (None, "", [])}

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -21,9 +21,12 @@ MAX_ID_LENGTH = 512
 """Characters of an id."""
 
 _DOI = re.compile(r"10\.\d{4,9}(?:\.\d+)*(?:/|%2F)\S+", re.IGNORECASE)
-# Where the next identifier of a list begins, behind a separator that a DOI may hold, too.
+# Where the next identifier of a list begins, behind a separator that a DOI may hold, too; the one
+# of "2.0.CO;2", with which SICI DOIs end, is not followed by one.
 _NEXT = re.compile(
-    r"[;,|](?=10\.\d{4,9}|doi\b|https?:|pmid\b|pmc|\d{1,8}(?:[;,|]|$))", re.IGNORECASE
+    r"""(?<!\d\.[A-Z]{2})[;,|]+(?=["'(<\[{]*(?:10\.\d{4,9}[./%]|doi\b|https?:|pmid\b|pmc|arxiv\b
+    |\d{4}\.\d{4,5}(?!\d)|\d{1,8}["')>\]}]*(?:[;,|]|$)))""",
+    re.VERBOSE | re.IGNORECASE,
 )
 _ADDRESS = re.compile(r"https?://[^\s/]+/\S*?$", re.IGNORECASE)
 _RESOLVER = re.compile(r"(?:dx\.)?doi\.org/$|doi/$", re.IGNORECASE)
@@ -33,6 +36,9 @@ _PAGE = re.compile(
     r"|full\.html|full\.pdf|full-text)|\.(?:pdf|full|abstract|short|long))+/?$",
     re.IGNORECASE,
 )
+_PREPRINT = re.compile(r"(10\.1101/[\d.]+)v\d+")
+_ESCAPE = re.compile(r"%(?:2[\dF]|3[A-F]|5[BD])", re.IGNORECASE)
+"""An escape of a sign of which an address is made, too."""
 _OPENING = {")": "(", "]": "[", ">": "<", "}": "{"}
 _ENDINGS = ".,;:'\"!\u2019\u201d\u00bb*"
 
@@ -71,10 +77,10 @@ def doi_of(text: str) -> str | None:
     found = _NEXT.split(match[0], maxsplit=1)[0]
     before = text[: match.start()]
     if address := _ADDRESS.search(before):
-        found = re.split(r"[?#]", found, maxsplit=1)[0]
+        found = re.split(r"[?#&]" if "?" in before else r"[?#]", found, maxsplit=1)[0]
         if not _RESOLVER.search(address[0]):
-            found = _PAGE.sub("", found)
-    if re.search(r"%[0-9A-Fa-f]{2}", found) and (address or "%2f" in found.lower()):
+            found = _PREPRINT.sub(r"\1", _PAGE.sub("", found))
+    if _ESCAPE.search(found):
         found = unquote(found)
     while found:
         last = found[-1]
@@ -84,6 +90,23 @@ def doi_of(text: str) -> str | None:
         else:
             break
     return found if found.partition("/")[2] else None
+
+
+def listed(text: str) -> Iterator[str]:
+    """Yield the parts of a list of identifiers, between white space, commas, semicolons and bars;
+    a DOI keeps those that it holds."""
+    for word in text.split():
+        while word:
+            match = _DOI.search(word)
+            first = re.search(r"[;,|]+", word)
+            if first and (not match or first.start() < match.start()):
+                end, start = first.span()
+            else:
+                between = _NEXT.search(word, match.start() if match else 0)
+                end, start = between.span() if between else (len(word), len(word))
+            if end:
+                yield word[:end]
+            word = word[start:]
 
 
 def same_doi(doi: str) -> str:

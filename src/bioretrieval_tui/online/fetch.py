@@ -9,16 +9,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import itertools
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
 from bioretrieval_tui.documents.document import Document, Place, Record
-from bioretrieval_tui.documents.source import SourceReader
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.online.searches import (
     SERVICE_OF,
@@ -34,7 +31,7 @@ from bioretrieval_tui.online.spool import (
     FetchBatch,
     FetchRequest,
     FetchResult,
-    IdKind,
+    QueryNote,
     Spool,
     SpoolState,
     WorkId,
@@ -43,34 +40,9 @@ from bioretrieval_tui.paths import places
 from bioretrieval_tui.progress import Progress, Reporter, silent
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.catalog.catalogue import Catalogue
     from bioretrieval_tui.index.build import BuildOutcome
     from bioretrieval_tui.index.intake import Intake
     from bioretrieval_tui.online.http import HttpClient
-
-MOST_IDS = 100_000
-"""Ids of a file, at most."""
-_SEPARATORS = re.compile(r"[\s,;]+")
-_SITE = r"(?:https?://)?(?:www\.|export\.|dx\.)?"
-_URL = re.compile(rf"{_SITE}[a-z.]+\.(?:gov|org)/", re.IGNORECASE)
-_NLM = rf"{_SITE}(?:[a-z]+\.)?ncbi\.nlm\.nih\.gov/"
-
-
-def _form(prefix: str, name: str) -> re.Pattern[str]:
-    return re.compile(f"(?:{prefix})?{name}", re.ASCII | re.IGNORECASE)
-
-
-_FORMS: Mapping[IdKind, re.Pattern[str]] = {
-    "pmid": _form(rf"pmid:|{_NLM}(?:pubmed/)?", r"([1-9]\d{0,8})"),
-    "pmcid": _form(rf"pmcid:|{_NLM}(?:pmc/)?articles/", r"(?:PMC)?([1-9]\d{0,8})"),
-    # Only arXiv knows its own DOIs.
-    "arxiv": _form(
-        rf"arxiv:|{_SITE}arxiv\.org/(?:abs|pdf|html)/|(?:doi:|{_SITE}doi\.org/)?10\.48550/arxiv\.",
-        r"(\d{4}\.\d{4,5}|(?-i:[a-z-]+(?:\.[A-Z]{2})?)/\d{7})(?:v\d{1,3})?(?:\.pdf)?",
-    ),
-    "doi": _form(rf"doi:|{_SITE}doi\.org/", r"(10\.\d{4,9}/[!-~]{1,200})"),
-}
-"""Kind of id -> its forms (bare, after its kind, as a URL), tried in this order."""
 
 
 def fetch(
@@ -78,14 +50,16 @@ def fetch(
     reporter: Reporter = silent,
     remark: Callable[[str], None] = lambda _: None,
     *,
+    warn: Callable[[str], None] = lambda _: None,
     each: Callable[[Document], None] = lambda _: None,
     client: HttpClient | None = None,
 ) -> FetchResult:
     """Fetch the records of `request` and write them to its destination.
 
-    remark: called with a sentence if an earlier run is resumed; each: called with every document,
-    those of an earlier run first; client: opened for this fetch if None. An exception that leaves
-    records to resume from carries a note that says so (PEP 678).
+    remark: called with a sentence if an earlier run is resumed, and with the query as the service
+    understood it; warn: called with what of the query it did not find or know; each: called with
+    every document, those of an earlier run first; client: opened for this fetch if None. An
+    exception that leaves records to resume from carries a note that says so (PEP 678).
 
     Raises:
         OnlineError: a service fails, or the network is not allowed. UsageError: the destination
@@ -98,7 +72,7 @@ def fetch(
     with HttpClient() if client is None else contextlib.nullcontext(client) as opened:
         source, resumed = request.source, SpoolState(FORMAT, request.key)
         service = services_of(request.ids) if source == "ids" else SERVICE_NAMES[source]
-        return _Fetch(request, opened, reporter, remark, each, service, resumed).run()
+        return _Fetch(request, opened, reporter, remark, warn, each, service, resumed).run()
 
 
 def check_destination(request: FetchRequest) -> None:
@@ -127,18 +101,22 @@ def check_destination(request: FetchRequest) -> None:
 @dataclass
 class _Fetch:
     """One run of `fetch`. service: the names of the services; resumed: what an earlier run had
-    kept; answered: keys of the ids with a record; records: kept so far."""
+    kept; answered: keys of the ids with a record; records: kept so far; cautions: what the service
+    said of the query, `found`: how many records it has in all."""
 
     request: FetchRequest
     client: HttpClient
     reporter: Reporter
     remark: Callable[[str], None]
+    warn: Callable[[str], None]
     each: Callable[[Document], None]
     service: str
     resumed: SpoolState
     answered: set[tuple[str, str]] = field(default_factory=set)
     began: float = field(default_factory=time.perf_counter)
     records: int = 0
+    cautions: dict[str, None] = field(default_factory=dict)
+    found: int | None = None
 
     def run(self) -> FetchResult:
         request = self.request
@@ -154,6 +132,9 @@ class _Fetch:
             return self._result()
         with Spool(path, request.key, restart=request.restart) as spool:
             self.resumed, self.records = spool.state, spool.state.records
+            self.found = self.resumed.mark.found
+            for caution in self.resumed.cautions:
+                self._note(QueryNote(caution))
             if self.records:
                 self.remark(f"{self.records:,} records had arrived before; resuming behind them")
             outcome = None
@@ -184,9 +165,9 @@ class _Fetch:
         BioRetrievalError if then there is no record at all."""
         request = self.request
         if not self.resumed.over:
-            for batch in batches_of(self.client, request, self.resumed.mark):
-                mark = batch.mark
-                fresh = batch.documents if spool is None else spool.add(batch)
+            for batch in batches_of(self.client, request, self.resumed.mark, note=self._note):
+                mark, self.found = batch.mark, batch.mark.found
+                fresh = batch.documents if spool is None else spool.add(batch, self.cautions)
                 for document in fresh:
                     self._take(document)
                 self.records += len(fresh)
@@ -202,10 +183,21 @@ class _Fetch:
                 unknown = f"no service knows any of the {len(request.ids):,} ids"
                 raise BioRetrievalError(unknown, remedy="check them")
             since = f" since {request.since}" if request.since else ""
-            raise BioRetrievalError(
+            nothing = BioRetrievalError(
                 f"{self.service} has nothing for '{request.query[:100]}'{since}",
                 remedy="try the query on its website" + (", or an earlier day" if since else ""),
             )
+            for caution in self.cautions:
+                nothing.add_note(caution)
+            raise nothing
+
+    def _note(self, said: QueryNote) -> None:
+        """Tell what the service says of the query, each once."""
+        if said.caution and said.caution not in self.cautions:
+            self.cautions[said.caution] = None
+            self.warn(said.caution)
+        if said.reading:
+            self.remark(f"{self.service} searched for: {said.reading}")
 
     def _indexed(self, name: str, spool: Spool) -> BuildOutcome:
         """Build or extend the index while records arrive."""
@@ -268,67 +260,12 @@ class _Fetch:
             index=self.request.index,
             documents=None if outcome is None else outcome.manifest.documents,
             changed=outcome is not None and outcome.changed,
+            found=self.found,
+            cautions=tuple(self.cautions),
         )
 
 
-# Ids of works ---------------------------------------------------------------------------------
-
-
-def read_ids(path: Path | None) -> tuple[tuple[WorkId, ...], list[tuple[int, str]]]:
-    """Read the ids of a file, or of stdin if None: one or several a line; # begins a comment.
-
-    Returns the ids, each once and in order, and (line, text) of all that is not an id. Raises
-    NotFoundError or CorpusError if it cannot be read, UsageError if it has too many.
-    """
-    found: dict[tuple[str, str], WorkId] = {}
-    unknown: list[tuple[int, str]] = []
-    with SourceReader(path) as source:
-        for number, line in source.lines(2**16):
-            if line is None:
-                unknown.append((number, "a line of more than 64 kB"))
-                continue
-            text = line.decode("utf-8", "replace").removeprefix("\ufeff")
-            if number == 1 and text.strip().casefold() in ("pmid", "id", "ids", "doi", "pmids"):
-                continue  # the heading of a column
-            for word in filter(None, _SEPARATORS.split(re.sub(r"(?:^|\s)#.*", "", text))):
-                one = work_id(word, number)
-                if one is None:
-                    unknown.append((number, word))
-                else:
-                    found.setdefault(one.key, one)
-            if len(found) > MOST_IDS:
-                raise UsageError(
-                    f"the file holds more than {MOST_IDS:,} ids",
-                    remedy="split it, or fetch a query",
-                )
-    return tuple(found.values()), unknown
-
-
-def work_id(word: str, line: int = 1) -> WorkId | None:
-    """Parse an id: bare, with its kind before a colon, or as a URL; None for anything else."""
-    word = word.strip("\"'<>()[]{}").rstrip(".,;")
-    if _URL.match(word):
-        word = unquote(word).partition("?")[0].rstrip("/")
-    for kind, form in _FORMS.items():
-        if found := form.fullmatch(word):
-            return WorkId(kind, f"{'PMC' if kind == 'pmcid' else ''}{found[1]}", line)
-    return None
-
-
 # Abstracts of the catalogue's papers ------------------------------------------------------------
-
-
-def paper_ids(catalogue: Catalogue) -> dict[str, WorkId]:
-    """The id by which each paper is requested, by entry id; papers without one are left out."""
-    from bioretrieval_tui.catalog.models import Paper
-
-    found: dict[str, WorkId] = {}
-    for paper in catalogue.of_type(Paper):
-        # The records of PubMed are the most complete, those of arXiv the most certain.
-        for value in (paper.pmid, paper.arxiv, paper.doi):
-            if one := work_id(str(value or "")):
-                found.setdefault(paper.id, one)
-    return found
 
 
 def abstracts_of(
