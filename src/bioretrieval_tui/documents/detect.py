@@ -70,6 +70,14 @@ _HTML = re.compile(
 )
 
 
+class UnknownFormatError(CorpusError):
+    """A file is of none of the formats; `seems`: what it seems to be."""
+
+    def __init__(self, message: str, seems: str, remedy: str) -> None:
+        super().__init__(message, remedy=remedy)
+        self.seems = seems
+
+
 def by_name(name: str) -> Format:
     """The format of that name. Raises UsageError, which lists the names."""
     for format_ in FORMATS:
@@ -102,7 +110,8 @@ def recognise(source: SourceReader, settings: ReadSettings = _DEFAULTS) -> Forma
         seems = f"{kind} of another kind" if text else "empty"
     name = "stdin" if source.name == STDIN else source.name
     what = f"{name} is {seems}, not one of: {_NAMES}"
-    raise CorpusError(what, remedy="name its format with --format if it is one of them")
+    remedy = "name its format with --format if it is one of them"
+    raise UnknownFormatError(what, seems, remedy)
 
 
 def _chosen(head: bytes, settings: ReadSettings) -> Format | None:

@@ -85,8 +85,7 @@ class Format:
     records of a source (or RecordFaults, or what is Skipped) and their places, in file order,
     bounded in memory; may raise SourceDamaged where a file breaks off, CorpusError if it cannot be
     read at all; document: of a record, or the id of a deleted one; may raise RecordFault; shape:
-    the remedy of faults without one; takes: which of the settings `mapping` and `delimiter` it
-    follows.
+    the remedy of faults without one; takes: which of the options `map` and `delimiter` apply to it.
     """
 
     name: str

@@ -12,7 +12,14 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from bioretrieval_tui.documents.detect import applies, by_name, items, recognise, resolve
+from bioretrieval_tui.documents.detect import (
+    UnknownFormatError,
+    applies,
+    by_name,
+    items,
+    recognise,
+    resolve,
+)
 from bioretrieval_tui.documents.document import (
     Deleted,
     Document,
@@ -190,7 +197,9 @@ def feed_files(inputs: Sequence[str | os.PathLike[str]], settings: ReadSettings)
                     if path not in resolved.found or report.read > read:
                         raise
                     del report.files[files:]
-                    intake.take(Skipped(Place(source.name), error.message))
+                    seems = error.seems if isinstance(error, UnknownFormatError) else None
+                    reason = seems or error.message.removeprefix(f"{source.name}: ")
+                    intake.take(Skipped(Place(source.name), reason))
             before += size
         intake.share = 1.0
 
