@@ -218,7 +218,7 @@ def test_a_folder_is_read_by_content_and_says_what_it_passed_over(tmp_path: Path
     folder = tmp_path / "lib"
     (folder / "sub").mkdir(parents=True)
     (folder / "pubmed.txt").write_text("PMID- 1\nOWN - NLM\nTI  - Herons\n")
-    (folder / "savedrecs.txt").write_text("FN Clarivate\nVR 1.0\nPT J\nTI Newts\nUT WOS:1\nER\nEF\n")
+    (folder / "savedrecs.txt").write_text("FN Clarivate\nVR 1.0\nPT J\nTI Newts\nER\nEF\n")
     (folder / "sub" / "zotero").write_text("TY  - JOUR\nTI  - Moss\nER  - \n")
     (folder / "README.txt").write_text("All of it, and more.\n")
     (folder / "LICENSE").write_text("MIT\n")

@@ -301,7 +301,11 @@ def text_lines(source: SourceReader) -> Iterator[TextLine]:
     Encodings are not guessed: a wrong guess would spoil names and symbols silently. A line that is
     not UTF-8 says which one may be right.
     """
-    for number, line in source.lines(MAX_LINE_BYTES):
+    start = source.head()
+    blocks = source.blocks()
+    if b"\r" in start and b"\n" not in start:  # as on a Macintosh of old
+        blocks = (block.replace(b"\r", b"\n") for block in blocks)
+    for number, line in _lines(blocks, MAX_LINE_BYTES):
         if line is None:
             reason = f"a line is longer than {MAX_LINE_BYTES:,} bytes"
             yield TextLine(number, "", RecordFault(reason))

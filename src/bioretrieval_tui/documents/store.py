@@ -10,7 +10,9 @@ encoder, which reads meanwhile, always finds the same text under a label.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
+import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
@@ -62,6 +64,8 @@ LIMIT 1
 """What a segment knows of an id: 0 and the label that it names, 1 and that of the document of which
 it is an alias, or 2 if it is deleted."""
 
+READ_AT_ONCE = 4 * 2**20
+"""Bytes of text that are read at once, or one document: windows follow what memory holds."""
 _COMMIT_EVERY = 20_000
 _CACHE_KIB = 65_536
 _TEXTS = "SELECT id, title, text FROM documents WHERE label >= ? ORDER BY label LIMIT ?"
@@ -109,6 +113,14 @@ class Segment:
         try:
             with self._lock:
                 return self._db.execute(statement, values).fetchall()
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            raise self.fault(error) from error
+
+    def page(self, start: int) -> list[Any]:
+        """The rows of `_RECORDS` from label `start` on, as many as are read at once."""
+        try:
+            with self._lock, contextlib.closing(self._db.execute(_RECORDS, [start])) as rows:
+                return list(_at_once(rows, 3))
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise self.fault(error) from error
 
@@ -196,7 +208,7 @@ class DocumentStore:
         for segment in self.segments:
             end = segment.first + segment.count
             while segment.first <= start < end:
-                rows = segment.rows(_RECORDS, [start])
+                rows = segment.page(start)
                 if not rows or [row[0] for row in rows] != list(range(start, start + len(rows))):
                     raise IndexFault(f"{segment.path.name} lacks documents after label {start}")
                 for *row, file, line in rows:
@@ -204,9 +216,11 @@ class DocumentStore:
                 start += len(rows)
 
     def batches(self, size: int, start: int = 0) -> Iterator[list[Document]]:
-        """All documents from label `start` on, dead ones too, in label order, `size` each."""
-        documents = (record.document for _, record in self.records(start))
-        return iter(lambda: list(islice(documents, size)), [])
+        """All documents from label `start` on, dead ones too, in label order, `size` each, fewer
+        where their texts are long."""
+        documents = ((record.document.text, record.document) for _, record in self.records(start))
+        while some := [one for _, one in _at_once(islice(documents, size), 0)]:
+            yield some
 
     def marked_dead(self) -> list[int]:
         """Labels that died within the segment that holds them, ascending."""
@@ -265,6 +279,16 @@ def _document_of(row: Sequence[Any], segment: Segment) -> Document:
     except (msgspec.DecodeError, TypeError) as error:
         raise segment.fault(error) from error
     return Document(identifier, title, text, fields)
+
+
+def _at_once(rows: Iterable[Any], text: int) -> Iterator[Any]:
+    """The first of `rows`, until the texts in their column `text` fill what is read at once."""
+    left = READ_AT_ONCE
+    for row in rows:
+        yield row
+        left -= sys.getsizeof(row[text])
+        if left <= 0:
+            return
 
 
 class StoreOutcome(Enum):
@@ -345,10 +369,10 @@ class StoreWriter:
             self.aliases += 1
 
     def read(self, start: int, size: int) -> list[Document]:
-        """Up to `size` documents from label `start` (of this segment) on, dead ones too."""
-        with self._lock:
-            rows = self._db.execute(_TEXTS, (start, size)).fetchall()
-        return [Document(*row) for row in rows]
+        """Up to `size` documents from label `start` (of this segment) on, dead ones too; fewer
+        where their texts are long."""
+        with self._lock, contextlib.closing(self._db.execute(_TEXTS, (start, size))) as rows:
+            return [Document(*row) for row in _at_once(rows, 2)]
 
     def finish(self) -> None:
         """Complete the file."""
