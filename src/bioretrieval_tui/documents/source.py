@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from bioretrieval_tui.documents.document import Document, Place, RecordFault
 from bioretrieval_tui.errors import BioRetrievalError, CorpusError, NotFoundError, UsageError
@@ -66,7 +66,9 @@ class ReadSettings:
     format: a name, None to detect it by content; mapping: from our fields (`id`, `title`, `text`,
     or a name of metadata) to columns of a table or keys of JSON lines; strict: stop at the first
     rejected record; encoding: of the files without a byte order mark, None for UTF-8 (or what XML
-    declares); delimiter: of a table's fields, None to detect it.
+    declares); delimiter: of a table's fields, None to detect it; dedupe: what is done with records
+    of one work under several ids: "report" names them, "merge" makes them one document, "off" does
+    not look.
     """
 
     format: str | None = None
@@ -74,6 +76,7 @@ class ReadSettings:
     strict: bool = False
     encoding: str | None = None
     delimiter: str | None = None
+    dedupe: Literal["report", "merge", "off"] = "report"
 
 
 @dataclass(frozen=True, slots=True)

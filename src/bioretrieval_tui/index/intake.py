@@ -82,6 +82,12 @@ class Intake:
         self.step()
         if isinstance(item, Record):
             item = self.accept(item)
+        if isinstance(item, Record) and not (
+            item.document.title.strip() or item.document.text.strip()
+        ):
+            # Of a benchmark, too: no search can find it, and its vector would be near any query.
+            said = f"document {item.document.id!r} has neither a title nor a text"
+            item = Skipped(item.place, said)
         if isinstance(item, Record):
             try:
                 outcome = self.writer.add(item)
@@ -90,8 +96,12 @@ class Intake:
             else:
                 report, new = self.report, outcome in (StoreOutcome.NEW, StoreOutcome.REPLACED)
                 report.read += 1
-                report.duplicates += not new
+                merged = outcome is StoreOutcome.MERGED
+                report.duplicates += not new and not merged
                 report.kept += outcome is StoreOutcome.NEW
+                if self.writer.twin is not None:
+                    twin, why = self.writer.twin
+                    report.pair(item, twin, why, merged=merged)
                 report.replaced += outcome is StoreOutcome.REPLACED
                 report.without_abstract += new and not item.document.text.strip()
                 return new
@@ -182,6 +192,8 @@ def feed_files(inputs: Sequence[str | os.PathLike[str]], settings: ReadSettings)
         intake.strict = settings.strict
         for skipped in resolved.skipped:
             intake.take(skipped)
+        intake.writer.dedupe = settings.dedupe
+        intake.writer.keeps_works = settings.dedupe != "off"
         for path, size in zip(paths, sizes, strict=True):
             read, files = report.read, len(report.files)
             with SourceReader(path, encoding=settings.encoding) as source:
@@ -243,6 +255,7 @@ def feed_store(store: DocumentStore, dead: frozenset[int]) -> Feed:
     def feed(intake: Intake) -> None:
         # Two documents with the same text stay two, each with its own metadata.
         intake.writer.joins_twins = False
+        intake.writer.keeps_works = store.knows_works
         named = dict(store.all_aliases())
         moved = dict.fromkeys(named.values(), -1)
         for label, record in store.records():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from bioretrieval_tui.documents.document import Place, Rejected, Skipped
+from bioretrieval_tui.documents.document import Place, Record, Rejected, Skipped
 
 MOST_LISTED = 10_000
 """Rejected records that are listed; all are counted."""
@@ -22,6 +22,18 @@ class RejectedRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     offset: int | None = None
 
 
+class Pair(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A record that describes the same work as a document with another id: both ids, why they are
+    the same, and the record's place as in RejectedRecord."""
+
+    id: str
+    same_as: str
+    why: str
+    file: str
+    line: int | None = None
+    offset: int | None = None
+
+
 class FileReport(msgspec.Struct):
     """One input: how it was read, and its records."""
 
@@ -35,19 +47,22 @@ class FileReport(msgspec.Struct):
 
 
 class Report(msgspec.Struct):
-    """Counts of records. read = kept + duplicates + replaced + rejected.
+    """Counts of records. read = kept + duplicates + merged + replaced + rejected.
 
     kept: new documents; duplicates: records that the index has already, by id or by text under
-    another id; replaced: records that replaced an older one of their id; deleted: ids that the
-    files deleted; without_abstract: those kept or replaced that have only a title; documents: of
-    the index at the end; without_document: imported vectors without a document; encoded: by the
-    model, as the others had vectors already; passed_over: files and lines that are no records,
-    which `skipped` lists.
+    another id; merged: records that were merged with the document of the same work; likely: of
+    those kept, records of the work of another id; replaced: records that replaced an older one of
+    their id; deleted: ids that the files deleted; without_abstract: those kept or replaced that
+    have only a title; documents: of the index at the end; without_document: imported vectors
+    without a document; encoded: by the model, as the others had vectors already; pairs: those
+    merged or likely; passed_over: files and lines that are no records, which `skipped` lists.
     """
 
     read: int = 0
     kept: int = 0
     duplicates: int = 0
+    merged: int = 0
+    likely: int = 0
     replaced: int = 0
     deleted: int = 0
     without_abstract: int = 0
@@ -59,6 +74,17 @@ class Report(msgspec.Struct):
     files: list[FileReport] = msgspec.field(default_factory=list)
     rejections: list[RejectedRecord] = msgspec.field(default_factory=list)
     skipped: list[RejectedRecord] = msgspec.field(default_factory=list)
+
+    pairs: list[Pair] = msgspec.field(default_factory=list)
+
+    def pair(self, record: Record, same_as: str, why: str, *, merged: bool) -> None:
+        """Count a record of the work of another id, and list it."""
+        self.merged += merged
+        self.likely += not merged
+        if len(self.pairs) < MOST_LISTED:
+            at = record.place
+            one = Pair(record.document.id, same_as, why, at.file, at.line, at.offset)
+            self.pairs.append(one)
 
     def skip(self, skipped: Skipped) -> None:
         """Count what was passed over and is no record, and list it."""
@@ -89,8 +115,12 @@ class Report(msgspec.Struct):
     def line(self) -> str:
         """The counts that are not zero, as one line."""
         more = ("duplicates", "replaced", "deleted", "without_abstract", "rejected", "passed_over")
+        more = "duplicates merged likely replaced deleted without_abstract rejected".split()
         shown = ["read", "kept", *(name for name in more if getattr(self, name))]
-        return ", ".join(f"{getattr(self, name):,} {name.replace('_', ' ')}" for name in shown)
+        words = {"likely": "likely duplicates"}
+        return ", ".join(
+            f"{getattr(self, name):,} {words.get(name, name.replace('_', ' '))}" for name in shown
+        )
 
 
 class Check(msgspec.Struct, frozen=True):
