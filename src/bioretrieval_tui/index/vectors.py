@@ -319,7 +319,7 @@ def check_graph(manifest: Manifest, folder: Path) -> None:
         "label": ("u8", label_at),
     }  # fmt: skip
     kinds, places = zip(*fields.values(), strict=True)
-    layout = {"names": [*fields], "formats": kinds, "offsets": places, "itemsize": element}
+    layout: Any = {"names": [*fields], "formats": kinds, "offsets": places, "itemsize": element}
     elements = data[_HEADER.size : upper].view(np.dtype(layout))
     for start in range(0, count, _LOOKED_AT):
         some = elements[start : start + _LOOKED_AT]
@@ -335,7 +335,7 @@ def check_graph(manifest: Manifest, folder: Path) -> None:
     # Above level 0, each element has the bytes that follow, then the links of each of its levels.
     words = data[upper:].view("u4")
     each, at, following = 4 * (1 + m), 0, []
-    view = memoryview(words)
+    view = words.data
     with contextlib.suppress(IndexError):
         for _ in range(count):
             following.append(view[at])
