@@ -200,7 +200,12 @@ def child(format_: str, before: bytes, after: bytes) -> tuple[list[str], int]:
         ("beir", b'{"_id": "a", "text": "', b'"}\n{"_id": "b", "text": "y"}\n', ["! ", "b"]),
         ("medrag", b'{"id": "a", "content": "', b'"}\n{"id": "b", "content": "y"}', ["! ", "b"]),
         ("medline", b"PMID- 1\nAB  - ", b"\n\nPMID- 2\nTI  - T\n", ["! ", "2"]),
-        ("ris", b"TY  - JOUR\nAB  - ", b"\nER  - \nTY  - A\nID  - 2\nTI  - T\n", ["! ", "2"]),
+        (
+            "ris",
+            b"TY  - JOUR\nAB  - ",
+            b"\nER  - \nTY  - A\nDO  - 10.1000/2\nTI  - T\n",
+            ["! ", "10"],
+        ),
         ("csv", b"id,text\n1,", b"\n2,T\n", ["! ", "2"]),
         ("csv", b'id,text\n1,"', b'"\n2,T\n', ["! ", "2"]),
         ("medcpt-chunk", b'{"1": {"t": "', b'"}, "2": {"t": "T"}}', ["! ", "2"]),

@@ -75,7 +75,21 @@ def test_little_is_known() -> None:
         (["Smith, John"], "Smith, John"),
         (["Kim SH Jr"], "Kim, Jr, S. H."),
         (["Plato"], "Plato"),
-        (["de la Cruz M-J"], "de la Cruz, M. J."),
+        (["de la Cruz M-J"], "de la Cruz, M.-J."),
+        (["Kaya Ş", "Åberg Ö", "Li X"], "Kaya, Ş. and Åberg, Ö. and Li, X."),
+        (["Kaya S\u0327"], "Kaya, Ş."),
+        (["Şahin İĞ", "Müller Ä-Ö"], "Şahin, İ. Ğ. and Müller, Ä.-Ö."),
+        (["Иванов ИИ", "Petrov IuA"], "Иванов, И. И. and Petrov, Iu. A."),
+        (["Παπαδόπουλος Γ Jr"], "Παπαδόπουλος, Jr, Γ."),
+        (["محمد ع", "李 小明", "김철수"], "محمد, ع. and 李, 小明 and 김철수"),
+        (["Smith J.A.", "Smith, JA"], "Smith, J. A. and Smith, J. A."),
+        (["J. Smith", "Ann B. Reed"], "J. Smith and Ann B. Reed"),
+        (["Smith, John, Jr.", "Moss E, 2nd"], "Smith, Jr., John and Moss, 2nd, E."),
+        (["van der Ö A"], "van der, Ö. A."),
+        (["EuroQol Group", "Cancer Care UK"], "{EuroQol Group} and {Cancer Care UK}"),
+        (["Hepatitis Study Group B"], "{Hepatitis Study Group B}"),
+        (["Department of Health, Rome"], "{Department of Health, Rome}"),
+        ([", ", ""], None),
         ([], None),
         (None, None),
         (7, None),
@@ -83,6 +97,75 @@ def test_little_is_known() -> None:
 )
 def test_authors(authors: Any, said: str | None) -> None:
     assert fields(authors=authors).get("author") == said
+
+
+def test_full_names_of_arxiv_are_persons() -> None:
+    found = fields(arxiv="2101.00001", authors=["Ann Reed", "ATLAS Collaboration"])
+    assert found["author"] == "Ann Reed and {ATLAS Collaboration}"
+    assert (found["eprint"], found["archivePrefix"]) == ("2101.00001", "arXiv")
+
+
+CHAPTER = {"book": "A book of ponds", "editors": ["Kaya Ş"], "publisher": "Pond Press"}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "kind", "said"),
+    [
+        (
+            {"types": ["Book Chapter"], "place": "Rome", "pages": "1-9", **CHAPTER},
+            "incollection",
+            {"booktitle": "A book of ponds", "editor": "Kaya, Ş.", "publisher": "Pond Press",
+             "address": "Rome", "pages": "1--9"},
+        ),
+        ({"types": ["book-chapter"], "journal": "Ponds"}, "incollection", {"booktitle": "Ponds"}),
+        (CHAPTER, "incollection", {"booktitle": "A book of ponds"}),
+        (
+            {"types": ["Book"], "editors": ["Lind E", "Li X"], "publisher": "P", "isbn": "978-1"},
+            "book",
+            {"editor": "Lind, E. and Li, X.", "publisher": "P", "isbn": "978-1"},
+        ),
+        (
+            {"types": "Conference Paper", "journal": "Proceedings of Ponds", "place": "Rome"},
+            "inproceedings",
+            {"booktitle": "Proceedings of Ponds", "address": "Rome"},
+        ),
+        (
+            {"types": ["Conference Paper", "Journal Article"], "journal": "Ponds"},
+            "article",
+            {"journal": "Ponds"},
+        ),
+        ({"types": ["Thesis"], "school": "Pond College"}, "phdthesis", {"school": "Pond College"}),
+        ({"types": ["Academic Dissertation"], "publisher": "U"}, "phdthesis", {"school": "U"}),
+        ({"types": ["Master's Thesis"], "school": "U"}, "mastersthesis", {"school": "U"}),
+        ({"types": ["Report"], "publisher": "WHO"}, "techreport", {"institution": "WHO"}),
+        (
+            {"types": ["Technical Report", "Journal Article"], "journal": "Ponds"},
+            "article",
+            {"journal": "Ponds"},
+        ),
+        (
+            {"types": ["Journal Article", "Preprint"], "journal": "bioRxiv"},
+            "misc",
+            {"howpublished": "bioRxiv"},
+        ),
+        ({"types": ["Journal Article"]}, "misc", {}),
+        ({"types": 7, "journal": "Ponds"}, "article", {"journal": "Ponds"}),
+    ],
+)  # fmt: skip
+def test_the_entry_follows_the_types(
+    metadata: dict[str, Any], kind: str, said: dict[str, str]
+) -> None:
+    cited = cite_hit(Found(metadata=metadata))
+    found = dict(cited.fields)
+    assert cited.type == kind
+    assert {name: found.get(name) for name in said} == said
+    places = {"journal", "booktitle", "school", "institution", "howpublished"}
+    assert not found.keys() & places - said.keys()
+
+
+def test_a_work_without_authors_is_known_by_its_editors() -> None:
+    cited = cite_hit(Found(title="A whole book", metadata={"types": ["Book"], **CHAPTER}))
+    assert cited.key == "kaya2019whole"
 
 
 def test_an_address_that_is_none_is_left_out() -> None:
@@ -96,7 +179,8 @@ hostile = st.text(st.characters(codec="utf-8"), max_size=40)
 def test_braces_balance_whatever_a_record_says(
     title: str, journal: str, authors: list[str], doi: str
 ) -> None:
-    hit = Found(title=title, metadata={"journal": journal, "authors": authors, "doi": doi})
+    known = {"journal": journal, "authors": authors, "doi": doi}
+    hit = Found(title=title, metadata=known | {"editors": authors, "types": authors, "book": doi})
     text = "".join(bibliography([cite_hit(hit)]))
     assert text.count("{") == text.count("}")
     assert "\x1b" not in text

@@ -23,6 +23,7 @@ from bioretrieval_tui.errors import EXIT_NO_NEWS, BioRetrievalError, NotFoundErr
 from bioretrieval_tui.index import registry
 from bioretrieval_tui.online import archives, spool, watches
 from bioretrieval_tui.online import fetch as fetching
+from bioretrieval_tui.online.ids import paper_ids, read_ids
 from bioretrieval_tui.paths import places, write_atomically
 from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.render.formats import Format, json_lines
@@ -115,7 +116,7 @@ def ids(file: Path, quiet: bool, progress: str, **fields: Any) -> None:
     bioretrieval-tui fetch ids reading-list.txt --index reading
     """
     request = _request("ids", **fields)
-    known, unknown = fetching.read_ids(None if str(file) == STDIN else file)
+    known, unknown = read_ids(None if str(file) == STDIN else file)
     for line, text in unknown[:_LISTED]:
         tell(f"{file}:{line}: '{text[:80]}' is not a PMID, PMC id, DOI or arXiv id")
     if len(unknown) > _LISTED:
@@ -146,7 +147,7 @@ def abstracts(everything: bool, quiet: bool) -> None:
     what has arrived.
     """
     kept = {} if everything else catalogue_index.kept_abstracts()
-    papers = fetching.paper_ids(catalogue()).items()
+    papers = paper_ids(catalogue()).items()
     wanted = {name: one for name, one in papers if name not in kept}
     day = datetime.now(UTC).date().isoformat()
     before = len(kept)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
@@ -11,9 +10,13 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from bioretrieval_tui.documents.document import Document, RecordFault
+from bioretrieval_tui.documents.identity import MAX_ID_LENGTH, trials_of
+from bioretrieval_tui.documents.superscripts import powers_on_line
 
-MAX_ID_LENGTH = 512
-LISTS = ("authors", "language", "types", "mesh", "mesh_major", "keywords")
+LISTS = (
+    "authors", "language", "types", "mesh", "mesh_major", "mesh_qualifiers", "supplementary",
+    "substances", "keywords", "affiliations", "trials", "databanks", "corrections", "editors",
+)  # fmt: skip
 """Fields that are lists of texts."""
 
 _NAMES = "jan feb mar apr may jun jul aug sep oct nov dec".split()
@@ -24,12 +27,46 @@ _DATE = re.compile(
 )
 _COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)")
 _DATE_KEYS = ("date", "pubdate", "publication_date")
-_DOI = re.compile(r"10\.\d{4,9}/\S+")
 _PMID = re.compile(r"([1-9][0-9]{0,8})")
 _PMC = re.compile(r"PMC([1-9][0-9]{0,8})", re.IGNORECASE)
 _DOI_URL = re.compile(r"(?:https?://(?:dx\.)?doi\.org/|doi:\s*)?(10\.\d{4,9}/\S+)", re.IGNORECASE)
 _ARXIV = re.compile(
     r"(?:https?://arxiv\.org/abs/|arxiv:\s*)?(\d{4}\.\d{4,5}(?:v\d+)?|[a-z-]+/\d{7})", re.IGNORECASE
+)
+# What a notice or a corrected work says of the other: our words, PubMed's RefType, MEDLINE's tag,
+# and the kinds of JATS (PMC writes `-forward` in the older article, others the bare noun).
+_CORRECTIONS = {
+    kind: words
+    for words, kinds in {
+        "Retraction in": "retractionin rin retractionforward retraction",
+        "Retraction of": "retractionof rof retractedarticle",
+        "Partial retraction in": "partialretractionin prin partialretractionforward"
+        " partialretraction",
+        "Partial retraction of": "partialretractionof prof partiallyretractedarticle",
+        "Retracted and republished in": "retractedandrepublishedin rri",
+        "Retracted and republished from": "retractedandrepublishedfrom rrf",
+        "Erratum in": "erratumin ein correctionforward correction erratum corrigendum",
+        "Erratum for": "erratumfor efr correctedarticle",
+        "Corrected and republished in": "correctedandrepublishedin cri",
+        "Corrected and republished from": "correctedandrepublishedfrom crf",
+        "Expression of concern in": "expressionofconcernin eci expressionofconcernforward"
+        " expressionofconcern concernforward",
+        "Expression of concern for": "expressionofconcernfor ecf objectofconcern",
+        "Republished in": "republishedin rpi republication",
+        "Republished from": "republishedfrom rpf republishedarticle",
+        "Update in": "updatein uin update",
+        "Update of": "updateof uof updatedarticle",
+    }.items()
+    for kind in kinds.split()
+}
+_RETRACTED = ("Retraction in", "Retracted and republished in")
+_RETRACTED_TYPES = frozenset({"retracted publication", "retracted", "retracted article"})
+_LAST_PMID = re.compile(r"[\s;.]*\bPMID:\s*(\d{1,9})\b[\s.]*$")
+# Registries of trials by PubMed's names, whose numbers are kept also in a form not known here.
+_TRIAL_BANKS = re.compile(
+    r"clinicaltrials|isrctn|eudract|euctr|ctis|anzctr|chictr|cris$|ctri$|drks|irct|japiccti|jmacct"
+    r"|jprn|jrct|lbctr|ntr$|pactr|rebec|repec|rpcec|slctr|tctr|umin|ictrp|itmctr",
+    re.IGNORECASE,
 )
 _BETWEEN_NAMES = re.compile(r"[\s.\-\u2010\u2011]+")
 
@@ -92,21 +129,6 @@ def identifier(value: Any, called: str = "the id", *, as_written: bool = False) 
     if len(value if as_written else text) > MAX_ID_LENGTH:
         raise RecordFault(f"{called} is longer than {MAX_ID_LENGTH} characters")
     return value if as_written else text
-
-
-def made_identifier(*parts: str) -> str:
-    """An id for a record without one; equal parts give equal ids on every machine."""
-    digest = hashlib.blake2b(digest_size=10)
-    for part in parts:
-        data = part.casefold().encode("utf-8", "surrogatepass")
-        digest.update(len(data).to_bytes(8, "big") + data)
-    return f"made:{digest.hexdigest()}"
-
-
-def doi_of(text: str) -> str | None:
-    """The DOI within `text` ("doi: 10.1/x", "https://doi.org/10.1/x"), or None."""
-    match = _DOI.search(text)
-    return match[0].rstrip(".,;") if match else None
 
 
 def dated(text: str) -> dict[str, Any]:
@@ -179,6 +201,66 @@ def short_name(name: str) -> str:
     return f"{family.strip()} {initials(given)}" if given else name.strip().rstrip(",")
 
 
+def mesh_of(headings: Iterable[str]) -> dict[str, list[str]]:
+    """The MeSH fields of headings as MEDLINE writes them: "Asthma/genetics/*therapy". A heading is
+    major if it or one of its qualifiers has a star."""
+    parts = [[part.strip() for part in heading.split("/")] for heading in headings]
+    names = [[part.lstrip("*") for part in heading] for heading in parts]
+    starred = [any(part.startswith("*") for part in heading) for heading in parts]
+    return {
+        "mesh": distinct(name[0] for name in names),
+        "mesh_major": distinct(
+            name[0] for name, major in zip(names, starred, strict=True) if major
+        ),
+        "mesh_qualifiers": distinct(
+            f"{name[0]}/{qualifier}" for name in names for qualifier in name[1:] if qualifier
+        ),
+    }
+
+
+def accessions(numbers: Iterable[str]) -> dict[str, list[str]]:
+    """`trials` and `databanks` of accession numbers as MEDLINE writes them:
+    "ClinicalTrials.gov/NCT00000419", "GENBANK/AF123456"."""
+    found: dict[str, list[str]] = {"trials": [], "databanks": []}
+    for number in numbers:
+        bank, _, rest = number.partition("/")
+        trials = trials_of(number)
+        if not trials and rest and _TRIAL_BANKS.match(bank.strip()):
+            trials = [rest.strip()]
+        found["trials" if trials else "databanks"] += trials or [number]
+    return {name: distinct(numbers) for name, numbers in found.items()}
+
+
+def correction(kind: str, source: str, pmid: str = "") -> str:
+    """A link between a work and its retraction, correction or expression of concern: "Retraction
+    in PMID 123: Lancet. 2010;375:445"; empty for another kind (comments, citations).
+
+    kind: PubMed's RefType, MEDLINE's tag, the type of Europe PMC or of JATS; source: where the
+    other one appeared, at whose end a PMID may be ("PMID: 123").
+    """
+    words = _CORRECTIONS.get("".join(filter(str.isalpha, kind)).lower())
+    if words is None:
+        return ""
+    written = _LAST_PMID.search(source)
+    if written:
+        source, pmid = source[: written.start()], pmid or written[1]
+    named = f"{words} PMID {pmid}" if pmid else words
+    source = " ".join(source.split()).rstrip(".;")
+    return named if not source else f"{named}: {source}"
+
+
+def is_retracted(metadata: Mapping[str, Any]) -> bool:
+    """Whether a work was retracted, by its types or the notices that it names."""
+    types, notices = (metadata.get(name) or () for name in ("types", "corrections"))
+    return any(str(kind).casefold() in _RETRACTED_TYPES for kind in _each(types)) or any(
+        str(notice).startswith(_RETRACTED) for notice in _each(notices)
+    )
+
+
+def _each(value: Any) -> Iterable[Any]:
+    return value if isinstance(value, list | tuple) else [value]
+
+
 def distinct(values: Iterable[str]) -> list[str]:
     """The values that are not empty, each once, in order."""
     return list(dict.fromkeys(filter(None, values)))
@@ -198,6 +280,7 @@ def document(
     identity: str, title: str, text: str, metadata: Mapping[str, Any], called: str = "the record"
 ) -> Document:
     """Make a document, without empty metadata. Raises RecordFault without title and text."""
+    title, text = powers_on_line(title), powers_on_line(text)
     if not title.strip() and not text.strip():
         raise RecordFault(f"{called} has neither a title nor an abstract")
     held = {name: value for name, value in metadata.items() if value not in (None, "", [])}

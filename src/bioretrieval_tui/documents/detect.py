@@ -17,6 +17,7 @@ from bioretrieval_tui.documents.document import (
     Record,
     RecordFault,
     Rejected,
+    Skipped,
 )
 from bioretrieval_tui.documents.readers.jats import JATS
 from bioretrieval_tui.documents.readers.json_corpora import BEIR, EUROPEPMC, MEDCPT, MEDRAG
@@ -136,6 +137,9 @@ def items(source: SourceReader, format_: Format, settings: ReadSettings) -> Iter
     if it cannot be read, or changed meanwhile."""
     try:
         for place, record in format_.records(source, settings):
+            if isinstance(record, Skipped):
+                yield record
+                continue
             try:
                 if isinstance(record, RecordFault):
                     raise record

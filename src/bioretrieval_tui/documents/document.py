@@ -17,7 +17,12 @@ class Document:
     metadata: the other fields (JSON values only). Readers use these names: `authors` (list,
     "Family I"), `journal`, `year` (int), `date` (ISO 8601, as exact as known), `doi`, `pmid`,
     `pmcid`, `url`, `language` (list), `types` (list, publication types), `mesh` and `mesh_major`
-    (lists of headings), `keywords` (list), `vernacular_title`, `volume`, `issue`, `pages`.
+    (lists of headings), `keywords` (list), `vernacular_title`, `volume`, `issue`, `pages`;
+    `trials` (list of registration numbers), `mesh_qualifiers` (list, "Heading/qualifier"),
+    `supplementary` (list of MeSH supplementary concepts), `substances` (list), `affiliations`
+    (list), `corrections` (list, "Retraction in PMID 123: Source"), `pmid_version` (int, from 2);
+    of books and reports `editors` (list, "Family I"), `book` (the title of the book of a chapter),
+    `publisher`, `place`, `school`, `isbn`.
     """
 
     id: str
@@ -76,7 +81,15 @@ class Rejected:
         return text if self.remedy is None else f"{text}; {self.remedy}"
 
 
-Item = Record | Deleted | Rejected
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """What was passed over and is no record: a file of a folder, a line above a table's header."""
+
+    place: Place
+    reason: str
+
+
+Item = Record | Deleted | Rejected | Skipped
 """An item of a reader, in file order. A broken record is `Rejected` and loses no other."""
 
 

@@ -44,13 +44,17 @@ _UTF16_BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 class ReadSettings:
     """How files are read.
 
-    format: a name, None to detect it by content; mapping: for tables, from our fields (`id`,
-    `title`, `text`, or a name of metadata) to columns; strict: stop at the first rejected record.
+    format: a name, None to detect it by content; mapping: from our fields (`id`, `title`, `text`,
+    or a name of metadata) to columns of a table or keys of JSON lines; strict: stop at the first
+    rejected record; encoding: of the files, None for Unicode by its byte order mark; delimiter: of
+    a table's fields, None to detect it.
     """
 
     format: str | None = None
     mapping: Mapping[str, str] = field(default_factory=dict)
     strict: bool = False
+    encoding: str | None = None
+    delimiter: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,8 @@ class Format:
 
     name: for `--format`; suffixes: of file names, without `.gz`; recognises: whether these first
     bytes (up to 64 kB, decompressed) are of this format, by content alone; records: the records of
-    a source (or RecordFaults) and their places, in file order, bounded in memory; may raise
+    a source (or RecordFaults, or what is Skipped) and their places, in file order, bounded in
+    memory; may raise
     SourceDamaged where a file breaks off, CorpusError if it cannot be read at all; document: of a
     record, or the id of a deleted one; may raise RecordFault; shape: the remedy of faults without
     one.

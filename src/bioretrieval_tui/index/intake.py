@@ -13,7 +13,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from bioretrieval_tui.documents.detect import by_name, items, recognise, resolve
-from bioretrieval_tui.documents.document import Deleted, Document, Item, Place, Record, Rejected
+from bioretrieval_tui.documents.document import (
+    Deleted,
+    Document,
+    Item,
+    Place,
+    Record,
+    Rejected,
+    Skipped,
+)
 from bioretrieval_tui.documents.source import ReadSettings, SourceReader
 from bioretrieval_tui.documents.store import DocumentStore, StoreOutcome, StoreWriter
 from bioretrieval_tui.errors import CorpusError, UsageError
@@ -80,7 +88,9 @@ class Intake:
                 report.replaced += outcome is StoreOutcome.REPLACED
                 report.without_abstract += new and not item.document.text.strip()
                 return new
-        if isinstance(item, Deleted):
+        if isinstance(item, Skipped):
+            self.report.skip(item)
+        elif isinstance(item, Deleted):
             self.report.deleted += self.writer.delete(item.id)
         else:
             self.report.reject(item)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from bioretrieval_tui.documents.document import Rejected
+from bioretrieval_tui.documents.document import Rejected, Skipped
 
 MOST_LISTED = 10_000
 """Rejected records that are listed; all are counted."""
@@ -39,7 +39,7 @@ class Report(msgspec.Struct):
     another id; replaced: records that replaced an older one of their id; deleted: ids that the
     files deleted; without_abstract: those kept or replaced that have only a title; documents: of
     the index at the end; without_document: imported vectors without a document; encoded: by the
-    model, as the others had vectors already.
+    model, as the others had vectors already; skipped: files and lines that are no records.
     """
 
     read: int = 0
@@ -54,6 +54,13 @@ class Report(msgspec.Struct):
     encoded: int = 0
     files: list[FileReport] = msgspec.field(default_factory=list)
     rejections: list[RejectedRecord] = msgspec.field(default_factory=list)
+    skipped: list[RejectedRecord] = msgspec.field(default_factory=list)
+
+    def skip(self, skipped: Skipped) -> None:
+        """List what was passed over and is no record."""
+        if len(self.skipped) < MOST_LISTED:
+            at = skipped.place
+            self.skipped.append(RejectedRecord(at.file, skipped.reason, at.line, at.offset))
 
     def reject(self, rejected: Rejected) -> None:
         """Count a rejected record, and list it if there are fewer than `MOST_LISTED`."""

@@ -9,16 +9,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import itertools
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
 from bioretrieval_tui.documents.document import Document, Place, Record
-from bioretrieval_tui.documents.source import SourceReader
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.online.searches import (
     SERVICE_OF,
@@ -34,7 +31,6 @@ from bioretrieval_tui.online.spool import (
     FetchBatch,
     FetchRequest,
     FetchResult,
-    IdKind,
     Spool,
     SpoolState,
     WorkId,
@@ -43,34 +39,9 @@ from bioretrieval_tui.paths import places
 from bioretrieval_tui.progress import Progress, Reporter, silent
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.catalog.catalogue import Catalogue
     from bioretrieval_tui.index.build import BuildOutcome
     from bioretrieval_tui.index.intake import Intake
     from bioretrieval_tui.online.http import HttpClient
-
-MOST_IDS = 100_000
-"""Ids of a file, at most."""
-_SEPARATORS = re.compile(r"[\s,;]+")
-_SITE = r"(?:https?://)?(?:www\.|export\.|dx\.)?"
-_URL = re.compile(rf"{_SITE}[a-z.]+\.(?:gov|org)/", re.IGNORECASE)
-_NLM = rf"{_SITE}(?:[a-z]+\.)?ncbi\.nlm\.nih\.gov/"
-
-
-def _form(prefix: str, name: str) -> re.Pattern[str]:
-    return re.compile(f"(?:{prefix})?{name}", re.ASCII | re.IGNORECASE)
-
-
-_FORMS: Mapping[IdKind, re.Pattern[str]] = {
-    "pmid": _form(rf"pmid:|{_NLM}(?:pubmed/)?", r"([1-9]\d{0,8})"),
-    "pmcid": _form(rf"pmcid:|{_NLM}(?:pmc/)?articles/", r"(?:PMC)?([1-9]\d{0,8})"),
-    # Only arXiv knows its own DOIs.
-    "arxiv": _form(
-        rf"arxiv:|{_SITE}arxiv\.org/(?:abs|pdf|html)/|(?:doi:|{_SITE}doi\.org/)?10\.48550/arxiv\.",
-        r"(\d{4}\.\d{4,5}|(?-i:[a-z-]+(?:\.[A-Z]{2})?)/\d{7})(?:v\d{1,3})?(?:\.pdf)?",
-    ),
-    "doi": _form(rf"doi:|{_SITE}doi\.org/", r"(10\.\d{4,9}/[!-~]{1,200})"),
-}
-"""Kind of id -> its forms (bare, after its kind, as a URL), tried in this order."""
 
 
 def fetch(
@@ -271,64 +242,7 @@ class _Fetch:
         )
 
 
-# Ids of works ---------------------------------------------------------------------------------
-
-
-def read_ids(path: Path | None) -> tuple[tuple[WorkId, ...], list[tuple[int, str]]]:
-    """Read the ids of a file, or of stdin if None: one or several a line; # begins a comment.
-
-    Returns the ids, each once and in order, and (line, text) of all that is not an id. Raises
-    NotFoundError or CorpusError if it cannot be read, UsageError if it has too many.
-    """
-    found: dict[tuple[str, str], WorkId] = {}
-    unknown: list[tuple[int, str]] = []
-    with SourceReader(path) as source:
-        for number, line in source.lines(2**16):
-            if line is None:
-                unknown.append((number, "a line of more than 64 kB"))
-                continue
-            text = line.decode("utf-8", "replace").removeprefix("\ufeff")
-            if number == 1 and text.strip().casefold() in ("pmid", "id", "ids", "doi", "pmids"):
-                continue  # the heading of a column
-            for word in filter(None, _SEPARATORS.split(re.sub(r"(?:^|\s)#.*", "", text))):
-                one = work_id(word, number)
-                if one is None:
-                    unknown.append((number, word))
-                else:
-                    found.setdefault(one.key, one)
-            if len(found) > MOST_IDS:
-                raise UsageError(
-                    f"the file holds more than {MOST_IDS:,} ids",
-                    remedy="split it, or fetch a query",
-                )
-    return tuple(found.values()), unknown
-
-
-def work_id(word: str, line: int = 1) -> WorkId | None:
-    """Parse an id: bare, with its kind before a colon, or as a URL; None for anything else."""
-    word = word.strip("\"'<>()[]{}").rstrip(".,;")
-    if _URL.match(word):
-        word = unquote(word).partition("?")[0].rstrip("/")
-    for kind, form in _FORMS.items():
-        if found := form.fullmatch(word):
-            return WorkId(kind, f"{'PMC' if kind == 'pmcid' else ''}{found[1]}", line)
-    return None
-
-
 # Abstracts of the catalogue's papers ------------------------------------------------------------
-
-
-def paper_ids(catalogue: Catalogue) -> dict[str, WorkId]:
-    """The id by which each paper is requested, by entry id; papers without one are left out."""
-    from bioretrieval_tui.catalog.models import Paper
-
-    found: dict[str, WorkId] = {}
-    for paper in catalogue.of_type(Paper):
-        # The records of PubMed are the most complete, those of arXiv the most certain.
-        for value in (paper.pmid, paper.arxiv, paper.doi):
-            if one := work_id(str(value or "")):
-                found.setdefault(paper.id, one)
-    return found
 
 
 def abstracts_of(

@@ -1,7 +1,7 @@
 """Works to cite (catalogue entries and found documents), LaTeX of their fields, and BibTeX.
 
 Papers become @article, @inproceedings or @misc by their venue; models, datasets and benchmarks
-become @misc with the address where they are found.
+become @misc with the address where they are found; documents become what their types say.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from itertools import chain, count
+from itertools import chain, count, takewhile
 from string import ascii_lowercase
 from typing import TYPE_CHECKING, Any
 
@@ -49,9 +49,21 @@ _VOLUME = re.compile(
 )
 _MANNER = re.compile(r" \((?:oral|poster|spotlight|demo)\)$", re.IGNORECASE)
 _MOST_CITED = 200
-_INITIALS = re.compile(
-    r"(?P<family>.+?),? (?P<initials>[A-Z](?:[A-Z-]{0,4}))(?: (?P<rank>Jr|Sr|2nd|3rd|[IV]+))?"
+_RANK = re.compile(r"(?:Jr|Sr|[1-9](?:st|nd|rd|th)|II|III|IV|VI{0,3})\.?", re.IGNORECASE)
+_DIGRAPHS = ("Ia", "Ie", "Iu", "Kh", "Zh", "Sh", "Ch", "Ts", "Th", "Ph", "Dzh")
+"""Initials of two letters and more, of names from other scripts ("Petrov IuA")."""
+_MOST_INITIALS = 5
+_GROUP = re.compile(
+    r"group|consortium|collaborat\w*|stud(?:y|ies)|trial(?:s|ists)?|society|committee|network"
+    r"|investigators?|team|institut\w*|universit\w*|association|foundation|council|organi[sz]ation"
+    r"|cent(?:er|re)s?|department|division|ministry|project|initiative|federation|commission"
+    r"|agency|alliance|program(?:me)?|registry|task|force|panel|board|college|academy|hospital"
+    r"|clinic|inc|ltd|gmbh|llc|research|health|authors?|members|office|services?|union|nations"
+    r"|international|national|the|of|for|grupo|gruppo|groupe|arbeits\w+|gesellschaft",
+    re.IGNORECASE,
 )
+"""Words of the names of groups, which are no persons."""
+_COUNTRIES = frozenset({"UK", "US", "USA", "EU", "UN"})
 _STOP_WORD = re.compile(r"an?|the|on|in|of|for|to|from|with|and|is|are|do|does|how|what")
 _UNDECOMPOSED = str.maketrans(
     {"ø": "o", "ł": "l", "ß": "ss", "æ": "ae", "œ": "oe", "đ": "d", "þ": "th", "ð": "d"}
@@ -200,49 +212,156 @@ def citable_hit(hit: Hit) -> bool:
 
 
 def cite_hit(hit: Hit) -> Citation:
-    """A document as a work to cite: an article where the journal is known, else `misc`."""
+    """A document as a work to cite, of the type that its types and its container say."""
     known = hit.metadata
-    journal = known_text(known, "journal")
-    people = _people(known.get("authors"))
+    people, editors = _people(known, "authors"), _people(known, "editors")
     address = address_of(hit)
+    kind, where = _container(known)
     fields = [
         ("title", latex_title(hit.title)),
         ("author", latex_authors(people)),
-        ("journal", escape(journal)),
+        *((name, escape(value)) for name, value in where[:1]),
+        ("editor", latex_authors(editors)),
+        *((name, escape(value)) for name, value in where[1:]),
         ("year", str(hit.year or "")),
         ("volume", escape(known_text(known, "volume"))),
         ("number", escape(known_text(known, "issue"))),
-        ("pages", escape(known_text(known, "pages").replace("-", "--"))),
+        ("pages", escape(_range(known_text(known, "pages")))),
+        ("isbn", escape(known_text(known, "isbn"))),
+        ("eprint", escape(known_text(known, "arxiv"))),
+        ("archivePrefix", "arXiv" if known_text(known, "arxiv") else ""),
         ("doi", latex_address(known_text(known, "doi"))),
         ("pmid", escape(known_text(known, "pmid"))),
         ("url", latex_address(address) if address else ""),
     ]
-    surname = ascii_word(people[0].strip("{}").partition(",")[0]) if people else ""
-    key = f"{surname}{hit.year or ''}{telling_word(hit.title)}" or ascii_word(hit.id) or "document"
-    return Citation(key, "article" if journal else "misc", filled(fields))
+    first = next(iter((*people, *editors)), "")
+    key = f"{ascii_word(first.strip('{}').partition(',')[0])}{hit.year or ''}"
+    key = f"{key}{telling_word(hit.title)}" or ascii_word(hit.id) or "document"
+    return Citation(key, kind, filled(fields))
 
 
-def _people(authors: Any) -> tuple[str, ...]:
-    """Names in the form of BibTeX; the name of a group in braces."""
-    if isinstance(authors, str):
-        authors = re.split(r"\s*;\s*", authors)
-    if not isinstance(authors, list | tuple):
+def _container(known: Mapping[str, Any]) -> tuple[str, list[tuple[str, str]]]:
+    """The type of a document's entry, and the fields that say what it appeared in, the title of
+    that first. Types are those of PubMed, of Europe PMC and of JATS."""
+    given = known.get("types")
+    types = given if isinstance(given, list | tuple) else [given or ""]
+    said = {re.sub(r"[\s-]+", " ", str(one)).strip().casefold() for one in types}
+    journal, book, publisher, place, school = (
+        known_text(known, name) for name in ("journal", "book", "publisher", "place", "school")
+    )
+    printed = [("publisher", publisher), ("address", place)]
+
+    def is_a(*words: str) -> bool:
+        return any(word in one.split() for one in said for word in words)
+
+    if is_a("preprint", "unpublished"):
+        return "misc", [("howpublished", journal or publisher)]
+    if journal and not book and any(one.endswith("journal article") for one in said):
+        return "article", [("journal", journal)]
+    if is_a("chapter", "section"):
+        return "incollection", [("booktitle", book or journal), *printed]
+    if is_a("conference", "proceedings", "congress", "congresses") and (book or journal):
+        return "inproceedings", [("booktitle", book or journal), *printed]
+    if is_a("thesis", "dissertation", "dissertations"):
+        kind = "mastersthesis" if is_a("master", "masters", "master's") else "phdthesis"
+        return kind, [("school", school or publisher), ("address", place)]
+    if is_a("report") and not journal:
+        return "techreport", [("institution", school or publisher or book), ("address", place)]
+    if is_a("book", "books", "monograph") and not journal:
+        return ("incollection", [("booktitle", book), *printed]) if book else ("book", printed)
+    if journal:
+        return "article", [("journal", journal)]
+    if book:
+        return "incollection", [("booktitle", book), *printed]
+    return "misc", [("howpublished", publisher)]
+
+
+def _range(pages: str) -> str:
+    """Pages with the dash of LaTeX between them."""
+    return re.sub(r"\s*[-\u2010-\u2015]+\s*", "--", pages)
+
+
+def _people(known: Mapping[str, Any], field: str) -> tuple[str, ...]:
+    """Names of a field in the form of BibTeX; the name of a group in braces."""
+    people = known.get(field)
+    if isinstance(people, str):
+        people = re.split(r"\s*;\s*", people)
+    if not isinstance(people, list | tuple):
         return ()
-    names = []
-    for author in authors[:_MOST_CITED]:
-        name = one_line(str(author))
-        found = _INITIALS.fullmatch(name)
-        if found:
-            initials = " ".join(f"{letter}." for letter in found["initials"] if letter != "-")
-            rank = f", {found['rank']}" if found["rank"] else ""
-            name = f"{found['family']}{rank}, {initials}"
-        elif " " in name and "," not in name:
-            name = f"{{{name}}}"
-        if name:
-            names.append(name)
-    if len(authors) > _MOST_CITED:
+    # arXiv writes all names of persons in full, the family name last.
+    full = bool(known.get("arxiv"))
+    names = [_person(one_line(str(name)), full=full) for name in people[:_MOST_CITED]]
+    if len(people) > _MOST_CITED:
         names.append("others")
-    return tuple(names)
+    return tuple(filter(None, names))
+
+
+def _person(name: str, *, full: bool = False) -> str:
+    """A name as "Family, Rank, I. J."; one that is not a person's in braces. full: a name without
+    initials is that of a person."""
+    name = unicodedata.normalize("NFC", name)
+    words = name.replace(",", " ").split()
+    if not words or name.startswith("{"):
+        return name if words else ""
+    is_group = (full or len(words) > 2) and any(_GROUP.fullmatch(word.strip(".")) for word in words)
+    family, *given = filter(None, (part.strip() for part in name.split(",")))
+    ranks = [part for part in given if _RANK.fullmatch(part)]
+    rest = [part for part in given if part not in ranks]
+    if is_group or len(given) > 2 or len(rest) > 1:
+        return f"{{{name}}}"
+    if rest:
+        return ", ".join([family, *ranks, *(_dotted(part.split()) or part for part in rest)])
+    if len(words) == 1:
+        return words[0]
+    ends = len(words) > 2 and _RANK.fullmatch(words[-1]) and bool(_letters(words[-2]))
+    rank = [words.pop()] if ends else []
+    start = len(words)
+    while start > 1 and _letters(words[start - 1]):
+        start -= 1
+    family = " ".join(words[:start])
+    if start < len(words):
+        if words[-1] in _COUNTRIES and (family.isupper() or (start > 1 and family.istitle())):
+            return f"{{{name}}}"  # Cancer Care UK
+        return ", ".join([family, *rank, _dotted(words[start:])])
+    if len(words) == 2 and not any(map(_has_case, name)) and len(name) < 10:
+        return ", ".join(words)  # a family name and a given name, in a script without capitals
+    # "J. Smith" and "Ann B. Reed": BibTeX itself finds the family name.
+    return name if full or any(re.fullmatch(r"[^\W\d_]\.", one) for one in words) else f"{{{name}}}"
+
+
+def _dotted(words: Sequence[str]) -> str:
+    """Initials with a point after each, "" if one of the words is none."""
+    found = list(map(_letters, words))
+    return " ".join(found) if all(found) else ""
+
+
+def _letters(word: str) -> str:
+    """A word of initials ("JA", "J.A.", "\u015e", "M-J", "IuA") with a point after each, or ""."""
+    parts = []
+    for part in re.split(r"[-\u2010\u2011]", word):
+        letters: list[str] = []
+        rest = part.replace(".", "")
+        while rest:
+            size = next((len(one) for one in _DIGRAPHS if rest.startswith(one)), 1)
+            size += sum(1 for _ in takewhile(unicodedata.combining, rest[size:]))
+            if not (rest[0].isupper() or (len(rest) == 1 and _is_initial(rest))):
+                return ""
+            letters.append(f"{rest[:size]}.")
+            rest = rest[size:]
+        if not letters or len(letters) > _MOST_INITIALS:
+            return ""
+        parts.append(" ".join(letters))
+    return "-".join(parts)
+
+
+def _has_case(letter: str) -> bool:
+    return letter.lower() != letter.upper()
+
+
+def _is_initial(letter: str) -> bool:
+    """Whether a single letter of a script without capitals is an initial: a Chinese, Japanese or
+    Korean one is a whole name."""
+    return unicodedata.category(letter) == "Lo" and unicodedata.east_asian_width(letter) != "W"
 
 
 def address_of(hit: Hit) -> str | None:

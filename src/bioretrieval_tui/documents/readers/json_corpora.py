@@ -15,12 +15,12 @@ from bioretrieval_tui.documents.bibliography import (
     dated,
     distinct,
     document,
-    doi_of,
     identifier,
     json_type,
     plain,
 )
 from bioretrieval_tui.documents.document import Document, Place, RecordFault
+from bioretrieval_tui.documents.identity import doi_of
 from bioretrieval_tui.documents.readers.json_records import (
     BOM,
     JsonElement,
@@ -30,6 +30,7 @@ from bioretrieval_tui.documents.readers.json_records import (
     text_field,
 )
 from bioretrieval_tui.documents.source import Format, ReadSettings, SourceReader
+from bioretrieval_tui.documents.superscripts import scripts_on_line
 
 _LINES = (".jsonl", ".ndjson")
 _BEIR_SHAPE = 'a BEIR line looks like {"_id": "1", "title": "...", "text": "..."}'
@@ -200,7 +201,7 @@ def _europepmc_document(value: Any) -> Document:
 
 
 def _without_markup(text: str) -> str:
-    return plain(html.unescape(_TAG.sub("", _BREAK.sub(" ", text))))
+    return plain(html.unescape(_TAG.sub("", scripts_on_line(_BREAK.sub(" ", text)))))
 
 
 def _at(value: Any, path: str) -> list[Any]:

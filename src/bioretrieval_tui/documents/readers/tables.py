@@ -16,12 +16,12 @@ from bioretrieval_tui.documents.bibliography import (
     dated,
     distinct,
     document,
-    doi_of,
     identifier,
     sound,
     sound_value,
 )
 from bioretrieval_tui.documents.document import Document, Place, RecordFault
+from bioretrieval_tui.documents.identity import doi_of
 from bioretrieval_tui.documents.source import (
     MAX_LINE_BYTES,
     Format,

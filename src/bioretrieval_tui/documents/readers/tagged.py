@@ -14,14 +14,13 @@ from bioretrieval_tui.documents.bibliography import (
     dated,
     distinct,
     document,
-    doi_of,
     fields_of,
     identifier,
-    made_identifier,
     plain,
     short_name,
 )
 from bioretrieval_tui.documents.document import Document, Place, RecordFault
+from bioretrieval_tui.documents.identity import doi_of, identify
 from bioretrieval_tui.documents.source import (
     MAX_LINE_BYTES,
     Format,
@@ -213,9 +212,7 @@ _RIS_TYPES = {
 
 
 def _ris_document(record: TaggedRecord) -> Document:
-    """The id is the accession number (`AN`), else the DOI (`DO`), else `ID`, which some exporters
-    only number, else `made:` and a hash of title and year: equal in every export until the title
-    is corrected."""
+    """The id follows the rule of `identity`; the accession number is `AN`."""
     title = record.first("TI", "T1", "CT", "BT")
     text = record.first("AB", "N2")
     accession = record.first("AN")
@@ -233,10 +230,8 @@ def _ris_document(record: TaggedRecord) -> Document:
         "keywords": distinct(word.lstrip("*") for word in record.all("KW")),
         "pages": "-".join(distinct([record.first("SP"), record.first("EP")])),
     }
-    identity = accession or fields["doi"] or record.first("ID")
-    if not identity:
-        identity = made_identifier(title or text, str(fields.get("year", "")))
-    return document(identifier(identity), title, text, fields)
+    identity = identify(fields, title, text, accession, record.first("DB", "DP"))
+    return document(identity, title, text, fields)
 
 
 RIS = Format(
@@ -259,8 +254,7 @@ _WOS_FIELDS = {"journal": "SO", "pmid": "PM", "language": "LA", "volume": "VL", 
 
 
 def _wos_document(record: TaggedRecord) -> Document:
-    """The id is the accession number (`UT`), else the PMID, else the DOI, else `made:` and a hash
-    of title and year."""
+    """The id follows the rule of `identity`; the accession number is `UT`."""
 
     def listed(*tags: str) -> list[str]:
         return distinct(word.strip() for some in record.all(*tags) for word in some.split(";"))
@@ -274,10 +268,8 @@ def _wos_document(record: TaggedRecord) -> Document:
         "keywords": listed("DE", "ID"),
         "pages": "-".join(distinct([record.first("BP"), record.first("EP")])),
     }
-    identity = record.first("UT") or fields["pmid"] or fields["doi"]
-    if not identity:
-        identity = made_identifier(title, str(fields.get("year", "")))
-    return document(identifier(identity), title, record.first("AB"), fields)
+    text = record.first("AB")
+    return document(identify(fields, title, text, record.first("UT")), title, text, fields)
 
 
 WOS = Format(

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from bioretrieval_tui.documents.document import Place, RecordFault
 from bioretrieval_tui.documents.source import CONVERT, MAX_LINE_BYTES, SourceReader
+from bioretrieval_tui.documents.superscripts import subscript, superscript
 
 if TYPE_CHECKING:
     from lxml.etree import XMLParser, _Element
@@ -307,8 +308,15 @@ _MATH_SILENT = frozenset({"annotation", "annotation-xml", "mprescripts", "none"}
 # Without any of these, a formula reads as its text without the white space between its tags.
 _MATH_WITH_SHAPE = tuple(
     "{*}" + name
-    for name in "mtext ms mspace mfrac msqrt mmultiscripts mtr annotation annotation-xml".split()
+    for name in "mtext ms mspace mfrac msqrt mmultiscripts msub msup msubsup mtr annotation"
+    " annotation-xml".split()
 )
+_SCRIPTS = {"sup": superscript, "sub": subscript}
+_MATH_SCRIPTS = {
+    "msup": (superscript,), "msub": (subscript,), "msubsup": (subscript, superscript),
+}  # fmt: skip
+_SHAPED = ("{*}math", "{*}sup", "{*}sub")
+_WORD_LENGTH = 32
 _TEX_BODY = re.compile(r"\\begin\{document\}(.*?)\\end\{document\}", re.DOTALL)
 
 
@@ -334,7 +342,7 @@ def plain_text(element: _Element | None) -> str:
     """All text in an element without block structure, formulae written out; empty for None."""
     if element is None:
         return ""
-    if len(element) and next(element.iter("{*}math"), None) is not None:
+    if len(element) and next(element.iter(*_SHAPED), None) is not None:
         return readable(element)
     return squeezed(_all_text(element) if len(element) else element.text)
 
@@ -342,34 +350,61 @@ def plain_text(element: _Element | None) -> str:
 def readable(
     element: _Element, *, silent: frozenset[str] = _NOTHING, blocks: frozenset[str] = _NOTHING
 ) -> str:
-    """All text in an element: formulae written out, without the elements in `silent`, with white
-    space around those in `blocks`."""
-    return squeezed("".join(_parts(element, silent, blocks)))
+    """All text in an element: formulae and scripts written out, without the elements in `silent`,
+    with white space around those in `blocks`."""
+    parts: list[str] = []
+    _write_inner(element, silent, blocks, parts)
+    return squeezed("".join(parts))
 
 
-def _parts(element: _Element, silent: frozenset[str], blocks: frozenset[str]) -> Iterable[str]:
+def _write_inner(
+    element: _Element, silent: frozenset[str], blocks: frozenset[str], parts: list[str]
+) -> None:
     # As deep as the tree, which the parser bounds at 256.
-    yield element.text or ""
+    parts.append(element.text or "")
     for child in element:
         blank = " " if local(child) in blocks else ""
-        yield blank + _part(child, silent, blocks) + blank
-        yield child.tail or ""
+        parts.append(blank)
+        _write(child, silent, blocks, parts)
+        parts += blank, child.tail or ""
 
 
-def _part(element: _Element, silent: frozenset[str], blocks: frozenset[str]) -> str:
+def _write(
+    element: _Element, silent: frozenset[str], blocks: frozenset[str], parts: list[str]
+) -> None:
+    """Append the text of an element to what was written before it."""
     name = local(element)
+    if name in silent:
+        return
     if name == "math":
         has_shape = next(element.iter(*_MATH_WITH_SHAPE), None) is not None
-        return _math(element) if has_shape else "".join(_all_text(element).split())
-    if name == "tex-math":
+        parts.append(_math(element) if has_shape else "".join(_all_text(element).split()))
+    elif name == "tex-math":
         # Publishers wrap a preamble and dollars around each formula.
         body = _TEX_BODY.search(element.text or "")
-        return (body[1] if body else element.text or "").strip().strip("$").strip()
-    if name == "alternatives":  # MathML, else the first with any text
-        ranked = sorted(element, key=lambda child: local(child) != "math")
-        texts = (_part(child, silent, blocks) for child in ranked)
-        return next((text for text in texts if text.strip()), "")
-    return "" if name in silent else "".join(_parts(element, silent, blocks))
+        parts.append((body[1] if body else element.text or "").strip().strip("$").strip())
+    elif name == "alternatives":  # MathML, else the first with any text
+        for child in sorted(element, key=lambda child: local(child) != "math"):
+            before = len(parts)
+            _write(child, silent, blocks, parts)
+            if any(map(str.strip, parts[before:])):
+                break
+    elif name in _SCRIPTS:
+        inner: list[str] = []
+        _write_inner(element, silent, blocks, inner)
+        parts.append(_SCRIPTS[name](_last_word(parts), "".join(inner)))
+    else:
+        _write_inner(element, silent, blocks, parts)
+
+
+def _last_word(parts: list[str]) -> str:
+    """The end of what was written, at least its last word."""
+    word = ""
+    for part in reversed(parts):
+        word = part + word
+        if len(word) > _WORD_LENGTH or any(map(str.isspace, part)):
+            break
+    return word
 
 
 def _math(element: _Element) -> str:
@@ -384,6 +419,11 @@ def _math(element: _Element) -> str:
     if name == "mspace":
         return " "
     inner = [_math(child) for child in element]
+    if name in _MATH_SCRIPTS and len(inner) > 1:
+        text = inner[0]
+        for write, script in zip(_MATH_SCRIPTS[name], inner[1:], strict=False):
+            text += write(text, script)
+        return text
     if name == "mfrac":
         return "/".join(inner)
     if name == "msqrt":

@@ -1,0 +1,188 @@
+"""Identity of works: DOIs, PMIDs and trial numbers in one form, and the id of a record.
+
+The rule, for every bibliographic format: the id of a record is its PMID, else its PMC id, its ERIC
+number, its DOI, the trial number of a registration, the accession number of its database, else
+`made:` and a hash of what identifies a work. Numbers that only count the records of one export are
+no ids. Corpora whose ids are judged against (BEIR) and tables with a column for them keep theirs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import unquote
+
+from bioretrieval_tui.util.folding import fold
+
+MAX_ID_LENGTH = 512
+"""Characters of an id."""
+
+_DOI = re.compile(r"10\.\d{4,9}(?:\.\d+)*(?:/|%2F)\S+", re.IGNORECASE)
+# Where the next identifier of a list begins, behind a separator that a DOI may hold, too; the one
+# of "2.0.CO;2", with which SICI DOIs end, is not followed by one.
+_NEXT = re.compile(
+    r"""(?<!\d\.[A-Z]{2})[;,|]+(?=["'(<\[{]*(?:10\.\d{4,9}[./%]|doi\b|https?:|pmid\b|pmc|arxiv\b
+    |\d{4}\.\d{4,5}(?!\d)|\d{1,8}["')>\]}]*(?:[;,|]|$)))""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_ADDRESS = re.compile(r"https?://[^\s/]+/\S*?$", re.IGNORECASE)
+_RESOLVER = re.compile(r"(?:dx\.)?doi\.org/$|doi/$", re.IGNORECASE)
+# What publishers write behind the DOI in the address of a page.
+_PAGE = re.compile(
+    r"(?:/(?:full|abstract|pdf|epdf|pdfdirect|fulltext|meta|references|citations|summary|html|epub"
+    r"|full\.html|full\.pdf|full-text)|\.(?:pdf|full|abstract|short|long))+/?$",
+    re.IGNORECASE,
+)
+_PREPRINT = re.compile(r"(10\.1101/[\d.]+)v\d+")
+_ESCAPE = re.compile(r"%(?:2[\dF]|3[A-F]|5[BD])", re.IGNORECASE)
+"""An escape of a sign of which an address is made, too."""
+_OPENING = {")": "(", "]": "[", ">": "<", "}": "{"}
+_ENDINGS = ".,;:'\"!\u2019\u201d\u00bb*"
+
+_PMID = re.compile(r"(?:(?:pmid|pubmed|medline)[\s:]*)?([1-9]\d{0,8})", re.IGNORECASE)
+_PMCID = re.compile(r"(?:pmcid[\s:]*)?PMC\s?([1-9]\d{0,9})(?:\.\d+)?", re.IGNORECASE)
+_ERIC = re.compile(r"E[JD]\d{5,8}")
+_COUNTER = re.compile(r"\d{1,6}|[^\W\d_]{1,12}[ _.-]?\d{1,5}|.")
+"""A number that only counts records: "12", "rayyan-17"; those of databases are longer."""
+
+# The primary registries of WHO's ICTRP, with ClinicalTrials.gov and EudraCT.
+_TRIAL = re.compile(
+    r"""\b(?:
+    NCT\d{8} | ISRCTN\d{8} | (?:EUCTR)?20\d\d-\d{6}-\d\d(?:-\d\d)?(?![\d-]) | ACTRN\d{14}
+    | ChiCTR(?:-[A-Z]{2,4})?-?\d{8,10} | CTRI/\d{4}/\d{2,3}/\d{6} | DRKS\d{8}
+    | IRCT\d{8,14}(?:N\d+)? | JPRN-\w+ | jRCTs?\d{9,10} | UMIN\d{9} | KCT\d{7} | LBCTR\d{10}
+    | NTR\d{3,5} | PACTR\d{15,16} | RBR-[0-9a-z]{6,7} | RPCEC\d{8} | PER-\d{3}-\d{2}
+    | SLCTR/\d{4}/\d{3} | TCTR\d{11} | ITMCTR\d{10}
+    )\b""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_REGISTRIES = ("ChiCTR", "jRCTs", "jRCT")
+_LEAST_TITLE = 3
+
+
+def doi_of(text: str) -> str | None:
+    """The first DOI within `text`, whole and without prefix, escapes and what surrounds it, or
+    None. Its letters stay as written; `same_doi` compares.
+
+    A DOI may hold any character (SICI ones brackets, semicolons and `<...>`), so it ends at white
+    space, before the next identifier of a list, or at a closing bracket that opened before it.
+    """
+    text = html.unescape(text) if "&" in text else text
+    match = _DOI.search(text)
+    if match is None:
+        return None
+    found = _NEXT.split(match[0], maxsplit=1)[0]
+    before = text[: match.start()]
+    if address := _ADDRESS.search(before):
+        found = re.split(r"[?#&]" if "?" in before else r"[?#]", found, maxsplit=1)[0]
+        if not _RESOLVER.search(address[0]):
+            found = _PREPRINT.sub(r"\1", _PAGE.sub("", found))
+    if _ESCAPE.search(found):
+        found = unquote(found)
+    while found:
+        last = found[-1]
+        opening = _OPENING.get(last)
+        if last in _ENDINGS or (opening and found.count(last) > found.count(opening)):
+            found = found[:-1]
+        else:
+            break
+    return found if found.partition("/")[2] else None
+
+
+def listed(text: str) -> Iterator[str]:
+    """Yield the parts of a list of identifiers, between white space, commas, semicolons and bars;
+    a DOI keeps those that it holds."""
+    for word in text.split():
+        while word:
+            match = _DOI.search(word)
+            first = re.search(r"[;,|]+", word)
+            if first and (not match or first.start() < match.start()):
+                end, start = first.span()
+            else:
+                between = _NEXT.search(word, match.start() if match else 0)
+                end, start = between.span() if between else (len(word), len(word))
+            if end:
+                yield word[:end]
+            word = word[start:]
+
+
+def same_doi(doi: str) -> str:
+    """A DOI in the form in which equal ones are equal: DOIs do not distinguish case."""
+    return doi.casefold()
+
+
+def pmid_of(text: str) -> str | None:
+    """A PMID written alone ("123", "PMID: 123"), or None."""
+    match = _PMID.fullmatch(text.strip())
+    return match[1] if match else None
+
+
+def pmcid_of(text: str) -> str | None:
+    """A PMC id ("PMC123", "pmc123.1", "PMCID: PMC123"), with its prefix, or None."""
+    match = _PMCID.fullmatch(text.strip())
+    return f"PMC{match[1]}" if match else None
+
+
+def trials_of(text: str) -> list[str]:
+    """The registration numbers of trials within `text`, each once, in the registries' writing."""
+    found = (match[0] for match in _TRIAL.finditer(text))
+    return list(dict.fromkeys(map(_registry_writing, found)))
+
+
+def _registry_writing(number: str) -> str:
+    for name in _REGISTRIES:
+        if number.casefold().startswith(name.casefold()):
+            return name + number[len(name) :].upper()
+    return (
+        number.lower().replace("rbr", "RBR") if number[:4] in ("RBR-", "rbr-") else number.upper()
+    )
+
+
+def identify(
+    fields: Mapping[str, Any], title: str, text: str = "", accession: str = "", database: str = ""
+) -> str:
+    """The id of a bibliographic record, by the rule of this module.
+
+    fields: its metadata, of which `pmid`, `pmcid`, `doi`, `authors`, `journal`, `year`, `volume`,
+    `issue` and `pages` are read; accession: its number in `database`, or its trial number if it is
+    a registration.
+    """
+    accession = " ".join(accession.split())
+    eric = accession if _ERIC.fullmatch(accession) else ""
+    doi = fields.get("doi")
+    known = fields.get("pmid") or fields.get("pmcid") or eric or (doi and same_doi(doi))
+    if known and len(str(known)) <= MAX_ID_LENGTH:
+        return str(known)
+    trials = trials_of(accession)
+    if len(trials) == 1 and _TRIAL.fullmatch(accession):
+        return trials[0]
+    if not _COUNTER.fullmatch(accession) and 0 < len(accession) < MAX_ID_LENGTH:
+        # The same digits are other records in other databases.
+        return f"{database.strip()}:{accession}" if database and accession.isdigit() else accession
+    return made_identifier(fields, title, text)
+
+
+def made_identifier(fields: Mapping[str, Any], title: str, text: str = "") -> str:
+    """`made:` and a hash of title, year, first author, journal, volume, issue and first page;
+    and of the text where nothing but a title and a year is known. Equal on every machine and in
+    every export, until one of them is corrected."""
+    title, text = _letters(title), " ".join(text.split())
+    authors = fields.get("authors") or [""]
+    page = str(fields.get("pages") or "").partition("-")[0]
+    where = [str(fields.get(name) or "") for name in ("journal", "volume", "issue")]
+    parts = [_letters(str(authors[0])), *map(_letters, where), _letters(page)]
+    if not any(parts) or len(title) < _LEAST_TITLE:
+        parts.append(text)
+    digest = hashlib.blake2b(digest_size=10)
+    for part in (title, str(fields.get("year") or ""), *parts):
+        data = part.encode("utf-8", "surrogatepass")
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return f"made:{digest.hexdigest()}"
+
+
+def _letters(text: str) -> str:
+    """Letters and digits without case and accents, so that points and dashes do not count."""
+    return "".join(char for char in fold(text) if char.isalnum())

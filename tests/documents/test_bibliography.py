@@ -1,0 +1,75 @@
+"""Fields that several readers share: headings, accession numbers, corrections."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bioretrieval_tui.documents.bibliography import accessions, correction, is_retracted, mesh_of
+
+
+def test_headings_with_qualifiers_and_stars() -> None:
+    headings = ["Asthma/genetics/*therapy", "*Telomere", "Humans", "Asthma/genetics", "Mice/"]
+    assert mesh_of(headings) == {
+        "mesh": ["Asthma", "Telomere", "Humans", "Mice"],
+        "mesh_major": ["Asthma", "Telomere"],
+        "mesh_qualifiers": ["Asthma/genetics", "Asthma/therapy"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("number", "trials", "banks"),
+    [
+        ("ClinicalTrials.gov/NCT00000419", ["NCT00000419"], []),
+        ("ISRCTN/ISRCTN12345678", ["ISRCTN12345678"], []),
+        ("EudraCT/2004-000446-20", ["2004-000446-20"], []),
+        ("JapicCTI/JapicCTI-101234", ["JapicCTI-101234"], []),
+        ("NTR/NL1234", ["NL1234"], []),
+        ("NCT00000419", ["NCT00000419"], []),
+        ("GENBANK/AF123456", [], ["GENBANK/AF123456"]),
+        ("PDB/1ABC", [], ["PDB/1ABC"]),
+        ("", [], []),
+    ],
+)
+def test_accession_numbers(number: str, trials: list[str], banks: list[str]) -> None:
+    assert accessions([number, number]) == {"trials": trials, "databanks": banks}
+
+
+@pytest.mark.parametrize(
+    ("kind", "source", "pmid", "expected"),
+    [
+        ("RetractionIn", "Lancet. 2010;375:445", "20137807",
+         "Retraction in PMID 20137807: Lancet. 2010;375:445"),
+        ("RIN", "Lancet. 2010;375:445. doi: 10.1/a. PMID: 20137807", "",
+         "Retraction in PMID 20137807: Lancet. 2010;375:445. doi: 10.1/a"),
+        ("Retraction in", "Lancet. 2010.", "", "Retraction in: Lancet. 2010"),
+        ("retraction-forward", "doi 10.1/a", "", "Retraction in: doi 10.1/a"),
+        ("retracted-article", "", "5", "Retraction of PMID 5"),
+        ("CorrectedandRepublishedFrom", "J", "5", "Corrected and republished from PMID 5: J"),
+        ("ExpressionOfConcernFor", "J", "5", "Expression of concern for PMID 5: J"),
+        ("corrected-article", "J", "", "Erratum for: J"),
+        ("EIN", "J. PMID: 7 [x]", "", "Erratum in: J. PMID: 7 [x]"),
+        ("Cites", "J", "5", ""),
+        ("CommentIn", "J", "5", ""),
+    ],
+)  # fmt: skip
+def test_corrections(kind: str, source: str, pmid: str, expected: str) -> None:
+    assert correction(kind, source, pmid) == expected
+
+
+@pytest.mark.parametrize(
+    ("metadata", "expected"),
+    [
+        ({"types": ["Journal Article", "Retracted Publication"]}, True),
+        ({"types": "Retracted Publication"}, True),
+        ({"corrections": ["Retraction in PMID 5"]}, True),
+        ({"corrections": ["Retracted and republished in: J"]}, True),
+        ({"types": ["Retraction of Publication"], "corrections": ["Retraction of PMID 5"]}, False),
+        ({"corrections": ["Partial retraction in PMID 5", "Erratum in PMID 5"]}, False),
+        ({"types": None, "corrections": 5}, False),
+        ({}, False),
+    ],
+)
+def test_retracted(metadata: dict[str, Any], expected: bool) -> None:
+    assert is_retracted(metadata) is expected
