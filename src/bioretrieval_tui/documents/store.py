@@ -4,8 +4,8 @@ A document has a label, a whole number from 0 that is also the row of its vector
 segment to segment. A segment is written once and never changed; a newer one overrides older ones.
 
 An index may come from others, so a segment is only read if it has the tables and indexes of a
-segment and nothing else: a view or a trigger is a program. It is opened as a file that nobody
-changes, without a journal beside it, and an interrupt ends a query that takes long.
+segment and nothing else: a view or a trigger is a program. It is opened as a file that does not
+change, without a journal beside it, and an interrupt ends a query that takes long.
 
 Writing, a record with a known id replaces the earlier one; one with a known text under another id
 becomes an alias of it; a deletion removes. Rows are never changed, only marked dead, so that the

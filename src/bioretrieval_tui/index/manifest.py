@@ -259,7 +259,8 @@ def check_content(manifest: Manifest, folder: Path, name: str, *, fresh: bool = 
     Raises IndexFault if it is missing, altered or cannot be read."""
     check_size(manifest, folder, name)
     with reading(manifest, name):
-        found = sha256_of(folder / name) if fresh else remembered_sha256(folder / name)
+        path = folder / name
+        found = sha256_of(path) if fresh else remembered_sha256(path, within=folder)
     if found != manifest.files[name].sha256:
         raise fault(manifest, f"{PurePosixPath(name).name} was altered since it was built", name)
 
