@@ -115,6 +115,22 @@ def test_a_file_and_the_limits_of_a_search(
     assert (again.code, "b.jsonl exists" in again.last) == (2, True)
 
 
+def test_what_pubmed_says_of_a_query_is_told(call: Callable[..., Ended], world: World) -> None:
+    world.said = {
+        "errorlist": {"phrasesnotfound": ["heronzz"], "fieldsnotfound": ["titel"]},
+        "querytranslation": "ponds[All Fields]",
+    }
+    caution = 'PubMed did not find "heronzz", does not know the field [titel]'
+    found = call("fetch", "pubmed", "heronzz AND ponds[titel]", "-n", "5", "-o", "a.jsonl")
+    assert found.code == 0
+    assert f"{caution}: the records may be others than meant" in found.err
+    assert "PubMed searched for: ponds[All Fields]" in found.err
+    quiet = call("fetch", "pubmed", "nothing", "-q")
+    assert quiet.code == 1
+    assert quiet.err.count(caution) == 1
+    assert "searched for" not in quiet.err
+
+
 def test_from_a_query_to_an_offline_search(call: Callable[..., Ended], world: World) -> None:
     built = call("fetch", "pubmed", "birds", "-n", "60", "--index", "ponds")
     assert built.code == 0, built.err

@@ -43,7 +43,8 @@ FULL = """
 <contrib contrib-type="author"><collab>The Group<contrib-group><contrib><name><surname>Inner
 </surname></name></contrib></contrib-group></collab></contrib>
 <contrib contrib-type="editor"><name><surname>Editor</surname></name></contrib></contrib-group>
-<aff>Nowhere</aff>
+<aff>Nowhere</aff><aff id="a"><label>2</label><institution>Institute, University</institution
+><country>Pond</country>;</aff>
 <pub-date pub-type="pmc-release"><year>2021</year></pub-date>
 <pub-date pub-type="collection"><year>2020</year></pub-date>
 <pub-date pub-type="epub"><day>3</day><month>2</month><year>2020</year></pub-date>
@@ -55,11 +56,19 @@ FULL = """
 <mml:math><mml:mi>x</mml:mi><mml:mo>=</mml:mo><mml:mn>1</mml:mn></mml:math></alternatives
 ></inline-formula>; <tex-math>\\usepackage{a}
 \\begin{document}$$\\alpha$$\\end{document}</tex-math>.</p>
+<ext-link ext-link-type="ISRCTN" xlink:href="http://isrctn.org/ISRCTN12345678">it</ext-link>
 <list><list-item><p>one</p></list-item><list-item><p>two</p></list-item></list></sec></abstract>
 <trans-abstract xml:lang="fr"><p>Non.</p></trans-abstract>
 <kwd-group><title>Keywords</title><kwd>one</kwd><kwd><italic>two</italic></kwd><kwd>one</kwd>
 </kwd-group><kwd-group kwd-group-type="abbreviations"><kwd>ABC</kwd></kwd-group>
-</article-meta></front>
+<related-article related-article-type="retraction-forward" ext-link-type="doi"
+ xlink:href="10.1234/r"/><related-article related-article-type="corrected-article"
+ ext-link-type="pubmed" xlink:href="77"/><related-article related-article-type="companion"
+ xlink:href="10.1234/c"/><related-article related-article-type="object-of-concern"
+ ext-link-type="pmc" xlink:href="PMC5"/><related-object source-id="ClinicalTrials.gov"
+ document-id="NCT00000419" document-id-type="clinical-trial-number"/>
+<custom-meta-group><custom-meta><meta-name>trial</meta-name><meta-value>ACTRN12605000000000
+</meta-value></custom-meta></custom-meta-group></article-meta></front>
 <body><p>The body.</p></body><back><ref-list><ref><article-title>Cited</article-title></ref>
 </ref-list></back>
 <sub-article><front-stub><article-id pub-id-type="pmc">999</article-id><title-group>
@@ -86,9 +95,9 @@ def only(text: str) -> Document:
 
 def test_every_field() -> None:
     assert only(FULL) == Document(
-        "PMC222",
+        "111",
         "On E. coli: a study",
-        "Background: Why H2O [1].\nSecond.\nResults: At x=1; \\alpha.\none two",
+        "Background: Why H2O [1].\nSecond.\nResults: At x=1; \\alpha.\nit\none two",
         {
             "authors": ["van Dam AMB", "King ML Jr", "The Group"],
             "journal": "Journal of Things",
@@ -103,6 +112,13 @@ def test_every_field() -> None:
             "volume": "4",
             "issue": "5",
             "pages": "10-12",
+            "affiliations": ["Nowhere", "Institute, University Pond"],
+            "trials": ["ISRCTN12345678", "NCT00000419", "ACTRN12605000000000"],
+            "corrections": [
+                "Retraction in: doi: 10.1234/r",
+                "Erratum for PMID 77",
+                "Expression of concern for: PMC5",
+            ],
         },
     )
 
@@ -116,8 +132,10 @@ def test_every_field() -> None:
             '<article-id pub-id-type="doi">https://doi.org/10.5555/a(b)c</article-id>',
             "10.5555/a(b)c",
         ),
+        ("".join(f'<article-id pub-id-type="{kind}">{number}</article-id>' for kind, number in
+                 (("pmcid", "PMC7"), ("pmcaid", "8"), ("pmid", "9"))), "9"),
     ],
-)
+)  # fmt: skip
 def test_ids(ids: str, expected: str) -> None:
     assert only(article(ids, titled("T"))).id == expected
 
@@ -133,6 +151,79 @@ def test_an_article_in_another_language() -> None:
     assert (document.title, document.text) == ("About all", "Short.")
     assert document.metadata["vernacular_title"] == "Über alles"
     assert document.metadata["language"] == ["ger"]
+
+
+def test_an_article_without_an_id_gets_the_hash_of_the_work() -> None:
+    counted = '<article-id pub-id-type="publisher-id">{}</article-id>'.format
+    found = {only(article(counted(n), titled("Of herons"))).id for n in (1, 2)}
+    assert len(found) == 1
+    assert found.pop().startswith("made:")
+
+
+REAL = "<abstract><title>Abstract</title><p>Real.</p></abstract>"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        *(
+            f'<abstract abstract-type="{kind}"><p>Other.</p></abstract>'
+            for kind in (
+                "graphical", "author-highlights", "LongSummary", "ShortSummary", "short", "teaser",
+                "plain-language-summary", "summary", "toc", "web-summary", "executive-summary",
+                "precis", "key-points", "never-heard-of",
+            )
+        ),
+        "<abstract><title>Graphical Abstract</title><p>Other.</p></abstract>",
+        "<abstract><title>Plain Language Summary</title><p>Other.</p></abstract>",
+        "<abstract><title>Highlights</title><p>Other.</p></abstract>",
+        '<abstract xml:lang="es"><p>Otro.</p></abstract>',
+        "<abstract><p/></abstract>",
+        '<trans-abstract xml:lang="en"><p>Other.</p></trans-abstract>',
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("first", [True, False])
+def test_an_abstract_without_a_type_goes_before_others(other: str, first: bool) -> None:
+    meta = titled("T") + (other + REAL if first else REAL + other)
+    assert only(article(meta=meta)).text == "Real."
+
+
+@pytest.mark.parametrize(
+    ("abstracts", "expected"),
+    [
+        (["graphical", "summary"], "summary"),
+        (["short", "LongSummary"], "LongSummary"),
+        (["teaser", "never-heard-of"], "never-heard-of"),
+        (["author-highlights", "graphical"], "author-highlights"),
+    ],
+)
+def test_typed_abstracts_serve_where_there_is_no_other(abstracts: list[str], expected: str) -> None:
+    written = (f'<abstract abstract-type="{one}"><p>{one}</p></abstract>' for one in abstracts)
+    assert only(article(meta=titled("T") + "".join(written))).text == expected
+
+
+@pytest.mark.parametrize("title", ["Abstract", "ABSTRACT", "Summary", "Abstract:", ""])
+def test_the_title_of_the_abstract_is_no_label(title: str) -> None:
+    meta = titled("T") + f"<abstract><title>{title}</title><p>Real.</p></abstract>"
+    assert only(article(meta=meta)).text == "Real."
+
+
+def test_superscripts_of_titles_and_abstracts() -> None:
+    meta = titled("10<sup>5</sup> herons") + (
+        "<abstract><sec><title>Use of CO<sub>2</sub></title>"
+        "<p>At 10<italic><sup>-3</sup></italic> M; Ca<sup>2+</sup>.</p></sec></abstract>"
+    )
+    document = only(article(meta=meta))
+    assert document.title == "10^5 herons"
+    assert document.text == "Use of CO2: At 10^-3 M; Ca2+."
+
+
+def test_a_registration_section_names_the_trial() -> None:
+    meta = titled("T") + (
+        "<abstract><sec><title>Trial registration</title><p>Registry: NCT00000419</p></sec>"
+        "<sec><title>Background</title><p>As NCT00000420 showed.</p></sec></abstract>"
+    )
+    assert only(article(meta=meta)).metadata["trials"] == ["NCT00000419"]
 
 
 def test_a_summary_serves_where_there_is_no_other_abstract() -> None:
@@ -152,7 +243,6 @@ def test_articles_that_cannot_be_taken() -> None:
     found = read(
         "<pmc-articleset>"
         + article(meta=titled(""))
-        + article('<article-id pub-id-type="doi">none</article-id>', titled("T"))
         + "<article><body/></article><article><front/></article>"
         + article(meta=titled("&evil;"))
         + article(meta=titled("kept")),
@@ -160,7 +250,6 @@ def test_articles_that_cannot_be_taken() -> None:
     )
     assert [item.reason[:36] for item in rejected(found)] == [
         "PMC1 has neither a title nor an abst",
-        "the article has no PMC id, no PMID a",
         "the article has no article-meta, so ",
         "the article has no article-meta, so ",
         "not well-formed XML: Entity 'evil' n",
@@ -201,7 +290,8 @@ def test_a_real_article(name: str) -> None:
     def texts(path: str) -> list[str]:
         return [" ".join("".join(found.itertext()).split()) for found in meta.xpath(path)]
 
-    assert document.id == "PMC" + texts("article-id[@pub-id-type='pmc']")[0]
+    assert document.id == texts("article-id[@pub-id-type='pmid']")[0]
+    assert document.metadata["pmcid"] == "PMC" + texts("article-id[@pub-id-type='pmc']")[0]
     assert document.metadata["doi"] == texts("article-id[@pub-id-type='doi']")[0]
     assert document.title == texts("title-group/article-title")[0]
     families = texts("contrib-group/contrib[@contrib-type='author']/name/surname")

@@ -16,6 +16,7 @@ from reader_help import (
     rejected,
 )
 
+from bioretrieval_tui.documents.bibliography import is_retracted
 from bioretrieval_tui.documents.detect import by_name
 from bioretrieval_tui.documents.document import Deleted, Document
 
@@ -36,8 +37,8 @@ FULL = """
 <ArticleTitle>On the <i>TERT</i> gene, CO<sub>2</sub> &amp; &#x3b2;-cells.</ArticleTitle>
 <Pagination><StartPage>1</StartPage><EndPage>9</EndPage><MedlinePgn>1-9</MedlinePgn></Pagination>
 <ELocationID EIdType="pii" ValidYN="Y">x</ELocationID>
-<ELocationID EIdType="doi" ValidYN="N">10.1/wrong</ELocationID>
-<ELocationID EIdType="doi" ValidYN="Y">10.1/right</ELocationID>
+<ELocationID EIdType="doi" ValidYN="N">10.1000/wrong</ELocationID>
+<ELocationID EIdType="doi" ValidYN="Y">10.1000/right</ELocationID>
 <Abstract><AbstractText Label="BACKGROUND" NlmCategory="BACKGROUND">Why <b>we</b>
  did it.</AbstractText><AbstractText Label="UNLABELLED">More.</AbstractText>
 <AbstractText Label="RESULTS"><i>p</i> <sup>2</sup>&lt; 0.05.</AbstractText><AbstractText/>
@@ -47,17 +48,29 @@ FULL = """
 <AffiliationInfo><Affiliation>Nowhere</Affiliation></AffiliationInfo></Author>
 <Author ValidYN="N"><LastName>Wrong</LastName><Initials>W</Initials></Author>
 <Author ValidYN="Y"><LastName>King</LastName><ForeName>M</ForeName><Initials>M</Initials>
-<Suffix>Jr</Suffix></Author>
+<Suffix>Jr</Suffix><AffiliationInfo><Affiliation>Nowhere</Affiliation></AffiliationInfo>
+<AffiliationInfo><Affiliation>Elsewhere</Affiliation></AffiliationInfo></Author>
 <Author ValidYN="Y"><CollectiveName>The <i>Group</i></CollectiveName></Author>
 <Author ValidYN="Y"><LastName>Plato</LastName></Author></AuthorList>
 <Language>eng</Language><Language>ger</Language>
-<PublicationTypeList><PublicationType UI="1">Journal Article</PublicationType>
+<DataBankList CompleteYN="Y"><DataBank><DataBankName>ClinicalTrials.gov</DataBankName>
+<AccessionNumberList><AccessionNumber>NCT00000419</AccessionNumber><AccessionNumber>NCT00000420
+</AccessionNumber></AccessionNumberList></DataBank><DataBank><DataBankName>GENBANK</DataBankName>
+<AccessionNumberList><AccessionNumber>AF1</AccessionNumber></AccessionNumberList></DataBank>
+</DataBankList><PublicationTypeList><PublicationType UI="1">Journal Article</PublicationType>
 <PublicationType UI="2">Review</PublicationType></PublicationTypeList>
 <VernacularTitle>Über das Gen.</VernacularTitle>
 <ArticleDate DateType="Electronic"><Year>2017</Year><Month>12</Month><Day>31</Day></ArticleDate>
 </Article><MedlineJournalInfo><MedlineTA>J Thing</MedlineTA></MedlineJournalInfo>
+<ChemicalList><Chemical><RegistryNumber>EC 2.7.7.49</RegistryNumber>
+<NameOfSubstance UI="D">Telomerase</NameOfSubstance></Chemical></ChemicalList>
+<SupplMeshList><SupplMeshName Type="Disease" UI="C">Cri du chat, <i>late</i></SupplMeshName>
+</SupplMeshList>
 <CommentsCorrectionsList><CommentsCorrections RefType="Cites"><PMID Version="1">999</PMID>
-</CommentsCorrections></CommentsCorrectionsList>
+</CommentsCorrections><CommentsCorrections RefType="RetractionIn"><RefSource>J Things. 2020;1:2.
+</RefSource><PMID Version="1">888</PMID></CommentsCorrections><CommentsCorrections
+RefType="ErratumIn"><RefSource>J Things. 2019</RefSource></CommentsCorrections>
+</CommentsCorrectionsList>
 <MeshHeadingList>
 <MeshHeading><DescriptorName UI="1" MajorTopicYN="N">Asthma</DescriptorName>
 <QualifierName UI="2" MajorTopicYN="N">genetics</QualifierName>
@@ -72,25 +85,27 @@ FULL = """
 <Keyword>t<sup>2</sup></Keyword></KeywordList><KeywordList><Keyword>one</Keyword></KeywordList>
 </MedlineCitation><PubmedData><History/><ArticleIdList>
 <ArticleId IdType="pubmed">123</ArticleId><ArticleId IdType="pmc">PMC42</ArticleId>
-<ArticleId IdType="doi">10.1/other</ArticleId></ArticleIdList>
+<ArticleId IdType="doi">10.1000/other</ArticleId></ArticleIdList>
 <ReferenceList><Reference><ArticleIdList><ArticleId IdType="pmc">PMC1</ArticleId>
-<ArticleId IdType="doi">10.1/cited</ArticleId></ArticleIdList></Reference></ReferenceList>
+<ArticleId IdType="doi">10.1000/cited</ArticleId></ArticleIdList></Reference></ReferenceList>
 </PubmedData></PubmedArticle>
 """
 
 BOOK = """
 <PubmedBookArticle><BookDocument><PMID Version="1">20301295</PMID>
 <ArticleIdList><ArticleId IdType="bookaccession">NBK1</ArticleId></ArticleIdList>
-<Book><Publisher><PublisherName>U</PublisherName></Publisher><BookTitle book="gene">Gene
+<Book><Publisher><PublisherName>U</PublisherName>
+<PublisherLocation>Seattle</PublisherLocation></Publisher><BookTitle book="gene">Gene
 Reviews</BookTitle><PubDate><Year>1993</Year></PubDate>
 <AuthorList Type="editors"><Author><LastName>Ed</LastName><Initials>E</Initials></Author>
-</AuthorList><Volume>2</Volume></Book><ArticleTitle book="gene" part="x">A Syndrome</ArticleTitle>
+</AuthorList><Volume>2</Volume><Isbn>978-1</Isbn></Book>
+<ArticleTitle book="gene" part="x">A Syndrome</ArticleTitle>
 <Language>eng</Language><AuthorList Type="authors"><Author><LastName>Writer</LastName>
 <Initials>WW</Initials></Author></AuthorList><PublicationType UI="D">Review</PublicationType>
 <Abstract><AbstractText Label="CLINICAL">Signs.</AbstractText></Abstract>
 <KeywordList><Keyword>word</Keyword></KeywordList>
 <ContributionDate><Year>2005</Year><Month>4</Month><Day>1</Day></ContributionDate>
-</BookDocument><PubmedBookData><ArticleIdList><ArticleId IdType="doi">10.2/b</ArticleId>
+</BookDocument><PubmedBookData><ArticleIdList><ArticleId IdType="doi">10.2000/b</ArticleId>
 </ArticleIdList></PubmedBookData></PubmedBookArticle>
 """
 
@@ -124,13 +139,23 @@ def test_every_field() -> None:
             "journal": "Journal of Things",
             "year": 2018,
             "date": "2018-02-07",
-            "doi": "10.1/right",
+            "doi": "10.1000/right",
             "pmid": "123",
             "pmcid": "PMC42",
             "language": ["eng", "ger"],
             "types": ["Journal Article", "Review"],
             "mesh": ["Asthma", "Telomere", "Humans"],
             "mesh_major": ["Asthma", "Telomere"],
+            "mesh_qualifiers": ["Asthma/genetics", "Asthma/therapy"],
+            "supplementary": ["Cri du chat, late"],
+            "substances": ["Telomerase"],
+            "affiliations": ["Nowhere", "Elsewhere"],
+            "trials": ["NCT00000419", "NCT00000420"],
+            "databanks": ["GENBANK/AF1"],
+            "corrections": [
+                "Retraction in PMID 888: J Things. 2020;1:2",
+                "Erratum in: J Things. 2019",
+            ],
             "keywords": ["one", "t2"],
             "vernacular_title": "Über das Gen.",
             "volume": "12",
@@ -147,14 +172,18 @@ def test_a_book_article() -> None:
         "CLINICAL: Signs.",
         {
             "authors": ["Writer WW"],
-            "journal": "Gene Reviews",
+            "editors": ["Ed E"],
+            "book": "Gene Reviews",
+            "publisher": "U",
+            "place": "Seattle",
+            "isbn": "978-1",
             "volume": "2",
             "year": 1993,
             "date": "1993",
             "types": ["Review"],
             "language": ["eng"],
             "keywords": ["word"],
-            "doi": "10.2/b",
+            "doi": "10.2000/b",
             "pmid": "20301295",
         },
     )
@@ -201,6 +230,38 @@ def test_formulae_are_written_out() -> None:
     assert only(short(title=text)).title == "at VO2 of 129Xe MRI, 1/2 left"
     undeclared = text.replace(' xmlns:mml="http://www.w3.org/1998/Math/MathML"', "")
     assert only(short(title=undeclared)).title == "at VO2 of 129Xe MRI, 1/2 left"
+
+
+@pytest.mark.parametrize(
+    ("attribute", "expected"),
+    [
+        ("", None),
+        (' Version="1"', None),
+        (' Version="2"', 2),
+        (' Version="13"', 13),
+        (' Version=" 3 "', 3),
+        (' Version="0"', None),
+        (' Version="x"', None),
+    ],
+)
+def test_versions(attribute: str, expected: int | None) -> None:
+    record = short().replace("<PMID>", f"<PMID{attribute}>")
+    assert only(record).metadata.get("pmid_version") == expected
+
+
+def test_a_retracted_work_and_its_retraction() -> None:
+    types = "<PublicationTypeList><PublicationType>{}</PublicationType></PublicationTypeList>"
+    notice = (
+        "<CommentsCorrectionsList><CommentsCorrections RefType='RetractionOf'>"
+        "<RefSource>J</RefSource></CommentsCorrections></CommentsCorrectionsList></MedlineCitation>"
+    )
+    retracted = only(short(inner=types.format("Retracted Publication")))
+    retraction = only(
+        short(inner=types.format("Retraction of Publication")).replace("</MedlineCitation>", notice)
+    )
+    assert is_retracted(retracted.metadata)
+    assert not is_retracted(retraction.metadata)
+    assert retraction.metadata["corrections"] == ["Retraction of: J"]
 
 
 def test_an_english_abstract_of_others_serves_where_there_is_no_other() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import tempfile
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bioretrieval_tui.documents import store
 from bioretrieval_tui.documents.document import Document, Place, Record
 from bioretrieval_tui.documents.store import DocumentStore, StoredId, StoreOutcome, StoreWriter
 
@@ -306,3 +308,25 @@ def test_any_steps_over_any_segments_are_what_a_dict_makes_of_them(
         assert all(store.intact(label) for label in range(store.rows))
         assert store.check() is None
         store.close()
+
+
+def test_long_texts_are_read_a_few_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows, pages of a store and batches end where their texts fill what is read at once; one
+    document is read however long it is."""
+    monkeypatch.setattr(store, "READ_AT_ONCE", 4_000)
+    lengths = [10, 900, 900, 9_000, 10, 10, 3_000, 3_000, 10]
+    with StoreWriter(tmp_path / "s.sqlite") as writer:
+        for number, length in enumerate(lengths):
+            writer.add(record(str(number), f"{number} " * (length // 2)))
+        sizes, start = [], 0
+        while documents := writer.read(start, 5):
+            sizes.append(len(documents))
+            start += len(documents)
+        writer.finish()
+    assert sizes == [4, 4, 1]
+    with closing(DocumentStore([tmp_path / "s.sqlite"])) as finished:
+        assert [len(some) for some in finished.batches(5)] == sizes
+        assert [label for label, _ in finished.records()] == list(range(9))
+        assert [len(some) for some in finished.batches(3, 3)] == [1, 3, 2]

@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.device import PriorityLock
 from bioretrieval_tui.encoding.recipe import SideInput
-from bioretrieval_tui.encoding.token_batches import Batch, Tokens, ahead, token_batches
+from bioretrieval_tui.encoding.token_batches import (
+    Batch,
+    TextTokenizer,
+    Tokens,
+    ahead,
+    encodable,
+    read_tokenizer,
+    token_batches,
+)
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 
 def lengths_of_words(text: str) -> list[int]:
@@ -141,3 +155,80 @@ def test_urgent_callers_get_the_lock_first() -> None:
     batch.join()
     query.join()
     assert order == ["query", "batch"]
+
+
+# Cutting before tokenising ----------------------------------------------------------------------
+
+PIECES = (
+    "The BRCA1 mutation was found in 12.5% of patients (P < 0.001). ",
+    "interleukin-6, TNF-\u03b1/IFN-\u03b3 und \u00dcbergr\u00f6\u00dfe\tna\u00efve \u039f\u03a3 ",
+    "\u809d\u81d3\u306e\u9057\u4f1d\u5b50\u3092\u7814\u7a76\u3057\u305f\u3002",
+    "ACGTTGCA",
+    "e\u0301o\u0308\u0323a\u030a",
+    "\U0001f9ec\U0001f48a",
+    "   \n\n  ",
+    "x",
+    "-/,.;",
+    "\ud800",
+)
+
+
+@cache
+def tokenizers_of_all_kinds() -> dict[str, Tokenizer]:
+    """One of each way to make tokens: from a list of word pieces, likeliest pieces of words, merges
+    within words of bytes, and merges over the whole text."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+
+    text = [
+        embedded.__doc__ or "",
+        *(encodable(piece) * 3 for piece in PIECES),
+        *map(str, range(99)),
+    ]
+    pieces = Tokenizer(models.Unigram())
+    pieces.normalizer = normalizers.NFKC()
+    pieces.pre_tokenizer = pre_tokenizers.Metaspace()
+    known = trainers.UnigramTrainer(vocab_size=300, special_tokens=["<unk>"], unk_token="<unk>")  # noqa: S106
+    pieces.train_from_iterator(text, known)
+    of_bytes = Tokenizer(models.BPE())
+    of_bytes.pre_tokenizer = pre_tokenizers.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    of_bytes.train_from_iterator(
+        text, trainers.BpeTrainer(vocab_size=500, initial_alphabet=alphabet)
+    )
+    whole = Tokenizer(models.BPE(unk_token="<unk>"))  # noqa: S106
+    whole.normalizer = normalizers.Replace(" ", "\u2581")
+    whole.train_from_iterator(
+        [line for part in text for line in part.split()],
+        trainers.BpeTrainer(vocab_size=400, special_tokens=["<unk>"], initial_alphabet=["\u2581"]),
+    )
+    words = read_tokenizer(embedded.locate() / "tokenizer.json")
+    return {"words": words, "unigram": pieces, "bytes": of_bytes, "whole": whole}
+
+
+def whole_tokens(kind: str, one: SideInput, most: int) -> tuple[list[int], bool]:
+    """The tokens by the library alone, which reads the whole."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_str(tokenizers_of_all_kinds()[kind].to_str())
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(most)
+    first = encodable(one.first)
+    pair = (first,) if one.second is None else (first, encodable(one.second))
+    encoding = tokenizer.encode(*pair)
+    return encoding.ids, bool(encoding.overflowing)
+
+
+PARTS = st.lists(st.tuples(st.sampled_from(PIECES), st.integers(1, 3)), min_size=1, max_size=9)
+
+
+@pytest.mark.parametrize("kind", ["words", "unigram", "bytes", "whole"])
+@settings(max_examples=12, deadline=None)
+@given(PARTS, st.integers(1, 60), st.sampled_from([5, 16, 40]), st.booleans())
+def test_a_text_that_is_cut_first_gives_the_same_tokens(
+    kind: str, parts: list[tuple[str, int]], times: int, most: int, pair: bool
+) -> None:
+    text = "".join(piece * repeated for piece, repeated in parts) * times
+    one = SideInput("A title of a paper", text) if pair else SideInput(text)
+    found = TextTokenizer(tokenizers_of_all_kinds()[kind], 0)
+    (tokens,) = found.tokens([one], most)
+    assert (tokens.ids, tokens.longer) == whole_tokens(kind, one, most)

@@ -19,7 +19,7 @@ from index_help import (
     write_texts,
 )
 
-from bioretrieval_tui.documents.document import Document, Item, Place, Rejected
+from bioretrieval_tui.documents.document import Deleted, Document, Item, Place, Record, Rejected
 from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.documents.store import StoreWriter
 from bioretrieval_tui.errors import CorpusError, UsageError
@@ -31,7 +31,7 @@ REFUSED = Rejected(Place("made.jsonl", line=3), "no id", "give it one")
 
 
 def added_up(report: Report) -> bool:
-    parts = report.kept + report.duplicates + report.replaced + report.rejected
+    parts = report.kept + report.duplicates + report.merged + report.replaced + report.rejected
     return report.read == parts
 
 
@@ -42,6 +42,35 @@ def taken(tmp_path: Path, *items: Item, strict: bool = False) -> Intake:
             intake.take(item)
         writer.finish()
     return intake
+
+
+def shown(document: Document) -> str:
+    return f"{document.title}{document.text}".strip()
+
+
+def test_a_document_without_any_text_is_no_document(tmp_path: Path) -> None:
+    report = taken(
+        tmp_path, record("a", "one"), record("b", " \n", " "), record("c", "", "T")
+    ).report
+    assert (report.read, report.kept) == (2, 2)
+    assert [one.reason for one in report.skipped] == ["document 'b' has neither a title nor a text"]
+
+
+def test_records_of_one_work_are_paired(tmp_path: Path) -> None:
+    fields = {"authors": ["Miller A"], "year": 2011, "doi": "10.1000/x"}
+    same = [record(one, f"{one} text", "Herons eat newts", **fields) for one in ("a", "b")]
+    for mode, kept, merged in (("report", 2, 0), ("merge", 1, 1), ("off", 2, 0)):
+        with StoreWriter(tmp_path / f"{mode}.sqlite") as writer:
+            intake = Intake(writer)
+            writer.dedupe, writer.keeps_works = mode, True  # type: ignore[assignment]  # a literal
+            for item in same:
+                intake.take(item)
+        report = intake.report
+        assert (report.kept, report.merged, report.likely) == (kept, merged, int(mode == "report"))
+        assert [(one.id, one.same_as, one.why) for one in report.pairs] == [
+            ("b", "a", "same DOI")
+        ] * (mode != "off")
+        assert added_up(report)
 
 
 def test_each_record_is_counted_once(tmp_path: Path) -> None:
@@ -80,7 +109,10 @@ def test_counts_add_up_whatever_comes(tmp_path_factory: object, items: list[Item
     intake = taken(folder, *items)
     report = intake.report
     assert added_up(report)
-    assert report.read == sum(not isinstance(item, type(deleted("a"))) for item in items)
+    empty = [item for item in items if isinstance(item, Record) and not shown(item.document)]
+    assert len(report.skipped) == len(empty)
+    kinds = [type(item) for item in items if item not in empty]
+    assert report.read == len(kinds) - kinds.count(Deleted)
     assert len(report.rejections) == report.rejected
     alive = intake.writer.rows - len(intake.writer.died)
     assert alive + intake.writer.aliases <= report.kept + report.duplicates + report.replaced

@@ -129,7 +129,7 @@ def test_words_are_those_of_the_lexical_index() -> None:
 
 @pytest.mark.parametrize(
     ("expression", "column"),
-    [("the", 0), ("id:a the", 5), ('-"of the"', 2), ("(id:a OR -and)", 10)],
+    [("the", 0), ("id:a the", 5), ('-"%"', 2), ("(id:a OR -and)", 10)],
 )
 def test_words_that_are_not_indexed_are_refused(expression: str, column: int) -> None:
     fields = fields_of(record("a", "the text and more"))
@@ -151,6 +151,20 @@ def test_phrases_stand_in_order_and_uncut() -> None:
     assert found(fields, '-"late interaction" late') == [1, 2, 4]
     assert found(fields, '"2 diabetes"') == [5]
     assert found(fields, '"late" OR "diabetes mellitus"') == [0, 1, 2, 3, 4, 5]
+
+
+def test_quotes_take_stop_words_and_acronyms_literally() -> None:
+    fields = fields_of(
+        record("a", "The WHO asks for less salt"),
+        record("b", "Those who map it all"),
+        record("c", "Relapse of ALL"),
+        record("d", "WHO GUIDELINES ON ALL SALTS"),
+    )
+    assert found(fields, '"WHO"') == found(fields, "WHO") == [0]
+    assert found(fields, '"who"') == [0, 1, 3]
+    assert found(fields, '"it all"') == [1]
+    assert found(fields, '"of ALL"') == found(fields, "ALL") == [2]
+    assert found(fields, '"WHO guidelines"') == [3]
 
 
 def test_a_phrase_that_may_stand_in_too_many(monkeypatch: pytest.MonkeyPatch) -> None:

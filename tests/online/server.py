@@ -59,7 +59,8 @@ class Article:
 class World:
     """articles: how many records there are, of which number i entered `i // a_day` days before the
     last day; own: these records instead; papers: those of arXiv, id -> (version, title), by number
-    if None; key: the only API key that is taken; files: by path, bytes of the archives;
+    if None; said: what PubMed says of every query beside its count; key: the only API key that is
+    taken; files: by path, bytes of the archives;
     repositories: by API path, such as /api/models/ORG/NAME; renamed: path -> path; faults: each for
     the next request whose path begins with the prefix; broken: for all of them."""
 
@@ -70,6 +71,7 @@ class World:
     """Records of one search of PubMed at most."""
     own: list[Article] | None = None
     papers: dict[str, tuple[int, str]] | None = None
+    said: dict[str, Any] = field(default_factory=dict)
     key: str | None = None
     files: dict[str, bytes] = field(default_factory=dict)
     repositories: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -232,6 +234,7 @@ class Handler(BaseHTTPRequestHandler):
             self.world.histories[name] = (first, last)
         count = len(self.world.found(given["term"], first, last))
         found = {"count": str(count), "querykey": "1", "webenv": name, "idlist": []}
+        found |= self.world.said
         return json.dumps({"header": {}, "esearchresult": found}).encode()
 
     def efetch(self, given: dict[str, str]) -> Answer:

@@ -7,6 +7,7 @@ import tracemalloc
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -39,6 +40,7 @@ from bioretrieval_tui.online.spool import (
     FetchBatch,
     FetchRequest,
     Mark,
+    QueryNote,
     SourceName,
     WorkId,
     sound_query,
@@ -283,6 +285,78 @@ def test_an_invalid_mark_names_anew(client: HttpClient) -> None:
     assert "--anew" in caught.value.line()
 
 
+# What PubMed says of a query ------------------------------------------------------------------
+
+
+OTHERS = "the records may be others than meant"
+
+
+@pytest.mark.parametrize(
+    ("said", "caution"),
+    [
+        ({}, ""),
+        ({"errorlist": {"phrasesnotfound": [], "fieldsnotfound": []}}, ""),
+        ({"warninglist": {"outputmessages": ["No items found."]}}, ""),
+        (
+            {"errorlist": {"phrasesnotfound": ["heronzz"], "fieldsnotfound": ["titel"]},
+             "warninglist": {"quotedphrasesnotfound": ['"heron newts"'], "phrasesignored": []}},
+            'PubMed did not find "heronzz" and "heron newts", does not know the field [titel]: '
+            + OTHERS,
+        ),
+        (
+            {"errorlist": {"fieldsnotfound": ["[tiabx]", "[tiabx]", "au2"]}},
+            f"PubMed does not know the fields [tiabx] and [au2]: {OTHERS}",
+        ),
+        (
+            {"warninglist": {"quotedphrasesnotfound": ['"a b"[tiab]', '"c d"', '"e f"']}},
+            f'PubMed did not find "a b"[tiab], "c d" and "e f": {OTHERS}',
+        ),
+        ({"warninglist": {"phrasesignored": ["of", "the"]}}, 'PubMed ignored "of" and "the"'),
+        (
+            {"warninglist": {"phrasesignored": ["of"], "outputmessages": ["Wildcard too short."]}},
+            'PubMed ignored "of"; says: Wildcard too short.',
+        ),
+        ({"errorlist": {"new": "ponds\x1b[2J\nand\u202e moss"}}, "PubMed says: ponds and moss"),
+        ({"errorlist": ["x"], "warninglist": {"phrasesignored": [7, None, ""]}}, ""),
+    ],
+)  # fmt: skip
+def test_what_pubmed_says_of_a_query_is_told_once(
+    client: HttpClient, world: World, reach: Callable[[int], None], said: Any, caution: str
+) -> None:
+    reach(99)  # the query is searched for again and again
+    world.said = said
+    notes: list[QueryNote] = []
+    list(batches_of(client, FetchRequest("pubmed", "x"), today=TODAY, note=notes.append))
+    assert len(world.of("/esearch")) > 1
+    assert notes == [QueryNote(caution)]
+
+
+@pytest.mark.parametrize(
+    ("translation", "reading"),
+    [
+        ('"birds"[MeSH Terms] AND 1800/01/01:2026/07/01[Date - Entry]', '"birds"[MeSH Terms]'),
+        ("ponds[tiab] AND (2020:2021[Date - Publication])", "ponds[tiab]"),
+        ("ponds", "ponds"),
+        ("x" * 500, "x" * 400 + "..."),
+        (["ponds"], ""),
+    ],
+)
+def test_the_query_as_pubmed_understood_it(
+    client: HttpClient, world: World, translation: object, reading: str
+) -> None:
+    world.said, world.articles = {"querytranslation": translation}, 0
+    notes: list[QueryNote] = []
+    request = FetchRequest("pubmed", "x")
+    assert list(batches_of(client, request, today=TODAY, note=notes.append)) == []
+    assert notes == [QueryNote("", reading)]
+
+
+def test_a_mark_knows_how_many_records_a_search_has(client: HttpClient, world: World) -> None:
+    for source in ("pubmed", "europepmc", "arxiv"):
+        first = asked(client, source=source, most=3)[0]
+        assert (first.mark.total, first.mark.found) == (3, 450)
+
+
 # Europe PMC and arXiv -------------------------------------------------------------------------
 
 
@@ -488,7 +562,7 @@ def test_a_card_without_an_id_is_one_line(client: HttpClient, world: World, answ
 def test_a_watch_fetches_up_to_its_day(client: HttpClient, world: World) -> None:
     watch = Watch(name="w", query="birds", source="pubmed", since="2026-06-01", added="x")
     then = date(2026, 6, 28)
-    found = list(record_source(client, today=then)(watch, date(2026, 6, 27)))
+    found = list(record_source(client, today=then)(watch, date(2026, 6, 27), print))
     assert [int(one.id) for one in found] == [pmid_of(n) for n in range(200, 400)]
 
 
@@ -527,7 +601,7 @@ def watch(source: SourceName) -> Watch:
 
 @pytest.mark.parametrize("source", ["pubmed", "europepmc", "arxiv"])
 def test_every_page_is_read(source: SourceName, client: HttpClient, small: World) -> None:
-    found = list(record_source(client)(watch(source), SINCE))
+    found = list(record_source(client)(watch(source), SINCE, print))
     assert len(found) == len({one.id for one in found}) == 250
     assert all(one.title and one.text for one in found)
 
@@ -543,7 +617,7 @@ def test_every_page_is_read(source: SourceName, client: HttpClient, small: World
 def test_a_watch_sends_its_first_day(
     source: SourceName, path: str, parameter: str, wanted: str, client: HttpClient, small: World
 ) -> None:
-    next(iter(record_source(client)(watch(source), SINCE)))
+    next(iter(record_source(client)(watch(source), SINCE, print)))
     asked = small.of(path)[0]
     assert wanted in asked[parameter]
     assert any("owls OR bats" in value for value in asked.values())
@@ -556,7 +630,7 @@ def test_an_unexpected_response_to_a_watch_is_one_line(
 ) -> None:
     small.broken["/"] = Fault("say", 200, answer)
     with pytest.raises(BioRetrievalError) as raised:
-        list(record_source(client)(watch(source), SINCE))
+        list(record_source(client)(watch(source), SINCE, print))
     assert raised.value.remedy
     assert len(raised.value.line()) < 250
 
@@ -566,4 +640,4 @@ def test_a_watch_without_hits_has_no_records(
     source: SourceName, client: HttpClient, small: World
 ) -> None:
     small.own, small.papers = [], {}
-    assert list(record_source(client)(watch(source), SINCE)) == []
+    assert list(record_source(client)(watch(source), SINCE, print)) == []

@@ -176,6 +176,16 @@ def test_a_day_of_cron_with_a_moved_clock(
     assert watched(name).unread == sum(map(len, expected)) == 36
 
 
+def test_what_pubmed_says_of_a_watched_query_is_told(program: Program, world: World) -> None:
+    program("watch", "add", "owlzz")
+    world.said = {"errorlist": {"phrasesnotfound": ["owlzz"]}}
+    ran = program("watch", "run", "--digest", str(program.home / "news.md"))
+    assert 'owlzz: PubMed did not find "owlzz": the records may be others than meant' in ran.err
+    assert 'did not find "owlzz"' in (program.home / "news.md").read_text()
+    (listed,) = program("watch", "list", "-f", "json").json
+    assert listed["note"].startswith("PubMed did not find")
+
+
 def test_no_temporary_file_is_left(program: Program) -> None:
     program("watch", "add", "owls")
     program("watch", "run", "-q")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,7 +54,9 @@ class Source:
         self.now = MORNING
         self.asked: list[date] = []
 
-    def __call__(self, _: Watch, since: date) -> Iterator[Document]:
+    def __call__(
+        self, _: Watch, since: date, warn: Callable[[str], None] = print
+    ) -> Iterator[Document]:
         self.asked.append(since)
         for moment, day, document in self.records:
             if moment <= self.now and day >= since:
@@ -107,6 +110,20 @@ def test_a_damaged_file_does_not_affect_other_watches(home: Path) -> None:
     assert "is damaged" in told[0]
 
 
+def test_what_a_source_says_of_a_query_is_kept_until_the_next_run() -> None:
+    source = Source([(MORNING, MORNING.date(), record("3"))])
+
+    def saying(one: Watch, since: date, warn: Callable[[str], None]) -> Iterator[Document]:
+        warn("PubMed did not find x")
+        yield from source(one, since)
+
+    name = watch().name
+    outcome = run_watch(watched(name), saying, by_number, now=MORNING)
+    assert (outcome.caution, watched(name).note) == ("PubMed did not find x",) * 2
+    run_watch(watched(name), source, by_number, now=MORNING)
+    assert watched(name).note is None
+
+
 def test_news_is_ranked_and_reported_once() -> None:
     source = Source([(MORNING, MORNING.date(), record(name)) for name in ("3", "9", "5")])
     name = watch().name
@@ -157,7 +174,7 @@ def test_old_ids_are_forgotten() -> None:
 
 
 def test_an_incomplete_run_is_kept_and_continued() -> None:
-    def broken(_: Watch, since: date) -> Iterator[Document]:
+    def broken(_: Watch, since: date, warn: Any) -> Iterator[Document]:
         yield record("1")
         yield record("2")
         raise BioRetrievalError("PubMed does not answer", remedy="try again later")
@@ -242,7 +259,7 @@ def test_read_news_is_dropped_first() -> None:
 def test_the_first_run_starts_at_the_given_day() -> None:
     asked: list[date] = []
 
-    def source(_: Watch, since: date) -> list[Document]:
+    def source(_: Watch, since: date, warn: Any) -> list[Document]:
         asked.append(since)
         return []
 

@@ -295,13 +295,35 @@ async def test_hostile_papers(small: Catalogue) -> None:
 async def test_what_is_not_shown_is_said(small: Catalogue) -> None:
     async with running(make_app(small), WIDE, pane="found") as session:
         papers = session.app.found
-        request = papers.request = FetchRequest("pubmed", "owls")
-        documents = [Document(str(number), "", "") for number in range(MOST_SHOWN)]
-        papers._hear(request, Came(documents[:-1]))
+        request = papers.request = FetchRequest("pubmed", "owls", most=MOST_SHOWN)
+        papers._hear(request, Came([Document(str(n), "", "") for n in range(MOST_SHOWN)]))
+        papers.found = MOST_SHOWN
         papers._tell()
         await session.settle()
-        assert "only these are shown" not in session.text
-        papers._hear(request, Came(documents[-1:]))
+        assert "are shown" not in session.text
+        papers.found = 45_678
         papers._tell()
         await session.settle()
-        assert "1,000  only these are shown; a fetch brings all" in session.text
+        said = "1,000  only the first 1,000 of 45,678 are shown; a fetch brings all"
+        assert said in session.text
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW])
+async def test_what_pubmed_says_of_a_query_is_shown(
+    small: Catalogue, world: World, size: tuple[int, int]
+) -> None:
+    world.said = {
+        "errorlist": {"phrasesnotfound": ["owlzz"], "fieldsnotfound": ["titel"]},
+        "querytranslation": '"strigiformes"[MeSH Terms]',
+    }
+    async with running(make_app(small), size, pane="indexes") as session:
+        await look(session, most="2")
+        await over(session)
+        text = " ".join(session.text.split())
+        assert 'PubMed did not find "owlzz", does not know the field [titel]' in text
+        assert 'PubMed searched for: "strigiformes"[MeSH Terms]' in text
+        assert "only the first 2 of 450 are shown" in text
+        world.said = {}
+        await look_again(session, "herons")
+        await over(session)
+        assert "titel" not in session.text

@@ -322,7 +322,7 @@ def summary(job: protocol.Job, result: protocol.JobResult) -> str:
             failed = f"{len(faults)} of {len(checks)} checks failed"
             return f"{name}: {failed}: {faults[0].what}{remedy}"
         case FetchResult():
-            return result.line()
+            return "; ".join([result.line(), *result.cautions])
 
 
 def evaluation_line(found: protocol.EvaluationSummary) -> str:

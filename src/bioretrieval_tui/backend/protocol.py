@@ -329,9 +329,11 @@ class Progressed(msgspec.Struct, frozen=True, tag="progress"):
 
 
 class Remarked(msgspec.Struct, frozen=True, tag="remark"):
-    """A sentence about the running job, such as which model is downloaded and its size."""
+    """A sentence about the running job, such as which model is downloaded and its size. warns: it
+    says what of a query a service did not find or know."""
 
     text: str
+    warns: bool = False
 
 
 class Came(msgspec.Struct, frozen=True, tag="came"):

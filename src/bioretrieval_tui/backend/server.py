@@ -68,6 +68,10 @@ def _reporter(send: Send) -> Reporter:
     return lambda step: send(protocol.Progressed(step))
 
 
+def _warned(send: Send, caution: str) -> None:
+    send(protocol.Remarked(caution, warns=True))
+
+
 class Searching:
     """Answers searches; keeps indexes open until a newer build replaces them."""
 
@@ -213,7 +217,8 @@ def run_job(job: protocol.Job, device: str, send: Send) -> protocol.JobResult:
 
             shown = job.request.index is None
             each = (lambda one: send(protocol.Came([one]))) if shown else (lambda _: None)
-            return fetch(job.request, reporter, remark, each=each)
+            warn = functools.partial(_warned, send)
+            return fetch(job.request, reporter, remark, warn=warn, each=each)
         case protocol.CompactJob():
             outcome = build.compact_index(job.name, reporter=reporter)
         case _:

@@ -15,11 +15,12 @@ from bioretrieval_tui.cli.options import option
 from bioretrieval_tui.cli.root import NamedGroup
 from bioretrieval_tui.cli.streams import confirm, duration, narrated, put_object, put_sheet, tell
 from bioretrieval_tui.documents.detect import FORMATS
+from bioretrieval_tui.documents.document import Place
 from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.encoding.embedded import MODEL_ID
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.index import registry
-from bioretrieval_tui.index.report import Report
+from bioretrieval_tui.index.report import Pair, RejectedRecord, Report
 from bioretrieval_tui.paths import save_file
 from bioretrieval_tui.render.indexes import facts_sheet, index_page, index_sheet
 from bioretrieval_tui.render.sheet import Column, Sheet
@@ -63,6 +64,12 @@ _filling_options = options.together(
         multiple=True,
     ),
     option("--strict", "Stop at the first rejected record."),
+    option(
+        "--dedupe MODE",
+        "Records of one work under several ids: report them, merge them, or off.",
+        type=click.Choice(["report", "merge", "off"]),
+        default="report",
+    ),
     option("--report FILE", "Write the outcome of every record, as JSON.", type=options.FILE),
     options.progress,
 )
@@ -77,6 +84,7 @@ def _fill(
     reader: str,
     mapping: tuple[str, ...],
     strict: bool,
+    dedupe: Literal["report", "merge", "off"],
     report: Path | None,
     quiet: bool,
     progress: str,
@@ -96,7 +104,7 @@ def _fill(
     if report is not None and not report.absolute().parent.is_dir():
         said = f"the folder of the report {report} is not there"
         raise UsageError(said, remedy="create it first")
-    reading = ReadSettings(None if reader == "auto" else reader, columns, strict)
+    reading = ReadSettings(None if reader == "auto" else reader, columns, strict, dedupe=dedupe)
     job, counts = structs.replace(job, reading=reading), Report()
     try:
         with narrated(quiet, progress) as reporter:
@@ -114,15 +122,18 @@ def _fill(
 
 
 def _tell_outcome(done: str, outcome: BuildOutcome) -> None:
-    """Report rejections, the number of documents now, and the duration."""
+    """Report rejections, duplicates, the number of documents now, and the duration."""
     manifest, report = outcome.manifest, outcome.report
     for rejected in report.rejections[:_LISTED]:
-        where = f":{rejected.line}" if rejected.line is not None else ""
-        if rejected.line is None and rejected.offset is not None:
-            where = f": byte {rejected.offset:,}"
-        tell(f"rejected {rejected.file}{where}: {rejected.reason}")
+        tell(f"rejected {_place(rejected)}: {rejected.reason}")
     if report.rejected > _LISTED:
         tell(f"rejected {report.rejected - _LISTED:,} more; --report FILE lists them")
+    for pair in report.pairs[:_LISTED]:
+        tell(f"{_place(pair)}: {pair.id} is the work of {pair.same_as}: {pair.why}")
+    if report.likely or report.merged > _LISTED:
+        more = report.likely + report.merged - _LISTED
+        joins = "; --dedupe merge joins such records" if report.likely else ""
+        tell(f"{max(0, more):,} more of such pairs; --report FILE lists them{joins}")
     if not outcome.changed:
         tell(f"nothing to do: {report.line()}; {manifest.name} is unchanged")
         return
@@ -135,6 +146,10 @@ def _tell_outcome(done: str, outcome: BuildOutcome) -> None:
     tell(f"{done} {manifest.name}: {manifest.documents:,} documents{counted} {took}")
     if report.kept != report.read or report.deleted or report.without_abstract:
         tell(report.line())
+
+
+def _place(record: RejectedRecord | Pair) -> str:
+    return str(Place(record.file, record.line, record.offset))
 
 
 @index.command()

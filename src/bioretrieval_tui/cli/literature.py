@@ -275,12 +275,19 @@ def _fetched(request: spool.FetchRequest, quiet: bool, progress: str) -> spool.F
             put([spool.line_of(one).decode()])
 
     remark = (lambda _: None) if quiet else tell
+    cautions: list[str] = []
+
+    def warn(caution: str) -> None:
+        cautions.append(caution)
+        tell(caution)
+
     try:
         with narrated(quiet, progress) as reporter:
-            result = fetching.fetch(request, reporter, remark, each=each)
+            result = fetching.fetch(request, reporter, remark, warn=warn, each=each)
     except BaseException as error:
         for note in getattr(error, "__notes__", ()):
-            tell(note)
+            if note not in cautions:
+                tell(note)
         raise
     if not quiet and not onto_stdout:
         came, seconds = result.records - result.resumed, result.seconds
@@ -447,10 +454,12 @@ def run(
                 runs.append(watches.run_watch(one, source, rank, now=now, most=most))
     parts = []
     for done in runs:
-        note = "There is more; the next run fetches it." if done.more else None
+        notes = [f"{done.caution}."] if done.caution else []
         if done.failed is not None:
-            note = f"This run is incomplete: {done.failed.line()}"
-        parts.append(_part(done.watch, done.news, note))
+            notes.append(f"This run is incomplete: {done.failed.line()}")
+        elif done.more:
+            notes.append("There is more; the next run fetches it.")
+        parts.append(_part(done.watch, done.news, " ".join(notes) or None))
     found = sum(len(done.news) for done in runs)
     if found:
         _write_files(parts, digest, jsonl)
@@ -462,6 +471,8 @@ def run(
             said.append(f"{name}: {done.known} new are in the index {done.watch.index} already")
         if done.more:
             said.append(f"{name}: there is more; the next run fetches it")
+        if done.caution:
+            said.append(f"{name}: {done.caution}")
     failed = [(one.watch.name, one.failed) for one in runs if one.failed is not None]
     for line in (*(() if quiet else said), *(f"{a}: {b.line()}" for a, b in failed[1:])):
         tell(line)

@@ -19,11 +19,14 @@ from bioretrieval_tui.documents.document import (
     Rejected,
     Skipped,
 )
+from bioretrieval_tui.documents.readers.endnote_xml import ENDNOTE_XML
 from bioretrieval_tui.documents.readers.jats import JATS
 from bioretrieval_tui.documents.readers.json_corpora import BEIR, EUROPEPMC, MEDCPT, MEDRAG
+from bioretrieval_tui.documents.readers.medline import MEDLINE
 from bioretrieval_tui.documents.readers.pubmed_xml import PUBMED_XML
+from bioretrieval_tui.documents.readers.ris import RIS
 from bioretrieval_tui.documents.readers.tables import CSV, PARQUET, TSV
-from bioretrieval_tui.documents.readers.tagged import MEDLINE, RIS, WOS
+from bioretrieval_tui.documents.readers.web_of_science import WOS
 from bioretrieval_tui.documents.source import (
     STDIN,
     Format,
@@ -36,7 +39,7 @@ from bioretrieval_tui.documents.source import (
 from bioretrieval_tui.errors import CorpusError, NotFoundError, UsageError
 
 _LINED = (BEIR, MEDRAG, MEDLINE, RIS, WOS)
-_SURE: tuple[Format, ...] = (PARQUET, PUBMED_XML, JATS, EUROPEPMC, MEDCPT, *_LINED)
+_SURE: tuple[Format, ...] = (PARQUET, PUBMED_XML, JATS, ENDNOTE_XML, EUROPEPMC, MEDCPT, *_LINED)
 _TABLES = (CSV, TSV)
 FORMATS = (*_SURE, *_TABLES)
 """All formats, in the order of detection: the most specific first."""

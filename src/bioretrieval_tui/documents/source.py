@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from bioretrieval_tui.documents.document import Document, Place, RecordFault
 from bioretrieval_tui.errors import BioRetrievalError, CorpusError, NotFoundError
@@ -47,7 +47,8 @@ class ReadSettings:
     format: a name, None to detect it by content; mapping: from our fields (`id`, `title`, `text`,
     or a name of metadata) to columns of a table or keys of JSON lines; strict: stop at the first
     rejected record; encoding: of the files, None for Unicode by its byte order mark; delimiter: of
-    a table's fields, None to detect it.
+    a table's fields, None to detect it; dedupe: what is done with records of one work under several
+    ids: "report" names them, "merge" makes them one document, "off" does not look.
     """
 
     format: str | None = None
@@ -55,6 +56,7 @@ class ReadSettings:
     strict: bool = False
     encoding: str | None = None
     delimiter: str | None = None
+    dedupe: Literal["report", "merge", "off"] = "report"
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,8 +238,12 @@ def text_lines(source: SourceReader) -> Iterator[TextLine]:
     Other encodings are not guessed: a wrong guess would spoil names and symbols silently. Raises as
     `SourceReader.blocks`, and SourceDamaged if the file stops being UTF-16.
     """
-    is_utf16 = source.head(2) in _UTF16_BOMS
+    head = source.head()
+    is_utf16 = head[:2] in _UTF16_BOMS
     blocks = _transcoded(source.blocks()) if is_utf16 else source.blocks()
+    start = text_of_head(head)
+    if "\r" in start and "\n" not in start:  # as on a Macintosh of old
+        blocks = (block.replace(b"\r", b"\n") for block in blocks)
     for number, line in _lines(blocks, MAX_LINE_BYTES):
         if line is None:
             reason = f"a line is longer than {MAX_LINE_BYTES:,} bytes"

@@ -50,12 +50,13 @@ class Shape(Struct, frozen=True):
 
 class Encoded(NamedTuple):
     """float32 (rows, dimension) of the inputs in `rows`. tokens: without padding; note: for the
-    user."""
+    user; longer: those of the rows that had more tokens than the model reads."""
 
     rows: Sequence[int]
     vectors: Vectors
     tokens: int
     note: str | None = None
+    longer: Sequence[int] = ()
 
 
 class Engine(ABC):
@@ -140,11 +141,15 @@ class Encoder:
         return extended_queries(vectors) if self.similarity == "l2" else vectors
 
     def encode_documents(
-        self, documents: Sequence[Document], progress: Reporter = silent
+        self,
+        documents: Sequence[Document],
+        progress: Reporter = silent,
+        longer: list[int] | None = None,
     ) -> Vectors:
         """float32 (n, dimension), in the order of `documents`. `progress` receives the documents
-        done after each batch; what it raises stops the work."""
-        vectors = self.plain_documents(documents, progress)
+        done after each batch; what it raises stops the work. longer: receives the places of
+        documents that have more tokens than the model reads."""
+        vectors = self.plain_documents(documents, progress, longer)
         return extended_documents(vectors) if self.similarity == "l2" else vectors
 
     def plain_queries(self, texts: Sequence[str], *, instruction: str | None = None) -> Vectors:
@@ -156,13 +161,16 @@ class Encoder:
         return self._assembled(engine, inputs, engine.shape.query_length)
 
     def plain_documents(
-        self, documents: Sequence[Document], progress: Reporter = silent
+        self,
+        documents: Sequence[Document],
+        progress: Reporter = silent,
+        longer: list[int] | None = None,
     ) -> Vectors:
         """Document vectors as the authors define them, without the EXTRA components."""
         engine = self.engine("document")
         separator = engine.shape.separator
         inputs = [self._document.document(one, separator=separator) for one in documents]
-        return self._assembled(engine, inputs, engine.shape.document_length, progress)
+        return self._assembled(engine, inputs, engine.shape.document_length, progress, longer)
 
     def _assembled(
         self,
@@ -170,6 +178,7 @@ class Encoder:
         inputs: Sequence[SideInput],
         max_length: int,
         progress: Reporter | None = None,
+        longer: list[int] | None = None,
     ) -> Vectors:
         """The vectors in the order of `inputs`; progress: of documents, None for queries."""
         vectors = np.zeros((len(inputs), engine.shape.dimension), dtype=np.float32)
@@ -180,6 +189,8 @@ class Encoder:
         with contextlib.closing(parts):
             for part in parts:
                 vectors[list(part.rows)] = part.vectors
+                if longer is not None:
+                    longer += part.longer
                 if progress is not None:
                     done += len(part.rows)
                     with self._counting:

@@ -258,7 +258,8 @@ class OpenVinoEngine(Engine):
             request, batch = running.popleft()
             request.wait()
             idle.append(request)
-            return Encoded(batch.rows, np.array(request.get_output_tensor(0).data), batch.tokens)
+            vectors = np.array(request.get_output_tensor(0).data)
+            return Encoded(batch.rows, vectors, batch.tokens, longer=batch.longer)
 
         with contextlib.closing(batches):
             try:

@@ -16,7 +16,7 @@ from bioretrieval_tui.catalog.models import Encoding
 from bioretrieval_tui.encoding.encoder import Encoded, Engine, Shape, Vectors
 from bioretrieval_tui.encoding.model_files import ModelFiles
 from bioretrieval_tui.encoding.recipe import SideInput, read_settings, side_recipe
-from bioretrieval_tui.encoding.token_batches import encodable, read_tokenizer
+from bioretrieval_tui.encoding.token_batches import characters, head, portions, read_tokenizer
 from bioretrieval_tui.errors import ModelError
 
 _CHUNK = 256
@@ -56,21 +56,30 @@ class StaticEngine(Engine):
         self, inputs: Sequence[SideInput], max_length: int, *, urgent: bool
     ) -> Generator[Encoded]:
         del urgent  # a text takes microseconds
-        for start in range(0, len(inputs), _CHUNK):
-            texts = [encodable(one.first) for one in inputs[start : start + _CHUNK]]
-            vectors = np.zeros((len(texts), self.shape.dimension), dtype=np.float32)
-            tokens = 0
-            encodings = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
-            for row, encoding in enumerate(encodings):
-                # Unknown tokens are left out before the text is cut, as model2vec does.
-                known = [token for token in encoding.ids if token != self._unknown][:max_length]
+        heads = [SideInput(head(one.first, max_length, self._count)) for one in inputs]
+        for some in portions(heads, _CHUNK):
+            vectors = np.zeros((len(heads[some]), self.shape.dimension), dtype=np.float32)
+            tokens, longer = 0, []
+            for row, found in enumerate(self._known([one.first for one in heads[some]])):
+                known, place = found[:max_length], some.start + row
                 tokens += len(known)
+                if len(known) < len(found) or characters(heads[place]) < characters(inputs[place]):
+                    longer.append(place)
                 if known:
-                    found = self._table[self._rows[known]]
+                    words = self._table[self._rows[known]]
                     if self._weights is not None:
-                        found = found * self._weights[known][:, None]
-                    vectors[row] = found.mean(axis=0)
-            yield Encoded(range(start, start + len(texts)), vectors, tokens)
+                        words = words * self._weights[known][:, None]
+                    vectors[row] = words.mean(axis=0)
+            yield Encoded(range(some.start, some.stop), vectors, tokens, longer=longer)
+
+    def _known(self, texts: list[str]) -> list[list[int]]:
+        """The tokens of each text. Unknown ones are left out before a text is cut, as model2vec
+        does."""
+        encodings = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+        return [[one for one in each.ids if one != self._unknown] for each in encodings]
+
+    def _count(self, text: str) -> int:
+        return len(self._known([text])[0])
 
 
 def _table(

@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -19,21 +20,32 @@ from bioretrieval_tui.encoding.recipe import SideInput
 from bioretrieval_tui.errors import ModelError
 
 if TYPE_CHECKING:
-    from tokenizers import Tokenizer
+    from tokenizers import Encoding, Tokenizer
 
 
 class Tokens(NamedTuple):
     """One input as a model reads it. types: the segment (0 or 1) of each token, None where the
-    input has one segment only."""
+    input has one segment only; longer: whether it had more tokens, which were cut."""
 
     ids: list[int]
     types: list[int] | None = None
+    longer: bool = False
 
 
 Ids = npt.NDArray[np.int64]
 Tokenise = Callable[[Sequence[SideInput]], list[Tokens]]
 T = TypeVar("T")
 
+MOST_CHARACTERS = 2**20
+"""Characters that are tokenised at once, of one text or of several: a tokenizer takes some sixty
+bytes of memory for each."""
+_CHARACTERS = 16
+"""Characters that are looked at for each token; words of a language have three to six."""
+_MOST_A_TOKEN = 256
+"""As many where those give too few tokens: long sequences without blanks, or blanks only."""
+_MARGIN = 128
+"""Tokens that must follow those that are read: a cut changes the tokens of one word, and a word of
+more than a hundred characters is a single unknown token to many models."""
 _CHUNK = 64
 """Texts that are tokenised at once: enough to sort by true length, and a short wait."""
 _AHEAD = 4
@@ -49,6 +61,11 @@ class Batch(Struct, frozen=True):
     @property
     def tokens(self) -> int:
         return sum(len(one.ids) for one in self.inputs)
+
+    @property
+    def longer(self) -> list[int]:
+        """The rows of inputs that were cut."""
+        return [row for row, one in zip(self.rows, self.inputs, strict=True) if one.longer]
 
     @property
     def longest(self) -> int:
@@ -94,7 +111,7 @@ def token_batches(
     """All of `inputs`, longest first, in batches of at most `budget()` tokens, padding included; an
     input longer than the budget, which may shrink on the way, is a batch of its own. They are
     sorted by characters, which is cheap, then within a chunk by tokens."""
-    order = sorted(range(len(inputs)), key=lambda row: -sum(len(one or "") for one in inputs[row]))
+    order = sorted(range(len(inputs)), key=lambda row: -characters(inputs[row]))
     for start in range(0, len(order), _CHUNK):
         rows = order[start : start + _CHUNK]
         tokens = tokenise([inputs[row] for row in rows])
@@ -149,17 +166,22 @@ class TextTokenizer:
     def tokens(self, inputs: Sequence[SideInput], max_length: int) -> list[Tokens]:
         """At most `max_length` tokens of each input; of a pair, the longer segment is cut."""
         tokenizer = self._of_length(max_length - (self._append is not None))
-        encodings = tokenizer.encode_batch_fast(
-            [
-                encodable(one.first)
-                if one.second is None
-                else (encodable(one.first), encodable(one.second))
-                for one in inputs
-            ]
-        )
+
+        def count(text: str) -> int:
+            encoding = tokenizer.encode_batch_fast([text], add_special_tokens=False)[0]
+            return len(encoding) + sum(map(len, encoding.overflowing))
+
+        cut = partial(head, tokens=max_length, count=count)
+        heads = [SideInput(cut(one.first), one.second and cut(one.second)) for one in inputs]
+        encodings: list[Encoding] = []
+        for some in portions(heads):
+            given = [one.first if one.second is None else one for one in heads[some]]
+            encodings += tokenizer.encode_batch_fast(given)
         found = []
-        for one, encoding in zip(inputs, encodings, strict=True):
-            tokens = Tokens(encoding.ids, None if one.second is None else encoding.type_ids)
+        for one, read, encoding in zip(inputs, heads, encodings, strict=True):
+            longer = bool(encoding.overflowing) or characters(read) < characters(one)
+            types = None if one.second is None else encoding.type_ids
+            tokens = Tokens(encoding.ids, types, longer)
             if self._append is not None:
                 tokens.ids.append(self._append)
                 if tokens.types is not None:  # the appended token is of the last segment
@@ -192,6 +214,35 @@ def read_tokenizer(path: Path) -> Tokenizer:
     except Exception as error:
         # The library raises a bare Exception for any fault of the file.
         raise ModelError(f"{path} is not a tokenizer: {error}") from error
+
+
+def head(text: str, tokens: int, count: Callable[[str], int]) -> str:
+    """The beginning of `text`, encodable, whose first `tokens` tokens are those of the whole.
+    count: the tokens of a text. A whole text costs a tokenizer time and memory for all of it, and
+    models read its first thousand characters."""
+    enough = tokens + _MARGIN
+    size = _CHARACTERS * enough
+    part = encodable(text[:size])
+    if len(text) <= size or count(part) >= enough:
+        return part
+    return encodable(text[: min(_MOST_A_TOKEN * enough, MOST_CHARACTERS)])
+
+
+def portions(inputs: Sequence[SideInput], most: int = _CHUNK) -> Iterator[slice]:
+    """Parts of a list, each of at most `most` inputs and MOST_CHARACTERS, or of one input."""
+    start = size = 0
+    for place, one in enumerate(inputs):
+        length = characters(one)
+        if place > start and (size + length > MOST_CHARACTERS or place - start == most):
+            yield slice(start, place)
+            start, size = place, 0
+        size += length
+    yield slice(start, len(inputs))
+
+
+def characters(one: SideInput) -> int:
+    """The length of an input, both segments together."""
+    return len(one.first) + len(one.second or "")
 
 
 def encodable(text: str) -> str:

@@ -133,7 +133,8 @@ class DeviceWorker:
         def collect() -> Encoded:
             if done is not None:
                 done.synchronize()
-            return Encoded(batch.rows, np.array(host.numpy(), dtype=np.float32), batch.tokens)
+            vectors = np.array(host.numpy(), dtype=np.float32)
+            return Encoded(batch.rows, vectors, batch.tokens, longer=batch.longer)
 
         return collect
 

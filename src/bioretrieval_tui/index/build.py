@@ -72,7 +72,8 @@ from bioretrieval_tui.paths import write_atomically
 from bioretrieval_tui.progress import Progress, Reporter, silent
 
 WINDOW = 512
-"""Documents that are encoded together: enough to sort by length, few to hold or to lose."""
+"""Documents that are encoded together: enough to sort by length, few to hold or to lose. Where
+they are long, what the store reads at once is a window."""
 _ACCELERATED = 16
 """Times as many on an accelerator, which encodes a single window too quickly to stay busy."""
 _WAITING = 4

@@ -75,6 +75,12 @@ class Intake:
         self.step()
         if isinstance(item, Record):
             item = self.accept(item)
+        if isinstance(item, Record) and not (
+            item.document.title.strip() or item.document.text.strip()
+        ):
+            # Of a benchmark, too: no search can find it, and its vector would be near any query.
+            said = f"document {item.document.id!r} has neither a title nor a text"
+            item = Skipped(item.place, said)
         if isinstance(item, Record):
             try:
                 outcome = self.writer.add(item)
@@ -83,8 +89,12 @@ class Intake:
             else:
                 report, new = self.report, outcome in (StoreOutcome.NEW, StoreOutcome.REPLACED)
                 report.read += 1
-                report.duplicates += not new
+                merged = outcome is StoreOutcome.MERGED
+                report.duplicates += not new and not merged
                 report.kept += outcome is StoreOutcome.NEW
+                if self.writer.twin is not None:
+                    twin, why = self.writer.twin
+                    report.pair(item, twin, why, merged=merged)
                 report.replaced += outcome is StoreOutcome.REPLACED
                 report.without_abstract += new and not item.document.text.strip()
                 return new
@@ -165,6 +175,8 @@ def feed_files(inputs: Sequence[str | os.PathLike[str]], settings: ReadSettings)
     def feed(intake: Intake) -> None:
         report, total, before = intake.report, sum(sizes), 0
         intake.strict = settings.strict
+        intake.writer.dedupe = settings.dedupe
+        intake.writer.keeps_works = settings.dedupe != "off"
         for path, size in zip(paths, sizes, strict=True):
             with SourceReader(path) as source:
                 format_ = named if named is not None else recognise(source)
@@ -209,6 +221,7 @@ def feed_store(store: DocumentStore, dead: frozenset[int]) -> Feed:
     def feed(intake: Intake) -> None:
         # Two documents with the same text stay two, each with its own metadata.
         intake.writer.joins_twins = False
+        intake.writer.keeps_works = store.knows_works
         named = dict(store.all_aliases())
         moved = dict.fromkeys(named.values(), -1)
         for label, record in store.records():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from bioretrieval_tui.documents.document import Rejected, Skipped
+from bioretrieval_tui.documents.document import Record, Rejected, Skipped
 
 MOST_LISTED = 10_000
 """Rejected records that are listed; all are counted."""
@@ -16,6 +16,18 @@ class RejectedRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
     file: str
     reason: str
+    line: int | None = None
+    offset: int | None = None
+
+
+class Pair(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A record that describes the same work as a document with another id: both ids, why they are
+    the same, and the record's place as in RejectedRecord."""
+
+    id: str
+    same_as: str
+    why: str
+    file: str
     line: int | None = None
     offset: int | None = None
 
@@ -33,18 +45,22 @@ class FileReport(msgspec.Struct):
 
 
 class Report(msgspec.Struct):
-    """Counts of records. read = kept + duplicates + replaced + rejected.
+    """Counts of records. read = kept + duplicates + merged + replaced + rejected.
 
     kept: new documents; duplicates: records that the index has already, by id or by text under
-    another id; replaced: records that replaced an older one of their id; deleted: ids that the
-    files deleted; without_abstract: those kept or replaced that have only a title; documents: of
-    the index at the end; without_document: imported vectors without a document; encoded: by the
-    model, as the others had vectors already; skipped: files and lines that are no records.
+    another id; merged: records that were merged with the document of the same work; likely: of
+    those kept, records of the work of another id; replaced: records that replaced an older one of
+    their id; deleted: ids that the files deleted; without_abstract: those kept or replaced that
+    have only a title; documents: of the index at the end; without_document: imported vectors
+    without a document; encoded: by the model, as the others had vectors already; pairs: those
+    merged or likely; skipped: files and lines that are no records.
     """
 
     read: int = 0
     kept: int = 0
     duplicates: int = 0
+    merged: int = 0
+    likely: int = 0
     replaced: int = 0
     deleted: int = 0
     without_abstract: int = 0
@@ -55,6 +71,17 @@ class Report(msgspec.Struct):
     files: list[FileReport] = msgspec.field(default_factory=list)
     rejections: list[RejectedRecord] = msgspec.field(default_factory=list)
     skipped: list[RejectedRecord] = msgspec.field(default_factory=list)
+
+    pairs: list[Pair] = msgspec.field(default_factory=list)
+
+    def pair(self, record: Record, same_as: str, why: str, *, merged: bool) -> None:
+        """Count a record of the work of another id, and list it."""
+        self.merged += merged
+        self.likely += not merged
+        if len(self.pairs) < MOST_LISTED:
+            at = record.place
+            one = Pair(record.document.id, same_as, why, at.file, at.line, at.offset)
+            self.pairs.append(one)
 
     def skip(self, skipped: Skipped) -> None:
         """List what was passed over and is no record."""
@@ -75,9 +102,12 @@ class Report(msgspec.Struct):
 
     def line(self) -> str:
         """The counts that are not zero, as one line."""
-        more = ("duplicates", "replaced", "deleted", "without_abstract", "rejected")
+        more = "duplicates merged likely replaced deleted without_abstract rejected".split()
         shown = ["read", "kept", *(name for name in more if getattr(self, name))]
-        return ", ".join(f"{getattr(self, name):,} {name.replace('_', ' ')}" for name in shown)
+        words = {"likely": "likely duplicates"}
+        return ", ".join(
+            f"{getattr(self, name):,} {words.get(name, name.replace('_', ' '))}" for name in shown
+        )
 
 
 class Check(msgspec.Struct, frozen=True):

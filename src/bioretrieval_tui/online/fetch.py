@@ -31,6 +31,7 @@ from bioretrieval_tui.online.spool import (
     FetchBatch,
     FetchRequest,
     FetchResult,
+    QueryNote,
     Spool,
     SpoolState,
     WorkId,
@@ -49,14 +50,16 @@ def fetch(
     reporter: Reporter = silent,
     remark: Callable[[str], None] = lambda _: None,
     *,
+    warn: Callable[[str], None] = lambda _: None,
     each: Callable[[Document], None] = lambda _: None,
     client: HttpClient | None = None,
 ) -> FetchResult:
     """Fetch the records of `request` and write them to its destination.
 
-    remark: called with a sentence if an earlier run is resumed; each: called with every document,
-    those of an earlier run first; client: opened for this fetch if None. An exception that leaves
-    records to resume from carries a note that says so (PEP 678).
+    remark: called with a sentence if an earlier run is resumed, and with the query as the service
+    understood it; warn: called with what of the query it did not find or know; each: called with
+    every document, those of an earlier run first; client: opened for this fetch if None. An
+    exception that leaves records to resume from carries a note that says so (PEP 678).
 
     Raises:
         OnlineError: a service fails, or the network is not allowed. UsageError: the destination
@@ -69,7 +72,7 @@ def fetch(
     with HttpClient() if client is None else contextlib.nullcontext(client) as opened:
         source, resumed = request.source, SpoolState(FORMAT, request.key)
         service = services_of(request.ids) if source == "ids" else SERVICE_NAMES[source]
-        return _Fetch(request, opened, reporter, remark, each, service, resumed).run()
+        return _Fetch(request, opened, reporter, remark, warn, each, service, resumed).run()
 
 
 def check_destination(request: FetchRequest) -> None:
@@ -98,18 +101,22 @@ def check_destination(request: FetchRequest) -> None:
 @dataclass
 class _Fetch:
     """One run of `fetch`. service: the names of the services; resumed: what an earlier run had
-    kept; answered: keys of the ids with a record; records: kept so far."""
+    kept; answered: keys of the ids with a record; records: kept so far; cautions: what the service
+    said of the query, `found`: how many records it has in all."""
 
     request: FetchRequest
     client: HttpClient
     reporter: Reporter
     remark: Callable[[str], None]
+    warn: Callable[[str], None]
     each: Callable[[Document], None]
     service: str
     resumed: SpoolState
     answered: set[tuple[str, str]] = field(default_factory=set)
     began: float = field(default_factory=time.perf_counter)
     records: int = 0
+    cautions: dict[str, None] = field(default_factory=dict)
+    found: int | None = None
 
     def run(self) -> FetchResult:
         request = self.request
@@ -125,6 +132,9 @@ class _Fetch:
             return self._result()
         with Spool(path, request.key, restart=request.restart) as spool:
             self.resumed, self.records = spool.state, spool.state.records
+            self.found = self.resumed.mark.found
+            for caution in self.resumed.cautions:
+                self._note(QueryNote(caution))
             if self.records:
                 self.remark(f"{self.records:,} records had arrived before; resuming behind them")
             outcome = None
@@ -155,9 +165,9 @@ class _Fetch:
         BioRetrievalError if then there is no record at all."""
         request = self.request
         if not self.resumed.over:
-            for batch in batches_of(self.client, request, self.resumed.mark):
-                mark = batch.mark
-                fresh = batch.documents if spool is None else spool.add(batch)
+            for batch in batches_of(self.client, request, self.resumed.mark, note=self._note):
+                mark, self.found = batch.mark, batch.mark.found
+                fresh = batch.documents if spool is None else spool.add(batch, self.cautions)
                 for document in fresh:
                     self._take(document)
                 self.records += len(fresh)
@@ -173,10 +183,21 @@ class _Fetch:
                 unknown = f"no service knows any of the {len(request.ids):,} ids"
                 raise BioRetrievalError(unknown, remedy="check them")
             since = f" since {request.since}" if request.since else ""
-            raise BioRetrievalError(
+            nothing = BioRetrievalError(
                 f"{self.service} has nothing for '{request.query[:100]}'{since}",
                 remedy="try the query on its website" + (", or an earlier day" if since else ""),
             )
+            for caution in self.cautions:
+                nothing.add_note(caution)
+            raise nothing
+
+    def _note(self, said: QueryNote) -> None:
+        """Tell what the service says of the query, each once."""
+        if said.caution and said.caution not in self.cautions:
+            self.cautions[said.caution] = None
+            self.warn(said.caution)
+        if said.reading:
+            self.remark(f"{self.service} searched for: {said.reading}")
 
     def _indexed(self, name: str, spool: Spool) -> BuildOutcome:
         """Build or extend the index while records arrive."""
@@ -239,6 +260,8 @@ class _Fetch:
             index=self.request.index,
             documents=None if outcome is None else outcome.manifest.documents,
             changed=outcome is not None and outcome.changed,
+            found=self.found,
+            cautions=tuple(self.cautions),
         )
 
 

@@ -30,6 +30,7 @@ from bioretrieval_tui.online.spool import (
     FetchRequest,
     IdKind,
     Mark,
+    QueryNote,
     SourceName,
     WorkId,
 )
@@ -83,15 +84,21 @@ SERVICE_OF: Mapping[IdKind, str] = {
 """Kind of id -> the service that is asked for it, in this order."""
 
 
+NoteQuery = Callable[[QueryNote], None]
+"""Takes what a service says of a query."""
+
+
 def batches_of(
     client: HttpClient,
     request: FetchRequest,
     mark: Mark | None = None,
     *,
     today: date | None = None,
+    note: NoteQuery = lambda _: None,
 ) -> Iterator[FetchBatch]:
     """Yield the batches of a request after `mark`, in the order of its source (PubMed and arXiv:
-    newest first); today: in UTC, the last day of entry into PubMed.
+    newest first); today: in UTC, the last day of entry into PubMed; note: called with what the
+    service says of the query.
 
     Raises:
         OnlineError: a service cannot be reached, rejects the query, gives no more of it, or sends
@@ -102,7 +109,7 @@ def batches_of(
         return batches_of_ids(client, request.ids, mark)
     if request.source == "pubmed":
         # By day of entry into PubMed, since the day of publication may lie far ahead.
-        return _pubmed_batches(client, request, mark, today or datetime.now(UTC).date())
+        return _pubmed_batches(client, request, mark, today or datetime.now(UTC).date(), note)
     return _paged_batches(client, request, mark, request.source)
 
 
@@ -170,7 +177,7 @@ def _paged_batches(
         if mark.done > page.found + size:
             raise unexpected(SERVICE_NAMES[name], "more records than it counts")
         done, total = mark.done + len(page.items), _expected(request, page.found)
-        mark = Mark({field: page.following}, done, total)
+        mark = Mark({field: page.following}, done, total, page.found)
         yield _batch_of(page.items, mark)
         if page.last:
             return
@@ -192,25 +199,26 @@ class _Part(msgspec.Struct, frozen=True):
 
 
 def _pubmed_batches(
-    client: HttpClient, request: FetchRequest, mark: Mark, today: date
+    client: HttpClient, request: FetchRequest, mark: Mark, today: date, note: NoteQuery
 ) -> Iterator[FetchBatch]:
-    total = mark.total
-    for part, found in _parts(client, request, mark, today):
-        total = _expected(request, found) if total is None else total
+    total, found = mark.total, mark.found
+    for part, rest in _parts(client, request, mark, today, note):
+        if total is None:
+            total, found = _expected(request, rest), rest
         while part.offset < part.count and (size := _next_size(request, mark, PUBMED_PAGE)):
             wanted = min(size, part.count - part.offset)
             part, items = _pubmed_records(client, request.query, part, wanted)
             size = max(0, min(wanted, part.count - part.offset))
             part = msgspec.structs.replace(part, offset=part.offset + size)
             cursor = {name: str(one) for name, one in msgspec.structs.asdict(part).items()}
-            mark = Mark(cursor, mark.done + size, total)
+            mark = Mark(cursor, mark.done + size, total, found)
             yield _batch_of(items, mark)
         if not _next_size(request, mark, PUBMED_PAGE):
             return
 
 
 def _parts(
-    client: HttpClient, request: FetchRequest, mark: Mark, today: date
+    client: HttpClient, request: FetchRequest, mark: Mark, today: date, note: NoteQuery
 ) -> Iterator[tuple[_Part, int | None]]:
     """Yield the parts of a search within `PUBMED_REACH`, newest first, each with the number of
     records from it on, None if not known.
@@ -234,7 +242,9 @@ def _parts(
     while last >= start and rest != 0:
         whole = rest is None or rest <= PUBMED_REACH
         first = start if whole else max(start, last - timedelta(days=days - 1))
-        part = _pubmed_search(client, request.query, first, last)
+        part, said = _pubmed_search(client, request.query, first, last)
+        if rest is None:
+            note(said)
         if rest is None or whole:
             rest = part.count
         enough = request.most is not None and request.most - done <= PUBMED_REACH
@@ -248,7 +258,9 @@ def _parts(
             last, done, rest = first - timedelta(days=1), done + part.count, rest - part.count
 
 
-def _pubmed_search(client: HttpClient, query: str, first: date, last: date) -> _Part:
+def _pubmed_search(
+    client: HttpClient, query: str, first: date, last: date
+) -> tuple[_Part, QueryNote]:
     params = {"db": "pubmed", "term": query, "usehistory": "y", "retmode": "json", "retmax": "0"}
     params |= {"datetype": "edat", "mindate": f"{first:%Y/%m/%d}", "maxdate": f"{last:%Y/%m/%d}"}
     response = client.get("ncbi", "/esearch.fcgi", params=params, most_bytes=_SEARCH_BYTES)
@@ -269,7 +281,55 @@ def _pubmed_search(client: HttpClient, query: str, first: date, last: date) -> _
     counted = re.fullmatch(r"[0-9]{1,11}", str(count))
     if not counted or (int(counted[0]) and not (isinstance(web, str) and isinstance(key, str))):
         raise unexpected("PubMed", "a search without a count or a history")
-    return _Part(first, last, int(counted[0]), str(web or ""), str(key or ""))
+    part = _Part(first, last, int(counted[0]), str(web or ""), str(key or ""))
+    return part, _pubmed_note(found)
+
+
+_NOT_FOUND = ("phrasesnotfound", "quotedphrasesnotfound")
+_TOLD = "no items found."
+"""A message without news: the count says the same."""
+_DAYS_OF_SEARCH = re.compile(r"(?: AND )?\(?\d{4}[/\d]*:\d{4}[/\d]*\[[\w ]*Date[\w -]*\]\)?$")
+_MOST_SAID = 400
+
+
+def _pubmed_note(found: Mapping[str, Any]) -> QueryNote:
+    """What `errorlist`, `warninglist` and `querytranslation` say of the query."""
+    said: dict[str, list[str]] = {}
+    for name in ("errorlist", "warninglist"):
+        of_kind = found.get(name)
+        for key, values in of_kind.items() if isinstance(of_kind, dict) else ():
+            texts = values if isinstance(values, list) else [values]
+            lines = (_line(clean(one), _MOST_SAID) for one in texts if isinstance(one, str))
+            said.setdefault(key, []).extend(
+                one for one in lines if one.casefold() not in ("", _TOLD)
+            )
+    absent = [one for name in _NOT_FOUND for one in said.pop(name, ())]
+    unknown = [f"[{one.strip('[]')}]" for one in said.pop("fieldsnotfound", ())]
+    parts = [f"did not find {_enumerated(map(_quoted, absent))}"] if absent else []
+    if unknown:
+        fields = "field" if len(set(unknown)) == 1 else "fields"
+        parts.append(f"does not know the {fields} {_enumerated(unknown)}")
+    parts = [", ".join(parts) + ": the records may be others than meant"] if parts else []
+    if ignored := said.pop("phrasesignored", ()):
+        parts.append(f"ignored {_enumerated(map(_quoted, ignored))}")
+    parts += (f"says: {one}" for other in said.values() for one in other)
+    caution = f"PubMed {'; '.join(parts)}" if parts else ""
+    reading = found.get("querytranslation")
+    reading = _line(clean(reading), 4 * _MOST_SAID) if isinstance(reading, str) else ""
+    reading = _DAYS_OF_SEARCH.sub("", reading)
+    if len(reading) > _MOST_SAID:
+        reading = f"{reading[:_MOST_SAID]}..."
+    return QueryNote(caution, reading)
+
+
+def _quoted(phrase: str) -> str:
+    return phrase if phrase.startswith('"') else f'"{phrase}"'
+
+
+def _enumerated(texts: Iterable[str]) -> str:
+    """Texts, each once, as part of a sentence."""
+    *most, last = dict.fromkeys(texts)
+    return " and ".join(filter(None, (", ".join(most), last)))
 
 
 def _pubmed_records(
@@ -282,7 +342,7 @@ def _pubmed_records(
         items = _pubmed_articles(client, wanted)
         if items is not None:
             return part, items
-        again = _pubmed_search(client, query, part.first, part.last)
+        again, _ = _pubmed_search(client, query, part.first, part.last)
         # Records may have come or gone since: the new count is what remains.
         part = msgspec.structs.replace(
             again, count=min(again.count, PUBMED_REACH), offset=part.offset
@@ -488,8 +548,7 @@ def batches_of_ids(
 def services_of(ids: Sequence[WorkId]) -> str:
     """The names of the services that are asked for `ids`, as part of a sentence."""
     kinds = {one.kind for one in ids}
-    *names, last = dict.fromkeys(name for kind, name in SERVICE_OF.items() if kind in kinds)
-    return " and ".join(filter(None, (", ".join(names), last)))
+    return _enumerated(name for kind, name in SERVICE_OF.items() if kind in kinds)
 
 
 def names_of(document: Document) -> set[tuple[str, str]]:

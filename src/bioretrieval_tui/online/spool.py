@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, Self
@@ -94,7 +94,8 @@ class FetchResult(msgspec.Struct, frozen=True, kw_only=True, tag="fetched"):
     """The result of a fetch. service: names of the services; records: distinct records, those of
     earlier runs included; resumed: how many of them an earlier run had kept; seconds: of this run;
     absent: ids without a record; output: the file; index: name of the index, with its number of
-    documents afterwards and whether it changed."""
+    documents afterwards and whether it changed; found: records that the search has in all, None if
+    not known; cautions: what the service said of the query."""
 
     service: str
     records: int
@@ -105,6 +106,8 @@ class FetchResult(msgspec.Struct, frozen=True, kw_only=True, tag="fetched"):
     index: str | None = None
     documents: int | None = None
     changed: bool = False
+    found: int | None = None
+    cautions: tuple[str, ...] = ()
 
     def line(self) -> str:
         """The result in one sentence."""
@@ -118,11 +121,21 @@ class FetchResult(msgspec.Struct, frozen=True, kw_only=True, tag="fetched"):
 
 class Mark(msgspec.Struct, frozen=True):
     """How far a search has come. cursor: the source's own position; done: records so far, rejected
-    ones included; total: how many there are, None if not known."""
+    ones included; total: how many will come; found: how many the search has in all; both None if
+    not known."""
 
     cursor: dict[str, str] = {}
     done: int = 0
     total: int | None = None
+    found: int | None = None
+
+
+class QueryNote(msgspec.Struct, frozen=True):
+    """What a service says of a query. caution: what of it was not found or not known, "" for
+    nothing; reading: the query as it was searched for, "" if that is not said."""
+
+    caution: str = ""
+    reading: str = ""
 
 
 class FetchBatch(msgspec.Struct, frozen=True):
@@ -150,7 +163,8 @@ def sound_query(text: str) -> str:
 
 class SpoolState(msgspec.Struct, frozen=True):
     """What stands beside a spool. asked: the key of the request; bytes, records: what is kept;
-    mark: how far the search has come; over: all records have arrived."""
+    mark: how far the search has come; over: all records have arrived; cautions: what the service
+    said of the query."""
 
     format: int
     asked: str
@@ -158,6 +172,7 @@ class SpoolState(msgspec.Struct, frozen=True):
     records: int = 0
     mark: Mark = Mark()
     over: bool = False
+    cautions: tuple[str, ...] = ()
 
 
 class Spool:
@@ -238,9 +253,10 @@ class Spool:
                 if isinstance(item, Record):
                     yield item.document
 
-    def add(self, batch: FetchBatch) -> list[Document]:
-        """Write a batch to disk; returns its documents that were not kept already. Raises
-        BioRetrievalError if it cannot be written; what was kept before still is."""
+    def add(self, batch: FetchBatch, cautions: Iterable[str] = ()) -> list[Document]:
+        """Write a batch to disk, and what the service said of the query; returns its documents
+        that were not kept already. Raises BioRetrievalError if it cannot be written; what was kept
+        before still is."""
         fresh = [one for one in batch.documents if self._is_fresh(one.id)]
         data = b"".join(map(line_of, fresh))
         with self._writing():
@@ -250,7 +266,7 @@ class Spool:
             self._file.flush()
             os.fsync(self._file.fileno())
             size, records = self.state.bytes + len(data), self.state.records + len(fresh)
-            self._keep(bytes=size, records=records, mark=batch.mark)
+            self._keep(bytes=size, records=records, mark=batch.mark, cautions=tuple(cautions))
         return fresh
 
     def finish(self) -> None:

@@ -21,7 +21,7 @@ import msgspec
 from bioretrieval_tui.documents.bibliography import document_date, document_url, document_year
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError, UsageError
-from bioretrieval_tui.online.spool import FetchRequest, SourceName, sound_query
+from bioretrieval_tui.online.spool import FetchRequest, QueryNote, SourceName, sound_query
 from bioretrieval_tui.paths import file_errors, locked, places, private, save_file
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class News(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Watched(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A watch with what it has seen. asked: time (ISO 8601, UTC) of the last complete run; seen: id
     -> day of its first appearance; news: newest run first, best score first within a run; note: why
-    the last run failed."""
+    the last run failed, or what of the query the source did not find or know."""
 
     watch: Watch
     format: int = FORMAT
@@ -229,8 +229,9 @@ def _missing(name: str) -> NotFoundError:
 
 # Running a watch ----------------------------------------------------------------------------------
 
-RecordSource = Callable[[Watch, date], Iterable[Document]]
-"""Gives the records of a watch since a day; may raise BioRetrievalError after some."""
+RecordSource = Callable[[Watch, date, Callable[[str], None]], Iterable[Document]]
+"""Gives the records of a watch since a day, and calls with what of its query the service did not
+find or know; may raise BioRetrievalError after some."""
 Ranker = Callable[[Watch, Sequence[Document]], Sequence[float | None]]
 """Gives the score of each document, None for one that its index holds already."""
 
@@ -239,13 +240,14 @@ Ranker = Callable[[Watch, Sequence[Document]], Sequence[float | None]]
 class WatchRun:
     """The result of one run. news: best score first; known: new records that the watch's index
     holds already; more: whether there are more than one run takes; failed: why the run broke off,
-    or could not rank."""
+    or could not rank; caution: what of the query the service did not find or know, or None."""
 
     watch: Watch
     news: tuple[News, ...]
     known: int = 0
     more: bool = False
     failed: BioRetrievalError | None = None
+    caution: str | None = None
 
 
 def run_watch(
@@ -259,12 +261,13 @@ def run_watch(
     """
     now = now.astimezone(UTC)
     fresh: dict[str, Document] = {}
+    cautions: list[str] = []
     more, failed = False, None
     try:
         since = date.fromisoformat(before.watch.since)
         if before.asked is not None:
             since = max(since, datetime.fromisoformat(before.asked).date() - OVERLAP)
-        for document in fetch(before.watch, since):
+        for document in fetch(before.watch, since, cautions.append):
             if document.id not in before.seen and document.id not in fresh:
                 if more := len(fresh) >= most:
                     break
@@ -272,7 +275,7 @@ def run_watch(
     except BioRetrievalError as error:
         failed = error
     documents = list(fresh.values())
-    found = now.isoformat(timespec="seconds")
+    found, caution = now.isoformat(timespec="seconds"), "; ".join(cautions) or None
     try:
         scores = rank(before.watch, documents) if documents else []
         pairs = list(zip(documents, scores, strict=True))
@@ -293,19 +296,23 @@ def run_watch(
             asked=current.asked if failed is not None or more else found,
             seen={identifier: day for identifier, day in seen.items() if day >= oldest},
             news=bounded((*news, *current.news)),
-            note=None if failed is None else failed.line(),
+            note=caution if failed is None else failed.line(),
         )
         save(after)
-    return WatchRun(before.watch, tuple(news), len(documents) - len(news), more, failed)
+    return WatchRun(before.watch, tuple(news), len(documents) - len(news), more, failed, caution)
 
 
 def record_source(client: HttpClient, *, today: date | None = None) -> RecordSource:
     """Make the function that fetches the records of any watch, up to `today` (UTC)."""
     from bioretrieval_tui.online.searches import batches_of, documents_of
 
-    def records(watch: Watch, since: date) -> Iterator[Document]:
+    def records(watch: Watch, since: date, warn: Callable[[str], None]) -> Iterator[Document]:
+        def note(said: QueryNote) -> None:
+            if said.caution:
+                warn(said.caution)
+
         request = FetchRequest(watch.source, watch.query, since)
-        return documents_of(batches_of(client, request, today=today))
+        return documents_of(batches_of(client, request, today=today, note=note))
 
     return records
 

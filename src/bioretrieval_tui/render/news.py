@@ -28,7 +28,7 @@ _ABSTRACT = 600
 
 
 class Part(Struct, frozen=True):
-    """News of one watch. note: a caution (an incomplete run), or None."""
+    """News of one watch. note: a caution (an incomplete run, an unknown word), or None."""
 
     watch: str
     query: str
@@ -114,7 +114,7 @@ def item_facts(item: News) -> list[tuple[str, str]]:
 def news_page(part: Part, item: News) -> Page:
     """The page of one record of a watch."""
     found = (("watch", part.watch), ("found", f"{item.found[:16].replace('T', ' ')} UTC"),
-             ("query", part.query))  # fmt: skip
+             ("query", part.query), ("last run", part.note or ""))  # fmt: skip
     address = safe_url(item.url) if item.url else None
     link_to = (fact("page", Inline(address, "link", address)),) if address else ()
     return Page(

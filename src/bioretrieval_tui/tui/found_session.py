@@ -11,8 +11,9 @@ from bioretrieval_tui.backend import client, protocol
 from bioretrieval_tui.documents.bibliography import document_url, document_year
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.online.spool import FetchRequest, line_of
+from bioretrieval_tui.online.spool import FetchRequest, FetchResult, line_of
 from bioretrieval_tui.search.types import Hit
+from bioretrieval_tui.tui.text import Span
 
 EXAMPLES: tuple[tuple[str, str, str], ...] = (
     ("pubmed", "PubMed", "asthma[mh] AND diet[ti]"),
@@ -35,8 +36,9 @@ class FoundSession:
     """A search of a service that runs in the background, and the stars of its papers.
 
     request: the request; papers: those received, in the service's order; starred: ids, in the
-    order of starring; total: papers that the service has, None until it is known; problem: why no
-    more follow; changed: called after papers came.
+    order of starring; total: papers that will come, None until it is known; found: those that the
+    service has, None before the end; said: what it says of the query, with a role; problem: why
+    no more follow; changed: called after papers came.
     """
 
     def __init__(self, changed: Callable[[], None]) -> None:
@@ -45,6 +47,8 @@ class FoundSession:
         self.papers: list[Hit] = []
         self.starred: dict[str, None] = {}
         self.total: int | None = None
+        self.found: int | None = None
+        self.said: list[Span] = []
         self.problem = ""
         self.under_way = False
         self._known: set[str] = set()
@@ -55,7 +59,8 @@ class FoundSession:
         """Start another search, and forget the papers and stars of the last one."""
         self.stop()
         self.request, self.papers, self.starred = request, [], {}
-        self.total, self.problem, self.under_way = None, "", True
+        self.total = self.found = None
+        self.said, self.problem, self.under_way = [], "", True
         self._known = set()
         task = asyncio.get_running_loop().create_task(self._find(request))
         self._tasks.add(task)
@@ -99,7 +104,9 @@ class FoundSession:
     async def _find(self, request: FetchRequest) -> None:
         problem = ""
         try:
-            await client.run_job(_preview(request), lambda event: self._hear(request, event))
+            result = await client.run_job(_preview(request), lambda one: self._hear(request, one))
+            if self.request is request and isinstance(result, FetchResult):
+                self.found = result.found
         except asyncio.CancelledError:
             problem = "stopped"
             raise
@@ -117,6 +124,8 @@ class FoundSession:
             return
         if isinstance(event, protocol.Progressed):
             self.total = event.progress.total
+        elif isinstance(event, protocol.Remarked):
+            self.said.append(Span(event.text, "warn" if event.warns else "dim"))
         elif isinstance(event, protocol.Came):
             for document in event.documents:
                 if document.id not in self._known:

@@ -16,14 +16,16 @@ from bioretrieval_tui.render.news import Part
 
 @dataclass(frozen=True, slots=True)
 class WatchNews:
-    """One record of one watch."""
+    """One record of one watch. note: why the last run failed, or what of the query the source did
+    not find or know; None for nothing."""
 
     watch: Watch
     item: News
+    note: str | None = None
 
     @property
     def part(self) -> Part:
-        return Part(self.watch.name, self.watch.query, self.watch.source, (self.item,))
+        return Part(self.watch.name, self.watch.query, self.watch.source, (self.item,), self.note)
 
 
 class NewsSession:
@@ -45,7 +47,7 @@ class NewsSession:
         except BioRetrievalError as error:
             problems.append(error.line())
         self.rows = [
-            WatchNews(one.watch, item) for one in found for item in one.news
+            WatchNews(one.watch, item, one.note) for one in found for item in one.news
             if self.everything or not item.read
         ]  # fmt: skip
 

@@ -8,8 +8,16 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bioretrieval_tui.documents.bibliography import dated, distinct, document, initials, iso_date
+from bioretrieval_tui.documents.bibliography import (
+    correction,
+    dated,
+    distinct,
+    document,
+    initials,
+    iso_date,
+)
 from bioretrieval_tui.documents.document import Document, RecordFault
+from bioretrieval_tui.documents.identity import doi_of, identify, pmcid_of, pmid_of, trials_of
 from bioretrieval_tui.documents.readers.xml_records import (
     local,
     plain_text,
@@ -28,12 +36,17 @@ _SIGN = re.compile(
     rb"<pmc-articleset[\s>]|<(?:front|article-meta|journal-meta)[\s>]|\sarticle-type\s*="
     rb"|//DTD (?:JATS|Journal |ARTICLE SET)|jats\.nlm\.nih\.gov|dtd\.nlm\.nih\.gov"
 )
-_PMCID = re.compile(r"^(?:PMC)?([0-9]{1,12})(?:\.[0-9]+)?$")
+
+
+def _pmcid(text: str) -> str | None:
+    return pmcid_of(text) or pmcid_of(f"PMC{text}")
+
+
 _IDS = {  # by the kinds of `article-id`
-    "pmc": ("pmcid", _PMCID),
-    "pmcid": ("pmcid", _PMCID),
-    "pmid": ("pmid", re.compile(r"^([0-9]{1,12})$")),
-    "doi": ("doi", re.compile(r"(10\.[0-9]{4,9}/\S+)")),
+    "pmc": ("pmcid", _pmcid),
+    "pmcid": ("pmcid", _pmcid),
+    "pmid": ("pmid", pmid_of),
+    "doi": ("doi", doi_of),
 }
 # Notes and figures within a title or an abstract are left out.
 _SILENT = frozenset(
@@ -41,10 +54,18 @@ _SILENT = frozenset(
     " table-wrap fig supplementary-material".split()
 )
 _BLOCKS = frozenset("p list list-item title sec break def-item def term disp-quote label".split())
-_NOT_THE_ABSTRACT = frozenset(
-    "graphical graphical-abstract toc teaser video web-summary key-points highlights precis"
-    " executive-summary editor plain-language-summary summary".split()
+# What stands beside an abstract, by `abstract-type` or title: first what may serve for it.
+_SUMMARY = re.compile(r"summary|plain|\blay\b|digest|synopsis|non-?technical", re.IGNORECASE)
+_BRIEF = re.compile(
+    r"\b(?:short|brief|key|toc|contents|web|editor|what|box|take-?home|impact)|highlight|graphic"
+    r"|visual|teaser|video|audio|precis|capsule|significance|statement|message|tweet",
+    re.IGNORECASE,
 )
+_TITLES = re.compile(r"(?:abstract|summary)?\W*", re.IGNORECASE)
+_AFFILIATION_PARTS = _BLOCKS | frozenset(
+    "institution institution-wrap addr-line country city state postal-code".split()
+)
+_XLINK_HREF = "{http://www.w3.org/1999/xlink}href"
 # The date of citation: that of the printed issue if there is one.
 _DATE_RANK = {"ppub": 0, "epub-ppub": 1, "collection": 2, "pub": 3, "epub": 4}
 _NOT_PUBLISHED = frozenset({"pmc-release", "nihms-submitted", "received", "accepted", "retracted"})
@@ -64,19 +85,16 @@ _XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 
 
 def _document(article: _Element) -> Document:
-    """The id is the PMC id ("PMC123"), else the PMID, else the DOI. An article in another language
-    gets its English title and abstract if there are any."""
+    """The id follows the rule of `identity`. An article in another language gets its English title
+    and abstract if there are any."""
     meta = _child(article, "front/article-meta")
     if local(meta) != "article-meta":
         raise RecordFault("the article has no article-meta, so neither an id nor a title")
     ids: dict[str, str] = {}
     for child in _children(meta, "article-id"):
-        field, pattern = _IDS.get(child.get("pub-id-type", ""), ("", _PMCID))
-        if field and (match := pattern.search(plain_text(child))):
-            ids.setdefault(field, f"PMC{match[1]}" if field == "pmcid" else match[1])
-    identity = ids.get("pmcid") or ids.get("pmid") or ids.get("doi")
-    if not identity:
-        raise RecordFault("the article has no PMC id, no PMID and no DOI")
+        field, find = _IDS.get(child.get("pub-id-type", ""), ("", pmid_of))
+        if field and (found := find(plain_text(child))):
+            ids.setdefault(field, found)
     language = _language(article) or "eng"
     title, vernacular = _titles(meta, language)
     pages = [_text(meta, "fpage"), _text(meta, "lpage")]
@@ -97,8 +115,34 @@ def _document(article: _Element) -> Document:
         "volume": _text(meta, "volume"),
         "issue": _text(meta, "issue"),
         "pages": "-".join(distinct(pages)) or _text(meta, "elocation-id"),
+        "affiliations": distinct(
+            readable(
+                one, silent=_SILENT | {"label", "sup", "institution-id"}, blocks=_AFFILIATION_PARTS
+            ).rstrip(" ,;")
+            for one in meta.iter("{*}aff")
+        ),
+        "trials": _trials(meta),
+        "corrections": distinct(map(_correction, meta.iter("{*}related-article"))),
     }
-    return document(identity, title, _abstract(meta, language), fields, identity)
+    text = _abstract(meta, language)
+    identity = identify(fields, title, text)
+    return document(identity, title, text, fields, identity)
+
+
+def _trials(meta: _Element) -> list[str]:
+    """Registration numbers that the article's metadata or abstract link to."""
+    links = meta.iter("{*}related-object", "{*}ext-link", "{*}custom-meta")
+    texts = (" ".join(map(str, [*link.attrib.values(), *link.itertext()])) for link in links)
+    return distinct(number for text in texts for number in trials_of(text))
+
+
+def _correction(related: _Element) -> str:
+    """A link to a retraction, correction or expression of concern, or to what one is of."""
+    place = related.get(_XLINK_HREF, "") or plain_text(related)
+    doi, kind = doi_of(place), related.get("ext-link-type", "")
+    pmid = pmid_of(place) if kind in ("pubmed", "pmid") else None
+    source = f"doi: {doi}" if doi else "" if pmid else place
+    return correction(related.get("related-article-type", ""), source, pmid or "")
 
 
 def _titles(meta: _Element, language: str) -> tuple[str, str]:
@@ -127,13 +171,21 @@ def _with_subtitle(group: _Element, title: str, subtitle: str) -> str:
 
 
 def _abstract(meta: _Element, language: str) -> str:
-    """The abstract, sections on lines of their own; an English one before any other."""
+    """The abstract, sections on lines of their own: one without a type before any other, an English
+    one before those in other languages."""
+
+    def rank(abstract: _Element) -> tuple[int, bool]:
+        kind = abstract.get("abstract-type") or ""
+        said = f"{kind} {_text(abstract, 'title')}"
+        typed = 3 if _BRIEF.search(said) else 2 if _SUMMARY.search(said) else int(bool(kind))
+        if not kind and _TITLES.fullmatch(_text(abstract, "title")):
+            typed = 0
+        return typed, (_language(abstract) or language) != "eng"
+
     own = list(_children(meta, "abstract"))
     if language != "eng":
-        translated = _children(meta, "trans-abstract")
-        own = [child for child in translated if _language(child) == "eng"] + own
-    proper = [child for child in own if child.get("abstract-type") not in _NOT_THE_ABSTRACT]
-    texts = ("\n".join(_sections(abstract)) for abstract in (*proper, *own))
+        own += [one for one in _children(meta, "trans-abstract") if _language(one) == "eng"]
+    texts = ("\n".join(_sections(abstract)) for abstract in sorted(own, key=rank))
     return next(filter(None, texts), "")
 
 
@@ -144,7 +196,7 @@ def _sections(element: _Element) -> Iterator[str]:
         name = local(child)
         if name == "title":
             label = _say(child).rstrip(" :.")
-            if label.lower() == "abstract" and local(element) != "sec":
+            if local(element) != "sec" and _TITLES.fullmatch(label):
                 label = ""
         elif name not in _SILENT and name != "label":
             for text in filter(None, _sections(child) if name == "sec" else [_say(child)]):
@@ -157,8 +209,8 @@ def _author(contributor: _Element) -> str:
     if contributor.get("contrib-type", "author") != "author":
         return ""
     for child in contributor:
-        if local(child) == "name-alternatives":
-            child = next(iter(child), child)
+        if local(child) in ("name-alternatives", "collab-alternatives"):
+            child = min(child, key=lambda one: _language(one) not in ("eng", ""), default=child)
         if local(child) in ("name", "string-name"):
             family, given = _text(child, "surname"), _child(child, "given-names")
             letters = squeezed(given.get("initials")) or initials(plain_text(given))

@@ -9,8 +9,18 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from bioretrieval_tui.documents.bibliography import document, fields_of, initials, iso_date
+from bioretrieval_tui.documents.bibliography import (
+    accessions,
+    correction,
+    distinct,
+    document,
+    fields_of,
+    initials,
+    iso_date,
+    mesh_of,
+)
 from bioretrieval_tui.documents.document import Document, Place, RecordFault
+from bioretrieval_tui.documents.identity import doi_of, identify
 from bioretrieval_tui.documents.readers.xml_records import (
     plain_text,
     shows,
@@ -26,6 +36,7 @@ _DELETIONS = ("DeleteCitation", "DeleteDocument")
 _RECORDS = ("PubmedArticle", "PubmedBookArticle", *_DELETIONS)
 _SIGN = re.compile(rb"<(?:Pubmed(?:Book)?Article(?:Set)?|DeleteCitation|DeleteDocument)(?=[\s/>])")
 _PMID = re.compile(r"[0-9]{1,12}")
+_LATER_VERSION = re.compile(r"[2-9]|[1-9]\d{1,5}")
 _PMCID = re.compile(r"PMC[0-9]{1,12}")
 _NO_TITLE = frozenset({"[not available].", "[not available]", "not available.", "not available"})
 # Where fields are found in a citation and in a chapter of a book, in order of preference.
@@ -38,15 +49,23 @@ _ARTICLE = {
     "language": "Article/Language",
     "types": "Article/PublicationTypeList/*",
     "keywords": "KeywordList/*",
+    "supplementary": "SupplMeshList/SupplMeshName",
+    "substances": "ChemicalList/Chemical/NameOfSubstance",
+    "affiliations": "Article/AuthorList/Author/AffiliationInfo/Affiliation"
+    " Article/AuthorList/Author/Affiliation",
 }
 _CHAPTER = {
     "title": "ArticleTitle",
     "vernacular_title": "VernacularTitle",
-    "journal": "Book/BookTitle",
+    "book": "Book/BookTitle",
     "volume": "Book/Volume",
+    "publisher": "Book/Publisher/PublisherName",
+    "place": "Book/Publisher/PublisherLocation",
+    "isbn": "Book/Isbn",
     "language": "Language",
     "types": "PublicationTypeList/* PublicationType",
     "keywords": "KeywordList/*",
+    "affiliations": "AuthorList/Author/AffiliationInfo/Affiliation",
 }
 _IDS = (
     "PubmedData/ArticleIdList[1]/ArticleId",
@@ -77,14 +96,13 @@ def _document(element: _Element) -> Document | str:
     pmid = holder.find("PMID")
     if pmid is None:
         raise RecordFault("the record has no PMID")
-    identity = _pmid(pmid)
     table = _ARTICLE if is_article else _CHAPTER
     fields = fields_of(table, lambda path: map(plain_text, holder.iterfind(path)))
     title = fields.pop("title")
     if title.lower() in _NO_TITLE:
         title = ""
     if not title and not is_article:
-        title, fields["journal"] = fields["journal"], ""
+        title, fields["book"] = fields["book"], ""
     named = [
         (one.get("IdType"), squeezed(one.text)) for path in _IDS for one in element.iterfind(path)
     ]
@@ -92,9 +110,9 @@ def _document(element: _Element) -> Document | str:
         squeezed(place.text)
         for place in article.iterfind("ELocationID")
         if place.get("EIdType") == "doi" and place.get("ValidYN") != "N"
-    ]
+    ] + [name for kind, name in named if kind == "doi"]
     pmcids = [_PMCID.search(name) for kind, name in named if kind in ("pmc", "pmcid")]
-    mesh = _headings(holder)
+    version = squeezed(pmid.get("Version"))
     pages = _child(article, "Pagination")
     ends = (_text(pages, "StartPage"), _text(pages, "EndPage"))
     online = reversed(article.findall("ArticleDate"))
@@ -102,19 +120,25 @@ def _document(element: _Element) -> Document | str:
     others = [e for e in holder.iterfind("OtherAbstract") if e.get("Language", "eng") == "eng"]
     abstracts = chain(article.iterfind("Abstract"), others)
     fields |= {
-        "pmid": identity,
+        "pmid": _pmid(pmid),
+        "pmid_version": int(version) if _LATER_VERSION.fullmatch(version) else None,
         "pmcid": next((match[0] for match in pmcids if match), ""),
-        "doi": next(filter(None, [*dois, *(name for kind, name in named if kind == "doi")]), ""),
-        "authors": _authors(article) or _authors(_child(holder, "Book")),
+        "doi": next(filter(None, map(doi_of, dois)), None),
+        "authors": _people(article, "authors") or _people(_child(holder, "Book"), "authors"),
+        "editors": _people(_child(holder, "Book"), "editors"),
         "language": " ".join(fields["language"]).split(),
         **({"year": int(date[:4]), "date": date} if date else {}),
-        "mesh": list(mesh),
-        "mesh_major": [name for name, is_major in mesh.items() if is_major],
+        **mesh_of(map(_heading, holder.iterfind("MeshHeadingList/MeshHeading"))),
+        **accessions(_accessions(article)),
+        "corrections": distinct(
+            correction(one.get("RefType", ""), _text(one, "RefSource"), _text(one, "PMID"))
+            for one in holder.iterfind("CommentsCorrectionsList/CommentsCorrections")
+        ),
         "pages": _text(pages, "MedlinePgn") or "-".join(filter(None, ends)),
     }
     text = next(filter(None, map(_abstract, abstracts)), "")
     title = title or fields["vernacular_title"]
-    return document(identity, title, text, fields, f"PMID {identity}")
+    return document(identify(fields, title, text), title, text, fields, f"PMID {fields['pmid']}")
 
 
 def _abstract(element: _Element) -> str:
@@ -130,9 +154,9 @@ def _abstract(element: _Element) -> str:
     return "\n".join(sections)
 
 
-def _authors(holder: _Element) -> list[str]:
+def _people(holder: _Element, role: str) -> list[str]:
     lists = holder.iterfind("AuthorList")
-    people = (one for every in lists if every.get("Type", "authors") == "authors" for one in every)
+    people = (one for every in lists if every.get("Type", "authors") == role for one in every)
     return list(filter(None, map(_author, people)))
 
 
@@ -156,14 +180,18 @@ def _date(element: _Element) -> str:
     return iso_date(year, texts.get("Month", ""), texts.get("Day", ""))
 
 
-def _headings(citation: _Element) -> dict[str, bool]:
-    """Descriptors, and whether one is a major topic by itself or by a qualifier."""
-    names: dict[str, bool] = {}
-    for heading in citation.iterfind("MeshHeadingList/MeshHeading"):
-        if name := _text(heading, "DescriptorName"):
-            major = "Y" in [part.get("MajorTopicYN") for part in heading]
-            names[name] = names.get(name, False) or major
-    return names
+def _heading(heading: _Element) -> str:
+    """A descriptor with its qualifiers as MEDLINE writes them: "Asthma/genetics/*therapy"."""
+    parts = [("*" if part.get("MajorTopicYN") == "Y" else "", plain_text(part)) for part in heading]
+    return "/".join(star + name for star, name in parts)
+
+
+def _accessions(article: _Element) -> Iterator[str]:
+    """Accession numbers as MEDLINE writes them: "GENBANK/AF123456"."""
+    for bank in article.iterfind("DataBankList/DataBank"):
+        name = _text(bank, "DataBankName")
+        for number in bank.iterfind("AccessionNumberList/AccessionNumber"):
+            yield f"{name}/{squeezed(number.text)}"
 
 
 def _text(element: _Element, path: str) -> str:

@@ -13,9 +13,13 @@ from bioretrieval_tui.tui.found_session import MOST_SHOWN, FoundSession
 from bioretrieval_tui.tui.hit_list import hit_page
 from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.spans import PaintedPage
-from bioretrieval_tui.tui.text import Span
+from bioretrieval_tui.tui.text import Span, line, wrap
+from bioretrieval_tui.tui.widgets.bars import WorkBar
 from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn
 from bioretrieval_tui.util.formatting import count
+
+_MOST_SAID = 4
+"""Lines of what the service says of a query."""
 
 
 class FoundPane(Pane):
@@ -24,6 +28,7 @@ class FoundPane(Pane):
     TITLE = "Found"
     BINDINGS = bindings("found")
     SCOPES = ("found", "list", "everywhere")
+    SHOWS_WORK = "jobs"
     COLUMNS = (
         TableColumn("star", "", 1, priority=0),
         TableColumn("title", "Title", 24, 3, priority=0),
@@ -62,8 +67,15 @@ class FoundPane(Pane):
 
         self.table.show(ListRows(session.papers, cells), self.table.cursor)
         self.head()
+        self.jobs_changed()
         if not self.page.lines or not session.papers:
             self.show_page()  # a page that is shown stays while papers arrive
+
+    def jobs_changed(self) -> None:
+        """Show over the list what the service says of the query, instead of jobs."""
+        width = self.app.size.width - 2
+        rows = [row for span in self.session.said for row in wrap(line(span), width)]
+        self.query_one(WorkBar).show(rows[:_MOST_SAID])
 
     def list_head(self) -> list[Span]:
         session, request = self.session, self.session.request
@@ -77,14 +89,17 @@ class FoundPane(Pane):
             ]
         if session.starred:
             spans.append(Span(f"  {count(len(session.starred))} starred", "ok"))
-        if self.letters:
+        if self.letters or request is None:
             return spans
         if session.under_way:
             spans.append(Span("  more are arriving; esc stops", "faint"))
         elif session.problem:
             spans.append(Span(f"  {session.problem}", "warn"))
-        elif len(session.papers) >= MOST_SHOWN:
-            spans.append(Span("  only these are shown; a fetch brings all", "faint"))
+        elif session.found is not None and session.found > (request.most or MOST_SHOWN):
+            most = request.most or MOST_SHOWN
+            rest = "; a fetch brings all" if most >= MOST_SHOWN else ""
+            first = f"  only the first {count(most)} of {count(session.found)} are shown"
+            spans.append(Span(first + rest, "warn"))
         return spans
 
     @property
