@@ -222,6 +222,10 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         else:
             await super().on_event(event)
 
+    def on_paste(self) -> None:
+        """Say that nothing under the cursor takes a paste."""
+        self.say("There is no line here to paste into", "warn")
+
     async def _next_key(self) -> None:
         if not self._keys:
             return
