@@ -114,9 +114,8 @@ class Report(msgspec.Struct):
 
     def line(self) -> str:
         """The counts that are not zero, as one line."""
-        more = ("duplicates", "replaced", "deleted", "without_abstract", "rejected", "passed_over")
-        more = "duplicates merged likely replaced deleted without_abstract rejected".split()
-        shown = ["read", "kept", *(name for name in more if getattr(self, name))]
+        more = "duplicates merged likely replaced deleted without_abstract rejected passed_over"
+        shown = ["read", "kept", *(name for name in more.split() if getattr(self, name))]
         words = {"likely": "likely duplicates"}
         return ", ".join(
             f"{getattr(self, name):,} {words.get(name, name.replace('_', ' '))}" for name in shown
