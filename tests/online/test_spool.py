@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -215,8 +216,8 @@ def test_an_interrupt_while_saving_the_mark_loses_nothing(
 ) -> None:
     path = tmp_path / "a.part"
 
-    def interrupted(where: Path, data: bytes) -> None:
-        write_atomically(where, data)
+    def interrupted(where: Path, data: bytes, **how: Any) -> None:
+        write_atomically(where, data, **how)
         if b'"records":4' in data:
             raise KeyboardInterrupt
 

@@ -159,7 +159,7 @@ def abstracts(everything: bool, quiet: bool) -> None:
                 reporter(Progress("fetching", len(kept) - before, len(wanted), unit="abstracts"))
         finally:
             if len(kept) > before:
-                catalogue_index.keep_abstracts({**catalogue_index.kept_abstracts(), **kept})
+                catalogue_index.keep_abstracts(kept)
     if not quiet:
         tell(f"{len(kept) - before} abstracts of {len(wanted)} papers; the catalogue searches them")
     if len(kept) == before:
