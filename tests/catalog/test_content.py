@@ -257,9 +257,9 @@ def test_a_model_with_a_known_recipe_carries_it(catalogue: Catalogue, identifier
         assert model.role == "encoder"
 
 
-def test_only_models_without_weights_have_no_recipe(catalogue: Catalogue) -> None:
+def test_only_a_model_whose_paper_states_none_has_no_recipe(catalogue: Catalogue) -> None:
     without = [m.id for m in catalogue.of_type(Model) if m.encoding is None]
-    assert without == ["medeir", "repair-7b"]
+    assert without == ["medeir"]
 
 
 def test_recipes_that_nobody_read_are_marked(catalogue: Catalogue) -> None:

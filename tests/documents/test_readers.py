@@ -40,6 +40,15 @@ def jats(number: int) -> str:
     )
 
 
+def endnote(number: int) -> str:
+    return (
+        f"<record><rec-number>{number}</rec-number><ref-type name='Journal Article'>17</ref-type>"
+        "<contributors><authors><author><style face='normal'>X, Y</style></author></authors>"
+        f"</contributors><titles><title><style>T &eacute; </style><style face='superscript'>"
+        f"{number}</style></title></titles><accession-num>ABC-2000{number}</accession-num></record>\n"
+    )
+
+
 def europepmc(number: int) -> str:
     authors = {"author": [{"fullName": "X Y"}]}
     record = {"id": str(number), "source": "MED", "title": "<i>T</i>", "authorList": authors}
@@ -53,6 +62,8 @@ SEEDS: dict[str, tuple[str, list[str], str, bytes]] = {
     "pubmed-xml": ("<PubmedArticleSet>\n", list(map(pubmed, NUMBERS)), "</PubmedArticleSet>",
                    b"</PubmedArticle>"),
     "jats": ("<pmc-articleset>\n", list(map(jats, NUMBERS)), "</pmc-articleset>", b"</article>"),
+    "endnote-xml": ("<xml><records>", list(map(endnote, NUMBERS)), "</records></xml>",
+                    b"</record>"),
     "europepmc": ('{"hitCount": 4, "resultList": {"result": [',
                   [", ".join(map(europepmc, NUMBERS))], "]}}", b'"keywordList": {}}'),
     "medcpt-chunk": ("", [json.dumps(MEDCPT)], "", b'mice!|"}'),

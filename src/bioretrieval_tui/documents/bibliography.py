@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import html
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
@@ -11,7 +12,7 @@ from urllib.parse import quote, urlsplit
 
 from bioretrieval_tui.documents.document import Document, RecordFault
 from bioretrieval_tui.documents.identity import MAX_ID_LENGTH, trials_of
-from bioretrieval_tui.documents.superscripts import powers_on_line
+from bioretrieval_tui.documents.superscripts import powers_on_line, scripts_on_line
 
 LISTS = (
     "authors", "language", "types", "mesh", "mesh_major", "mesh_qualifiers", "supplementary",
@@ -60,6 +61,7 @@ _CORRECTIONS = {
     for kind in kinds.split()
 }
 _RETRACTED = ("Retraction in", "Retracted and republished in")
+_YES = frozenset({"true", "yes", "y", "1"})
 _RETRACTED_TYPES = frozenset({"retractedpublication", "retracted", "retractedarticle"})
 _LAST_PMID = re.compile(r"[\s;.]*\bPMID:\s*(\d{1,9})\b[\s.]*$")
 # Registries of trials by PubMed's names, whose numbers are kept also in a form not known here.
@@ -73,6 +75,60 @@ _REGISTRATION = re.compile(
     r"\bregistration(?: (?:number|no\.?|details|information))?:\s*([^\n]{1,300})", re.IGNORECASE
 )
 _BETWEEN_NAMES = re.compile(r"[\s.\-\u2010\u2011]+")
+_RANK = re.compile(r"(?:Jr|Sr|2nd|3rd|[4-9]th|II|III|IV|VI{0,3})\.?")
+_POINTED = r"(?:[^\W\d_]\.[\s\-\u2010]*)+"
+_INITIALS = rf"(?:{_POINTED}|[^\W\d_a-z]{{1,3}}(?:-[^\W\d_a-z])?)"
+_POINTED_FIRST = re.compile(rf"({_POINTED})([^\W\d_]{{2}}.*)")
+_POINTED_LAST = re.compile(rf"(.+?[^.])\s+({_POINTED})")
+_ONLY_INITIALS = re.compile(_INITIALS)
+_WITH_INITIALS = re.compile(rf"[^,;.\d]{{2,}}\s{_INITIALS}(?:\s{_RANK.pattern})?")
+_AND_OTHERS = re.compile(
+    r"[\s,;]*\(?(?:(?:and|&)\s+)?\b(?:et\.? al(?:ii)?|others)\b\.?\)?[\s,;]*$", re.IGNORECASE
+)
+_GROUP = re.compile(
+    r"\b(?:group|consortium|collaborat|stud(?:y|ies)|societ|committee|network|investigators|team|force"
+    r"|institut|universit|department|ministr|association|foundation|organi[sz]ation|agency|council"
+    r"|task|research|health|service|trial)",
+    re.IGNORECASE,
+)
+"""Within names of groups, of which a comma or a point parts no family name."""
+
+# Elements of HTML, JATS and MathML that exporters leave in titles and abstracts. Only what is
+# written as one counts: "p <0.05", "a <b and c> d" are text.
+_ATTRIBUTES = r"(?:\s+[\w:.-]+\s*=\s*(?:\"[^\"]*\"|'[^']*'|[\w#.-]+))*\s*/?>"
+_BLOCK = re.compile(
+    rf"</?(?:\w+:)?(?:p|br|div|hr|li|ul|ol|dl|dt|dd|h[1-6]|t[rdh]|table|title|sec|section|label"
+    rf"|list|list-item|abstract|abstracttext|disp-formula){_ATTRIBUTES}",
+    re.IGNORECASE,
+)
+_INLINE = re.compile(
+    rf"</?(?:[a-z]{{2,8}}:[\w-]+|a|b|i|u|em|strong|small|big|span|font|tt|code|ital|italic|bold|sc"
+    rf"|underline|styled-content|named-content|monospace|roman|strike|su[bp]|q|ext-link|xref|math"
+    rf"|m(?:i|n|o|row|sup|sub|subsup|frac|sqrt|text|style|fenced|over|under|space)|inline-formula"
+    rf"|tex-math|alternatives|semantics|annotation){_ATTRIBUTES}|<!--.*?-->|<!\[CDATA\[|\]\]>",
+    re.IGNORECASE | re.DOTALL,
+)
+_SUBSCRIPT = re.compile(r"<(/?)(?:\w+:)?(?:inf|sub)>", re.IGNORECASE)
+_SUPERSCRIPT = re.compile(r"<(/?)(?:\w+:)?(?:super|sup)>", re.IGNORECASE)
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,30});", re.IGNORECASE)
+_MARKED_TWICE = 3
+"""Times that markup is read: entities of entities of elements are in real exports."""
+
+_NO_ABSTRACT = re.compile(
+    r"""\W*(?:there\ is\ )?(?:no\ abstract(?:\ (?:is\ )?(?:available|provided))?(?:\ .{0,40})?
+    |(?:abstract|summary)\ (?:is\ )?(?:not\ )?available(?:\ (?:from|at|on|for)\ .{1,60})?
+    |abstract\ not\ (?:available|provided).{0,40}|not\ available|n/?a
+    |r\u00e9sum\u00e9\ (?:non\ )?disponible.{0,60}|resumen\ (?:no\ )?disponible.{0,60}
+    |resumo\ (?:n\u00e3o\ )?dispon\u00edvel.{0,60}|abstract\ (?:non\ )?disponibile.{0,60}
+    |(?:kein|zusammenfassung).{0,20}\ (?:verf\u00fcgbar|erh\u00e4ltlich|vorhanden).{0,60})\W*""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""A notice in place of an abstract, as PubMed, Scopus, Embase and publishers write it."""
+_CUT_OFF = "\u2026."
+_PAGES = re.compile(r"^(?:pp?|pages?|art(?:icle)?(?:\s*(?:no|number))?)\b[.:]?\s*", re.IGNORECASE)
+_DASHES = re.compile(r"\s*(?:--+|[-\u2010-\u2015\u2212])\s*")
+_ISBN = re.compile(r"(?<!\d)(?:97[89][- ]?)?\d(?:[- ]?\d){8}[- ]?[\dX](?![\d-])", re.IGNORECASE)
+_RIS_DATE = re.compile(r"(\d{4})/(\d{0,2})/(\d{0,2})(?:/.*)?", re.DOTALL)
 
 
 def sound(text: str) -> str:
@@ -144,10 +200,18 @@ def dated(text: str) -> dict[str, Any]:
     text = text.strip()
     if not text:
         return {}
-    match = _COMPACT.fullmatch(text) or _DATE.fullmatch(text)
+    match = _COMPACT.fullmatch(text) or _DATE.fullmatch(text) or _RIS_DATE.fullmatch(text)
     date = iso_date(match[1], match[2] or "", match[3] or "") if match else ""
     date = date or iso_date(text[:200])
     return {"year": int(date[:4]), "date": date} if date else {}
+
+
+def best_date(texts: Iterable[str]) -> dict[str, Any]:
+    """As `dated`, of several texts: the year of the first that has one, and the most exact date in
+    this year."""
+    found = [date for date in map(dated, texts) if date]
+    same = [date for date in found if date["year"] == found[0]["year"]]
+    return max(same, key=lambda date: len(date["date"]), default={})
 
 
 @lru_cache(maxsize=4096)
@@ -199,10 +263,86 @@ def initials(names: str) -> str:
 
 
 def short_name(name: str) -> str:
-    """A person as "Family I", from "Family, Given M."; unchanged without a comma."""
-    family, _, given = name.partition(",")
-    given = given.partition(",")[0].strip()  # "Smith, John, Jr."
-    return f"{family.strip()} {initials(given)}" if given else name.strip().rstrip(",")
+    """A person as PubMed writes it, "Family IJ Jr", from "Family, Given M.", "Family, I.J., Jr",
+    "Family I.J." or "I. J. Family"; unchanged where it cannot be told (groups, "Given Family")."""
+    name = name.strip(" ,;")
+    family, *rest = [part.strip() for part in name.split(",")]
+    if len(family.split()) > 1 and _GROUP.search(family):
+        return name
+    ranks = [part for part in rest if _RANK.fullmatch(part)]
+    given = next((part for part in rest if part not in ranks), "")
+    if not rest:
+        if found := _POINTED_FIRST.fullmatch(family):
+            given, family = found.groups()
+        elif found := _POINTED_LAST.fullmatch(family):
+            family, given = found.groups()
+    words = given.split()
+    if len(words) > 1 and _RANK.fullmatch(words[-1]):
+        ranks.append(words.pop())
+    letters = initials(" ".join(words)) if words else ""
+    return " ".join(filter(None, (family, letters, ranks[0].rstrip(".") if ranks else "")))
+
+
+def people(names: Iterable[str]) -> list[str]:
+    """Persons and groups as `short_name`, in order; lines of several names are parted. Equal names
+    stay: two authors may have the same initials. "et al." is left out."""
+    parts = (part for line in names for part in _each_name(_AND_OTHERS.sub("", line)))
+    return list(filter(None, map(short_name, parts)))
+
+
+def _each_name(line: str) -> list[str]:
+    """The names of a line: between semicolons; between commas where each part has initials of its
+    own ("Miller A., Berg O.P."), or each second one is initials ("Miller, A., Berg, O.P.")."""
+    if ";" in line:
+        return line.split(";")
+    parts = [part.strip() for part in line.split(",")]
+    if len(parts) > 1 and all(map(_WITH_INITIALS.fullmatch, parts)):
+        return parts
+    if len(parts) > 2 and len(parts) % 2 == 0 and all(map(_ONLY_INITIALS.fullmatch, parts[1::2])):
+        return [f"{family}, {given}" for family, given in zip(parts[::2], parts[1::2], strict=True)]
+    return [line]
+
+
+def without_markup(text: str) -> str:
+    """`text` without the elements and entities of HTML, JATS and MathML, on one line; superscripts
+    as in `superscripts`."""
+    for _ in range(_MARKED_TWICE):
+        if "<" in text:
+            text = _SUPERSCRIPT.sub(r"<\1sup>", _SUBSCRIPT.sub(r"<\1sub>", text))
+            text = _INLINE.sub("", scripts_on_line(_BLOCK.sub(" ", text)))
+        if "&" not in text:
+            break
+        text = _ENTITY.sub(lambda found: html.unescape(found[0]), text)
+    return plain(text)
+
+
+def abstract_of(paragraphs: Iterable[str]) -> str:
+    """The text of the paragraphs of an abstract, each once: not those that another one holds or
+    continues, and no notice that there is none."""
+    kept: list[str] = []
+    for text in paragraphs:
+        letters = text.rstrip(_CUT_OFF).casefold()
+        if not letters or _NO_ABSTRACT.fullmatch(text):
+            continue
+        if any(letters in other.casefold() for other in kept):
+            continue
+        kept = [other for other in kept if other.rstrip(_CUT_OFF).casefold() not in letters]
+        kept.append(text)
+    return " ".join(kept)
+
+
+def page_range(first: str, last: str = "") -> str:
+    """Pages as "1-9" from a first and a last page, of which the first may be the whole range."""
+    first, last = (_DASHES.sub("-", _PAGES.sub("", page.strip())) for page in (first, last))
+    if first.casefold().startswith("no pagination"):
+        first = ""
+    return first if "-" in first else "-".join(distinct([first, last]))
+
+
+def isbn_of(text: str) -> str:
+    """The first ISBN within `text`, as written, or ""."""
+    found = _ISBN.search(text)
+    return found[0] if found else ""
 
 
 def mesh_of(headings: Iterable[str]) -> dict[str, list[str]]:
@@ -254,7 +394,10 @@ def correction(kind: str, source: str, pmid: str = "") -> str:
 
 
 def is_retracted(metadata: Mapping[str, Any]) -> bool:
-    """Whether a work was retracted, by its types or the notices that it names."""
+    """Whether a work was retracted, by its types, the notices that it names, or a column that says
+    so."""
+    if str(metadata.get("retracted", metadata.get("is_retracted"))).casefold() in _YES:
+        return True
     types, notices = (metadata.get(name) or () for name in ("types", "corrections"))
     return any(_letters(str(kind)) in _RETRACTED_TYPES for kind in _each(types)) or any(
         str(notice).startswith(_RETRACTED) for notice in _each(notices)

@@ -44,7 +44,18 @@ _ENDINGS = ".,;:'\"!\u2019\u201d\u00bb*"
 
 _PMID = re.compile(r"(?:(?:pmid|pubmed|medline)[\s:]*)?([1-9]\d{0,8})", re.IGNORECASE)
 _PMCID = re.compile(r"(?:pmcid[\s:]*)?PMC\s?([1-9]\d{0,9})(?:\.\d+)?", re.IGNORECASE)
-_ERIC = re.compile(r"E[JD]\d{5,8}")
+# Within notes, custom fields and addresses.
+_NAMED_PMID = re.compile(
+    r"""\b(?:pmid|pub\s?med(?:\ id)?|medline)(?:\ (?:no|number))?[\s:=\#.-]{1,3}([1-9]\d{0,8})\b
+    |\b([1-9]\d{0,8})\s*\[(?:pmid|pubmed)\]
+    |pubmed\.ncbi\.nlm\.nih\.gov/([1-9]\d{0,8})\b
+    |ncbi\.nlm\.nih\.gov/(?:m/)?(?:pubmed|entrez)/(?:\S*?(?:term|list_uids|uid)=)?([1-9]\d{0,8})\b
+    |europepmc\.org/(?:abstract|article)/med/([1-9]\d{0,8})\b""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_NAMED_PMCID = re.compile(r"(?<![^\W\d_])PMC\s?([1-9]\d{1,9})\b", re.IGNORECASE)
+_IN_BRACKETS = re.compile(r"\[(?:doi|pii|pmc?id)\]", re.IGNORECASE)
+_ERIC = re.compile(r"\bE[JD]\d{5,8}\b")
 _COUNTER = re.compile(r"\d{1,6}|[^\W\d_]{1,12}[ _.-]?\d{1,5}|.")
 """A number that only counts records: "12", "rayyan-17"; those of databases are longer."""
 
@@ -71,6 +82,7 @@ def doi_of(text: str) -> str | None:
     space, before the next identifier of a list, or at a closing bracket that opened before it.
     """
     text = html.unescape(text) if "&" in text else text
+    text = _IN_BRACKETS.sub(" ", text) if "[" in text else text
     match = _DOI.search(text)
     if match is None:
         return None
@@ -124,6 +136,24 @@ def pmcid_of(text: str) -> str | None:
     """A PMC id ("PMC123", "pmc123.1", "PMCID: PMC123"), with its prefix, or None."""
     match = _PMCID.fullmatch(text.strip())
     return f"PMC{match[1]}" if match else None
+
+
+def pmids_in(text: str) -> list[str]:
+    """The PMIDs that `text` names as such ("PMID: 123", "123 [pmid]", an address of PubMed)."""
+    found = (next(filter(None, match.groups())) for match in _NAMED_PMID.finditer(text))
+    return list(dict.fromkeys(found))
+
+
+def pmcid_in(text: str) -> str | None:
+    """The first PMC id within `text`, also of an address, or None."""
+    match = _NAMED_PMCID.search(text)
+    return f"PMC{match[1]}" if match else None
+
+
+def eric_of(text: str) -> str | None:
+    """The first number of ERIC within `text` ("EJ123456"), or None."""
+    match = _ERIC.search(text)
+    return match[0] if match else None
 
 
 def trials_of(text: str) -> list[str]:

@@ -117,9 +117,9 @@ class GraphSettings(_Facts, frozen=True, kw_only=True):
     """How the HNSW graph was built, and the `ef` it is searched with. recall: recall@10 against
     exact search with that `ef`, on `sampled` documents; None where nothing was measured."""
 
-    m: int = 16
-    ef_construction: int = 200
-    ef: int = 200
+    m: Annotated[int, msgspec.Meta(ge=2, le=1_000)] = 16
+    ef_construction: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 200
+    ef: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 200
     seed: int = 100
     recall: float | None = None
     sampled: int = 0
@@ -263,7 +263,8 @@ def check_content(manifest: Manifest, folder: Path, name: str, *, fresh: bool = 
     Raises IndexFault if it is missing, altered or cannot be read."""
     check_size(manifest, folder, name)
     with reading(manifest, name):
-        found = sha256_of(folder / name) if fresh else remembered_sha256(folder / name)
+        path = folder / name
+        found = sha256_of(path) if fresh else remembered_sha256(path, within=folder)
     if found != manifest.files[name].sha256:
         raise fault(manifest, f"{PurePosixPath(name).name} was altered since it was built", name)
 

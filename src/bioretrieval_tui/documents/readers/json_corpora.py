@@ -4,7 +4,6 @@ MedCPT vectors (one object of a million members a file), and Europe PMC's search
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterator
 from functools import partial
@@ -18,6 +17,7 @@ from bioretrieval_tui.documents.bibliography import (
     identifier,
     json_type,
     plain,
+    without_markup,
 )
 from bioretrieval_tui.documents.document import Document, Place, RecordFault
 from bioretrieval_tui.documents.identity import doi_of
@@ -30,7 +30,6 @@ from bioretrieval_tui.documents.readers.json_records import (
     text_field,
 )
 from bioretrieval_tui.documents.source import Format, ReadSettings, SourceReader
-from bioretrieval_tui.documents.superscripts import scripts_on_line
 
 _LINES = (".jsonl", ".ndjson")
 _BEIR_SHAPE = 'a BEIR line looks like {"_id": "1", "title": "...", "text": "..."}'
@@ -135,9 +134,6 @@ _EUROPEPMC_FIELDS = {  # where each is looked for, in order
 _DATES = ("firstPublicationDate", "journalInfo.printPublicationDate")
 _KEYS = (b'"pmid"', b'"pmcid"', b'"authorString"', b'"pubYear"', b'"abstractText"')
 _LABEL = re.compile(r"<h4>\s*(.*?)\s*:?\s*</h4>", re.IGNORECASE | re.DOTALL)
-_BREAK = re.compile(r"</?(?:p|br|div|li|ul|ol)\b[^<>]*>", re.IGNORECASE)
-# Only what looks like an element: "p < 0.05 and n > 3" is text.
-_TAG = re.compile(r"</?[A-Za-z][A-Za-z0-9:]*(?:\s[^<>]*)?/?>")
 
 
 def _is_europepmc(head: bytes) -> bool:
@@ -195,13 +191,9 @@ def _europepmc_document(value: Any) -> Document:
             name for name, parts in headings if "Y" in [_word(p, "majorTopic_YN") for p in parts]
         ),
     }
-    title = _without_markup(text_field(record, "title"))
-    text = _without_markup(_LABEL.sub(r" \1: ", text_field(record, "abstractText")))
+    title = without_markup(text_field(record, "title"))
+    text = without_markup(_LABEL.sub(r" \1: ", text_field(record, "abstractText")))
     return document(identifier(identity), title, text, fields)
-
-
-def _without_markup(text: str) -> str:
-    return plain(html.unescape(_TAG.sub("", scripts_on_line(_BREAK.sub(" ", text)))))
 
 
 def _at(value: Any, path: str) -> list[Any]:

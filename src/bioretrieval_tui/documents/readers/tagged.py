@@ -1,29 +1,16 @@
-"""Readers of tagged lines: MEDLINE text (also `.nbib`), RIS and Web of Science plain text.
-
-One grammar cuts lines into records and fields; a table of tags a format says what fields they are.
-"""
+"""Records of tagged lines, which MEDLINE, RIS and their relatives share: a grammar cuts the lines
+of a file into records, and these into the values of tags."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 
-from bioretrieval_tui.documents.bibliography import (
-    dated,
-    distinct,
-    document,
-    fields_of,
-    identifier,
-    plain,
-    short_name,
-)
-from bioretrieval_tui.documents.document import Document, Place, RecordFault
-from bioretrieval_tui.documents.identity import doi_of, identify
+from bioretrieval_tui.documents.bibliography import plain, without_markup
+from bioretrieval_tui.documents.document import Place, RecordFault, Skipped
 from bioretrieval_tui.documents.source import (
     MAX_LINE_BYTES,
-    Format,
     ReadSettings,
     SourceReader,
     text_lines,
@@ -32,47 +19,72 @@ from bioretrieval_tui.documents.source import (
 
 _LINE_COST = 64
 """Cost of a line besides its characters, since a million empty lines take memory, too."""
+# What programs write between records: numbers, headings of the export, rules.
+_BETWEEN = re.compile(
+    r"""[\W\d]*$|<?\d+\s?[.>)]|record\s\#?\d+|search\b|query\b|(?:file|results|export|print)\w*\s
+    |(?:provider|content|database|source|date|citations?|references?|total|fn|vr|ef)\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_SHOWN = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Grammar:
     """How a format cuts its lines into records.
 
-    tag: the tag of a line (group 1) and what parts it from the value; begins, ends: the tags of the
-    first and last line of a record; blank_ends: whether a blank line ends one; loose: whether a
-    line without a tag may be unindented (within a record it continues the field above, between
-    records it is skipped); listed: tags whose continuation lines are values of their own.
+    field: tag and value of a line that begins a field, given the record that is open, else None;
+    begins, ends: the tags of the first and last line of a record; blank_ends: whether a blank line
+    ends one; loose: whether a line without a tag may be unindented (within a record it continues
+    the field above, between records it is passed over); listed: tags whose continuation lines are
+    values of their own.
     """
 
     name: str
-    tag: re.Pattern[str]
+    field: Callable[[str, TaggedRecord | None], tuple[str, str] | None]
     begins: str
     ends: str | None = None
     blank_ends: bool = False
     loose: bool = True
     listed: frozenset[str] = frozenset()
 
+    def begins_anew(self, tag: str, current: TaggedRecord, blank: bool, first: str) -> bool:
+        """Whether a field of this tag, perhaps behind a blank line, is the first of the next record
+        though nothing ended `current`. first: the first tag of the records before.
+
+        Fields may stand before the tag that begins a record; where a file did not do so before, or
+        a blank line is between them, they are of a record that lacks it.
+        """
+        if tag == self.begins:
+            apart = self.ends is not None and (blank or first == tag)
+            return self.begins in current.values or current.fault is not None or apart
+        return self.ends is not None and blank and tag == current.first_tag
+
 
 @dataclass(slots=True)
 class TaggedRecord:
     """A record: the number of its first line, and the lines of each value of each tag, which are
-    joined on access. size: characters, and a cost for each line."""
+    joined on access. opening: its first line; size: characters, and a cost for each line."""
 
     line: int
+    opening: str = ""
     values: dict[str, list[list[str]]] = field(default_factory=dict)
-    tag: str = ""
-    last: list[str] | None = None
+    order: list[tuple[str, list[str]]] = field(default_factory=list)
     size: int = 0
     fault: RecordFault | None = None
 
+    @property
+    def first_tag(self) -> str:
+        return self.order[0][0] if self.order else ""
+
     def add(self, tag: str, value: str) -> None:
-        self.tag, self.last = tag, [value]
-        self.values.setdefault(tag, []).append(self.last)
+        lines = [value]
+        self.values.setdefault(tag, []).append(lines)
+        self.order.append((tag, lines))
 
     def refuse(self, fault: RecordFault) -> None:
         """Discard the record from here on; the first fault is reported."""
         self.fault = self.fault or fault
-        self.values, self.last = {}, None
+        self.values, self.order = {}, []
 
     def all(self, *tags: str) -> list[str]:
         """All non-empty values of these tags, tag by tag, each on one line."""
@@ -83,40 +95,58 @@ class TaggedRecord:
         """The first value of the first of these tags that has one, else ""."""
         return next(iter(self.all(*tags)), "")
 
+    def texts(self, *tags: str) -> list[str]:
+        """As `all`, without markup."""
+        return list(filter(None, map(without_markup, self.all(*tags))))
 
-def _records(
+    def in_order(self, *tags: str) -> list[tuple[str, str]]:
+        """Tags and values of these tags, as they stand in the record."""
+        found = [(tag, plain(" ".join(lines))) for tag, lines in self.order if tag in tags]
+        return [(tag, value) for tag, value in found if value]
+
+
+def by_pattern(pattern: str) -> Callable[[str, TaggedRecord | None], tuple[str, str] | None]:
+    """The fields of lines that begin with this pattern, whose group 1 is the tag."""
+    compiled = re.compile(pattern)
+
+    def field_of(text: str, _: TaggedRecord | None) -> tuple[str, str] | None:
+        match = compiled.match(text)
+        return (match[1], text[match.end() :]) if match else None
+
+    return field_of
+
+
+def tagged_records(
     source: SourceReader, _: ReadSettings, grammar: Grammar
-) -> Iterator[tuple[Place, TaggedRecord | RecordFault]]:
-    """Yield the records of a file, placed at their first lines. Fields outside of any record are
-    one fault, so that nothing is lost unreported."""
-
-    def closed(record: TaggedRecord) -> tuple[Place, TaggedRecord | RecordFault]:
-        if not grammar.blank_ends and grammar.begins not in record.values:
-            what = f"fields outside of a record, with no {grammar.begins} above"
-            record.refuse(RecordFault(what))
-        return Place(source.name, line=record.line), record.fault or record
-
+) -> Iterator[tuple[Place, TaggedRecord | RecordFault | Skipped]]:
+    """Yield the records of a file, placed at their first lines, and text between them that is not
+    known to be a heading."""
     current: TaggedRecord | None = None
+    first = ""
+    blank = skipping = False
     for line in text_lines(source):
         text = line.text.rstrip("\r\n")
         if not text.strip() and line.fault is None:
+            blank = True
             if grammar.blank_ends and current is not None:
-                yield closed(current)
+                yield _closed(source, current)
                 current = None
             continue
-        match = grammar.tag.match(text)
-        tag = match[1] if match else None
+        found = grammar.field(text, current)
+        tag, value = found or (None, "")
         ends = tag is not None and tag == grammar.ends
-        # MEDLINE records may have other fields before the first (the order is not specified); then
-        # a blank line separates them.
-        begun = current is not None and (grammar.begins in current.values or not grammar.blank_ends)
-        if tag == grammar.begins and current is not None and (begun or current.fault):
-            yield closed(current)
+        if current and tag and not ends and grammar.begins_anew(tag, current, blank, first):
+            yield _closed(source, current)
             current = None
+        blank = False
         if current is None:
             if ends or (tag is None and grammar.loose and line.fault is None):
+                if not ends and not skipping and not _BETWEEN.match(text.strip()):
+                    skipping = True
+                    yield _passed_over(Place(source.name, line=line.number), text)
                 continue
-            current = TaggedRecord(line.number)
+            current = TaggedRecord(line.number, text)
+            skipping = False
         current.size += len(text) + _LINE_COST
         if line.fault is not None:
             current.refuse(line.fault)
@@ -126,152 +156,32 @@ def _records(
             most = f"{MAX_LINE_BYTES:,}"
             current.refuse(RecordFault(f"the record is longer than {most} characters"))
         if ends:
-            yield closed(current)
+            first = current.first_tag or first
+            yield _closed(source, current)
             current = None
         elif current.fault is not None:
             continue
-        elif match is not None:
-            current.add(match[1], text[match.end() :])
-        elif current.last is None or not (grammar.loose or text[:1].isspace()):
+        elif tag is not None:
+            current.add(tag, value)
+        elif not current.order or not (grammar.loose or text[:1].isspace()):
             current.refuse(RecordFault(f"line {line.number} is not a field of {grammar.name}"))
-        elif current.tag in grammar.listed:
-            current.add(current.tag, text)
+        elif current.order[-1][0] in grammar.listed:
+            current.add(current.order[-1][0], text)
         else:
-            current.last.append(text)
+            current.order[-1][1].append(text)
     if current is not None:
-        yield closed(current)
+        yield _closed(source, current)
 
 
-def _shows(pattern: re.Pattern[str], head: bytes) -> bool:
+def _closed(source: SourceReader, record: TaggedRecord) -> tuple[Place, TaggedRecord | RecordFault]:
+    return Place(source.name, line=record.line), record.fault or record
+
+
+def _passed_over(place: Place, text: str) -> tuple[Place, Skipped]:
+    shown = plain(text[:_SHOWN].replace("\0", " "))
+    return place, Skipped(place, f"text between records: {shown}")
+
+
+def shows_lines(pattern: re.Pattern[str], head: bytes) -> bool:
+    """Whether the first bytes of a file have a line of this pattern."""
     return pattern.search(text_of_head(head).replace("\r", "\n")) is not None
-
-
-# MEDLINE: tags of up to four characters, indented continuation lines, blank lines between records.
-# The dash is in the fifth column, so "IL-2 was" at the margin is not a field.
-
-_MEDLINE = Grammar(
-    "MEDLINE",
-    re.compile(r"([A-Z][A-Z0-9]{1,3}) *(?<=^.{4})-(?: |$)"),
-    begins="PMID",
-    blank_ends=True,
-    loose=False,
-)
-_MEDLINE_HEAD = re.compile(r"^PMID- ?\d|^(?:OWN |STAT|DCOM)- \S", re.MULTILINE)
-_MEDLINE_FIELDS = {
-    "pmid": "PMID", "pmcid": "PMC", "journal": "JT TA", "language": "LA", "types": "PT",
-    "vernacular_title": "TT", "volume": "VI", "issue": "IP", "pages": "PG",
-}  # fmt: skip
-_NO_TITLE = frozenset({"[not available].", "[not available]", "not available."})
-_MARKED_DOI = re.compile(r"(\S+) \[doi\]")
-
-
-def _medline_document(record: TaggedRecord) -> Document:
-    """The id is the PMID, else the DOI. The abstract is `AB`, else `OAB`; a book's title `BTI`."""
-    fields = fields_of(_MEDLINE_FIELDS, record.all)
-    marked = _MARKED_DOI.search(" ".join(record.all("LID", "AID")))
-    doi, pmid = marked[1] if marked else None, fields["pmid"]
-    if not pmid and not doi:
-        raise RecordFault("the record has neither a PMID nor a DOI")
-    people = record.all("AU") or [short_name(name) for name in record.all("FAU")]
-    headings = [(heading.partition("/")[0].lstrip("*"), heading) for heading in record.all("MH")]
-    fields |= {
-        "authors": distinct([*people, *record.all("CN")]),
-        "journal": fields["journal"] or (record.first("TI") and record.first("BTI")),
-        **dated(record.first("DP")),
-        "doi": doi,
-        "mesh": distinct(name for name, _ in headings),
-        "mesh_major": distinct(name for name, whole in headings if "/*" in f"/{whole}"),
-        "keywords": distinct(word.lstrip("*") for word in record.all("OT")),
-    }
-    titles = record.all("TI", "BTI", "TT")
-    title = next((given for given in titles if given.casefold() not in _NO_TITLE), "")
-    text = " ".join(record.all("AB")) or record.first("OAB")
-    return document(identifier(pmid or doi), title, text, fields)
-
-
-_SUFFIXES = (".nbib", ".medline")
-_CUT = partial(_records, grammar=_MEDLINE)
-MEDLINE = Format("medline", _SUFFIXES, partial(_shows, _MEDLINE_HEAD), _CUT, _medline_document)
-
-
-# RIS: tags of two characters, `TY` to `ER` a record, with dialects. Lines between records are
-# skipped; a line without a tag continues the field above; a record ends with `ER`, the next `TY` or
-# the file.
-
-_RIS = Grammar("RIS", re.compile(r"([A-Z][A-Z0-9])  -(?: |$)"), begins="TY", ends="ER")
-_RIS_HEAD = re.compile(r"^TY  - ?\S", re.MULTILINE)
-_RIS_FIELDS = {"journal": "JF JO T2 JA J2", "language": "LA", "volume": "VL VO", "issue": "IS"}
-_RIS_PMID = re.compile(r"\d{1,8}")
-_RIS_PMCID = re.compile(r"PMC\d+")
-_URL = re.compile(r"https?://[^\s;]+")
-_RIS_TYPES = {
-    "JOUR": "Journal Article", "ABST": "Abstract", "BOOK": "Book", "CHAP": "Book Chapter",
-    "CONF": "Conference Proceedings", "CPAPER": "Conference Paper", "THES": "Thesis",
-    "RPRT": "Report", "UNPB": "Preprint",
-}  # fmt: skip
-
-
-def _ris_document(record: TaggedRecord) -> Document:
-    """The id follows the rule of `identity`; the accession number is `AN`."""
-    title = record.first("TI", "T1", "CT", "BT")
-    text = record.first("AB", "N2")
-    accession = record.first("AN")
-    database = record.first("DB", "DP").casefold()
-    is_pubmed = "pubmed" in database or "medline" in database
-    kind = record.first("TY")
-    fields = fields_of(_RIS_FIELDS, record.all) | {
-        "authors": distinct(short_name(name) for name in record.all("AU", "A1")),
-        **dated(record.first("PY", "Y1", "DA")),
-        "doi": doi_of(record.first("DO")),
-        "pmid": accession if is_pubmed and _RIS_PMID.fullmatch(accession) else None,
-        "pmcid": next(filter(_RIS_PMCID.fullmatch, record.all("C2")), None),
-        "url": next(iter(_URL.findall(" ".join(record.all("UR", "L2")))), None),
-        "types": distinct([_RIS_TYPES.get(kind, kind)]),
-        "keywords": distinct(word.lstrip("*") for word in record.all("KW")),
-        "pages": "-".join(distinct([record.first("SP"), record.first("EP")])),
-    }
-    identity = identify(fields, title, text, accession, record.first("DB", "DP"))
-    return document(identity, title, text, fields)
-
-
-RIS = Format(
-    "ris", (".ris",), partial(_shows, _RIS_HEAD), partial(_records, grammar=_RIS), _ris_document
-)
-
-
-# Web of Science, often saved as `.ris`: tags of two characters and a blank, `PT` to `ER`; the first
-# and last lines of the file (FN, VR, EF) are no fields.
-
-_WOS = Grammar(
-    "Web of Science",
-    re.compile(r"(?!FN|VR|EF)([A-Z][A-Z0-9])(?: |$)"),
-    begins="PT",
-    ends="ER",
-    listed=frozenset({"AU", "AF"}),
-)
-_WOS_HEAD = re.compile(r"\A\s*FN .*\s+VR 1\.0\s+PT [A-Z]\b")
-_WOS_FIELDS = {"journal": "SO", "pmid": "PM", "language": "LA", "volume": "VL", "issue": "IS"}
-
-
-def _wos_document(record: TaggedRecord) -> Document:
-    """The id follows the rule of `identity`; the accession number is `UT`."""
-
-    def listed(*tags: str) -> list[str]:
-        return distinct(word.strip() for some in record.all(*tags) for word in some.split(";"))
-
-    title = record.first("TI")
-    fields = fields_of(_WOS_FIELDS, record.all) | {
-        "authors": distinct(short_name(name) for name in record.all("AU")),
-        **dated(f"{record.first('PY')} {record.first('PD')}"),
-        "doi": doi_of(record.first("DI")),
-        "types": listed("DT"),
-        "keywords": listed("DE", "ID"),
-        "pages": "-".join(distinct([record.first("BP"), record.first("EP")])),
-    }
-    text = record.first("AB")
-    return document(identify(fields, title, text, record.first("UT")), title, text, fields)
-
-
-WOS = Format(
-    "wos", (".ciw",), partial(_shows, _WOS_HEAD), partial(_records, grammar=_WOS), _wos_document
-)

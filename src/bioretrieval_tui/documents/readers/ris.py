@@ -1,0 +1,284 @@
+"""Reader of RIS as reference managers, databases and publishers write it.
+
+The tags are of two characters, `TY` to `ER` a record. Exporters differ in all else: blanks, `TY`
+later or never, identifiers in a dozen tags.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+from bioretrieval_tui.documents.bibliography import (
+    abstract_of,
+    best_date,
+    correction,
+    distinct,
+    document,
+    isbn_of,
+    page_range,
+    people,
+    without_markup,
+)
+from bioretrieval_tui.documents.document import Document
+from bioretrieval_tui.documents.identity import (
+    doi_of,
+    eric_of,
+    identify,
+    pmcid_in,
+    pmid_of,
+    pmids_in,
+    trials_of,
+)
+from bioretrieval_tui.documents.readers.tagged import (
+    Grammar,
+    TaggedRecord,
+    shows_lines,
+    tagged_records,
+)
+from bioretrieval_tui.documents.source import Format
+
+_TAGS = frozenset(
+    "TY ER A1 A2 A3 A4 AB AD AF AN AU AV BN BT C1 C2 C3 C4 C5 C6 C7 C8 CA CN CP CT CY DA DB DI DO"
+    " DP DS ED EP ET ID IP IS J1 J2 JA JF JO JT K1 KW L1 L2 L3 L4 LA LB LK M1 M2 M3 N1 N2 NV OP PB"
+    " PM PP PY RI RN RP SE SN SP ST T1 T2 T3 TA TI TT U1 U2 U3 U4 U5 UR VL VO WT Y1 Y2".split()
+)
+_SURE_TAGS = frozenset("TY ER TI T1 AB N2 AU A1 PY Y1 DO UR KW JO JF T2".split())
+"""Tags that count with a blank too few also in records that are else written well; lines of text
+hardly begin so."""
+_BLANK = "[ \\t\\u00a0\\u2002\\u2003\\u2009]"
+_DASH = "[-\\u2010-\\u2015\\u2212]"
+_WELL = re.compile(rf"[\ufeff\s]*([A-Z][A-Z0-9])(?:{_BLANK}{{2,}}|[\t\u00a0]){_DASH}{_BLANK}*")
+_SLACK = re.compile(rf"[\ufeff\s]*([A-Z][A-Z0-9]){_BLANK}?{_DASH}(?:{_BLANK}+|$)")
+_TIGHT = re.compile(rf"[\ufeff\s]*([A-Z][A-Z0-9]){_BLANK}?{_DASH}")
+_TYPE = re.compile(r"[A-Z]{2,8}\s*")
+
+
+def _field(text: str, record: TaggedRecord | None) -> tuple[str, str] | None:
+    """Tag and value of a line: "TI  - Title", with any blanks where the record begins so, with
+    one blank too few where the tag is sure."""
+    if match := _WELL.match(text):
+        return match[1], text[match.end() :]
+    if match := _SLACK.match(text) or _TIGHT.match(text):
+        tag, value = match[1], text[match.end() :]
+        spaced = text[match.end() - 1 : match.end()].isspace() or not value
+        if tag == "TY":
+            sure = _TYPE.fullmatch(value) is not None
+        elif tag == "ER":
+            sure = not value.strip()
+        elif record is None:
+            sure = spaced and tag in _TAGS
+        elif _WELL.match(record.opening):
+            sure = spaced and tag in _SURE_TAGS
+        else:
+            sure = tag in _TAGS
+        return (tag, value) if sure else None
+    return None
+
+
+_GRAMMAR = Grammar(
+    "RIS", _field, begins="TY", ends="ER", listed=frozenset({"KW", "AD", "AU", "A1", "UR", "SN"})
+)
+# A type, or without one the end of a record.
+_HEAD = re.compile(
+    rf"^[\ufeff\s]*TY{_BLANK}*{_DASH}{_BLANK}*(?:[A-Z]{{2,8}}[ \t]*$|(?<=TY  - )\S)"
+    rf"|^[ \t]*ER{_BLANK}*{_DASH}{_BLANK}*$",
+    re.MULTILINE,
+)
+_TYPES = {
+    "JOUR": "Journal Article", "EJOUR": "Journal Article", "JFULL": "Journal Article",
+    "INPR": "Journal Article", "MGZN": "Magazine Article", "NEWS": "Newspaper Article",
+    "ABST": "Abstract", "BOOK": "Book", "EBOOK": "Book", "EDBOOK": "Book", "CHAP": "Book Chapter",
+    "ECHAP": "Book Chapter", "ENCYC": "Book Chapter", "DICT": "Book Chapter",
+    "CONF": "Conference Paper", "CPAPER": "Conference Paper", "THES": "Thesis", "RPRT": "Report",
+    "GOVDOC": "Report", "UNPB": "Preprint", "UNPD": "Preprint", "DATA": "Dataset",
+    "AGGR": "Dataset", "PAT": "Patent", "ELEC": "Webpage", "WEB": "Webpage", "GEN": "",
+}  # fmt: skip
+_ARTICLES = frozenset({"Journal Article", "Magazine Article", "Newspaper Article"})
+_PLAIN_TYPES = frozenset({"article", "journal article", "journal: article", "journal"})
+_PARTS = frozenset({"Book Chapter", "Conference Paper", "Conference Proceedings"})
+_LONGEST_TYPE = 60
+_BETWEEN_LANGUAGES = re.compile(r"[;,/|]")
+
+# Custom fields, links and numbers in which exporters put identifiers.
+_OWN_DOI = ("DO", "DI")
+_ID_TAGS = (
+    "L3", "M3", "C1", "C2", "C3", "C4", "C5", "C6", "C7", "C8", "U1", "U2", "U3", "U4", "U5", "AN",
+    "ID", "M1", "M2", "UR", "L1", "L2", "L4", "LK", "AV",
+)  # fmt: skip
+_NOTES = ("N1", "RN")
+# In notes: "doi: 10.1000/x" or nothing else, before what they say of other works.
+_NOTED_DOI = re.compile(
+    r"(?:^|\bdoi\b[\s:=]*)(?:https?://\S*?doi\.org/)?10\.\d{4,9}/", re.IGNORECASE
+)
+_NOTED_ABSTRACT = re.compile(r"abstract\s*:\s*(.+)", re.IGNORECASE)
+_OTHER_WORKS = re.compile(
+    r"\b(?:references\s*:|cited by|comment(?:ed)? (?:in|on)|erratum|corrected|retract(?:ion|ed and)"
+    r"|update (?:in|of)|republished|expression of concern|summary for|original report|related"
+    r"|supplement|see also|preprint)",
+    re.IGNORECASE,
+)
+_LINKED = re.compile(
+    r"\b((?:partial )?retraction (?:in|of)|retracted and republished (?:in|from)|erratum (?:in|for)"
+    r"|corrected and republished (?:in|from)|expression of concern (?:in|for)"
+    r"|republished (?:in|from)|update (?:in|of))[:\s]+"
+    r"(.*?)(?=$|;\s|\b(?:partial )?(?:retraction|retracted|erratum|corrected|expression|republished"
+    r"|update|comment) (?:and|in|of|for|on|from)\b)",
+    re.IGNORECASE,
+)
+_PUBMED = re.compile(r"pubmed(?! central)|medline|\bnlm\b|\b(?:cmedm|mdc|mdl|mnh)\b", re.IGNORECASE)
+_PMID_ALONE = re.compile(r"[1-9]\d{6,7}")
+# What is a number of a database also in `ID` or elsewhere: CENTRAL's, Web of Science's, those of
+# Dimensions, Lens, Scopus and Embase.
+_DATABASE_NUMBER = re.compile(
+    r"CN-\d{6,9}|(?:WOS|MEDLINE|BIOSIS|CCC|BCI|KJD|RSCI|SCIELO|INSPEC|PQDT|PPRN):\S+|pub\.\d{7,}"
+    r"|\d{3}(?:-\d{3}){3}-\d{2}[\dX]|2-s2\.0-\d+|L\d{8,12}",
+    re.IGNORECASE,
+)
+_REGISTRY = re.compile(
+    r"clinicaltrials?(?:\.gov|register)|isrctn|trialsearch|anzctr|drks|chictr|ctri\.nic|umin\.ac"
+    r"|jrct|irct\.|pactr|ictrp",
+    re.IGNORECASE,
+)
+_EID = re.compile(r"\beid=(2-s2\.0-\d+)", re.IGNORECASE)
+_URL = re.compile(r"https?://[^\s;]+")
+
+
+def _document(record: TaggedRecord) -> Document:
+    """The id follows the rule of `identity`."""
+    kind, types = _types(record)
+    title = next(iter(record.texts("TI", "T1", "CT", "BT", "T2")), "")
+    noted = map(_NOTED_ABSTRACT.match, record.texts("N1"))
+    text = abstract_of(record.texts("AB", "N2") or [found[1] for found in noted if found])
+    database = record.first("DB", "DP")
+    is_article = kind in _ARTICLES or not kind
+    within = record.first("T2", "BT", "JF", "JO", "JA", "J2", "T3", "J1")
+    authors, editors = people(record.texts("AU", "A1")), people(record.texts("A2", "ED"))
+    if record.first("TY") == "EDBOOK":
+        authors, editors = [], [*authors, *editors]
+    fields: dict[str, Any] = {
+        "authors": authors,
+        "editors": editors,
+        "journal": without_markup(
+            record.first("JF", "JO", "T2", "JT", "JA", "J2", "J1", "TA")
+            if is_article
+            else record.first("JF", "JO")
+            if kind not in _PARTS
+            else ""
+        ),
+        "book": without_markup(within) if kind in _PARTS else "",
+        **best_date(_dates(record)),
+        **_identifiers(record),
+        "url": next(iter(_URL.findall(" ".join(record.all("UR", "LK", "L2", "L1")))), None),
+        "language": distinct(
+            part.strip() for text in record.all("LA") for part in _BETWEEN_LANGUAGES.split(text)
+        ),
+        "types": types,
+        "keywords": keywords(record.texts("KW", "K1")),
+        "affiliations": distinct(record.texts("AD", "AF")),
+        "trials": distinct(trials_of(" ".join(record.all(*_ID_TAGS, *_NOTES, "SI", "KW")))),
+        "corrections": _corrections(record.texts(*_NOTES)),
+        "volume": record.first("VL", "VO"),
+        "issue": record.first("IS", "IP", "CP"),
+        "pages": page_range(record.first("SP", "PG"), record.first("EP")),
+    }
+    if not is_article:
+        publisher = without_markup(record.first("PB", "PP"))
+        fields["school" if kind == "Thesis" else "publisher"] = publisher
+        fields["place"] = without_markup(record.first("CY"))
+        fields["isbn"] = isbn_of(" ".join(record.all("SN", "BN")))
+    identity = identify(fields, title, text, _accession(record), database)
+    return document(identity, title, text, fields)
+
+
+def keywords(texts: Iterable[str]) -> list[str]:
+    """Keywords, each once; a line may hold several between semicolons, and mark major ones."""
+    return distinct(word.strip(" *") for text in texts for word in text.split(";"))
+
+
+def _types(record: TaggedRecord) -> tuple[str, list[str]]:
+    """The kind of work by `TY` in PubMed's words, and all types: `M3` adds some."""
+    given = record.first("TY")
+    kind = _TYPES.get(given.upper(), given)
+    more = [
+        part.strip()
+        for text in record.texts("M3")
+        if not doi_of(text) and len(text) <= _LONGEST_TYPE
+        for part in text.split(";")
+    ]
+    known = {kind.casefold(), *_PLAIN_TYPES}
+    more = [one for one in more if one.casefold() not in known and not one.isdigit()]
+    notes = " ".join(record.all(*_NOTES))
+    if "retracted publication" in notes.casefold():
+        more.append("Retracted Publication")
+    return kind, distinct([kind, *more])
+
+
+def _dates(record: TaggedRecord) -> list[str]:
+    """The dates of a record; EndNote writes the day and month ("May 5") apart from the year."""
+    year, *_ = [*record.all("PY", "Y1"), ""]
+    days = record.all("DA")
+    joined = [f"{year[:4]} {day}" for day in days if year[:4].isdigit() and day[:1].isalpha()]
+    return [*record.all("PY", "Y1"), *joined, *days]
+
+
+def _identifiers(record: TaggedRecord) -> dict[str, str | None]:
+    """DOI, PMID and PMC id, wherever they are. Notes count where they name one only."""
+    places = record.all(*_ID_TAGS)
+    named = " ".join(places)
+    notes = [_OTHER_WORKS.split(note, maxsplit=1)[0] for note in record.all(*_NOTES)]
+    noted = distinct(
+        doi_of(note[found.start() :]) or "" for note in notes for found in _NOTED_DOI.finditer(note)
+    )
+    dois = filter(None, map(doi_of, [*record.all(*_OWN_DOI), *places]))
+    pmids = pmids_in(" ".join([*record.all("PM"), named])) or _pmids_alone(record)
+    if not pmids:
+        pmids = pmids_in(" ".join(notes))
+        pmids = pmids if len(pmids) == 1 else []
+    return {
+        "doi": next(dois, None) or (noted[0] if len(noted) == 1 else None),
+        "pmid": next(iter(pmids), None),
+        "pmcid": pmcid_in(" ".join([named, *notes])),
+    }
+
+
+def _pmids_alone(record: TaggedRecord) -> list[str]:
+    """PMIDs that nothing names so, in the tags that a database uses for them: `PM`; `AN` of PubMed
+    and MEDLINE; `C2` of Scopus, `C5` of Embase."""
+    database = " ".join(record.all("DB", "DP"))
+    found = record.all("PM")
+    if _PUBMED.search(database):
+        # ProQuest: its own number, then that of the database.
+        found += record.first("AN").replace(",", ";").split(";")[::-1]
+        found += [one for one in record.all("ID") if _PMID_ALONE.fullmatch(one)]
+    tags = ["C2", "C5"] if "embase" in database.casefold() else ["C2"]
+    found += [one for one in record.all(*tags) if _PMID_ALONE.fullmatch(one)]
+    return [pmid for pmid in map(pmid_of, found) if pmid and len(pmid) <= 8]
+
+
+def _accession(record: TaggedRecord) -> str:
+    """The number of the record in its database, or in the registry that it is of."""
+    given = record.first("AN")
+    database = " ".join(record.all("DB", "DP"))
+    for text in record.all("UR", "L2", "LK", "ID", "AN", "M1", "C7", "U1"):
+        if _REGISTRY.search(f"{database} {text}") and len(trials := trials_of(text)) == 1:
+            return trials[0]
+    if "eric" in f"{database} {given}".casefold() and (eric := eric_of(given)):
+        return eric
+    numbers = [*record.all("AN", "ID", "U2", "U1"), *_EID.findall(" ".join(record.all("UR")))]
+    known = filter(_DATABASE_NUMBER.fullmatch, numbers)
+    return given.split(";")[0].strip() or next(known, "")
+
+
+def _corrections(notes: list[str]) -> list[str]:
+    return distinct(
+        correction(kind, source) for note in notes for kind, source in _LINKED.findall(note)
+    )
+
+
+RIS = Format(
+    "ris", (".ris",), partial(shows_lines, _HEAD), partial(tagged_records, grammar=_GRAMMAR),
+    _document,
+)  # fmt: skip

@@ -1,0 +1,556 @@
+"""RIS and Web of Science text: dialects, edges of records, identifiers, fields, bad records."""
+
+from __future__ import annotations
+
+import pytest
+from reader_help import SAMPLES, documents, read, read_path, rejected
+
+from bioretrieval_tui.documents.detect import by_name
+from bioretrieval_tui.documents.document import Skipped
+
+FORMAT = by_name("ris")
+
+RIS_ONE = """TY  - JOUR
+AN  - 123
+DB  - PubMed
+TI  - A title
+AB  - One line
+and one at the margin
+
+and one more.
+AU  - Shannon,Claude E.
+A1  - The Group
+PY  - 1948/07//
+JO  - J
+JF  - The Journal
+KW  - *first
+KW  - second
+DO  - https://doi.org/10.1000/x.
+UR  - see http://a.example/1; http://b.example
+C2  - PMC77
+VL  - 1
+IS  - 2
+SP  - 3
+EP  - 4
+LA  - eng
+ZZ  - unknown
+ER  -
+"""
+
+
+def test_ris_every_field() -> None:
+    (document,) = documents(read(RIS_ONE, FORMAT))
+    assert (document.id, document.title) == ("123", "A title")
+    assert document.text == "One line and one at the margin and one more."
+    assert document.metadata == {
+        "authors": ["Shannon CE", "The Group"],
+        "journal": "The Journal",
+        "year": 1948,
+        "date": "1948-07",
+        "doi": "10.1000/x",
+        "pmid": "123",
+        "pmcid": "PMC77",
+        "url": "http://a.example/1",
+        "language": ["eng"],
+        "types": ["Journal Article"],
+        "keywords": ["first", "second"],
+        "volume": "1",
+        "issue": "2",
+        "pages": "3-4",
+    }
+
+
+@pytest.mark.parametrize(
+    ("held", "identity"),
+    [
+        ("AN  - 2010123456\nDO  - 10.1000/X\nID  - 7\n", "10.1000/x"),
+        ("AN  - 2010123456\nDB  - Embase\nID  - 7\n", "Embase:2010123456"),
+        ("AN  - CN-01234567\nDB  - Cochrane\n", "CN-01234567"),
+    ],
+)
+def test_identifiers_in_order(held: str, identity: str) -> None:
+    (document,) = documents(read(f"TY  - JOUR\nTI  - T\n{held}ER  - \n", FORMAT))
+    assert document.id == identity
+
+
+def test_lines_between_records_are_passed_over() -> None:
+    found = read(
+        f"Record #1 of 2\nProvider: x\n1.\n{RIS_ONE}\nRecord #2 of 2\n2.\n{RIS_ONE}end\n",
+        FORMAT,
+    )
+    assert [document.id for document in documents(found)] == ["123", "123"]
+    assert not rejected(found)
+    assert found[0].place.line == 4
+
+
+def test_records_without_an_end() -> None:
+    found = read("TY  - JOUR\nTI  - A\nTY  - BOOK\nTI  - B\n", FORMAT)
+    assert [document.title for document in documents(found)] == ["A", "B"]
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        (b"TY  - JOUR\nAU  - A\nER  - \n", "neither a title nor an abstract"),
+        (b"C1  - 7\nAU  - A\n", "neither a title nor an abstract"),
+        (b"TY  - JOUR\nTI  - a\0\nER  - \n", "NUL"),
+        (b"TY  - JOUR\nTI  - caf\xe9\nER  - \n", "not UTF-8 at byte 10 of line 27"),
+    ],
+)
+def test_ris_a_bad_record_costs_no_neighbour(record: bytes, reason: str) -> None:
+    found = read(RIS_ONE.encode() + record + RIS_ONE.encode(), FORMAT)
+    assert len(documents(found)) == 2
+    (refused,) = rejected(found)
+    assert reason in refused.reason
+    assert refused.place.line == 26
+
+
+def test_a_field_that_looks_like_text_is_text() -> None:
+    (document,) = documents(read("TY  - JOUR\nTI  - T\nAB  - a\nIL -6 rose\nER  -\n", FORMAT))
+    assert document.text == "a IL -6 rose"
+
+
+THREE = """TY  - JOUR
+TI  - Herons eat newts
+AB  - We watched twelve ponds.
+AU  - Miller, Ada
+PY  - 2011
+ER  -
+
+TY  - JOUR
+TI  - Moss on old walls
+AU  - Berg, Otto
+PY  - 2012
+ER  -
+
+TY  - BOOK
+TI  - Owls over barley
+PY  - 2013
+ER  -
+""".replace("ER  -", "ER  - ")
+
+
+def _one(fields: str, kind: str = "JOUR") -> dict[str, object]:
+    (document,) = documents(read(f"TY  - {kind}\nTI  - T\n{fields}ER  - \n", FORMAT))
+    return {"id": document.id, "text": document.text, **document.metadata}
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        THREE,
+        THREE.replace("  - ", " - "),
+        THREE.replace("  - ", "  -"),
+        THREE.replace("  - ", " -"),
+        THREE.replace("  - ", "- "),
+        THREE.replace("  - ", "-"),
+        THREE.replace("  - ", "   - "),
+        THREE.replace("  - ", "  -  "),
+        THREE.replace("  - ", "\t-\t"),
+        THREE.replace("  - ", "\t- "),
+        THREE.replace("  - ", "\u00a0\u00a0-\u00a0"),
+        THREE.replace("  - ", " \u00a0- "),
+        THREE.replace("  - ", "  \u2013 "),
+        THREE.replace("TY  - ", "TY  -"),
+        THREE.replace("TY  - ", "TY - "),
+        THREE.replace("ER  - ", "ER  -"),
+        THREE.replace("ER  - ", "ER-"),
+        THREE.replace("ER  - \n\n", "ER  - \nER  - \n"),
+        THREE.replace("ER  - \n\n", "\n"),
+        THREE.replace("ER  - \n\n", ""),
+        THREE.replace("\n\n", "\n"),
+        THREE.replace("\n", "\r"),
+        THREE.replace("\n", "\r\n"),
+        "".join(f" {line}" for line in THREE.splitlines(keepends=True)),
+        "".join(f"\t{line}" for line in THREE.splitlines(keepends=True)),
+        "\ufeff" + THREE,
+        THREE.replace("TY", "\ufeffTY"),
+        THREE.replace("\nTY  - JOUR\nTI  - M", "\nTY - JOUR\nTI - M").replace(
+            "ER  - \n\nTY  - B", "ER - \n\nTY  - B"
+        ),
+        "\n\n1.\n" + THREE,
+    ],
+)
+def test_blanks_and_ends_of_lines(written: str) -> None:
+    found = read(written, FORMAT)
+    kept = documents(found)
+    assert [one.title for one in kept] == [
+        "Herons eat newts",
+        "Moss on old walls",
+        "Owls over barley",
+    ]
+    assert kept[0].text == "We watched twelve ponds."
+    assert [one.metadata["year"] for one in kept] == [2011, 2012, 2013]
+    assert kept[1].metadata["authors"] == ["Berg O"]
+    assert len(found) == 3
+    assert FORMAT.recognises(written.encode())
+
+
+MIXED = """TY  - JOUR
+TI  - Herons
+AB  - Text with
+IL-6 - raised
+AD - Alzheimer's disease
+CD -4 and
+ER-positive tumours
+ER
+AB12 - x
+ER  -
+"""
+
+
+def test_lines_of_text_are_no_fields() -> None:
+    (document,) = documents(read(MIXED, FORMAT))
+    assert document.text.startswith(
+        "Text with IL-6 - raised AD - Alzheimer's disease CD -4 and ER-p"
+    )
+    assert "affiliations" not in document.metadata
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "DB  - X\nTI  - A\nTY  - JOUR\nPY  - 1\nER  - \n\nDB  - X\nTI  - B\nTY  - JOUR\nER  - \n",
+        "DB  - X\nTI  - A\nTY  - JOUR\nER  - \nDB  - X\nTI  - B\nTY  - JOUR\nER  - \n",
+        "C1  - 1\nTI  - A\nPY  - 2011\nER  - \n\nC1  - 2\nTI  - B\nER  - \n",
+        "TI  - A\nTY  - JOUR\n\nTI  - B\nTY  - JOUR\n",
+        "TI  - A\nAU  - M\n\nTI  - B\nAU  - N\n",
+        "TI  - A\nER  - \nTY  - JOUR\nTI  - B\n",
+        "TY  - JOUR\nTI  - A\nER  - \nTI  - B\nER  - \n",
+        "TI  - A\nPY  - 2011\n\nTY  - JOUR\nTI  - B\nER  - \n",
+    ],
+)
+def test_records_without_a_type_first(written: str) -> None:
+    found = read(written, FORMAT)
+    assert [one.title for one in documents(found)] == ["A", "B"]
+    assert len(found) == 2
+
+
+def test_fields_of_a_record_without_type_are_not_those_of_the_next() -> None:
+    first, stray, last = documents(
+        read("TY  - BOOK\nTI  - A\nER  - \nTI  - B\nTY  - JOUR\nTI  - C\nER  - \n", FORMAT)
+    )
+    assert [one.title for one in (first, stray, last)] == ["A", "B", "C"]
+    assert "types" not in stray.metadata
+
+
+def test_text_between_records_is_told() -> None:
+    found = read(f"Herons, by Miller.\nMore of it.\n{THREE}TI Moss\n", FORMAT)
+    told = [item for item in found if isinstance(item, Skipped)]
+    assert [(one.place.line, one.reason) for one in told] == [
+        (1, "text between records: Herons, by Miller."),
+        (20, "text between records: TI Moss"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "DO  - https://doi.org/10.1000/Pond.1",
+        "DI  - 10.1000/Pond.1",
+        "L3  - 10.1000/Pond.1",
+        "M3  - doi: 10.1000/Pond.1",
+        "N1  - doi: 10.1000/Pond.1",
+        "N1  - 10.1000/Pond.1",
+        "N1  - 1473-5598\nMiller, Ada\nJournal Article\nPonds. doi: 10.1000/Pond.1. Epub 2010",
+        "N1  - DOI: 10.1000/Pond.1; Comment in: Ponds. doi: 10.1000/other",
+        "N1  - doi:10.1000/Pond.1 References: Berg, doi: 10.1000/other",
+        "UR  - http://dx.doi.org/10.1000/Pond.1",
+        "UR  - https://www.scopus.com/inward/record.uri?eid=2-s2.0-1&doi=10.1000%2fPond.1&md5=a",
+        "UR  - https://link.example.org/article/10.1000/Pond.1",
+        "L2  - https://doi.org/10.1000/Pond.1",
+        "LK  - https://doi.org/10.1000/Pond.1",
+        "C2  - 10.1000/Pond.1",
+        "C5  - DOI 10.1000/Pond.1",
+        "C7  - 10.1000/Pond.1",
+        "AN  - 10.1000/Pond.1",
+        "ID  - 10.1000/Pond.1",
+        "U1  - 10.1000/Pond.1[doi]",
+        "U2  - https://doi.org/10.1000/Pond.1",
+    ],
+)
+def test_where_a_doi_is(field: str) -> None:
+    found = _one(f"{field}\nID  - 7\n")
+    assert (found["doi"], found["id"]) == ("10.1000/Pond.1", "10.1000/pond.1")
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "N1  - References: Berg, https://doi.org/10.1000/a; Lind, doi: 10.1000/b",
+        "N1  - Comment on: Ponds. 2010;1:1. doi: 10.1000/a",
+        "N1  - doi: 10.1000/a and doi: 10.1000/b",
+        "AB  - As shown (doi: 10.1000/a).",
+        "M3  - Article",
+    ],
+)
+def test_dois_of_other_works(field: str) -> None:
+    assert "doi" not in _one(f"{field}\n")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "AN  - 21234567\nDB  - PubMed\n",
+        "AN  - 21234567\nDP  - NLM\n",
+        "AN  - 21234567\nDB  - Ovid MEDLINE(R)\n",
+        "AN  - 21234567\nDB  - cmedm\nDP  - EBSCOhost\n",
+        "AN  - 1234567890; 21234567\nDB  - MEDLINE\nDP  - ProQuest\n",
+        "AN  - PMID:21234567\nDB  - Embase\n",
+        "AN  - MEDLINE:21234567\n",
+        "ID  - 21234567\nDB  - PubMed\n",
+        "PM  - 21234567\n",
+        "C2  - 21234567\nDB  - Scopus\n",
+        "C5  - 21234567\nU2  - L2001234567\nDB  - Embase\n",
+        "C2  - PMID: 21234567\n",
+        "C3  - PUBMED 21234567,EMBASE 362312345\nAN  - CN-01234567\n",
+        "C7  - PubMed ID: 21234567\n",
+        "U1  - 21234567[pmid]\n",
+        "N1  - PMID: 21234567\n",
+        "N1  - From Duplicate 1 (T - Miller) PMID: 21234567 Cited by: PMID: 3\n",
+        "UR  - https://pubmed.ncbi.nlm.nih.gov/21234567/\n",
+        "UR  - http://www.ncbi.nlm.nih.gov/pubmed/21234567\n",
+        "UR  - https://www.ncbi.nlm.nih.gov/pubmed/?term=21234567\n",
+        "L2  - https://europepmc.org/article/MED/21234567\n",
+    ],
+)
+def test_where_a_pmid_is(fields: str) -> None:
+    found = _one(f"{fields}DO  - 10.1000/x\n")
+    assert (found["pmid"], found["id"]) == ("21234567", "21234567")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "AN  - 2012345678\nDB  - Embase\n",
+        "AN  - 21234567\nDB  - PsycINFO\n",
+        "AN  - 21234567\nDB  - PubMed Central\n",
+        "C7  - 21234567\n",
+        "ID  - 21234567\n",
+        "N1  - Comment in: Ponds. PMID: 21234567\n",
+        "N1  - PMID: 1 PMID: 2\n",
+    ],
+)
+def test_numbers_that_are_no_pmid(fields: str) -> None:
+    assert "pmid" not in _one(f"{fields}DO  - 10.1000/x\n")
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "C2  - PMC3040763",
+        "AN  - PMC3040763[pmcid]",
+        "N1  - PMCID: PMC3040763",
+        "UR  - https://www.ncbi.nlm.nih.gov/pmc/articles/PMC3040763/",
+    ],
+)
+def test_where_a_pmc_id_is(field: str) -> None:
+    assert _one(f"{field}\n")["pmcid"] == "PMC3040763"
+
+
+@pytest.mark.parametrize(
+    ("fields", "identity"),
+    [
+        ("ID  - CN-01234567\n", "CN-01234567"),
+        ("U2  - L2001234567\nDB  - Embase\n", "L2001234567"),
+        ("ID  - pub.1012345678\n", "pub.1012345678"),
+        ("AN  - WOS:000123456700001\n", "WOS:000123456700001"),
+        ("AN  - 62000001; EJ9000001\nDB  - ERIC\nDP  - ProQuest\n", "EJ9000001"),
+        ("AN  - eric-EJ9000001\nDP  - EBSCOhost\n", "EJ9000001"),
+        ("UR  - https://clinicaltrials.gov/study/NCT01234567\n", "NCT01234567"),
+        ("ID  - NCT01234567\nDP  - ClinicalTrials.gov\n", "NCT01234567"),
+        (
+            "UR  - https://www.scopus.com/inward/record.uri?eid=2-s2.0-85012345&md5=a\n",
+            "2-s2.0-85012345",
+        ),
+    ],
+)
+def test_numbers_of_databases(fields: str, identity: str) -> None:
+    assert _one(fields)["id"] == identity
+
+
+@pytest.mark.parametrize(
+    "counter", ["ID  - 1", "AN  - 17", "U1  - 3", "ID  - rayyan-12345", "C1  - 1"]
+)
+def test_counters_are_no_ids(counter: str) -> None:
+    assert str(_one(f"{counter}\n")["id"]).startswith("made:")
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ("AB  - First.\nAB  - Second.\n", "First. Second."),
+        ("N2  - First.\n", "First."),
+        ("AB  - First.\nN2  - First.\n", "First."),
+        ("AB  - First.\nN2  - Second.\n", "First. Second."),
+        ("AB  - The first sent...\nN2  - The first sentence.\n", "The first sentence."),
+        ("N1  - Abstract: First.\n", "First."),
+        ("AB  - First.\nN1  - Abstract: Other.\n", "First."),
+        ("AB  - [No abstract available]\n", ""),
+        ("AB  - <p>First <b>word</b></p><p>p &lt; 0.001</p>\n", "First word p < 0.001"),
+        ("AB  - p < 0.001 and n > 5; a <b and c> d\n", "p < 0.001 and n > 5; a <b and c> d"),
+        ("AB  - 10<sup>5</sup> &amp;lt;i&amp;gt;Rana&amp;lt;/i&amp;gt;\n", "10^5 Rana"),
+    ],
+)
+def test_abstracts(fields: str, text: str) -> None:
+    assert _one(fields)["text"] == text
+
+
+def test_markup_is_no_text() -> None:
+    (document,) = documents(
+        read(
+            "TY  - JOUR\nTI  - Effect of CO<inf>2</inf> on <i>Rana</i> &amp; newts\n"
+            "JO  - Ponds &amp; Walls\nKW  - <i>Rana</i>; *CO<sub>2</sub>\nER  - \n",
+            FORMAT,
+        )
+    )
+    assert document.title == "Effect of CO2 on Rana & newts"
+    assert document.metadata["journal"] == "Ponds & Walls"
+    assert document.metadata["keywords"] == ["Rana", "CO2"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "authors"),
+    [
+        ("AU  - Miller, A.\nAU  - Berg, O. P.\n", ["Miller A", "Berg OP"]),
+        (
+            "AU  - Zhang, Yiwen\nAU  - Guo, Yuming\nAU  - Zhang, Ying\n",
+            ["Zhang Y", "Guo Y", "Zhang Y"],
+        ),
+        ("AU  - Miller A., Berg O.P.\n", ["Miller A", "Berg OP"]),
+        ("AU  - Miller, A.; Berg, O.-P.\n", ["Miller A", "Berg OP"]),
+        ("AU  - Miller, A., Berg, O. P.\n", ["Miller A", "Berg OP"]),
+        ("AU  - A. B. Miller\nAU  - O. van der Berg\n", ["Miller AB", "van der Berg O"]),
+        ("AU  - Miller, Ada B., Jr\nAU  - King, Jr., Martin L.\n", ["Miller AB Jr", "King ML Jr"]),
+        ("AU  - The Pond Group,\nAU  - et al\n", ["The Pond Group"]),
+        ("AU  - Miller, Ada\nBerg, Otto\n", ["Miller A", "Berg O"]),
+        ("A1  - \u015eahin, \u015e.\nAU  - \u5f20\u4e09\n", ["\u5f20\u4e09", "\u015eahin \u015e"]),
+    ],
+)
+def test_names(lines: str, authors: list[str]) -> None:
+    assert _one(lines)["authors"] == authors
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "expected"),
+    [
+        (
+            "CHAP",
+            "T2  - A book\nA2  - Editor, Ed\nPB  - Press\nCY  - Bern\nSN  - 978-1-2345-6789-7\n",
+            {
+                "types": ["Book Chapter"],
+                "book": "A book",
+                "editors": ["Editor E"],
+                "publisher": "Press",
+                "place": "Bern",
+                "isbn": "978-1-2345-6789-7",
+            },
+        ),
+        (
+            "BOOK",
+            "A2  - Editor, Ed\nT2  - A series\n",
+            {"types": ["Book"], "editors": ["Editor E"]},
+        ),
+        ("EDBOOK", "AU  - Editor, Ed\n", {"types": ["Book"], "editors": ["Editor E"]}),
+        ("CONF", "T2  - Proceedings\n", {"types": ["Conference Paper"], "book": "Proceedings"}),
+        ("THES", "PB  - University\n", {"types": ["Thesis"], "school": "University"}),
+        ("RPRT", "PB  - WHO\n", {"types": ["Report"], "publisher": "WHO"}),
+        (
+            "JOUR",
+            "T2  - Ponds\nPB  - Press\nM3  - Review\n",
+            {"types": ["Journal Article", "Review"], "journal": "Ponds"},
+        ),
+        (
+            "JOUR",
+            "M3  - Article\nN1  - Retracted Publication\n",
+            {"types": ["Journal Article", "Retracted Publication"]},
+        ),
+    ],
+)
+def test_kinds_of_works(kind: str, fields: str, expected: dict[str, object]) -> None:
+    found = _one(fields, kind)
+    assert {name: value for name, value in found.items() if name not in ("id", "text")} == expected
+
+
+@pytest.mark.parametrize(
+    ("fields", "pages"),
+    [
+        ("SP  - 1\nEP  - 9\n", "1-9"),
+        ("SP  - 123-8\n", "123-8"),
+        ("SP  - 123-128\nEP  - 128\n", "123-128"),
+        ("SP  - pp. 3\u20134\n", "3-4"),
+        ("SP  - e0815\nEP  - \n", "e0815"),
+        ("SP  - 5\nEP  - 5\n", "5"),
+    ],
+)
+def test_pages(fields: str, pages: str) -> None:
+    assert _one(fields)["pages"] == pages
+
+
+@pytest.mark.parametrize(
+    ("fields", "date"),
+    [
+        ("Y1  - 2011/03/04/\n", "2011-03-04"),
+        ("PY  - 2011\nDA  - 2011/03/04/\n", "2011-03-04"),
+        ("PY  - 2011\nDA  - Mar 4\n", "2011-03-04"),
+        ("PY  - 2011\nDA  - 2010/12/31\n", "2011"),
+        ("Y1  - 2010/01//Jan2010\n", "2010-01"),
+        ("PY  - 2011///Spring\n", "2011"),
+    ],
+)
+def test_dates(fields: str, date: str) -> None:
+    assert _one(fields)["date"] == date
+
+
+def test_trials_affiliations_and_retractions() -> None:
+    found = _one(
+        "AN  - CN-01234567\nC3  - CTgov NCT01234567\nSI  - ISRCTN12345678\nAD  - One.\nTwo.\n"
+        "LA  - English; French\nN1  - Journal Article Retraction in: Lancet. 2010;375:445."
+        " PMID: 20137807; Comment in: x\n"
+    )
+    assert found["id"] == "CN-01234567"
+    assert found["trials"] == ["NCT01234567", "ISRCTN12345678"]
+    assert found["affiliations"] == ["One.", "Two."]
+    assert found["language"] == ["English", "French"]
+    assert found["corrections"] == ["Retraction in PMID 20137807: Lancet. 2010;375:445"]
+    assert "pmid" not in found
+
+
+# --- real samples, counted by other means
+
+RIS_SAMPLES = sorted(
+    path.name for path in SAMPLES.glob("rispy/*.ris") if path.name != "example_wos.ris"
+) or ["none"]
+
+
+@pytest.mark.parametrize("name", RIS_SAMPLES)
+def test_rispy_samples(name: str) -> None:
+    path = SAMPLES / "rispy" / name
+    if not path.is_file():
+        pytest.skip(f"no {name} beside this checkout")
+    data = path.read_bytes()
+    assert FORMAT.recognises(data)
+    found = read_path(path, FORMAT)
+    assert (
+        len(found)
+        == data.count(b"TY  - ")
+        == sum(line.rstrip() == b"ER  -" for line in data.split(b"\n"))
+    )
+    reasons = {refused.reason for refused in rejected(found)}
+    assert reasons <= {"the record has neither a title nor an abstract"}
+    assert bool(reasons) == (name in {"example_bom.ris", "example_custom_list_tags.ris"})
+
+
+def test_web_of_science_sample() -> None:
+    path = SAMPLES / "rispy" / "example_wos.ris"
+    if not path.is_file():
+        pytest.skip("no example_wos.ris beside this checkout")
+    data = path.read_bytes()
+    assert by_name("wos").recognises(data)
+    assert not FORMAT.recognises(data)
+    first, second = documents(read_path(path, by_name("wos")))
+    assert (first.id, second.id) == ("15170338", "15170339")
+    assert first.metadata["authors"] == ["Parkes-Loach PS", "Majeed AP", "Law CJ", "Loach PA"]
+    assert second.metadata["date"] == "2004-06-08"
+    assert second.metadata["pages"] == "7017-7027"
+    assert "CRYSTAL-STRUCTURE" in first.metadata["keywords"]
