@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-<<<<<<< HEAD
-from bioretrieval_tui.documents.document import Rejected, Skipped
-from bioretrieval_tui.util.formatting import plural
-=======
 from bioretrieval_tui.documents.document import Place, Record, Rejected, Skipped
->>>>>>> main
+from bioretrieval_tui.util.formatting import plural
 
 MOST_LISTED = 10_000
 """Rejected records that are listed; all are counted."""
@@ -55,21 +51,14 @@ class Report(msgspec.Struct):
     """Counts of records. read = kept + duplicates + merged + replaced + rejected.
 
     kept: new documents; duplicates: records that the index has already, by id or by text under
-<<<<<<< HEAD
-    another id; replaced: records that replaced an older one of their id; deleted: ids that the
-    files deleted; without_abstract: those kept or replaced that have only a title; documents: of
-    the index at the end; longer: those of them with more tokens than the model reads, None if that
-    is not known, and max_tokens: how many it reads, None for all; without_document: imported
-    vectors without a document; encoded: by the model, as the others had vectors already; skipped:
-    files and lines that are no records.
-=======
     another id; merged: records that were merged with the document of the same work; likely: of
     those kept, records of the work of another id; replaced: records that replaced an older one of
     their id; deleted: ids that the files deleted; without_abstract: those kept or replaced that
-    have only a title; documents: of the index at the end; without_document: imported vectors
-    without a document; encoded: by the model, as the others had vectors already; pairs: those
-    merged or likely; passed_over: files and lines that are no records, which `skipped` lists.
->>>>>>> main
+    have only a title; documents: of the index at the end; longer: those of them with more tokens
+    than the model reads, None if that is not known, and max_tokens: how many it reads, None for
+    all; without_document: imported vectors without a document; encoded: by the model, as the others
+    had vectors already; pairs: those merged or likely; passed_over: files and lines that are no
+    records, which `skipped` lists.
     """
 
     read: int = 0
