@@ -2,7 +2,7 @@
 
 Vectors of a model are looked up by the content hash of documents, so each document is encoded
 once. A build that is killed loses its documents, which are quick to read again, but not its
-vectors: they are appended to a pool, window by window, and the next build of the index by the same
+vectors: they are appended to a pool every few seconds, and the next build of the index by the same
 model and recipe continues where they end.
 
 Vectors that were computed elsewhere are looked up by id. NCBI publishes MedCPT's vectors of all
@@ -17,6 +17,7 @@ import os
 import time
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -39,6 +40,10 @@ from bioretrieval_tui.progress import Progress, Reporter
 LARGEST = float(np.finfo(np.float16).max)
 """Vectors are stored as float16: larger values cannot be kept."""
 _MOST_IDS_BYTES = 2**30
+_PART = 64
+"""Documents that encoders put into batches together; the parts that are kept are multiples."""
+_LOST = 5.0
+"""Seconds of encoding that a kill may cost, about; and those of the first `_PART` documents."""
 
 
 class ModelFacts(msgspec.Struct, frozen=True):
@@ -189,6 +194,7 @@ class ModelVectors(Vectoriser):
         self._encoder: Encoder | None = None
         self._pool: VectorPool | None = None
         self._tokens_before = 0
+        self._rate = 0.0
 
     def start(self) -> ModelFacts:
         self._facts = self._wanted or facts_of(self._loaded())
@@ -211,23 +217,39 @@ class ModelVectors(Vectoriser):
             halves = matrix.halves(np.array(list(there.values()), dtype=np.int64))
             for digest, half in zip(there, halves, strict=True):
                 found[missing.pop(digest)] = half
-        if missing:
-            encoder = self._loaded()
-            texts = [documents[places[0]] for places in missing.values()]
-            before = time.perf_counter()
-
-            def heard(step: Progress) -> None:
-                self.tokens = encoder.tokens - self._tokens_before
-                tell(step)
-
-            encoded = encoder.encode_documents(texts, heard)
-            self.seconds += time.perf_counter() - before
-            self.encoded += len(texts)
-            halves = _halved(encoded, len(texts), encoder)
-            self._pool.append(list(missing), halves)
-            for places, half in zip(missing.values(), halves, strict=True):
-                found[places] = half
+        # Longest first, as encoders batch them: parts then have the batches of the whole.
+        waiting = sorted(
+            ((documents[places[0]], digest) for digest, places in missing.items()),
+            key=lambda one: -len(one[0].title) - len(one[0].text),
+        )
+        begun = 0
+        while begun < len(waiting):
+            part = waiting[begun : begun + _PART * max(1, int(self._rate * _LOST / _PART))]
+            for digest, half in self._encoded(part, begun, tell).items():
+                found[missing[digest]] = half
+            begun += len(part)
+        self.encoded += begun
         return found
+
+    def _encoded(
+        self, part: Sequence[tuple[Document, bytes]], begun: int, tell: Reporter
+    ) -> dict[bytes, Halves]:
+        """Encode documents, `begun` ones after the first of a window, and keep their vectors."""
+        assert self._pool is not None  # noqa: S101 - start() comes first
+        encoder, before = self._loaded(), time.perf_counter()
+
+        def heard(step: Progress) -> None:
+            self.tokens = encoder.tokens - self._tokens_before
+            tell(replace(step, done=begun + step.done))
+
+        documents, digests = zip(*part, strict=True)
+        encoded = encoder.encode_documents(documents, heard)
+        seconds = time.perf_counter() - before
+        self.seconds += seconds
+        self._rate = len(part) / max(seconds, 1e-9)
+        halves = _halved(encoded, len(part), encoder)
+        self._pool.append(digests, halves)
+        return dict(zip(digests, halves, strict=True))
 
     def close(self) -> None:
         if self._pool is not None:
