@@ -167,11 +167,11 @@ vector_cache._LOST = 0  # as if the encoder were slow
 
 class Killed(HashingEncoder):
     calls = 0
-    def encode_documents(self, documents, progress):
+    def encode_documents(self, documents, *how):
         self.calls += 1
         if self.calls == 3:
             os.kill(os.getpid(), signal.SIGKILL)
-        return super().encode_documents(documents, progress)
+        return super().encode_documents(documents, *how)
 
 build_index("demo", [sys.argv[1]], Killed)
 """
