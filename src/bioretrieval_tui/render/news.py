@@ -112,7 +112,9 @@ def item_facts(item: News) -> list[tuple[str, str]]:
 
 
 def news_page(part: Part, item: News) -> Page:
-    """The page of one record of a watch."""
+    """The page of one record of a watch; id, journal and date stand under its title."""
+    known = dict(item_facts(item))
+    byline = [known.pop(name, "") for name in ("id", "journal", "date")]
     found = (("watch", part.watch), ("found", f"{item.found[:16].replace('T', ' ')} UTC"),
              ("query", part.query), ("last run", part.note or ""))  # fmt: skip
     address = safe_url(item.url) if item.url else None
@@ -120,8 +122,9 @@ def news_page(part: Part, item: News) -> Page:
     return Page(
         item.title or item.id,
         kind="paper",
+        byline=tuple(text(one) for one in byline if one),
         sections=(
-            Group("", facts(item_facts(item), role="dim")),
+            Group("", facts(known.items(), role="dim")),
             Prose("", paragraphs(item.text) or (text("No abstract.", role="faint"),)),
             Group("", facts(found, role="dim")),
             Group("", link_to, "links"),
