@@ -157,7 +157,7 @@ class SearchEngine:
         """The documents most like the one of this id, without itself; hybrid. Raises NotFoundError
         where there is none of this id, otherwise as `search` does."""
         label, document = self.found(identifier)
-        vector = self.index.vectors.matrix.take(np.array([label], dtype=np.int64))[0]
+        vector = self.index.vectors.beginnings(np.array([label], dtype=np.int64))[0]
         return self._like(document, vector, k, where, own=label)
 
     def like(self, document: Document, k: int = 10, where: str = "") -> SearchResult:

@@ -209,7 +209,7 @@ def _moved(index: OpenIndex, labels: Labels, scores: Floats, vector: Floats) -> 
 
 def points(index: OpenIndex, labels: Labels) -> Floats:
     """The documents' vectors without the components for distance: float32 (n, dimension)."""
-    vectors: Floats = index.vectors.matrix.take(labels)
+    vectors: Floats = index.vectors.beginnings(labels)
     return vectors[:, :-EXTRA] if index.manifest.similarity == "l2" else vectors
 
 
