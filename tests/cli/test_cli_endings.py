@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -303,6 +306,37 @@ def load():
     raise ValueError("the interrupt was lost")
 s.load = load
 """
+
+
+# A call that no interrupt reaches, as in native code.
+DEAF = """
+import sqlite3, sys, threading
+import bioretrieval_tui.catalog.compiled as s
+from bioretrieval_tui import interrupts, main
+interrupts._TIDYING = 0.05
+def load():
+    threading.Timer(0.1, print, ["begun"], {"flush": True}).start()
+    sqlite3.connect(":memory:").execute(
+        "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n"
+    )
+s.load = load
+sys.argv = ["bioretrieval-tui", "list"]
+sys.exit(main.run())
+"""
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_a_second_interrupt_ends_what_hears_none(environment: dict[str, str]) -> None:
+    command, pipe = [sys.executable, "-c", DEAF], subprocess.PIPE
+    with subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"begun\n"
+        child.send_signal(signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            child.wait(0.2)
+        child.send_signal(signal.SIGINT)
+        _, err = child.communicate(timeout=60)
+    assert (child.returncode, err) == (130, b"bioretrieval-tui: ended at the second interrupt\n")
 
 
 @pytest.mark.usefixtures("interruptible")

@@ -175,7 +175,10 @@ def test_recognised_by_content(data: bytes, is_csv: bool, is_tsv: bool) -> None:
 
 # --- properties
 
-cells = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r"), max_size=10)
+# Without what is markup, or is written anew: superscripts.
+cells = st.text(
+    st.characters(exclude_categories=["Cs", "No"], exclude_characters="\0\r<&"), max_size=10
+)
 rows = st.lists(st.tuples(cells.filter(str.strip), cells.filter(str.strip), cells), max_size=6)
 
 

@@ -22,7 +22,7 @@ from index_help import (
 from bioretrieval_tui.documents.document import Deleted, Document, Item, Place, Record, Rejected
 from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.documents.store import StoreWriter
-from bioretrieval_tui.errors import CorpusError, UsageError
+from bioretrieval_tui.errors import CorpusError, NotFoundError, UsageError
 from bioretrieval_tui.index.build import build_index
 from bioretrieval_tui.index.intake import Intake, feed_documents, feed_files
 from bioretrieval_tui.index.report import MOST_LISTED, Report
@@ -241,3 +241,70 @@ def test_the_report_as_json() -> None:
     assert (found["documents"], found["encoded"]) == (1, 1)
     assert found["rejections"] == [{"file": "made.jsonl", "reason": "no id", "line": 3}]
     assert report.to_json().endswith(b"}\n")
+
+
+# --- folders and settings
+
+
+def test_a_folder_is_read_by_content_and_says_what_it_passed_over(tmp_path: Path) -> None:
+    folder = tmp_path / "lib"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "pubmed.txt").write_text("PMID- 1\nOWN - NLM\nTI  - Herons\n")
+    (folder / "savedrecs.txt").write_text("FN Clarivate\nVR 1.0\nPT J\nTI Newts\nER\nEF\n")
+    (folder / "sub" / "zotero").write_text("TY  - JOUR\nTI  - Moss\nER  - \n")
+    (folder / "README.txt").write_text("All of it, and more.\n")
+    (folder / "LICENSE").write_text("MIT\n")
+    (folder / "logo.png").write_bytes(b"\x89PNG\r\n")
+    (folder / "clean.py").write_text("import os, sys\n")
+    (folder / "counts.csv").write_text("month,count\n1,2\n")
+    (folder / "empty").write_text("")
+    report = build_index("demo", [folder], HashingEncoder).report
+    assert report.kept == 3
+    assert {Path(one.path).name: one.format for one in report.files} == {
+        "pubmed.txt": "medline", "savedrecs.txt": "wos", "zotero": "ris",
+    }  # fmt: skip
+    passed = {Path(one.file).name: one.reason for one in report.skipped}
+    assert passed.keys() == {
+        "README.txt", "LICENSE", "logo.png", "clean.py", "counts.csv", "empty",
+    }  # fmt: skip
+    assert report.passed_over == 6
+    assert passed["README.txt"] == "text of another kind"
+    assert "an image" in passed["logo.png"]
+    assert "its columns are 'month', 'count'" in passed["counts.csv"]
+    assert "README.txt" in report.passed_over_line() or "LICENSE" in report.passed_over_line()
+    assert "and 3 more" in report.passed_over_line()
+    assert "6 passed over" in report.line()
+
+
+def test_a_file_that_is_named_is_never_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "README.txt").write_text("All of it.\n")
+    with pytest.raises(CorpusError, match="text of another kind"):
+        build_index("demo", [tmp_path / "README.txt"], never)
+
+
+def test_a_folder_without_a_corpus(tmp_path: Path) -> None:
+    (tmp_path / "README.txt").write_text("All of it.\n")
+    with pytest.raises(NotFoundError, match="1 files or lines were passed over, the first"):
+        build_index("demo", [tmp_path], never)
+
+
+def test_a_rejected_record_of_a_folder_stops_a_strict_build(tmp_path: Path) -> None:
+    (tmp_path / "a.nbib").write_text("PMID- 1\nTI  - \n")
+    with pytest.raises(CorpusError, match="neither a title"):
+        build_index("demo", [tmp_path], never, settings=ReadSettings(strict=True))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (ReadSettings(mapping={"title": "TI"}), "is medline, to which --map does not apply"),
+        (ReadSettings("medline", delimiter=";"), "to which --delimiter does not apply"),
+        (ReadSettings(encoding="base64"), "no text encoding 'base64'"),
+    ],
+)
+def test_settings_that_do_not_apply_are_refused(
+    tmp_path: Path, settings: ReadSettings, message: str
+) -> None:
+    (tmp_path / "a.nbib").write_text("PMID- 1\nTI  - Herons\n")
+    with pytest.raises(UsageError, match=message):
+        build_index("demo", [tmp_path], never, settings=settings)

@@ -16,7 +16,7 @@ from bioretrieval_tui.cli.root import NamedGroup
 from bioretrieval_tui.cli.streams import confirm, duration, narrated, put_object, put_sheet, tell
 from bioretrieval_tui.documents.detect import FORMATS
 from bioretrieval_tui.documents.document import Place
-from bioretrieval_tui.documents.source import ReadSettings
+from bioretrieval_tui.documents.source import ReadSettings, text_encoding
 from bioretrieval_tui.encoding.embedded import MODEL_ID
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.index import registry
@@ -63,6 +63,8 @@ _filling_options = options.together(
         name="mapping",
         multiple=True,
     ),
+    option("--encoding NAME", "Encoding of the files, such as cp1252; default: UTF-8."),
+    option("--delimiter CHARACTER", "Between the fields of a table, or tab; default: detected."),
     option("--strict", "Stop at the first rejected record."),
     option(
         "--dedupe MODE",
@@ -83,6 +85,8 @@ def _fill(
     download: bool = False,
     reader: str,
     mapping: tuple[str, ...],
+    encoding: str | None,
+    delimiter: str | None,
     strict: bool,
     dedupe: Literal["report", "merge", "off"],
     report: Path | None,
@@ -104,7 +108,15 @@ def _fill(
     if report is not None and not report.absolute().parent.is_dir():
         said = f"the folder of the report {report} is not there"
         raise UsageError(said, remedy="create it first")
-    reading = ReadSettings(None if reader == "auto" else reader, columns, strict, dedupe=dedupe)
+    if encoding is not None:
+        text_encoding(encoding)
+    if delimiter is not None:
+        delimiter = {"tab": "\t", "\\t": "\t"}.get(delimiter, delimiter)
+        if len(delimiter) != 1 or delimiter in '"\r\n\0':
+            remedy = "write one character, such as ';', or tab"
+            raise UsageError(f"--delimiter does not understand {delimiter!r}", remedy=remedy)
+    chosen = None if reader == "auto" else reader
+    reading = ReadSettings(chosen, columns, strict, encoding, delimiter, dedupe)
     job, counts = structs.replace(job, reading=reading), Report()
     try:
         with narrated(quiet, progress) as reporter:
@@ -128,6 +140,8 @@ def _tell_outcome(done: str, outcome: BuildOutcome) -> None:
         tell(f"rejected {_place(rejected)}: {rejected.reason}")
     if report.rejected > _LISTED:
         tell(f"rejected {report.rejected - _LISTED:,} more; --report FILE lists them")
+    if passed_over := report.passed_over_line():
+        tell(passed_over)
     for pair in report.pairs[:_LISTED]:
         tell(f"{_place(pair)}: {pair.id} is the work of {pair.same_as}: {pair.why}")
     if report.likely or report.merged > _LISTED:

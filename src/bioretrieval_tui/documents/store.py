@@ -3,6 +3,10 @@
 A document has a label, a whole number from 0 that is also the row of its vector, and continues from
 segment to segment. A segment is written once and never changed; a newer one overrides older ones.
 
+An index may come from others, so a segment is only read if it has the tables and indexes of a
+segment and nothing else: a view or a trigger is a program. It is opened as a file that does not
+change, without a journal beside it, and an interrupt ends a query that takes long.
+
 Writing, a record with a known id replaces the earlier one; one with a known text under another id
 becomes an alias of it; a deletion removes. A record that `duplicates` knows as the work of another
 id is merged with it or named. Rows are never changed, only marked dead, so that the encoder, which
@@ -12,12 +16,14 @@ reads meanwhile, always finds the same text under a label.
 from __future__ import annotations
 
 import contextlib
+import re
 import sqlite3
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from enum import Enum
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
@@ -54,6 +60,17 @@ _SCHEMAS = {2: _SCHEMA, _VERSION: _SCHEMA + _WORKS}
 """By `user_version`. works: the keys under which records of one work meet, since version 3.
 dead: replaced or deleted within the segment itself. aliases: further ids of the same text, its
 label in this segment or an older one. gone: deleted ids of older segments."""
+
+_LIMITS = {
+    sqlite3.SQLITE_LIMIT_ATTACHED: 0,
+    sqlite3.SQLITE_LIMIT_SQL_LENGTH: 10_000,
+    sqlite3.SQLITE_LIMIT_COLUMN: 100,
+    sqlite3.SQLITE_LIMIT_EXPR_DEPTH: 50,
+    sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH: 1,
+}
+_STEPS = 100_000
+"""Instructions of SQLite, some milliseconds, after which an interrupt is heeded."""
+_SYMBOL = re.compile(r"\w+|[^\w\s]")
 
 _BY_LABELS = """
 SELECT label, id, title, text, metadata FROM documents
@@ -94,6 +111,20 @@ class StoredId(NamedTuple):
     alias: bool
 
 
+def _schema_of(database: sqlite3.Connection) -> list[tuple[str, ...]]:
+    """What a database holds, with its definitions as symbols, as their blanks have changed."""
+    rows = database.execute("SELECT type, name, tbl_name, sql FROM sqlite_master LIMIT 100")
+    found = (tuple(map(str, row)) for row in rows)
+    return sorted((*names, *_SYMBOL.findall(sql)) for *names, sql in found)
+
+
+@cache
+def _expected_schema(version: int) -> list[tuple[str, ...]]:
+    with contextlib.closing(sqlite3.connect(":memory:")) as database:
+        database.executescript(_SCHEMAS[version])
+        return _schema_of(database)
+
+
 class Segment:
     """One finished segment, read-only; usable from several threads. Raises as `DocumentStore`."""
 
@@ -101,7 +132,8 @@ class Segment:
         self.path = path
         self.first = first
         self._lock = threading.Lock()
-        address = f"file:{quote(str(path.absolute()))}?mode=ro"
+        self._closing = False
+        address = f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1"
         try:
             self._db = sqlite3.connect(
                 address, uri=True, isolation_level=None, check_same_thread=False
@@ -109,10 +141,21 @@ class Segment:
         except sqlite3.Error as error:
             raise self.fault(error) from error
         try:
+            for limit, most in _LIMITS.items():
+                self._db.setlimit(limit, most)
+            # In the call, Python sees whether there was an interrupt; SQLite then ends the query.
+            self._db.set_progress_handler(lambda: self._closing, _STEPS)
+            for name in ("trusted_schema=OFF", "query_only=ON", "cell_size_check=ON"):
+                self.rows(f"PRAGMA {name}")
             names = ("application_id", "user_version")
             application, version = (self.rows(f"PRAGMA {name}")[0][0] for name in names)
             if application != _APPLICATION or version not in _SCHEMAS:
                 raise IndexFault(f"{path.name} is not a document store of this version")
+            if self._reading(lambda: _schema_of(self._db)) != _expected_schema(version):
+                raise IndexFault(
+                    f"{path.name} holds other tables than a document store",
+                    remedy="build the index again from its sources",
+                )
             self.has_works = version == _VERSION
             lowest, highest = self.rows("SELECT min(label), max(label) FROM documents")[0]
             if lowest not in (None, first):
@@ -123,21 +166,30 @@ class Segment:
             raise
 
     def rows(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
+        return self._reading(lambda: self._db.execute(statement, values).fetchall())
+
+    def _reading(self, read: Callable[[], list[Any]]) -> list[Any]:
         try:
             with self._lock:
-                return self._db.execute(statement, values).fetchall()
+                return read()
         except (sqlite3.Error, UnicodeDecodeError) as error:
+            stopped = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT
+            if stopped and threading.current_thread() is threading.main_thread():
+                raise KeyboardInterrupt from error  # SQLite has hidden it
             raise self.fault(error) from error
 
     def page(self, start: int) -> list[Any]:
         """The rows of `_RECORDS` from label `start` on, as many as are read at once."""
-        try:
-            with self._lock, contextlib.closing(self._db.execute(_RECORDS, [start])) as rows:
+
+        def read() -> list[Any]:
+            with contextlib.closing(self._db.execute(_RECORDS, [start])) as rows:
                 return list(_at_once(rows, 3))
-        except (sqlite3.Error, UnicodeDecodeError) as error:
-            raise self.fault(error) from error
+
+        return self._reading(read)
 
     def close(self) -> None:
+        """Close the file; queries of other threads end."""
+        self._closing = True
         with self._lock:
             self._db.close()
 
@@ -182,6 +234,8 @@ class DocumentStore:
         """The current document of an id, by the newest segment that has the id."""
         for segment in reversed(self.segments):
             for kind, label in segment.rows(_IN_FORCE, [identifier]):
+                if not isinstance(label, int):  # in a damaged file
+                    raise segment.fault(TypeError(f"{identifier!r} has no label"))
                 return None if kind == 2 else StoredId(label, kind == 1)
         return None
 
@@ -264,7 +318,7 @@ class DocumentStore:
     def intact(self, label: int) -> bool:
         """Whether a row's text still has the content hash that it was stored with."""
         kept = self._all("SELECT hash FROM documents WHERE label = ?", [label])
-        return [bytes(row[0]) for row in kept] == [self.get([label])[0].content_hash()]
+        return [row[0] for row in kept] == [self.get([label])[0].content_hash()]
 
     def check(self) -> str | None:
         """The first fault that SQLite finds in the files, or None."""

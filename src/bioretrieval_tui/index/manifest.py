@@ -61,10 +61,12 @@ class InputFacts(_Facts, frozen=True):
 
 
 class SegmentFacts(_Facts, frozen=True):
-    """One segment: its folder, and its rows of documents and vectors."""
+    """One segment: its folder, and its rows of documents; vectors: its rows of vectors, None where
+    each document has one."""
 
     id: _Token
     rows: int
+    vectors: int | None = None
 
 
 class TextFacts(_Facts, frozen=True, kw_only=True):
@@ -117,9 +119,9 @@ class GraphSettings(_Facts, frozen=True, kw_only=True):
     """How the HNSW graph was built, and the `ef` it is searched with. recall: recall@10 against
     exact search with that `ef`, on `sampled` documents; None where nothing was measured."""
 
-    m: int = 16
-    ef_construction: int = 200
-    ef: int = 200
+    m: Annotated[int, msgspec.Meta(ge=2, le=1_000)] = 16
+    ef_construction: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 200
+    ef: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 200
     seed: int = 100
     recall: float | None = None
     sampled: int = 0
@@ -133,7 +135,8 @@ class Manifest(_Facts, frozen=True, kw_only=True):
     by path within the index's folder, with `/`. fields: the metadata, None in format 2. built: ISO
     8601, UTC. docs_per_second: documents encoded a second, without loading the model; 0 if none
     was. app: version that built it. aliases: further ids of documents whose text occurred more than
-    once. fingerprint: of what the app made it from. checksum: hex SHA-256 of this manifest with
+    once. fingerprint: of what the app made it from. passages: whether documents longer than the
+    model reads have several vectors. checksum: hex SHA-256 of this manifest with
     `checksum` empty.
     """
 
@@ -163,6 +166,7 @@ class Manifest(_Facts, frozen=True, kw_only=True):
     inputs: tuple[InputFacts, ...] = ()
     ids: IdKind | None = None
     fingerprint: str | None = None
+    passages: bool = False
     checksum: str = ""
 
     @property
@@ -174,6 +178,11 @@ class Manifest(_Facts, frozen=True, kw_only=True):
     def rows(self) -> int:
         """All labels, with those of deleted documents, which stay until compacting."""
         return sum(segment.rows for segment in self.segments)
+
+    @property
+    def vectors(self) -> int:
+        """All rows of vectors."""
+        return sum(segment.vectors or segment.rows for segment in self.segments)
 
     @property
     def outdated(self) -> str | None:
@@ -193,9 +202,14 @@ class Manifest(_Facts, frozen=True, kw_only=True):
         """The segments' vector files, oldest first."""
         return [f"{segment.id}/{layout.VECTORS}" for segment in self.segments]
 
+    def passage_tables(self) -> list[str]:
+        """The segments' tables of passages, oldest first; none for an index without."""
+        names = [f"{segment.id}/{layout.PASSAGES}" for segment in self.segments]
+        return names if self.passages else []
+
     def dense_files(self) -> list[str]:
         """The files that only dense search reads."""
-        return [*self.matrices(), self.path(layout.GRAPH)]
+        return [*self.matrices(), *self.passage_tables(), self.path(layout.GRAPH)]
 
 
 class _ManifestFormat(msgspec.Struct):
@@ -259,7 +273,8 @@ def check_content(manifest: Manifest, folder: Path, name: str, *, fresh: bool = 
     Raises IndexFault if it is missing, altered or cannot be read."""
     check_size(manifest, folder, name)
     with reading(manifest, name):
-        found = sha256_of(folder / name) if fresh else remembered_sha256(folder / name)
+        path = folder / name
+        found = sha256_of(path) if fresh else remembered_sha256(path, within=folder)
     if found != manifest.files[name].sha256:
         raise fault(manifest, f"{PurePosixPath(name).name} was altered since it was built", name)
 
@@ -288,7 +303,7 @@ def _is_sound(manifest: Manifest) -> bool:
     """Whether a manifest agrees with itself, names all required files, and none outside."""
     folders = {manifest.generation, *(segment.id for segment in manifest.segments)}
     needed = {manifest.path(layout.GRAPH), manifest.path(layout.DEAD)}
-    needed.update(manifest.stores(), manifest.matrices())
+    needed.update(manifest.stores(), manifest.matrices(), manifest.passage_tables())
     return (
         manifest.checksum == _checksum(manifest)
         and manifest.recipe_hash == recipe_hash(manifest.recipe)

@@ -645,7 +645,7 @@ class MetadataIndex:
             case ast.Word(text):
                 return self._with_terms(tokens(text))
             case ast.Flag(field, value):
-                # The only boolean field is stored as yes or not at all.
+                # A boolean field is stored as yes or not at all.
                 yes = self._remembered(ast.Has(field), self._condition)
                 return yes if value else ~yes
             case ast.Has(YEAR.name):

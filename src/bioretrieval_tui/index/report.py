@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
-from bioretrieval_tui.documents.document import Record, Rejected, Skipped
+from bioretrieval_tui.documents.document import Place, Record, Rejected, Skipped
 
 MOST_LISTED = 10_000
 """Rejected records that are listed; all are counted."""
+_NAMED = 3
+"""Places that the line of what was passed over names."""
 
 
 class RejectedRecord(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -53,7 +55,7 @@ class Report(msgspec.Struct):
     their id; deleted: ids that the files deleted; without_abstract: those kept or replaced that
     have only a title; documents: of the index at the end; without_document: imported vectors
     without a document; encoded: by the model, as the others had vectors already; pairs: those
-    merged or likely; skipped: files and lines that are no records.
+    merged or likely; passed_over: files and lines that are no records, which `skipped` lists.
     """
 
     read: int = 0
@@ -68,6 +70,7 @@ class Report(msgspec.Struct):
     documents: int = 0
     without_document: int = 0
     encoded: int = 0
+    passed_over: int = 0
     files: list[FileReport] = msgspec.field(default_factory=list)
     rejections: list[RejectedRecord] = msgspec.field(default_factory=list)
     skipped: list[RejectedRecord] = msgspec.field(default_factory=list)
@@ -84,7 +87,8 @@ class Report(msgspec.Struct):
             self.pairs.append(one)
 
     def skip(self, skipped: Skipped) -> None:
-        """List what was passed over and is no record."""
+        """Count what was passed over and is no record, and list it."""
+        self.passed_over += 1
         if len(self.skipped) < MOST_LISTED:
             at = skipped.place
             self.skipped.append(RejectedRecord(at.file, skipped.reason, at.line, at.offset))
@@ -100,10 +104,18 @@ class Report(msgspec.Struct):
     def to_json(self) -> bytes:
         return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
 
+    def passed_over_line(self) -> str:
+        """What was passed over, as one line with the first names; empty if nothing was."""
+        if not self.passed_over:
+            return ""
+        shown = [str(Place(one.file, one.line)) for one in self.skipped[:_NAMED]]
+        more = f" and {self.passed_over - _NAMED:,} more" if self.passed_over > _NAMED else ""
+        return f"passed over, as no records: {', '.join(shown)}{more}; --report FILE gives reasons"
+
     def line(self) -> str:
         """The counts that are not zero, as one line."""
-        more = "duplicates merged likely replaced deleted without_abstract rejected".split()
-        shown = ["read", "kept", *(name for name in more if getattr(self, name))]
+        more = "duplicates merged likely replaced deleted without_abstract rejected passed_over"
+        shown = ["read", "kept", *(name for name in more.split() if getattr(self, name))]
         words = {"likely": "likely duplicates"}
         return ", ".join(
             f"{getattr(self, name):,} {words.get(name, name.replace('_', ' '))}" for name in shown

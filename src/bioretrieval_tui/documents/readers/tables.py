@@ -254,8 +254,18 @@ class _RowLines:
             del self.row[1:]
 
 
-CSV = Format("csv", (".csv",), partial(_is_table, ","), partial(_rows, ","), _row_document)
-TSV = Format("tsv", (".tsv", ".tab"), partial(_is_table, "\t"), partial(_rows, "\t"), _row_document)
+_OPTIONS = ("map", "delimiter")
+CSV = Format(
+    "csv", (".csv",), partial(_is_table, ","), partial(_rows, ","), _row_document, takes=_OPTIONS
+)
+TSV = Format(
+    "tsv",
+    (".tsv", ".tab"),
+    partial(_is_table, "\t"),
+    partial(_rows, "\t"),
+    _row_document,
+    takes=_OPTIONS,
+)
 
 
 # Parquet.
@@ -342,5 +352,10 @@ def _json_value(value: Any) -> Any:
 
 
 PARQUET = Format(
-    "parquet", (".parquet",), lambda head: head.startswith(_MAGIC), _parquet_rows, _row_document
+    "parquet",
+    (".parquet",),
+    lambda head: head.startswith(_MAGIC),
+    _parquet_rows,
+    _row_document,
+    takes=("map",),
 )
