@@ -210,7 +210,10 @@ class TextTokenizer:
             begin += len(part)
             if begin < len(text) and len(starts) > 1:
                 begin = spans.pop()[0]  # the last window goes on in the next part
-        return spans if len(spans) > 1 else [(0, len(text))]
+        if len(spans) < 2:
+            return [(0, len(text))]
+        # What makes no token at either end belongs to the text all the same.
+        return [(0, spans[0][1]), *spans[1:-1], (spans[-1][0], len(text))]
 
     def _of_length(self, max_length: int) -> Tokenizer:
         from tokenizers import Tokenizer
