@@ -56,11 +56,11 @@ class Failing(HashingEncoder):
         self._left = at
         self._error = error
 
-    def encode_documents(self, documents, progress=None):  # type: ignore[no-untyped-def]
+    def encode_documents(self, documents, progress, longer):  # type: ignore[no-untyped-def]
         self._left -= 1
         if self._left == 0:
             raise self._error
-        return super().encode_documents(documents, *([progress] if progress else []))
+        return super().encode_documents(documents, progress, longer)
 
 
 @pytest.mark.parametrize("after", [0, 1, WINDOW - 1, WINDOW, 2 * WINDOW + 1])
@@ -156,7 +156,7 @@ def test_reading_runs_ahead_of_encoding() -> None:
     through = threading.Event()
 
     class Slow(HashingEncoder):
-        def encode_documents(self, documents, progress=None):  # type: ignore[no-untyped-def]
+        def encode_documents(self, documents, progress, longer):  # type: ignore[no-untyped-def]
             assert through.wait(SECONDS)
             return super().encode_documents(documents)
 
@@ -177,7 +177,7 @@ def test_encoding_does_not_wait_for_the_end_of_reading() -> None:
     encoded = threading.Event()
 
     class Telling(HashingEncoder):
-        def encode_documents(self, documents, progress):  # type: ignore[no-untyped-def]
+        def encode_documents(self, documents, progress, longer):  # type: ignore[no-untyped-def]
             progress(Progress("encoding", 0, len(documents)))
             encoded.set()
             return super().encode_documents(documents)

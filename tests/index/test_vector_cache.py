@@ -18,6 +18,10 @@ DIMENSION = 6
 RECORD = 16 + 2 * DIMENSION + 4
 
 
+LENGTHS = (None, False, True)
+"""Of texts: not known, no longer than the model reads, longer."""
+
+
 def digest(number: int) -> bytes:
     return hashlib.blake2b(str(number).encode(), digest_size=16).digest()
 
@@ -27,7 +31,8 @@ def vector(number: int) -> np.ndarray:
 
 
 def append(pool: VectorPool, numbers: range) -> None:
-    pool.append([digest(n) for n in numbers], np.stack([vector(n) for n in numbers]))
+    vectors = np.stack([vector(n) for n in numbers])
+    pool.append([digest(n) for n in numbers], vectors, [LENGTHS[n % 3] for n in numbers])
 
 
 _OPEN: list[VectorPool] = []
@@ -50,7 +55,8 @@ def known(pool: VectorPool, among: int = 100) -> list[int]:
     found = pool.find([digest(number) for number in range(among)])
     numbers = [number for number in range(among) if digest(number) in found]
     for number in numbers:
-        np.testing.assert_array_equal(found[digest(number)], vector(number))
+        np.testing.assert_array_equal(found[digest(number)][0], vector(number))
+        assert found[digest(number)][1] is LENGTHS[number % 3]
     return numbers
 
 
@@ -128,12 +134,12 @@ def test_hashes_that_share_a_half(tmp_path: Path) -> None:
     digests = [half + bytes([number]) * 8 for number in range(5)]
     digests += [bytes([number]) * 8 + half for number in range(5)]
     pool = opened(tmp_path)
-    pool.append(digests, np.stack([vector(n) for n in range(10)]))
+    pool.append(digests, np.stack([vector(n) for n in range(10)]), [None] * 10)
     pool.close()
     found = opened(tmp_path).find([*digests, half + b"\x99" * 8])
     assert list(found) == digests
     for number, one in enumerate(digests):
-        np.testing.assert_array_equal(found[one], vector(number))
+        np.testing.assert_array_equal(found[one][0], vector(number))
 
 
 def test_a_hash_that_was_appended_twice(tmp_path: Path) -> None:
@@ -147,7 +153,7 @@ def test_a_hash_that_was_appended_twice(tmp_path: Path) -> None:
 def test_the_largest_and_the_smallest_hash(tmp_path: Path) -> None:
     pool = opened(tmp_path)
     ends = [b"\0" * 16, b"\xff" * 16]
-    pool.append(ends, np.stack([vector(0), vector(1)]))
+    pool.append(ends, np.stack([vector(0), vector(1)]), [None, True])
     pool.close()
     assert list(opened(tmp_path).find([*ends, b"\xff" * 15 + b"\xfe"])) == ends
 

@@ -20,7 +20,7 @@ from bioretrieval_tui.documents.source import ReadSettings, text_encoding
 from bioretrieval_tui.encoding.embedded import MODEL_ID
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.index import registry
-from bioretrieval_tui.index.report import Pair, RejectedRecord, Report
+from bioretrieval_tui.index.report import Pair, RejectedRecord, Report, longer_line
 from bioretrieval_tui.paths import save_file
 from bioretrieval_tui.render.indexes import facts_sheet, index_page, index_sheet
 from bioretrieval_tui.render.sheet import Column, Sheet
@@ -160,6 +160,8 @@ def _tell_outcome(done: str, outcome: BuildOutcome) -> None:
     tell(f"{done} {manifest.name}: {manifest.documents:,} documents{counted} {took}")
     if report.kept != report.read or report.deleted or report.without_abstract:
         tell(report.line())
+    if (line := longer_line(report.longer, report.max_tokens)) is not None:
+        tell(line)
 
 
 def _place(record: RejectedRecord | Pair) -> str:

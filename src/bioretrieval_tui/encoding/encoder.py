@@ -43,6 +43,8 @@ _SCALE = 1024.0
 _OVERLAP = 0.25
 """Share of a passage that the next one repeats, so that what is said across their border is in
 one."""
+ENDLESS = 2**31
+"""The length of a model that reads everything."""
 
 
 class Shape(Struct, frozen=True):
@@ -143,6 +145,12 @@ class Encoder:
                     )
                 self._engines[side] = found
             return self._engines[side]
+
+    @property
+    def max_tokens(self) -> int | None:
+        """Tokens of a document that the model reads, None if there is no limit."""
+        length = self.engine("document").shape.document_length
+        return None if length == ENDLESS else length
 
     def encode_queries(self, texts: Sequence[str], *, instruction: str | None = None) -> Vectors:
         """float32 (n, dimension), in the order of `texts`. instruction: replaces the recipe's own;

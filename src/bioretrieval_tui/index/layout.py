@@ -5,7 +5,8 @@
                                      vectors.f16, passages.npy (what each vector is of, where
                                      documents have several)
     indexes/NAME/<generation>/       derived from all segments: graph.hnsw, dead.npy (labels of
-                                     deleted documents), text/, metadata/
+                                     deleted documents), longer.npy (of those
+                                     with more tokens than the model reads), text/, metadata/
     indexes/NAME/.building-<token>/  a build that is not complete, or the remains of one
     indexes/NAME/.pool-<key>-<dim>   vectors that an unfinished build has computed
     indexes/.removed-NAME-<token>/   an index that is being deleted
@@ -37,6 +38,7 @@ VECTORS = "vectors.f16"
 PASSAGES = "passages.npy"
 GRAPH = "graph.hnsw"
 DEAD = "dead.npy"
+LONGER = "longer.npy"
 TEXT = "text"
 METADATA = "metadata"
 

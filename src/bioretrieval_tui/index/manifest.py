@@ -135,9 +135,10 @@ class Manifest(_Facts, frozen=True, kw_only=True):
     by path within the index's folder, with `/`. fields: the metadata, None in format 2. built: ISO
     8601, UTC. docs_per_second: documents encoded a second, without loading the model; 0 if none
     was. app: version that built it. aliases: further ids of documents whose text occurred more than
-    once. fingerprint: of what the app made it from. passages: whether documents longer than the
-    model reads have several vectors. checksum: hex SHA-256 of this manifest with
-    `checksum` empty.
+    once. max_tokens: of a document that the model reads, None if there is no limit or it is not
+    known; longer: documents that have more, None if that is not known, as before format 4 or of
+    imported vectors. passages: whether those have several vectors. fingerprint: of what the app
+    made it from. checksum: hex SHA-256 of this manifest with `checksum` empty.
     """
 
     format: int
@@ -163,6 +164,8 @@ class Manifest(_Facts, frozen=True, kw_only=True):
     docs_per_second: float
     app: str
     aliases: int = 0
+    max_tokens: int | None = None
+    longer: int | None = None
     inputs: tuple[InputFacts, ...] = ()
     ids: IdKind | None = None
     fingerprint: str | None = None
@@ -312,6 +315,7 @@ def _is_sound(manifest: Manifest) -> bool:
         and all(".." not in PurePosixPath(name).parts for name in manifest.files)
         and (manifest.encoded or not any(manifest.files[one].bytes for one in manifest.matrices()))
         and 0 < manifest.documents <= manifest.rows
+        and (manifest.longer is None or manifest.path(layout.LONGER) in manifest.files)
         and (manifest.fields is not None) == (manifest.format > 2)
     )
 

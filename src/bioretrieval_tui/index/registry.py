@@ -43,8 +43,9 @@ class IndexInfo(Struct, frozen=True):
     status: "ok", "damaged: " and why, "outdated: " and what to run, or "unfinished: " and how many
     documents a first build has encoded. built: ISO 8601, UTC. dead_share: share of documents that
     were replaced or deleted and still take up disk space. segments: builds and additions since the
-    last compaction. recall: recall@10 of the graph when it was built. fields: what a filter may
-    name.
+    last compaction. recall: recall@10 of the graph when it was built. max_tokens: of a document
+    that the model reads, None if there is no limit or it is not known; longer: documents that have
+    more, None if that is not known. fields: what a filter may name.
     """
 
     name: str
@@ -61,6 +62,8 @@ class IndexInfo(Struct, frozen=True):
     aliases: int | None = None
     segments: int | None = None
     recall: float | None = None
+    max_tokens: int | None = None
+    longer: int | None = None
     fields: tuple[str, ...] | None = None
 
 
@@ -263,6 +266,8 @@ def _inspect(folder: Path, *, deep: bool) -> IndexInfo:
         aliases=manifest.aliases,
         segments=len(manifest.segments),
         recall=manifest.graph.recall,
+        max_tokens=manifest.max_tokens,
+        longer=manifest.longer,
         fields=None if manifest.fields is None else manifest.fields.names,
     )
 

@@ -28,7 +28,7 @@ from bioretrieval_tui.catalog.models import Similarity
 from bioretrieval_tui.encoding.device import usable_cores
 from bioretrieval_tui.encoding.encoder import as_queries
 from bioretrieval_tui.errors import IndexFault
-from bioretrieval_tui.index.layout import DEAD, GRAPH, PASSAGES, VECTORS
+from bioretrieval_tui.index.layout import DEAD, GRAPH, LONGER, PASSAGES, VECTORS
 from bioretrieval_tui.index.manifest import GraphSettings, Manifest, check_content, fault, reading
 from bioretrieval_tui.index.passages import Passages, read_table
 
@@ -168,6 +168,17 @@ def dead_rows(manifest: Manifest, folder: Path, passages: Passages | None) -> La
     """The rows of deleted documents, ascending: int64 (n,). Raises as `open_dead`."""
     dead = open_dead(manifest, folder)
     return dead if passages is None else passages.rows_of(dead)[0]
+
+
+def open_longer(manifest: Manifest, folder: Path) -> Labels:
+    """The labels of documents, also of deleted ones, with more tokens than the model reads: int64
+    (n,). Raises IndexFault if the file is not valid."""
+    name = manifest.path(LONGER)
+    with reading(manifest, name):
+        longer: Labels = np.load(folder / name, allow_pickle=False)
+    if longer.dtype != np.int64 or longer.ndim != 1:
+        raise fault(manifest, f"{LONGER} does not hold labels", name)
+    return longer
 
 
 def existing(labels: Labels, rows: int) -> Labels:
