@@ -25,6 +25,22 @@ Table = npt.NDArray[np.void]
 RECORD = np.dtype([("label", "<i8"), ("start", "<i8"), ("end", "<i8"), ("hash", "<u8", (2,))])
 
 
+def table_of(
+    first: int, documents: Sequence[Document], spans: Sequence[Sequence[tuple[int, int]]]
+) -> tuple[list[Document], Table]:
+    """All passages of documents, whose labels begin with `first`, as documents of their own; and
+    their table."""
+    parts = [passages_of(*pair) for pair in zip(documents, spans, strict=True)]
+    read = [one for part in parts for one in part]
+    table = np.empty(len(read), RECORD)
+    table["label"] = first + np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+    places = np.array([place for each in spans for place in each], dtype=np.int64).reshape(-1, 2)
+    table["start"], table["end"] = places.T
+    digests = b"".join(one.content_hash() for one in read)
+    table["hash"] = np.frombuffer(digests, "<u8").reshape(-1, 2)
+    return read, table
+
+
 def passages_of(document: Document, spans: Sequence[tuple[int, int]]) -> list[Document]:
     """The document, and its passages after the first as documents of their own, with its title."""
     more = (Document("", document.title, document.text[start:end]) for start, end in spans[1:])
@@ -40,7 +56,7 @@ class Passages:
         self.owners: Labels = self.table["label"].astype(np.int64)
         self._firsts: Labels = np.searchsorted(self.owners, np.arange(documents + 1))
         steps = np.diff(self.owners, prepend=-1, append=documents)
-        if not ((steps >= 0) & (steps <= 1)).all():
+        if not (((steps == 0) | (steps == 1)).all() and steps[0] == steps[-1] == 1):
             raise IndexFault("the passages are not those of the documents")
 
     @property
@@ -69,6 +85,13 @@ class Passages:
         """Where the passage of a row begins and ends in the text of its document."""
         return int(self.table["start"][row]), int(self.table["end"][row])
 
+    def spans_of(self, digest: bytes) -> list[tuple[int, int]] | None:
+        """The passages of the document with this content hash; None if it is not there."""
+        row = self.by_content([digest]).get(digest)
+        if row is None or row != self._firsts[self.owners[row]]:
+            return None
+        return [self.span(one) for one in range(row, int(self._firsts[self.owners[row] + 1]))]
+
     def by_content(self, digests: Sequence[bytes]) -> dict[bytes, int]:
         """The row of each of these hashes that is there."""
         order, held = self._by_hash
@@ -87,11 +110,6 @@ class Passages:
     def _by_hash(self) -> tuple[Labels, npt.NDArray[np.uint64]]:
         order = np.argsort(self.table["hash"][:, 0], kind="stable")
         return order, self.table["hash"][order, 0]
-
-
-def write_table(path: Path, table: Table) -> None:
-    """Write the table of a segment. Raises OSError where the disk is full."""
-    np.save(path, table)
 
 
 def read_table(path: Path) -> Table:
