@@ -181,8 +181,8 @@ class Encoder:
         (title,) = tokenizer.tokens(
             [self._document.document(empty, separator=engine.shape.separator)], length
         )
-        room = max(length - len(title.ids), length // 2)
-        return tokenizer.windows(document.text, room, int(room * _OVERLAP))
+        size = max(length - len(title.ids), length // 2)
+        return tokenizer.windows(document.text, size, int(size * _OVERLAP))
 
     def plain_queries(self, texts: Sequence[str], *, instruction: str | None = None) -> Vectors:
         """Query vectors as the authors define them, without the EXTRA components."""

@@ -189,8 +189,8 @@ class TextTokenizer:
             found.append(tokens)
         return found
 
-    def windows(self, text: str, room: int, overlap: int) -> list[tuple[int, int]]:
-        """Places (start, end) of a text that is read in windows of at most `room` tokens, special
+    def windows(self, text: str, size: int, overlap: int) -> list[tuple[int, int]]:
+        """Places (start, end) of a text that is read in windows of at most `size` tokens, special
         tokens left out. Each begins at a word, at least `overlap` tokens before the end of the one
         before it. A text that is not longer, or has no token, is one window."""
         tokenizer, spans, begin = self._of_length(0), list[tuple[int, int]](), 0
@@ -198,14 +198,14 @@ class TextTokenizer:
             part = encodable(text[begin : begin + MOST_CHARACTERS])
             places = tokenizer.encode(part, add_special_tokens=False).offsets
             starts = [0] if places else []
-            while starts and starts[-1] + room < len(places):
-                after = starts[-1] + room - overlap
+            while starts and starts[-1] + size < len(places):
+                after = starts[-1] + size - overlap
                 # A window moves on by half of its tokens at least, also within a long word.
-                candidates = range(after, starts[-1] + room // 2, -1)
+                candidates = range(after, starts[-1] + size // 2, -1)
                 words = (at for at in candidates if part[places[at][0] - 1].isspace())
                 starts.append(next(words, after))
             for start in starts:
-                end = min(start + room, len(places)) - 1
+                end = min(start + size, len(places)) - 1
                 spans.append((begin + places[start][0], begin + places[end][1]))
             begin += len(part)
             if begin < len(text) and len(starts) > 1:
