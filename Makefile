@@ -22,7 +22,7 @@ CODE := src tests scripts benchmarks hatch_build.py
 BENCHES := $(basename $(notdir $(shell grep -ls '^if __name__ == "__main__":' benchmarks/*.py)))
 
 .DELETE_ON_ERROR:
-.PHONY: help environment run test thorough faults check lint types imports format snapshots catalogue bench wheel clean
+.PHONY: help environment run test thorough faults check lint types imports audit format snapshots catalogue bench wheel clean
 
 help: ## This list
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):[^#]*## /\1\t/' | \
@@ -55,6 +55,9 @@ types: $(STAMPS)/dev ## Strict types
 
 imports: $(STAMPS)/dev ## Which package may import which
 	@$(BIN)/lint-imports --no-logo --no-cache
+
+audit: ## Look up known vulnerabilities of the pinned versions, where a service can be reached
+	@"$(PYTHON)" scripts/audit.py "$(VENV)/audit"
 
 format: $(STAMPS)/dev ## Format the code
 	@$(BIN)/ruff format $(CODE)

@@ -27,10 +27,12 @@ def run(argv: Sequence[str] | None = None) -> int:
     """
     code = 1
     try:
-        from bioretrieval_tui.interrupts import keep_interrupts
+        from bioretrieval_tui.interrupts import end_at_second_interrupt, keep_interrupts
 
         keep_interrupts()
         _guard_streams()
+        if argv is None:
+            end_at_second_interrupt()
         code = _call(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()
     except BrokenPipeError:
@@ -85,9 +87,11 @@ def _app_can_run() -> bool:
 def launch() -> int:
     """Run the app until the user quits, and return its exit code. Raises CatalogueError."""
     import io
+    import signal
 
     from bioretrieval_tui.catalog.compiled import load
 
+    signal.set_wakeup_fd(-1)  # the app hears ctrl+c as a key
     loaded = load()
     # Frames a second that Textual paints at most: at its default, 60, a key waits up to 17 ms.
     os.environ.setdefault("TEXTUAL_FPS", "240")

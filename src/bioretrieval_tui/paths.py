@@ -1,13 +1,16 @@
-"""Folders of the user (the platform's, or one below BIORETRIEVAL_HOME) and atomic writing.
+"""Folders of the user (the platform's, or one below BIORETRIEVAL_HOME), atomic writing, locks.
+
+Files that tell what the user reads and asks (queries, stars, watches, logs) are for the user alone.
 
 Only writing creates folders; importing this module and reading a path do not.
 """
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +20,9 @@ APP = "bioretrieval-tui"
 HOME_VARIABLE = "BIORETRIEVAL_HOME"
 ERROR_LOG = "last-error.log"
 """In the state folder: the traceback of the last unexpected error."""
+_PRIVATE = 0o600
+
+Opener = Callable[[str, int], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,20 +78,52 @@ def file_errors(said: str, *, remedy: str | None = None) -> Iterator[None]:
         raise BioRetrievalError(f"{said}: {error.strerror or error}", remedy=remedy) from error
 
 
-def save_file(path: Path, data: bytes, what: str) -> None:
+@contextlib.contextmanager
+def locked(path: Path, said: str, busy: str, *, seconds: float = 10) -> Iterator[None]:
+    """Hold the lock file `path`, for a change of files beside it that begins with reading them.
+
+    Raises BioRetrievalError if it cannot be made, or if another process or thread holds it for
+    `seconds`: `said`, "now" and `busy`.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path)
+    with file_errors(said, remedy=f"check the folder {path.parent}"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=seconds, poll_interval=0.01)
+        except Timeout as error:
+            raise BioRetrievalError(f"{said} now: {busy}", remedy="wait for it to end") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def private(path: str | Path, flags: int) -> int:
+    """Open a file that only the user may read, as an `opener` of `open`; one that others may read
+    becomes private. Raises OSError."""
+    handle = os.open(path, flags, _PRIVATE)
+    if os.fstat(handle).st_mode & 0o077:
+        with contextlib.suppress(PermissionError):  # it is another user's
+            Path(path).chmod(_PRIVATE)
+    return handle
+
+
+def save_file(path: Path, data: bytes, what: str, *, opener: Opener | None = None) -> None:
     """As `write_atomically`, but raises BioRetrievalError, in which `what` names the file."""
     remedy = "free space, or make the folder writable"
     with file_errors(f"{what} cannot be saved in {path.parent}", remedy=remedy):
-        write_atomically(path, data)
+        write_atomically(path, data, opener=opener)
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write `data` beside `path`, flush it to disk and rename it into place. Raises OSError if that
-    fails; `path` is then unchanged."""
+def write_atomically(path: Path, data: bytes, *, opener: Opener | None = None) -> None:
+    """Write `data` beside `path`, flush it to disk and rename it into place; opener: `private` for
+    a file of the user alone. Raises OSError if that fails; `path` is then unchanged."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    beside = path.with_name(f".{path.name}.{os.getpid()}-{_thread.get_ident():x}.tmp")
     try:
-        with beside.open("wb") as out:
+        with open(beside, "wb", opener=opener) as out:
             out.write(data)
             out.flush()
             os.fsync(out.fileno())
@@ -114,7 +152,8 @@ def keep_report(report: str | BaseException) -> str:
     path: Path | str = "the state folder"
     try:
         path = places().state / ERROR_LOG
-        write_atomically(path, (head + report).encode("utf-8", "backslashreplace"))
+        data = (head + report).encode("utf-8", "backslashreplace")
+        write_atomically(path, data, opener=private)
     except (OSError, RuntimeError) as error:  # RuntimeError: the user has no home folder
         return f"the details could not be written to {path}: {getattr(error, 'strerror', error)}"
     return f"details: {path}"

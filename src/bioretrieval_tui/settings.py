@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.paths import private
 
 _SCHEMA = """
 create table if not exists done (
@@ -19,6 +21,8 @@ create table if not exists asked (
 """
 MOST_QUERIES = 200
 """Queries that are kept; older ones go."""
+_PATIENCE = 10.0
+"""Seconds that a write waits for those of other processes."""
 
 
 class SettingsStore:
@@ -65,7 +69,8 @@ class SettingsStore:
 
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with closing(sqlite3.connect(self.path, timeout=2.0)) as connection, connection:
+            os.close(private(self.path, os.O_RDONLY | os.O_CREAT))
+            with closing(sqlite3.connect(self.path, timeout=_PATIENCE)) as connection, connection:
                 connection.executescript(_SCHEMA)
                 return connection.execute(statement, values).fetchall()
         except (OSError, sqlite3.Error) as error:

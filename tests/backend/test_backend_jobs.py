@@ -199,6 +199,26 @@ async def test_each_job_has_a_record_on_disk(worker: Worker, tmp_path: Path) -> 
     assert running.job == TWO
 
 
+async def test_the_last_job_of_an_index_is_known_in_the_next_session(
+    worker: Worker, tmp_path: Path
+) -> None:
+    queue, _ = queue_of(tmp_path)
+    assert queue.last("one") is None
+    queue.submit(BuildJob("one", ("/f",)), TWO, RemoveJob("one"))
+    await turn()
+    await worker.end(BioRetrievalError("the disk is full"))
+    await worker.end()
+    ended = queue.last("one")
+    assert ended is not None
+    assert (ended.job, ended.state) == (BuildJob("one", ("/f",)), "failed")
+    later, _ = queue_of(tmp_path)
+    newest, other = later.last("one"), later.last("two")
+    assert newest is not None
+    assert other is not None
+    assert (newest.job, other.state) == (RemoveJob("one"), "done")
+    assert later.last("three") is None
+
+
 async def test_old_records_are_deleted_and_damaged_ones_passed_over(
     worker: Worker, tmp_path: Path
 ) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -303,6 +306,71 @@ def load():
     raise ValueError("the interrupt was lost")
 s.load = load
 """
+
+
+# A build that is stopped after it has encoded three documents, or none.
+STOPPED = """
+import numpy as np
+import bioretrieval_tui.backend.server as s
+from bioretrieval_tui.index.layout import index_folder
+from bioretrieval_tui.index.vector_cache import VectorPool
+def fill_index(job, *_):
+    if {count}:
+        pool = VectorPool(index_folder("new"), "0123456789ab", 4)
+        pool.append([bytes([n]) * 16 for n in range({count})], np.ones(({count}, 4), np.float16))
+        pool.close()
+    raise KeyboardInterrupt
+s.fill_index = fill_index
+"""
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [
+        (0, "stopped; index new is not there yet; the same call starts again"),
+        (1, "stopped; index new is not there yet; 1 document encoded so far; the same call"),
+        (3, "stopped; index new is not there yet; 3 documents encoded so far; the same"),
+    ],
+)
+def test_a_build_that_is_stopped_says_what_is_kept(
+    cli: Call, tmp_path: Path, count: int, said: str
+) -> None:
+    home = {"BIORETRIEVAL_HOME": str(tmp_path / "home")}
+    called = cli("index", "build", "new", "f", code=STOPPED.format(count=count), env=home)
+    assert (called.code, called.out) == (130, "")
+    (line,) = called.lines
+    assert line.startswith(f"bioretrieval-tui: {said}")
+
+
+# A call that no interrupt reaches, as in native code.
+DEAF = """
+import sqlite3, sys, threading
+import bioretrieval_tui.catalog.compiled as s
+from bioretrieval_tui import interrupts, main
+interrupts._TIDYING = 0.05
+def load():
+    threading.Timer(0.1, print, ["begun"], {"flush": True}).start()
+    sqlite3.connect(":memory:").execute(
+        "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n"
+    )
+s.load = load
+sys.argv = ["bioretrieval-tui", "list"]
+sys.exit(main.run())
+"""
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_a_second_interrupt_ends_what_hears_none(environment: dict[str, str]) -> None:
+    command, pipe = [sys.executable, "-c", DEAF], subprocess.PIPE
+    with subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"begun\n"
+        child.send_signal(signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            child.wait(0.2)
+        child.send_signal(signal.SIGINT)
+        _, err = child.communicate(timeout=60)
+    assert (child.returncode, err) == (130, b"bioretrieval-tui: ended at the second interrupt\n")
 
 
 @pytest.mark.usefixtures("interruptible")

@@ -68,6 +68,8 @@ def test_corrections(kind: str, source: str, pmid: str, expected: str) -> None:
         ({"types": ["Retraction of Publication"], "corrections": ["Retraction of PMID 5"]}, False),
         ({"corrections": ["Partial retraction in PMID 5", "Erratum in PMID 5"]}, False),
         ({"types": None, "corrections": 5}, False),
+        ({"is_retracted": True}, True),
+        ({"retracted": "no"}, False),
         ({}, False),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import time
 from pathlib import Path
@@ -20,7 +21,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def notes() -> list[Path]:
-    return sorted((places().cache / "checksums").glob("*.json"))
+    return sorted((places().cache / "checksums").glob("*/*.json"))
 
 
 def settled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes = b"one") -> Path:
@@ -83,11 +84,54 @@ def test_a_cache_that_cannot_be_written_costs_only_time(
     assert remembered_sha256(path) == hashlib.sha256(b"one").hexdigest()
 
 
-def test_notes_do_not_pile_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checksum, "_MOST_NOTES", 5)
+def made(folder: Path, *names: str) -> list[Path]:
+    paths = [folder / name for name in names]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(os.fsencode(path.name))
+    return paths
+
+
+def test_folders_of_notes_do_not_pile_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those in use stay, however old they are; notes of earlier versions go too."""
+    monkeypatch.setattr(checksum, "_MOST_FOLDERS", 3)
     monkeypatch.setattr(checksum, "_SETTLED_NS", -1)
-    for number in range(9):
-        path = tmp_path / str(number)
-        path.write_bytes(b"x")
-        remembered_sha256(path)
-    assert len(notes()) == 5
+    flat = places().cache / "checksums" / "0123.json"
+    flat.parent.mkdir(parents=True)
+    flat.touch()
+    os.utime(flat, (0, 0))
+    for number in range(6):
+        for path in (*made(tmp_path / "used", "one"), *made(tmp_path / str(number), "one")):
+            remembered_sha256(path)
+            time.sleep(0.02)
+    assert sorted(json.loads(note.read_bytes())[0] for note in notes()) == [
+        str(tmp_path / name / "one") for name in ("4", "5", "used")
+    ]
+    assert not flat.exists()
+
+
+def test_an_index_has_one_folder_of_any_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checksum, "_MOST_FOLDERS", 1)
+    monkeypatch.setattr(checksum, "_SETTLED_NS", -1)
+    paths = made(tmp_path, *(f"{number}/f%2F\udce9.{number}" for number in range(20)))
+    for path in paths:
+        remembered_sha256(path, within=tmp_path)
+    read: list[Path] = []
+    monkeypatch.setattr(checksum, "sha256_of", read.append)
+    for path in paths:
+        assert (
+            remembered_sha256(path, within=tmp_path)
+            == hashlib.sha256(os.fsencode(path.name)).hexdigest()
+        )
+    assert read == []
+
+
+def test_notes_of_files_that_are_gone_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checksum, "_SETTLED_NS", -1)
+    old, new = made(tmp_path, "old/one", "new/one")
+    remembered_sha256(old, within=tmp_path)
+    old.unlink()
+    remembered_sha256(new, within=tmp_path)
+    assert [note.name for note in notes()] == ["new%2Fone.json"]

@@ -110,6 +110,8 @@ def test_the_name_helps_where_content_leaves_it_open(
 @pytest.mark.parametrize(
     ("data", "what"),
     [
+        ("id,title\n1,Herons\n".encode("utf-16-le"), "try --encoding utf-16-le"),
+        ("id,title\n1,Herons\n".encode("utf-16-be"), "try --encoding utf-16-be"),
         (b"<!DOCTYPE html><html><body>PMID- 1</body></html>", "an HTML page"),
         (b"\n<HTML>\nTY  - JOUR\n", "an HTML page"),
         (b"%PDF-1.7\n", "a PDF"),
@@ -176,7 +178,9 @@ def test_any_bytes_are_of_a_format_or_refused(data: bytes, encoding: str) -> Non
             line = error.line()
         assert "\n" not in line
         if not data.startswith(b"\x1f\x8b"):
-            assert b"".join(source.blocks()) == before == data
+            whole = b"".join(source.blocks())
+            assert whole == before
+            assert source.encoding != "utf-8" or whole == data
 
 
 def make(folder: Path, *names: str) -> list[Path]:
@@ -189,24 +193,38 @@ def make(folder: Path, *names: str) -> list[Path]:
 
 def test_files_in_the_order_given(tmp_path: Path) -> None:
     paths = make(tmp_path, "b.xml", "a.anything")
-    assert resolve([str(paths[0]), "-", paths[1]]) == [paths[0], None, paths[1]]
-    assert resolve([]) == []
+    assert resolve([str(paths[0]), "-", paths[1]]).files == [paths[0], None, paths[1]]
+    assert resolve([]).files == []
 
 
 @pytest.mark.parametrize("name", ["corpus.jsonl", "corpus.jsonl.gz"])
 def test_a_beir_folder_is_its_corpus(tmp_path: Path, name: str) -> None:
     (corpus, *_) = make(tmp_path, name, "queries.jsonl", "qrels/test.tsv", "more.jsonl")
-    assert resolve([tmp_path]) == [corpus]
+    found = resolve([tmp_path])
+    assert found.files == [corpus]
+    assert found.found == set()
+    reasons = {Path(one.place.file).name: one.reason for one in found.skipped}
+    assert reasons.keys() == {"queries.jsonl", "qrels", "more.jsonl"}
+    assert "whose documents are in corpus.jsonl" in reasons["more.jsonl"]
 
 
-def test_a_folder_is_what_can_be_read_in_it(tmp_path: Path) -> None:
+def test_a_folder_is_all_its_files(tmp_path: Path) -> None:
     make(
-        tmp_path, "README.md", "notes", "a.xml.gz.md5", ".hidden.xml", ".git/a.xml", "a.txt",
-        "queries.jsonl", "sub/queries.jsonl.gz", "sub/qrels/test.tsv",
+        tmp_path, ".hidden.xml", ".git/a.xml", "queries.jsonl", "sub/queries.jsonl.gz",
+        "sub/qrels/test.tsv", "b.xml.gz.part", "c.csv.crdownload", "a.csv~", "a.csv.bak",
     )  # fmt: skip
-    expected = make(tmp_path, "a.xml.gz", "b.NBIB", "c/a.ris", "c/d/z.csv", "d.parquet", "z.json")
+    expected = make(tmp_path, "README.md", "a.txt", "a.xml.gz", "b.NBIB", "c/a.ris", "notes")
     os.mkfifo(tmp_path / "pipe.xml")
-    assert resolve([tmp_path]) == expected
+    found = resolve([tmp_path])
+    assert found.files == expected
+    assert found.found == set(expected)
+    reasons = {one.place.file.removeprefix(f"{tmp_path}/"): one.reason for one in found.skipped}
+    assert {name: reason.split()[-1] for name, reason in reasons.items()} == {
+        ".git": "hidden", ".hidden.xml": "hidden", "a.csv.bak": "keeps", "a.csv~": "keeps",
+        "b.xml.gz.part": "download", "c.csv.crdownload": "download", "pipe.xml": "file",
+        "queries.jsonl": "documents", "sub/queries.jsonl.gz": "documents",
+        "sub/qrels": "documents",
+    }  # fmt: skip
 
 
 def test_links_in_a_folder(tmp_path: Path) -> None:
@@ -218,23 +236,23 @@ def test_links_in_a_folder(tmp_path: Path) -> None:
     (data / "self.xml").symlink_to(data / "self.xml")
     (data / "nowhere.xml").symlink_to(tmp_path / "none")
     (data / "linked").symlink_to(other.parent)
-    assert resolve([data]) == [one, data / "linked" / "b.xml"]
+    assert resolve([data]).files == [one, data / "linked" / "b.xml"]
 
 
 def test_patterns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = make(tmp_path, "n1.xml", "n2.xml", "sub/n3.xml", "sub/deep/n4.xml", "other.ris")
-    assert resolve([f"{tmp_path}/n?.xml"]) == paths[:2]
-    assert resolve([f"{tmp_path}/**/*.xml"]) == [*paths[:2], paths[3], paths[2]]
-    assert resolve([f"{tmp_path}/su*"]) == [paths[3], paths[2]]
+    assert resolve([f"{tmp_path}/n?.xml"]).files == paths[:2]
+    assert resolve([f"{tmp_path}/**/*.xml"]).files == [*paths[:2], paths[3], paths[2]]
+    assert resolve([f"{tmp_path}/su*"]).files == [paths[3], paths[2]]
     monkeypatch.chdir(tmp_path)
-    assert resolve(["*.ris"]) == [Path("other.ris")]
+    assert resolve(["*.ris"]).files == [Path("other.ris")]
 
 
 def test_a_file_that_is_called_like_a_pattern(tmp_path: Path) -> None:
     path, other = make(tmp_path, "a[1].xml", "a1.xml")
-    assert resolve([path]) == [path]
+    assert resolve([path]).files == [path]
     path.unlink()
-    assert resolve([path]) == [other]
+    assert resolve([path]).files == [other]
 
 
 @pytest.mark.parametrize(

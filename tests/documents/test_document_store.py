@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import sqlite3
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -183,6 +187,75 @@ def change(path: Path, statement: str, *values: bytes | int) -> None:
     with sqlite3.connect(path) as db:
         db.execute(statement, values)
     db.close()
+
+
+def test_an_alias_without_a_label(tmp_path: Path) -> None:
+    path = write(tmp_path / "s.sqlite", DOCUMENTS)
+    change(path, "INSERT INTO aliases VALUES ('other', ?)", b"3")
+    with pytest.raises(IndexFault, match="no label"):
+        DocumentStore([path]).find("other")
+
+
+ENDLESS = "WITH RECURSIVE n(label) AS (SELECT 1 UNION ALL SELECT label + 1 FROM n) SELECT * FROM n"
+COUNTED = ENDLESS.replace("SELECT *", "SELECT max(label)")
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        f"DROP TABLE documents; CREATE VIEW documents AS {ENDLESS}",
+        f"CREATE VIEW more AS {ENDLESS}",
+        "CREATE TRIGGER one AFTER INSERT ON files BEGIN DELETE FROM documents; END",
+        "CREATE TEMP TABLE none (a); ALTER TABLE documents ADD COLUMN more AS (hex(text))",
+        "DROP TABLE gone; CREATE VIRTUAL TABLE gone USING fts5(id)",
+        "CREATE TABLE more (id TEXT)",
+        "ALTER TABLE documents RENAME COLUMN line TO place",
+        "DROP INDEX hashes; CREATE INDEX hashes ON documents (hex(hash))",
+        "DROP INDEX live_ids",
+        "DROP TABLE aliases; CREATE TABLE aliases (id TEXT PRIMARY KEY, label INTEGER NOT NULL)",
+        "ANALYZE",
+    ],
+)  # fmt: skip
+def test_a_file_with_other_tables_is_not_read(tmp_path: Path, script: str) -> None:
+    """Nothing in it is asked: the file of the first case would never answer."""
+    path = write(tmp_path / "s.sqlite", DOCUMENTS)
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.executescript(script)
+    with pytest.raises(IndexFault) as caught:
+        DocumentStore([path])
+    assert "s.sqlite holds other tables than a document store" in caught.value.line()
+    assert "build the index again" in caught.value.line()
+
+
+def test_other_blanks_and_a_journal_make_no_difference(tmp_path: Path) -> None:
+    path = write(tmp_path / "s.sqlite", DOCUMENTS)
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.executescript(
+            "PRAGMA writable_schema=ON;"
+            "UPDATE sqlite_master SET sql = replace(sql, ', ', ',\n        ') WHERE type = 'table'"
+        )
+    path.with_name("s.sqlite-journal").write_bytes(b"\xd9\xd5\x05\xf9 \xa1c\xd7" + bytes(600))
+    path.with_name("s.sqlite-wal").write_bytes(b"not one")
+    assert DocumentStore([path]).get([7]) == [DOCUMENTS[7]]
+
+
+def test_an_interrupt_ends_a_query(tmp_path: Path) -> None:
+    segment = Segment(write(tmp_path / "s.sqlite", DOCUMENTS), 0)
+    threading.Timer(0.05, signal.raise_signal, [signal.SIGINT]).start()
+    with pytest.raises(KeyboardInterrupt):
+        segment.rows(COUNTED)
+    assert segment.rows("SELECT 1") == [(1,)]
+
+
+def test_closing_ends_the_query_of_a_thread(tmp_path: Path) -> None:
+    segment = Segment(write(tmp_path / "s.sqlite", DOCUMENTS), 0)
+    with ThreadPoolExecutor(1) as threads:
+        asked = threads.submit(segment.rows, COUNTED)
+        while not segment._lock.locked() and not asked.done():
+            time.sleep(0.001)
+        segment.close()
+        with pytest.raises(IndexFault):
+            asked.result(timeout=30)
 
 
 def test_a_segment_is_read_only(tmp_path: Path) -> None:

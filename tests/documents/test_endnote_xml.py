@@ -107,7 +107,7 @@ def test_kinds_of_references(kind: str, number: str, expected: dict[str, Any]) -
     inner = (
         "<contributors><authors><author>Own, O</author></authors><secondary-authors><author>Ed, E"
         "</author></secondary-authors></contributors><publisher>P</publisher>"
-        "<pub-location>Ghent</pub-location><isbn>978-1</isbn>"
+        "<pub-location>Ghent</pub-location><isbn>978-1-4028-9462-6</isbn>"
     )
     found = only(short(kind, inner, number)).metadata
     full = {"authors": ["Own O"], "journal": None, "book": None, "editors": None, **expected}
@@ -137,6 +137,12 @@ ACCESSION = "<accession-num>30000001</accession-num>"
 )  # fmt: skip
 def test_ids(inner: str, expected: str) -> None:
     assert only(short(inner=inner)).id == expected
+
+
+def test_markup_within_texts() -> None:
+    twice = "&lt;i&gt;Ardea&lt;/i&gt; at 10&lt;sup&gt;5&lt;/sup&gt; &amp;amp; more"
+    document = only(short().replace("T</title>", f"{twice}</title>"))
+    assert document.title == "Ardea at 10^5 & more"
 
 
 def test_record_numbers_are_no_ids() -> None:

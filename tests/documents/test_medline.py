@@ -161,10 +161,11 @@ def test_encodings_with_a_mark(encoding: str) -> None:
     assert FORMAT.recognises(data)
 
 
-def test_damaged_utf16_ends_the_file_and_is_reported() -> None:
-    data = (ONE + "\n" + TWO + "\n").encode("utf-16-le") * 20
-    found = read(b"\xff\xfe" + data + b"\x00\xdc\x00\xdc", FORMAT)
-    assert "UTF-16" in rejected(found)[-1].reason
+def test_damaged_utf16_costs_one_record() -> None:
+    wrong = b"\xff\xfe" + "PMID- 9\nTI  - ".encode("utf-16-le") + b"\x00\xdc" + b"\n\0" * 2
+    found = read(wrong + ONE.encode("utf-16-le"), FORMAT)
+    assert [refused.reason for refused in rejected(found)] == ["not UTF-16 at byte 7 of line 2"]
+    assert documents(found) == documents(read(ONE, FORMAT))
 
 
 def test_a_record_without_end_is_not_held(monkeypatch: pytest.MonkeyPatch) -> None:

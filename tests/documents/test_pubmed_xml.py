@@ -264,6 +264,14 @@ def test_a_retracted_work_and_its_retraction() -> None:
     assert retraction.metadata["corrections"] == ["Retraction of: J"]
 
 
+def test_escaped_markup_is_no_text() -> None:
+    inner = (
+        "<Abstract><AbstractText>10&lt;sup&gt;5&lt;/sup&gt;, p &lt; 0.05</AbstractText></Abstract>"
+    )
+    document = only(short(title="&lt;i&gt;Ardea&lt;/i&gt; &amp;amp; newts", inner=inner))
+    assert (document.title, document.text) == ("Ardea & newts", "10^5, p < 0.05")
+
+
 def test_an_english_abstract_of_others_serves_where_there_is_no_other() -> None:
     spanish = '<OtherAbstract Language="spa"><AbstractText>No.</AbstractText></OtherAbstract>'
     english = '<OtherAbstract Language="eng"><AbstractText>Yes.</AbstractText></OtherAbstract>'

@@ -18,7 +18,7 @@ DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 def corpus_of(name: str) -> Path:
     if not (DATA / name).is_dir():
         pytest.skip(f"no corpus {name} beside this checkout")
-    (path,) = resolve([DATA / name])
+    (path,) = resolve([DATA / name]).files
     assert path is not None
     return path
 

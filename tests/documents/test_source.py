@@ -15,9 +15,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reader_help import SmallBlocks, documents, file_of, read_path, rejected
 
-from bioretrieval_tui.documents.detect import by_name
-from bioretrieval_tui.documents.source import SourceDamaged, SourceReader
-from bioretrieval_tui.errors import CorpusError, NotFoundError
+from bioretrieval_tui.documents.detect import by_name, items, recognise
+from bioretrieval_tui.documents.document import Record
+from bioretrieval_tui.documents.source import (
+    ReadSettings,
+    SourceDamaged,
+    SourceReader,
+    likely_encoding,
+    text_encoding,
+)
+from bioretrieval_tui.errors import CorpusError, NotFoundError, UsageError
 
 
 def test_head_is_read_again(tmp_path: Path) -> None:
@@ -89,6 +96,92 @@ def test_a_file_that_changes_while_it_is_read(tmp_path: Path, change: str) -> No
                 stream.truncate(3 if change == "shrunk" else 300)
         with pytest.raises(CorpusError, match="changed while it was read"):
             list(lines)
+
+
+# --- encodings
+
+
+@pytest.mark.parametrize(
+    ("encoding", "name"),
+    [
+        ("latin-1", "Ærø"), ("cp1252", "“Ærø” €"), ("utf-16-le", "Ærø 🜁"), ("utf-16-be", "Ærø"),
+        ("utf-16", "Ærø"), ("gb18030", "苍鹭"), ("shift_jis", "サギ"), ("koi8-r", "Цапля"),
+        ("utf-8-sig", "Ærø"), ("iso2022_jp", "サギ"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("format_", ["csv", "beir", "ris"])
+def test_every_format_in_a_named_encoding(
+    tmp_path: Path, encoding: str, name: str, format_: str
+) -> None:
+    text = {
+        "csv": f"id,title\n1,{name}\n",
+        "beir": f'{{"_id": "1", "title": "{name}"}}\n',
+        "ris": f"TY  - JOUR\nTI  - {name}\nER  - \n",
+    }[format_]
+    path = tmp_path / "a"
+    for data in (text.encode(encoding), gzip.compress(text.encode(encoding))):
+        path.write_bytes(data)
+        with SourceReader(path, encoding=encoding) as source:
+            assert recognise(source).name == format_
+            (item,) = items(source, by_name(format_), ReadSettings())
+            assert isinstance(item, Record)
+            assert item.document.title == name
+            source.hash_rest()
+            assert source.sha256() == hashlib.sha256(data).hexdigest()
+
+
+def test_xml_in_a_named_encoding_is_not_decoded_twice(tmp_path: Path) -> None:
+    path = tmp_path / "a.xml"
+    text = '<?xml version="1.0" encoding="UTF-16"?><PubmedArticleSet>é</PubmedArticleSet>'
+    path.write_bytes(text.encode("cp1252"))
+    with SourceReader(path, encoding="cp1252") as source:
+        whole = b"".join(source.blocks()).decode()
+    assert whole == '<?xml version="1.0"?><PubmedArticleSet>é</PubmedArticleSet>'
+
+
+def test_a_mark_is_stronger_than_a_named_encoding(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes("\ufeffid,title\n1,Ærø\n".encode())
+    with SourceReader(path, encoding="cp1252") as source:
+        (item,) = items(source, by_name("csv"), ReadSettings())
+    assert isinstance(item, Record)
+    assert item.document.title == "Ærø"
+
+
+def test_a_byte_that_the_encoding_lacks_costs_one_record(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"id,title\n1,A\n2,\x81\n3,C\n")
+    with SourceReader(path, encoding="cp1252") as source:
+        found = list(items(source, by_name("csv"), ReadSettings()))
+    assert [document.id for document in documents(found)] == ["1", "3"]
+    assert rejected(found)[0].reason == "not CP1252 at byte 3 of line 3"
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ("Müller sah “Reiher”".encode("cp1252"), "cp1252"),
+        (b"M\x81ller", "latin-1"),
+        ("苍鹭吃蝾螈".encode("gb18030"), "gb18030"),
+        ("サギはイモリを食べた".encode("shift_jis"), "shift_jis"),
+        ("백로".encode("euc_kr"), "euc_kr"),
+        ("Цапля ела тритонов".encode("cp1251"), "cp1251"),
+    ],
+)
+def test_the_encoding_to_try(data: bytes, expected: str) -> None:
+    assert expected in likely_encoding(data).split(" or ")
+
+
+@pytest.mark.parametrize("name", ["base64", "rot13", "zip", "idna", "punycode", "unicode_escape",
+                                  "no such", "", "utf\0"])  # fmt: skip
+def test_what_is_no_text_encoding(name: str) -> None:
+    with pytest.raises(UsageError, match="no text encoding"):
+        text_encoding(name)
+
+
+def test_text_encodings() -> None:
+    for name in ("utf-8", "UTF8", "latin-1", "cp1252", "utf-16-le", "gbk", "mac_roman", "ascii"):
+        assert text_encoding(name) == name
 
 
 # --- damage

@@ -202,7 +202,7 @@ def test_wrong_bytes_reject_the_record_in_which_they_stand() -> None:
 def test_a_charset_that_cannot_be_read_is_reported_once(data: bytes) -> None:
     (item,) = read(data)
     assert isinstance(item, Rejected)
-    assert item.remedy == "convert the file to UTF-8"
+    assert (item.remedy or "").startswith("convert the file to UTF-8")
 
 
 def test_patterns_in_a_head() -> None:

@@ -14,6 +14,7 @@ from bioretrieval_tui.index.analysis import (
     chunks,
     fold,
     fold_traced,
+    is_acronym,
     spans,
     tokens,
 )
@@ -74,6 +75,45 @@ def test_parts_that_are_words_are_found_alone() -> None:
     assert tokens("COVID-19") == ["covid19", "covid"]
     assert tokens("double-blind") == ["doubleblind", "doubl", "blind"]
     assert "6" not in tokens("IL-6")
+
+
+@pytest.mark.parametrize(
+    ("text", "acronym"),
+    [
+        ("The WHO asks for less salt", "WHO"),
+        ("Relapse of ALL, treated", "ALL"),
+        ("methotrexate (IT) given", "IT"),
+        ("the US/UK trial", "US"),
+        ("T-ALL and pre-B-ALL", "ALL"),
+        ("the WHO's view", "WHO"),
+        ("ME", "ME"),
+        ("na\u00efve B cells in AIDS", "AIDS"),
+        ("ALS is not et al.", "ALS"),
+    ],
+)
+def test_an_acronym_in_capitals_is_a_word(text: str, acronym: str) -> None:
+    (term, *rest) = tokens(acronym)
+    assert is_acronym(term)
+    assert tokens(text).count(term) >= 1
+    assert all(text[start:end].find(acronym) >= 0 for one, start, end in spans(text) if one == term)
+    # The same letters in small ones are the stop word, or the word with this stem.
+    assert term not in tokens(text.lower())
+    assert tokens(acronym.lower()) == rest
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "PATIENTS AND METHODS: we",
+        "The Who",
+        "MOST OF ALL WE WERE IN IT",
+        "DNA and RNA",
+        "who us all",
+    ],
+)
+def test_capitals_that_are_no_acronyms(text: str) -> None:
+    assert not any(map(is_acronym, tokens(text)))
+    assert tokens(text) == tokens(text.lower())
 
 
 def test_stop_words_go_and_negations_stay() -> None:

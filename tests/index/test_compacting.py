@@ -191,7 +191,8 @@ def test_any_history_compacts_to_what_it_was(tmp_path: Path, additions: list[lis
     for items in additions:
         for item in items:
             if hasattr(item, "document"):
-                model[item.document.id] = item.document.text
+                if item.document.text:  # otherwise it is no document
+                    model[item.document.id] = item.document.text
             else:
                 model.pop(item.id, None)  # type: ignore[union-attr]
         extend(*items)

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
+from hashing_encoder import write_corpus
+from index_help import of_hashing
 from index_help import path_of as file_of
 
 from bioretrieval_tui.errors import IndexFault, NotFoundError
 from bioretrieval_tui.index import manifest as manifests
+from bioretrieval_tui.index.build import add_to_index, compact_index
 from bioretrieval_tui.index.layout import index_folder
 from bioretrieval_tui.index.manifest import FileFacts, Manifest, SegmentFacts, encode_manifest, seal
 from bioretrieval_tui.index.registry import info, list_indexes, open_index
 from bioretrieval_tui.index.vectors import VectorStore
+from bioretrieval_tui.index.verify import verify_index
 
 FILES = ["documents.sqlite", "vectors.f16", "graph.hnsw", "dead.npy", "block-0000000000.columns"]
 
@@ -224,3 +231,31 @@ def test_a_list_of_the_dead_that_is_pickled_is_not_loaded(built: Manifest) -> No
     reseal(built, files={**built.files, built.path("dead.npy"): facts})
     # Checksums are all that `info` compares; opening looks into the file.
     assert "dead.npy cannot be read" in fault(told=False)
+
+
+@pytest.mark.parametrize("name", ["documents.sqlite", "graph.hnsw"])
+def test_an_index_made_by_another(built: Manifest, corpus: Path, name: str) -> None:
+    """Its checksums are right, its content is not: adding and verifying end in one line."""
+    path = file_of(built, name)
+    if name == "documents.sqlite":
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            database.executescript(
+                "DROP TABLE documents; CREATE VIEW documents AS WITH RECURSIVE n(label) AS"
+                " (SELECT 0 UNION ALL SELECT label + 1 FROM n) SELECT label FROM n"
+            )
+        said = "documents.sqlite holds other tables than a document store"
+    else:
+        path.write_bytes(path.read_bytes()[:100] + b"\xff" * 4 + path.read_bytes()[104:])
+        said = "graph.hnsw has a link that leads outside"
+    facts = FileFacts(path.stat().st_size, manifests.sha256_of(path))
+    reseal(built, files={**built.files, f"{path.parent.name}/{name}": facts})
+    (wrong,) = [check for check in verify_index("demo").checks if not check.ok]
+    assert said in wrong.found
+    write_corpus(str(corpus), "new", 3)
+    with pytest.raises(IndexFault, match=said):
+        add_to_index("demo", [corpus], of_hashing)
+    if name == "documents.sqlite":
+        assert said in fault(told=False)
+    else:
+        compact_index("demo")
+        assert verify_index("demo").ok

@@ -23,7 +23,7 @@ from bioretrieval_tui.index.vectors import (
     EFS,
     GraphBuilder,
     Matrix,
-    check_graph_header,
+    check_graph,
     load_graph,
     probe,
     reaching,
@@ -207,10 +207,10 @@ def test_a_header_that_does_not_fit(
     built: Manifest, change: Callable[[bytes], bytes], said: str
 ) -> None:
     folder, path = index_folder("demo"), path_of(built, "graph.hnsw")
-    check_graph_header(built, folder)
+    check_graph(built, folder)
     path.write_bytes(change(path.read_bytes()))
     with pytest.raises(IndexFault) as caught:
-        check_graph_header(built, folder)
+        check_graph(built, folder)
     assert said in caught.value.message
     assert "index compact demo" in caught.value.line()
     # And with its checksum no longer right it is not even looked at.
@@ -222,3 +222,117 @@ def test_a_graph_of_another_dimension(built: Manifest) -> None:
     other = msgspec.structs.replace(built, dimension=8)
     with pytest.raises(IndexFault, match="another dimension"):
         load_graph(other, index_folder("demo"))
+
+
+M, DIMENSION, COUNT = 16, 16, 300
+ELEMENT = 4 + 8 * M + 4 * DIMENSION + 8
+LEVELS = 96 + COUNT * ELEMENT
+
+
+def element(number: int, place: int = 0) -> int:
+    return 96 + number * ELEMENT + place
+
+
+def first_upper(data: bytes) -> int:
+    """Where the level lists of the first element that has some begin."""
+    at = LEVELS
+    while not int.from_bytes(data[at : at + 4], sys.byteorder):
+        at += 4
+    return at
+
+
+def in_upper(place: int, value: bytes) -> Callable[[bytes], bytes]:
+    return lambda data: altered(first_upper(data) + place, value)(data)
+
+
+def a_lower_element(data: bytes) -> bytes:
+    """Link the first element of the upper levels to one that is at level 0 only."""
+    skipped = (first_upper(data) - LEVELS) // 4
+    low = next(number for number in (0, 1) if number != skipped)
+    return in_upper(8, number(low, 4))(data)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (altered(element(7, 4), number(300, 4)), "a link that leads outside"),
+        (altered(element(299, 4), number(2**32 - 1, 4)), "a link that leads outside"),
+        (altered(element(7), number(33, 2)), "a link that leads outside"),
+        (altered(element(7), number(2**16 - 1, 2)), "a link that leads outside"),
+        (altered(element(7, ELEMENT - 8), number(300)), "a label that no document has"),
+        (altered(element(7, ELEMENT - 8), number(2**63)), "a label that no document has"),
+        (lambda data: altered(element(7, ELEMENT - 8), data[element(8, -8) :][:8])(
+            altered(element(8, ELEMENT - 8), data[element(8, -8) :][:8])(data)
+        ), "lacks the label"),
+        (altered(element(7, 2), b"\1"), "other deleted documents"),
+        (altered(0, number(4)), "elements of another size"),
+        (altered(24, number(ELEMENT + 4)), "elements of another size"),
+        (altered(32, number(8 * M + 4 * DIMENSION)), "another dimension"),
+        (altered(48, number(9, 4)), "begins below its highest level"),
+        (altered(48, number(2**32 - 1, 4)), "begins below its highest level"),
+        (altered(48, number(0, 4)), "begins below its highest level"),
+        (altered(56, number(17)), "other settings"),
+        (altered(64, number(2**40)), "other settings"),
+        (altered(72, number(0)), "other settings"),
+        (altered(80, b"\xff" * 8), "other settings"),
+        (altered(88, number(2**40)), "other settings"),
+        (in_upper(0, number(2**32 - 1, 4)), "levels of another size"),
+        (in_upper(0, number(8, 4)), "levels of another size"),
+        (in_upper(4, number(17, 4)), "a link that leads outside"),
+        (in_upper(8, number(300, 4)), "a link that leads outside"),
+        (a_lower_element, "an element of a lower level"),
+        (lambda data: data[:-4], "levels of another size"),
+        (lambda data: data + bytes(4), "levels of another size"),
+        (lambda data: data[:-3], "is cut off"),
+        (lambda data: data[: LEVELS + 8], "is cut off"),
+    ],
+)  # fmt: skip
+def test_what_would_lead_hnswlib_out_of_the_graph(
+    built: Manifest, change: Callable[[bytes], bytes], said: str
+) -> None:
+    folder, path = index_folder("demo"), path_of(built, "graph.hnsw")
+    data = path.read_bytes()
+    path.write_bytes(change(data))
+    with pytest.raises(IndexFault) as caught:
+        check_graph(built, folder)
+    assert said in caught.value.message
+    assert "index compact demo" in caught.value.line()
+
+
+def test_no_alteration_of_a_graph_ends_the_process(built: Manifest) -> None:
+    """In a child: what passes the check is loaded, searched and extended."""
+    code = f"""
+import random, sys, numpy as np
+from bioretrieval_tui.errors import IndexFault
+from bioretrieval_tui.index import vectors
+from bioretrieval_tui.index.layout import index_folder
+from bioretrieval_tui.index.manifest import read_manifest
+folder = index_folder("demo"); manifest = read_manifest(folder)
+path = folder / manifest.path("graph.hnsw"); data = path.read_bytes(); chance = random.Random(5)
+vectors.check_content = lambda *_, **__: None
+refused = 0
+words = [0, 1, 15, 16, 17, 32, 33, 68, 299, 300, 301, 2**16, 2**31, 2**32 - 1]
+for _ in range(300):
+    changed = bytearray(data)
+    place = chance.choice((
+        chance.randrange(0, 96, 4), chance.randrange(96, {LEVELS}, 4),
+        96 + {ELEMENT} * chance.randrange(300), chance.randrange({LEVELS}, len(data), 4),
+    ))
+    changed[place:place + 4] = chance.choice((
+        chance.choice(words).to_bytes(4, sys.byteorder), chance.randbytes(4)
+    ))
+    path.write_bytes(changed)
+    try:
+        graph = vectors.load_graph(manifest, folder)
+    except IndexFault:
+        refused += 1
+        continue
+    graph.set_ef(300)
+    graph.knn_query(np.eye(16, dtype=np.float32), k=20, num_threads=1)
+    graph.resize_index(320)
+    graph.add_items(np.eye(16, dtype=np.float32), np.arange(300, 316), num_threads=1)
+print(refused)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, (done.returncode, done.stderr)
+    assert 100 < int(done.stdout) < 300

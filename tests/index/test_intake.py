@@ -19,10 +19,10 @@ from index_help import (
     write_texts,
 )
 
-from bioretrieval_tui.documents.document import Document, Item, Place, Rejected
+from bioretrieval_tui.documents.document import Deleted, Document, Item, Place, Record, Rejected
 from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.documents.store import StoreWriter
-from bioretrieval_tui.errors import CorpusError, UsageError
+from bioretrieval_tui.errors import CorpusError, NotFoundError, UsageError
 from bioretrieval_tui.index.build import build_index
 from bioretrieval_tui.index.intake import Intake, feed_documents, feed_files
 from bioretrieval_tui.index.report import MOST_LISTED, Report
@@ -31,7 +31,7 @@ REFUSED = Rejected(Place("made.jsonl", line=3), "no id", "give it one")
 
 
 def added_up(report: Report) -> bool:
-    parts = report.kept + report.duplicates + report.replaced + report.rejected
+    parts = report.kept + report.duplicates + report.merged + report.replaced + report.rejected
     return report.read == parts
 
 
@@ -42,6 +42,35 @@ def taken(tmp_path: Path, *items: Item, strict: bool = False) -> Intake:
             intake.take(item)
         writer.finish()
     return intake
+
+
+def shown(document: Document) -> str:
+    return f"{document.title}{document.text}".strip()
+
+
+def test_a_document_without_any_text_is_no_document(tmp_path: Path) -> None:
+    report = taken(
+        tmp_path, record("a", "one"), record("b", " \n", " "), record("c", "", "T")
+    ).report
+    assert (report.read, report.kept) == (2, 2)
+    assert [one.reason for one in report.skipped] == ["document 'b' has neither a title nor a text"]
+
+
+def test_records_of_one_work_are_paired(tmp_path: Path) -> None:
+    fields = {"authors": ["Miller A"], "year": 2011, "doi": "10.1000/x"}
+    same = [record(one, f"{one} text", "Herons eat newts", **fields) for one in ("a", "b")]
+    for mode, kept, merged in (("report", 2, 0), ("merge", 1, 1), ("off", 2, 0)):
+        with StoreWriter(tmp_path / f"{mode}.sqlite") as writer:
+            intake = Intake(writer)
+            writer.dedupe, writer.keeps_works = mode, True  # type: ignore[assignment]  # a literal
+            for item in same:
+                intake.take(item)
+        report = intake.report
+        assert (report.kept, report.merged, report.likely) == (kept, merged, int(mode == "report"))
+        assert [(one.id, one.same_as, one.why) for one in report.pairs] == [
+            ("b", "a", "same DOI")
+        ] * (mode != "off")
+        assert added_up(report)
 
 
 def test_each_record_is_counted_once(tmp_path: Path) -> None:
@@ -80,7 +109,10 @@ def test_counts_add_up_whatever_comes(tmp_path_factory: object, items: list[Item
     intake = taken(folder, *items)
     report = intake.report
     assert added_up(report)
-    assert report.read == sum(not isinstance(item, type(deleted("a"))) for item in items)
+    empty = [item for item in items if isinstance(item, Record) and not shown(item.document)]
+    assert len(report.skipped) == len(empty)
+    kinds = [type(item) for item in items if item not in empty]
+    assert report.read == len(kinds) - kinds.count(Deleted)
     assert len(report.rejections) == report.rejected
     alive = intake.writer.rows - len(intake.writer.died)
     assert alive + intake.writer.aliases <= report.kept + report.duplicates + report.replaced
@@ -209,3 +241,70 @@ def test_the_report_as_json() -> None:
     assert (found["documents"], found["encoded"]) == (1, 1)
     assert found["rejections"] == [{"file": "made.jsonl", "reason": "no id", "line": 3}]
     assert report.to_json().endswith(b"}\n")
+
+
+# --- folders and settings
+
+
+def test_a_folder_is_read_by_content_and_says_what_it_passed_over(tmp_path: Path) -> None:
+    folder = tmp_path / "lib"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "pubmed.txt").write_text("PMID- 1\nOWN - NLM\nTI  - Herons\n")
+    (folder / "savedrecs.txt").write_text("FN Clarivate\nVR 1.0\nPT J\nTI Newts\nER\nEF\n")
+    (folder / "sub" / "zotero").write_text("TY  - JOUR\nTI  - Moss\nER  - \n")
+    (folder / "README.txt").write_text("All of it, and more.\n")
+    (folder / "LICENSE").write_text("MIT\n")
+    (folder / "logo.png").write_bytes(b"\x89PNG\r\n")
+    (folder / "clean.py").write_text("import os, sys\n")
+    (folder / "counts.csv").write_text("month,count\n1,2\n")
+    (folder / "empty").write_text("")
+    report = build_index("demo", [folder], HashingEncoder).report
+    assert report.kept == 3
+    assert {Path(one.path).name: one.format for one in report.files} == {
+        "pubmed.txt": "medline", "savedrecs.txt": "wos", "zotero": "ris",
+    }  # fmt: skip
+    passed = {Path(one.file).name: one.reason for one in report.skipped}
+    assert passed.keys() == {
+        "README.txt", "LICENSE", "logo.png", "clean.py", "counts.csv", "empty",
+    }  # fmt: skip
+    assert report.passed_over == 6
+    assert passed["README.txt"] == "text of another kind"
+    assert "an image" in passed["logo.png"]
+    assert "its columns are 'month', 'count'" in passed["counts.csv"]
+    assert "README.txt" in report.passed_over_line() or "LICENSE" in report.passed_over_line()
+    assert "and 3 more" in report.passed_over_line()
+    assert "6 passed over" in report.line()
+
+
+def test_a_file_that_is_named_is_never_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "README.txt").write_text("All of it.\n")
+    with pytest.raises(CorpusError, match="text of another kind"):
+        build_index("demo", [tmp_path / "README.txt"], never)
+
+
+def test_a_folder_without_a_corpus(tmp_path: Path) -> None:
+    (tmp_path / "README.txt").write_text("All of it.\n")
+    with pytest.raises(NotFoundError, match="1 files or lines were passed over, the first"):
+        build_index("demo", [tmp_path], never)
+
+
+def test_a_rejected_record_of_a_folder_stops_a_strict_build(tmp_path: Path) -> None:
+    (tmp_path / "a.nbib").write_text("PMID- 1\nTI  - \n")
+    with pytest.raises(CorpusError, match="neither a title"):
+        build_index("demo", [tmp_path], never, settings=ReadSettings(strict=True))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (ReadSettings(mapping={"title": "TI"}), "is medline, to which --map does not apply"),
+        (ReadSettings("medline", delimiter=";"), "to which --delimiter does not apply"),
+        (ReadSettings(encoding="base64"), "no text encoding 'base64'"),
+    ],
+)
+def test_settings_that_do_not_apply_are_refused(
+    tmp_path: Path, settings: ReadSettings, message: str
+) -> None:
+    (tmp_path / "a.nbib").write_text("PMID- 1\nTI  - Herons\n")
+    with pytest.raises(UsageError, match=message):
+        build_index("demo", [tmp_path], never, settings=settings)

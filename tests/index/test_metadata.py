@@ -97,7 +97,8 @@ def test_people(written: object, names: list[str]) -> None:
 def test_only_fields_that_somebody_has_can_be_named() -> None:
     fields = fields_of(record("a", "text", journal="Nature"), record("b", "", "only a title"))
     assert info("demo").fields == ("abstract", "id", "journal")
-    assert [field.name for field in fields.schema.fields] == ["abstract", "id", "journal"]
+    named = [field.name for field in fields.schema.fields]
+    assert named == ["abstract", "id", "journal", "retracted"]
     with pytest.raises(FilterError, match='"mesh" is not a field'):
         fields.parse("mesh:mice")
     with pytest.raises(FilterError) as caught:
@@ -129,7 +130,7 @@ def test_words_are_those_of_the_lexical_index() -> None:
 
 @pytest.mark.parametrize(
     ("expression", "column"),
-    [("the", 0), ("id:a the", 5), ('-"of the"', 2), ("(id:a OR -and)", 10)],
+    [("the", 0), ("id:a the", 5), ('-"%"', 2), ("(id:a OR -and)", 10)],
 )
 def test_words_that_are_not_indexed_are_refused(expression: str, column: int) -> None:
     fields = fields_of(record("a", "the text and more"))
@@ -151,6 +152,20 @@ def test_phrases_stand_in_order_and_uncut() -> None:
     assert found(fields, '-"late interaction" late') == [1, 2, 4]
     assert found(fields, '"2 diabetes"') == [5]
     assert found(fields, '"late" OR "diabetes mellitus"') == [0, 1, 2, 3, 4, 5]
+
+
+def test_quotes_take_stop_words_and_acronyms_literally() -> None:
+    fields = fields_of(
+        record("a", "The WHO asks for less salt"),
+        record("b", "Those who map it all"),
+        record("c", "Relapse of ALL"),
+        record("d", "WHO GUIDELINES ON ALL SALTS"),
+    )
+    assert found(fields, '"WHO"') == found(fields, "WHO") == [0]
+    assert found(fields, '"who"') == [0, 1, 3]
+    assert found(fields, '"it all"') == [1]
+    assert found(fields, '"of ALL"') == found(fields, "ALL") == [2]
+    assert found(fields, '"WHO guidelines"') == [3]
 
 
 def test_a_phrase_that_may_stand_in_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,3 +259,43 @@ def test_long_and_hostile_values() -> None:
     assert found(fields, "has:journal") == [0, 1]
     assert found(fields, "journal:xx OR journal:31mred") == [0, 1]
     assert "mesh" not in [field.name for field in fields.schema.fields]
+
+
+def test_retracted_works_are_found_and_left_out_in_any_index() -> None:
+    fields = fields_of(
+        record("a", "one", types=["Journal Article", "Retracted Publication"]),
+        record("b", "two", corrections=["Retraction in PMID 5: J"]),
+        record("c", "four", types=["Retraction of Publication"], corrections=["Retraction of: J"]),
+        record("d", "five", is_retracted=True),
+        record("e", "six", retracted=False),
+    )
+    assert found(fields, "is:retracted") == found(fields, "retracted:yes") == [0, 1, 3]
+    assert found(fields, "-is:retracted") == found(fields, "retracted:no") == [2, 4]
+    assert found(fields, 'correction:"retraction of"') == [2]
+    assert found(fields_of(record("a", "text")), "-is:retracted") == [0]
+
+
+def test_fields_of_bibliographic_records() -> None:
+    fields = fields_of(
+        record("a", "one", trials=["NCT00000419"], affiliations=["Marsh College, Ghent"],
+               mesh_qualifiers=["Asthma/therapy", "Asthma/genetics"]),
+        record("b", "two", mesh_qualifiers=["Telomere/drug therapy"], substances=["Telomerase"],
+               supplementary=["Cri du chat"], editors=["Ed E"], databanks=["GENBANK/AF1"],
+               publisher="Marsh", pmid_version=2),
+    )  # fmt: skip
+    for expression, expected in (
+        ("trial:NCT00000419", [0]),
+        ("trial=nct00000419", [0]),
+        ("has:trial", [0]),
+        ("qualifier:therapy", [0, 1]),
+        ('qualifier="asthma/therapy"', [0]),
+        ("subheading:asthma", [0]),
+        ('supplementary:"cri du chat"', [1]),
+        ("substance:telomerase", [1]),
+        ("affiliation:ghent", [0]),
+        ("editor:ed", [1]),
+        ("databank:AF1", [1]),
+        ("publisher:marsh", [1]),
+    ):
+        assert found(fields, expression) == expected, expression
+    assert fields.schema.find("pmid_version") is None

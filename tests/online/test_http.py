@@ -23,6 +23,7 @@ from typing import Any
 import httpx
 import pytest
 from clocks import MovedClock
+from filelock import FileLock
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from server import Fault, World, serving
@@ -36,6 +37,7 @@ from bioretrieval_tui.online.http import (
     plain_address,
     reserve,
     retry_after,
+    sweep,
 )
 from bioretrieval_tui.online.linkcheck import reacher
 from bioretrieval_tui.online.services import SERVICES, OfflineError, OnlineError, Service
@@ -154,7 +156,16 @@ def test_a_body_that_breaks_off_five_times_is_one_line(client: HttpClient, world
 
 
 @pytest.mark.parametrize(
-    "target", ["file:///etc/passwd", "http://10.0.0.1/", "http://169.254.169.254/latest"]
+    "target",
+    [
+        "file:///etc/passwd",
+        "http://10.0.0.1/",
+        "http://169.254.169.254/latest",
+        "http://224.0.0.1/",
+        "http://[64:ff9b:1::1]/",
+        "http://[::ffff:127.0.0.1]/",
+        "http://[fec0::1]/",
+    ],
 )
 def test_redirects_to_files_and_private_addresses_are_not_followed(
     client: HttpClient, world: World, target: str
@@ -388,15 +399,25 @@ def test_a_response_cut_at_any_byte_is_requested_again(
     "host",
     ["[::ffff:127.0.0.1]", "[::ffff:10.0.0.1]", "[64:ff9b::7f00:1]", "[64:ff9b::a00:1]",
      "[2002:7f00:1::]", "[fe80::1]", "[fc00::1]", "0.0.0.1", "100.64.0.1", "2130706433",
-     "0x7f.1", "127.1", "localhost"],
+     "0x7f.1", "127.1", "localhost", "224.0.0.1", "239.255.255.250", "255.255.255.255", "240.0.0.1",
+     "[ff02::1]", "[ff0e::1]", "[fec0::1]", "[feff::1]", "[64:ff9b:1::1]", "[64:ff9b:1:1::a00:1]",
+     "[::127.0.0.1]", "[::8.8.8.8]", "[::ffff:8.8.8.8]", "[::ffff:0:127.0.0.1]",
+     "[2002:808:808::1]", "[2001:0:4136:e378:8000:63bf:80ff:fffe]", "[fe80::5efe:10.0.0.1]",
+     "[2606:4700::5efe:7f00:1]", "[2606:4700::200:5efe:a00:1]", "[64:ff9b::e000:1]", "[4000::1]",
+     "[100::1]", "[2001:db8::1]", "[::]", "[fe80::1%25lo]"],
 )  # fmt: skip
 def test_no_spelling_of_a_private_address_is_public(host: str) -> None:
     assert not is_public(f"http://{host}/")
 
 
 def test_public_addresses_of_both_kinds() -> None:
-    assert is_public("http://[2606:4700::1111]/")
-    assert is_public("http://[64:ff9b::808:808]/")
+    for host in (
+        "8.8.8.8",
+        "[2606:4700::1111]",
+        "[2a00:1450:4001:81b::200e]",
+        "[64:ff9b::808:808]",
+    ):
+        assert is_public(f"http://{host}/")
 
 
 def test_addresses_in_messages_have_no_user_password_or_query() -> None:
@@ -571,6 +592,17 @@ def test_retry_after_as_a_date() -> None:
     assert 48 <= retry_after(format_datetime(then, usegmt=True)) <= 50
 
 
+def test_a_date_in_retry_after_is_of_the_servers_clock() -> None:
+    server = datetime(2001, 1, 1, tzinfo=UTC)  # whatever the clock is here
+    then, now = (
+        format_datetime(one, usegmt=True) for one in (server + timedelta(seconds=9), server)
+    )
+    assert retry_after(then, now) == 9
+    assert retry_after(now, then) == 0
+    assert retry_after("7", now) == 7
+    assert retry_after(then, "noon") == 0
+
+
 def test_a_date_in_retry_after_is_waited_for(
     answering: Callable[..., str], clock: MovedClock
 ) -> None:
@@ -647,11 +679,63 @@ def test_an_unwritable_pace_folder_is_ignored(tmp_path: Path) -> None:
     assert reserve(tmp_path / "file" / "pace", "a b", 2.5, 1.0) == 2.5
 
 
-@pytest.mark.parametrize("said", ["", "soon", "nan", "1e400", "99999999999"])
+@pytest.mark.parametrize(
+    "said", ["", "soon", "nan", "inf", "-inf", "1e400", "99999999999", "\u0663"]
+)
 def test_a_pace_file_with_nonsense_is_replaced(tmp_path: Path, said: str) -> None:
     (tmp_path / "a").write_text(said)
-    assert 0.0 <= reserve(tmp_path, "a", 0.0, 1.0) <= 601
+    assert 0.0 <= reserve(tmp_path, "a", 0.0, 1.0) <= 1
     assert json.loads((tmp_path / "a").read_text()) < time.time() + 1_000
+
+
+@pytest.mark.parametrize(
+    ("ahead", "seconds"), [(-9e5, 0), (-3, 0), (30, 30), (150, 150), (200, 0), (3_600, 0), (9e5, 0)]
+)
+def test_a_time_further_ahead_than_any_wait_is_not_believed(
+    tmp_path: Path, ahead: float, seconds: float
+) -> None:
+    (tmp_path / "a").write_text(f"{time.time() + ahead:.6f}")  # before the clock was set back
+    assert reserve(tmp_path, "a", 0.0, 1.0) == pytest.approx(seconds, abs=1)
+    assert reserve(tmp_path, "a", 0.0, 1.0) == pytest.approx(seconds + 1, abs=1)
+
+
+def test_a_long_wait_is_said_and_a_short_one_not(tmp_path: Path) -> None:
+    clock, said = MovedClock(), []
+    limiter = RateLimiter(
+        clock, lambda: None, tmp_path, lambda name, seconds: said.append((name, round(seconds)))
+    )
+    (tmp_path / "a").write_text(f"{time.time() + 90:.6f}")
+    limiter.acquire("a", 1.0, share=True)
+    assert (said, round(clock.now)) == ([("a", 90)], 1_090)
+    limiter.acquire("a", 1.0)
+    limiter.pause("a", 4)
+    limiter.acquire("a", 1.0)
+    assert len(said) == 1
+    limiter.pause("a", 60)
+    limiter.acquire("a", 1.0)
+    assert said[1:] == [("a", 60)]
+
+
+def test_a_wait_that_a_service_asks_for_is_said(client: HttpClient, world: World) -> None:
+    said: list[str] = []
+    client.remark = said.append
+    world.faults = [("/plain", Fault("busy", 70))]
+    client.get("try", "plain")
+    assert said == ["waiting 70 s before the next request to Try"]
+
+
+def test_pace_files_of_hosts_long_ago_are_deleted(tmp_path: Path) -> None:
+    for name, age in (("old", 100_000), ("new", 50), ("ahead", -100_000)):
+        reserve(tmp_path, name, 0.0, 1.0)
+        for path in (tmp_path / name, tmp_path / f"{name}.lock"):
+            path.touch()
+            os.utime(path, (time.time() - age,) * 2)
+    with FileLock(tmp_path / "ahead.lock"):
+        sweep(tmp_path)  # another process is about to write it
+    assert sorted(path.stem for path in tmp_path.iterdir() if path.suffix == "") == ["ahead", "new"]
+    sweep(tmp_path)
+    assert {path.stem for path in tmp_path.iterdir()} == {"new"}
+    sweep(tmp_path / "nowhere")
 
 
 def test_reserved_moments_follow_each_other(tmp_path: Path) -> None:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 from server import World, pmid_of
 
 from bioretrieval_tui.documents.document import Document
-from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.errors import BioRetrievalError, UsageError
+from bioretrieval_tui.online.fetch import fetch
 from bioretrieval_tui.online.http import HttpClient, user_agent
 from bioretrieval_tui.online.ids import work_id
 from bioretrieval_tui.online.searches import batches_of_ids, documents_of, names_of
 from bioretrieval_tui.online.services import masked, network_setting
 from bioretrieval_tui.online.spool import (
     FetchBatch,
+    FetchRequest,
     Mark,
     Spool,
     keep_starred,
@@ -107,6 +110,39 @@ def test_a_spool_of_another_request_or_process_is_refused(tmp_path: Path) -> Non
     assert "--anew" in caught.value.line()
 
 
+class Killed(BaseException):
+    """The end of a process."""
+
+
+def test_a_fetch_killed_after_its_renaming_ends_when_it_is_called_again(
+    client: HttpClient, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "a.jsonl"
+    request = FetchRequest("pubmed", "birds", most=5, output=str(output))
+    unlink = Path.unlink
+
+    def killed(path: Path, *, missing_ok: bool = False) -> None:
+        if path.name.endswith(".state"):
+            raise Killed
+        unlink(path, missing_ok=missing_ok)
+
+    with monkeypatch.context() as context:
+        context.setattr(Path, "unlink", killed)
+        with pytest.raises(Killed):
+            fetch(request, client=client)
+    whole, asked = output.read_bytes(), len(world.asked)
+    with pytest.raises(UsageError, match="exists"):
+        fetch(msgspec.structs.replace(request, restart=True), client=client)
+    with pytest.raises(UsageError, match="exists"):
+        fetch(msgspec.structs.replace(request, query="moss"), client=client)
+    result = fetch(request, client=client)
+    assert (result.records, result.resumed, result.found) == (5, 5, 450)
+    assert (output.read_bytes(), len(world.asked)) == (whole, asked)
+    assert [path.name for path in tmp_path.iterdir() if path.name != "home"] == ["a.jsonl"]
+    with pytest.raises(UsageError, match="exists"):
+        fetch(request, client=client)
+
+
 # Ids ------------------------------------------------------------------------------------------
 
 
@@ -180,8 +216,8 @@ def test_an_interrupt_while_saving_the_mark_loses_nothing(
 ) -> None:
     path = tmp_path / "a.part"
 
-    def interrupted(where: Path, data: bytes) -> None:
-        write_atomically(where, data)
+    def interrupted(where: Path, data: bytes, **how: Any) -> None:
+        write_atomically(where, data, **how)
         if b'"records":4' in data:
             raise KeyboardInterrupt
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
@@ -69,6 +70,28 @@ def test_a_hit_has_the_same_facts_in_both_faces(at: int) -> None:
         assert values.pop(label) == [pairs[label]]
     values.pop("page", None)
     assert pairs["why"] == "; ".join(f"{label} {', '.join(of)}" for label, of in values.items())
+
+
+def test_a_retracted_work_says_so_first_in_list_and_page() -> None:
+    known = {
+        "types": ["Journal Article", "Retracted Publication"],
+        "corrections": ["Retraction in PMID 5: J Pond. 2020"],
+        "trials": ["NCT00000419"],
+        "mesh": [f"Heading {n}" for n in range(14)],
+        "publisher": "Marsh",
+    }
+    hit = msgspec.structs.replace(HITS[2], metadata=known)
+    assert dict(next(shown(hit_sheet([hit]))))["title"] == "RETRACTED: Bone"
+    assert next(iter(hit_sheet([hit]).records))["title"] == "Bone"
+    page = hit_page(hit)
+    assert page.badges == ("RETRACTED",)
+    pairs = list(page.pairs())
+    assert pairs[0] == ("corrections", "Retraction in PMID 5: J Pond. 2020")
+    assert {("trials", "NCT00000419"), ("publisher", "Marsh"), ("MeSH", "2 more")} <= set(pairs)
+    assert pairs[0] in painted(page)
+    said = msgspec.structs.replace(hit, title="[Retracted] Bone")
+    assert dict(next(shown(hit_sheet([said]))))["title"] == "[Retracted] Bone"
+    assert hit_page(HITS[2]).badges == ()
 
 
 def test_bm25_and_dense_have_one_name() -> None:

@@ -269,6 +269,17 @@ async def test_a_path_is_typed_and_completed(small: Catalogue, data: Path) -> No
         assert picker_of(session).line.value == f"{data}/pubmed24n000"
         await session.press("tab")  # no further: on to the list
         assert isinstance(session.focused, VirtualTable)
+        # A whole path behind the folder replaces it, typed or pasted.
+        for whole in (f"{data}/scifact/", "~/data/scifact/"):
+            await session.press("slash", "ctrl+u")
+            await session.type("~/data/")
+            await session.type(whole)
+            assert picker_of(session).line.value == whole
+            assert names(session) == ["qrels", "corpus.jsonl"]
+        session.app.post_message(events.Paste(f"{data}/scifact/corpus.jsonl\n"))
+        await session.settle()
+        assert picker_of(session).line.value == f"{data}/scifact/corpus.jsonl"
+        assert names(session) == ["corpus.jsonl"]
         await session.press("slash", "ctrl+u")
         await session.type("~/nowhere/x")
         assert "No such file or directory" in session.text

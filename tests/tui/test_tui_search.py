@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from driving import OVER_SSH, Programs, Session, make_app, running
 from scripted import HITS, Desk, hit
+from textual import events
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError
@@ -41,6 +42,43 @@ async def answered(session: Session, desk: Desk, query: str = "newborn cerebral"
     await asked(session, desk, query)
     desk.answer(query, HITS)
     await session.settle()
+
+
+@pytest.mark.parametrize(
+    ("pasted", "value"),
+    [
+        ("herons\nin shallow\nponds with newts\n", "herons in shallow ponds with newts"),
+        ("herons\r\n\r\n\tin shallow  \rponds", "herons in shallow ponds"),
+        ("herons\u2028in\x0bponds\n\n\n", "herons in ponds"),
+        (" in\tponds ", " in ponds "),
+        ("\n", ""),
+    ],
+)
+async def test_pasted_lines_become_one_query(
+    small: Catalogue, scripted: Desk, pasted: str, value: str
+) -> None:
+    async with running(make_app(small), WIDE, pane="search") as session:
+        session.app.post_message(events.Paste(pasted))
+        await session.settle()
+        assert session.line.value == value
+        await session.press("home")
+        session.app.post_message(events.Paste("of "))  # at the cursor
+        await session.settle()
+        assert session.line.value == f"of {value}"
+        assert session.line.cursor_position == 3
+
+
+async def test_a_paste_that_finds_no_room_is_said(small: Catalogue, scripted: Desk) -> None:
+    async with running(make_app(small), WIDE, pane="search") as session:
+        await session.type("x")
+        session.app.post_message(events.Paste("y" * 20_000))
+        await session.settle()
+        assert session.line.value == "x"
+        assert session.said.startswith("The paste has 20,000 characters, and the line holds 20,000")
+        await session.press("escape", "3")
+        session.app.post_message(events.Paste("herons"))
+        await session.settle()
+        assert session.said == "There is no line here to paste into"
 
 
 async def test_the_index_is_made_in_the_background(small: Catalogue, scripted: Desk) -> None:

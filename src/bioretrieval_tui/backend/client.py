@@ -20,7 +20,7 @@ import bioretrieval_tui
 from bioretrieval_tui.backend import protocol
 from bioretrieval_tui.backend.protocol import AnswerT
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.paths import places
+from bioretrieval_tui.paths import places, private
 from bioretrieval_tui.progress import Reporter
 from bioretrieval_tui.search.types import SearchResult
 
@@ -255,7 +255,7 @@ def _open_log() -> IO[bytes]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         grown = path.exists() and path.stat().st_size > _MOST_LOG_BYTES
-        return path.open("wb" if grown else "ab")
+        return open(path, "wb" if grown else "ab", opener=private)
     except OSError:
         return Path(os.devnull).open("wb")
 

@@ -22,6 +22,7 @@ import msgspec
 from bioretrieval_tui.backend import client, protocol
 from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser
 from bioretrieval_tui.online.spool import FetchResult
+from bioretrieval_tui.paths import private
 from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.util.formatting import plural, size
 
@@ -125,6 +126,14 @@ class JobQueue:
     def all(self) -> list[protocol.Job]:
         """The job that runs, then those that wait."""
         return [*([self._running.job] if self._running else []), *self.queue]
+
+    def last(self, target: str) -> JobRecord | None:
+        """The last job of a target: that which ended last here, else the newest on disk, which may
+        be of another session."""
+        if target in self.outcomes or self._folder is None:
+            return self.outcomes.get(target)
+        found = reversed(job_records(self._folder))
+        return next((one for one in found if one.job.target == target), None)
 
     def submit(self, *jobs: protocol.Job, again: bool = False) -> bool:
         """Start jobs, or queue them; return whether any was new.
@@ -261,7 +270,8 @@ class JobQueue:
         beside = self._folder / f"{record.id}.tmp"  # not flushed to disk: keys wait for this
         with contextlib.suppress(OSError):
             self._folder.mkdir(parents=True, exist_ok=True)
-            beside.write_bytes(msgspec.json.encode(record))
+            with open(beside, "wb", opener=private) as out:
+                out.write(msgspec.json.encode(record))
             beside.replace(beside.with_suffix(".json"))
 
 

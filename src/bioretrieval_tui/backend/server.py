@@ -224,8 +224,10 @@ def run_job(job: protocol.Job, device: str, send: Send) -> protocol.JobResult:
         case _:
             outcome = fill_index(job, device, reporter, Report())
     # A report lists rejected records one by one; the app shows the first of them.
-    few = outcome.report.rejections[:_MOST_REJECTIONS]
-    report = msgspec.structs.replace(outcome.report, rejections=few)
+    few, passed = (
+        listed[:_MOST_REJECTIONS] for listed in (outcome.report.rejections, outcome.report.skipped)
+    )
+    report = msgspec.structs.replace(outcome.report, rejections=few, skipped=passed)
     return protocol.Built(registry.info(outcome.manifest.name, deep=False), report, outcome.changed)
 
 

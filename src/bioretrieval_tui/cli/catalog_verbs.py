@@ -21,7 +21,7 @@ from bioretrieval_tui.cli.root import NamedGroup
 from bioretrieval_tui.cli.streams import asked, can_confirm, narrated, put, put_sheet, tell
 from bioretrieval_tui.errors import BioRetrievalError, CatalogueError, Problem, UsageError
 from bioretrieval_tui.online import drafts, freshness, linkcheck
-from bioretrieval_tui.paths import places, save_file
+from bioretrieval_tui.paths import locked, places, private, save_file
 from bioretrieval_tui.render.sheet import Column, Sheet, Shown, counted, linked, record_sheet
 from bioretrieval_tui.util.formatting import plural
 
@@ -92,21 +92,18 @@ def refresh(
 
 def _refreshed(found: Catalogue, only: frozenset[str], quiet: bool) -> Sequence[str]:
     """Refresh, save the results even after an error, and return the failures."""
-    now, before = datetime.now(UTC), freshness.load_freshness()
+    now = datetime.now(UTC)
     subjects = list(freshness.subjects_of(found, only))
     described: list[freshness.Subject] = []
     with http_client() as client:
         try:
             with narrated(quiet) as reporter:
-                day, known = now.date().isoformat(), before.subjects
+                day, known = now.date().isoformat(), freshness.load_freshness().subjects
                 failures = freshness.refresh(
                     client, known, subjects, described, day=day, reporter=reporter
                 )
         finally:
-            at = now.isoformat(timespec="seconds")
-            after, changes = freshness.with_subjects(before, described, at)
-            if described:
-                freshness.save_freshness(after)
+            changes = freshness.keep_subjects(described, now.isoformat(timespec="seconds"))
     if not quiet:
         for change in changes:
             tell(change.line())
@@ -226,7 +223,7 @@ def _edited(draft: drafts.EntryDraft) -> Path | None:
                 if asked("Correct it?", default=True):
                     continue
             kept = places().state / "drafts" / f"{draft.id}.yaml"
-            save_file(kept, text, "the draft")
+            save_file(kept, text, "the draft", opener=private)
             said = "your text is kept here; nothing was added to the catalogue"
             raise CatalogueError([*error.problems, Problem(kept, said)]) from None
 
@@ -243,10 +240,11 @@ def _saved(draft: drafts.EntryDraft, text: bytes) -> Path:
     problems = drafts.checked(text, path, data_folder(), overlays)
     if problems:
         raise CatalogueError(problems)
-    if path.exists():
-        remedy = "edit that, or move it away"
-        raise BioRetrievalError(f"there is an overlay {path} already", remedy=remedy)
-    save_file(path, text, "the entry")
+    with locked(folder / ".writing.lock", "the entry cannot be saved", "another one is saved"):
+        if path.exists():
+            remedy = "edit that, or move it away"
+            raise BioRetrievalError(f"there is an overlay {path} already", remedy=remedy)
+        save_file(path, text, "the entry")
     return path
 
 

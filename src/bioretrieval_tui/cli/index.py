@@ -15,15 +15,16 @@ from bioretrieval_tui.cli.options import option
 from bioretrieval_tui.cli.root import NamedGroup
 from bioretrieval_tui.cli.streams import confirm, duration, narrated, put_object, put_sheet, tell
 from bioretrieval_tui.documents.detect import FORMATS
-from bioretrieval_tui.documents.source import ReadSettings
+from bioretrieval_tui.documents.document import Place
+from bioretrieval_tui.documents.source import ReadSettings, text_encoding
 from bioretrieval_tui.encoding.embedded import MODEL_ID
-from bioretrieval_tui.errors import BioRetrievalError, UsageError
+from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser, UsageError
 from bioretrieval_tui.index import registry
-from bioretrieval_tui.index.report import Report
+from bioretrieval_tui.index.report import Pair, RejectedRecord, Report, longer_line
 from bioretrieval_tui.paths import save_file
 from bioretrieval_tui.render.indexes import facts_sheet, index_page, index_sheet
 from bioretrieval_tui.render.sheet import Column, Sheet
-from bioretrieval_tui.util.formatting import rate, size
+from bioretrieval_tui.util.formatting import plural, rate, size
 
 if TYPE_CHECKING:
     from bioretrieval_tui.index.build import BuildOutcome
@@ -62,7 +63,15 @@ _filling_options = options.together(
         name="mapping",
         multiple=True,
     ),
+    option("--encoding NAME", "Encoding of the files, such as cp1252; default: UTF-8."),
+    option("--delimiter CHARACTER", "Between the fields of a table, or tab; default: detected."),
     option("--strict", "Stop at the first rejected record."),
+    option(
+        "--dedupe MODE",
+        "Records of one work under several ids: report them, merge them, or off.",
+        type=click.Choice(["report", "merge", "off"]),
+        default="report",
+    ),
     option("--report FILE", "Write the outcome of every record, as JSON.", type=options.FILE),
     options.progress,
 )
@@ -76,7 +85,10 @@ def _fill(
     download: bool = False,
     reader: str,
     mapping: tuple[str, ...],
+    encoding: str | None,
+    delimiter: str | None,
     strict: bool,
+    dedupe: Literal["report", "merge", "off"],
     report: Path | None,
     quiet: bool,
     progress: str,
@@ -96,13 +108,28 @@ def _fill(
     if report is not None and not report.absolute().parent.is_dir():
         said = f"the folder of the report {report} is not there"
         raise UsageError(said, remedy="create it first")
-    reading = ReadSettings(None if reader == "auto" else reader, columns, strict)
+    if encoding is not None:
+        text_encoding(encoding)
+    if delimiter is not None:
+        delimiter = {"tab": "\t", "\\t": "\t"}.get(delimiter, delimiter)
+        if len(delimiter) != 1 or delimiter in '"\r\n\0':
+            remedy = "write one character, such as ';', or tab"
+            raise UsageError(f"--delimiter does not understand {delimiter!r}", remedy=remedy)
+    chosen = None if reader == "auto" else reader
+    reading = ReadSettings(chosen, columns, strict, encoding, delimiter, dedupe)
     job, counts = structs.replace(job, reading=reading), Report()
     try:
         with narrated(quiet, progress) as reporter:
             if isinstance(job, BuildJob) and job.model not in (None, MODEL_ID):
                 fetch_missing(str(job.model), job.recipe, reporter, download=download)
             outcome = fill_index(job, device, reporter, counts)
+    except KeyboardInterrupt as stop:
+        kept, there = registry.kept_vectors(job.name), job.name in registry.index_names()
+        state = "is as it was before" if there else "is not there yet"
+        goes_on = "the same call starts again"
+        if kept:
+            goes_on = f"{plural(kept, 'document')} encoded so far; the same call goes on from there"
+        raise InterruptedByUser(f"stopped; index {job.name} {state}", remedy=goes_on) from stop
     finally:  # also after an error
         if report is not None:
             try:
@@ -114,15 +141,20 @@ def _fill(
 
 
 def _tell_outcome(done: str, outcome: BuildOutcome) -> None:
-    """Report rejections, the number of documents now, and the duration."""
+    """Report rejections, duplicates, the number of documents now, and the duration."""
     manifest, report = outcome.manifest, outcome.report
     for rejected in report.rejections[:_LISTED]:
-        where = f":{rejected.line}" if rejected.line is not None else ""
-        if rejected.line is None and rejected.offset is not None:
-            where = f": byte {rejected.offset:,}"
-        tell(f"rejected {rejected.file}{where}: {rejected.reason}")
+        tell(f"rejected {_place(rejected)}: {rejected.reason}")
     if report.rejected > _LISTED:
         tell(f"rejected {report.rejected - _LISTED:,} more; --report FILE lists them")
+    if passed_over := report.passed_over_line():
+        tell(passed_over)
+    for pair in report.pairs[:_LISTED]:
+        tell(f"{_place(pair)}: {pair.id} is the work of {pair.same_as}: {pair.why}")
+    if report.likely or report.merged > _LISTED:
+        more = report.likely + report.merged - _LISTED
+        joins = "; --dedupe merge joins such records" if report.likely else ""
+        tell(f"{max(0, more):,} more of such pairs; --report FILE lists them{joins}")
     if not outcome.changed:
         tell(f"nothing to do: {report.line()}; {manifest.name} is unchanged")
         return
@@ -135,6 +167,12 @@ def _tell_outcome(done: str, outcome: BuildOutcome) -> None:
     tell(f"{done} {manifest.name}: {manifest.documents:,} documents{counted} {took}")
     if report.kept != report.read or report.deleted or report.without_abstract:
         tell(report.line())
+    if (line := longer_line(report.longer, report.max_tokens)) is not None:
+        tell(line)
+
+
+def _place(record: RejectedRecord | Pair) -> str:
+    return str(Place(record.file, record.line, record.offset))
 
 
 @index.command()
@@ -243,7 +281,10 @@ def list_(format_: Format) -> None:
 @name_argument
 @options.format_
 def info(name: str, format_: Format) -> None:
-    """Show one index, after comparing each of its files with its checksum."""
+    """Show one index, after comparing each of its files with its checksum.
+
+    The exit code is 1 if a file is damaged.
+    """
     found = registry.info(name)
     if format_ == "json":
         put_object(structs.asdict(found))
@@ -251,6 +292,9 @@ def info(name: str, format_: Format) -> None:
         put_sheet(facts_sheet(index_page(found)), format_)
     else:
         put_sheet(index_sheet([found]), format_)
+    if found.status.startswith("damaged: "):
+        remedy = f"see: bioretrieval-tui index verify {name}"
+        raise BioRetrievalError(f"index {name} is {found.status}", remedy=remedy)
 
 
 @index.command()

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from msgspec import structs
 
 from bioretrieval_tui.catalog.models import Benchmark
 from bioretrieval_tui.cli import options
@@ -115,7 +114,6 @@ def ids(file: Path, quiet: bool, progress: str, **fields: Any) -> None:
     \b
     bioretrieval-tui fetch ids reading-list.txt --index reading
     """
-    request = _request("ids", **fields)
     known, unknown = read_ids(None if str(file) == STDIN else file)
     for line, text in unknown[:_LISTED]:
         tell(f"{file}:{line}: '{text[:80]}' is not a PMID, PMC id, DOI or arXiv id")
@@ -123,7 +121,7 @@ def ids(file: Path, quiet: bool, progress: str, **fields: Any) -> None:
         tell(f"{len(unknown) - _LISTED:,} more are not ids")
     if not known:
         raise UsageError(f"{file} holds no id", remedy="write PMIDs, PMC ids, DOIs or arXiv ids")
-    result = _fetched(structs.replace(request, ids=known), quiet, progress)
+    result = _fetched(_request("ids", ids=known, **fields), quiet, progress)
     for one in result.absent[:_LISTED]:
         tell(f"{file}:{one.line}: no service knows {one.kind} {one.name}")
     if len(result.absent) > _LISTED:
@@ -161,7 +159,7 @@ def abstracts(everything: bool, quiet: bool) -> None:
                 reporter(Progress("fetching", len(kept) - before, len(wanted), unit="abstracts"))
         finally:
             if len(kept) > before:
-                catalogue_index.keep_abstracts({**catalogue_index.kept_abstracts(), **kept})
+                catalogue_index.keep_abstracts(kept)
     if not quiet:
         tell(f"{len(kept) - before} abstracts of {len(wanted)} papers; the catalogue searches them")
     if len(kept) == before:

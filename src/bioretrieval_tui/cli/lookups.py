@@ -26,10 +26,13 @@ _ALSO = {
 
 
 def http_client() -> HttpClient:
-    """Open the HTTP client. Raises OfflineError where the network is not allowed."""
+    """Open the HTTP client, whose long waits are told. Raises OfflineError where the network is
+    not allowed."""
     from bioretrieval_tui.online.http import HttpClient
 
-    return HttpClient()
+    client = HttpClient()
+    client.remark = tell
+    return client
 
 
 def catalogue() -> Catalogue:

@@ -61,6 +61,7 @@ _CORRECTIONS = {
     for kind in kinds.split()
 }
 _RETRACTED = ("Retraction in", "Retracted and republished in")
+_YES = frozenset({"true", "yes", "y", "1"})
 _RETRACTED_TYPES = frozenset({"retractedpublication", "retracted", "retractedarticle"})
 _LAST_PMID = re.compile(r"[\s;.]*\bPMID:\s*(\d{1,9})\b[\s.]*$")
 # Registries of trials by PubMed's names, whose numbers are kept also in a form not known here.
@@ -398,7 +399,10 @@ def correction(kind: str, source: str, pmid: str = "") -> str:
 
 
 def is_retracted(metadata: Mapping[str, Any]) -> bool:
-    """Whether a work was retracted, by its types or the notices that it names."""
+    """Whether a work was retracted, by its types, the notices that it names, or a column that says
+    so."""
+    if str(metadata.get("retracted", metadata.get("is_retracted"))).casefold() in _YES:
+        return True
     types, notices = (metadata.get(name) or () for name in ("types", "corrections"))
     return any(_letters(str(kind)) in _RETRACTED_TYPES for kind in _each(types)) or any(
         str(notice).startswith(_RETRACTED) for notice in _each(notices)

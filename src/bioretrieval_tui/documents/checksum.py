@@ -1,8 +1,9 @@
-"""SHA-256 of files, cached so that a large unchanged file is hashed once.
+"""SHA-256 of files, noted so that a large unchanged file is hashed once.
 
-The key is path, size, inode, modification and change time. Programs that restore a modification
-time cannot restore the change time, and a file changed moments ago is not cached, since two writes
-may share one tick of the clock.
+A note holds size, inode, modification and change time. Programs that restore a modification time
+cannot restore the change time, and a file changed moments ago is not noted, since two writes may
+share one tick of the clock. Notes lie in a folder for each index, or other folder of files: a large
+index does not displace the notes of others, and those of replaced files go with the next note.
 """
 
 from __future__ import annotations
@@ -10,16 +11,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import time
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import quote, unquote_to_bytes
 
 from bioretrieval_tui.paths import places, write_atomically
 
 _SETTLED_NS = 2_000_000_000
-"""Age of a file from which its checksum is cached: coarse clocks tick in seconds."""
-_MOST_NOTES = 256
-"""Checksums kept; the oldest are deleted."""
+"""Age of a file from which its checksum is noted: coarse clocks tick in seconds."""
+_MOST_FOLDERS = 64
+"""Folders of notes kept; those that were not used for longest are deleted."""
 
 
 def _state(path: Path) -> list[str | int]:
@@ -33,24 +36,33 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def remembered_sha256(path: Path) -> str:
-    """Hex SHA-256 of a file, from the cache if the file has not changed. Raises OSError if the file
-    cannot be read; faults of the cache only cost time."""
+def remembered_sha256(path: Path, *, within: Path | None = None) -> str:
+    """Hex SHA-256 of a file, from its note if the file has not changed; within: the folder whose
+    notes have it, by default its own. Raises OSError if the file cannot be read; faults of the
+    notes only cost time."""
     path = path.absolute()
+    folder = path.parent if within is None else within.absolute()
     before = _state(path)
-    name = hashlib.sha256(os.fsencode(path)).hexdigest()[:32]
-    file = places().cache / "checksums" / f"{name}.json"
+    notes = places().cache / "checksums" / hashlib.sha256(os.fsencode(folder)).hexdigest()[:32]
+    note = notes / f"{quote(os.fsencode(path.relative_to(folder)), safe='')}.json"
     with suppress(OSError, ValueError, TypeError):
-        *kept, digest = json.loads(file.read_bytes())
+        *kept, digest = json.loads(note.read_bytes())
         if kept == before:
+            os.utime(notes)
             return str(digest)
     digest = sha256_of(path)
     after = path.stat()
     settled = time.time_ns() - max(after.st_mtime_ns, after.st_ctime_ns) > _SETTLED_NS
     if settled and _state(path) == before:
         with suppress(OSError, UnicodeEncodeError):  # then the next caller hashes again
-            write_atomically(file, json.dumps([*before, digest]).encode())
-            notes = sorted(file.parent.iterdir(), key=lambda path: path.stat().st_mtime_ns)
-            for old in notes[:-_MOST_NOTES]:
-                old.unlink(missing_ok=True)
+            write_atomically(note, json.dumps([*before, digest]).encode())
+            for other in notes.glob("*.json"):
+                if not (folder / os.fsdecode(unquote_to_bytes(other.stem))).exists():
+                    other.unlink(missing_ok=True)
+            used = sorted(notes.parent.iterdir(), key=lambda path: path.stat().st_mtime_ns)
+            for old in used[:-_MOST_FOLDERS]:
+                if old.is_dir():
+                    shutil.rmtree(old, ignore_errors=True)
+                else:  # a note of an earlier version
+                    old.unlink(missing_ok=True)
     return digest

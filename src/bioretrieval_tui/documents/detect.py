@@ -7,6 +7,7 @@ import glob
 import os
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from bioretrieval_tui.documents.document import (
@@ -48,12 +49,12 @@ FORMATS = (*_SURE, *_TABLES)
 """All formats, in the order of detection: the most specific first."""
 
 _NAMES = ", ".join(format_.name for format_ in FORMATS)
-_SUFFIXES = frozenset(suffix for format_ in FORMATS for suffix in format_.suffixes)
 # For formats of lines or fields the name decides, so that a file with broken first records is
 # still read: these are reported, and the others are kept.
 _BELIEVED = {
     suffix: one for one in (BEIR, MEDLINE, RIS, REFER, BIBTEX, *_TABLES) for suffix in one.suffixes
 }
+_DEFAULTS = ReadSettings()
 _NULS = 50
 """A file with a NUL in every so many characters is binary."""
 _LINES_TRIED = 50
@@ -77,6 +78,14 @@ _HTML = re.compile(
 )
 
 
+class UnknownFormatError(CorpusError):
+    """A file is of none of the formats; `seems`: what it seems to be."""
+
+    def __init__(self, message: str, seems: str, remedy: str) -> None:
+        super().__init__(message, remedy=remedy)
+        self.seems = seems
+
+
 def by_name(name: str) -> Format:
     """The format of that name. Raises UsageError, which lists the names."""
     for format_ in FORMATS:
@@ -91,14 +100,16 @@ def suffix_of(name: str) -> str:
     return PurePath(path.stem).suffix if path.suffix == ".gz" else path.suffix
 
 
-def recognise(source: SourceReader) -> Format:
+def recognise(source: SourceReader, settings: ReadSettings = _DEFAULTS) -> Format:
     """Detect the format of a file that is not read yet. Raises CorpusError if it is not known; the
     line says what the file seems to be."""
     head = source.head()
+    if PARQUET.recognises(head):
+        return PARQUET
     seems = _foreign(head)
     if seems is None:
         suffix = "" if source.path is None else suffix_of(source.path.name)
-        format_ = _by_content(head, suffix) or _BELIEVED.get(suffix)
+        format_ = _chosen(head, settings) or _by_content(head, suffix) or _BELIEVED.get(suffix)
         if format_ is not None:
             return format_
         text = text_of_head(head).lstrip()
@@ -107,7 +118,27 @@ def recognise(source: SourceReader) -> Format:
         seems = f"{kind} of another kind" if text else "empty"
     name = "stdin" if source.name == STDIN else source.name
     what = f"{name} is {seems}, not one of: {_NAMES}"
-    raise CorpusError(what, remedy="name its format with --format if it is one of them")
+    remedy = "name its format with --format if it is one of them"
+    raise UnknownFormatError(what, seems, remedy)
+
+
+def _chosen(head: bytes, settings: ReadSettings) -> Format | None:
+    """The table that settings are for, or None."""
+    if settings.delimiter is not None and text_of_head(head).lstrip()[:1] not in ("<", "{", "["):
+        return CSV
+    return None
+
+
+def applies(format_: Format, settings: ReadSettings, name: str) -> None:
+    """Raise UsageError if a setting is given that the format of the file `name` does not have."""
+    for option, given in (("map", settings.mapping), ("delimiter", settings.delimiter)):
+        if given and option not in format_.takes:
+            able = ", ".join(one.name for one in FORMATS if option in one.takes)
+            what = f"{name} is {format_.name}, to which --{option} does not apply"
+            raise UsageError(what, remedy=f"it is for {able}: read other files without it")
+    if settings.encoding is not None and format_ is PARQUET:
+        what = f"{name} is parquet, to which --encoding does not apply"
+        raise UsageError(what, remedy="its texts are UTF-8: read it without the option")
 
 
 def _by_content(head: bytes, suffix: str) -> Format | None:
@@ -131,6 +162,10 @@ def _foreign(head: bytes) -> str | None:
             return what
     if head[257:262] == b"ustar":
         return "a tar archive"
+    wide = head[:4096]
+    for order, letters, nuls in (("le", wide[::2], wide[1::2]), ("be", wide[1::2], wide[::2])):
+        if nuls.count(0) * 5 > len(nuls) * 4 > 8 and letters.count(0) * 5 < len(letters):
+            return f"text in UTF-16 without a byte order mark (try --encoding utf-16-{order})"
     text = text_of_head(head[:4096])
     if _HTML.match(text):
         return "an HTML page"
@@ -161,37 +196,54 @@ def items(source: SourceReader, format_: Format, settings: ReadSettings) -> Iter
 
 
 _CORPUS = ("corpus.jsonl", "corpus.jsonl.gz")
+_OF_BENCHMARK = "queries and judgements of a benchmark are no documents"
 _NO_DOCUMENTS = frozenset({"queries.jsonl", "queries.jsonl.gz", "qrels"})
+_UNFINISHED = (".part", ".partial", ".crdownload", ".download", ".tmp")
+_COPIES = (".bak", ".orig", ".old", ".swp")
 
 
-def resolve(inputs: Sequence[str | os.PathLike[str]]) -> list[Path | None]:
-    """Find the files that `inputs` name, in order; None stands for stdin ("-").
+@dataclass(slots=True)
+class Inputs:
+    """The files that the arguments of a call name.
 
-    A folder with `corpus.jsonl` (BEIR) is that file; another one is all files in and below it
-    with the suffix of a format, sorted, without hidden ones and BEIR's queries and qrels. A name
-    that is no file but a pattern (`*`, `?`, `[...]`, `**`) is its matches, sorted.
+    files: in order; None stands for stdin; found: those of folders, which need not be corpora;
+    skipped: what was passed over in folders, with the reason.
+    """
+
+    files: list[Path | None] = field(default_factory=list)
+    found: set[Path] = field(default_factory=set)
+    skipped: list[Skipped] = field(default_factory=list)
+
+
+def resolve(inputs: Sequence[str | os.PathLike[str]]) -> Inputs:
+    """Find the files that `inputs` name ("-" is stdin).
+
+    A folder with `corpus.jsonl` (BEIR) is that file; another one is all files in and below it,
+    sorted, without hidden ones, unfinished downloads, copies of editors, and BEIR's queries and
+    qrels. A name that is no file but a pattern (`*`, `?`, `[...]`, `**`) is its matches, sorted.
 
     Raises NotFoundError if a file does not exist, or a pattern or folder gives no file; CorpusError
     if an input is named twice, is not a regular file, or cannot be read.
     """
-    files: list[Path | None] = []
+    found = Inputs()
     seen: set[tuple[int, int] | None] = set()
     for given in inputs:
-        for path in [None] if given == STDIN else _named(os.fspath(given)):
+        for path in [None] if given == STDIN else _named(os.fspath(given), found):
             key = None if path is None else _key(path)
             if key in seen:
                 shown = STDIN if path is None else str(path)
                 raise CorpusError(f"{shown} is named twice", remedy="name every input once")
             seen.add(key)
-            files.append(path)
-    return files
+            found.files.append(path)
+    return found
 
 
-def _named(given: str) -> list[Path]:
+def _named(given: str, into: Inputs) -> list[Path]:
     # Unlike those of Path, these raise nothing for names that cannot be.
     if not glob.has_magic(given) or os.path.exists(given):  # noqa: PTH110
         path = Path(given)
-        return _within(path) if os.path.isdir(given) else [_file(path)]  # noqa: PTH112
+        is_folder = os.path.isdir(given)  # noqa: PTH112
+        return _within(path, into) if is_folder else [_file(path)]
     try:
         names = sorted(glob.glob(given, recursive=True))  # noqa: PTH207
     except (OSError, ValueError) as error:
@@ -199,38 +251,65 @@ def _named(given: str) -> list[Path]:
     paths = [Path(name) for name in names if os.path.exists(name)]  # noqa: PTH110
     # "data/**" matches folders beside the files within them; folders count only without files.
     files = [_file(path) for path in paths if not path.is_dir()]
-    files = files or [file for path in paths for file in _within(path)]
+    files = files or [file for path in paths for file in _within(path, into)]
     if not files:
         raise NotFoundError(f"nothing matches {given}")
     return files
 
 
-def _within(folder: Path) -> list[Path]:
+def _within(folder: Path, into: Inputs) -> list[Path]:
     """The files of a folder, sorted; each folder and file once, so that link cycles end."""
-    for name in _CORPUS:
-        if (folder / name).is_file():
-            return [folder / name]
+    corpus = next((folder / name for name in _CORPUS if (folder / name).is_file()), None)
     seen = {_key(folder)}
+
+    def skip(path: Path, reason: str) -> None:
+        into.skipped.append(Skipped(Place(str(path)), reason))
 
     def is_new(path: Path) -> bool:
         key = _key(path)
+        if key in seen:
+            skip(path, "it is read under another name")
         known = key in seen
         seen.add(key)
         return not known
 
+    def is_wanted(path: Path) -> bool:
+        reason = _unwanted(path.name)
+        if reason is None and corpus is not None and path != corpus:
+            reason = f"the folder is a benchmark, whose documents are in {corpus.name}"
+        if reason is not None:
+            skip(path, reason)
+        return reason is None
+
     files: list[Path] = []
     for root, folders, names in os.walk(folder, followlinks=True, onerror=_cannot_list):
-        folders[:] = [name for name in _wanted(folders) if is_new(Path(root, name))]
-        files += [Path(root, name) for name in _wanted(names) if suffix_of(name) in _SUFFIXES]
-    regular = list(filter(os.path.isfile, sorted(files)))  # links may be broken or in a cycle
-    if not regular:
+        below = (Path(root, name) for name in sorted(folders))
+        folders[:] = [path.name for path in below if is_wanted(path) and is_new(path)]
+        for path in filter(is_wanted, (Path(root, name) for name in sorted(names))):
+            # Links may be broken or in a cycle.
+            if path.is_file():
+                files.append(path)
+            else:
+                skip(path, "it is not a regular file")
+    files = list(filter(is_new, sorted(files)))
+    if not files:
         remedy = "name a file, or a folder with files of a format"
         raise NotFoundError(f"{folder} holds no corpus", remedy=remedy)
-    return list(filter(is_new, regular))
+    into.found.update(files if corpus is None else ())
+    return files
 
 
-def _wanted(names: list[str]) -> list[str]:
-    return sorted(n for n in names if not n.startswith(".") and n not in _NO_DOCUMENTS)
+def _unwanted(name: str) -> str | None:
+    """Why a file or folder of that name holds no documents, or None."""
+    if name.startswith("."):
+        return "it is hidden"
+    if name in _NO_DOCUMENTS:
+        return _OF_BENCHMARK
+    if name.lower().endswith(_UNFINISHED):
+        return "it is an unfinished download"
+    if name.endswith("~") or name.lower().endswith(_COPIES):
+        return "it is a copy that an editor keeps"
+    return None
 
 
 def _cannot_list(error: OSError) -> None:

@@ -1,4 +1,5 @@
-"""A corpus file as a stream: opened, decompressed and hashed while it is read, as bytes or lines.
+"""A corpus file as a stream: opened, decompressed, hashed and brought to UTF-8 while it is read, as
+bytes or lines.
 
 Memory is bounded: lines have a largest length, and compressed files a largest ratio. Also what a
 reader is (`Format`), and the user's settings for it (`ReadSettings`).
@@ -11,16 +12,17 @@ import gzip
 import hashlib
 import io
 import os
+import re
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from bioretrieval_tui.documents.document import Document, Place, RecordFault
-from bioretrieval_tui.errors import BioRetrievalError, CorpusError, NotFoundError
+from bioretrieval_tui.errors import BioRetrievalError, CorpusError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -30,14 +32,31 @@ MAX_LINE_BYTES = 16 * 2**20
 largest PubMed record under 5 MB."""
 STDIN = "-"
 """The name of an input from a pipe."""
-CONVERT = "convert the file to UTF-8"
+CONVERT = "convert the file to UTF-8, or name its encoding with --encoding"
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _CHUNK = 1 << 20
 _MOST_RATIO = 200
 _RATIO_FROM = 256 * 2**20
 """Text expands ten to twenty times; 200 times, and so much of it, is an attack."""
-_UTF16_BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, with whose mark it begins
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_FIRST = 4096
+"""Bytes that are read at first, at least: they hold the encoding that an XML file declares."""
+_DECLARED = re.compile(
+    rb"(\s*<\?xml\s[^>]*?)\s+encoding\s*=\s*(?:\"[^\"]*\"|'[^']*')", re.IGNORECASE
+)
+_WRONG = "bioretrieval-wrong"
+codecs.register_error(_WRONG, lambda error: ("\udcff", getattr(error, "end", 0)))
+# What Python calls encodings, but are escapes, host names, or depend on the machine.
+_NO_TEXT = frozenset({"idna", "mbcs", "oem", "punycode", "raw_unicode_escape", "undefined",
+                      "unicode_escape"})  # fmt: skip
+_OTHERS = ("gb18030", "shift_jis", "big5", "euc_kr", "cp1251")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +65,10 @@ class ReadSettings:
 
     format: a name, None to detect it by content; mapping: from our fields (`id`, `title`, `text`,
     or a name of metadata) to columns of a table or keys of JSON lines; strict: stop at the first
-    rejected record; encoding: of the files, None for Unicode by its byte order mark; delimiter: of
-    a table's fields, None to detect it.
+    rejected record; encoding: of the files without a byte order mark, None for UTF-8 (or what XML
+    declares); delimiter: of a table's fields, None to detect it; dedupe: what is done with records
+    of one work under several ids: "report" names them, "merge" makes them one document, "off" does
+    not look.
     """
 
     format: str | None = None
@@ -55,6 +76,7 @@ class ReadSettings:
     strict: bool = False
     encoding: str | None = None
     delimiter: str | None = None
+    dedupe: Literal["report", "merge", "off"] = "report"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +84,11 @@ class Format:
     """A corpus format.
 
     name: for `--format`; suffixes: of file names, without `.gz`; recognises: whether these first
-    bytes (up to 64 kB, decompressed) are of this format, by content alone; records: the records of
-    a source (or RecordFaults, or what is Skipped) and their places, in file order, bounded in
-    memory; may raise
-    SourceDamaged where a file breaks off, CorpusError if it cannot be read at all; document: of a
-    record, or the id of a deleted one; may raise RecordFault; shape: the remedy of faults without
-    one.
+    bytes (up to 64 kB, decompressed, in UTF-8) are of this format, by content alone; records: the
+    records of a source (or RecordFaults, or what is Skipped) and their places, in file order,
+    bounded in memory; may raise SourceDamaged where a file breaks off, CorpusError if it cannot be
+    read at all; document: of a record, or the id of a deleted one; may raise RecordFault; shape:
+    the remedy of faults without one; takes: which of the options `map` and `delimiter` apply to it.
     """
 
     name: str
@@ -76,6 +97,7 @@ class Format:
     records: Callable[[SourceReader, ReadSettings], Iterator[tuple[Place, Any]]]
     document: Callable[[Any], Document | str]
     shape: str | None = None
+    takes: tuple[str, ...] = ()
 
 
 class SourceDamaged(CorpusError):
@@ -91,13 +113,25 @@ class SourceReader:
     """A corpus file, stdin (None) or `data` called `name`, read once; a context manager.
 
     gzip is detected by content. `head()` looks ahead; `lines()` or `blocks()` give the content;
-    `consumed` and `sha256()` are those of the whole file after the end. Construction raises
-    NotFoundError if the file does not exist, CorpusError if it cannot be read.
+    both are in UTF-8, into which UTF-16 and UTF-32 with a byte order mark are brought (unless it is
+    XML), and files without one from `encoding`. `consumed` and `sha256()` are those of the whole
+    file after the end. Construction raises NotFoundError if the file does not exist, CorpusError if
+    it cannot be read.
     """
 
-    def __init__(self, path: Path | None, *, data: bytes | None = None, name: str = STDIN) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        *,
+        data: bytes | None = None,
+        name: str = STDIN,
+        encoding: str | None = None,
+    ) -> None:
         self.path = path
         self.name = name if path is None else str(path)
+        self.encoding = encoding or "utf-8"
+        self._decoder: codecs.IncrementalDecoder | None = None
+        self._begun = False
         try:
             stored: str | Path | int = os.devnull if path is None else path
             if path is None and data is None:
@@ -134,18 +168,18 @@ class SourceReader:
         """The first bytes of the decompressed content, fewer if it is shorter or damaged there.
         Call before any other method."""
         with suppress(SourceDamaged):  # reported, with its place, when the content is read
-            while len(self._ahead) < size and (part := self._read(size - len(self._ahead))):
+            while len(self._ahead) < size and (part := self._next(size - len(self._ahead))):
                 self._ahead += part
         return self._ahead[:size]
 
     def blocks(self, size: int = _CHUNK) -> Iterator[bytes]:
-        """Yield the decompressed content in parts of about `size` bytes. Raises SourceDamaged if
-        the compressed data is damaged, cut off, or expands too much; CorpusError if the file cannot
-        be read, or changed while it was read."""
+        """Yield the decompressed content in UTF-8, in parts of about `size` bytes. Raises
+        SourceDamaged if the compressed data is damaged, cut off, or expands too much; CorpusError
+        if the file cannot be read, or changed while it was read."""
         if self._ahead:
             ahead, self._ahead = self._ahead, b""
             yield ahead
-        yield from iter(lambda: self._read(size), b"")
+        yield from iter(lambda: self._next(size), b"")
         self._check_unchanged()
 
     def lines(self, limit: int = MAX_LINE_BYTES) -> Iterator[tuple[int, bytes | None]]:
@@ -166,6 +200,40 @@ class SourceReader:
     def sha256(self) -> str:
         """Hex SHA-256 of the bytes, as stored, that were read so far."""
         return self._file.digest.hexdigest()
+
+    def _next(self, size: int) -> bytes:
+        """The next part in UTF-8; empty at the end."""
+        if not self._begun:
+            return self._first(size)
+        while part := self._read(size):
+            if decoded := self._decoded(part):
+                return decoded
+        return self._decoded(b"", final=True)
+
+    def _first(self, size: int) -> bytes:
+        """The first part, by which the encoding is chosen."""
+        self._begun = True
+        first = b""
+        while len(first) < 4 and (part := self._read(max(size, _FIRST))):
+            first += part
+        for mark, encoding in _MARKS:
+            if first.startswith(mark):
+                # XML tells its own encoding, and its readers know UTF-16.
+                is_xml = first[len(mark) : len(mark) + 4].strip(b"\0 \r\n").startswith(b"<")
+                self.encoding = "utf-8" if is_xml else encoding
+                break
+        if codecs.lookup(self.encoding).name != "utf-8":
+            self._decoder = codecs.getincrementaldecoder(self.encoding)(_WRONG)
+            # What the file declares is no longer true.
+            return _DECLARED.sub(rb"\1", self._decoded(first), count=1) or self._next(size)
+        return first
+
+    def _decoded(self, part: bytes, *, final: bool = False) -> bytes:
+        """`part` in UTF-8, with what is not of the encoding as a byte that UTF-8 lacks, so that it
+        is a fault of its record alone."""
+        if self._decoder is None:
+            return part
+        return self._decoder.decode(part, final).encode("utf-8", "surrogateescape")
 
     def _read(self, size: int) -> bytes:
         try:
@@ -231,16 +299,14 @@ class TextLine(NamedTuple):  # made five times as fast as a frozen dataclass
 
 
 def text_lines(source: SourceReader) -> Iterator[TextLine]:
-    """Yield the lines of a text file in UTF-8, or in UTF-16 with a byte order mark.
+    """Yield the lines of a text file. Raises as `SourceReader.blocks`.
 
-    Other encodings are not guessed: a wrong guess would spoil names and symbols silently. Raises as
-    `SourceReader.blocks`, and SourceDamaged if the file stops being UTF-16.
+    Encodings are not guessed: a wrong guess would spoil names and symbols silently. A line that is
+    not UTF-8 says which one may be right.
     """
-    head = source.head()
-    is_utf16 = head[:2] in _UTF16_BOMS
-    blocks = _transcoded(source.blocks()) if is_utf16 else source.blocks()
-    start = text_of_head(head)
-    if "\r" in start and "\n" not in start:  # as on a Macintosh of old
+    start = source.head()
+    blocks = source.blocks()
+    if b"\r" in start and b"\n" not in start:  # as on a Macintosh of old
         blocks = (block.replace(b"\r", b"\n") for block in blocks)
     for number, line in _lines(blocks, MAX_LINE_BYTES):
         if line is None:
@@ -252,15 +318,60 @@ def text_lines(source: SourceReader) -> Iterator[TextLine]:
         try:
             yield TextLine(number, line.decode("utf-8"))
         except UnicodeDecodeError as error:
-            fault = RecordFault(f"not UTF-8 at byte {error.start + 1} of line {number}", CONVERT)
+            what = f"byte {error.start + 1} of line {number}"
+            fault = not_decoded(line, what, source.encoding)
             yield TextLine(number, line.decode("utf-8", "replace"), fault)
 
 
 def text_of_head(head: bytes) -> str:
     """The first bytes of a file as text, to detect its format; wrong bytes are replaced."""
-    if head[:2] in _UTF16_BOMS:
+    if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         return head[: len(head) // 2 * 2].decode("utf-16", "replace")
     return head.removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace")
+
+
+# Encodings --------------------------------------------------------------------------------------
+
+
+def text_encoding(name: str) -> str:
+    """`name`, an encoding of texts. Raises UsageError if Python knows none of that name."""
+    try:
+        info = codecs.lookup(name)
+        b"a".decode(name)  # refuses what is no encoding of texts
+    except (LookupError, ValueError, TypeError) as error:
+        if not isinstance(error, UnicodeError):
+            info = None
+    if info is None or info.name.replace("-", "_") in _NO_TEXT:
+        remedy = "such as utf-8, utf-16-le, cp1252, latin-1, gb18030, shift_jis or koi8-r"
+        raise UsageError(f"there is no text encoding {name[:40]!r}", remedy=remedy)
+    return name
+
+
+def not_decoded(data: bytes, place: str, encoding: str = "utf-8") -> RecordFault:
+    """The fault of `data` with a wrong byte at `place`; it says which encoding may be right."""
+    if encoding != "utf-8":
+        return RecordFault(f"not {encoding.upper()} at {place}")
+    return RecordFault(f"not UTF-8 at {place}; try --encoding {likely_encoding(data)}")
+
+
+def likely_encoding(data: bytes) -> str:
+    """The encodings that `data`, which is not UTF-8, may be in: Western if most letters beyond
+    ASCII stand alone, else the multi-byte and Cyrillic ones that fit."""
+    runs = re.findall(rb"[\x80-\xff]+", data)
+    if 2 * sum(len(run) == 1 for run in runs) > len(runs):
+        return "cp1252" if _fits(data, "cp1252") else "latin-1"
+    return " or ".join(name for name in _OTHERS if _fits(data, name)) or "latin-1"
+
+
+def _fits(data: bytes, encoding: str) -> bool:
+    try:
+        data.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+# Lines of bytes ---------------------------------------------------------------------------------
 
 
 def _lines(blocks: Iterable[bytes], limit: int) -> Iterator[tuple[int, bytes | None]]:
@@ -279,16 +390,3 @@ def _lines(blocks: Iterable[bytes], limit: int) -> Iterator[tuple[int, bytes | N
             rest, too_long = b"", True
     if rest or too_long:
         yield number + 1, None if too_long or len(rest) > limit else rest
-
-
-def _transcoded(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    decoder = codecs.getincrementaldecoder("utf-16")()
-    seen = 0
-    try:
-        for block in blocks:
-            seen += len(block)
-            yield decoder.decode(block).encode()
-        yield decoder.decode(b"", final=True).encode()
-    except UnicodeDecodeError as error:
-        what = "the file is not UTF-16 from about here on"
-        raise SourceDamaged(what, seen, CONVERT) from error

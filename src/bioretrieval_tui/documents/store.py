@@ -3,31 +3,41 @@
 A document has a label, a whole number from 0 that is also the row of its vector, and continues from
 segment to segment. A segment is written once and never changed; a newer one overrides older ones.
 
+An index may come from others, so a segment is only read if it has the tables and indexes of a
+segment and nothing else: a view or a trigger is a program. It is opened as a file that does not
+change, without a journal beside it, and an interrupt ends a query that takes long.
+
 Writing, a record with a known id replaces the earlier one; one with a known text under another id
-becomes an alias of it; a deletion removes. Rows are never changed, only marked dead, so that the
-encoder, which reads meanwhile, always finds the same text under a label.
+becomes an alias of it; a deletion removes. A record that `duplicates` knows as the work of another
+id is merged with it or named. Rows are never changed, only marked dead, so that the encoder, which
+reads meanwhile, always finds the same text under a label.
 """
 
 from __future__ import annotations
 
 import contextlib
+import re
 import sqlite3
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from enum import Enum
+from functools import cache
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 from urllib.parse import quote
 
 import msgspec
 
 from bioretrieval_tui.documents.document import Document, Place, Record
+from bioretrieval_tui.documents.duplicates import alike, keys_of, merged, same_work
+from bioretrieval_tui.documents.identity import made_identifier, same_doi
 from bioretrieval_tui.errors import IndexFault
 
 _APPLICATION = 0x42525455  # "BRTU"
-_VERSION = 2
+_VERSION = 3
 
 _SCHEMA = """
 CREATE TABLE documents (
@@ -42,8 +52,25 @@ CREATE INDEX alias_labels ON aliases (label);
 CREATE TABLE gone (id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE files (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 """
-"""dead: replaced or deleted within the segment itself. aliases: further ids of the same text, its
+_WORKS = """
+CREATE TABLE works (key INTEGER NOT NULL, label INTEGER NOT NULL, PRIMARY KEY (key, label))
+    WITHOUT ROWID;
+"""
+_SCHEMAS = {2: _SCHEMA, _VERSION: _SCHEMA + _WORKS}
+"""By `user_version`. works: the keys under which records of one work meet, since version 3.
+dead: replaced or deleted within the segment itself. aliases: further ids of the same text, its
 label in this segment or an older one. gone: deleted ids of older segments."""
+
+_LIMITS = {
+    sqlite3.SQLITE_LIMIT_ATTACHED: 0,
+    sqlite3.SQLITE_LIMIT_SQL_LENGTH: 10_000,
+    sqlite3.SQLITE_LIMIT_COLUMN: 100,
+    sqlite3.SQLITE_LIMIT_EXPR_DEPTH: 50,
+    sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH: 1,
+}
+_STEPS = 100_000
+"""Instructions of SQLite, some milliseconds, after which an interrupt is heeded."""
+_SYMBOL = re.compile(r"\w+|[^\w\s]")
 
 _BY_LABELS = """
 SELECT label, id, title, text, metadata FROM documents
@@ -64,6 +91,7 @@ LIMIT 1
 """What a segment knows of an id: 0 and the label that it names, 1 and that of the document of which
 it is an alias, or 2 if it is deleted."""
 
+_WITH_WORK = "SELECT label FROM works WHERE key = ? ORDER BY label DESC LIMIT 16"
 READ_AT_ONCE = 4 * 2**20
 """Bytes of text that are read at once, or one document: windows follow what memory holds."""
 _COMMIT_EVERY = 20_000
@@ -83,6 +111,20 @@ class StoredId(NamedTuple):
     alias: bool
 
 
+def _schema_of(database: sqlite3.Connection) -> list[tuple[str, ...]]:
+    """What a database holds, with its definitions as symbols, as their blanks have changed."""
+    rows = database.execute("SELECT type, name, tbl_name, sql FROM sqlite_master LIMIT 100")
+    found = (tuple(map(str, row)) for row in rows)
+    return sorted((*names, *_SYMBOL.findall(sql)) for *names, sql in found)
+
+
+@cache
+def _expected_schema(version: int) -> list[tuple[str, ...]]:
+    with contextlib.closing(sqlite3.connect(":memory:")) as database:
+        database.executescript(_SCHEMAS[version])
+        return _schema_of(database)
+
+
 class Segment:
     """One finished segment, read-only; usable from several threads. Raises as `DocumentStore`."""
 
@@ -90,7 +132,8 @@ class Segment:
         self.path = path
         self.first = first
         self._lock = threading.Lock()
-        address = f"file:{quote(str(path.absolute()))}?mode=ro"
+        self._closing = False
+        address = f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1"
         try:
             self._db = sqlite3.connect(
                 address, uri=True, isolation_level=None, check_same_thread=False
@@ -98,9 +141,22 @@ class Segment:
         except sqlite3.Error as error:
             raise self.fault(error) from error
         try:
+            for limit, most in _LIMITS.items():
+                self._db.setlimit(limit, most)
+            # In the call, Python sees whether there was an interrupt; SQLite then ends the query.
+            self._db.set_progress_handler(lambda: self._closing, _STEPS)
+            for name in ("trusted_schema=OFF", "query_only=ON", "cell_size_check=ON"):
+                self.rows(f"PRAGMA {name}")
             names = ("application_id", "user_version")
-            if [self.rows(f"PRAGMA {name}")[0][0] for name in names] != [_APPLICATION, _VERSION]:
+            application, version = (self.rows(f"PRAGMA {name}")[0][0] for name in names)
+            if application != _APPLICATION or version not in _SCHEMAS:
                 raise IndexFault(f"{path.name} is not a document store of this version")
+            if self._reading(lambda: _schema_of(self._db)) != _expected_schema(version):
+                raise IndexFault(
+                    f"{path.name} holds other tables than a document store",
+                    remedy="build the index again from its sources",
+                )
+            self.has_works = version == _VERSION
             lowest, highest = self.rows("SELECT min(label), max(label) FROM documents")[0]
             if lowest not in (None, first):
                 raise IndexFault(f"{path.name} begins at document {lowest}, not {first}")
@@ -110,21 +166,30 @@ class Segment:
             raise
 
     def rows(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
+        return self._reading(lambda: self._db.execute(statement, values).fetchall())
+
+    def _reading(self, read: Callable[[], list[Any]]) -> list[Any]:
         try:
             with self._lock:
-                return self._db.execute(statement, values).fetchall()
+                return read()
         except (sqlite3.Error, UnicodeDecodeError) as error:
+            stopped = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT
+            if stopped and threading.current_thread() is threading.main_thread():
+                raise KeyboardInterrupt from error  # SQLite has hidden it
             raise self.fault(error) from error
 
     def page(self, start: int) -> list[Any]:
         """The rows of `_RECORDS` from label `start` on, as many as are read at once."""
-        try:
-            with self._lock, contextlib.closing(self._db.execute(_RECORDS, [start])) as rows:
+
+        def read() -> list[Any]:
+            with contextlib.closing(self._db.execute(_RECORDS, [start])) as rows:
                 return list(_at_once(rows, 3))
-        except (sqlite3.Error, UnicodeDecodeError) as error:
-            raise self.fault(error) from error
+
+        return self._reading(read)
 
     def close(self) -> None:
+        """Close the file; queries of other threads end."""
+        self._closing = True
         with self._lock:
             self._db.close()
 
@@ -169,6 +234,8 @@ class DocumentStore:
         """The current document of an id, by the newest segment that has the id."""
         for segment in reversed(self.segments):
             for kind, label in segment.rows(_IN_FORCE, [identifier]):
+                if not isinstance(label, int):  # in a damaged file
+                    raise segment.fault(TypeError(f"{identifier!r} has no label"))
                 return None if kind == 2 else StoredId(label, kind == 1)
         return None
 
@@ -222,6 +289,23 @@ class DocumentStore:
         while some := [one for _, one in _at_once(islice(documents, size), 0)]:
             yield some
 
+    def with_work(self, key: int) -> list[int]:
+        """Labels of rows, dead ones too, under a key of `duplicates`, newest first."""
+        rows = (
+            row
+            for segment in reversed(self.segments)
+            if segment.has_works
+            for row in segment.rows(_WITH_WORK, [key])
+        )
+        return [int(row[0]) for row in rows]
+
+    @property
+    def knows_works(self) -> bool:
+        """Whether its documents were stored with their keys of `duplicates`."""
+        return any(
+            one.has_works and one.rows("SELECT 1 FROM works LIMIT 1") for one in self.segments
+        )
+
     def marked_dead(self) -> list[int]:
         """Labels that died within the segment that holds them, ascending."""
         return self._labels("SELECT label FROM documents WHERE dead = 1")
@@ -234,7 +318,7 @@ class DocumentStore:
     def intact(self, label: int) -> bool:
         """Whether a row's text still has the content hash that it was stored with."""
         kept = self._all("SELECT hash FROM documents WHERE label = ?", [label])
-        return [bytes(row[0]) for row in kept] == [self.get([label])[0].content_hash()]
+        return [row[0] for row in kept] == [self.get([label])[0].content_hash()]
 
     def check(self) -> str | None:
         """The first fault that SQLite finds in the files, or None."""
@@ -292,13 +376,26 @@ def _at_once(rows: Iterable[Any], text: int) -> Iterator[Any]:
 
 
 class StoreOutcome(Enum):
-    """What the store did with a record. SAME: it is stored already; ALIAS: its text is stored under
-    another id, of which its own is now an alias."""
+    """What the store did with a record. SAME: it, or a newer version, is stored already; ALIAS: its
+    text is stored under another id, of which its own is now an alias; MERGED: it is the work of
+    another id, whose document has now what both had."""
 
     NEW = "new"
     SAME = "same"
     ALIAS = "alias"
     REPLACED = "replaced"
+    MERGED = "merged"
+
+
+class Twin(NamedTuple):
+    """The id of a stored document of the same work, and why it is the same."""
+
+    id: str
+    why: str
+
+
+Dedupe = Literal["report", "merge", "off"]
+"""Records of one work under several ids: name them, merge them, or do not look."""
 
 
 class StoreWriter:
@@ -307,7 +404,9 @@ class StoreWriter:
     dead: labels of `base` that are dead already; next: the label of the next row, below which all
     can be read; died: labels, also of older segments, that died meanwhile; changes: 0 if there is
     nothing new; aliases: those added, less those removed; joins_twins: whether an id with the text
-    of another id becomes an alias of it.
+    of another id becomes an alias of it; dedupe: what is done with records of the same work;
+    keeps_works: whether keys for that are stored, also for later additions; twin: the stored
+    document of the same work as the record that was added last, or None.
 
     The file is valid only after `finish()`, so it is written without a journal on disk and without
     flushes. `add` and `delete` are for one thread; `read` may be called from another. All raise
@@ -322,7 +421,7 @@ class StoreWriter:
         self._db.executescript(
             "PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF;"
             f" PRAGMA cache_size=-{_CACHE_KIB}; PRAGMA application_id={_APPLICATION};"
-            f" PRAGMA user_version={_VERSION}; {_SCHEMA} BEGIN;"
+            f" PRAGMA user_version={_VERSION}; {_SCHEMAS[_VERSION]} BEGIN;"
         )
         self._base = base or DocumentStore([])
         self._base_dead = dead
@@ -332,6 +431,9 @@ class StoreWriter:
         self.changes = 0
         self.aliases = 0
         self.joins_twins = True
+        self.dedupe: Dedupe = "off"
+        self.keeps_works = False
+        self.twin: Twin | None = None
         self._files: dict[str, int] = {}
 
     def __enter__(self) -> Self:
@@ -388,16 +490,34 @@ class StoreWriter:
 
     def _add(self, record: Record) -> StoreOutcome:
         document, place = record.document, record.place
+        self.twin = None
+        known = self._lookup(document.id)
+        if known is not None:
+            held = self._document(known.label)
+            if not known.alias and _is_older(document, held):
+                return StoreOutcome.SAME
+            by_doi = same_doi(str(document.metadata.get("doi"))) == document.id
+            if by_doi and not known.alias and not alike(document, held):
+                # A DOI of a supplement or of a whole book stands on many works.
+                made = made_identifier(document.metadata, document.title, document.text)
+                document = replace(document, id=made)
+                known = self._lookup(made)
+            elif self.dedupe == "merge" and not known.alias and not document.text.strip():
+                document = merged(document, held)
         digest = document.content_hash()
         # Sorted keys, so that equal metadata are equal bytes.
         encoded = msgspec.json.encode(document.metadata, order="deterministic")
         metadata = encoded if document.metadata else None
-        known = self._lookup(document.id)
+        content = (document.title, document.text, metadata, digest)
+        at = (place.file, place.line if place.line is not None else place.offset)
         if known is not None:
-            _, _, held, kept, *_ = self._row(known.label)
+            _, _, had, kept, *_ = self._row(known.label)
             # The metadata of an alias are not stored.
-            if kept == digest and (known.alias or held == metadata):
+            if kept == digest and (known.alias or had == metadata):
                 return StoreOutcome.SAME
+            several = known.alias or self._names_of(known.label)
+            if self.dedupe == "merge" and several and same_work(held, document):
+                return self._merge(document, known.label, at)
             self._forget(document.id, known)
         elif self.joins_twins and document.text.strip():
             # Equal titles without a text ("Editorial") may be different papers.
@@ -405,15 +525,58 @@ class StoreWriter:
             if twin is not None:
                 self.name(document.id, twin)
                 return StoreOutcome.ALIAS
-        at = place.line if place.line is not None else place.offset
-        content = (document.title, document.text, metadata, digest)
-        self._insert(document.id, *content, place.file, at)
+        keys = list(keys_of(document)) if self.keeps_works else []
+        if self.dedupe != "off" and known is None:
+            label = self._same_work(document, keys)
+            if label is not None and self.dedupe == "merge":
+                return self._merge(document, label, at)
+        self._insert(document.id, *content, *at, keys=keys)
         return StoreOutcome.NEW if known is None else StoreOutcome.REPLACED
+
+    def _same_work(self, document: Document, keys: Iterable[int]) -> int | None:
+        """The label of a living document of the same work, which also becomes `twin`."""
+        for key in keys:
+            own = [int(row[0]) for row in self._db.execute(_WITH_WORK, (key,))]
+            for label in (*own, *self._base.with_work(key)):
+                held = self._document(label)
+                if self._lookup(held.id) == (label, False) and (why := same_work(held, document)):
+                    self.twin = Twin(held.id, why)
+                    return label
+        return None
+
+    def _merge(self, document: Document, label: int, at: tuple[str, int | None]) -> StoreOutcome:
+        """Put what a document of this label and another one of the same work have together in its
+        place. The id is the better one by the rule of `identity`, the others are aliases."""
+        held = self._document(label)
+        both = merged(held, document)
+        if both == held and self._lookup(document.id) is not None:
+            return StoreOutcome.SAME
+        self.twin = Twin(held.id, same_work(held, document) or "")
+        metadata = msgspec.json.encode(both.metadata, order="deterministic")
+        before = self._names_of(label)
+        self._bury(held.id, label)
+        content = (both.title, both.text, metadata, both.content_hash())
+        self._insert(both.id, *content, *at, keys=keys_of(both))
+        self._db.execute("DELETE FROM aliases WHERE id = ?", (both.id,))
+        names = {*before, held.id, document.id} - {both.id}
+        self._db.executemany("DELETE FROM gone WHERE id = ?", [(name,) for name in names])
+        moved = [(name, self.next - 1) for name in names]
+        self._db.executemany("INSERT OR REPLACE INTO aliases VALUES (?, ?)", moved)
+        self.aliases += len(names) - len(before)
+        return StoreOutcome.MERGED
 
     def _lookup(self, identifier: str) -> StoredId | None:
         for kind, label in self._db.execute(_IN_FORCE, (identifier,)):
             return None if kind == 2 else StoredId(label, kind == 1)
         return self._base.lookup(identifier)
+
+    def _document(self, label: int) -> Document:
+        """A row of any segment as a document."""
+        if label < self.first:
+            return self._base.get([label])[0]
+        rows = self._db.execute(_BY_LABELS, (f"[{label}]",)).fetchall()
+        _, identifier, title, text, metadata = rows[0]
+        return Document(identifier, title, text, msgspec.json.decode(metadata or b"{}"))
 
     def _row(self, label: int) -> tuple[Any, ...]:
         """Title, text, metadata, content hash, file and line of a row of any segment."""
@@ -431,8 +594,8 @@ class StoreWriter:
         dead = (self._base_dead, self.died)
         return next((label for label in older if not any(label in one for one in dead)), None)
 
-    def _insert(self, identifier: str, *content: Any) -> None:
-        """Add a row of title, text, metadata, content hash, file and line."""
+    def _insert(self, identifier: str, *content: Any, keys: Iterable[int] = ()) -> None:
+        """Add a row of title, text, metadata, content hash, file and line, and its works' keys."""
         *values, file, at = content
         name = file.encode("utf-8", "replace").decode()
         if name not in self._files:
@@ -440,6 +603,8 @@ class StoreWriter:
             self._db.execute("INSERT INTO files VALUES (?, ?)", (self._files[name], name))
         self._db.execute(_INSERT, (self.next, identifier, *values, self._files[name], at))
         self._db.execute("DELETE FROM gone WHERE id = ?", (identifier,))
+        rows = [(key, self.next) for key in keys]
+        self._db.executemany("INSERT OR IGNORE INTO works VALUES (?, ?)", rows)
         self.next += 1
         self.changes += 1
         if self.rows % _COMMIT_EVERY == 0:
@@ -456,21 +621,37 @@ class StoreWriter:
             self._hide(identifier)
             self.aliases -= 1
             return
-        rows = self._db.execute("SELECT id FROM aliases WHERE label = ?", (known.label,))
-        named = {row[0] for row in rows} | set(self._base.aliases(known.label))
-        heirs = sorted(name for name in named if self._lookup(name) == (known.label, True))
-        if known.label >= self.first:
-            self._db.execute("UPDATE documents SET dead = 1 WHERE label = ?", (known.label,))
-        self._hide(identifier)
-        self.died.add(known.label)
+        heirs = self._names_of(known.label)
+        self._bury(identifier, known.label)
         if heirs:
             heir, *others = heirs
             self._db.execute("DELETE FROM aliases WHERE id = ?", (heir,))
             self.aliases -= 1
-            self._insert(heir, *self._row(known.label))
+            keys = keys_of(self._document(known.label)) if self.keeps_works else ()
+            self._insert(heir, *self._row(known.label), keys=keys)
             moved = [(name, self.next - 1) for name in others]
             self._db.executemany("INSERT OR REPLACE INTO aliases VALUES (?, ?)", moved)
+
+    def _names_of(self, label: int) -> list[str]:
+        """The aliases in force of a label, sorted."""
+        rows = self._db.execute("SELECT id FROM aliases WHERE label = ?", (label,))
+        named = {row[0] for row in rows} | set(self._base.aliases(label))
+        return sorted(name for name in named if self._lookup(name) == (label, True))
+
+    def _bury(self, identifier: str, label: int) -> None:
+        """Mark a row dead, and take its id from it."""
+        if label >= self.first:
+            self._db.execute("UPDATE documents SET dead = 1 WHERE label = ?", (label,))
+        self._hide(identifier)
+        self.died.add(label)
 
     def _hide(self, identifier: str) -> None:
         if self._base.lookup(identifier) is not None:
             self._db.execute("INSERT OR IGNORE INTO gone VALUES (?)", (identifier,))
+
+
+def _is_older(document: Document, held: Document) -> bool:
+    """Whether a record is of an older version of its PMID than the stored one."""
+    versions = (one.metadata.get("pmid_version", 1) for one in (document, held))
+    mine, known = (value if isinstance(value, int) else 1 for value in versions)
+    return mine < known

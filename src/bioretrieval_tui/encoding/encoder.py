@@ -36,6 +36,8 @@ Vectors = npt.NDArray[np.float32]
 EXTRA = 3
 """Components that are added to a vector for Euclidean distance."""
 _SCALE = 1024.0
+ENDLESS = 2**31
+"""The length of a model that reads everything."""
 
 
 class Shape(Struct, frozen=True):
@@ -133,6 +135,12 @@ class Encoder:
                     )
                 self._engines[side] = found
             return self._engines[side]
+
+    @property
+    def max_tokens(self) -> int | None:
+        """Tokens of a document that the model reads, None if there is no limit."""
+        length = self.engine("document").shape.document_length
+        return None if length == ENDLESS else length
 
     def encode_queries(self, texts: Sequence[str], *, instruction: str | None = None) -> Vectors:
         """float32 (n, dimension), in the order of `texts`. instruction: replaces the recipe's own;

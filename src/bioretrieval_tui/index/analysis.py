@@ -2,7 +2,9 @@
 
 A name of several parts gives the joined parts and each part that is a word: "TNF-alpha",
 "TNF\u03b1" and "TNF alpha" all give `tnfa` and `tnf`; "IL-6", "IL6" and "IL 6" give `il6` and
-`il`. Every change of the terms changes what an index contains: raise `ANALYSER` with it.
+`il`. An acronym in capitals that is a stop word otherwise (WHO, ALL, US) is a term of its own, and
+so is one that would be stemmed to another word (AIDS, ALS), beside its stem. Every change of the
+terms changes what an index contains: raise `ANALYSER` with it.
 
 Text is folded first: one case, no accents, plain hyphens, letters instead of ligatures. Each
 character is folded independently of the others, so that a place in the folded text can be traced
@@ -18,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from itertools import chain
 
-ANALYSER = "biomedical-english-1"
+ANALYSER = "biomedical-english-2"
 
 MAX_TERM = 64
 """Characters of a term that count; no word of a language is longer."""
@@ -39,6 +41,22 @@ STOP_WORDS = frozenset(
     " would you your".split()
 )
 """Not indexed. "no", "not" and "without" stay: claims are about them."""
+
+# Acronyms keep apart from words of the same letters until they are terms: each capital becomes a
+# letter of a script without case, one for one, so that places in the text stay.
+_CAPITALS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_MARKED = {ord(letter): 0x10330 + at for at, letter in enumerate(_CAPITALS)}
+_UNMARKED = {mark: letter + 32 for letter, mark in _MARKED.items()}
+_CAPITAL_WORD = re.compile(r"\b[A-Z]{2,6}\b")
+_FIRST_MARK, _LAST_MARK = chr(0x10330), chr(0x10330 + len(_CAPITALS) - 1)
+_STOP_ACRONYMS = frozenset(word.upper() for word in STOP_WORDS if 1 < len(word) < 7) - frozenset(
+    "AND BEFORE BY DURING AFTER EACH ETC FEW FROM HAS HAVE HOW OF THAT THE THEIR THEN THERE THESE"
+    " THEY THIS THOSE TO UNDER UNTIL UPON WERE WHAT WHEN WHERE WHICH WHILE WITH".split()
+)
+"""Stop words that are acronyms in capitals: without those that only stand in headings ("PATIENTS
+AND METHODS")."""
+_HEADING_WORDS = 4
+"""A text of at least so many words, all in capitals, is a heading without acronyms."""
 
 _GREEK = dict(
     zip(
@@ -145,6 +163,10 @@ def _terms(word: str) -> Iterator[str]:
     word = _without_stop_word(word.removesuffix("'s"))
     if word in STOP_WORDS:
         return
+    if _FIRST_MARK <= word[0] <= _LAST_MARK and word.isalpha():
+        yield word
+        yield from _terms(word.translate(_UNMARKED))
+        return
     if word[0].isdigit() and _NUMBER.fullmatch(word):
         yield from _number(word)
         return
@@ -157,7 +179,7 @@ def _terms(word: str) -> Iterator[str]:
         return
     numbers = [_NUMBER.fullmatch(part) is not None for part in parts]
     if len(parts) <= _MAX_PARTS and not all(numbers):
-        yield _term("".join(parts).replace(",", ""))
+        yield _term("".join(parts).replace(",", "").translate(_UNMARKED))
     for part, number in zip(parts, numbers, strict=True):
         if number:
             # The 6 of IL-6 alone has no meaning; the years of 1990-1995 have.
@@ -214,8 +236,29 @@ _WORDS, _CHUNKS = _Cache(_terms), _Cache(_of_chunk)
 
 
 def chunks(text: str) -> list[str]:
-    """`text` folded and split at its blanks, but not within names."""
-    return _BLANK.sub(_JOINT, fold(text)).split()
+    """`text` folded, with its acronyms marked, and split at its blanks, but not within names."""
+    marked = _marked(text)
+    folded = marked.lower() if text.isascii() else fold(marked)
+    return _BLANK.sub(_JOINT, folded).split()
+
+
+def _marked(text: str) -> str:
+    """`text` with the letters of its acronyms marked."""
+    if text.isupper() and text.count(" ") >= _HEADING_WORDS - 1:
+        return text
+    for word in set(_CAPITAL_WORD.findall(text)):
+        if word in _STOP_ACRONYMS or (word[-1] == "S" and _is_stemmed(word.lower())):
+            text = re.sub(rf"\b{word}\b", word.translate(_MARKED), text)
+    return text
+
+
+def _is_stemmed(word: str) -> bool:
+    return word not in STOP_WORDS and _WORDS[word] != (word,)
+
+
+def is_acronym(term: str) -> bool:
+    """Whether a term is that of an acronym in capitals."""
+    return _FIRST_MARK <= term[:1] <= _LAST_MARK
 
 
 def tokens(text: str) -> list[str]:
@@ -226,7 +269,7 @@ def tokens(text: str) -> list[str]:
 def spans(text: str) -> list[tuple[str, int, int]]:
     """The terms of `text` as (term, start, end): `text[start:end]` is the word it came from. Terms
     of one word have the same place."""
-    folded, places = fold_traced(text)
+    folded, places = fold_traced(_marked(text))
     found: list[tuple[str, int, int]] = []
     for chunk in _CHUNK.finditer(_BLANK.sub(_JOINT, folded)):
         for match in _WORD.finditer(chunk[0]):

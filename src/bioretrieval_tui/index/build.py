@@ -55,6 +55,7 @@ from bioretrieval_tui.index.text_index import TextIndexWriter, is_current
 from bioretrieval_tui.index.vector_cache import (
     ModelFacts,
     ModelVectors,
+    OldVectors,
     Vectoriser,
     VectorPool,
     facts_of,
@@ -65,6 +66,7 @@ from bioretrieval_tui.index.vectors import (
     Matrix,
     load_graph,
     open_dead,
+    open_longer,
     open_matrix,
     probe,
 )
@@ -91,22 +93,32 @@ class BuildOutcome(msgspec.Struct, frozen=True):
 
 
 class Base(msgspec.Struct, frozen=True):
-    """An index to build upon: its manifest and folder, its documents and vectors, and the labels
-    of its deleted documents."""
+    """An index to build upon: its manifest and folder, its documents and vectors, the labels of
+    its deleted documents, and of those with more tokens than the model reads, if they are known."""
 
     manifest: Manifest
     folder: Path
     store: DocumentStore
     matrix: Matrix
     dead: frozenset[int]
+    longer: frozenset[int] | None
+
+    def vectors(self) -> OldVectors:
+        """What a build by the same model reuses."""
+        return OldVectors(facts_of(self.manifest), self.store, self.matrix, self.longer)
 
     def vectoriser(self, factory: EncoderFactory) -> Vectoriser:
         """Vectors like those of this index; none if it has none."""
         facts = facts_of(self.manifest)
         if not self.manifest.encoded:
             return Vectoriser(facts)
-        old = (facts, self.store, self.matrix)
-        return ModelVectors(self.folder, factory, facts=facts, old=old)
+        return ModelVectors(
+            self.folder,
+            factory,
+            facts=facts,
+            old=self.vectors(),
+            max_tokens=self.manifest.max_tokens,
+        )
 
 
 def build_index(
@@ -149,8 +161,7 @@ def build_index(
         if lexical and base is not None and base.manifest.encoded:
             _keep_vectors(base)
         if not isinstance(source, Vectoriser):
-            old = None if base is None else (facts_of(base.manifest), base.store, base.matrix)
-            source = ModelVectors(folder, source, old=old)
+            source = ModelVectors(folder, source, old=None if base is None else base.vectors())
         return _assemble(
             name, feed, source, ids=ids, fingerprint=fingerprint, report=report, reporter=reporter
         )
@@ -162,7 +173,9 @@ def _keep_vectors(base: Base) -> None:
     with contextlib.closing(VectorPool(base.folder, facts.key, facts.dimension)) as pool:
         for documents in base.store.batches(WINDOW):
             labels = np.arange(first, first + len(documents))
-            pool.append([one.content_hash() for one in documents], base.matrix.halves(labels))
+            longer = [None if base.longer is None else one in base.longer for one in labels]
+            digests = [one.content_hash() for one in documents]
+            pool.append(digests, base.matrix.halves(labels), longer)
             first += len(documents)
 
 
@@ -251,7 +264,12 @@ def open_base(name: str, *, whole: bool = False) -> Iterator[Base]:
             dead = frozenset(open_dead(manifest, folder).tolist())
         except IndexFault:
             dead = frozenset(store.superseded())  # takes longer
-        yield Base(manifest, folder, store, matrix, dead)
+        longer = None
+        with contextlib.suppress(IndexFault):
+            if manifest.longer is not None:
+                check_content(manifest, folder, manifest.path(layout.LONGER))
+                longer = frozenset(open_longer(manifest, folder).tolist())
+        yield Base(manifest, folder, store, matrix, dead, longer)
 
 
 @contextlib.contextmanager
@@ -321,15 +339,19 @@ def _assemble(
         TextIndexWriter(generation / layout.TEXT, base=old_text) as text,
     ):
         intake = Intake(writer, report, accept=vectoriser.accept)
-        facts, graph = _fill(work, feed, intake, vectoriser, text, base, reporter)
+        facts, graph, longer = _fill(work, feed, intake, vectoriser, text, base, reporter)
         report.encoded, report.without_document = vectoriser.encoded, vectoriser.unused
         if old is not None and writer.changes == 0:
-            report.documents = old.documents
+            report.documents, report.longer = old.documents, old.longer
+            report.max_tokens = old.max_tokens
             return BuildOutcome(old, report, changed=False)
         writer.finish()
         died = np.array(sorted(writer.died), dtype=np.int64)
         dead = np.array(sorted(writer.died | gone), dtype=np.int64)
         report.documents = alive = writer.next - len(dead)
+        if longer is not None:
+            report.longer = len(longer) - int(np.isin(longer, dead).sum())
+        report.max_tokens = vectoriser.max_tokens
         if alive <= 0:
             raise empty_fault(report)
         reporter(Progress("linking", 0, 4, unit="steps", note="text index"))
@@ -359,6 +381,8 @@ def _assemble(
         reporter(Progress("linking", 3, 4, unit="steps", note="saving the graph"))
         graph.save(generation / layout.GRAPH)
     np.save(generation / layout.DEAD, dead)
+    if longer is not None:
+        np.save(generation / layout.LONGER, np.array(sorted(longer), dtype=np.int64))
     reporter(Progress("linking", 4, 4, unit="steps"))
 
     segment, token = SegmentFacts(layout.new_token(), writer.rows), layout.new_token()
@@ -388,6 +412,8 @@ def _assemble(
             docs_per_second=round(rate, 2),
             app=__version__,
             aliases=writer.aliases + (old.aliases if old else 0),
+            max_tokens=report.max_tokens,
+            longer=report.longer,
             inputs=(*(source.inputs if source else ()), *intake.inputs),
             ids=ids or (old.ids if old else None),
             fingerprint=fingerprint,
@@ -407,15 +433,18 @@ def _fill(
     text: TextIndexWriter,
     base: Base | None,
     reporter: Reporter,
-) -> tuple[ModelFacts, GraphBuilder | None]:
+) -> tuple[ModelFacts, GraphBuilder | None, list[int] | None]:
     """Put the documents of `feed` into the store, with their vectors, graph and text index; return
-    the facts of the vectors, and the graph of all of them, None without vectors.
+    the facts of the vectors, the graph of all of them, None without vectors, and the labels of all
+    documents with more tokens than the model reads, None if that is not known.
 
     Raises CorpusError if there is no document at all, and the first error that reading, encoding,
     writing or `reporter` raise; all threads are ended then.
     """
     writer, report = intake.writer, intake.report
     done = 0
+    known = frozenset[int]() if base is None else base.longer
+    longer = None if known is None else list(known)
     graph: GraphBuilder | None = None
     waiting: deque[Future[None]] = deque()
 
@@ -475,6 +504,10 @@ def _fill(
             if not documents:
                 break
             vectors = vectoriser.vectors(documents, tell)
+            if longer is not None and vectoriser.longer is not None:
+                longer += (start + place for place in vectoriser.longer)
+            else:
+                longer = None
             done += len(documents)
             tell()
             while waiting and (waiting[0].done() or len(waiting) > _WAITING):
@@ -483,7 +516,7 @@ def _fill(
             start += len(documents)
         for one in waiting:
             one.result()
-    return facts, graph
+    return facts, graph, longer
 
 
 def _move(

@@ -9,10 +9,17 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from bioretrieval_tui.documents.detect import by_name, items, recognise, resolve
+from bioretrieval_tui.documents.detect import (
+    UnknownFormatError,
+    applies,
+    by_name,
+    items,
+    recognise,
+    resolve,
+)
 from bioretrieval_tui.documents.document import (
     Deleted,
     Document,
@@ -22,9 +29,9 @@ from bioretrieval_tui.documents.document import (
     Rejected,
     Skipped,
 )
-from bioretrieval_tui.documents.source import ReadSettings, SourceReader
+from bioretrieval_tui.documents.source import Format, ReadSettings, SourceReader, text_encoding
 from bioretrieval_tui.documents.store import DocumentStore, StoreOutcome, StoreWriter
-from bioretrieval_tui.errors import CorpusError, UsageError
+from bioretrieval_tui.errors import BioRetrievalError, CorpusError, NotFoundError, UsageError
 from bioretrieval_tui.index.manifest import InputFacts
 from bioretrieval_tui.index.report import FileReport, Report
 
@@ -75,6 +82,12 @@ class Intake:
         self.step()
         if isinstance(item, Record):
             item = self.accept(item)
+        if isinstance(item, Record) and not (
+            item.document.title.strip() or item.document.text.strip()
+        ):
+            # Of a benchmark, too: no search can find it, and its vector would be near any query.
+            said = f"document {item.document.id!r} has neither a title nor a text"
+            item = Skipped(item.place, said)
         if isinstance(item, Record):
             try:
                 outcome = self.writer.add(item)
@@ -83,8 +96,12 @@ class Intake:
             else:
                 report, new = self.report, outcome in (StoreOutcome.NEW, StoreOutcome.REPLACED)
                 report.read += 1
-                report.duplicates += not new
+                merged = outcome is StoreOutcome.MERGED
+                report.duplicates += not new and not merged
                 report.kept += outcome is StoreOutcome.NEW
+                if self.writer.twin is not None:
+                    twin, why = self.writer.twin
+                    report.pair(item, twin, why, merged=merged)
                 report.replaced += outcome is StoreOutcome.REPLACED
                 report.without_abstract += new and not item.document.text.strip()
                 return new
@@ -139,58 +156,87 @@ class Intake:
 Feed = Callable[[Intake], None]
 
 
-def empty_fault(report: Report) -> CorpusError:
+def empty_fault(report: Report) -> BioRetrievalError:
     """The error of a corpus without a document."""
-    if not report.rejections:
+    if not report.rejections and not report.skipped:
         return CorpusError("the corpus is empty: it holds no document")
+    listed = "--report FILE lists them"
+    if not report.rejections:
+        first = report.skipped[0]
+        said = f"{Place(first.file, first.line)}: {first.reason}"
+        what = f"{report.passed_over:,} files or lines were passed over, the first {said}"
+        kind = CorpusError if report.files else NotFoundError
+        return kind(f"there is no corpus: {what}", remedy=listed)
     first = report.rejections[0]
     said = f"{Place(first.file, first.line, first.offset)}: {first.reason}"
     if report.rejected == 1:
         return CorpusError(f"the corpus holds no document; {said}")
-    return CorpusError(
-        "the corpus holds no document:"
-        f" {report.rejected:,} records were rejected, the first {said}",
-        remedy="--report FILE lists them",
-    )
+    what = f"{report.rejected:,} records were rejected, the first {said}"
+    return CorpusError(f"the corpus holds no document: {what}", remedy=listed)
 
 
 def feed_files(inputs: Sequence[str | os.PathLike[str]], settings: ReadSettings) -> Feed:
-    """Read corpus files, folders, globs or stdin (`-`). Raises at once what `resolve` does."""
+    """Read corpus files, folders, globs or stdin (`-`). Raises at once what `resolve` does, and
+    UsageError for settings that cannot be."""
     if not inputs:
         raise UsageError("no corpus file is named", remedy="index build NAME FILE...")
     named = None if settings.format is None else by_name(settings.format)
-    paths = resolve(inputs)
+    if settings.encoding is not None:
+        text_encoding(settings.encoding)
+    resolved = resolve(inputs)
+    paths = resolved.files
     sizes = [0 if path is None else path.stat().st_size for path in paths]
 
     def feed(intake: Intake) -> None:
         report, total, before = intake.report, sum(sizes), 0
         intake.strict = settings.strict
+        for skipped in resolved.skipped:
+            intake.take(skipped)
+        intake.writer.dedupe = settings.dedupe
+        intake.writer.keeps_works = settings.dedupe != "off"
         for path, size in zip(paths, sizes, strict=True):
-            with SourceReader(path) as source:
-                format_ = named if named is not None else recognise(source)
-                intake.file = source.name
-                one = FileReport(source.name, format_.name)
-                report.files.append(one)
-                read, kept = report.read, report.kept + report.replaced
-                rejected = report.rejected
+            read, files = report.read, len(report.files)
+            with SourceReader(path, encoding=settings.encoding) as source:
                 try:
-                    for item in items(source, format_, settings):
+                    format_ = named if named is not None else recognise(source, settings)
+                    applies(format_, settings, source.name)
+                    for item in _filed(intake, source, format_, settings):
                         intake.take(item)
                         if total and None not in paths:
                             intake.share = min(1.0, (before + source.consumed) / total)
-                finally:  # also for the report of a build that failed
-                    one.read = report.read - read
-                    one.kept = report.kept + report.replaced - kept
-                    one.rejected = report.rejected - rejected
-                source.hash_rest()
-                one.bytes, one.sha256 = source.consumed, source.sha256()
-                shown = source.name if path is None else str(path.absolute())
-                facts = InputFacts(shown, one.bytes, one.sha256, one.kept, format_.name)
-                intake.inputs.append(facts)
+                except CorpusError as error:
+                    # A folder may hold what is no corpus; a file that is named may not be.
+                    if path not in resolved.found or report.read > read:
+                        raise
+                    del report.files[files:]
+                    seems = error.seems if isinstance(error, UnknownFormatError) else None
+                    reason = seems or error.message.removeprefix(f"{source.name}: ")
+                    intake.take(Skipped(Place(source.name), reason))
             before += size
         intake.share = 1.0
 
     return feed
+
+
+def _filed(
+    intake: Intake, source: SourceReader, format_: Format, settings: ReadSettings
+) -> Iterator[Item]:
+    """Yield the items of a file, and note the file itself in the report and the inputs."""
+    report = intake.report
+    one = FileReport(source.name, format_.name)
+    read, kept, rejected = report.read, report.kept + report.replaced, report.rejected
+    intake.file = source.name
+    report.files.append(one)
+    try:
+        yield from items(source, format_, settings)
+    finally:  # also for the report of a build that failed
+        one.read = report.read - read
+        one.kept = report.kept + report.replaced - kept
+        one.rejected = report.rejected - rejected
+    source.hash_rest()
+    one.bytes, one.sha256 = source.consumed, source.sha256()
+    shown = source.name if source.path is None else str(source.path.absolute())
+    intake.inputs.append(InputFacts(shown, one.bytes, one.sha256, one.kept, format_.name))
 
 
 def feed_documents(documents: Iterable[Document], origin: str) -> Feed:
@@ -209,6 +255,7 @@ def feed_store(store: DocumentStore, dead: frozenset[int]) -> Feed:
     def feed(intake: Intake) -> None:
         # Two documents with the same text stay two, each with its own metadata.
         intake.writer.joins_twins = False
+        intake.writer.keeps_works = store.knows_works
         named = dict(store.all_aliases())
         moved = dict.fromkeys(named.values(), -1)
         for label, record in store.records():

@@ -4,7 +4,8 @@
     indexes/NAME/<segment>/          documents and their vectors, written once: documents.sqlite,
                                      vectors.f16
     indexes/NAME/<generation>/       derived from all segments: graph.hnsw, dead.npy (labels of
-                                     deleted documents), text/, metadata/
+                                     deleted documents), longer.npy (of those
+                                     with more tokens than the model reads), text/, metadata/
     indexes/NAME/.building-<token>/  a build that is not complete, or the remains of one
     indexes/NAME/.pool-<key>-<dim>   vectors that an unfinished build has computed
     indexes/.removed-NAME-<token>/   an index that is being deleted
@@ -35,6 +36,7 @@ DOCUMENTS = "documents.sqlite"
 VECTORS = "vectors.f16"
 GRAPH = "graph.hnsw"
 DEAD = "dead.npy"
+LONGER = "longer.npy"
 TEXT = "text"
 METADATA = "metadata"
 

@@ -117,9 +117,9 @@ class GraphSettings(_Facts, frozen=True, kw_only=True):
     """How the HNSW graph was built, and the `ef` it is searched with. recall: recall@10 against
     exact search with that `ef`, on `sampled` documents; None where nothing was measured."""
 
-    m: int = 16
-    ef_construction: int = 200
-    ef: int = 200
+    m: Annotated[int, msgspec.Meta(ge=2, le=1_000)] = 16
+    ef_construction: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 200
+    ef: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 200
     seed: int = 100
     recall: float | None = None
     sampled: int = 0
@@ -133,8 +133,10 @@ class Manifest(_Facts, frozen=True, kw_only=True):
     by path within the index's folder, with `/`. fields: the metadata, None in format 2. built: ISO
     8601, UTC. docs_per_second: documents encoded a second, without loading the model; 0 if none
     was. app: version that built it. aliases: further ids of documents whose text occurred more than
-    once. fingerprint: of what the app made it from. checksum: hex SHA-256 of this manifest with
-    `checksum` empty.
+    once. max_tokens: of a document that the model reads, None if there is no limit or it is not
+    known; longer: documents that have more, None if that is not known, as before format 4 or of
+    imported vectors. fingerprint: of what the app made it from. checksum: hex SHA-256 of this
+    manifest with `checksum` empty.
     """
 
     format: int
@@ -160,6 +162,8 @@ class Manifest(_Facts, frozen=True, kw_only=True):
     docs_per_second: float
     app: str
     aliases: int = 0
+    max_tokens: int | None = None
+    longer: int | None = None
     inputs: tuple[InputFacts, ...] = ()
     ids: IdKind | None = None
     fingerprint: str | None = None
@@ -259,7 +263,8 @@ def check_content(manifest: Manifest, folder: Path, name: str, *, fresh: bool = 
     Raises IndexFault if it is missing, altered or cannot be read."""
     check_size(manifest, folder, name)
     with reading(manifest, name):
-        found = sha256_of(folder / name) if fresh else remembered_sha256(folder / name)
+        path = folder / name
+        found = sha256_of(path) if fresh else remembered_sha256(path, within=folder)
     if found != manifest.files[name].sha256:
         raise fault(manifest, f"{PurePosixPath(name).name} was altered since it was built", name)
 
@@ -297,6 +302,7 @@ def _is_sound(manifest: Manifest) -> bool:
         and all(".." not in PurePosixPath(name).parts for name in manifest.files)
         and (manifest.encoded or not any(manifest.files[one].bytes for one in manifest.matrices()))
         and 0 < manifest.documents <= manifest.rows
+        and (manifest.longer is None or manifest.path(layout.LONGER) in manifest.files)
         and (manifest.fields is not None) == (manifest.format > 2)
     )
 

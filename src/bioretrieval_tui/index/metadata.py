@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.store import DocumentStore
 from bioretrieval_tui.errors import FilterError, IndexFault, UsageError
-from bioretrieval_tui.index.analysis import tokens
+from bioretrieval_tui.index.analysis import is_acronym, tokens
 from bioretrieval_tui.index.layout import share_file
 from bioretrieval_tui.index.manifest import COMPACT, FieldFacts, MetadataFacts
 from bioretrieval_tui.index.metadata_fields import (
@@ -515,7 +515,9 @@ class MetadataIndex:
         or it names a field that no document has, or words that are not indexed."""
         node = parse(expression, self.schema)
         for sought in _sought(node):
-            if not tokens(sought.text):
+            # A phrase is looked up in the text itself, a word by its terms.
+            letters = any(map(str.isalnum, sought.text))
+            if not (tokens(sought.text) or (letters and isinstance(sought, ast.Phrase))):
                 raise FilterError(
                     f'"{sought.text}" has no searchable terms',
                     expression=expression,
@@ -643,7 +645,7 @@ class MetadataIndex:
             case ast.Word(text):
                 return self._with_terms(tokens(text))
             case ast.Flag(field, value):
-                # The only boolean field is stored as yes or not at all.
+                # A boolean field is stored as yes or not at all.
                 yes = self._remembered(ast.Has(field), self._condition)
                 return yes if value else ~yes
             case ast.Has(YEAR.name):
@@ -678,6 +680,8 @@ class MetadataIndex:
 
     def _with_terms(self, terms: list[str]) -> Truths:
         """Documents that have all of these terms in title or text."""
+        if not terms:
+            return np.ones(self.facts.labels, dtype=np.bool_)
         found = np.concatenate([self._text.labels_with(term) for term in set(terms)])
         having: Truths = np.bincount(found, minlength=self.facts.labels) == len(set(terms))
         return having
@@ -685,9 +689,10 @@ class MetadataIndex:
     def _phrase(self, text: str, within: Truths) -> Truths:
         """Documents with these whole words in this order in title or text."""
         terms = tokens(text)
-        # A digit may belong to the name before the phrase ("type 2 diabetes"), and be no term.
-        safe = [term for term in terms if term.isalpha()] or terms
-        candidates = np.flatnonzero(within & self._with_terms(safe))
+        # A digit may belong to the name before the phrase ("type 2 diabetes"), and be no term; an
+        # acronym may stand in a heading.
+        safe = [one for one in terms if one.isalpha() and not is_acronym(one)] or terms
+        candidates = np.flatnonzero(within & self._alive & self._with_terms(safe))
         if len(candidates) > MOST_READ:
             raise UsageError(
                 f'the phrase "{text}" may occur in {len(candidates):,} documents, more than the'

@@ -11,20 +11,24 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
-from bioretrieval_tui.documents.bibliography import document_date
+from bioretrieval_tui.documents.bibliography import document_date, is_retracted
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.query import Field, Schema
 
-VERSION = "metadata-1"
+VERSION = "metadata-2"
 """How values are read from documents and folded; raise it with any change, since an index stores
 the values."""
 
 YEAR = Field("year", "number")
 FIELDS = (
     Field("abstract", "bool"),  # whether there is a text besides the title
+    Field("affiliation", "set", ("affiliations",)),
     Field("author", "set", ("authors",)),
+    Field("correction", "set", ("corrections",)),  # what it corrects, or what corrects it
+    Field("databank", "set", ("databanks",)),  # accession numbers of sequences and structures
     Field("date", "text"),  # of publication, ISO 8601, as exact as known
     Field("doi", "text"),
+    Field("editor", "set", ("editors",)),
     Field("id", "text"),
     Field("journal", "text"),
     Field("keyword", "set", ("keywords",)),  # the authors' own
@@ -33,6 +37,12 @@ FIELDS = (
     Field("mesh", "set", ("topic",)),
     Field("pmcid", "text", ("pmc",)),
     Field("pmid", "text"),
+    Field("publisher", "text"),
+    Field("qualifier", "set", ("mesh_qualifiers", "subheading")),  # "Heading/qualifier"
+    Field("retracted", "bool"),
+    Field("substance", "set", ("substances",)),
+    Field("supplementary", "set", ("scr",)),  # MeSH supplementary concepts
+    Field("trial", "set", ("trials",)),  # registration numbers
     Field("type", "set", ("types", "pt")),
 )
 """The standard fields, in order of their names; `year` is a column of its own."""
@@ -55,10 +65,12 @@ _OURS = {
 _NEVER = frozenset(
     {
         "year", "date", "pubdate", "publication_date", "abstract", "id", "title", "text", "has",
-        "is", "url", "pages", "vernacular_title",
+        "is", "url", "pages", "pmid_version", "retracted", "vernacular_title",
     }
 )  # fmt: skip
 """Keys that are read in another way, or are of no use in a filter."""
+_ALWAYS = ("retracted",)
+"""Fields that a filter may name though no document has one: `-is:retracted` is true of all."""
 
 _NAME = re.compile(r"[^\W\d_][\w-]{0,63}")
 _SEPARATORS = re.compile(r"[^\w]+")
@@ -68,7 +80,7 @@ _PERSON = re.compile(r"[^\W\d].* [^\W\d_a-z]{1,4}(?: (?:Jr|Sr|2nd|3rd))?|et al")
 def schema_of(names: Iterable[str]) -> Schema:
     """The schema of filters: the standard fields among these names, the others as corpus keys."""
     known = {field.name: field for field in (*FIELDS, YEAR)}
-    return Schema([known.get(name, Field(name, "set")) for name in sorted(names)])
+    return Schema([known.get(name, Field(name, "set")) for name in sorted({*names, *_ALWAYS})])
 
 
 def pairs(document: Document) -> Iterator[tuple[str, str]]:
@@ -79,6 +91,8 @@ def pairs(document: Document) -> Iterator[tuple[str, str]]:
     date = document_date(document.metadata)
     if date is not None:
         yield "date", date
+    if is_retracted(document.metadata):
+        yield "retracted", "yes"
     for key, value in document.metadata.items():
         name = field_of(key)
         if name is None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import msgspec
 
-from bioretrieval_tui.documents.document import Rejected, Skipped
+from bioretrieval_tui.documents.document import Place, Record, Rejected, Skipped
+from bioretrieval_tui.util.formatting import plural
 
 MOST_LISTED = 10_000
 """Rejected records that are listed; all are counted."""
+_NAMED = 3
+"""Places that the line of what was passed over names."""
 
 
 class RejectedRecord(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -16,6 +19,18 @@ class RejectedRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
     file: str
     reason: str
+    line: int | None = None
+    offset: int | None = None
+
+
+class Pair(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A record that describes the same work as a document with another id: both ids, why they are
+    the same, and the record's place as in RejectedRecord."""
+
+    id: str
+    same_as: str
+    why: str
+    file: str
     line: int | None = None
     offset: int | None = None
 
@@ -33,31 +48,52 @@ class FileReport(msgspec.Struct):
 
 
 class Report(msgspec.Struct):
-    """Counts of records. read = kept + duplicates + replaced + rejected.
+    """Counts of records. read = kept + duplicates + merged + replaced + rejected.
 
     kept: new documents; duplicates: records that the index has already, by id or by text under
-    another id; replaced: records that replaced an older one of their id; deleted: ids that the
-    files deleted; without_abstract: those kept or replaced that have only a title; documents: of
-    the index at the end; without_document: imported vectors without a document; encoded: by the
-    model, as the others had vectors already; skipped: files and lines that are no records.
+    another id; merged: records that were merged with the document of the same work; likely: of
+    those kept, records of the work of another id; replaced: records that replaced an older one of
+    their id; deleted: ids that the files deleted; without_abstract: those kept or replaced that
+    have only a title; documents: of the index at the end; longer: those of them with more tokens
+    than the model reads, None if that is not known, and max_tokens: how many it reads, None for
+    all; without_document: imported vectors without a document; encoded: by the model, as the others
+    had vectors already; pairs: those merged or likely; passed_over: files and lines that are no
+    records, which `skipped` lists.
     """
 
     read: int = 0
     kept: int = 0
     duplicates: int = 0
+    merged: int = 0
+    likely: int = 0
     replaced: int = 0
     deleted: int = 0
     without_abstract: int = 0
     rejected: int = 0
     documents: int = 0
+    longer: int | None = None
+    max_tokens: int | None = None
     without_document: int = 0
     encoded: int = 0
+    passed_over: int = 0
     files: list[FileReport] = msgspec.field(default_factory=list)
     rejections: list[RejectedRecord] = msgspec.field(default_factory=list)
     skipped: list[RejectedRecord] = msgspec.field(default_factory=list)
 
+    pairs: list[Pair] = msgspec.field(default_factory=list)
+
+    def pair(self, record: Record, same_as: str, why: str, *, merged: bool) -> None:
+        """Count a record of the work of another id, and list it."""
+        self.merged += merged
+        self.likely += not merged
+        if len(self.pairs) < MOST_LISTED:
+            at = record.place
+            one = Pair(record.document.id, same_as, why, at.file, at.line, at.offset)
+            self.pairs.append(one)
+
     def skip(self, skipped: Skipped) -> None:
-        """List what was passed over and is no record."""
+        """Count what was passed over and is no record, and list it."""
+        self.passed_over += 1
         if len(self.skipped) < MOST_LISTED:
             at = skipped.place
             self.skipped.append(RejectedRecord(at.file, skipped.reason, at.line, at.offset))
@@ -73,11 +109,33 @@ class Report(msgspec.Struct):
     def to_json(self) -> bytes:
         return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
 
+    def passed_over_line(self) -> str:
+        """What was passed over, as one line with the first names; empty if nothing was."""
+        if not self.passed_over:
+            return ""
+        shown = [str(Place(one.file, one.line)) for one in self.skipped[:_NAMED]]
+        more = f" and {self.passed_over - _NAMED:,} more" if self.passed_over > _NAMED else ""
+        return f"passed over, as no records: {', '.join(shown)}{more}; --report FILE gives reasons"
+
     def line(self) -> str:
         """The counts that are not zero, as one line."""
-        more = ("duplicates", "replaced", "deleted", "without_abstract", "rejected")
-        shown = ["read", "kept", *(name for name in more if getattr(self, name))]
-        return ", ".join(f"{getattr(self, name):,} {name.replace('_', ' ')}" for name in shown)
+        more = "duplicates merged likely replaced deleted without_abstract rejected passed_over"
+        shown = ["read", "kept", *(name for name in more.split() if getattr(self, name))]
+        words = {"likely": "likely duplicates"}
+        return ", ".join(
+            f"{getattr(self, name):,} {words.get(name, name.replace('_', ' '))}" for name in shown
+        )
+
+
+def longer_line(longer: int | None, max_tokens: int | None) -> str | None:
+    """What to say of documents with more tokens than the model reads; None if there are none, or
+    it is not known."""
+    if not longer:
+        return None
+    what = f"{max_tokens:,} tokens" if max_tokens else "million characters"
+    are = "is" if longer == 1 else "are"
+    said = f"{plural(longer, 'document')} {are} longer than the {what} that the model reads"
+    return f"{said}; only BM25 reads the rest"
 
 
 class Check(msgspec.Struct, frozen=True):

@@ -5,12 +5,15 @@ the graph. Labels are those of the document store; similarities are inner produc
 vectors of length 1. float16 is as precise as models compute; it is searched as float32.
 
 hnswlib 0.8 loads a file of another dimension without an error, and follows a link or an entry point
-outside the graph into unmapped memory. So it only gets files whose SHA-256 is the manifest's and
-whose own header fits.
+outside the graph into unmapped memory. The SHA-256 of the manifest finds damage, not malice: who
+alters a graph can alter the manifest. So hnswlib only gets files whose checksum fits and in which
+every size, level, link and label was looked at.
 """
 
 from __future__ import annotations
 
+import contextlib
+import math
 import struct
 import threading
 from collections.abc import Iterator, Sequence
@@ -25,7 +28,7 @@ from bioretrieval_tui.catalog.models import Similarity
 from bioretrieval_tui.encoding.device import usable_cores
 from bioretrieval_tui.encoding.encoder import as_queries
 from bioretrieval_tui.errors import IndexFault
-from bioretrieval_tui.index.layout import DEAD, GRAPH, VECTORS
+from bioretrieval_tui.index.layout import DEAD, GRAPH, LONGER, VECTORS
 from bioretrieval_tui.index.manifest import GraphSettings, Manifest, check_content, fault, reading
 
 Vector = npt.NDArray[np.float32]
@@ -56,9 +59,12 @@ _SEED = 7
 _ALIKE = 1e-5
 """Difference of two inner products that is rounding."""
 
-_HEADER = struct.Struct("@6N i I")
+_HEADER = struct.Struct("@6N i I 3N d N")
 """hnswlib 0.8: offset of level 0, capacity, count, bytes an element, offset of the label, offset
-of the vector, highest level, entry point; native sizes and byte order, as it writes them."""
+of the vector, highest level, entry point, most links above level 0, most links at level 0, M, the
+scale of levels, ef_construction; native sizes and byte order, as it writes them."""
+_LOOKED_AT = 4_096
+"""Elements of a graph whose links are compared at once."""
 
 
 class Matrix:
@@ -141,6 +147,17 @@ def open_dead(manifest: Manifest, folder: Path) -> Labels:
     ):
         raise fault(manifest, f"{DEAD} does not fit the documents", name)
     return dead
+
+
+def open_longer(manifest: Manifest, folder: Path) -> Labels:
+    """The labels of documents, also of deleted ones, with more tokens than the model reads: int64
+    (n,). Raises IndexFault if the file is not valid."""
+    name = manifest.path(LONGER)
+    with reading(manifest, name):
+        longer: Labels = np.load(folder / name, allow_pickle=False)
+    if longer.dtype != np.int64 or longer.ndim != 1:
+        raise fault(manifest, f"{LONGER} does not hold labels", name)
+    return longer
 
 
 def existing(labels: Labels, rows: int) -> Labels:
@@ -270,10 +287,10 @@ def _others(found: Labels, own: Labels) -> npt.NDArray[np.bool_]:
 
 
 def load_graph(manifest: Manifest, folder: Path) -> Any:
-    """The graph of an index. Raises IndexFault if its checksum or its own header do not fit."""
+    """The graph of an index. Raises IndexFault if its checksum or its content do not fit."""
     name = manifest.path(GRAPH)
     check_content(manifest, folder, name, fresh=True)
-    check_graph_header(manifest, folder)
+    check_graph(manifest, folder)
     graph = _new(manifest.dimension)
     try:
         graph.load_index(str(folder / name), max_elements=manifest.rows)
@@ -282,18 +299,76 @@ def load_graph(manifest: Manifest, folder: Path) -> Any:
     return graph
 
 
-def check_graph_header(manifest: Manifest, folder: Path) -> None:
-    """Raise IndexFault if count, dimension or entry point in the graph file do not fit."""
-    name = manifest.path(GRAPH)
-    with reading(manifest, name), (folder / name).open("rb") as stream:
-        data = stream.read(_HEADER.size)
-    if len(data) < _HEADER.size:
-        raise fault(manifest, f"{GRAPH} is cut off", name)
-    _, _, count, _, label_at, vector_at, _, entry = _HEADER.unpack(data)
-    if (label_at - vector_at) != 4 * manifest.dimension:
-        raise fault(manifest, f"{GRAPH} holds vectors of another dimension", name)
-    if count != manifest.rows or entry >= count:
-        raise fault(manifest, f"{GRAPH} does not hold {manifest.rows:,} vectors", name)
+def check_graph(manifest: Manifest, folder: Path) -> None:
+    """Raise IndexFault unless hnswlib can load, search and extend the graph file without leaving
+    it: sizes, entry point, and the label, level and links of every element."""
+    name, rows = manifest.path(GRAPH), manifest.rows
+
+    def require(fits: object, what: str) -> None:
+        if not fits:
+            raise fault(manifest, f"{GRAPH} {what}", name)
+
+    with reading(manifest, name):
+        size = (folder / name).stat().st_size
+        require(size > _HEADER.size, "is cut off")
+        data = np.memmap(folder / name, np.uint8, mode="r")
+    head = _HEADER.unpack(data[: _HEADER.size].tobytes())
+    level_0, _, count, element, label_at, vector_at, top, entry, *most, scale, construction = head
+    m = manifest.graph.m
+    require(label_at - vector_at == 4 * manifest.dimension, "holds vectors of another dimension")
+    require(count == rows and entry < count, f"does not hold {rows:,} vectors")
+    fit = m > 1 and most == [m, 2 * m, m] and math.isclose(scale, 1 / math.log(m))
+    fit = fit and construction == max(manifest.graph.ef_construction, m)
+    require(fit, "was built with other settings")
+    sizes = (0, 4 + 8 * m, label_at + 8)
+    require((level_0, vector_at, element) == sizes, "has elements of another size")
+    upper = _HEADER.size + count * element
+    require(size >= upper + 4 * count and size % 4 == 0, "is cut off")
+
+    fields = {
+        "count": ("u2", 0), "mark": ("u1", 2), "links": (("u4", (2 * m,)), 4),
+        "label": ("u8", label_at),
+    }  # fmt: skip
+    kinds, places = zip(*fields.values(), strict=True)
+    layout: Any = {"names": [*fields], "formats": kinds, "offsets": places, "itemsize": element}
+    elements = data[_HEADER.size : upper].view(np.dtype(layout))
+    for start in range(0, count, _LOOKED_AT):
+        some = elements[start : start + _LOOKED_AT]
+        require(_are_links(some["count"], some["links"], count), "has a link that leads outside")
+    labels = elements["label"].copy()
+    alive = np.ones(count, dtype=np.bool_)
+    require(labels.max() < count, "has a label that no document has")
+    alive[labels] = False
+    require(not alive.any(), "lacks the label of a document")
+    deleted = np.sort(labels[(elements["mark"] & 1) == 1])
+    require(np.array_equal(deleted, open_dead(manifest, folder)), "has other deleted documents")
+
+    # Above level 0, each element has the bytes that follow, then the links of each of its levels.
+    words = data[upper:].view("u4")
+    each, at, following = 4 * (1 + m), 0, []
+    view = words.data
+    with contextlib.suppress(IndexError):
+        for _ in range(count):
+            following.append(view[at])
+            at += 1 + view[at] // 4
+    bytes_of = np.array(following, dtype=np.int64)
+    fit = len(bytes_of) == count and at == len(words) and not (bytes_of % each).any()
+    require(fit, "has levels of another size")
+    levels = bytes_of // each
+    require(top == levels.max() == levels[entry], "begins below its highest level")
+    firsts = np.cumsum(1 + bytes_of // 4) - bytes_of // 4
+    below = np.arange(levels.sum()) - np.repeat(np.cumsum(levels) - levels, levels)
+    found = words[(np.repeat(firsts, levels) + below * (each // 4))[:, None] + np.arange(1 + m)]
+    counts = found[:, 0] & 0xFFFF
+    require(_are_links(counts, found[:, 1:], count), "has a link that leads outside")
+    reached = np.where(np.arange(m) < counts[:, None], found[:, 1:], entry)
+    require((levels[reached] > below[:, None]).all(), "has a link to an element of a lower level")
+
+
+def _are_links(counts: npt.NDArray[Any], links: npt.NDArray[Any], total: int) -> bool:
+    """Whether no row counts more links than it has places, or has a link to none of `total`."""
+    used = np.arange(links.shape[1]) < counts[:, None]
+    return bool((counts <= links.shape[1]).all() and not (used & (links >= total)).any())
 
 
 def _new(dimension: int) -> Any:

@@ -57,9 +57,10 @@ def fetch(
     """Fetch the records of `request` and write them to its destination.
 
     remark: called with a sentence if an earlier run is resumed, and with the query as the service
-    understood it; warn: called with what of the query it did not find or know; each: called with
-    every document, those of an earlier run first; client: opened for this fetch if None. An
-    exception that leaves records to resume from carries a note that says so (PEP 678).
+    understood it; warn: called with what of the query it did not find or know, and before a long
+    wait; each: called with every document, those of an earlier run first; client: opened for this
+    fetch if None. An exception that leaves records to resume from carries a note that says so
+    (PEP 678).
 
     Raises:
         OnlineError: a service fails, or the network is not allowed. UsageError: the destination
@@ -70,6 +71,7 @@ def fetch(
     from bioretrieval_tui.online.http import HttpClient
 
     with HttpClient() if client is None else contextlib.nullcontext(client) as opened:
+        opened.remark = warn
         source, resumed = request.source, SpoolState(FORMAT, request.key)
         service = services_of(request.ids) if source == "ids" else SERVICE_NAMES[source]
         return _Fetch(request, opened, reporter, remark, warn, each, service, resumed).run()
@@ -82,7 +84,7 @@ def check_destination(request: FetchRequest) -> None:
         raise UsageError("--index and -o are two destinations", remedy="choose one of them")
     if request.output is not None:
         output = Path(request.output)
-        if output.exists():
+        if output.exists() and not _was_renamed(request, output):
             raise UsageError(f"{output} exists", remedy="name another file, or delete it")
         if not output.absolute().parent.is_dir():
             raise UsageError(f"the folder of {output} does not exist", remedy="create it first")
@@ -96,6 +98,16 @@ def check_destination(request: FetchRequest) -> None:
                 f"the index '{CATALOGUE}' is made from the catalogue itself",
                 remedy="choose another name",
             )
+
+
+def _was_renamed(request: FetchRequest, output: Path) -> bool:
+    """Whether a run of this request was killed between the renaming of its complete file and its
+    end: then the state is there still."""
+    spool = Spool(Path(f"{output}.part"), request.key)
+    with contextlib.suppress(BioRetrievalError, OSError):
+        kept = None if request.restart or spool.path.exists() else spool.kept()
+        return kept is not None and kept.over and kept.bytes == output.stat().st_size
+    return False
 
 
 @dataclass
@@ -125,7 +137,9 @@ class _Fetch:
             digest = hashlib.sha256(text.encode()).hexdigest()[:16]
             path = places().state / "fetch" / f"{request.index}-{digest}.jsonl"
         elif request.output is not None:
-            path = Path(f"{request.output}.part")
+            path, output = Path(f"{request.output}.part"), Path(request.output)
+            if output.exists() and _was_renamed(request, output):
+                output.rename(path)  # to end as that run would have ended
         else:
             for _ in self._arriving(None):
                 pass

@@ -21,7 +21,7 @@ from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import AnyEntry, Dataset, Model, Paper
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.online.services import OnlineError, no_json, unexpected
-from bioretrieval_tui.paths import places, save_file
+from bioretrieval_tui.paths import locked, places, save_file
 from bioretrieval_tui.progress import Progress, Reporter, silent
 
 if TYPE_CHECKING:
@@ -160,6 +160,18 @@ def load_freshness() -> Freshness:
 def save_freshness(freshness: Freshness) -> None:
     """Replace the file. Raises BioRetrievalError if it cannot be written."""
     save_file(_file(), msgspec.json.encode(freshness), "the result")
+
+
+def keep_subjects(found: Sequence[Subject], refreshed: str) -> list[SubjectChange]:
+    """Merge what a refresh found into the file; returns the changes. Raises BioRetrievalError if
+    it cannot be written."""
+    if not found:
+        return []
+    busy, said = "another process refreshes", "the result cannot be saved"
+    with locked(_file().with_name(".freshness.lock"), said, busy):
+        after, changes = with_subjects(load_freshness(), found, refreshed)
+        save_freshness(after)
+    return changes
 
 
 # Refreshing ---------------------------------------------------------------------------------------

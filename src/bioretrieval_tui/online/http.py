@@ -60,12 +60,23 @@ _LONGEST_QUERY = 1_500
 _STEP = 2**16
 _SLICE = 0.2
 """Seconds of sleep between two calls of `step`."""
-_FURTHEST = 600.0
-"""Seconds ahead that a file may say: a clock that was set back must not stop everything."""
+_FURTHEST = _LONGEST_WAIT + 60.0
+"""Seconds ahead that a file may say, a long wait and those who wait behind it: what lies further
+was written before the clock was set back."""
+_STALE = 86_400.0
+"""Seconds after which a pace file is deleted: redirects lead to ever new hosts."""
+_SAID = 5.0
+"""Seconds of waiting that are not mentioned."""
 _BACKOFF = tenacity.wait_exponential(multiplier=0.5, max=30.0) + tenacity.wait_random(0.0, 0.5)
 _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{0,200}"')
+_UNICAST = ipaddress.ip_network("2000::/3")
+"""All global addresses of IPv6."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 """IPv6 addresses whose last four bytes are an IPv4 address, where networks translate."""
+_TUNNELS = (ipaddress.ip_network("2001::/32"), ipaddress.ip_network("2002::/16"))
+"""Teredo and 6to4, whose addresses hold one of IPv4."""
+_ISATAP = (0x0000_5EFE, 0x0200_5EFE)
+"""Bits 64 to 96 of addresses of ISATAP, whose last four bytes are an IPv4 address."""
 _SLOW = (httpx.ConnectError, httpx.TimeoutException)
 _UNKNOWN_HOST = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
 
@@ -88,7 +99,8 @@ class HttpClient:
     """One client for all services, usable from several threads; a context manager.
 
     services: by id; clock: the real one if None; `step`, which may be set: called while the client
-    waits or receives, may raise to give up.
+    waits or receives, may raise to give up; `remark`, which may be set: called with a sentence when
+    it waits for long.
 
     Raises (on construction):
         OfflineError: BIORETRIEVAL_OFFLINE or --offline forbids the network.
@@ -108,11 +120,14 @@ class HttpClient:
                 remedy="leave --offline out and unset BIORETRIEVAL_OFFLINE",
             )
         self.step: Callable[[], None] = lambda: None
+        self.remark: Callable[[str], None] = lambda _: None
         self._services = {name: service.located() for name, service in services.items()}
         self._timeout = timeout
         # A clock of a test has nothing to do with those of other processes.
         folder = places().state / "pace" if clock is None else None
-        self._limiter = RateLimiter(clock or time, lambda: self.step(), folder)
+        if folder is not None:
+            sweep(folder)
+        self._limiter = RateLimiter(clock or time, lambda: self.step(), folder, self._waits)
         try:
             self._client = httpx.Client(
                 headers={"User-Agent": user_agent(), "Accept-Encoding": "gzip"},
@@ -223,7 +238,7 @@ class HttpClient:
             response = self._client.send(request, stream=True, follow_redirects=True)
             if response.status_code in TRANSIENT:
                 response.close()
-                asked = retry_after(response.headers.get("retry-after"))
+                asked = retry_after(*map(response.headers.get, ("retry-after", "date")))
                 raise refused(service, response.status_code, wait=asked)
             if call.whole:
                 with contextlib.closing(response):
@@ -274,6 +289,10 @@ class HttpClient:
             response.close()
             raise refused(service, response.status_code)
         return response
+
+    def _waits(self, key: str, seconds: float) -> None:
+        name = self._services[key.partition(" ")[0]].name
+        self.remark(f"waiting {seconds:,.0f} s before the next request to {name}")
 
     def _admit(self, request: httpx.Request) -> None:
         """Refuse an address that is not public, but for the host of a service that the user moved
@@ -431,12 +450,20 @@ class Clock(Protocol):
 
 class RateLimiter:
     """Spaces requests evenly, for all threads. step: called while waiting, may raise to end it;
-    folder: of the moments of all processes, or None if other processes do not count."""
+    folder: of the moments of all processes, or None if other processes do not count; waits: called
+    with the name and the seconds before a long wait."""
 
-    def __init__(self, clock: Clock, step: Callable[[], None], folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        step: Callable[[], None],
+        folder: Path | None = None,
+        waits: Callable[[str, float], None] = lambda *_: None,
+    ) -> None:
         self._clock = clock
         self._step = step
         self._folder = folder
+        self._waits = waits
         self._next: dict[str, float] = {}
         self._paused: dict[str, float] = {}
         self._lock = threading.Lock()
@@ -451,6 +478,8 @@ class RateLimiter:
                 if share and self._folder is not None:
                     turn = max(turn, now + reserve(self._folder, name, turn - now, 1 / rate))
                 self._next[name] = turn + 1 / rate
+            if turn - now > _SAID:
+                self._waits(name, turn - now)
             while (left := turn - self._clock.monotonic()) > 1e-9:
                 self._step()
                 self._clock.sleep(min(left, _SLICE))
@@ -486,19 +515,36 @@ def reserve(folder: Path, name: str, earliest: float, length: float) -> float:
             except (FileNotFoundError, ValueError):
                 free = 0.0
             now = time.time()
-            turn = max(earliest, min(free - now, _FURTHEST))
+            turn = max(earliest, free - now if free - now <= _FURTHEST else 0.0)
             path.write_text(f"{now + turn + length:.6f}", encoding="ascii")
             return now - began + turn
     return earliest
 
 
-def retry_after(value: str | None) -> float:
-    """Seconds that a Retry-After header (a number or a date) asks for; 0 where it is invalid."""
+def sweep(folder: Path) -> None:
+    """Delete the files of hosts that have not been asked for long, or whose times lie ahead."""
+    from filelock import FileLock, Timeout
+
+    now = time.time()
+    paths = folder.iterdir() if folder.is_dir() else ()
+    for path in [one for one in paths if one.suffix != ".lock"]:
+        with contextlib.suppress(OSError, NotImplementedError, Timeout):
+            if abs(now - path.stat().st_mtime) > _STALE:
+                lock = Path(f"{path}.lock")
+                with FileLock(lock, timeout=0):
+                    path.unlink()
+                lock.unlink(missing_ok=True)
+
+
+def retry_after(value: str | None, date: str | None = None) -> float:
+    """Seconds that a Retry-After header (a number, or a date of the server's clock, which the Date
+    header shows) asks for; 0 where it is invalid."""
     text = (value or "").strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])
     try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+        now = parsedate_to_datetime(date).timestamp() if date else time.time()
+        return max(0.0, parsedate_to_datetime(text).timestamp() - now)
     except (ValueError, TypeError, OverflowError):
         return 0.0
 
@@ -526,13 +572,17 @@ def plain_address(url: str) -> str:
 
 
 def _is_global(one: _Address) -> bool:
-    """Whether an address, or the one embedded in it, belongs to the public internet."""
+    """Whether an address belongs to the public internet. IPv6 forms that hold an address of IPv4
+    lead to it past every check and are refused, but for NAT64, by which networks without IPv4 reach
+    all of it."""
     if isinstance(one, ipaddress.IPv6Address):
-        inner = one.ipv4_mapped or one.sixtofour
         if one in _NAT64:
-            inner = ipaddress.IPv4Address(int(one) & 0xFFFFFFFF)
-        return (inner or one).is_global
-    return one.is_global
+            return _is_global(ipaddress.IPv4Address(int(one) & 0xFFFF_FFFF))
+        if one not in _UNICAST or any(one in tunnel for tunnel in _TUNNELS):
+            return False
+        if int(one) >> 32 & 0xFFFF_FFFF in _ISATAP:
+            return False
+    return one.is_global and not one.is_multicast
 
 
 def _resolved(host: str) -> list[_Address]:

@@ -21,7 +21,14 @@ import msgspec
 from bioretrieval_tui.catalog.models import Encoding
 from bioretrieval_tui.documents.document import Document, Record, Rejected
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
-from bioretrieval_tui.paths import file_errors, places, save_file, write_atomically
+from bioretrieval_tui.paths import (
+    file_errors,
+    locked,
+    places,
+    private,
+    save_file,
+    write_atomically,
+)
 from bioretrieval_tui.util.formatting import plural
 
 SourceName = Literal["pubmed", "europepmc", "arxiv"]
@@ -209,7 +216,8 @@ class Spool:
                     f"{self.path} exists and was not written by a fetch",
                     remedy="move it away, or name another file",
                 )
-            self._file = self.path.open("ab")
+            own = self.path.is_relative_to(places().state)
+            self._file = open(self.path, "ab", opener=private if own else None)
             if kept is not None and there >= kept.bytes:
                 self.state = kept
             # Before the first record, so that the spool of a killed run is recognised.
@@ -299,7 +307,7 @@ class Spool:
 
     def _keep(self, **changes: Any) -> None:
         state = msgspec.structs.replace(self.state, **changes)
-        write_atomically(self.state_path, msgspec.json.encode(state))
+        write_atomically(self.state_path, msgspec.json.encode(state), opener=private)
         self.state = state
 
     def _is_fresh(self, identifier: str) -> bool:
@@ -338,14 +346,17 @@ def keep_starred(name: str, papers: Mapping[str, bytes], *, restart: bool) -> Pa
     previous file is unchanged.
     """
     path = starred_path(name)
-    with file_errors(f"starred papers cannot be saved in {path.parent}"):
-        before = b"" if restart or not path.exists() else path.read_bytes()
-    lines: dict[str | bytes, bytes] = {}
-    for line in filter(None, before.split(b"\n")):
-        try:
-            lines[str(msgspec.json.decode(line, type=dict[str, Any])["_id"])] = line
-        except (ValueError, KeyError):
-            lines[line] = line  # damaged: kept as it is
-    lines |= {identifier: paper.rstrip(b"\n") for identifier, paper in papers.items()}
-    save_file(path, b"".join(line + b"\n" for line in lines.values()), "starred papers")
+    busy, said = "another process saves some", f"starred papers cannot be saved in {path.parent}"
+    with locked(path.with_name(f".{path.name}.lock"), said, busy, seconds=30):
+        with file_errors(said):
+            before = b"" if restart or not path.exists() else path.read_bytes()
+        lines: dict[str | bytes, bytes] = {}
+        for line in filter(None, before.split(b"\n")):
+            try:
+                lines[str(msgspec.json.decode(line, type=dict[str, Any])["_id"])] = line
+            except (ValueError, KeyError):
+                lines[line] = line  # damaged: kept as it is
+        lines |= {identifier: paper.rstrip(b"\n") for identifier, paper in papers.items()}
+        data = b"".join(line + b"\n" for line in lines.values())
+        save_file(path, data, "starred papers", opener=private)
     return path

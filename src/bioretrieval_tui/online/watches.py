@@ -22,7 +22,7 @@ from bioretrieval_tui.documents.bibliography import document_date, document_url,
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError, UsageError
 from bioretrieval_tui.online.spool import FetchRequest, QueryNote, SourceName, sound_query
-from bioretrieval_tui.paths import file_errors, places, save_file
+from bioretrieval_tui.paths import file_errors, locked, places, private, save_file
 
 if TYPE_CHECKING:
     from bioretrieval_tui.online.http import HttpClient
@@ -178,7 +178,8 @@ def mark_read(name: str, ids: Collection[str] | None = None, *, read: bool = Tru
 
 def save(watched: Watched) -> None:
     """Replace the file of a watch; one that cannot be written stays. Raises BioRetrievalError."""
-    save_file(_path(watched.watch.name), msgspec.json.encode(watched), "the watch")
+    data = msgspec.json.encode(watched)
+    save_file(_path(watched.watch.name), data, "the watch", opener=private)
 
 
 def running() -> contextlib.AbstractContextManager[None]:
@@ -187,27 +188,12 @@ def running() -> contextlib.AbstractContextManager[None]:
     return _held("run", ".running.lock", seconds=0)
 
 
-@contextlib.contextmanager
-def _held(doing: str, name: str = ".writing.lock", *, seconds: float = 10) -> Iterator[None]:
-    """Lock the files for a change; `doing` completes the message "cannot be ... now". Raises
-    BioRetrievalError if another process holds the lock for long."""
-    from filelock import FileLock, Timeout
-
-    where = folder()
-    lock = FileLock(where / name)
-    with file_errors(f"the watches cannot be {doing}", remedy=f"check the folder {where}"):
-        where.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire(timeout=seconds)
-        except Timeout as error:
-            raise BioRetrievalError(
-                f"the watches cannot be {doing} now: another process runs or changes them",
-                remedy="wait for it to end",
-            ) from error
-    try:
-        yield
-    finally:
-        lock.release()
+def _held(
+    doing: str, name: str = ".writing.lock", *, seconds: float = 10
+) -> contextlib.AbstractContextManager[None]:
+    """Lock the files for a change; `doing` completes the message "cannot be ... now"."""
+    busy = "another process runs or changes them"
+    return locked(folder() / name, f"the watches cannot be {doing}", busy, seconds=seconds)
 
 
 def _read(path: Path) -> Watched:

@@ -12,6 +12,7 @@ from typing import Any
 
 from msgspec.structs import asdict
 
+from bioretrieval_tui.documents.bibliography import is_retracted
 from bioretrieval_tui.render.citation import Citation, address_of, known_text
 from bioretrieval_tui.render.page import (
     Fact,
@@ -30,7 +31,6 @@ from bioretrieval_tui.render.sheet import (
     Sheet,
     Shown,
     column,
-    linked,
     one_line,
     sheet_of,
     shortened,
@@ -38,9 +38,15 @@ from bioretrieval_tui.render.sheet import (
 from bioretrieval_tui.search.types import Explanation, Hit
 
 
+def heading_of(hit: Hit, length: int = 80) -> str:
+    """The title of a hit in a list, or the beginning of its text; says if it was retracted."""
+    heading = hit.title or shortened(hit.text, length)
+    said = not is_retracted(hit.metadata) or heading[:12].strip("[ ").upper().startswith(_RETRACTED)
+    return heading if said else f"{_RETRACTED}: {heading}"
+
+
 def _title(hit: Hit) -> Cell:
-    heading = hit.title or shortened(hit.text, 80)
-    return linked(heading, hit.url, hit.title) if hit.url else heading
+    return Shown(hit.title or heading_of(hit), heading_of(hit), hit.url)
 
 
 _COLUMNS = (
@@ -57,6 +63,16 @@ _COLUMNS = (
 )
 _SCORED = frozenset(("score", "scores", "dense", "lexical", "rerank"))
 """Columns that the papers of a service do not have."""
+_RETRACTED = "RETRACTED"
+_DETAILS = (
+    ("book", "book"), ("editors", "editors"), ("publisher", "publisher"), ("trials", "trials"),
+    ("data banks", "databanks"), ("MeSH", "mesh"), ("qualifiers", "mesh_qualifiers"),
+    ("supplementary concepts", "supplementary"), ("substances", "substances"),
+    ("affiliations", "affiliations"),
+)  # fmt: skip
+"""Labels and fields of metadata on a page, below the text."""
+_MOST_VALUES = 12
+"""Values of such a field that a page shows before it says how many there are."""
 _MOST_TERMS = 8
 _BAR = 16
 _MOST_NAMED = 6
@@ -131,19 +147,41 @@ def hit_page(hit: Hit, why: Explanation | None = None, *, scored: bool = True) -
     if isinstance(people, list | tuple):
         named, more = ", ".join(map(str, people[:_MOST_NAMED])), len(people) - _MOST_NAMED
     authors = f"{named} and {more} more" if more > 0 else named
+    corrections = [text(one) for one in _listed(hit, "corrections")]
+    record = facts([("authors", authors)], role="dim")
+    if corrections:
+        record += (Fact("corrections", tuple(corrections), listed=True),)
     url = address_of(hit)
     link = (fact("page", Inline(url, "link", url)),) if url else ()
     return Page(
         title or hit.id,
         byline=tuple(text(name) for name in names if name),
+        badges=(_RETRACTED,) if is_retracted(hit.metadata) else (),
         sections=(
-            Group("Record", facts([("authors", authors)], role="dim")),
+            Group("Record", record),
             scores,
             Prose("", tuple(_paragraphs(hit.text, why.passage if why else None))),
             reasons,
+            Group("Details", tuple(_details(hit))),
             Group("", link, "links"),
         ),
     )
+
+
+def _listed(hit: Hit, name: str) -> list[str]:
+    """The values of a field of metadata, each on one line."""
+    value = hit.metadata.get(name)
+    return [one_line(str(one)) for one in (value if isinstance(value, list | tuple) else [value])
+            if one not in (None, "")]  # fmt: skip
+
+
+def _details(hit: Hit) -> Iterator[Fact]:
+    for label, name in _DETAILS:
+        values = _listed(hit, name)
+        more = len(values) - _MOST_VALUES
+        shown = [*values[:_MOST_VALUES], *([f"{more} more"] if more > 0 else [])]
+        if shown:
+            yield fact(label, *shown, role="dim", listed=name == "affiliations")
 
 
 def _paragraphs(whole: str, passage: tuple[int, int] | None) -> Iterator[Text]:

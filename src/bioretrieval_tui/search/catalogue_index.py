@@ -24,7 +24,7 @@ from bioretrieval_tui.errors import IndexFault, NotFoundError
 from bioretrieval_tui.index.layout import CATALOGUE, IndexBusy
 from bioretrieval_tui.index.manifest import Manifest
 from bioretrieval_tui.index.registry import open_index
-from bioretrieval_tui.paths import places, save_file
+from bioretrieval_tui.paths import locked, places, save_file
 from bioretrieval_tui.progress import Progress, Reporter, silent
 
 if TYPE_CHECKING:
@@ -92,10 +92,13 @@ def kept_abstracts() -> dict[str, Abstract]:
 
 
 def keep_abstracts(abstracts: Mapping[str, Abstract]) -> None:
-    """Replace the kept abstracts. Raises BioRetrievalError where they cannot be written; the
-    earlier ones are unchanged then."""
-    data = msgspec.json.encode(dict(sorted(abstracts.items())))
-    save_file(_abstracts_path(), data, "the abstracts")
+    """Add to the kept abstracts, or replace them. Raises BioRetrievalError where they cannot be
+    written; the earlier ones are unchanged then."""
+    path = _abstracts_path()
+    busy, said = "another process fetches some", "the abstracts cannot be saved"
+    with locked(path.with_name(f".{path.name}.lock"), said, busy):
+        data = msgspec.json.encode(dict(sorted({**kept_abstracts(), **abstracts}.items())))
+        save_file(path, data, "the abstracts")
 
 
 class Ensured(NamedTuple):

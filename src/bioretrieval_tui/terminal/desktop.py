@@ -20,6 +20,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
+import re
 import select
 import shlex
 import shutil
@@ -261,16 +262,16 @@ def open_url(
     """Open `url` in a browser that the user can see.
 
     $BROWSER comes first: commands separated by colons, split as a shell would, run without one,
-    with `%s` for the URL or the URL appended, tried in order. Text browsers are skipped. Without
-    $BROWSER the browser of a local desktop is used; over SSH, even with X forwarding, the caller
-    shows the URL. A program that fails within `budget` seconds is skipped; one that still runs
-    then counts as opened.
+    with `%s` for the URL or the URL appended, tried in order; a shell on the way does no harm
+    (`shell_proof`). Text browsers are skipped. Without $BROWSER the browser of a local desktop is
+    used; over SSH, even with X forwarding, the caller shows the URL. A program that fails within
+    `budget` seconds is skipped; one that still runs then counts as opened.
     """
     target = safe_url(url)
     if target is None:
         return OpenResult("refused", "", f"not an http or https address: {clean(url)[:80]}")
     until = time.monotonic() + budget
-    for words in _browser_commands(target, caps, env):
+    for words in _browser_commands(shell_proof(target), caps, env):
         path = _find(words[0], env)
         if path is None or _is_text_browser(path):
             continue
@@ -285,6 +286,18 @@ def open_url(
     return OpenResult("show", target, "no browser to open it here")
 
 
+def shell_proof(url: str) -> str:
+    """`url`, from `safe_url`, such that a shell that gets it unquoted runs nothing of it: `ssh
+    laptop xdg-open` hands its words to one.
+
+    Escaped are ! $ ' ( ) * and ; (the other signs of shells are already), and each & before
+    anything but `name=`, which shells would run. Before `name=` it separates the fields of a query,
+    and the shell sets a variable: the address is cut there, and nothing runs.
+    """
+    url = re.sub(r"[!$'()*;]", lambda sign: f"%{ord(sign[0]):02X}", url)
+    return re.sub(r"&(?![A-Za-z_][\w.-]*=)", "%26", url)
+
+
 def _browser_commands(url: str, caps: Capabilities, env: Mapping[str, str]) -> Iterator[list[str]]:
     """The commands to try, best first; of $BROWSER, those that parse and are no text browsers."""
     for entry in env.get("BROWSER", "").split(os.pathsep):
@@ -296,8 +309,11 @@ def _browser_commands(url: str, caps: Capabilities, env: Mapping[str, str]) -> I
             words.pop()
         if not words or _is_text_browser(words[0]):
             continue
-        placed = any("%s" in word for word in words)
-        yield [word.replace("%s", url) for word in words] if placed else [*words, url]
+        if not any("%s" in word for word in words):
+            words.append("%s")
+        # The remote shell takes the backslash away, and finds the whole address.
+        whole = url.replace("&", r"\&") if Path(words[0]).name == "ssh" else url
+        yield [whole if word == "%s" else word.replace("%s", url) for word in words]
     if not caps.desktop:
         return
     if caps.platform == "darwin":

@@ -222,6 +222,10 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         else:
             await super().on_event(event)
 
+    def on_paste(self) -> None:
+        """Say that nothing under the cursor takes a paste."""
+        self.say("There is no line here to paste into", "warn")
+
     async def _next_key(self) -> None:
         if not self._keys:
             return
@@ -478,7 +482,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
                 return
             exists = name in self._index_names()
             # A build that failed or was stopped left no index, but its papers are in the file.
-            before = self.jobs.outcomes.get(name)
+            before = self.jobs.last(name)
             begun = before and before.state != "done" and not isinstance(before.job, RemoveJob)
             path = keep_starred(name, papers, restart=not (exists or begun))
             job = (AddJob if exists else BuildJob)(name, (str(path),))

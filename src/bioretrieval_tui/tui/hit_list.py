@@ -11,8 +11,8 @@ from msgspec import structs
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import AnyEntry
 from bioretrieval_tui.render.entries import entry_page
+from bioretrieval_tui.render.hits import heading_of, why_found
 from bioretrieval_tui.render.hits import hit_page as made_hit_page
-from bioretrieval_tui.render.hits import why_found
 from bioretrieval_tui.search.types import Explanation, Hit
 from bioretrieval_tui.tui.search_session import NOTHING, FacetValue, HitView, clause_in
 from bioretrieval_tui.tui.spans import PaintedPage, paint
@@ -48,7 +48,7 @@ def hit_rows(view: HitView, other: HitView = NOTHING) -> ListRows[tuple[int, Hit
     def cells(row: tuple[int, Hit]) -> list[Span]:
         at, hit = row
         rank, near = ranks.get(hit.id), view.is_near(at)
-        heading = hit.title or hit.text[:200]
+        heading = heading_of(hit, 200)
         shared = "" if rank is None else f"#{rank}"
         role = "strong" if rank is not None or other is NOTHING else "dim"
         score = f"{hit.score:.3f}" if abs(hit.score) < 100 else f"{hit.score:.1f}"

@@ -95,6 +95,9 @@ def outcome_lines(outcome: JobRecord) -> Iterator[Line]:
             if check.remedy and not check.ok:
                 yield line(Span(check.remedy, "warn"), indent=7)
     report = outcome.report
+    if report is not None and report.passed_over:
+        yield line()
+        yield line(Span(report.passed_over_line(), "warn"))
     if report is None or not report.rejected:
         return
     yield line()

@@ -10,14 +10,25 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from bioretrieval_tui.documents.bibliography import (
-    dated,
+    abstract_of,
+    best_date,
     distinct,
     document,
     fields_of,
+    isbn_of,
+    page_range,
     people,
+    without_markup,
 )
 from bioretrieval_tui.documents.document import Document
-from bioretrieval_tui.documents.identity import doi_of, identify, pmcid_of, pmid_of, trials_of
+from bioretrieval_tui.documents.identity import (
+    doi_of,
+    identify,
+    pmcid_in,
+    pmid_of,
+    pmids_in,
+    trials_of,
+)
 from bioretrieval_tui.documents.readers.xml_records import (
     plain_text,
     shows,
@@ -36,7 +47,6 @@ _SIGNS = (
 _FIELDS = {
     "volume": "volume",
     "issue": "number issue",
-    "pages": "pages",
     "language": "language",
     "place": "pub-location",
     "vernacular_title": "titles/translated-title",
@@ -57,10 +67,7 @@ _TYPES = {  # in PubMed's words, where they differ
 _IN_BOOK = ("Book Chapter", "Conference Proceedings", "Conference Paper")
 _BOOKS = (*_IN_BOOK, "Book", "Report", "Thesis")
 _CUSTOM = tuple(f"custom{number}" for number in range(1, 9))
-_PUBMED = re.compile(r"pubmed|medline|\bnlm\b|national library of medicine", re.IGNORECASE)
-_PMID_ADDRESS = re.compile(r"ncbi\.nlm\.nih\.gov/(?:entrez/\S*list_uids=|pubmed/)(\d{1,8})\b"
-                           r"|pubmed\.ncbi\.nlm\.nih\.gov/(\d{1,8})\b")  # fmt: skip
-_MARKED_PMID = re.compile(r"\bPMID:\s*(\d{1,8})\b")
+_PUBMED = re.compile(r"pubmed(?! central)|medline|\bnlm\b", re.IGNORECASE)
 _SCRIPTS = {"superscript": "sup", "subscript": "sub"}
 
 
@@ -72,7 +79,8 @@ def _document(record: _Element) -> Document:
                 run.tag = tag
 
     def texts(*paths: str) -> Iterator[str]:
-        return filter(None, map(plain_text, chain(*map(record.iterfind, paths))))
+        found = map(plain_text, chain(*map(record.iterfind, paths)))
+        return filter(None, map(without_markup, found))
 
     def first(*paths: str) -> str:
         return next(texts(*paths), "")
@@ -80,30 +88,32 @@ def _document(record: _Element) -> Document:
     kind = record.find("ref-type")
     named = "" if kind is None else kind.get("name") or _NAMES.get(squeezed(kind.text), "")
     type_ = _TYPES.get(named, named)
-    title, text = first("titles/title"), first("abstract")
+    title, text = first("titles/title"), abstract_of(texts("abstract"))
     accession = first("accession-num")
     database = first("remote-database-name", "remote-database-provider")
     urls = list(_parts(record, "urls//url"))
     notes = " ".join(texts("notes", "research-notes"))
+    year, day = first("dates/year"), first("dates/pub-dates/date")
     fields = fields_of(_FIELDS, texts) | {
         "authors": _people(record, "authors"),
         "editors": _people(record, "secondary-authors") if type_ in _IN_BOOK else [],
         "doi": next(filter(None, map(doi_of, [first("electronic-resource-num"), *urls])), None),
-        "pmid": _pmid(accession, database, urls, notes),
-        "pmcid": next(filter(None, map(pmcid_of, texts(*_CUSTOM))), None),
+        "pmid": _pmid(accession, database, [*urls, notes]),
+        "pmcid": pmcid_in(" ".join([*texts(*_CUSTOM), *urls])),
         "url": next((url for url in urls if url.startswith(("http://", "https://"))), None),
         "types": distinct([type_, *_parts(record, "work-type")]),
         "keywords": distinct(word.lstrip("*") for word in _parts(record, "keywords/keyword")),
         "affiliations": distinct(_parts(record, "auth-address")),
         "trials": trials_of(accession),
-        **_date(first("dates/year"), first("dates/pub-dates/date")),
+        "pages": page_range(first("pages")),
+        **best_date([year, f"{year} {day}", day]),
     }
     venue = first(*_JOURNAL)
     if type_ in _BOOKS:
         fields |= {
             "school" if type_ == "Thesis" else "publisher": first("publisher"),
             "book": venue if type_ in _IN_BOOK else "",
-            "isbn": first("isbn"),
+            "isbn": isbn_of(first("isbn")),
         }
     else:
         fields["journal"] = venue
@@ -112,11 +122,10 @@ def _document(record: _Element) -> Document:
     return document(identify(fields, title, text, accession, database), title, text, fields)
 
 
-def _pmid(accession: str, database: str, urls: list[str], notes: str) -> str | None:
-    """The accession number of PubMed, else what an address or a note calls the PMID."""
+def _pmid(accession: str, database: str, others: list[str]) -> str | None:
+    """The accession number of PubMed, else what addresses and notes call the PMID."""
     own = pmid_of(accession) if _PUBMED.search(database) or "PMID" in accession else None
-    found = _PMID_ADDRESS.search(" ".join(urls)) or _MARKED_PMID.search(notes)
-    return own or (next(filter(None, found.groups())) if found else None)
+    return own or next(iter(pmids_in(" ".join(others))), None)
 
 
 def _people(record: _Element, role: str) -> list[str]:
@@ -126,12 +135,9 @@ def _people(record: _Element, role: str) -> list[str]:
 def _parts(record: _Element, path: str) -> Iterator[str]:
     """The texts under a path; EndNote parts several in one by carriage returns."""
     for element in record.iterfind(path):
-        yield from filter(None, map(squeezed, "".join(map(str, element.itertext())).split("\r")))
-
-
-def _date(year: str, day: str) -> dict[str, object]:
-    """Of a year, and a date with it or without ("Jan 5")."""
-    return dated(day if year and year in day else f"{year} {day}")
+        yield from filter(
+            None, map(without_markup, "".join(map(str, element.itertext())).split("\r"))
+        )
 
 
 _CUT = partial(xml_records, names=("record",))

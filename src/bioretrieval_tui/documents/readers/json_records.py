@@ -15,7 +15,12 @@ import msgspec
 
 from bioretrieval_tui.documents.bibliography import json_type, sound_value
 from bioretrieval_tui.documents.document import Place, RecordFault
-from bioretrieval_tui.documents.source import CONVERT, MAX_LINE_BYTES, SourceDamaged, SourceReader
+from bioretrieval_tui.documents.source import (
+    MAX_LINE_BYTES,
+    SourceDamaged,
+    SourceReader,
+    not_decoded,
+)
 
 BOM = b"\xef\xbb\xbf"
 
@@ -38,8 +43,7 @@ def decode(data: bytes) -> Any:
         try:
             data.decode("utf-8")
         except UnicodeDecodeError as wrong:
-            place = f"byte {wrong.start + 1} of the record"
-            raise RecordFault(f"not UTF-8 at {place}", CONVERT) from error
+            raise not_decoded(data, f"byte {wrong.start + 1} of the record") from error
         if b"\0" in data:
             raise RecordFault("the record holds a NUL character") from error
         reason = str(error).removeprefix("JSON is malformed: ")

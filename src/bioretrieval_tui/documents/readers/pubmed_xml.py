@@ -18,6 +18,7 @@ from bioretrieval_tui.documents.bibliography import (
     initials,
     iso_date,
     mesh_of,
+    without_markup,
 )
 from bioretrieval_tui.documents.document import Document, Place, RecordFault
 from bioretrieval_tui.documents.identity import doi_of, identify
@@ -98,7 +99,7 @@ def _document(element: _Element) -> Document | str:
         raise RecordFault("the record has no PMID")
     table = _ARTICLE if is_article else _CHAPTER
     fields = fields_of(table, lambda path: map(plain_text, holder.iterfind(path)))
-    title = fields.pop("title")
+    title = without_markup(fields.pop("title"))
     if title.lower() in _NO_TITLE:
         title = ""
     if not title and not is_article:
@@ -145,7 +146,7 @@ def _abstract(element: _Element) -> str:
     """The sections of an abstract, each on a line of its own after its label."""
     sections = []
     for child in element.iterfind("AbstractText"):
-        text = plain_text(child)
+        text = without_markup(plain_text(child))  # some publishers escape it
         label = squeezed(child.get("Label"))
         if label and label != "UNLABELLED":
             text = f"{label}: {text}"

@@ -10,6 +10,7 @@ from textual.binding import Binding
 from textual.message import Message
 from textual.widgets import Input
 
+from bioretrieval_tui.errors import UsageError
 from bioretrieval_tui.terminal.clean import clean
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.text import Row, Span
@@ -45,6 +46,8 @@ class QueryLine(Input, inherit_bindings=False):
         *bindings("line"),
     ]  # fmt: skip
 
+    MOST_CHARACTERS: ClassVar[int] = 20_000
+
     class AtLine(Message):
         """Base of the messages of a line."""
 
@@ -64,7 +67,8 @@ class QueryLine(Input, inherit_bindings=False):
         """Down (`by` 1) or up (-1) was pressed: the list below should move."""
 
     def __init__(self, placeholder: str, value: str = "", *, id: str | None = None) -> None:  # noqa: A002
-        super().__init__(value, placeholder, id=id, max_length=20_000, select_on_focus=False)
+        most = self.MOST_CHARACTERS
+        super().__init__(value, placeholder, id=id, max_length=most, select_on_focus=False)
         self.cursor_blink = False
 
     def put(self, text: str) -> None:
@@ -75,6 +79,21 @@ class QueryLine(Input, inherit_bindings=False):
     def validate_value(self, value: str) -> str:
         """Clean pasted text: nothing in it may act on the terminal."""
         return clean(value)
+
+    def _on_paste(self, event: events.Paste) -> None:
+        """Insert a paste whole, its lines joined. Raises UsageError if it does not fit."""
+        event.stop()
+        event.prevent_default()  # Textual inserts the first line
+        first, *others = clean(event.text, newlines=True).split("\n")
+        lines = [line.strip() for line in (first, *others)] if others else [first]
+        text = " ".join(filter(None, lines))
+        start, end = sorted(self.selection)
+        if len(self.value) - (end - start) + len(text) > self.MOST_CHARACTERS:
+            raise UsageError(
+                f"The paste has {len(text):,} characters, and the line holds"
+                f" {self.MOST_CHARACTERS:,}: nothing was inserted"
+            )
+        self.replace(text, start, end)
 
     def action_cancel(self) -> None:
         self.post_message(self.Cancelled(self))

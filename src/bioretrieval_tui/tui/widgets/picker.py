@@ -154,6 +154,10 @@ class FilePicker(Widget):
         if line == self._head + self._rest:
             return
         self._cursor_at = None
+        if line.startswith(self._head) and line[len(self._head) :].startswith(("/", "~/")):
+            # A whole path, typed or pasted behind the folder.
+            line = line[len(self._head) :]
+            self.line.put(line)
         if line.startswith(self._head) and "/" not in line[len(self._head) :]:
             self._rest = line[len(self._head) :]
             self._fill()

@@ -1,0 +1,194 @@
+"""Records of one work from several sources: what is the same, what is not, and how they merge."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bioretrieval_tui.documents.document import Document, Place, Record
+from bioretrieval_tui.documents.duplicates import alike, keys_of, merged, same_journal, same_work
+from bioretrieval_tui.documents.store import DocumentStore, StoreOutcome, StoreWriter, Twin
+
+TITLE = "Effect of diet on the survival of newts in shallow ponds"
+SCIENCES = "Academy of Sciences of the United States of America"
+WORK: dict[str, Any] = {
+    "authors": ["Miller A", "Berg OP"],
+    "journal": "Journal of Pond Research",
+    "year": 2011,
+    "volume": "3",
+    "pages": "12-19",
+}
+
+
+def work(identifier: str = "x", title: str = TITLE, text: str = "", **fields: Any) -> Document:
+    known = {**WORK, **fields}
+    return Document(identifier, title, text, {k: v for k, v in known.items() if v is not None})
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "why"),
+    [
+        ({"pmid": "5"}, {"pmid": "5", "title": "Ein anderer Titel"}, "same PMID"),
+        ({"doi": "10.1000/X"}, {"doi": "10.1000/x"}, "same DOI"),
+        ({"pmcid": "PMC7"}, {"pmcid": "PMC7", "title": ""}, "same PMC id"),
+        # A title in the writing of another exporter.
+        ({}, {"title": f"{TITLE.upper()}."}, "same title, first author and year"),
+        ({}, {"title": f"[{TITLE}]", "year": 2012}, "same title, first author and year"),
+        ({}, {"authors": ["Miller, Ada B."]}, "same title, first author and year"),
+        ({}, {"journal": "J Pond Res", "pages": "12-9"}, "same title, first author and year"),
+        (
+            {},
+            {"journal": None, "volume": None, "pages": "S12"},
+            "same title, first author and year",
+        ),
+        (
+            {"title": "TNF-\u03b1 &amp; <i>Rana</i> in the ponds of Europe"},
+            {"title": "TNF-alpha and Rana in the ponds of Europe."},
+            "same title, first author and year",
+        ),
+        (
+            {},
+            {"title": f"{TITLE}: a study of twelve years"},
+            "same beginning of the title, author, volume and page",
+        ),
+    ],
+)
+def test_the_same_work(one: dict[str, Any], other: dict[str, Any], why: str) -> None:
+    first, second = work("a", **one), work("b", **other)
+    assert same_work(first, second) == same_work(second, first) == why
+    assert set(keys_of(first)) & set(keys_of(second))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        # What has two identifiers of one kind is two works.
+        ({"pmid": "5"}, {"pmid": "6"}),
+        ({"doi": "10.1101/2020.01.01.1"}, {"doi": "10.1000/x"}),
+        # The abstracts of a supplement share its DOI.
+        ({"doi": "10.1000/s"}, {"doi": "10.1000/s", "title": "Owls over barley fields"}),
+        ({}, {"authors": ["Berg OP"]}),
+        ({}, {"year": 2014}),
+        ({}, {"year": None}),
+        ({}, {"authors": None}),
+        # The abstract of a meeting, and the paper.
+        ({}, {"journal": "Proceedings of the Pond Congress", "volume": None, "pages": None}),
+        ({}, {"pages": "212-219"}),
+        ({}, {"volume": "4"}),
+        ({"title": "Editorial"}, {"title": "Editorial"}),
+        ({"title": f"{TITLE}. Part I"}, {"title": f"{TITLE}. Part II", "pages": None}),
+        ({}, {"title": f"{TITLE}: a study of twelve years", "volume": None}),
+    ],
+)
+def test_two_works(one: dict[str, Any], other: dict[str, Any]) -> None:
+    first, second = work("a", **one), work("b", **other)
+    assert same_work(first, second) is same_work(second, first) is None
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("N Engl J Med", "The New England Journal of Medicine", True),
+        ("Proc Natl Acad Sci U S A", f"Proceedings of the National {SCIENCES}", True),
+        ("BMJ (Clinical research ed.)", "BMJ", True),
+        ("BMJ", "British Medical Journal", True),
+        ("Lancet", "The Lancet", True),
+        ("Nature", "Nature Medicine", False),
+        ("J Biol Chem", "J Cell Biol", False),
+    ],
+)  # fmt: skip
+def test_names_of_journals(one: str, other: str, same: bool) -> None:
+    assert same_journal(one, other) is same_journal(other, one) is same
+
+
+def test_titles_that_share_nothing_are_alike_only_by_their_texts() -> None:
+    text = "We watched twelve ponds for a year and counted all of the newts and frogs."
+    assert not alike(work(title="Herons"), work(title="Moss on walls"))
+    assert alike(work(title="Garzas", text=text), work(title="Herons", text=f"{text} (C)"))
+    assert alike(work(title=""), work(title="Moss on walls"))
+
+
+def test_merging_keeps_the_fuller_text_and_all_ids() -> None:
+    scopus = work("10.1000/x", text="A longer abstract.", doi="10.1000/X", authors=["Miller A"])
+    pubmed = work("5", text="Short.", doi="10.1000/x", pmid="5", mesh=["Ponds"])
+    both = merged(scopus, pubmed)
+    assert (both.id, both.text) == ("5", "A longer abstract.")
+    assert both.metadata["authors"] == ["Miller A", "Berg OP"]
+    assert both.metadata["mesh"] == ["Ponds"]
+    assert merged(work("made:1"), work("WOS:1")).id == "WOS:1"
+
+
+def written(path: Path, *records: Document, mode: Any, base: DocumentStore | None = None) -> Any:
+    said = []
+    with StoreWriter(path, base) as writer:
+        writer.dedupe, writer.keeps_works = mode, True
+        for number, one in enumerate(records, start=1):
+            said.append((writer.add(Record(one, Place("f", number))), writer.twin))
+        writer.finish()
+    return said
+
+
+SCOPUS = work("10.1000/x", text="A longer abstract.", doi="10.1000/X")
+PUBMED = work("5", text="Short.", doi="10.1000/x", pmid="5", mesh=["Ponds"])
+EMBASE = work("Embase:2011123456", title=f"{TITLE}.", text="Short")
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_the_store_names_or_merges_them(tmp_path: Path, split: bool) -> None:
+    for mode in ("report", "merge"):
+        path, more = tmp_path / f"{mode}.sqlite", tmp_path / f"{mode}2.sqlite"
+        if split:  # an index that is extended
+            said = written(path, SCOPUS, mode=mode)
+            base = DocumentStore([path])
+            said += written(more, PUBMED, EMBASE, PUBMED, mode=mode, base=base)
+            base.close()
+            store = DocumentStore([path, more])
+        else:
+            said = written(path, SCOPUS, PUBMED, EMBASE, PUBMED, mode=mode)
+            store = DocumentStore([path])
+        twin = Twin("10.1000/x", "same DOI")
+        if mode == "report":
+            assert [outcome for outcome, _ in said[:3]] == [StoreOutcome.NEW] * 3
+            assert said[1][1] == twin
+            assert said[2][1].why == "same title, first author and year"
+            assert said[3] == (StoreOutcome.SAME, None)
+        else:
+            assert [outcome for outcome, _ in said] == [
+                StoreOutcome.NEW,
+                *[StoreOutcome.MERGED] * 2,
+                StoreOutcome.SAME,
+            ]
+            assert said[1][1] == twin
+            labels = {store.lookup(name).label for name in ("5", "10.1000/x", EMBASE.id)}
+            assert len(labels) == 1
+            label = labels.pop()
+            assert set(store.aliases(label)) == {"10.1000/x", EMBASE.id}
+        store.close()
+
+
+def test_a_shared_doi_joins_no_works(tmp_path: Path) -> None:
+    one = Document("10.1000/s", "Herons eat newts in ponds", "A", {"doi": "10.1000/S"})
+    two = Document("10.1000/s", "Owls over barley fields", "B", {"doi": "10.1000/S"})
+    again = [(StoreOutcome.SAME, None)] * 2
+    new = [(StoreOutcome.NEW, None)] * 2
+    assert written(tmp_path / "s.sqlite", one, two, one, two, mode="report") == [*new, *again]
+    # A corrected title is one work.
+    better = Document("10.1000/s", "Herons eat newts in large ponds", "A", {"doi": "10.1000/s"})
+    assert written(tmp_path / "t.sqlite", one, better, mode="report")[1][0] is StoreOutcome.REPLACED
+
+
+def test_the_newest_version_of_a_pmid_stands(tmp_path: Path) -> None:
+    old, new = (Document("7", f"T{n}", "", {"pmid_version": n} if n > 1 else {}) for n in (1, 2))
+    path = tmp_path / "s.sqlite"
+    said = written(path, new, old, Document("7", "T2b", "", {"pmid_version": 2}), mode="report")
+    assert [outcome for outcome, _ in said] == [
+        StoreOutcome.NEW,
+        StoreOutcome.SAME,
+        StoreOutcome.REPLACED,
+    ]
+    assert [outcome for outcome, _ in written(tmp_path / "t.sqlite", old, new, mode="off")] == [
+        StoreOutcome.NEW,
+        StoreOutcome.REPLACED,
+    ]
