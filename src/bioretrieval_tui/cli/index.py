@@ -18,13 +18,13 @@ from bioretrieval_tui.documents.detect import FORMATS
 from bioretrieval_tui.documents.document import Place
 from bioretrieval_tui.documents.source import ReadSettings, text_encoding
 from bioretrieval_tui.encoding.embedded import MODEL_ID
-from bioretrieval_tui.errors import BioRetrievalError, UsageError
+from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser, UsageError
 from bioretrieval_tui.index import registry
 from bioretrieval_tui.index.report import Pair, RejectedRecord, Report, longer_line
 from bioretrieval_tui.paths import save_file
 from bioretrieval_tui.render.indexes import facts_sheet, index_page, index_sheet
 from bioretrieval_tui.render.sheet import Column, Sheet
-from bioretrieval_tui.util.formatting import rate, size
+from bioretrieval_tui.util.formatting import plural, rate, size
 
 if TYPE_CHECKING:
     from bioretrieval_tui.index.build import BuildOutcome
@@ -123,6 +123,13 @@ def _fill(
             if isinstance(job, BuildJob) and job.model not in (None, MODEL_ID):
                 fetch_missing(str(job.model), job.recipe, reporter, download=download)
             outcome = fill_index(job, device, reporter, counts)
+    except KeyboardInterrupt as stop:
+        kept, there = registry.kept_vectors(job.name), job.name in registry.index_names()
+        state = "is as it was before" if there else "is not there yet"
+        goes_on = "the same call starts again"
+        if kept:
+            goes_on = f"{plural(kept, 'document')} encoded so far; the same call goes on from there"
+        raise InterruptedByUser(f"stopped; index {job.name} {state}", remedy=goes_on) from stop
     finally:  # also after an error
         if report is not None:
             try:
@@ -274,7 +281,10 @@ def list_(format_: Format) -> None:
 @name_argument
 @options.format_
 def info(name: str, format_: Format) -> None:
-    """Show one index, after comparing each of its files with its checksum."""
+    """Show one index, after comparing each of its files with its checksum.
+
+    The exit code is 1 if a file is damaged.
+    """
     found = registry.info(name)
     if format_ == "json":
         put_object(structs.asdict(found))
@@ -282,6 +292,9 @@ def info(name: str, format_: Format) -> None:
         put_sheet(facts_sheet(index_page(found)), format_)
     else:
         put_sheet(index_sheet([found]), format_)
+    if found.status.startswith("damaged: "):
+        remedy = f"see: bioretrieval-tui index verify {name}"
+        raise BioRetrievalError(f"index {name} is {found.status}", remedy=remedy)
 
 
 @index.command()

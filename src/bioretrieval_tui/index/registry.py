@@ -130,19 +130,29 @@ def list_indexes() -> list[IndexInfo]:
 
 def unfinished() -> list[IndexInfo]:
     """Indexes that were never complete, of which some documents are encoded."""
-    encoded: dict[Path, int] = {}
+    folders: list[Path] = []
     with contextlib.suppress(OSError):  # `index_names` says what is wrong
-        for pool in layout.indexes_folder().glob(f"[!.]*/{layout.POOL_PREFIX}*-*"):
-            encoded[pool.parent] = encoded.get(pool.parent, 0) + layout.pool_rows(pool)
+        folders = sorted(layout.indexes_folder().glob("[!.]*/"))
     return [
         IndexInfo(
             folder.name,
             bytes=_bytes(folder),
             status=f"unfinished: {count:,} documents encoded; build it again to go on",
         )
-        for folder, count in encoded.items()
-        if count and not (folder / layout.MANIFEST).exists()
+        for folder in folders
+        if not (folder / layout.MANIFEST).exists() and (count := _pooled(folder))
     ]
+
+
+def kept_vectors(name: str) -> int:
+    """How many documents of an index a build that was stopped has encoded for the next one."""
+    return _pooled(layout.index_folder(name))
+
+
+def _pooled(folder: Path) -> int:
+    with contextlib.suppress(OSError):
+        return sum(map(layout.pool_rows, folder.glob(f"{layout.POOL_PREFIX}*-*")))
+    return 0
 
 
 def info(name: str, *, deep: bool = True) -> IndexInfo:

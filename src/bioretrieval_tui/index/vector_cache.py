@@ -2,7 +2,7 @@
 
 Vectors of a model are looked up by the content hash of documents, so each document is encoded
 once. A build that is killed loses its documents, which are quick to read again, but not its
-vectors: they are appended to a pool, window by window, and the next build of the index by the same
+vectors: they are appended to a pool every few seconds, and the next build of the index by the same
 model and recipe continues where they end.
 
 Vectors that were computed elsewhere are looked up by id. NCBI publishes MedCPT's vectors of all
@@ -16,7 +16,8 @@ import hashlib
 import os
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,6 +41,10 @@ from bioretrieval_tui.progress import Progress, Reporter
 LARGEST = float(np.finfo(np.float16).max)
 """Vectors are stored as float16: larger values cannot be kept."""
 _MOST_IDS_BYTES = 2**30
+_PART = 64
+"""Documents that encoders put into batches together; the parts that are kept are multiples."""
+_LOST = 5.0
+"""Seconds of encoding that a kill may cost, about; and those of the first `_PART` documents."""
 _CRC_STARTS: dict[bool | None, int] = {None: 0, False: 1, True: 2}
 
 
@@ -219,6 +224,7 @@ class ModelVectors(Vectoriser):
         self._encoder: Encoder | None = None
         self._pool: VectorPool | None = None
         self._tokens_before = 0
+        self._rate = 0.0
 
     def start(self) -> ModelFacts:
         self._facts = self._wanted or facts_of(self._loaded())
@@ -244,29 +250,45 @@ class ModelVectors(Vectoriser):
             for digest, half in zip(there, halves, strict=True):
                 found[missing.pop(digest)] = half
                 longer[digest] = None if known is None else there[digest] in known
-        if missing:
-            encoder = self._loaded()
-            texts = [documents[rows[0]] for rows in missing.values()]
-            before = time.perf_counter()
-
-            def heard(step: Progress) -> None:
-                self.tokens = encoder.tokens - self._tokens_before
-                tell(step)
-
-            cut: list[int] = []
-            encoded = encoder.encode_documents(texts, heard, cut)
-            self.seconds += time.perf_counter() - before
-            self.encoded += len(texts)
-            halves = _halved(encoded, len(texts), encoder)
-            said = np.isin(np.arange(len(texts)), cut).tolist()
-            self._pool.append(list(missing), halves, said)
-            longer.update(zip(missing, said, strict=True))
-            for rows, half in zip(missing.values(), halves, strict=True):
-                found[rows] = half
+        # Longest first, as encoders batch them: parts then have the batches of the whole.
+        waiting = sorted(
+            ((documents[rows[0]], digest) for digest, rows in missing.items()),
+            key=lambda one: -len(one[0].title) - len(one[0].text),
+        )
+        begun = 0
+        while begun < len(waiting):
+            part = waiting[begun : begun + _PART * max(1, int(self._rate * _LOST / _PART))]
+            for digest, half, cut in self._encoded(part, begun, tell):
+                found[missing[digest]], longer[digest] = half, cut
+            begun += len(part)
+        self.encoded += begun
         self.longer = None
         if None not in longer.values():
             self.longer = [row for digest in places if longer[digest] for row in places[digest]]
         return found
+
+    def _encoded(
+        self, part: Sequence[tuple[Document, bytes]], begun: int, tell: Reporter
+    ) -> Iterator[tuple[bytes, Halves, bool]]:
+        """Encode documents, `begun` ones after the first of a window, and keep their vectors; with
+        each, whether the document is longer than the model reads."""
+        assert self._pool is not None  # noqa: S101 - start() comes first
+        encoder, before = self._loaded(), time.perf_counter()
+
+        def heard(step: Progress) -> None:
+            self.tokens = encoder.tokens - self._tokens_before
+            tell(replace(step, done=begun + step.done))
+
+        documents, digests = zip(*part, strict=True)
+        cut: list[int] = []
+        encoded = encoder.encode_documents(documents, heard, cut)
+        seconds = time.perf_counter() - before
+        self.seconds += seconds
+        self._rate = len(part) / max(seconds, 1e-9)
+        halves = _halved(encoded, len(part), encoder)
+        said = np.isin(np.arange(len(part)), cut).tolist()
+        self._pool.append(digests, halves, said)
+        return zip(digests, halves, said, strict=True)
 
     def close(self) -> None:
         if self._pool is not None:
