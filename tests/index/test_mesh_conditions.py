@@ -9,7 +9,7 @@ from index_help import build_items, record
 
 from bioretrieval_tui.documents.mesh import keep_mesh, mesh_path
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.index.mesh_conditions import exploded
+from bioretrieval_tui.index.mesh_conditions import exploded, offers
 from bioretrieval_tui.index.metadata import MetadataIndex
 from bioretrieval_tui.index.registry import open_index
 from bioretrieval_tui.query import ast
@@ -69,3 +69,36 @@ def test_only_conditions_on_mesh_read_the_headings(home: Path) -> None:
         assert exploded(node) is node
     with pytest.raises(BioRetrievalError, match="cannot be read"):
         exploded(ast.All((ast.Word("x"), ast.Not(ast.Matches("mesh", ":", ("cancer",))))))
+
+
+LUNG = "Lung Neoplasms C04.588.894.797.520, C08.381.540, C08.785.520"
+
+
+@pytest.mark.parametrize(
+    ("begun", "expected"),
+    [
+        ("mesh:neo", [
+            "mesh:Neoplasms Neoplasms C04",
+            "mesh:Neoplasms-by-Site Neoplasms by Site C04.588",
+            f'mesh:"Neoplasms, Lung" Neoplasms, Lung: {LUNG}',
+        ]),
+        ("year:2020 -major:canc", [
+            "year:2020 -major:Cancer Cancer: Neoplasms C04",
+            f"year:2020 -major:Cancer-of-Lung Cancer of Lung: {LUNG}",
+        ]),
+        ('mesh:"lung d', ['mesh:"Lung Diseases" Lung Diseases C08.381']),
+        ("mesh:lung-d", ["mesh:Lung-Diseases Lung Diseases C08.381"]),
+        ("(mesh=cyst,male", ["(mesh=cyst,Male Male"]),
+        ("mesh:", []),
+        ("mesh:cyst ", []),
+        ("keyword:neo", []),
+        ("neo", []),
+    ],
+)  # fmt: skip
+def test_what_a_begun_condition_may_go_on_with(
+    home: Path, tmp_path: Path, begun: str, expected: list[str]
+) -> None:
+    assert offers(begun) == []
+    (tmp_path / "desc2026.xml").write_text(DESCRIPTORS)
+    keep_mesh(tmp_path / "desc2026.xml", "desc2026.xml", "2026-07-01")
+    assert [f"{one.text} {one.described}" for one in offers(begun)] == expected

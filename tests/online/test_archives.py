@@ -303,11 +303,11 @@ def test_the_newest_headings_of_mesh_are_fetched_and_kept(
     world.faults = [(f"/{name}", Fault("cut", 500))]
     told: list[Progress] = []
     mesh = archives.fetch_mesh(client, [2026, 2025], "2026-07-01", reporter=told.append)
-    assert (len(mesh), mesh.file.source, mesh.file.day) == (7, name, "2026-07-01")
+    assert (len(mesh), mesh.source, mesh.day) == (7, name, "2026-07-01")
     kept = kept_mesh()
     assert kept is not None
-    assert kept.file == mesh.file
-    assert [path.name for path in mesh_path().parent.iterdir()] == ["mesh.json"]
+    assert list(kept.headings()) == list(mesh.headings())
+    assert [path.name for path in mesh_path().parent.iterdir()] == ["mesh.tsv"]
     assert "fetching MeSH" in {step.stage for step in told}
 
 

@@ -17,7 +17,7 @@ from bioretrieval_tui.cli.lookups import catalogue, chosen_model, entry_of_type,
 from bioretrieval_tui.cli.options import option
 from bioretrieval_tui.cli.root import NamedGroup
 from bioretrieval_tui.cli.streams import confirm, duration, narrated, put, put_sheet, tell
-from bioretrieval_tui.documents.mesh import TERMS as MESH_TERMS
+from bioretrieval_tui.documents.mesh import CONDITIONS as MESH_CONDITIONS
 from bioretrieval_tui.documents.source import STDIN
 from bioretrieval_tui.errors import EXIT_NO_NEWS, BioRetrievalError, NotFoundError, UsageError
 from bioretrieval_tui.index import registry
@@ -226,8 +226,8 @@ def mesh(year: int | None, quiet: bool) -> None:
     with http_client() as client, narrated(quiet) as reporter:
         found = archives.fetch_mesh(client, years, today.isoformat(), reporter=reporter)
     if not quiet:
-        tell(f"{len(found):,} headings of {found.file.source}, fetched {found.file.day}")
-        tell(f"courtesy of the U.S. National Library of Medicine; terms: {MESH_TERMS}")
+        tell(f"{len(found):,} headings of {found.source}, fetched {found.day}")
+        tell(f"courtesy of the U.S. National Library of Medicine; terms: {MESH_CONDITIONS}")
 
 
 @fetch.command()
