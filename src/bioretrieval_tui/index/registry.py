@@ -45,7 +45,8 @@ class IndexInfo(Struct, frozen=True):
     were replaced or deleted and still take up disk space. segments: builds and additions since the
     last compaction. recall: recall@10 of the graph when it was built. max_tokens: of a document
     that the model reads, None if there is no limit or it is not known; longer: documents that have
-    more, None if that is not known. fields: what a filter may name.
+    more, None if that is not known; passages: the vectors of an index where those have several.
+    fields: what a filter may name.
     """
 
     name: str
@@ -64,6 +65,7 @@ class IndexInfo(Struct, frozen=True):
     recall: float | None = None
     max_tokens: int | None = None
     longer: int | None = None
+    passages: int | None = None
     fields: tuple[str, ...] | None = None
 
 
@@ -278,6 +280,7 @@ def _inspect(folder: Path, *, deep: bool) -> IndexInfo:
         recall=manifest.graph.recall,
         max_tokens=manifest.max_tokens,
         longer=manifest.longer,
+        passages=manifest.vectors if manifest.passages else None,
         fields=None if manifest.fields is None else manifest.fields.names,
     )
 
