@@ -46,8 +46,8 @@ def ask(program: Path, service: str) -> list[dict[str, Any]]:
     """The packages as the service knows them; none if it cannot be asked."""
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "audit.json"
-        words = [program, "-r", CONSTRAINTS, "--no-deps", "--disable-pip", "-s", service]
-        words += ["--progress-spinner", "off", "-f", "json", "-o", output]
+        words = [str(program), "-r", str(CONSTRAINTS), "--no-deps", "--disable-pip", "-s", service]
+        words += ["--progress-spinner", "off", "-f", "json", "-o", str(output)]
         # It ends with 1 where it finds something, and where it cannot be asked.
         subprocess.run(words, check=False, capture_output=True)
         packages = json.loads(output.read_text("utf-8")) if output.exists() else {}

@@ -351,14 +351,12 @@ asyncio.run(run_job(BuildJob("orphan", (sys.argv[1],)), lambda _: None, started=
 
 
 async def test_a_job_ends_with_the_app(large: Path) -> None:
-    app = subprocess.Popen(
-        [sys.executable, "-c", APP, str(large)], stdout=subprocess.PIPE, text=True
-    )
-    assert app.stdout is not None
-    pid = int(app.stdout.readline())
-    assert not gone(pid)
-    app.kill()
-    app.wait()
+    words = [sys.executable, "-c", APP, str(large)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as app:
+        assert app.stdout is not None
+        pid = int(app.stdout.readline())
+        assert not gone(pid)
+        app.kill()
     deadline = time.monotonic() + 60
     while not gone(pid):
         assert time.monotonic() < deadline, "the job outlived the app"

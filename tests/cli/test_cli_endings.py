@@ -308,6 +308,40 @@ s.load = load
 """
 
 
+# A build that is stopped after it has encoded three documents, or none.
+STOPPED = """
+import numpy as np
+import bioretrieval_tui.backend.server as s
+from bioretrieval_tui.index.layout import index_folder
+from bioretrieval_tui.index.vector_cache import VectorPool
+def fill_index(job, *_):
+    if {count}:
+        pool = VectorPool(index_folder("new"), "0123456789ab", 4)
+        pool.append([bytes([n]) * 16 for n in range({count})], np.ones(({count}, 4), np.float16))
+        pool.close()
+    raise KeyboardInterrupt
+s.fill_index = fill_index
+"""
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [
+        (0, "stopped; index new is not there yet; the same call starts again"),
+        (1, "stopped; index new is not there yet; 1 document encoded so far; the same call"),
+        (3, "stopped; index new is not there yet; 3 documents encoded so far; the same"),
+    ],
+)
+def test_a_build_that_is_stopped_says_what_is_kept(
+    cli: Call, tmp_path: Path, count: int, said: str
+) -> None:
+    home = {"BIORETRIEVAL_HOME": str(tmp_path / "home")}
+    called = cli("index", "build", "new", "f", code=STOPPED.format(count=count), env=home)
+    assert (called.code, called.out) == (130, "")
+    (line,) = called.lines
+    assert line.startswith(f"bioretrieval-tui: {said}")
+
+
 # A call that no interrupt reaches, as in native code.
 DEAF = """
 import sqlite3, sys, threading

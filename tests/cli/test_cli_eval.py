@@ -189,8 +189,12 @@ def test_an_index_that_was_changed_is_built_again(call: Call, tmp_path: Path) ->
     more = tmp_path / "more.jsonl"
     more.write_text('{"_id": "new", "text": "muscle pain, muscle pain, muscle pain"}\n')
     assert call("index", "add", name, more).code == 0
-    found = call("eval", made, "-m", "lexical", "-f", "json").json
+    ended = call("eval", made, "-m", "lexical", "--model", "medcpt", "-f", "json")
+    found = ended.json
     assert (found["index"], found["documents"]) == (name, 6)
+    # BM25 alone: no model is used, and none is named.
+    assert "--model medcpt is not used: BM25 needs no model" in ended.err
+    assert found["model"] is None
     assert call("index", "remove", name, "--yes").code == 0
 
 
@@ -199,6 +203,7 @@ def test_the_formats_agree(call: Call, folder: Path, first: Any) -> None:
     runs = {run["mode"]: run["metrics"] for run in first[0].json["runs"]}
     rows = list(csv.DictReader(io.StringIO(call(*words, "-f", "csv").out)))
     assert [row["run"] for row in rows] == ["dense", "lexical"]
+    assert [bool(row["model"]) for row in rows] == [True, False]
     for row in rows:
         assert float(row["ndcg_10"]) == runs[row["run"]]["nDCG@10"]
         assert float(row["p50_ms"]) > 0

@@ -294,6 +294,17 @@ def test_removing_comes_last(call: Call, folder: Path) -> None:
         "--ids", folder / "r.txt", "--documents", folder / "r.jsonl", "-q",
     )  # fmt: skip
     assert (made.code, made.err) == (0, "")
+    graph = next((folder / "home" / "data" / "indexes" / "short").glob("*/graph.hnsw"))
+    graph.write_bytes(graph.read_bytes()[:-4] + b"none")
+    damaged = call("index", "info", "short", "-f", "json")
+    assert (damaged.code, damaged.json["status"]) == (
+        1, "damaged: graph.hnsw was altered since it was built",
+    )  # fmt: skip
+    (said,) = damaged.lines
+    assert "index short is damaged: graph.hnsw was altered" in said
+    assert said.endswith("see: bioretrieval-tui index verify short")
+    graph.write_bytes(b"")
+    assert call("index", "info", "short").code == call("index", "verify", "short").code == 1
     removed = call("index", "remove", "short", "--yes")
     assert removed.code == 0
     assert "there is no index short" in one_line(call("index", "info", "short"), 3)

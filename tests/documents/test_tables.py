@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,8 +16,9 @@ from reader_help import (
     rejected,
 )
 
-from bioretrieval_tui.documents.detect import Format, by_name
-from bioretrieval_tui.documents.document import Document
+from bioretrieval_tui.documents.detect import Format, by_name, items, recognise
+from bioretrieval_tui.documents.document import Document, Skipped
+from bioretrieval_tui.documents.source import ReadSettings, SourceReader
 from bioretrieval_tui.errors import CorpusError
 
 CSV, TSV = by_name("csv"), by_name("tsv")
@@ -72,10 +75,9 @@ def test_mapping() -> None:
     [
         ("id,b", {"title": "x"}, "'x' for `title` does not exist; its columns are 'id', 'b'",
          "--map title=COLUMN"),
-        ("a,b", {"title": "b"}, "no column holds `id` or `pmid` or `doi`", "--map id=COLUMN"),
-        ("id,b", {}, "no column holds `title` or `text`", "--map title=COLUMN"),
+        ("id,b", {}, "no column holds a title or a text", "--map title=COLUMN"),
         ("id,b,b", {"title": "b"}, "occurs twice", "--map title=COLUMN"),
-        (",".join(f"c{n}" for n in range(30)), {}, "and 18 more", "--map id=COLUMN"),
+        (",".join(f"c{n}" for n in range(30)), {}, "and 18 more", "--map title=COLUMN"),
         ('"id,text', {}, "the columns cannot be read", None),
     ],
 )  # fmt: skip
@@ -93,7 +95,7 @@ def test_quotes_over_lines_and_blank_rows() -> None:
     data = 'id,title,text\r\n\r\n1,"two\r\nlines","a ""b"", c"\r\n,,\r\n2,U,\r\n'
     found = read(data, CSV)
     assert [(d.id, d.title, d.text) for d in documents(found)] == [
-        ("1", "two\r\nlines", 'a "b", c'),
+        ("1", "two lines", 'a "b", c'),
         ("2", "U", ""),
     ]
     assert [item.place.line for item in found] == [3, 6]
@@ -104,7 +106,6 @@ def test_quotes_over_lines_and_blank_rows() -> None:
     [
         (b"9,T", "2 fields, not 3"),
         (b"9,T,B,more", "4 fields, not 3"),
-        (b",T,B", "the id is empty"),
         (b"9,,", "neither a title nor an abstract"),
         (b"9,a\0b,B", "NUL"),
         (b"9,caf\xe9,B", "not UTF-8 at byte 6 of line 3"),
@@ -141,7 +142,7 @@ def test_quotes_in_tsv_are_only_quotes_where_they_fit() -> None:
     found = read(data, TSV)
     assert [(d.id, d.title) for d in documents(found)] == [
         ("1", '"Whole" part'),
-        ("2", "over\nlines"),
+        ("2", "over lines"),
         ("3", '5" pipe'),
         ("4", "quoted"),
         ("5", '"open'),
@@ -152,6 +153,365 @@ def test_utf16_as_excel_saves_it() -> None:
     data = "id\ttitle\r\n1\tÄther\r\n".encode("utf-16")
     assert TSV.recognises(data)
     assert documents(read(data, TSV)) == [Document("1", "Äther")]
+
+
+# --- what exporters write
+
+LAI = {"authors": ["Lai Z", "Shi SY"], "year": 2018, "volume": "31", "issue": "11",
+       "journal": "J Foo"}  # fmt: skip
+# Of each exporter: its columns with one value, the id, and some of the metadata.
+EXPORTS: dict[str, tuple[dict[str, str], str, dict[str, Any]]] = {
+    "Scopus": (
+        {
+            "Authors": "Lai Z.; Shi S.Y.", "Author full names": "Lai, Zhen (1); Shi, S.Y. (2)",
+            "Author(s) ID": "1; 2", "Title": "Herons", "Year": "2018", "Source title": "J Foo",
+            "Volume": "31", "Issue": "11", "Art. No.": "", "Page start": "998",
+            "Page end": "1004", "Page count": "", "Cited by": "3", "DOI": "10.1000/X1",
+            "Link": "https://www.scopus.com/1", "Abstract": "Newts.",
+            "Author Keywords": "pond; reed", "Index Keywords": "Birds", "PubMed ID": "123",
+            "Language of Original Document": "English", "Document Type": "Article",
+            "Source": "Scopus", "EID": "2-s2.0-85057"
+        },
+        "123",
+        {
+            **LAI,
+            "doi": "10.1000/X1", "pmid": "123", "pages": "998-1004",
+            "url": "https://www.scopus.com/1", "keywords": ["pond", "reed", "Birds"],
+            "language": ["English"], "types": ["Article"], "EID": "2-s2.0-85057",
+            "Source": "Scopus"
+        },
+    ),
+    "Web of Science": (
+        {
+            "PT": "J", "AU": "Lai, Z; Shi, SY", "AF": "Lai, Zhen; Shi, S. Y.", "TI": "Herons",
+            "SO": "J Foo", "LA": "English", "DT": "Article", "DE": "pond; reed", "ID": "BIRDS",
+            "AB": "Newts.", "C1": "[Lai, Z] Uni", "SN": "1234-5678", "PD": "NOV 25",
+            "PY": "2018", "VL": "31", "IS": "11", "BP": "998", "EP": "1004", "AR": "",
+            "DI": "10.1000/X1", "UT": "WOS:000451", "PM": ""
+        },
+        "10.1000/x1",
+        {
+            **LAI,
+            "date": "2018-11-25", "pages": "998-1004", "types": ["Article"],
+            "keywords": ["pond", "reed", "BIRDS"], "UT": "WOS:000451"
+        },
+    ),
+    "Embase": (
+        {
+            "TITLE": "Herons", "AUTHOR NAMES": "Lai Z., Shi S.Y.", "SOURCE TITLE": "J Foo",
+            "PUBLICATION YEAR": "2018", "VOLUME": "31", "ISSUE": "11", "FIRST PAGE": "998",
+            "LAST PAGE": "1004", "DATE OF PUBLICATION": "25 Nov 2018",
+            "PUBLICATION TYPE": "Article", "ABSTRACT": "Newts.",
+            "CLINICAL TRIAL NUMBERS": "ClinicalTrials.gov (NCT01234567)",
+            "ARTICLE LANGUAGE": "English", "EMBASE ACCESSION ID": "20181", "MEDLINE PMID": "",
+            "PUI": "L620", "DOI": "10.1000/x1"
+        },
+        "10.1000/x1",
+        {
+            **LAI,
+            "pages": "998-1004", "trials": ["NCT01234567"], "PUI": "L620"
+        },
+    ),
+    "Zotero": (
+        {
+            "Key": "ABCD2345", "Item Type": "journalArticle", "Publication Year": "2018",
+            "Author": "Lai, Zhen; Shi, S. Y.", "Title": "Herons", "Publication Title": "J Foo",
+            "ISBN": "", "ISSN": "1234-5678", "DOI": "", "Url": "https://j.org/1",
+            "Abstract Note": "Newts.", "Date": "2018-11-25", "Pages": "998-1004", "Issue": "11",
+            "Volume": "31", "Extra": "PMID: 123\nPMCID: PMC45", "Manual Tags": "pond; reed"
+        },
+        "123",
+        {
+            **LAI,
+            "date": "2018-11-25", "pmcid": "PMC45", "keywords": ["pond", "reed"],
+            "url": "https://j.org/1", "types": ["journalArticle"]
+        },
+    ),
+    "Dimensions": (
+        {
+            "Rank": "1", "Publication ID": "pub.111", "DOI": "10.1000/x1", "PMID": "123",
+            "PMCID": "PMC45", "ISBN": "", "Title": "Herons", "Abstract": "Newts.",
+            "Acknowledgements": "", "Source title": "J Foo", "Publisher": "Foo Press",
+            "MeSH terms": "Humans; Birds", "Publication date": "2018-11-25", "PubYear": "2018",
+            "Volume": "31", "Issue": "11", "Pagination": "998-1004", "Open Access": "Closed",
+            "Publication Type": "Article", "Authors": "Lai, Zhen; Shi, S Y",
+            "Dimensions URL": "https://d/1"
+        },
+        "123",
+        {
+            **LAI,
+            "mesh": ["Humans", "Birds"], "pmcid": "PMC45", "publisher": "Foo Press",
+            "date": "2018-11-25", "pages": "998-1004", "Publication ID": "pub.111"
+        },
+    ),
+    "Lens": (
+        {
+            "Lens ID": "001-234-567", "Title": "Herons", "Date Published": "2018-11-25",
+            "Publication Year": "2018", "Publication Type": "journal article",
+            "Source Title": "J Foo", "ISSNs": "", "Publisher": "Foo",
+            "Author/s": "Lai Z; Shi SY", "Abstract": "Newts.", "Volume": "31",
+            "Issue Number": "11", "Start Page": "998", "End Page": "1004", "PMID": "",
+            "PMCID": "", "DOI": "10.1000/x1", "Keywords": "pond; reed", "MeSH Terms": "Birds",
+            "External URL": "https://l.org/1"
+        },
+        "10.1000/x1",
+        {
+            **LAI,
+            "pages": "998-1004", "url": "https://l.org/1", "Lens ID": "001-234-567"
+        },
+    ),
+    "Rayyan": (
+        {
+            "key": "rayyan-17", "title": "Herons", "authors": "Lai, Z. and Shi, S. Y.",
+            "issue": "11", "volume": "31", "pages": "998-1004", "year": "2018", "publisher": "",
+            "url": "", "abstract": "Newts.", "notes": "RAYYAN-INCLUSION", "doi": "",
+            "keywords": "pond", "pubmed_id": "", "pmc_id": ""
+        },
+        "made:",
+        {
+            "authors": ["Lai Z", "Shi SY"], "year": 2018, "volume": "31", "issue": "11",
+            "key": "rayyan-17", "notes": "RAYYAN-INCLUSION"
+        },
+    ),
+    "Covidence": (
+        {
+            "Title": "Herons", "Authors": "Lai, Zhen; Shi, S. Y.", "Abstract": "Newts.",
+            "Published Year": "2018", "Published Month": "Nov", "Journal": "J Foo",
+            "Volume": "31", "Issue": "11", "Pages": "998-1004", "Accession Number": "",
+            "DOI": "10.1000/x1", "Ref": "", "Covidence #": "#12", "Study": "Lai 2018",
+            "Notes": "", "Tags": ""
+        },
+        "10.1000/x1",
+        {
+            **LAI,
+            "date": "2018-11", "Covidence #": "#12", "Study": "Lai 2018"
+        },
+    ),
+    "Publish or Perish": (
+        {
+            "Cites": "3", "Authors": "Z Lai, SY Shi", "Title": "Herons", "Year": "2018",
+            "Source": "J Foo", "Publisher": "Foo", "ArticleURL": "https://j.org/1",
+            "GSRank": "1", "Type": "PDF", "DOI": "10.1000/x1", "Volume": "31", "Issue": "11",
+            "StartPage": "998", "EndPage": "1004", "Abstract": "Newts."
+        },
+        "10.1000/x1",
+        {
+            "authors": ["Z Lai", "SY Shi"], "journal": "J Foo", "pages": "998-1004"
+        },
+    ),
+    "ClinicalTrials.gov": (
+        {
+            "NCT Number": "NCT01234567", "Study Title": "Herons",
+            "Study URL": "https://clinicaltrials.gov/study/NCT01234567",
+            "Study Status": "COMPLETED", "Brief Summary": "Newts.", "Conditions": "Pond|Reed",
+            "Study Type": "INTERVENTIONAL", "Start Date": "2018-11-25"
+        },
+        "NCT01234567",
+        {
+            "trials": ["NCT01234567"], "keywords": ["Pond", "Reed"], "year": 2018
+        },
+    ),
+    "Cochrane": (
+        {
+            "Cochrane Review ID": "CD001234", "Author(s)": "Lai, Z; Shi, SY", "Title": "Herons",
+            "Source": "J Foo", "Year": "2018", "Issue": "11",
+            "DOI": "10.1002/14651858.CD001234.pub2", "Abstract": "Newts.", "Keywords": "pond"
+        },
+        "10.1002/14651858.cd001234.pub2",
+        {
+            "journal": "J Foo", "Cochrane Review ID": "CD001234"
+        },
+    ),
+    "CORD-19": (
+        {
+            "cord_uid": "ug7v899j", "sha": "d1", "source_x": "PMC", "title": "Herons",
+            "doi": "10.1000/x1", "pmcid": "PMC45", "pubmed_id": "123", "license": "no-cc",
+            "abstract": "Newts.", "publish_time": "2018-11-25", "authors": "Lai, Z; Shi, S Y",
+            "journal": "J Foo", "url": ""
+        },
+        "ug7v899j",
+        {
+            "pmid": "123", "pmcid": "PMC45", "date": "2018-11-25"
+        },
+    ),
+    "OpenAlex": (
+        {
+            "id": "https://openalex.org/W12", "doi": "https://doi.org/10.1000/x1",
+            "title": "Herons", "publication_year": "2018", "publication_date": "2018-11-25",
+            "type": "article", "abstract": "Newts.",
+            "authorships.author.display_name": "Zhen Lai|S. Y. Shi",
+            "primary_location.source.display_name": "J Foo", "biblio.volume": "31",
+            "biblio.first_page": "998", "biblio.last_page": "1004",
+            "ids.pmid": "https://pubmed.ncbi.nlm.nih.gov/123"
+        },
+        "123",
+        {
+            "authors": ["Zhen Lai", "Shi SY"], "doi": "10.1000/x1", "pages": "998-1004"
+        },
+    ),
+    "IEEE": (
+        {
+            "Document Title": "Herons", "Authors": "Z. Lai; S. Y. Shi",
+            "Publication Title": "J Foo", "Publication Year": "2018", "Volume": "31",
+            "Issue": "11", "Start Page": "998", "End Page": "1004", "Abstract": "Newts.",
+            "DOI": "10.1000/x1", "PDF Link": "https://i/1", "Author Keywords": "pond;reed"
+        },
+        "10.1000/x1",
+        {
+            **LAI,
+            "keywords": ["pond", "reed"]
+        },
+    ),
+    "EBSCO": (
+        {
+            "Article Title": "Herons", "Author": "Lai, Zhen; Shi, S. Y.",
+            "Journal Title": "J Foo", "ISSN": "", "ISBN": "", "Publication Date": "20181125",
+            "Volume": "31", "Issue": "11", "First Page": "998", "Page Count": "7",
+            "Accession Number": "131234567", "DOI": "", "Publisher": "Foo", "Doctype": "Article",
+            "Subjects": "", "Keywords": "pond", "Abstract": "Newts.", "PLink": "https://e/1"
+        },
+        "Accession Number:131234567",
+        {
+            **LAI,
+            "date": "2018-11-25"
+        },
+    ),
+    "pandas": (
+        {
+            "": "0", "pmid": "123.0", "title": "Herons", "abstract": "Newts.",
+            'authors': "['Lai Z', 'Shi SY']", "year": "2018.0", "doi": "nan"
+        },
+        "123",
+        {
+            "authors": ["Lai Z", "Shi SY"], "year": 2018
+        },
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("exporter", EXPORTS)
+def test_columns_of_exporters(exporter: str) -> None:
+    cells, identity, metadata = EXPORTS[exporter]
+    out = io.StringIO("\ufeff", newline="")
+    out.seek(1)
+    if exporter == "Dimensions":
+        out.write('"About the data: Exported on Nov 29, 2026. Criteria: ""newt"" in title"\n')
+    format_ = TSV if exporter == "Web of Science" else CSV
+    table = csv.writer(out, delimiter="\t" if format_ is TSV else ",")
+    table.writerow(cells)
+    # Web of Science ends its rows with a tab, but not the header.
+    table.writerow([*cells.values(), *([""] if format_ is TSV else [])])
+    data = out.getvalue().encode()
+    assert format_.recognises(data)
+    (document,) = documents(read(data, format_))
+    assert (document.title, document.text) == ("Herons", "Newts.")
+    assert document.id.partition(":")[0] == identity.partition(":")[0]
+    assert identity in ("made:", document.id)
+    assert {name: document.metadata.get(name) for name in metadata} == metadata
+
+
+@pytest.mark.parametrize(
+    "column",
+    ["abstract", "Abstract", "ABSTRACT", "Abstract Note", "AB", "abstract_text", "Author Abstract",
+     "content", "body", "passage", "Brief Summary", "abstractText"],
+)  # fmt: skip
+@pytest.mark.parametrize("format_", [CSV, TSV])
+def test_columns_that_are_the_text(column: str, format_: Format) -> None:
+    between = "\t" if format_ is TSV else ","
+    data = f"id{between}title{between}{column}\n2{between}Old walls{between}Moss was mapped.\n"
+    assert documents(read(data, format_)) == [Document("2", "Old walls", "Moss was mapped.")]
+
+
+def test_the_first_column_of_several_that_holds_a_text() -> None:
+    data = "id,title,text,abstract\n1,T,All of it.,Short.\n2,U,,Short.\n"
+    first, second = documents(read(data, CSV))
+    assert first == Document("1", "T", "All of it.", {"abstract": "Short."})
+    assert second == Document("2", "U", "Short.")
+
+
+@pytest.mark.parametrize(
+    ("data", "ids"),
+    [
+        ("title,text,year\nHerons,A.,2011\nMoss,B.,2012\n", ["made:", "made:"]),
+        ("doi,title,text\n10.1000/A1,Herons,A.\n,Moss,B.\n", ["10.1000/a1", "made:"]),
+        ("id,pmid,title\n7,1,Herons\n,2,Moss\n", ["7", "2"]),
+        ("doi,title\nn/a,Herons\nn/a,Moss\n", ["made:", "made:"]),
+        ("pmid,pmcid,title\n,PMC5,Herons\n0,6,Moss\n", ["PMC5", "PMC6"]),
+        ("eid,title\n2-s2.0-85057,Herons\n2-s2.0-85058,Moss\n", ["2-s2.0-85057", "2-s2.0-85058"]),
+        ("_id,title\nd1,Herons\nd2,Moss\n", ["d1", "d2"]),
+    ],
+)
+def test_ids_of_rows(data: str, ids: list[str]) -> None:
+    found = [document.id for document in documents(read(data, CSV))]
+    assert [one.partition(":")[0] + ":" if "made" in one else one for one in found] == ids
+    assert len(set(found)) == 2
+
+
+def test_markup_is_no_text() -> None:
+    data = (
+        "id,title,abstract\n1,Effect of CO<inf>2</inf> on <i>Rana</i> &amp; newts,"
+        "<jats:p>Frogs (p &lt; 0.001) in H<sub>2</sub>O; p < 0.05</jats:p>\n"
+    )
+    (document,) = documents(read(data, CSV))
+    assert document.title == "Effect of CO2 on Rana & newts"
+    assert document.text == "Frogs (p < 0.001) in H2O; p < 0.05"
+
+
+# --- delimiters and lines above the header
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "|"])
+@pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
+@pytest.mark.parametrize("notice", ["", "sep=X\r\n", '\ufeff"sep=X"\n'])
+def test_delimiters(delimiter: str, quoting: int, notice: str) -> None:
+    out = io.StringIO(newline="")
+    rows = [
+        ["id", "title", "text", "year"],
+        ["1", "Herons", "Herons ate newts, and frogs.", "2011"],
+        ["2", "Moss", "3,5 m; mapped.", "2012"],
+    ]
+    csv.writer(out, delimiter=delimiter, quoting=quoting).writerows(rows)
+    data = notice.replace("X", delimiter) + out.getvalue()
+    assert CSV.recognises(data.encode())
+    found = documents(read(data, CSV))
+    assert [[d.id, d.title, d.text, str(d.metadata["year"])] for d in found] == rows[1:]
+
+
+def test_a_delimiter_that_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("id~title,a\n1~Herons, newts\n")
+    settings = ReadSettings(delimiter="~", mapping={"title": "title,a"})
+    with SourceReader(path) as source:
+        assert recognise(source, settings) is CSV
+        assert documents(list(items(source, CSV, settings))) == [Document("1", "Herons, newts")]
+
+
+def test_a_mapped_column_tells_the_delimiter() -> None:
+    data = "nr;Titel, deutsch;Inhalt\n1;Reiher;Er fraß, was er fand.\n"
+    found = documents(read(data, CSV, id="nr", title="Titel, deutsch", text="Inhalt"))
+    assert found == [Document("1", "Reiher", "Er fraß, was er fand.")]
+
+
+@pytest.mark.parametrize(
+    "above",
+    [
+        '"About the data: Exported on Nov 29, 2026. Criteria: herons, in title"\n',
+        "Search: herons AND newts\n\nRecords 1 to 2\n",
+        "My export,,\n,,\n",
+    ],
+)
+def test_lines_above_the_header_are_passed_over_and_said(above: str) -> None:
+    found = read(above + "id,title,abstract\n1,Herons,Newts.\n2,Moss,Walls.\n", CSV)
+    assert [document.id for document in documents(found)] == ["1", "2"]
+    skipped = [item for item in found if isinstance(item, Skipped)]
+    assert skipped
+    assert {item.reason for item in skipped} == {"a line above the header of the table"}
+    assert skipped[0].place.line == 1
+
+
+def test_a_table_without_a_header_names_its_first_row() -> None:
+    with pytest.raises(CorpusError, match="its columns are 'a', 'b'"):
+        read("a,b\n" + "1,2\n" * 40, CSV)
 
 
 @pytest.mark.parametrize(
@@ -167,6 +527,9 @@ def test_utf16_as_excel_saves_it() -> None:
         (b"one\ntwo\n", False, False),
         (b"", False, False),
         (b"a,b\n\0,1\n", False, False),
+        (b"a;b\n1;2\n3;4\n", True, False),
+        (b"| a | b |\n|---|---|\n| 1 | 2 |\n", False, False),
+        (b"# Notes\n\nAll, and more.\nSome; others.\n", False, False),
     ],
 )
 def test_recognised_by_content(data: bytes, is_csv: bool, is_tsv: bool) -> None:
@@ -177,8 +540,8 @@ def test_recognised_by_content(data: bytes, is_csv: bool, is_tsv: bool) -> None:
 
 # Without what is markup, or is written anew: superscripts.
 cells = st.text(
-    st.characters(exclude_categories=["Cs", "No"], exclude_characters="\0\r<&"), max_size=10
-)
+    st.characters(exclude_categories=["Cs", "No"], exclude_characters="\0\r<&["), max_size=10
+).filter(lambda cell: cell.strip().casefold() not in ("nan", "none", "null", "n/a", "#n/a"))
 rows = st.lists(st.tuples(cells.filter(str.strip), cells.filter(str.strip), cells), max_size=6)
 
 
@@ -189,5 +552,5 @@ def test_what_is_written_is_read(given_: list[tuple[str, str, str]], format_: Fo
     writer.writerows([("id", "title", "text"), *given_])
     found = documents(read(out.getvalue(), format_))
     assert [(d.id, d.title, d.text) for d in found] == [
-        (" ".join(identity.split()), title, text) for identity, title, text in given_
+        tuple(" ".join(cell.split()) for cell in row) for row in given_
     ]

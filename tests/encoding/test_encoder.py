@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from precisions import BFLOAT16, Precision
-from tiny_models import SAVE, recipe, reference
+from tiny_models import SAVE, recipe, reference, save_static
 
 from bioretrieval_tui.catalog.models import Side
 from bioretrieval_tui.documents.document import Document
@@ -500,3 +500,30 @@ def test_torch_on_real_abstracts_agrees_with_sentence_transformers(
     documents, expected = abstracts
     by_torch = (torch_encoder.encode_documents(documents) * expected).sum(axis=1)
     assert by_torch.min() > 0.999999
+
+
+def test_documents_longer_than_the_model_reads_are_named(
+    encoder: Encoder, torch_encoder: Encoder
+) -> None:
+    words = [3, 254, 255, 300, 20_000]
+    documents = [Document(str(n), "", "a " * n) for n in words]
+    for one in (encoder, torch_encoder):
+        longer: list[int] = []
+        one.encode_documents(documents, longer=longer)
+        assert sorted(longer) == [2, 3, 4]
+        assert one.max_tokens == 256
+
+
+@pytest.mark.parametrize("most", [None, 5])
+def test_static_embeddings_read_known_words_up_to_their_number(
+    most: int | None, tmp_path: Path
+) -> None:
+    folder = save_static(tmp_path / "static", normalise=False)
+    side = Side(max_length=most)
+    static = recipe(type="static", pooling=None, library="model2vec", query=side, document=side)
+    encoder = load_encoder(str(folder), static, device="cpu")
+    texts = ["\U0001fac0 a b c d e", "\U0001fac0 a b c d e f", "a b c d e " + "\U0001fac0 " * 9_000]
+    longer: list[int] = []
+    vectors = encoder.encode_documents([Document("", "", one) for one in texts], longer=longer)
+    np.testing.assert_allclose(vectors[0], vectors[2], atol=1e-6)
+    assert (longer, encoder.max_tokens) == ([] if most is None else [1], most)

@@ -75,8 +75,8 @@ class PaidEncoder(HashingEncoder):
         self._pause = pause
 
     def encode_documents(
-        self, documents: Any, progress: Reporter = silent
-    ) -> Vectors:  # fmt: skip
+        self, documents: Any, progress: Reporter = silent, longer: list[int] | None = None
+    ) -> Vectors:
         if self._log is not None:
             wanted: list[Document] = list(documents)
             names = "".join(f"{document.content_hash().hex()}\n" for document in wanted)
@@ -88,7 +88,7 @@ class PaidEncoder(HashingEncoder):
             time.sleep(self._pause)
             progress(step)
 
-        return super().encode_documents(documents, slowly)
+        return super().encode_documents(documents, slowly, longer)
 
 
 class Child:

@@ -29,6 +29,7 @@ class HashingEncoder:
     device = "cpu"
     dtype = "float32"
     tokens = 0
+    max_tokens = 256
 
     def __init__(self, dimension: int = 16, batch: int = 20) -> None:
         self.dimension = dimension
@@ -44,8 +45,14 @@ class HashingEncoder:
         return vectors / np.where(lengths == 0, 1, lengths)
 
     def encode_documents(
-        self, documents: Sequence[Document], progress: Reporter = silent
+        self,
+        documents: Sequence[Document],
+        progress: Reporter = silent,
+        longer: list[int] | None = None,
     ) -> Vectors:
+        if longer is not None:
+            reads = self.max_tokens
+            longer += (n for n, one in enumerate(documents) if len(one.text.split()) > reads)
         parts = [np.zeros((0, self.dimension), dtype=np.float32)]
         for start in range(0, len(documents), self._batch):
             some = documents[start : start + self._batch]

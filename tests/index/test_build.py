@@ -133,11 +133,11 @@ class Counting(HashingEncoder):
         self.encoded: list[str] = []
         self._fail_after = fail_after
 
-    def encode_documents(self, documents, progress=None):  # type: ignore[no-untyped-def]
+    def encode_documents(self, documents, *how):  # type: ignore[no-untyped-def]
         if self._fail_after is not None and len(self.encoded) >= self._fail_after:
             raise ModelError("the card is gone")
         self.encoded.extend(document.text for document in documents)
-        return super().encode_documents(documents, *([progress] if progress else []))
+        return super().encode_documents(documents, *how)
 
 
 def test_building_the_same_again_encodes_nothing(built: Manifest, corpus: Path) -> None:
@@ -326,7 +326,7 @@ def test_a_model_that_does_not_load_leaves_nothing(corpus: Path) -> None:
 )
 def test_an_encoder_that_gives_what_it_did_not_promise(corpus, wrong, said) -> None:  # type: ignore[no-untyped-def]
     class Lying(HashingEncoder):
-        def encode_documents(self, documents, progress=None):  # type: ignore[no-untyped-def]
+        def encode_documents(self, documents, *how):  # type: ignore[no-untyped-def]
             return wrong(len(documents))
 
     with pytest.raises(ModelError, match=said):

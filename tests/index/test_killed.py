@@ -16,7 +16,13 @@ from hashing_encoder import HashingEncoder, write_corpus
 
 from bioretrieval_tui.index.build import build_index
 from bioretrieval_tui.index.layout import index_folder, indexes_folder
-from bioretrieval_tui.index.registry import info, list_indexes, open_index, remove_index
+from bioretrieval_tui.index.registry import (
+    info,
+    kept_vectors,
+    list_indexes,
+    open_index,
+    remove_index,
+)
 
 CHILD = """
 import os, signal, sys
@@ -150,3 +156,36 @@ def test_a_removal_that_was_cut_short_is_finished_by_the_next_build(
     assert litter() == set()
     remove_index("demo")
     assert {path.name for path in indexes_folder().iterdir()} == {".locks"}
+
+
+FIRST_WINDOW = """
+import os, signal, sys
+from hashing_encoder import HashingEncoder
+from bioretrieval_tui.index import vector_cache
+from bioretrieval_tui.index.build import build_index
+vector_cache._LOST = 0  # as if the encoder were slow
+
+class Killed(HashingEncoder):
+    calls = 0
+    def encode_documents(self, documents, *how):
+        self.calls += 1
+        if self.calls == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().encode_documents(documents, *how)
+
+build_index("demo", [sys.argv[1]], Killed)
+"""
+
+
+def test_killed_within_the_first_window(corpora: tuple[Path, Path]) -> None:
+    _, new = corpora
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", FIRST_WINDOW, str(new)], env=environment)
+    assert done.returncode == -signal.SIGKILL
+    (found,) = list_indexes()
+    assert found.status.startswith("unfinished: 128 documents encoded")
+    assert kept_vectors("demo") == 128
+    report = build_index("demo", [new], HashingEncoder).report
+    assert (report.kept, report.encoded) == (150, 22)
+    assert check_whole({"new"}) == "new"
+    assert kept_vectors("demo") == 0

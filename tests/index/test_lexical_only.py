@@ -87,9 +87,9 @@ def test_a_later_build_encodes_and_a_lexical_one_keeps_what_was_encoded() -> Non
     calls: list[int] = []
 
     class Counting(HashingEncoder):
-        def encode_documents(self, documents, progress=lambda _: None):  # type: ignore[no-untyped-def]
+        def encode_documents(self, documents, *how):  # type: ignore[no-untyped-def]
             calls.append(len(documents))
-            return super().encode_documents(documents, progress)
+            return super().encode_documents(documents, *how)
 
     build_index("demo", feeding(RECORDS), Counting)
     assert manifest_of("demo").encoded

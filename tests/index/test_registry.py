@@ -63,6 +63,8 @@ def test_what_is_listed(built: Manifest, corpus: Path) -> None:
         "aliases": 0,
         "segments": 1,
         "recall": built.graph.recall,
+        "max_tokens": 256,
+        "longer": 0,
         "fields": ("abstract", "id"),
     }
     assert info("demo") == found

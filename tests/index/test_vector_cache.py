@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
+from hashing_encoder import HashingEncoder
 
+from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.index.layout import pool_rows
-from bioretrieval_tui.index.vector_cache import VectorPool, embedded_facts
+from bioretrieval_tui.index.vector_cache import ModelVectors, VectorPool, embedded_facts
+from bioretrieval_tui.progress import Reporter, silent
 
 DIMENSION = 6
 RECORD = 16 + 2 * DIMENSION + 4
+
+
+LENGTHS = (None, False, True)
+"""Of texts: not known, no longer than the model reads, longer."""
 
 
 def digest(number: int) -> bytes:
@@ -27,7 +35,8 @@ def vector(number: int) -> np.ndarray:
 
 
 def append(pool: VectorPool, numbers: range) -> None:
-    pool.append([digest(n) for n in numbers], np.stack([vector(n) for n in numbers]))
+    vectors = np.stack([vector(n) for n in numbers])
+    pool.append([digest(n) for n in numbers], vectors, [LENGTHS[n % 3] for n in numbers])
 
 
 _OPEN: list[VectorPool] = []
@@ -50,7 +59,8 @@ def known(pool: VectorPool, among: int = 100) -> list[int]:
     found = pool.find([digest(number) for number in range(among)])
     numbers = [number for number in range(among) if digest(number) in found]
     for number in numbers:
-        np.testing.assert_array_equal(found[digest(number)], vector(number))
+        np.testing.assert_array_equal(found[digest(number)][0], vector(number))
+        assert found[digest(number)][1] is LENGTHS[number % 3]
     return numbers
 
 
@@ -128,12 +138,12 @@ def test_hashes_that_share_a_half(tmp_path: Path) -> None:
     digests = [half + bytes([number]) * 8 for number in range(5)]
     digests += [bytes([number]) * 8 + half for number in range(5)]
     pool = opened(tmp_path)
-    pool.append(digests, np.stack([vector(n) for n in range(10)]))
+    pool.append(digests, np.stack([vector(n) for n in range(10)]), [None] * 10)
     pool.close()
     found = opened(tmp_path).find([*digests, half + b"\x99" * 8])
     assert list(found) == digests
     for number, one in enumerate(digests):
-        np.testing.assert_array_equal(found[one], vector(number))
+        np.testing.assert_array_equal(found[one][0], vector(number))
 
 
 def test_a_hash_that_was_appended_twice(tmp_path: Path) -> None:
@@ -147,7 +157,7 @@ def test_a_hash_that_was_appended_twice(tmp_path: Path) -> None:
 def test_the_largest_and_the_smallest_hash(tmp_path: Path) -> None:
     pool = opened(tmp_path)
     ends = [b"\0" * 16, b"\xff" * 16]
-    pool.append(ends, np.stack([vector(0), vector(1)]))
+    pool.append(ends, np.stack([vector(0), vector(1)]), [None, True])
     pool.close()
     assert list(opened(tmp_path).find([*ends, b"\xff" * 15 + b"\xfe"])) == ends
 
@@ -165,3 +175,51 @@ def test_the_key_tells_vectors_apart_that_do_not_compare() -> None:
     keys = {msgspec.structs.replace(facts, **change).key for change in changes}
     assert len(keys) == len(changes)
     assert facts.key in keys
+
+
+class Timed(HashingEncoder):
+    """Notes which documents are encoded together; each takes some time on the test's clock."""
+
+    def __init__(self, clock: list[float], seconds: float) -> None:
+        super().__init__(DIMENSION)
+        self.clock, self.seconds, self.parts = clock, seconds, list[list[str]]()
+
+    def encode_documents(
+        self,
+        documents: Sequence[Document],
+        progress: Reporter = silent,
+        longer: list[int] | None = None,
+    ) -> np.ndarray:
+        self.clock[0] += self.seconds * len(documents)
+        self.parts.append([one.id for one in documents])
+        return super().encode_documents(documents, progress, longer)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "sizes"),
+    [(1e-6, [64, 236]), (0.02, [64, 192, 44]), (0.03, [64, 128, 108]), (9, [64] * 4 + [44])],
+)
+def test_vectors_are_kept_every_few_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, sizes: list[int]
+) -> None:
+    """In parts of whole batches, longest documents first, and progress goes on across them."""
+    clock, done = [0.0], list[int]()
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
+    encoder = Timed(clock, seconds)
+    vectors = ModelVectors(tmp_path, lambda: encoder)
+    vectors.start()
+    documents = [Document(str(n), "", f"{'word ' * (n % 97)}{n}") for n in range(300)]
+    found = vectors.vectors(documents, lambda step: done.append(step.done))
+    assert [len(part) for part in encoder.parts] == sizes
+    lengths = [len(documents[int(name)].text) for part in encoder.parts for name in part]
+    assert lengths == sorted(lengths, reverse=True)
+    assert done == sorted(done)
+    assert (done[-1], vectors.encoded, kept_vectors_of(tmp_path)) == (300, 300, 300)
+    expected = HashingEncoder(DIMENSION).encode_documents(documents)
+    np.testing.assert_array_equal(found, expected.astype(np.float16))
+    vectors.close()
+
+
+def kept_vectors_of(folder: Path) -> int:
+    (pool,) = folder.glob(".pool-*")
+    return pool_rows(pool)

@@ -55,6 +55,7 @@ async def test_news_is_a_key_away_and_the_newest_run_stands_first(small: Catalog
         assert [told.item.id for told in pane(session).session.rows] == ["11", "12"]
         assert "2 unread" in session.text
         assert "Abstract of 11." in session.text
+        assert "".join(span.text for span in pane(session).page.lines[1].spans) == "PubMed"
         await session.press("a")
         assert [told.item.id for told in pane(session).session.rows] == ["11", "13", "12"]
         await session.press("backspace")

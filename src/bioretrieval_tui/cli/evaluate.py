@@ -89,6 +89,9 @@ def evaluate(
     ranker, ranker_recipe = (None, None)
     if runner.RERANK in wanted:
         ranker, ranker_recipe = chosen_reranker(reranker, lenient=True)
+    if model is not None and set(wanted) == {"lexical"}:
+        tell(f"--model {model} is not used: BM25 needs no model")
+        hub, recipe = None, None
     request = runner.EvaluationRequest(
         folder=folder,
         modes=wanted,

@@ -18,13 +18,13 @@ from bioretrieval_tui.documents.detect import FORMATS
 from bioretrieval_tui.documents.document import Place
 from bioretrieval_tui.documents.source import ReadSettings, text_encoding
 from bioretrieval_tui.encoding.embedded import MODEL_ID
-from bioretrieval_tui.errors import BioRetrievalError, UsageError
+from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser, UsageError
 from bioretrieval_tui.index import registry
-from bioretrieval_tui.index.report import Pair, RejectedRecord, Report
+from bioretrieval_tui.index.report import Pair, RejectedRecord, Report, longer_line
 from bioretrieval_tui.paths import save_file
 from bioretrieval_tui.render.indexes import facts_sheet, index_page, index_sheet
 from bioretrieval_tui.render.sheet import Column, Sheet
-from bioretrieval_tui.util.formatting import rate, size
+from bioretrieval_tui.util.formatting import plural, rate, size
 
 if TYPE_CHECKING:
     from bioretrieval_tui.index.build import BuildOutcome
@@ -123,6 +123,13 @@ def _fill(
             if isinstance(job, BuildJob) and job.model not in (None, MODEL_ID):
                 fetch_missing(str(job.model), job.recipe, reporter, download=download)
             outcome = fill_index(job, device, reporter, counts)
+    except KeyboardInterrupt as stop:
+        kept, there = registry.kept_vectors(job.name), job.name in registry.index_names()
+        state = "is as it was before" if there else "is not there yet"
+        goes_on = "the same call starts again"
+        if kept:
+            goes_on = f"{plural(kept, 'document')} encoded so far; the same call goes on from there"
+        raise InterruptedByUser(f"stopped; index {job.name} {state}", remedy=goes_on) from stop
     finally:  # also after an error
         if report is not None:
             try:
@@ -154,12 +161,14 @@ def _tell_outcome(done: str, outcome: BuildOutcome) -> None:
     speed = counted = ""
     if report.encoded:
         speed = f", {rate(manifest.docs_per_second)} documents/s on {manifest.device}"
-    if report.encoded != manifest.documents:
+    if report.encoded != manifest.documents and report.passages is None:
         counted = f" ({report.encoded:,} of them encoded now)"
     took = f"in {duration(manifest.seconds)}{speed}"
     tell(f"{done} {manifest.name}: {manifest.documents:,} documents{counted} {took}")
     if report.kept != report.read or report.deleted or report.without_abstract:
         tell(report.line())
+    if (line := longer_line(report.longer, report.max_tokens, report.passages)) is not None:
+        tell(line)
 
 
 def _place(record: RejectedRecord | Pair) -> str:
@@ -179,9 +188,18 @@ def _place(record: RejectedRecord | Pair) -> str:
     "What the documents' ids are, so that hits link to their pages.",
     type=click.Choice(["pmid"]),
 )
+@option(
+    "--passages",
+    "Split texts that are longer than the model reads; the best passage of a document counts.",
+)
 @_filling_options
 def build(
-    name: str, files: tuple[str, ...], model: str | None, ids: Literal["pmid"] | None, **how: Any
+    name: str,
+    files: tuple[str, ...],
+    model: str | None,
+    ids: Literal["pmid"] | None,
+    passages: bool,
+    **how: Any,
 ) -> None:
     """Build the index NAME over corpus files.
 
@@ -196,7 +214,8 @@ def build(
     bioretrieval-tui index build notes export.csv --map title=Title,text=Abstract,id=PMID
     """
     hub, recipe = (None, None) if model is None else chosen_model(model)
-    _fill("built", BuildJob(name, files, hub, recipe, ids=ids), **how)
+    job = BuildJob(name, files, hub, recipe, ids=ids, passages=passages)
+    _fill("built", job, **how)
 
 
 @index.command()
@@ -272,7 +291,10 @@ def list_(format_: Format) -> None:
 @name_argument
 @options.format_
 def info(name: str, format_: Format) -> None:
-    """Show one index, after comparing each of its files with its checksum."""
+    """Show one index, after comparing each of its files with its checksum.
+
+    The exit code is 1 if a file is damaged.
+    """
     found = registry.info(name)
     if format_ == "json":
         put_object(structs.asdict(found))
@@ -280,6 +302,9 @@ def info(name: str, format_: Format) -> None:
         put_sheet(facts_sheet(index_page(found)), format_)
     else:
         put_sheet(index_sheet([found]), format_)
+    if found.status.startswith("damaged: "):
+        remedy = f"see: bioretrieval-tui index verify {name}"
+        raise BioRetrievalError(f"index {name} is {found.status}", remedy=remedy)
 
 
 @index.command()

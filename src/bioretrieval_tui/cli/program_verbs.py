@@ -325,6 +325,7 @@ def folders() -> Iterator[Row]:
 
 def indexes() -> Iterator[Row]:
     from bioretrieval_tui.index.registry import list_indexes
+    from bioretrieval_tui.index.report import longer_line
 
     found = list_indexes()
     total = size(sum(one.bytes for one in found))
@@ -333,6 +334,8 @@ def indexes() -> Iterator[Row]:
         if one.status != "ok":
             remedy = f"see: bioretrieval-tui index verify {one.name}"
             yield one.name, "note", one.status, remedy
+        elif one.passages is None and (line := longer_line(one.longer, one.max_tokens, None)):
+            yield one.name, "note", line, None
 
 
 def terminal() -> Iterator[Row]:

@@ -24,7 +24,7 @@ from bioretrieval_tui.catalog.models import Encoding
 from bioretrieval_tui.documents.checksum import remembered_sha256, sha256_of
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.device import OFFLINE_VARIABLE, offline, prepare_environment
-from bioretrieval_tui.encoding.recipe import ModelPart, parts_of
+from bioretrieval_tui.encoding.recipe import MOST_SETTINGS, ModelPart, parts_of
 from bioretrieval_tui.errors import BioRetrievalError, ModelError
 from bioretrieval_tui.progress import Progress, Reporter, silent
 
@@ -39,6 +39,9 @@ COMPANIONS = (
     "config_sentence_transformers.json", "1_Pooling/config.json", ADAPTER_CONFIG,
 )  # fmt: skip
 """Files that a model needs besides its weights, where its repository has them."""
+_PICKLES = (".bin", ".ckpt", ".joblib", ".pickle", ".pkl", ".pt", ".pth")
+_SETTINGS = (".jinja", ".json", ".model", ".txt")
+"""Of files that are read whole."""
 JOIN = "+"
 """Joins the revisions of the parts of one encoder: base and adapter, query and document."""
 
@@ -88,6 +91,7 @@ def model_folder(model: str, revision: str | None = None) -> Path:
             f"{model} has no safetensors weights here",
             remedy="get a revision with model.safetensors; pickled weights are not loaded",
         )
+    _check_files(model, folder)
     if (folder / SHARDS).is_file() and not (folder / "model.safetensors").is_file():
         try:
             places = json.loads((folder / SHARDS).read_bytes())["weight_map"]
@@ -112,6 +116,7 @@ def adapter_folder(adapter: str, revision: str | None = None) -> Path:
             f"{adapter} is no adapter: it has no {ADAPTER_CONFIG}",
             remedy="correct `adapter` in the model's encoding",
         )
+    _check_files(adapter, folder)
     if not (folder / ADAPTER_WEIGHTS).is_file():
         raise ModelError(
             f"the adapter {adapter} has no {ADAPTER_WEIGHTS} here; pickled weights are not loaded",
@@ -120,6 +125,54 @@ def adapter_folder(adapter: str, revision: str | None = None) -> Path:
             " folder as `adapter` in the model's encoding",
         )
     return folder
+
+
+def _check_files(model: str, folder: Path) -> None:
+    """Check what a library may read of a model: its own folder and those of its modules. Raises
+    ModelError for a file that is not a regular one, since reading a fifo or a device may never end;
+    for settings that are too large; and for pickled weights that would be loaded."""
+    try:
+        paths, parts = sorted(folder.iterdir()), _module_folders(model, folder)
+        for part in parts:
+            paths += sorted(part.rglob("*"))
+        for path in paths:
+            name = path.relative_to(folder)
+            if not path.exists():
+                continue  # a link to nothing: the file is missing
+            if not (path.is_file() or path.is_dir()):
+                raise ModelError(f"{model}: {name} is not a regular file", remedy="remove it")
+            if path.suffix in _SETTINGS and path.stat().st_size > MOST_SETTINGS:
+                said = f"{name} has more than {MOST_SETTINGS:,} bytes"
+                raise ModelError(f"{model}: {said}", remedy="get its files again")
+    except OSError as error:
+        raise ModelError(f"{model}: {folder} cannot be read: {error.strerror}") from error
+    for path in paths:
+        # What a library reads where the other is missing. Others at the top are not read at all.
+        beside = "adapter_model" if path.name == "adapter_model.bin" else "model"
+        read = path.parent != folder or path.name in ("adapter_model.bin", "pytorch_model.bin")
+        if (
+            read
+            and path.suffix in _PICKLES
+            and not (path.parent / f"{beside}.safetensors").is_file()
+        ):
+            raise ModelError(
+                f"{model}: {path.relative_to(folder)} holds pickled weights, which are not loaded",
+                remedy=f"get a revision that has {beside}.safetensors beside it",
+            )
+
+
+def _module_folders(model: str, folder: Path) -> list[Path]:
+    """The folders of a sentence-transformers model's modules, without the model's own."""
+    if not (folder / "modules.json").is_file():
+        return []
+    try:
+        parts = json.loads((folder / "modules.json").read_bytes())
+        paths = [PurePosixPath(part["path"]) for part in parts]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ModelError(f"{model}: its modules.json is damaged", remedy=_fetch(model)) from error
+    if any(path.is_absolute() or ".." in path.parts for path in paths):
+        raise ModelError(f"{model}: its modules.json names a folder outside of the model")
+    return [folder / path for path in paths if path.parts]
 
 
 def revision_of(model: str, folder: Path, weights: str = "*.safetensors") -> str:
@@ -224,7 +277,8 @@ def missing_models(model: str, recipe: Encoding | None) -> tuple[str, ...]:
                 if name is not None:
                     find(name)
             except ModelError:
-                missing[str(name)] = None
+                if not Path(str(name)).expanduser().is_dir():  # a user's folder is not fetched
+                    missing[str(name)] = None
     return tuple(missing)
 
 

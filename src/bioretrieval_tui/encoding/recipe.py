@@ -32,6 +32,10 @@ _DEFAULT_TEMPLATES: dict[SideName, str] = {"query": "{text}", "document": "{titl
 _RERANKED = ("{query}", "{title} {text}")
 
 
+MOST_SETTINGS = 256 * 2**20
+"""Bytes of a file of settings; the largest tokenizers have some 40 MB."""
+
+
 class SideInput(NamedTuple):
     """Input of the tokenizer: one text, or a pair of segments when `second` is not None."""
 
@@ -260,9 +264,12 @@ def recipe_of_folder(folder: Path) -> Encoding | None:
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """The settings in a JSON file of a model; empty where it is missing or damaged."""
+    """The settings in a JSON file of a model; empty where it is missing, damaged or too large."""
     try:
-        found = json.loads(path.read_bytes())
+        if not path.is_file():  # reading a fifo may never end
+            return {}
+        with path.open("rb") as stream:
+            found = json.loads(stream.read(MOST_SETTINGS))
     except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bioretrieval_tui.catalog.models import Encoding
-from bioretrieval_tui.encoding.encoder import Encoded, Engine, Shape, Vectors
+from bioretrieval_tui.encoding.encoder import ENDLESS, Encoded, Engine, Shape, Vectors
 from bioretrieval_tui.encoding.model_files import ModelFiles
 from bioretrieval_tui.encoding.recipe import SideInput, read_settings, side_recipe
 from bioretrieval_tui.encoding.token_batches import characters, head, portions, read_tokenizer
@@ -21,7 +21,6 @@ from bioretrieval_tui.errors import ModelError
 
 _CHUNK = 256
 """Texts that are tokenised at once, between two reports of progress."""
-_ENDLESS = 2**31
 _TABLES = ("embeddings", "embedding.weight")
 """The table's name in files of model2vec and of sentence-transformers."""
 
@@ -45,7 +44,7 @@ class StaticEngine(Engine):
             token = words.get("unk_token")
             self._unknown = None if token is None else self._tokenizer.token_to_id(token)
         query, document = (
-            side_recipe(recipe, side).max_length or _ENDLESS for side in ("query", "document")
+            side_recipe(recipe, side).max_length or ENDLESS for side in ("query", "document")
         )
         shape = Shape(int(self._table.shape[1]), query, document, separator="")
         super().__init__(files.revision, shape)

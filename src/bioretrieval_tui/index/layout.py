@@ -2,9 +2,11 @@
 
     indexes/NAME/manifest.json       names the files in force; replaced atomically
     indexes/NAME/<segment>/          documents and their vectors, written once: documents.sqlite,
-                                     vectors.f16
+                                     vectors.f16, passages.npy (what each vector is of, where
+                                     documents have several)
     indexes/NAME/<generation>/       derived from all segments: graph.hnsw, dead.npy (labels of
-                                     deleted documents), text/, metadata/
+                                     deleted documents), longer.npy (of those
+                                     with more tokens than the model reads), text/, metadata/
     indexes/NAME/.building-<token>/  a build that is not complete, or the remains of one
     indexes/NAME/.pool-<key>-<dim>   vectors that an unfinished build has computed
     indexes/.removed-NAME-<token>/   an index that is being deleted
@@ -33,8 +35,10 @@ from bioretrieval_tui.paths import places, write_atomically
 MANIFEST = "manifest.json"
 DOCUMENTS = "documents.sqlite"
 VECTORS = "vectors.f16"
+PASSAGES = "passages.npy"
 GRAPH = "graph.hnsw"
 DEAD = "dead.npy"
+LONGER = "longer.npy"
 TEXT = "text"
 METADATA = "metadata"
 

@@ -43,8 +43,10 @@ class IndexInfo(Struct, frozen=True):
     status: "ok", "damaged: " and why, "outdated: " and what to run, or "unfinished: " and how many
     documents a first build has encoded. built: ISO 8601, UTC. dead_share: share of documents that
     were replaced or deleted and still take up disk space. segments: builds and additions since the
-    last compaction. recall: recall@10 of the graph when it was built. fields: what a filter may
-    name.
+    last compaction. recall: recall@10 of the graph when it was built. max_tokens: of a document
+    that the model reads, None if there is no limit or it is not known; longer: documents that have
+    more, None if that is not known; passages: the vectors of an index where those have several.
+    fields: what a filter may name.
     """
 
     name: str
@@ -61,6 +63,9 @@ class IndexInfo(Struct, frozen=True):
     aliases: int | None = None
     segments: int | None = None
     recall: float | None = None
+    max_tokens: int | None = None
+    longer: int | None = None
+    passages: int | None = None
     fields: tuple[str, ...] | None = None
 
 
@@ -127,19 +132,29 @@ def list_indexes() -> list[IndexInfo]:
 
 def unfinished() -> list[IndexInfo]:
     """Indexes that were never complete, of which some documents are encoded."""
-    encoded: dict[Path, int] = {}
+    folders: list[Path] = []
     with contextlib.suppress(OSError):  # `index_names` says what is wrong
-        for pool in layout.indexes_folder().glob(f"[!.]*/{layout.POOL_PREFIX}*-*"):
-            encoded[pool.parent] = encoded.get(pool.parent, 0) + layout.pool_rows(pool)
+        folders = sorted(layout.indexes_folder().glob("[!.]*/"))
     return [
         IndexInfo(
             folder.name,
             bytes=_bytes(folder),
             status=f"unfinished: {count:,} documents encoded; build it again to go on",
         )
-        for folder, count in encoded.items()
-        if count and not (folder / layout.MANIFEST).exists()
+        for folder in folders
+        if not (folder / layout.MANIFEST).exists() and (count := _pooled(folder))
     ]
+
+
+def kept_vectors(name: str) -> int:
+    """How many documents of an index a build that was stopped has encoded for the next one."""
+    return _pooled(layout.index_folder(name))
+
+
+def _pooled(folder: Path) -> int:
+    with contextlib.suppress(OSError):
+        return sum(map(layout.pool_rows, folder.glob(f"{layout.POOL_PREFIX}*-*")))
+    return 0
 
 
 def info(name: str, *, deep: bool = True) -> IndexInfo:
@@ -195,13 +210,13 @@ def _opened(manifest: Manifest, failing: contextlib.ExitStack) -> OpenIndex:
     from bioretrieval_tui.index.vectors import open_dead
 
     folder, name = layout.index_folder(manifest.name), manifest.name
-    dense, native = manifest.dense_files(), manifest.path(f"{layout.TEXT}/")
+    dense = manifest.dense_files()
     for path in manifest.files:
         check_size(manifest, folder, path)
     for path in manifest.files:
         if path not in dense:
-            # Files for native code are read now, even if their checksum is remembered.
-            check_content(manifest, folder, path, fresh=path.startswith(native))
+            # A remembered checksum does for the text index: tantivy does not leave its files.
+            check_content(manifest, folder, path)
     documents = DocumentStore([folder / path for path in manifest.stores()])
     failing.callback(documents.close)
     if (rows := documents.rows) != manifest.rows:
@@ -263,6 +278,9 @@ def _inspect(folder: Path, *, deep: bool) -> IndexInfo:
         aliases=manifest.aliases,
         segments=len(manifest.segments),
         recall=manifest.graph.recall,
+        max_tokens=manifest.max_tokens,
+        longer=manifest.longer,
+        passages=manifest.vectors if manifest.passages else None,
         fields=None if manifest.fields is None else manifest.fields.names,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from bioretrieval_tui.documents.document import Place, Record, Rejected, Skipped
+from bioretrieval_tui.util.formatting import plural
 
 MOST_LISTED = 10_000
 """Rejected records that are listed; all are counted."""
@@ -53,9 +54,11 @@ class Report(msgspec.Struct):
     another id; merged: records that were merged with the document of the same work; likely: of
     those kept, records of the work of another id; replaced: records that replaced an older one of
     their id; deleted: ids that the files deleted; without_abstract: those kept or replaced that
-    have only a title; documents: of the index at the end; without_document: imported vectors
-    without a document; encoded: by the model, as the others had vectors already; pairs: those
-    merged or likely; passed_over: files and lines that are no records, which `skipped` lists.
+    have only a title; documents: of the index at the end; longer: those of them with more tokens
+    than the model reads, None if that is not known, and max_tokens: how many it reads, None for
+    all; without_document: imported vectors without a document; encoded: by the model, as the others
+    had vectors already; pairs: those merged or likely; passed_over: files and lines that are no
+    records, which `skipped` lists.
     """
 
     read: int = 0
@@ -68,6 +71,9 @@ class Report(msgspec.Struct):
     without_abstract: int = 0
     rejected: int = 0
     documents: int = 0
+    longer: int | None = None
+    max_tokens: int | None = None
+    passages: int | None = None
     without_document: int = 0
     encoded: int = 0
     passed_over: int = 0
@@ -120,6 +126,19 @@ class Report(msgspec.Struct):
         return ", ".join(
             f"{getattr(self, name):,} {words.get(name, name.replace('_', ' '))}" for name in shown
         )
+
+
+def longer_line(longer: int | None, max_tokens: int | None, passages: int | None) -> str | None:
+    """What to say of documents with more tokens than the model reads; None if there are none, or
+    it is not known. passages: vectors of an index that was built with --passages."""
+    if not longer:
+        return None
+    what = f"{max_tokens:,} tokens" if max_tokens else "million characters"
+    are = "is" if longer == 1 else "are"
+    said = f"{plural(longer, 'document')} {are} longer than the {what} that the model reads"
+    if passages is not None:
+        return f"{said} at once, and split into passages ({passages:,} vectors in all)"
+    return f"{said}; only BM25 reads the rest; index build --passages splits such texts"
 
 
 class Check(msgspec.Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 Vectors of a model are looked up by the content hash of documents, so each document is encoded
 once. A build that is killed loses its documents, which are quick to read again, but not its
-vectors: they are appended to a pool, window by window, and the next build of the index by the same
+vectors: they are appended to a pool every few seconds, and the next build of the index by the same
 model and recipe continues where they end.
 
 Vectors that were computed elsewhere are looked up by id. NCBI publishes MedCPT's vectors of all
@@ -16,8 +16,10 @@ import hashlib
 import os
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -33,12 +35,18 @@ from bioretrieval_tui.encoding.recipe import recipe_hash
 from bioretrieval_tui.errors import CorpusError, IndexFault, ModelError, UsageError
 from bioretrieval_tui.index.layout import POOL_PREFIX, pool_rows, sync_folder
 from bioretrieval_tui.index.manifest import ANY_REVISION, UNREADABLE, Manifest
+from bioretrieval_tui.index.passages import Passages, Table, table_of
 from bioretrieval_tui.index.vectors import Halves, Labels, Matrix
 from bioretrieval_tui.progress import Progress, Reporter
 
 LARGEST = float(np.finfo(np.float16).max)
 """Vectors are stored as float16: larger values cannot be kept."""
 _MOST_IDS_BYTES = 2**30
+_PART = 64
+"""Documents that encoders put into batches together; the parts that are kept are multiples."""
+_LOST = 5.0
+"""Seconds of encoding that a kill may cost, about; and those of the first `_PART` documents."""
+_CRC_STARTS: dict[bool | None, int] = {None: 0, False: 1, True: 2}
 
 
 class ModelFacts(msgspec.Struct, frozen=True):
@@ -86,7 +94,10 @@ def embedded_facts() -> ModelFacts:
 class VectorPool:
     """The vectors of one unfinished build, a file of records: content hash, float16 vector, CRC-32.
     A record that a kill cut off is removed when the pool is opened; one that was altered is not
-    found. What is appended is found after opening again. Raises OSError."""
+    found. What is appended is found after opening again. Raises OSError.
+
+    The start value of a CRC says whether the text has more tokens than the model reads.
+    """
 
     def __init__(self, index: Path, key: str, dimension: int) -> None:
         self.path = index / f"{POOL_PREFIX}{key}-{dimension}"
@@ -108,8 +119,9 @@ class VectorPool:
         """Close the file; safe to call twice."""
         self._stream.close()
 
-    def find(self, digests: Sequence[bytes]) -> dict[bytes, Halves]:
-        """The vectors that are kept, by content hash: float16 (dimension,)."""
+    def find(self, digests: Sequence[bytes]) -> dict[bytes, tuple[Halves, bool | None]]:
+        """What is kept, by content hash: the vector, float16 (dimension,), and whether the text is
+        longer than the model reads, None if that is not known."""
         found = {}
         for digest in digests:
             # The first half of a hash says where to look, the whole hash whether it is the same.
@@ -118,18 +130,26 @@ class VectorPool:
             while first < end and self._halves[first] == half:
                 record = self._kept[self._order[first]]
                 data = record.tobytes()
-                if data.startswith(digest) and zlib.crc32(data[:-4]) == record["crc"]:
-                    found[digest] = record["vector"]
+                crcs = {zlib.crc32(data[:-4], start): one for one, start in _CRC_STARTS.items()}
+                crc = int(record["crc"])
+                if data.startswith(digest) and crc in crcs:
+                    found[digest] = (record["vector"], crcs[crc])
                     break
                 first += 1
         return found
 
-    def append(self, digests: Sequence[bytes], vectors: Halves) -> None:
-        """Keep vectors for their content hashes; they are safe on disk when this returns."""
+    def append(
+        self, digests: Sequence[bytes], vectors: Halves, longer: Sequence[bool | None]
+    ) -> None:
+        """Keep vectors for their content hashes, and whether the texts are longer than the model
+        reads; they are safe on disk when this returns."""
         records = np.empty(len(digests), self._record)
         records["hash"] = np.frombuffer(b"".join(digests), "<u8").reshape(-1, 2)
         records["vector"] = vectors
-        records["crc"] = [zlib.crc32(record.tobytes()[:-4]) for record in records]
+        records["crc"] = [
+            zlib.crc32(record.tobytes()[:-4], _CRC_STARTS[one])
+            for record, one in zip(records, longer, strict=True)
+        ]
         self._stream.write(records.tobytes())
         self._stream.flush()
         os.fsync(self._stream.fileno())
@@ -140,7 +160,9 @@ class Vectoriser:
 
     facts: of the model that may encode the documents later. device: where a model runs, empty if
     none was needed. encoded, seconds, tokens: documents that a model encoded, how long that took,
-    and their tokens if they are counted; unused: vectors of no document.
+    and their tokens if they are counted; unused: vectors of no document. longer: places, among the
+    documents that were given last, of those with more tokens than the model reads, None if that is
+    not known of one; max_tokens: how many it reads, None for no limit.
     """
 
     device = ""
@@ -148,6 +170,8 @@ class Vectoriser:
     seconds = 0.0
     tokens = 0
     unused = 0
+    longer: Sequence[int] | None = None
+    max_tokens: int | None = None
 
     def __init__(self, facts: ModelFacts) -> None:
         self._facts = msgspec.structs.replace(facts, dimension=0)
@@ -165,14 +189,44 @@ class Vectoriser:
         of those to encode are done."""
         return np.empty((len(documents), 0), dtype=np.float16)
 
+    def rows(
+        self, first: int, documents: Sequence[Document], tell: Reporter
+    ) -> tuple[Halves, Table | None]:
+        """The vectors of documents with the labels from `first` on, and the table of their
+        passages, None where each document has one vector; otherwise as `vectors`."""
+        del first
+        return self.vectors(documents, tell), None
+
     def close(self) -> None:
         """Close all files."""
 
 
+class OldVectors(NamedTuple):
+    """An index whose vectors are reused. longer: labels of documents with more tokens than the
+    model reads, None if that is not known; passages: None where each document has one vector."""
+
+    facts: ModelFacts
+    store: DocumentStore
+    matrix: Matrix
+    longer: frozenset[int] | None
+    passages: Passages | None = None
+
+    def find(self, digests: Sequence[bytes]) -> tuple[dict[bytes, int], dict[bytes, bool | None]]:
+        """The rows of vectors by content hash, and whether each text is longer than the model
+        reads, None if that is not known."""
+        if self.passages is not None:
+            rows = self.passages.by_content(digests)
+            return rows, dict.fromkeys(rows, None)
+        rows = self.store.by_content(digests)
+        known = self.longer
+        return rows, {one: None if known is None else row in known for one, row in rows.items()}
+
+
 class ModelVectors(Vectoriser):
     """Vectors from a model, each document encoded once. folder: of the index; old: an index whose
-    vectors are reused if its facts are the same; facts: those that the vectors must have, if the
-    index has some already: the model is then loaded when a document first needs it."""
+    vectors are reused if its facts are the same; facts, max_tokens: those that the vectors must
+    have, if the index has some already: the model is then loaded when a document first needs it;
+    passages: whether a document that is longer than the model reads has several vectors."""
 
     def __init__(
         self,
@@ -180,19 +234,24 @@ class ModelVectors(Vectoriser):
         factory: EncoderFactory,
         *,
         facts: ModelFacts | None = None,
-        old: tuple[ModelFacts, DocumentStore, Matrix] | None = None,
+        old: OldVectors | None = None,
+        max_tokens: int | None = None,
+        passages: bool = False,
     ) -> None:
         self._folder = folder
         self._factory = factory
         self._wanted = facts
         self._old = old
+        self.passages = passages
+        self.max_tokens = max_tokens
         self._encoder: Encoder | None = None
         self._pool: VectorPool | None = None
         self._tokens_before = 0
+        self._rate = 0.0
 
     def start(self) -> ModelFacts:
         self._facts = self._wanted or facts_of(self._loaded())
-        if self._old is not None and self._old[0].key != self._facts.key:
+        if self._old is not None and self._old.facts.key != self._facts.key:
             self._old = None
         self._pool = VectorPool(self._folder, self._facts.key, self._facts.dimension)
         return self._facts
@@ -200,34 +259,78 @@ class ModelVectors(Vectoriser):
     def vectors(self, documents: Sequence[Document], tell: Reporter) -> Halves:
         assert self._pool is not None  # noqa: S101 - start() comes first
         found = np.empty((len(documents), self._facts.dimension), dtype=np.float16)
+        longer: dict[bytes, bool | None] = {}
         missing: dict[bytes, list[int]] = {}
         for place, document in enumerate(documents):
             missing.setdefault(document.content_hash(), []).append(place)
-        for digest, half in self._pool.find(list(missing)).items():
+        places = dict(missing)
+        for digest, (half, longer[digest]) in self._pool.find(list(missing)).items():
             found[missing.pop(digest)] = half
         if self._old is not None:
-            _, store, matrix = self._old
-            there = store.by_content(list(missing))
-            halves = matrix.halves(np.array(list(there.values()), dtype=np.int64))
+            there, said_longer = self._old.find(list(missing))
+            halves = self._old.matrix.halves(np.array(list(there.values()), dtype=np.int64))
             for digest, half in zip(there, halves, strict=True):
                 found[missing.pop(digest)] = half
-        if missing:
-            encoder = self._loaded()
-            texts = [documents[places[0]] for places in missing.values()]
-            before = time.perf_counter()
-
-            def heard(step: Progress) -> None:
-                self.tokens = encoder.tokens - self._tokens_before
-                tell(step)
-
-            encoded = encoder.encode_documents(texts, heard)
-            self.seconds += time.perf_counter() - before
-            self.encoded += len(texts)
-            halves = _halved(encoded, len(texts), encoder)
-            self._pool.append(list(missing), halves)
-            for places, half in zip(missing.values(), halves, strict=True):
-                found[places] = half
+            longer |= said_longer
+        # Longest first, as encoders batch them: parts then have the batches of the whole.
+        waiting = sorted(
+            ((documents[rows[0]], digest) for digest, rows in missing.items()),
+            key=lambda one: -len(one[0].title) - len(one[0].text),
+        )
+        begun = 0
+        while begun < len(waiting):
+            part = waiting[begun : begun + _PART * max(1, int(self._rate * _LOST / _PART))]
+            for digest, half, cut in self._encoded(part, begun, tell):
+                found[missing[digest]], longer[digest] = half, cut
+            begun += len(part)
+        self.encoded += begun
+        self.longer = None
+        if None not in longer.values():
+            self.longer = [row for digest in places if longer[digest] for row in places[digest]]
         return found
+
+    def rows(
+        self, first: int, documents: Sequence[Document], tell: Reporter
+    ) -> tuple[Halves, Table | None]:
+        if not self.passages:
+            return super().rows(first, documents, tell)
+        spans = [self._spans(document) for document in documents]
+        read, table = table_of(first, documents, spans)
+
+        def heard(step: Progress) -> None:
+            tell(replace(step, done=step.done * len(documents) // len(read)))
+
+        vectors = self.vectors(read, heard)
+        self.longer = [place for place, each in enumerate(spans) if len(each) > 1]
+        return vectors, table
+
+    def _spans(self, document: Document) -> list[tuple[int, int]]:
+        old = None if self._old is None else self._old.passages
+        found = None if old is None else old.spans_of(document.content_hash())
+        return found or self._loaded().windows(document)
+
+    def _encoded(
+        self, part: Sequence[tuple[Document, bytes]], begun: int, tell: Reporter
+    ) -> Iterator[tuple[bytes, Halves, bool]]:
+        """Encode documents, `begun` ones after the first of a window, and keep their vectors; with
+        each, whether the document is longer than the model reads."""
+        assert self._pool is not None  # noqa: S101 - start() comes first
+        encoder, before = self._loaded(), time.perf_counter()
+
+        def heard(step: Progress) -> None:
+            self.tokens = encoder.tokens - self._tokens_before
+            tell(replace(step, done=begun + step.done))
+
+        documents, digests = zip(*part, strict=True)
+        cut: list[int] = []
+        encoded = encoder.encode_documents(documents, heard, cut)
+        seconds = time.perf_counter() - before
+        self.seconds += seconds
+        self._rate = len(part) / max(seconds, 1e-9)
+        halves = _halved(encoded, len(part), encoder)
+        said = np.isin(np.arange(len(part)), cut).tolist()
+        self._pool.append(digests, halves, said)
+        return zip(digests, halves, said, strict=True)
 
     def close(self) -> None:
         if self._pool is not None:
@@ -243,6 +346,7 @@ class ModelVectors(Vectoriser):
                     remedy="build the index again with the model that is here",
                 )
             self._encoder, self._tokens_before = encoder, encoder.tokens
+            self.max_tokens = encoder.max_tokens
             self.device = encoder.device
         return self._encoder
 

@@ -252,6 +252,7 @@ def reference_fact(one: Reference) -> Fact:
 def evaluation_record(report: EvaluationReport) -> dict[str, Any]:
     """The whole evaluation as one object, without the single queries of a comparison."""
     whole: dict[str, Any] = msgspec.to_builtins(report)
+    whole["model"] = _ranked_by(report, *(run.mode for run in report.runs))
     compared = whole.pop("comparison") or {}
     compared.pop("deltas", None)
     return whole | ({"comparison": compared} if compared else {})
@@ -277,7 +278,7 @@ def evaluation_sheet(report: EvaluationReport) -> Sheet:
             {"run": Shown(run.mode, mode_name(run.mode))}
             | {_key(name): _score(value) for name, value in run.metrics.items()}
             | {f"{name}_ms": _score(run.latency_ms[name], 1) for name in _LATENCIES}
-            | {"model": report.model, "source": "own", "kind": "run"}
+            | {"model": _ranked_by(report, run.mode), "source": "own", "kind": "run"}
         )
         for one in run.published:
             value = _score(one.value)
@@ -297,14 +298,23 @@ def evaluation_sheet(report: EvaluationReport) -> Sheet:
                     "beside": run.mode,
                 }
             )
-    about = {"benchmark": report.benchmark, "split": report.split, "model": report.model}
+    about = {"benchmark": report.benchmark, "split": report.split}
     return Sheet(
         title=f"{report.benchmark} ({report.split}): {report.queries:,} queries,"
         f" {report.documents:,} documents",
         columns=_EVALUATION_COLUMNS,
         rows=[tuple(row.get(one.key) for one in _EVALUATION_COLUMNS) for row in rows],
-        records=[{"mode": run.mode, **about, **msgspec.to_builtins(run)} for run in report.runs],
+        records=[
+            {"mode": run.mode, **about, "model": _ranked_by(report, run.mode)}
+            | msgspec.to_builtins(run)
+            for run in report.runs
+        ],
     )
+
+
+def _ranked_by(report: EvaluationReport, *modes: str) -> str | None:
+    """The model, or None where BM25 alone ranked."""
+    return report.model if set(modes) != {"lexical"} else None
 
 
 def comparison_line(found: Comparison) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from msgspec.structs import asdict
 
 from bioretrieval_tui.index.registry import IndexInfo
+from bioretrieval_tui.index.report import longer_line
 from bioretrieval_tui.render.page import Group, Inline, Page, fact, facts
 from bioretrieval_tui.render.sheet import Column, Sheet, Shown, column, counted, sheet_of
 from bioretrieval_tui.util.formatting import count, plural, rate, size
@@ -26,6 +27,8 @@ _COLUMNS = (
     column("aliases", data_only=True),
     column("segments", data_only=True),
     column("recall", data_only=True),
+    column("max_tokens", data_only=True),
+    column("longer", data_only=True),
     column("fields", make=lambda one: ", ".join(one.fields or ()) or None, data_only=True),
 )
 
@@ -54,9 +57,11 @@ def _facts(one: IndexInfo) -> Iterator[tuple[str, str]]:
     yield "status", one.status
     yield "documents", count(one.documents)
     if one.dead_share is not None:
-        yield "deleted or replaced", f"{one.dead_share:.1%} of the documents stored"
+        yield "deleted", f"{one.dead_share:.1%} of stored documents (or replaced)"
     if one.aliases:
         yield "equal texts", f"{plural(one.aliases, 'id')} with the text of another id"
+    if (line := longer_line(one.longer, one.max_tokens, one.passages)) is not None:
+        yield "long documents", line
     yield "size", f"{size(one.bytes)} ({one.bytes:,} bytes)"
     yield "model", one.model or ""
     yield "dimension", str(one.dimension or "")

@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from bioretrieval_tui.online.spool import SERVICE_NAMES
 from bioretrieval_tui.online.watches import News
 from bioretrieval_tui.render.markdown import escape, link
 from bioretrieval_tui.render.page import Group, Inline, Page, Prose, fact, facts, paragraphs, text
@@ -113,6 +114,7 @@ def item_facts(item: News) -> list[tuple[str, str]]:
 
 def news_page(part: Part, item: News) -> Page:
     """The page of one record of a watch."""
+    services: dict[str, str] = {**SERVICE_NAMES}
     found = (("watch", part.watch), ("found", f"{item.found[:16].replace('T', ' ')} UTC"),
              ("query", part.query), ("last run", part.note or ""))  # fmt: skip
     address = safe_url(item.url) if item.url else None
@@ -120,6 +122,7 @@ def news_page(part: Part, item: News) -> Page:
     return Page(
         item.title or item.id,
         kind="paper",
+        byline=(text(services.get(part.source, part.source)),),
         sections=(
             Group("", facts(item_facts(item), role="dim")),
             Prose("", paragraphs(item.text) or (text("No abstract.", role="faint"),)),

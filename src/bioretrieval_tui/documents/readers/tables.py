@@ -1,5 +1,5 @@
-"""Readers of tables: CSV, TSV and (an optional extra) Parquet; by the names of their columns, by
-the user's mapping, or by the columns of PubMed's own export."""
+"""Readers of tables: CSV with any delimiter, TSV and (an optional extra) Parquet; the columns are
+found by the user's mapping, or by the names that exporters write (`named_fields`)."""
 
 from __future__ import annotations
 
@@ -7,21 +7,17 @@ import csv
 import datetime
 import re
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
-from bioretrieval_tui.documents.bibliography import (
-    LISTS,
-    dated,
-    distinct,
-    document,
-    identifier,
-    sound,
-    sound_value,
+from bioretrieval_tui.documents.document import Document, Place, RecordFault, Skipped
+from bioretrieval_tui.documents.readers.named_fields import (
+    Columns,
+    columns_of,
+    is_known,
+    named_document,
 )
-from bioretrieval_tui.documents.document import Document, Place, RecordFault
-from bioretrieval_tui.documents.identity import doi_of
 from bioretrieval_tui.documents.source import (
     MAX_LINE_BYTES,
     Format,
@@ -33,117 +29,21 @@ from bioretrieval_tui.documents.source import (
 )
 from bioretrieval_tui.errors import CorpusError
 
-_TEXTS = ("journal", "doi", "pmid", "pmcid", "url", "vernacular_title", "volume", "issue", "pages")
-_FIELDS = ("id", "title", "text", "year", "date", *_TEXTS, *LISTS)
-_IDS = ("id", "pmid", "doi")
-_SHOWN = 12
-"""Columns that an error lists."""
-
-# PubMed's own export: its first columns, and those of fields besides the ones with their names.
-_PUBMED_HEADER = ["PMID", "Title", "Authors", "Citation"]
-_PUBMED = {"authors": "Authors", "journal": "Journal/Book", "year": "Publication Year"}
-_CITATION = re.compile(r";\s*([^\s;:()]+)?(?:\(([^()]*)\))?(?::\s*([^\s;:]+?))?\.(?:\s|$)")
-
-
-class Columns(NamedTuple):
-    """The columns of a table: `fields` from our names to positions, `others` from the names of
-    those that become metadata unchanged, their number, and whether it is PubMed's own export."""
-
-    fields: Mapping[str, int]
-    others: Mapping[str, int]
-    width: int
-    pubmed: bool
-
-
-def columns_of(names: Sequence[str], mapping: Mapping[str, str], file: str) -> Columns:
-    """Find the columns of the fields: by `mapping` (field to column) first, then by our field
-    names, whatever their case. Raises CorpusError, which lists the columns, if a mapped one is
-    missing or ambiguous, or there is none for the id or for any text."""
-    shown = ", ".join(repr(name[:40]) for name in names[:_SHOWN])
-    more = "" if len(names) <= _SHOWN else f" and {len(names) - _SHOWN} more"
-
-    def fault(field: str, what: str) -> CorpusError:
-        reason = f"{file}: {what}; its columns are {shown}{more}"
-        return CorpusError(reason, remedy=f"--map {field}=COLUMN")
-
-    found: dict[str, int] = {}
-    folded = [name.strip().casefold() for name in names]
-    pubmed = list(names[: len(_PUBMED_HEADER)]) == _PUBMED_HEADER
-    for field, column in {**(_PUBMED if pubmed else {}), **mapping}.items():
-        at = [number for number, name in enumerate(names) if name == column]
-        at = at or [n for n, name in enumerate(folded) if name == column.strip().casefold()]
-        if len(at) == 1:
-            found[field] = at[0]
-        elif at or field in mapping:
-            what = "occurs twice" if at else "does not exist"
-            raise fault(field, f"the column {column!r} for `{field}` {what}")
-    mapped = set(found.values())
-    for number, name in enumerate(folded):
-        if name in _FIELDS and name not in found and number not in mapped:
-            found[name] = number
-    for needed, kinds in (("id", _IDS), ("title", ("title", "text"))):
-        if not any(kind in found for kind in kinds):
-            raise fault(needed, f"no column holds {' or '.join(f'`{kind}`' for kind in kinds)}")
-    taken = set(found.values())
-    others = {
-        name: number
-        for number, name in enumerate(names)
-        if number not in taken and name.strip() and name not in found
-    }
-    return Columns(found, others, len(names), pubmed)
-
 
 def _row_document(row: tuple[Columns, Sequence[Any]]) -> Document:
     """The document of one row, of texts or of JSON values."""
     columns, cells = row
     if len(cells) != columns.width:
         raise RecordFault(f"the row has {len(cells)} fields, not {columns.width} as the first one")
-    values = {name: cells[at] for name, at in columns.fields.items()}
-    identity = next((values[name] for name in _IDS if values.get(name) not in (None, "")), "")
-    others = columns.others.items()
-    metadata = {name: sound_value(cells[at]) for name, at in others if cells[at] != ""}
-    if columns.pubmed:
-        # "J Foo. 2020 Jan 5;12(3):1-5. doi: 10.1/x."
-        if match := _CITATION.search(_text(metadata.pop("Citation", ""))):
-            metadata |= zip(("volume", "issue", "pages"), match.groups(), strict=True)
-        values["authors"] = _text(values.get("authors")).rstrip(".").split(", ")
-    metadata |= dated(_text(values.get("date")))
-    year = dated(_text(values.get("year")))
-    if metadata.get("year") != year.get("year"):
-        metadata |= year
-    for name, value in values.items():
-        if name in LISTS:
-            metadata[name] = _list(value)
-        elif name in _TEXTS:
-            metadata[name] = _text(value).strip()
-        elif name not in _FIELDS:
-            metadata[name] = sound_value(value)
-    if doi := metadata.get("doi"):
-        metadata["doi"] = doi_of(doi) or doi
-    title, text = _text(values.get("title")), _text(values.get("text"))
-    return document(identifier(identity), title, text, metadata)
+    return named_document(columns, cells)
 
 
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return sound(value)
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return str(int(value)) if value == value // 1 else str(value)
-    raise RecordFault("a text column holds another type")
-
-
-def _list(value: Any) -> list[str]:
-    if isinstance(value, str):
-        value = sound(value).split(";")
-    given = value if isinstance(value, list) else [value]
-    return distinct(_text(part).strip() for part in given)
-
-
-# CSV and TSV.
+# CSV and TSV --------------------------------------------------------------------------------------
 
 _LOOKED_AT = 20
+_ABOVE = 10
+"""Lines above a header, at most."""
+_NOTICE = re.compile(r"\ufeff?\"?sep=(.)\"?[ \t]*\r?(?:\n|\Z)", re.IGNORECASE)
 _LONGEST_NAME = 100
 _MOST_AGAIN = 256 * 2**20
 """Characters that are read again because of open quotes, at most."""
@@ -156,45 +56,99 @@ _PLAINLY = {
 }
 
 
-def _is_table(delimiter: str, head: bytes) -> bool:
-    """Whether the first rows have the same number of fields, separated by `delimiter`."""
-    text = text_of_head(head)
+def _table_rows(text: str, delimiter: str) -> list[list[str]]:
+    """The first rows of a table as far as they can be read, without what the end of the head cuts
+    off."""
     lines = text.splitlines(keepends=True)
     if len(lines) > 1 and not text.endswith("\n"):
-        lines.pop()  # cut off by the end of the head
-    if not lines or "\0" in text:
-        return False
+        lines.pop()
+    lines = lines[: 10 * _LOOKED_AT]
     try:
-        rows = [row for row in csv.reader(lines[: 10 * _LOOKED_AT], delimiter=delimiter) if row]
+        rows = list(csv.reader(lines, delimiter=delimiter))
     except csv.Error:
-        rows = [line.split(delimiter) for line in lines]
+        rows = [line.rstrip("\r\n").split(delimiter) for line in lines]
+    return [row for row in rows if any(row)][: 1 + _ABOVE + _LOOKED_AT]
+
+
+def _known_names(rows: list[list[str]]) -> tuple[int, int]:
+    """How many names of fields the row has that seems to be the header, and its position."""
+    counts = [len(set(filter(is_known, row))) if len(row) > 1 else 0 for row in rows[: 1 + _ABOVE]]
+    most = max(counts, default=0)
+    return most, counts.index(most) if most else 0
+
+
+def _is_table(delimiters: str, head: bytes) -> bool:
+    """Whether the first rows have the same number of fields, separated by one of `delimiters`."""
+    text = _without_notice(text_of_head(head))[0]
+    return "\0" not in text and any(_separates(delimiter, text) for delimiter in delimiters)
+
+
+def _separates(delimiter: str, text: str) -> bool:
+    rows = _table_rows(text, delimiter)
+    known, at = _known_names(rows)
+    rows = rows[at:]
     if not rows or len(rows[0]) < 2 or any(len(name) > _LONGEST_NAME for name in rows[0]):
         return False
     looked_at = rows[1:_LOOKED_AT]
-    fitting = sum(len(row) == len(rows[0]) for row in looked_at)
-    known = any(name.strip().casefold() in _FIELDS for name in rows[0])
-    return fitting * 2 >= len(looked_at) if known else fitting * 5 >= len(looked_at) * 4 > 0
+    width = len(rows[0])
+    fitting = sum(len(row) >= width and not any(row[width:]) for row in looked_at)
+    if known:
+        return fitting * 2 >= len(looked_at)
+    # A bar separates columns of Markdown, too.
+    return delimiter != "|" and fitting * 5 >= len(looked_at) * 4 > 0
+
+
+def _without_notice(text: str) -> tuple[str, str | None]:
+    """A text without Excel's line that names the delimiter ("sep=;"), and this delimiter."""
+    found = _NOTICE.match(text)
+    return (text[found.end() :], found[1]) if found else (text, None)
+
+
+def _delimiter(delimiters: str, head: bytes, settings: ReadSettings) -> str:
+    """The delimiter of a table: that of the settings, that which its first line names, else the one
+    by which the header has most names of fields (or of the mapping), else most fields."""
+    if settings.delimiter is not None:
+        return settings.delimiter
+    text, named = _without_notice(text_of_head(head))
+    if named is not None:
+        return named
+    mapped = {name.strip().casefold() for name in settings.mapping.values()}
+
+    def rank(delimiter: str) -> tuple[int, bool, int]:
+        rows = _table_rows(text, delimiter)
+        known, at = _known_names(rows)
+        header = rows[at] if rows else []
+        known += sum(name.strip().casefold() in mapped for name in header)
+        return known, _separates(delimiter, text), -delimiters.index(delimiter)
+
+    return max(delimiters, key=rank)
 
 
 def _rows(
-    delimiter: str, source: SourceReader, settings: ReadSettings
-) -> Iterator[tuple[Place, tuple[Columns, list[str]] | RecordFault]]:
-    """Yield the rows below the first, which names the columns. A row of several lines with a fault
-    or a wrong number of fields is cut to its first line, so that a stray quote loses no other row.
-    A line of TSV with misplaced quotes is split at its tabs if that gives the right number of
-    fields. Raises as `columns_of`."""
+    delimiters: str, source: SourceReader, settings: ReadSettings
+) -> Iterator[tuple[Place, tuple[Columns, list[str]] | RecordFault | Skipped]]:
+    """Yield the rows below the header, which names the columns; up to ten lines above it are
+    skipped. A row of several lines with a fault or a wrong number of fields is cut to its first
+    line, so that a stray quote loses no other row. A line of TSV with misplaced quotes is split at
+    its tabs if that gives the right number of fields. Raises as `columns_of`."""
     # The module's own limit is global to the process, and too low for a long text.
     csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE_BYTES))
+    delimiter = _delimiter(delimiters, source.head(), settings)
     lines = _RowLines(text_lines(source))
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     columns: Columns | None = None
+    above: list[tuple[Place, CorpusError]] = []
     while True:
         lines.begin()
         cells: list[str] = []
         fault: RecordFault | None = None
         try:
             cells = next(reader)
+            if columns is not None and not any(cells[columns.width :]):
+                cells = cells[: columns.width]  # rows, but not the header, end with a delimiter
         except StopIteration:
+            if above:
+                raise _of_the_header(above) from None
             return
         except csv.Error as error:
             reason = str(error)
@@ -215,10 +169,27 @@ def _rows(
         if columns is not None:
             yield place, fault or (columns, cells)
         elif fault is None:
-            columns = columns_of(cells, settings.mapping, source.name)
+            if first.number == 1 and _NOTICE.fullmatch(first.text):
+                continue
+            try:
+                columns = columns_of(cells, settings.mapping, source.name)
+            except CorpusError as error:
+                above.append((place, error))
+                if len(above) > _ABOVE:
+                    raise _of_the_header(above) from None
+            else:
+                for skipped, _ in above:
+                    yield skipped, Skipped(skipped, "a line above the header of the table")
+                above.clear()
         else:
             what = f"the columns cannot be read: {fault.reason}"
             raise CorpusError(f"{place}: {what}", remedy=fault.remedy)
+
+
+def _of_the_header(above: list[tuple[Place, CorpusError]]) -> CorpusError:
+    """The fault of the first row that may be a header: one of several names."""
+    wide = (error for _, error in above if "', '" in error.message)
+    return next(wide, above[0][1])
 
 
 class _RowLines:
@@ -256,7 +227,12 @@ class _RowLines:
 
 _OPTIONS = ("map", "delimiter")
 CSV = Format(
-    "csv", (".csv",), partial(_is_table, ","), partial(_rows, ","), _row_document, takes=_OPTIONS
+    "csv",
+    (".csv",),
+    partial(_is_table, ",;|"),
+    partial(_rows, ",;|\t"),
+    _row_document,
+    takes=_OPTIONS,
 )
 TSV = Format(
     "tsv",
@@ -268,7 +244,7 @@ TSV = Format(
 )
 
 
-# Parquet.
+# Parquet ------------------------------------------------------------------------------------------
 
 _MAGIC = b"PAR1"
 _BATCH = 1_000
