@@ -74,6 +74,12 @@ SEEDS: dict[str, tuple[str, list[str], str, bytes]] = {
     "ris": ("", [f"TY  - JOUR\nTI  - é {n}\nmore\nER  - \n" for n in NUMBERS], "", b"ER  - \n"),
     "wos": ("FN ISI\nVR 1.0\n", [f"PT J\nTI é {n}\n   more\nER\n" for n in NUMBERS], "EF",
             b"ER\n"),
+    "ovid": ("<1. >\nVN  - O\n", [f"TI  - é {n}\nmore\n\n<{n}. >\nVN  - O\n" for n in NUMBERS], "",
+             b"VN  - O\n"),
+    "refer": ("", [f"%0 Book\n%T é {n}\nmore\n%A X, Y\n\n" for n in NUMBERS], "%0", b"\n\n%0"),
+    "refworks": ("", [f"RT Book\nT1 é {n}\nmore\n\n" for n in NUMBERS], "RT", b"\n\nRT"),
+    "bibtex": ("@string{p = {P}}\n", [f"@book{{k{n}, title = {{é {n}}},\n publisher = p}}\n"
+                                      for n in NUMBERS], "", b"}\n"),
     "csv": ("id,title\n", [f'{n},"é {n}"\n' for n in NUMBERS], "", b'"\n'),
     "tsv": ("id\ttitle\n", [f"{n}\té {n}\n" for n in NUMBERS], "", b"\n"),
 }  # fmt: skip

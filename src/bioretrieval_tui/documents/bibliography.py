@@ -267,7 +267,7 @@ def short_name(name: str) -> str:
     "Family I.J." or "I. J. Family"; unchanged where it cannot be told (groups, "Given Family")."""
     name = name.strip(" ,;")
     family, *rest = [part.strip() for part in name.split(",")]
-    if len(family.split()) > 1 and _GROUP.search(family):
+    if is_group(family):
         return name
     ranks = [part for part in rest if _RANK.fullmatch(part)]
     given = next((part for part in rest if part not in ranks), "")
@@ -283,14 +283,19 @@ def short_name(name: str) -> str:
     return " ".join(filter(None, (family, letters, ranks[0].rstrip(".") if ranks else "")))
 
 
+def is_group(name: str) -> bool:
+    """Whether a name of several words is that of a group."""
+    return len(name.split()) > 1 and _GROUP.search(name) is not None
+
+
 def people(names: Iterable[str]) -> list[str]:
     """Persons and groups as `short_name`, in order; lines of several names are parted. Equal names
     stay: two authors may have the same initials. "et al." is left out."""
-    parts = (part for line in names for part in _each_name(_AND_OTHERS.sub("", line)))
+    parts = (part for line in names for part in listed_names(_AND_OTHERS.sub("", line)))
     return list(filter(None, map(short_name, parts)))
 
 
-def _each_name(line: str) -> list[str]:
+def listed_names(line: str) -> list[str]:
     """The names of a line: between semicolons; between commas where each part has initials of its
     own ("Miller A., Berg O.P."), or each second one is initials ("Miller, A., Berg, O.P.")."""
     if ";" in line:

@@ -20,11 +20,14 @@ from bioretrieval_tui.documents.document import (
     Rejected,
     Skipped,
 )
+from bioretrieval_tui.documents.readers.bibtex import BIBTEX
 from bioretrieval_tui.documents.readers.endnote_xml import ENDNOTE_XML
 from bioretrieval_tui.documents.readers.jats import JATS
 from bioretrieval_tui.documents.readers.json_corpora import BEIR, EUROPEPMC, MEDCPT, MEDRAG
 from bioretrieval_tui.documents.readers.medline import MEDLINE
+from bioretrieval_tui.documents.readers.ovid import OVID
 from bioretrieval_tui.documents.readers.pubmed_xml import PUBMED_XML
+from bioretrieval_tui.documents.readers.refer import REFER, REFWORKS
 from bioretrieval_tui.documents.readers.ris import RIS
 from bioretrieval_tui.documents.readers.tables import CSV, PARQUET, TSV
 from bioretrieval_tui.documents.readers.web_of_science import WOS
@@ -39,7 +42,7 @@ from bioretrieval_tui.documents.source import (
 )
 from bioretrieval_tui.errors import CorpusError, NotFoundError, UsageError
 
-_LINED = (BEIR, MEDRAG, MEDLINE, RIS, WOS)
+_LINED = (BEIR, MEDRAG, OVID, MEDLINE, RIS, WOS, REFER, REFWORKS, BIBTEX)
 _SURE: tuple[Format, ...] = (PARQUET, PUBMED_XML, JATS, ENDNOTE_XML, EUROPEPMC, MEDCPT, *_LINED)
 _TABLES = (CSV, TSV)
 FORMATS = (*_SURE, *_TABLES)
@@ -48,7 +51,9 @@ FORMATS = (*_SURE, *_TABLES)
 _NAMES = ", ".join(format_.name for format_ in FORMATS)
 # For formats of lines or fields the name decides, so that a file with broken first records is
 # still read: these are reported, and the others are kept.
-_BELIEVED = {suffix: one for one in (BEIR, MEDLINE, RIS, *_TABLES) for suffix in one.suffixes}
+_BELIEVED = {
+    suffix: one for one in (BEIR, MEDLINE, RIS, REFER, BIBTEX, *_TABLES) for suffix in one.suffixes
+}
 _DEFAULTS = ReadSettings()
 _NULS = 50
 """A file with a NUL in every so many characters is binary."""
