@@ -153,4 +153,4 @@ def test_metadata_of_an_earlier_version_are_read_again_by_compacting(old: Manife
     assert caught.value.remedy == "run: bioretrieval-tui index compact first"
     compact_index("first")
     assert verify_index("first").ok
-    assert found("-is:retracted year:2024", "replaces")[0] == ["new"]
+    assert found("-is:retracted year:2024", "replaces")[0] == ["d3"]
