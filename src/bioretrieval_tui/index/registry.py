@@ -210,13 +210,13 @@ def _opened(manifest: Manifest, failing: contextlib.ExitStack) -> OpenIndex:
     from bioretrieval_tui.index.vectors import open_dead
 
     folder, name = layout.index_folder(manifest.name), manifest.name
-    dense, native = manifest.dense_files(), manifest.path(f"{layout.TEXT}/")
+    dense = manifest.dense_files()
     for path in manifest.files:
         check_size(manifest, folder, path)
     for path in manifest.files:
         if path not in dense:
-            # Files for native code are read now, even if their checksum is remembered.
-            check_content(manifest, folder, path, fresh=path.startswith(native))
+            # A remembered checksum does for the text index: tantivy does not leave its files.
+            check_content(manifest, folder, path)
     documents = DocumentStore([folder / path for path in manifest.stores()])
     failing.callback(documents.close)
     if (rows := documents.rows) != manifest.rows:
