@@ -22,6 +22,7 @@ from bioretrieval_tui.documents.document import (
 )
 from bioretrieval_tui.documents.readers.bibtex import BIBTEX
 from bioretrieval_tui.documents.readers.endnote_xml import ENDNOTE_XML
+from bioretrieval_tui.documents.readers.europepmc_xml import EUROPEPMC_XML
 from bioretrieval_tui.documents.readers.jats import JATS
 from bioretrieval_tui.documents.readers.json_corpora import BEIR, EUROPEPMC, MEDCPT, MEDRAG
 from bioretrieval_tui.documents.readers.medline import MEDLINE
@@ -43,7 +44,16 @@ from bioretrieval_tui.documents.source import (
 from bioretrieval_tui.errors import CorpusError, NotFoundError, UsageError
 
 _LINED = (BEIR, MEDRAG, OVID, MEDLINE, RIS, WOS, REFER, REFWORKS, BIBTEX)
-_SURE: tuple[Format, ...] = (PARQUET, PUBMED_XML, JATS, ENDNOTE_XML, EUROPEPMC, MEDCPT, *_LINED)
+_SURE: tuple[Format, ...] = (
+    PARQUET,
+    PUBMED_XML,
+    JATS,
+    ENDNOTE_XML,
+    EUROPEPMC_XML,
+    EUROPEPMC,
+    MEDCPT,
+    *_LINED,
+)
 _TABLES = (CSV, TSV)
 FORMATS = (*_SURE, *_TABLES)
 """All formats, in the order of detection: the most specific first."""
