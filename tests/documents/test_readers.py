@@ -85,6 +85,9 @@ SEEDS: dict[str, tuple[str, list[str], str, bytes]] = {
     "refworks": ("", [f"RT Book\nT1 é {n}\nmore\n\n" for n in NUMBERS], "RT", b"\n\nRT"),
     "bibtex": ("@string{p = {P}}\n", [f"@book{{k{n}, title = {{é {n}}},\n publisher = p}}\n"
                                       for n in NUMBERS], "", b"}\n"),
+    "csl-json": ("[", [", ".join(f'{{"type": "book", "title": "é {n}", "DOI": "10.1000/{n}"}}'
+                                 for n in NUMBERS)], "]", b'"}'),
+    "json": ("", [f'{{"doi": "10.1000/{n}", "title": "é"}}\n' for n in NUMBERS], "", b"}\n"),
     "csv": ("id,title\n", [f'{n},"é {n}"\n' for n in NUMBERS], "", b'"\n'),
     "tsv": ("id\ttitle\n", [f"{n}\té {n}\n" for n in NUMBERS], "", b"\n"),
 }  # fmt: skip
