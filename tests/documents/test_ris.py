@@ -602,6 +602,58 @@ def test_rispy_samples(name: str) -> None:
     assert bool(reasons) == (name in {"example_bom.ris", "example_custom_list_tags.ris"})
 
 
+WOS = """PT J
+AU Zhang, Y
+   Zhang, Y
+   Miller, A.B.
+TI Herons &amp; newts
+SO PONDS
+AB First.
+C1 [Zhang, Y] One.
+   [Miller, AB] Two.
+AR e12
+PD DEC
+PY 2011
+PM 21234567
+UT WOS:000123456700001
+ER
+
+PT B
+AU Lind, E
+BE Editor, E
+TI A chapter
+SO A book
+PU Pond Press
+PI BERN
+UT MEDLINE:21234568
+ER
+EF
+"""
+
+
+def test_web_of_science() -> None:
+    article, chapter = documents(read(WOS, by_name("wos")))
+    assert by_name("wos").recognises(WOS.encode())
+    assert (article.title, article.id) == ("Herons & newts", "21234567")
+    assert article.metadata == {
+        "authors": ["Zhang Y", "Zhang Y", "Miller AB"],
+        "journal": "PONDS",
+        "year": 2011,
+        "date": "2011-12",
+        "pmid": "21234567",
+        "affiliations": ["[Zhang, Y] One.", "[Miller, AB] Two."],
+        "pages": "e12",
+    }
+    assert chapter.metadata == {
+        "authors": ["Lind E"],
+        "editors": ["Editor E"],
+        "book": "A book",
+        "publisher": "Pond Press",
+        "place": "BERN",
+        "pmid": "21234568",
+    }
+
+
 def test_web_of_science_sample() -> None:
     path = SAMPLES / "rispy" / "example_wos.ris"
     if not path.is_file():

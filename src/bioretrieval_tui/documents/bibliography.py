@@ -89,9 +89,9 @@ _AND_OTHERS = re.compile(
     r"[\s,;]*\(?(?:(?:and|&)\s+)?\b(?:et\.? al(?:ii)?|others)\b\.?\)?[\s,;]*$", re.IGNORECASE
 )
 _GROUP = re.compile(
-    r"\b(?:group|consortium|collaborat|stud(?:y|ies)|societ|committee|network|investigators|team|force"
-    r"|institut|universit|department|ministr|association|foundation|organi[sz]ation|agency|council"
-    r"|task|research|health|service|trial)",
+    r"\b(?:groups?|consorti(?:um|a)|collaborat\w+|stud(?:y|ies)|societ(?:y|ies)|committee|network"
+    r"|investigators|team|task force|institut\w*|universit\w*|departments?|ministry|association"
+    r"|foundation|organi[sz]ation|agency|council|research|health|services?|trial(?:s|ists)?)\b",
     re.IGNORECASE,
 )
 """Within names of groups, of which a comma or a point parts no family name."""

@@ -184,7 +184,7 @@ def _europepmc_document(value: Any) -> Document:
     ]
     year, exact = dated(_word(record, "pubYear")), dated(_word(record, *_DATES))
     fields |= {
-        "authors": distinct(people) or distinct(named),
+        "authors": list(filter(None, people)) or list(filter(None, named)),
         **(exact if exact.get("year") == year.get("year", exact.get("year")) else year),
         "mesh": distinct(name for name, _ in headings),
         "mesh_major": distinct(
