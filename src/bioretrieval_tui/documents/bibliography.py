@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
+from unicodedata import east_asian_width
 from urllib.parse import quote, urlsplit
 
 from bioretrieval_tui.documents.document import Document, RecordFault
@@ -89,9 +90,12 @@ _AND_OTHERS = re.compile(
     r"[\s,;]*\(?(?:(?:and|&)\s+)?\b(?:et\.? al(?:ii)?|others)\b\.?\)?[\s,;]*$", re.IGNORECASE
 )
 _GROUP = re.compile(
-    r"\b(?:groups?|consorti(?:um|a)|collaborat\w+|stud(?:y|ies)|societ(?:y|ies)|committee|network"
-    r"|investigators|team|task force|institut\w*|universit\w*|departments?|ministry|association"
-    r"|foundation|organi[sz]ation|agency|council|research|health|services?|trial(?:s|ists)?)\b",
+    r"\b(?:groups?|consortium|collaborat\w*|stud(?:y|ies)|societ\w+|committee|network|investigators?"
+    r"|team|institut\w*|universit\w*|association|foundation|council|organi[sz]ation|cent(?:er|re)s?"
+    r"|department|division|ministr\w+|project|initiative|federation|commission|agency|alliance"
+    r"|program(?:me)?|registry|task|force|panel|board|college|academy|hospital|clinic|inc|ltd|gmbh"
+    r"|llc|research|health|authors?|members|office|services?|trial(?:s|ists)?|union|nations"
+    r"|national|international|grupo|gruppo|groupe|arbeits\w+|gesellschaft|of|for)\b",
     re.IGNORECASE,
 )
 """Within names of groups, of which a comma or a point parts no family name."""
@@ -266,11 +270,17 @@ def _texts(metadata: Mapping[str, Any], *keys: str) -> list[str]:
 
 
 def initials(names: str) -> str:
-    """Initials as PubMed writes them: "Marylee J" is MJ, "Jean-Pierre" JP, "JP" stays."""
-    if names.isupper() and names.isalpha() and len(names) <= 3:
+    """Initials as PubMed writes them: "Marylee J" is MJ, "Jean-Pierre" JP, "JP" stays; so do given
+    names in Chinese, Japanese and Korean writing, which have none."""
+    if (names.isupper() and names.isalpha() and len(names) <= 3) or is_east_asian(names):
         return names
     words = [word for word in _BETWEEN_NAMES.split(names) if word[:1].isalpha()]
     return "".join(word[0] for word in words if not word[0].islower()) or names[:1].upper()
+
+
+def is_east_asian(text: str) -> bool:
+    """Whether a text begins in Chinese, Japanese or Korean writing."""
+    return east_asian_width(text[:1] or " ") == "W"
 
 
 def short_name(name: str) -> str:
