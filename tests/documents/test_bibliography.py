@@ -6,7 +6,30 @@ from typing import Any
 
 import pytest
 
-from bioretrieval_tui.documents.bibliography import accessions, correction, is_retracted, mesh_of
+from bioretrieval_tui.documents.bibliography import (
+    accessions,
+    correction,
+    is_retracted,
+    mesh_of,
+    short_name,
+)
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("Kaya, Şule", "Kaya Ş"),
+        ("李, 小明", "李 小明"),
+        ("김, 철수", "김 철수"),
+        ("Иванов, Иван Петрович", "Иванов ИП"),
+        ("Taskinen M. R.", "Taskinen MR"),  # no group: only whole words tell one
+        ("Forcella, Ann", "Forcella A"),
+        ("Task Force on Ponds, Rome", "Task Force on Ponds, Rome"),
+        ("Centre for Ponds, Rome", "Centre for Ponds, Rome"),
+    ],
+)
+def test_names_of_persons_and_groups(written: str, name: str) -> None:
+    assert short_name(written) == name
 
 
 def test_headings_with_qualifiers_and_stars() -> None:

@@ -38,7 +38,7 @@ def test_names_are_distinct_and_found() -> None:
 
 def test_an_unknown_name_lists_those_that_are() -> None:
     with pytest.raises(UsageError) as caught:
-        by_name("bibtex")
+        by_name("mods")
     assert all(format_.name in caught.value.line() for format_ in FORMATS)
 
 

@@ -208,10 +208,39 @@ def test_europepmc_in_every_shape(data: bytes) -> None:
     assert not rejected(found)
 
 
+def wrapped(value: Any) -> Any:
+    """A value as getpapers writes it: in lists, each object and text of it."""
+    if isinstance(value, dict):
+        return [{key: wrapped(one) for key, one in value.items()}]
+    return [one for part in value for one in wrapped(part)] if isinstance(value, list) else [value]
+
+
+def test_europepmc_as_getpapers_writes_it() -> None:
+    (record,) = wrapped(RESULT)
+    for data in (json.dumps([record], indent=2), json.dumps(record, indent=2), json.dumps(record)):
+        assert by_name("europepmc").recognises(data.encode())
+        assert documents(read(data, by_name("europepmc"))) == documents(
+            read(answer(RESULT), by_name("europepmc"))
+        )
+
+
+@pytest.mark.parametrize(
+    ("result", "identity"),
+    [
+        ({"id": "PPR5", "source": "PPR", "doi": "10.1101/A"}, "10.1101/a"),
+        ({"id": "IND1", "source": "AGR"}, "AGR:IND1"),
+        ({"id": "5", "source": "MED"}, "5"),
+        ({"source": "MED"}, "made:"),
+    ],
+)
+def test_ids_of_europepmc(result: dict[str, str], identity: str) -> None:
+    (document,) = documents(read(answer({"title": "T", **result}), by_name("europepmc")))
+    assert document.id.startswith(identity)
+
+
 @pytest.mark.parametrize(
     ("record", "reason"),
     [
-        ({"title": "T", "source": "MED"}, "has no `id`"),
         ({"id": "1"}, "neither a title nor an abstract"),
         ({"id": "1", "title": ["T"]}, "`title` is a list, not text"),
         ("text", "not an object"),

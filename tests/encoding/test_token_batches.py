@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bioretrieval_tui.encoding import embedded
@@ -232,3 +233,47 @@ def test_a_text_that_is_cut_first_gives_the_same_tokens(
     found = TextTokenizer(tokenizers_of_all_kinds()[kind], 0)
     (tokens,) = found.tokens([one], most)
     assert (tokens.ids, tokens.longer) == whole_tokens(kind, one, most)
+
+
+# Windows ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["words", "unigram", "bytes", "whole"])
+@pytest.mark.parametrize("at_once", [2**20, 300])
+@settings(
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(PARTS, st.integers(1, 60), st.sampled_from([8, 40]))
+def test_windows_overlap_and_cover_the_text(
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    at_once: int,
+    parts: list[tuple[str, int]],
+    times: int,
+    room: int,
+) -> None:
+    monkeypatch.setattr("bioretrieval_tui.encoding.token_batches.MOST_CHARACTERS", at_once)
+    text = "".join(piece * repeated for piece, repeated in parts) * times
+    found = TextTokenizer(tokenizers_of_all_kinds()[kind], 0).windows(text, room, room // 4)
+    bounds = [0, *(place for span in found for place in span), len(text)]
+    assert all(0 <= place <= len(text) for place in bounds)
+    # Beginnings and ends only move on, and nothing but white space lies between two windows.
+    for (start, end), (begin, stop) in pairwise(found):
+        assert start < begin
+        assert end < stop or stop == end == len(text)
+        assert not text[end:begin].strip()
+    assert not (text[: found[0][0]] + text[found[-1][1] :]).strip()
+
+
+def test_one_window_is_the_whole_text() -> None:
+    windows = TextTokenizer(tokenizers_of_all_kinds()["words"], 0).windows
+    assert windows(" a b ", 8, 2) == [(0, 5)]
+    assert windows("", 8, 2) == [(0, 0)]
+    assert windows(" " * 500, 8, 2) == [(0, 500)]
+
+
+def test_windows_begin_at_words() -> None:
+    text = " ".join(f"Interleukins{number} were measured twice." for number in range(30))
+    found = TextTokenizer(tokenizers_of_all_kinds()["words"], 0).windows(text, 20, 5)
+    assert len(found) > 10
+    assert all(start == 0 or text[start - 1] == " " for start, _ in found)

@@ -37,6 +37,7 @@ FILES = (
       ("documents.sqlite", "vectors.f16")),
     "generation/graph.hnsw",
     "generation/dead.npy",
+    "generation/longer.npy",
     *(f"generation/text/*{name}" for name in
       (".idx", ".term", ".fast", ".fieldnorm", ".store", ".pos", ".del")),
     "generation/text/meta.json",

@@ -56,7 +56,7 @@ class Squared(HashingEncoder):
     def encode_queries(self, texts, *, instruction=None):  # type: ignore[no-untyped-def]
         return extended_queries(_plain(texts))
 
-    def encode_documents(self, documents, progress=lambda _: None):  # type: ignore[no-untyped-def]
+    def encode_documents(self, documents, progress=lambda _: None, longer=None):  # type: ignore[no-untyped-def]
         return extended_documents(_plain([f"{d.title} {d.text}" for d in documents]))
 
 

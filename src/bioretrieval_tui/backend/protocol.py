@@ -112,7 +112,8 @@ _VECTORS_KEPT = "vectors already made are kept, and the next build resumes from 
 
 
 class BuildJob(_Job, frozen=True, tag="build"):
-    """Build an index; model: hub id or folder with its recipe, None for the embedded one."""
+    """Build an index; model: hub id or folder with its recipe, None for the embedded one; passages:
+    see `index.build.build_index`."""
 
     DOING = "Building"
     KEPT = _VECTORS_KEPT
@@ -123,6 +124,7 @@ class BuildJob(_Job, frozen=True, tag="build"):
     replace: bool = True
     ids: IdKind | None = None
     reading: ReadSettings = ReadSettings()
+    passages: bool = False
 
 
 class AddJob(_Job, frozen=True, tag="add"):

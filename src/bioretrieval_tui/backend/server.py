@@ -251,7 +251,7 @@ def fill_index(
             load = functools.partial(
                 load_encoder, model, job.recipe, device=device, reporter=reporter
             )
-            how |= {"replace": job.replace, "ids": job.ids}
+            how |= {"replace": job.replace, "ids": job.ids, "passages": job.passages}
             outcome = build.build_index(job.name, job.inputs, load, **how)
             prepare_query_encoder(model, job.recipe, reporter=reporter)
             return outcome

@@ -161,13 +161,13 @@ def _tell_outcome(done: str, outcome: BuildOutcome) -> None:
     speed = counted = ""
     if report.encoded:
         speed = f", {rate(manifest.docs_per_second)} documents/s on {manifest.device}"
-    if report.encoded != manifest.documents:
+    if report.encoded != manifest.documents and report.passages is None:
         counted = f" ({report.encoded:,} of them encoded now)"
     took = f"in {duration(manifest.seconds)}{speed}"
     tell(f"{done} {manifest.name}: {manifest.documents:,} documents{counted} {took}")
     if report.kept != report.read or report.deleted or report.without_abstract:
         tell(report.line())
-    if (line := longer_line(report.longer, report.max_tokens)) is not None:
+    if (line := longer_line(report.longer, report.max_tokens, report.passages)) is not None:
         tell(line)
 
 
@@ -188,9 +188,18 @@ def _place(record: RejectedRecord | Pair) -> str:
     "What the documents' ids are, so that hits link to their pages.",
     type=click.Choice(["pmid"]),
 )
+@option(
+    "--passages",
+    "Split texts that are longer than the model reads; the best passage of a document counts.",
+)
 @_filling_options
 def build(
-    name: str, files: tuple[str, ...], model: str | None, ids: Literal["pmid"] | None, **how: Any
+    name: str,
+    files: tuple[str, ...],
+    model: str | None,
+    ids: Literal["pmid"] | None,
+    passages: bool,
+    **how: Any,
 ) -> None:
     """Build the index NAME over corpus files.
 
@@ -205,7 +214,8 @@ def build(
     bioretrieval-tui index build notes export.csv --map title=Title,text=Abstract,id=PMID
     """
     hub, recipe = (None, None) if model is None else chosen_model(model)
-    _fill("built", BuildJob(name, files, hub, recipe, ids=ids), **how)
+    job = BuildJob(name, files, hub, recipe, ids=ids, passages=passages)
+    _fill("built", job, **how)
 
 
 @index.command()

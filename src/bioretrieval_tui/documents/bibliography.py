@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
+from unicodedata import east_asian_width
 from urllib.parse import quote, urlsplit
 
 from bioretrieval_tui.documents.document import Document, RecordFault
@@ -86,9 +87,12 @@ _AND_OTHERS = re.compile(
     r"[\s,;]*\(?(?:(?:and|&)\s+)?\b(?:et\.? al(?:ii)?|others)\b\.?\)?[\s,;]*$", re.IGNORECASE
 )
 _GROUP = re.compile(
-    r"\b(?:group|consortium|collaborat|stud(?:y|ies)|societ|committee|network|investigators|team|force"
-    r"|institut|universit|department|ministr|association|foundation|organi[sz]ation|agency|council"
-    r"|task|research|health|service|trial)",
+    r"\b(?:group|consortium|collaborat\w*|stud(?:y|ies)|societ\w+|committee|network|investigators?"
+    r"|team|institut\w*|universit\w*|association|foundation|council|organi[sz]ation|cent(?:er|re)s?"
+    r"|department|division|ministr\w+|project|initiative|federation|commission|agency|alliance"
+    r"|program(?:me)?|registry|task|force|panel|board|college|academy|hospital|clinic|inc|ltd|gmbh"
+    r"|llc|research|health|authors?|members|office|services?|trial(?:s|ists)?|union|nations"
+    r"|national|international|grupo|gruppo|groupe|arbeits\w+|gesellschaft|of|for)\b",
     re.IGNORECASE,
 )
 """Within names of groups, of which a comma or a point parts no family name."""
@@ -255,11 +259,17 @@ def _texts(metadata: Mapping[str, Any], *keys: str) -> list[str]:
 
 
 def initials(names: str) -> str:
-    """Initials as PubMed writes them: "Marylee J" is MJ, "Jean-Pierre" JP, "JP" stays."""
-    if names.isupper() and names.isalpha() and len(names) <= 3:
+    """Initials as PubMed writes them: "Marylee J" is MJ, "Jean-Pierre" JP, "JP" stays; so do given
+    names in Chinese, Japanese and Korean writing, which have none."""
+    if (names.isupper() and names.isalpha() and len(names) <= 3) or is_east_asian(names):
         return names
     words = [word for word in _BETWEEN_NAMES.split(names) if word[:1].isalpha()]
     return "".join(word[0] for word in words if not word[0].islower()) or names[:1].upper()
+
+
+def is_east_asian(text: str) -> bool:
+    """Whether a text begins in Chinese, Japanese or Korean writing."""
+    return east_asian_width(text[:1] or " ") == "W"
 
 
 def short_name(name: str) -> str:
@@ -267,7 +277,7 @@ def short_name(name: str) -> str:
     "Family I.J." or "I. J. Family"; unchanged where it cannot be told (groups, "Given Family")."""
     name = name.strip(" ,;")
     family, *rest = [part.strip() for part in name.split(",")]
-    if len(family.split()) > 1 and _GROUP.search(family):
+    if is_group(family):
         return name
     ranks = [part for part in rest if _RANK.fullmatch(part)]
     given = next((part for part in rest if part not in ranks), "")
@@ -283,14 +293,19 @@ def short_name(name: str) -> str:
     return " ".join(filter(None, (family, letters, ranks[0].rstrip(".") if ranks else "")))
 
 
+def is_group(name: str) -> bool:
+    """Whether a name of several words is that of a group."""
+    return len(name.split()) > 1 and _GROUP.search(name) is not None
+
+
 def people(names: Iterable[str]) -> list[str]:
     """Persons and groups as `short_name`, in order; lines of several names are parted. Equal names
     stay: two authors may have the same initials. "et al." is left out."""
-    parts = (part for line in names for part in _each_name(_AND_OTHERS.sub("", line)))
+    parts = (part for line in names for part in listed_names(_AND_OTHERS.sub("", line)))
     return list(filter(None, map(short_name, parts)))
 
 
-def _each_name(line: str) -> list[str]:
+def listed_names(line: str) -> list[str]:
     """The names of a line: between semicolons; between commas where each part has initials of its
     own ("Miller A., Berg O.P."), or each second one is initials ("Miller, A., Berg, O.P.")."""
     if ";" in line:

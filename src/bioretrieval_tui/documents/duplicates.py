@@ -157,6 +157,8 @@ def _place(known: Mapping[str, Any]) -> tuple[str, str]:
 
 def _family(known: Mapping[str, Any]) -> str:
     authors = known.get("authors")
+    if isinstance(authors, str):  # of a table
+        authors = authors.split(";") if ";" in authors else authors.split(",")
     first = short_name(str(authors[0])) if isinstance(authors, list) and authors else ""
     # "van der Berg OP": all words but the initials.
     words = [word for word in first.split() if not word.isupper()]

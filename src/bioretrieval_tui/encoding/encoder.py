@@ -20,7 +20,8 @@ import contextlib
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Sequence
-from typing import NamedTuple
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -32,10 +33,16 @@ from bioretrieval_tui.encoding.recipe import SideInput, SideName, recipe_hash, s
 from bioretrieval_tui.errors import ModelError
 from bioretrieval_tui.progress import Progress, Reporter, silent
 
+if TYPE_CHECKING:
+    from bioretrieval_tui.encoding.token_batches import TextTokenizer
+
 Vectors = npt.NDArray[np.float32]
 EXTRA = 3
 """Components that are added to a vector for Euclidean distance."""
 _SCALE = 1024.0
+_OVERLAP = 0.25
+"""Share of a passage that the next one repeats, so that what is said across their border is in
+one."""
 ENDLESS = 2**31
 """The length of a model that reads everything."""
 
@@ -73,6 +80,9 @@ class Engine(ABC):
         self.device = device
         self.dtype = dtype
         self.normalised = False
+
+    tokenizer: TextTokenizer | None = None
+    """Of a transformer; others read whole texts."""
 
     @abstractmethod
     def encoded(
@@ -159,6 +169,20 @@ class Encoder:
         documents that have more tokens than the model reads."""
         vectors = self.plain_documents(documents, progress, longer)
         return extended_documents(vectors) if self.similarity == "l2" else vectors
+
+    def windows(self, document: Document) -> list[tuple[int, int]]:
+        """Places (start, end) in a document's text that the model reads one after the other with
+        its title, if the text is longer than what it reads at once; else one place."""
+        engine, whole = self.engine("document"), [(0, len(document.text))]
+        length, tokenizer = engine.shape.document_length, engine.tokenizer
+        if tokenizer is None or len(document.title) + len(document.text) < length // 2:
+            return whole
+        empty = replace(document, text="")
+        (title,) = tokenizer.tokens(
+            [self._document.document(empty, separator=engine.shape.separator)], length
+        )
+        size = max(length - len(title.ids), length // 2)
+        return tokenizer.windows(document.text, size, int(size * _OVERLAP))
 
     def plain_queries(self, texts: Sequence[str], *, instruction: str | None = None) -> Vectors:
         """Query vectors as the authors define them, without the EXTRA components."""

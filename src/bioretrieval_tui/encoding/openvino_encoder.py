@@ -224,7 +224,7 @@ class OpenVinoEngine(Engine):
         super().__init__(note.key.revision, shape, dtype=DTYPES[self._precision])
         self._folder = folder = folder or note.key.folder
         tokenizer = read_tokenizer(folder / TOKENIZER)
-        self._tokenizer = TextTokenizer(tokenizer, note.pad, padding=note.padding)
+        self.tokenizer: TextTokenizer = TextTokenizer(tokenizer, note.pad, padding=note.padding)
         try:
             # Copy-on-write, since OpenVINO requires writable memory and never writes. It reads from
             # this map as long as it runs without holding a reference: the encoder must.
@@ -243,7 +243,7 @@ class OpenVinoEngine(Engine):
         self, inputs: Sequence[SideInput], max_length: int, *, urgent: bool
     ) -> Generator[Encoded]:
         if urgent and len(inputs) <= _FEW:
-            for row, tokens in enumerate(self._tokenizer.tokens(inputs, max_length)):
+            for row, tokens in enumerate(self.tokenizer.tokens(inputs, max_length)):
                 feed = self._feed(Batch([row], [tokens]))
                 # The request holds the tensors of one query at a time.
                 with self._lock.take(urgent=True):
@@ -259,7 +259,7 @@ class OpenVinoEngine(Engine):
         batches = ahead(
             (batch, self._feed(batch))
             for batch in token_batches(
-                inputs, lambda some: self._tokenizer.tokens(some, max_length), lambda: BATCH_TOKENS
+                inputs, lambda some: self.tokenizer.tokens(some, max_length), lambda: BATCH_TOKENS
             )
         )
 
@@ -289,7 +289,7 @@ class OpenVinoEngine(Engine):
                         request.wait()
 
     def _feed(self, batch: Batch) -> dict[str, Ids | Vectors]:
-        arrays = batch.arrays(self._tokenizer.pad, types="token_type_ids" in self._inputs)
+        arrays = batch.arrays(self.tokenizer.pad, types="token_type_ids" in self._inputs)
         feed: dict[str, Ids | Vectors] = {**arrays}
         if self._words is not None:
             feed["words"] = np.take(self._words, arrays["input_ids"], axis=0)

@@ -212,6 +212,32 @@ class TextTokenizer:
             found.append(tokens)
         return found
 
+    def windows(self, text: str, size: int, overlap: int) -> list[tuple[int, int]]:
+        """Places (start, end) of a text that is read in windows of at most `size` tokens, special
+        tokens left out. Each begins at a word, at least `overlap` tokens before the end of the one
+        before it. A text that is not longer, or has no token, is one window."""
+        tokenizer, spans, begin = self._of_length(0), list[tuple[int, int]](), 0
+        while begin < len(text):
+            part = encodable(text[begin : begin + MOST_CHARACTERS])
+            places = tokenizer.encode(part, add_special_tokens=False).offsets
+            starts = [0] if places else []
+            while starts and starts[-1] + size < len(places):
+                after = starts[-1] + size - overlap
+                # A window moves on by half of its tokens at least, also within a long word.
+                candidates = range(after, starts[-1] + size // 2, -1)
+                words = (at for at in candidates if part[places[at][0] - 1].isspace())
+                starts.append(next(words, after))
+            for start in starts:
+                end = min(start + size, len(places)) - 1
+                spans.append((begin + places[start][0], begin + places[end][1]))
+            begin += len(part)
+            if begin < len(text) and len(starts) > 1:
+                begin = spans.pop()[0]  # the last window goes on in the next part
+        if len(spans) < 2:
+            return [(0, len(text))]
+        # What makes no token at either end belongs to the text all the same.
+        return [(0, spans[0][1]), *spans[1:-1], (spans[-1][0], len(text))]
+
     def _of_length(self, max_length: int) -> Tokenizer:
         from tokenizers import Tokenizer
 
@@ -223,7 +249,9 @@ class TextTokenizer:
                 # The file may set padding and a shorter truncation than the recipe's (that of the
                 # embedded model sets both).
                 found.no_padding()
-                found.enable_truncation(max_length)
+                found.no_truncation()
+                if max_length:
+                    found.enable_truncation(max_length)
                 self._by_length[max_length] = found
         return found
 

@@ -299,7 +299,7 @@ class TorchEngine(Engine):
         make: Callable[[str], DeviceWorker],
     ) -> None:
         self._model_id = model_id
-        self._tokenizer = tokenizer
+        self.tokenizer: TextTokenizer = tokenizer
         self._make = make
         self._threads = limit_threads()
         try:
@@ -317,7 +317,7 @@ class TorchEngine(Engine):
         self, inputs: Sequence[SideInput], max_length: int, *, urgent: bool
     ) -> Generator[Encoded]:
         if urgent and len(inputs) <= _FEW:
-            batch = Batch(range(len(inputs)), self._tokenizer.tokens(inputs, max_length))
+            batch = Batch(range(len(inputs)), self.tokenizer.tokens(inputs, max_length))
             with self.workers[0].lock.take(urgent=True), _threads(1):
                 found = list(self._fitted(self.workers[0], batch))
             yield from found
@@ -325,7 +325,7 @@ class TorchEngine(Engine):
         batches = ahead(
             token_batches(
                 inputs,
-                lambda some: self._tokenizer.tokens(some, max_length),
+                lambda some: self.tokenizer.tokens(some, max_length),
                 lambda: min(worker.budget for worker in self.workers),
             )
         )

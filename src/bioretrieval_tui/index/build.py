@@ -21,6 +21,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -49,6 +50,7 @@ from bioretrieval_tui.index.manifest import (
     seal,
 )
 from bioretrieval_tui.index.metadata import write_metadata
+from bioretrieval_tui.index.passages import RECORD, Passages, Table
 from bioretrieval_tui.index.registry import sweep_index, sweep_removed
 from bioretrieval_tui.index.report import Report
 from bioretrieval_tui.index.text_index import TextIndexWriter, is_current
@@ -68,6 +70,7 @@ from bioretrieval_tui.index.vectors import (
     open_dead,
     open_longer,
     open_matrix,
+    open_passages,
     probe,
 )
 from bioretrieval_tui.paths import write_atomically
@@ -94,7 +97,8 @@ class BuildOutcome(msgspec.Struct, frozen=True):
 
 class Base(msgspec.Struct, frozen=True):
     """An index to build upon: its manifest and folder, its documents and vectors, the labels of
-    its deleted documents, and of those with more tokens than the model reads, if they are known."""
+    its deleted documents, and of those with more tokens than the model reads, if they are known;
+    passages: None where each document has one vector."""
 
     manifest: Manifest
     folder: Path
@@ -102,10 +106,12 @@ class Base(msgspec.Struct, frozen=True):
     matrix: Matrix
     dead: frozenset[int]
     longer: frozenset[int] | None
+    passages: Passages | None
 
     def vectors(self) -> OldVectors:
         """What a build by the same model reuses."""
-        return OldVectors(facts_of(self.manifest), self.store, self.matrix, self.longer)
+        facts = facts_of(self.manifest)
+        return OldVectors(facts, self.store, self.matrix, self.longer, self.passages)
 
     def vectoriser(self, factory: EncoderFactory) -> Vectoriser:
         """Vectors like those of this index; none if it has none."""
@@ -118,6 +124,7 @@ class Base(msgspec.Struct, frozen=True):
             facts=facts,
             old=self.vectors(),
             max_tokens=self.manifest.max_tokens,
+            passages=self.manifest.passages,
         )
 
 
@@ -132,6 +139,7 @@ def build_index(
     ids: IdKind | None = None,
     fingerprint: str | None = None,
     report: Report | None = None,
+    passages: bool = False,
 ) -> BuildOutcome:
     """Build the index `name` over corpus files, folders of them, globs or stdin, or a feed.
 
@@ -139,8 +147,9 @@ def build_index(
     index for BM25 alone. Vectors of an older index of this name, or of an unfinished build, are
     reused where model and text are the same, and kept where BM25 replaces them. ids: what the
     documents' ids are, so that hits can link to them. fingerprint: of what the app makes an index
-    from by itself. reporter: may raise `InterruptedByUser`. report: filled while the build runs, so
-    that it is there for a build that fails.
+    from by itself. passages: whether documents that are longer than the model reads get a vector
+    for each passage of that length. reporter: may raise `InterruptedByUser`. report: filled while
+    the build runs, so that it is there for a build that fails.
 
     Raises UsageError for an impossible name, no inputs or an unknown format; NotFoundError if an
     input does not exist; CorpusError if one cannot be read, or none holds a document; IndexFault if
@@ -161,7 +170,8 @@ def build_index(
         if lexical and base is not None and base.manifest.encoded:
             _keep_vectors(base)
         if not isinstance(source, Vectoriser):
-            source = ModelVectors(folder, source, old=None if base is None else base.vectors())
+            reused = None if base is None else base.vectors()
+            source = ModelVectors(folder, source, old=reused, passages=passages)
         return _assemble(
             name, feed, source, ids=ids, fingerprint=fingerprint, report=report, reporter=reporter
         )
@@ -175,7 +185,8 @@ def _keep_vectors(base: Base) -> None:
             labels = np.arange(first, first + len(documents))
             longer = [None if base.longer is None else one in base.longer for one in labels]
             digests = [one.content_hash() for one in documents]
-            pool.append(digests, base.matrix.halves(labels), longer)
+            rows = labels if base.passages is None else base.passages.firsts(labels)
+            pool.append(digests, base.matrix.halves(rows), longer)
             first += len(documents)
 
 
@@ -254,7 +265,7 @@ def open_base(name: str, *, whole: bool = False) -> Iterator[Base]:
     """
     folder = layout.index_folder(name)
     manifest = read_manifest(folder)
-    needed = [*manifest.stores(), *manifest.matrices()]
+    needed = [*manifest.stores(), *manifest.matrices(), *manifest.passage_tables()]
     for path in dict.fromkeys([*needed, *(manifest.files if whole else ())]):
         check_content(manifest, folder, path)
     with contextlib.closing(DocumentStore([folder / path for path in manifest.stores()])) as store:
@@ -269,7 +280,7 @@ def open_base(name: str, *, whole: bool = False) -> Iterator[Base]:
             if manifest.longer is not None:
                 check_content(manifest, folder, manifest.path(layout.LONGER))
                 longer = frozenset(open_longer(manifest, folder).tolist())
-        yield Base(manifest, folder, store, matrix, dead, longer)
+        yield Base(manifest, folder, store, matrix, dead, longer, open_passages(manifest, folder))
 
 
 @contextlib.contextmanager
@@ -339,11 +350,13 @@ def _assemble(
         TextIndexWriter(generation / layout.TEXT, base=old_text) as text,
     ):
         intake = Intake(writer, report, accept=vectoriser.accept)
-        facts, graph, longer = _fill(work, feed, intake, vectoriser, text, base, reporter)
+        filled = _fill(work, feed, intake, vectoriser, text, base, reporter)
+        facts, graph, longer, tables = filled
         report.encoded, report.without_document = vectoriser.encoded, vectoriser.unused
         if old is not None and writer.changes == 0:
             report.documents, report.longer = old.documents, old.longer
             report.max_tokens = old.max_tokens
+            report.passages = old.vectors if old.passages else None
             return BuildOutcome(old, report, changed=False)
         writer.finish()
         died = np.array(sorted(writer.died), dtype=np.int64)
@@ -366,6 +379,13 @@ def _assemble(
         metadata = write_metadata(
             out, all_documents, base=old_metadata, dead=dead, reporter=reporter
         )
+    passages, several = None, None
+    if tables or (base is not None and base.passages is not None):
+        new = np.concatenate([np.empty(0, RECORD), *tables])
+        np.save(work / layout.PASSAGES, new)
+        older_tables = [] if base is None or base.passages is None else [base.passages.table]
+        passages, several = Passages([*older_tables, new], writer.next), len(new)
+        report.passages = passages.rows
     reporter(Progress("linking", 2, 4, unit="steps", note="measuring recall"))
     graph_settings = GraphSettings() if old is None else old.graph
     if graph is None:
@@ -373,10 +393,11 @@ def _assemble(
     else:
         parts: list[Halves] = [] if base is None else list(base.matrix.parts)
         if writer.rows:
-            shape = (writer.rows, facts.dimension)
+            shape = (writer.rows if several is None else several, facts.dimension)
             parts.append(np.memmap(work / layout.VECTORS, dtype="<f2", mode="r", shape=shape))
-        graph.bury(died)
-        sampled = probe(Matrix(parts, facts.dimension), dead, facts.similarity)
+        graph.bury(died if passages is None else passages.rows_of(died)[0])
+        unused = dead if passages is None else passages.rows_of(dead)[0]
+        sampled = probe(Matrix(parts, facts.dimension), unused, facts.similarity)
         graph_settings = graph.tuned(graph_settings, sampled)
         reporter(Progress("linking", 3, 4, unit="steps", note="saving the graph"))
         graph.save(generation / layout.GRAPH)
@@ -385,10 +406,12 @@ def _assemble(
         np.save(generation / layout.LONGER, np.array(sorted(longer), dtype=np.int64))
     reporter(Progress("linking", 4, 4, unit="steps"))
 
-    segment, token = SegmentFacts(layout.new_token(), writer.rows), layout.new_token()
+    segment = SegmentFacts(layout.new_token(), writer.rows, several)
+    token = layout.new_token()
     files = _move(work, folder, segment.id, token, reporter)
     if old is not None:
-        files |= {path: old.files[path] for path in (*old.stores(), *old.matrices())}
+        kept = (*old.stores(), *old.matrices(), *old.passage_tables())
+        files |= {path: old.files[path] for path in kept}
     source = source or old
     rate = vectoriser.encoded / vectoriser.seconds if vectoriser.seconds else 0.0
     if not rate and source is not None:
@@ -414,6 +437,7 @@ def _assemble(
             aliases=writer.aliases + (old.aliases if old else 0),
             max_tokens=report.max_tokens,
             longer=report.longer,
+            passages=passages is not None,
             inputs=(*(source.inputs if source else ()), *intake.inputs),
             ids=ids or (old.ids if old else None),
             fingerprint=fingerprint,
@@ -425,6 +449,17 @@ def _assemble(
     return BuildOutcome(manifest, report)
 
 
+class _Filled(NamedTuple):
+    """What a build has made of its documents. facts: of the vectors; graph: of all of them, None
+    without vectors; longer: the labels of all documents with more tokens than the model reads, None
+    if that is not known; tables: of the passages of new documents, in order, none without."""
+
+    facts: ModelFacts
+    graph: GraphBuilder | None
+    longer: list[int] | None
+    tables: list[Table]
+
+
 def _fill(
     work: Path,
     feed: Feed,
@@ -433,10 +468,8 @@ def _fill(
     text: TextIndexWriter,
     base: Base | None,
     reporter: Reporter,
-) -> tuple[ModelFacts, GraphBuilder | None, list[int] | None]:
-    """Put the documents of `feed` into the store, with their vectors, graph and text index; return
-    the facts of the vectors, the graph of all of them, None without vectors, and the labels of all
-    documents with more tokens than the model reads, None if that is not known.
+) -> _Filled:
+    """Put the documents of `feed` into the store, with their vectors, graph and text index.
 
     Raises CorpusError if there is no document at all, and the first error that reading, encoding,
     writing or `reporter` raise; all threads are ended then.
@@ -447,6 +480,8 @@ def _fill(
     longer = None if known is None else list(known)
     graph: GraphBuilder | None = None
     waiting: deque[Future[None]] = deque()
+    tables: list[Table] = []
+    row = 0 if base is None else base.matrix.rows
 
     def tell_reading() -> None:
         share, file = intake.share, intake.file
@@ -472,10 +507,11 @@ def _fill(
             )
         )
 
-    def insert(first: int, documents: Sequence[Document], vectors: Halves) -> None:
+    def insert(first: int, documents: Sequence[Document], vectors: Halves, row: int) -> None:
         out.write(np.ascontiguousarray(vectors, dtype="<f2").data)
         if graph is not None:
-            graph.add(vectors.astype(np.float32), first, writer.next if intake.over else 0)
+            total = writer.next if intake.over and not tables else 0
+            graph.add(vectors.astype(np.float32), row, total)
         text.add(first, documents)
 
     with contextlib.ExitStack() as stack:
@@ -503,7 +539,8 @@ def _fill(
             documents = writer.read(start, window)
             if not documents:
                 break
-            vectors = vectoriser.vectors(documents, tell)
+            vectors, table = vectoriser.rows(start, documents, tell)
+            tables += [] if table is None else [table]
             if longer is not None and vectoriser.longer is not None:
                 longer += (start + place for place in vectoriser.longer)
             else:
@@ -512,11 +549,11 @@ def _fill(
             tell()
             while waiting and (waiting[0].done() or len(waiting) > _WAITING):
                 waiting.popleft().result()
-            waiting.append(inserting.submit(insert, start, documents, vectors))
-            start += len(documents)
+            waiting.append(inserting.submit(insert, start, documents, vectors, row))
+            start, row = start + len(documents), row + len(vectors)
         for one in waiting:
             one.result()
-    return facts, graph, longer
+    return _Filled(facts, graph, longer, tables)
 
 
 def _move(
@@ -524,8 +561,8 @@ def _move(
 ) -> dict[str, FileFacts]:
     """Flush every new file, take its size and checksum, and move both folders into place."""
     (work / "segment").mkdir()
-    for name in (layout.DOCUMENTS, layout.VECTORS):
-        (work / name).rename(work / "segment" / name)
+    for path in [one for one in work.iterdir() if one.is_file()]:
+        path.rename(work / "segment" / path.name)
     facts: dict[str, FileFacts] = {}
     moved = {work / "segment": segment, work / "generation": generation}
     made = [(root, path) for root in moved for path in sorted(root.rglob("*")) if path.is_file()]

@@ -2,7 +2,8 @@
 
     indexes/NAME/manifest.json       names the files in force; replaced atomically
     indexes/NAME/<segment>/          documents and their vectors, written once: documents.sqlite,
-                                     vectors.f16
+                                     vectors.f16, passages.npy (what each vector is of, where
+                                     documents have several)
     indexes/NAME/<generation>/       derived from all segments: graph.hnsw, dead.npy (labels of
                                      deleted documents), longer.npy (of those
                                      with more tokens than the model reads), text/, metadata/
@@ -34,6 +35,7 @@ from bioretrieval_tui.paths import places, write_atomically
 MANIFEST = "manifest.json"
 DOCUMENTS = "documents.sqlite"
 VECTORS = "vectors.f16"
+PASSAGES = "passages.npy"
 GRAPH = "graph.hnsw"
 DEAD = "dead.npy"
 LONGER = "longer.npy"

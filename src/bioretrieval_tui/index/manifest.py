@@ -61,10 +61,12 @@ class InputFacts(_Facts, frozen=True):
 
 
 class SegmentFacts(_Facts, frozen=True):
-    """One segment: its folder, and its rows of documents and vectors."""
+    """One segment: its folder, and its rows of documents; vectors: its rows of vectors, None where
+    each document has one."""
 
     id: _Token
     rows: int
+    vectors: int | None = None
 
 
 class TextFacts(_Facts, frozen=True, kw_only=True):
@@ -135,8 +137,8 @@ class Manifest(_Facts, frozen=True, kw_only=True):
     was. app: version that built it. aliases: further ids of documents whose text occurred more than
     once. max_tokens: of a document that the model reads, None if there is no limit or it is not
     known; longer: documents that have more, None if that is not known, as before format 4 or of
-    imported vectors. fingerprint: of what the app made it from. checksum: hex SHA-256 of this
-    manifest with `checksum` empty.
+    imported vectors. passages: whether those have several vectors. fingerprint: of what the app
+    made it from. checksum: hex SHA-256 of this manifest with `checksum` empty.
     """
 
     format: int
@@ -167,6 +169,7 @@ class Manifest(_Facts, frozen=True, kw_only=True):
     inputs: tuple[InputFacts, ...] = ()
     ids: IdKind | None = None
     fingerprint: str | None = None
+    passages: bool = False
     checksum: str = ""
 
     @property
@@ -178,6 +181,11 @@ class Manifest(_Facts, frozen=True, kw_only=True):
     def rows(self) -> int:
         """All labels, with those of deleted documents, which stay until compacting."""
         return sum(segment.rows for segment in self.segments)
+
+    @property
+    def vectors(self) -> int:
+        """All rows of vectors."""
+        return sum(segment.vectors or segment.rows for segment in self.segments)
 
     @property
     def outdated(self) -> str | None:
@@ -197,9 +205,14 @@ class Manifest(_Facts, frozen=True, kw_only=True):
         """The segments' vector files, oldest first."""
         return [f"{segment.id}/{layout.VECTORS}" for segment in self.segments]
 
+    def passage_tables(self) -> list[str]:
+        """The segments' tables of passages, oldest first; none for an index without."""
+        names = [f"{segment.id}/{layout.PASSAGES}" for segment in self.segments]
+        return names if self.passages else []
+
     def dense_files(self) -> list[str]:
         """The files that only dense search reads."""
-        return [*self.matrices(), self.path(layout.GRAPH)]
+        return [*self.matrices(), *self.passage_tables(), self.path(layout.GRAPH)]
 
 
 class _ManifestFormat(msgspec.Struct):
@@ -293,7 +306,7 @@ def _is_sound(manifest: Manifest) -> bool:
     """Whether a manifest agrees with itself, names all required files, and none outside."""
     folders = {manifest.generation, *(segment.id for segment in manifest.segments)}
     needed = {manifest.path(layout.GRAPH), manifest.path(layout.DEAD)}
-    needed.update(manifest.stores(), manifest.matrices())
+    needed.update(manifest.stores(), manifest.matrices(), manifest.passage_tables())
     return (
         manifest.checksum == _checksum(manifest)
         and manifest.recipe_hash == recipe_hash(manifest.recipe)

@@ -45,7 +45,8 @@ class IndexInfo(Struct, frozen=True):
     were replaced or deleted and still take up disk space. segments: builds and additions since the
     last compaction. recall: recall@10 of the graph when it was built. max_tokens: of a document
     that the model reads, None if there is no limit or it is not known; longer: documents that have
-    more, None if that is not known. fields: what a filter may name.
+    more, None if that is not known; passages: the vectors of an index where those have several.
+    fields: what a filter may name.
     """
 
     name: str
@@ -64,6 +65,7 @@ class IndexInfo(Struct, frozen=True):
     recall: float | None = None
     max_tokens: int | None = None
     longer: int | None = None
+    passages: int | None = None
     fields: tuple[str, ...] | None = None
 
 
@@ -208,13 +210,13 @@ def _opened(manifest: Manifest, failing: contextlib.ExitStack) -> OpenIndex:
     from bioretrieval_tui.index.vectors import open_dead
 
     folder, name = layout.index_folder(manifest.name), manifest.name
-    dense, native = manifest.dense_files(), manifest.path(f"{layout.TEXT}/")
+    dense = manifest.dense_files()
     for path in manifest.files:
         check_size(manifest, folder, path)
     for path in manifest.files:
         if path not in dense:
-            # Files for native code are read now, even if their checksum is remembered.
-            check_content(manifest, folder, path, fresh=path.startswith(native))
+            # A remembered checksum does for the text index: tantivy does not leave its files.
+            check_content(manifest, folder, path)
     documents = DocumentStore([folder / path for path in manifest.stores()])
     failing.callback(documents.close)
     if (rows := documents.rows) != manifest.rows:
@@ -278,6 +280,7 @@ def _inspect(folder: Path, *, deep: bool) -> IndexInfo:
         recall=manifest.graph.recall,
         max_tokens=manifest.max_tokens,
         longer=manifest.longer,
+        passages=manifest.vectors if manifest.passages else None,
         fields=None if manifest.fields is None else manifest.fields.names,
     )
 

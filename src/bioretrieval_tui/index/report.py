@@ -73,6 +73,7 @@ class Report(msgspec.Struct):
     documents: int = 0
     longer: int | None = None
     max_tokens: int | None = None
+    passages: int | None = None
     without_document: int = 0
     encoded: int = 0
     passed_over: int = 0
@@ -127,15 +128,17 @@ class Report(msgspec.Struct):
         )
 
 
-def longer_line(longer: int | None, max_tokens: int | None) -> str | None:
+def longer_line(longer: int | None, max_tokens: int | None, passages: int | None) -> str | None:
     """What to say of documents with more tokens than the model reads; None if there are none, or
-    it is not known."""
+    it is not known. passages: vectors of an index that was built with --passages."""
     if not longer:
         return None
     what = f"{max_tokens:,} tokens" if max_tokens else "million characters"
     are = "is" if longer == 1 else "are"
     said = f"{plural(longer, 'document')} {are} longer than the {what} that the model reads"
-    return f"{said}; only BM25 reads the rest"
+    if passages is not None:
+        return f"{said} at once, and split into passages ({passages:,} vectors in all)"
+    return f"{said}; only BM25 reads the rest; index build --passages splits such texts"
 
 
 class Check(msgspec.Struct, frozen=True):

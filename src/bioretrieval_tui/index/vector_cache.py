@@ -35,6 +35,7 @@ from bioretrieval_tui.encoding.recipe import recipe_hash
 from bioretrieval_tui.errors import CorpusError, IndexFault, ModelError, UsageError
 from bioretrieval_tui.index.layout import POOL_PREFIX, pool_rows, sync_folder
 from bioretrieval_tui.index.manifest import ANY_REVISION, UNREADABLE, Manifest
+from bioretrieval_tui.index.passages import Passages, Table, table_of
 from bioretrieval_tui.index.vectors import Halves, Labels, Matrix
 from bioretrieval_tui.progress import Progress, Reporter
 
@@ -188,24 +189,44 @@ class Vectoriser:
         of those to encode are done."""
         return np.empty((len(documents), 0), dtype=np.float16)
 
+    def rows(
+        self, first: int, documents: Sequence[Document], tell: Reporter
+    ) -> tuple[Halves, Table | None]:
+        """The vectors of documents with the labels from `first` on, and the table of their
+        passages, None where each document has one vector; otherwise as `vectors`."""
+        del first
+        return self.vectors(documents, tell), None
+
     def close(self) -> None:
         """Close all files."""
 
 
 class OldVectors(NamedTuple):
     """An index whose vectors are reused. longer: labels of documents with more tokens than the
-    model reads, None if that is not known."""
+    model reads, None if that is not known; passages: None where each document has one vector."""
 
     facts: ModelFacts
     store: DocumentStore
     matrix: Matrix
     longer: frozenset[int] | None
+    passages: Passages | None = None
+
+    def find(self, digests: Sequence[bytes]) -> tuple[dict[bytes, int], dict[bytes, bool | None]]:
+        """The rows of vectors by content hash, and whether each text is longer than the model
+        reads, None if that is not known."""
+        if self.passages is not None:
+            rows = self.passages.by_content(digests)
+            return rows, dict.fromkeys(rows, None)
+        rows = self.store.by_content(digests)
+        known = self.longer
+        return rows, {one: None if known is None else row in known for one, row in rows.items()}
 
 
 class ModelVectors(Vectoriser):
     """Vectors from a model, each document encoded once. folder: of the index; old: an index whose
     vectors are reused if its facts are the same; facts, max_tokens: those that the vectors must
-    have, if the index has some already: the model is then loaded when a document first needs it."""
+    have, if the index has some already: the model is then loaded when a document first needs it;
+    passages: whether a document that is longer than the model reads has several vectors."""
 
     def __init__(
         self,
@@ -215,11 +236,13 @@ class ModelVectors(Vectoriser):
         facts: ModelFacts | None = None,
         old: OldVectors | None = None,
         max_tokens: int | None = None,
+        passages: bool = False,
     ) -> None:
         self._folder = folder
         self._factory = factory
         self._wanted = facts
         self._old = old
+        self.passages = passages
         self.max_tokens = max_tokens
         self._encoder: Encoder | None = None
         self._pool: VectorPool | None = None
@@ -244,12 +267,11 @@ class ModelVectors(Vectoriser):
         for digest, (half, longer[digest]) in self._pool.find(list(missing)).items():
             found[missing.pop(digest)] = half
         if self._old is not None:
-            _, store, matrix, known = self._old
-            there = store.by_content(list(missing))
-            halves = matrix.halves(np.array(list(there.values()), dtype=np.int64))
+            there, said_longer = self._old.find(list(missing))
+            halves = self._old.matrix.halves(np.array(list(there.values()), dtype=np.int64))
             for digest, half in zip(there, halves, strict=True):
                 found[missing.pop(digest)] = half
-                longer[digest] = None if known is None else there[digest] in known
+            longer |= said_longer
         # Longest first, as encoders batch them: parts then have the batches of the whole.
         waiting = sorted(
             ((documents[rows[0]], digest) for digest, rows in missing.items()),
@@ -266,6 +288,26 @@ class ModelVectors(Vectoriser):
         if None not in longer.values():
             self.longer = [row for digest in places if longer[digest] for row in places[digest]]
         return found
+
+    def rows(
+        self, first: int, documents: Sequence[Document], tell: Reporter
+    ) -> tuple[Halves, Table | None]:
+        if not self.passages:
+            return super().rows(first, documents, tell)
+        spans = [self._spans(document) for document in documents]
+        read, table = table_of(first, documents, spans)
+
+        def heard(step: Progress) -> None:
+            tell(replace(step, done=step.done * len(documents) // len(read)))
+
+        vectors = self.vectors(read, heard)
+        self.longer = [place for place, each in enumerate(spans) if len(each) > 1]
+        return vectors, table
+
+    def _spans(self, document: Document) -> list[tuple[int, int]]:
+        old = None if self._old is None else self._old.passages
+        found = None if old is None else old.spans_of(document.content_hash())
+        return found or self._loaded().windows(document)
 
     def _encoded(
         self, part: Sequence[tuple[Document, bytes]], begun: int, tell: Reporter

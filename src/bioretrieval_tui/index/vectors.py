@@ -28,8 +28,9 @@ from bioretrieval_tui.catalog.models import Similarity
 from bioretrieval_tui.encoding.device import usable_cores
 from bioretrieval_tui.encoding.encoder import as_queries
 from bioretrieval_tui.errors import IndexFault
-from bioretrieval_tui.index.layout import DEAD, GRAPH, LONGER, VECTORS
+from bioretrieval_tui.index.layout import DEAD, GRAPH, LONGER, PASSAGES, VECTORS
 from bioretrieval_tui.index.manifest import GraphSettings, Manifest, check_content, fault, reading
+from bioretrieval_tui.index.passages import Passages, read_table
 
 Vector = npt.NDArray[np.float32]
 Vectors = npt.NDArray[np.float32]
@@ -46,6 +47,8 @@ _WIDE = 6
 """Candidates that are kept for each result, without a filter."""
 _PART = 512 * 384
 """Numbers that are multiplied in one BLAS call."""
+_PASSAGES = 3
+"""Rows that are looked for at first for each document, where documents have passages."""
 _GATHERED = 512
 """Rows that are gathered and multiplied at a time: they fit the cache."""
 
@@ -123,7 +126,7 @@ def open_matrix(manifest: Manifest, folder: Path) -> Matrix:
     """Map the vectors of an index. Raises IndexFault if a file does not fit the manifest."""
     parts = []
     for segment, name in zip(manifest.segments, manifest.matrices(), strict=True):
-        shape = (segment.rows, manifest.dimension)
+        shape = (segment.vectors or segment.rows, manifest.dimension)
         with reading(manifest, name):
             size, expected = (folder / name).stat().st_size, 2 * shape[0] * shape[1]
             if expected and size == expected:  # an empty file cannot be mapped
@@ -131,6 +134,18 @@ def open_matrix(manifest: Manifest, folder: Path) -> Matrix:
         if size != expected:
             raise fault(manifest, f"{VECTORS} has {size:,} bytes, not {expected:,}", name)
     return Matrix(parts, manifest.dimension)
+
+
+def open_passages(manifest: Manifest, folder: Path) -> Passages | None:
+    """The passages of all vectors; None for an index without. Raises IndexFault if a table does not
+    fit the manifest."""
+    if not manifest.passages:
+        return None
+    tables = [read_table(folder / name) for name in manifest.passage_tables()]
+    for segment, table in zip(manifest.segments, tables, strict=True):
+        if len(table) != segment.vectors:
+            raise fault(manifest, f"{PASSAGES} does not fit the vectors")
+    return Passages(tables, manifest.rows)
 
 
 def open_dead(manifest: Manifest, folder: Path) -> Labels:
@@ -147,6 +162,12 @@ def open_dead(manifest: Manifest, folder: Path) -> Labels:
     ):
         raise fault(manifest, f"{DEAD} does not fit the documents", name)
     return dead
+
+
+def dead_rows(manifest: Manifest, folder: Path, passages: Passages | None) -> Labels:
+    """The rows of deleted documents, ascending: int64 (n,). Raises as `open_dead`."""
+    dead = open_dead(manifest, folder)
+    return dead if passages is None else passages.rows_of(dead)[0]
 
 
 def open_longer(manifest: Manifest, folder: Path) -> Labels:
@@ -293,7 +314,7 @@ def load_graph(manifest: Manifest, folder: Path) -> Any:
     check_graph(manifest, folder)
     graph = _new(manifest.dimension)
     try:
-        graph.load_index(str(folder / name), max_elements=manifest.rows)
+        graph.load_index(str(folder / name), max_elements=manifest.vectors)
     except (RuntimeError, MemoryError) as error:
         raise fault(manifest, f"{GRAPH} does not load: {error}", name) from error
     return graph
@@ -302,7 +323,7 @@ def load_graph(manifest: Manifest, folder: Path) -> Any:
 def check_graph(manifest: Manifest, folder: Path) -> None:
     """Raise IndexFault unless hnswlib can load, search and extend the graph file without leaving
     it: sizes, entry point, and the label, level and links of every element."""
-    name, rows = manifest.path(GRAPH), manifest.rows
+    name, rows = manifest.path(GRAPH), manifest.vectors
 
     def require(fits: object, what: str) -> None:
         if not fits:
@@ -341,7 +362,8 @@ def check_graph(manifest: Manifest, folder: Path) -> None:
     alive[labels] = False
     require(not alive.any(), "lacks the label of a document")
     deleted = np.sort(labels[(elements["mark"] & 1) == 1])
-    require(np.array_equal(deleted, open_dead(manifest, folder)), "has other deleted documents")
+    dead = dead_rows(manifest, folder, open_passages(manifest, folder))
+    require(np.array_equal(deleted, dead), "has other deleted documents")
 
     # Above level 0, each element has the bytes that follow, then the links of each of its levels.
     words = data[upper:].view("u4")
@@ -381,8 +403,9 @@ class VectorStore:
     """The vectors of one index, open for searching by any number of threads at a time.
 
     The graph is checked and loaded if searches without a filter will use it; of the matrices only
-    the sizes are checked. count: vectors without deleted ones; dead: labels of those. Raises
-    IndexFault if the files do not fit the manifest, or a newer generation replaced them.
+    the sizes are checked. passages: which vectors belong to which document, None where each has
+    one; count: vectors without deleted ones; dead: rows of those. Raises IndexFault if the files do
+    not fit the manifest, or a newer generation replaced them.
     """
 
     def __init__(
@@ -399,20 +422,35 @@ class VectorStore:
         self._using_graph = threading.Lock()
         self._wide: Vectors | None = None
         self.matrix = open_matrix(manifest, folder)
-        self.dead = open_dead(manifest, folder)
+        self.passages = open_passages(manifest, folder)
+        self.dead = dead_rows(manifest, folder, self.passages)
         self.count = self.matrix.rows - len(self.dead)
         self._graph: Any = load_graph(manifest, folder) if self.count >= exact_below else None
 
     def search(self, query: Vector, k: int, allowed: Labels | None = None) -> tuple[Labels, Vector]:
         """The labels (int64) and similarities (float32) of the `k` nearest, best first. query:
         float32 (dimension,); allowed: labels that may be found, in any order, None for all. Fewer
-        than `k` are returned only if fewer are allowed and not deleted. Ties go by label."""
+        than `k` are returned only if fewer are allowed and not deleted. Ties go by label. A
+        document with passages is as similar as the most similar one."""
         query = self._checked(query)
         if k <= 0:
             return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
         kept = None
         if allowed is not None:
-            kept = np.setdiff1d(existing(allowed, self.matrix.rows), self.dead, assume_unique=True)
+            rows = self._rows_of(existing(allowed, self._manifest.rows))
+            kept = np.setdiff1d(rows, self.dead, assume_unique=True)
+        if self.passages is None:
+            return self._nearest(query, k, kept)
+        most, wanted = self.count if kept is None else len(kept), _PASSAGES * k
+        while True:
+            rows, similarities = self._nearest(query, min(wanted, most), kept)
+            labels, places = self.passages.documents_of(rows)
+            if len(labels) >= k or wanted >= most:
+                return labels[:k], similarities[places[:k]]
+            wanted *= 4
+
+    def _nearest(self, query: Vector, k: int, kept: Labels | None) -> tuple[Labels, Vector]:
+        """The nearest rows, as `search`."""
         exact = self._graph is None
         if kept is not None:
             # Comparing all of `kept` may cost less than visiting the others in the graph.
@@ -422,7 +460,28 @@ class VectorStore:
 
     def similarities(self, query: Vector, labels: Labels) -> Vector:
         """float32 (n,): the similarity of `query` to each of `labels`, in their order."""
-        return self._of(self._checked(query), labels)
+        if self.passages is None or not len(labels):
+            return self._of(self._checked(query), labels)
+        rows, starts = self.passages.rows_of(labels)
+        best: Vector = np.maximum.reduceat(self._of(self._checked(query), rows), starts)
+        return best
+
+    def beginnings(self, labels: Labels) -> Vectors:
+        """float32 (n, dimension): the vector of each document, or of its first passage."""
+        return self.matrix.take(labels if self.passages is None else self.passages.firsts(labels))
+
+    def best_passage(self, query: Vector, label: int) -> tuple[int, int] | None:
+        """(start, end) in the text of a document of the passage most similar to `query`; None where
+        it has one vector."""
+        if self.passages is None:
+            return None
+        rows, _ = self.passages.rows_of(np.array([label]))
+        if len(rows) < 2:
+            return None
+        return self.passages.span(int(rows[np.argmax(self._of(self._checked(query), rows))]))
+
+    def _rows_of(self, labels: Labels) -> Labels:
+        return labels if self.passages is None else self.passages.rows_of(labels)[0]
 
     def _checked(self, query: Vector) -> Vector:
         if query.shape != (self._manifest.dimension,):

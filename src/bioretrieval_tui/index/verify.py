@@ -25,9 +25,11 @@ from bioretrieval_tui.index.vectors import (
     TARGET_RECALL,
     Labels,
     Matrix,
+    dead_rows,
     load_graph,
     open_dead,
     open_matrix,
+    open_passages,
     probe,
     reaching,
     recall_at,
@@ -188,10 +190,11 @@ class _Parts(msgspec.Struct):
         if self._matrix is None or self._dead is None or not self._all_sound(layout.GRAPH):
             return ""
         graph = load_graph(manifest, self._folder)
-        sampled = probe(self._matrix, self._dead, manifest.similarity)
+        unused = dead_rows(manifest, self._folder, open_passages(manifest, self._folder))
+        sampled = probe(self._matrix, unused, manifest.similarity)
         recall = recall_at(graph, sampled, ef)
         found = (
-            f"{manifest.rows:,} vectors, recall@{NEAREST} {recall:.3f} with ef {ef},"
+            f"{manifest.vectors:,} vectors, recall@{NEAREST} {recall:.3f} with ef {ef},"
             f" {len(sampled.labels)} sampled"
         )
         if recall < FAILING_RECALL:

@@ -55,12 +55,20 @@ _COLUMNS = (
     column("id", min_width=8),
     column("title", make=_title, weight=4, min_width=20),
     column("year", align="right"),
-    column("text", make=lambda hit: Shown(hit.text, shortened(hit.text)), weight=4, min_width=30),
+    column("text", make=lambda hit: Shown(hit.text, _snippet(hit)), weight=4, min_width=30),
     column("url", data_only=True),
     column("dense", make=attrgetter("scores.dense"), data_only=True),
     column("lexical", "BM25", attrgetter("scores.lexical"), data_only=True),
     column("rerank", "reranker", attrgetter("scores.rerank"), data_only=True),
 )
+
+
+def _snippet(hit: Hit) -> str:
+    """The beginning of the text, or of the passage that was found."""
+    start = hit.passage[0] if hit.passage else 0
+    return ("\u2026 " if start else "") + shortened(hit.text[start:])
+
+
 _SCORED = frozenset(("score", "scores", "dense", "lexical", "rerank"))
 """Columns that the papers of a service do not have."""
 _RETRACTED = "RETRACTED"
@@ -160,7 +168,7 @@ def hit_page(hit: Hit, why: Explanation | None = None, *, scored: bool = True) -
         sections=(
             Group("Record", record),
             scores,
-            Prose("", tuple(_paragraphs(hit.text, why.passage if why else None))),
+            Prose("", tuple(_paragraphs(hit.text, why.passage if why else hit.passage))),
             reasons,
             Group("Details", tuple(_details(hit))),
             Group("", link, "links"),

@@ -60,7 +60,7 @@ def _facts(one: IndexInfo) -> Iterator[tuple[str, str]]:
         yield "deleted", f"{one.dead_share:.1%} of stored documents (or replaced)"
     if one.aliases:
         yield "equal texts", f"{plural(one.aliases, 'id')} with the text of another id"
-    if (line := longer_line(one.longer, one.max_tokens)) is not None:
+    if (line := longer_line(one.longer, one.max_tokens, one.passages)) is not None:
         yield "long documents", line
     yield "size", f"{size(one.bytes)} ({one.bytes:,} bytes)"
     yield "model", one.model or ""

@@ -157,7 +157,7 @@ class SearchEngine:
         """The documents most like the one of this id, without itself; hybrid. Raises NotFoundError
         where there is none of this id, otherwise as `search` does."""
         label, document = self.found(identifier)
-        vector = self.index.vectors.matrix.take(np.array([label], dtype=np.int64))[0]
+        vector = self.index.vectors.beginnings(np.array([label], dtype=np.int64))[0]
         return self._like(document, vector, k, where, own=label)
 
     def like(self, document: Document, k: int = 10, where: str = "") -> SearchResult:
@@ -185,7 +185,7 @@ class SearchEngine:
             lexical = dict(zip(labels, scores, strict=True))
         reasons = []
         for label, document in zip(labels, index.documents.get(labels), strict=True):
-            sentence = None if vector is None else self._nearest_sentence(document, vector)
+            sentence = None if vector is None else self._nearest_sentence(document, vector, label)
             reasons.append(
                 Explanation(
                     id=document.id,
@@ -199,12 +199,20 @@ class SearchEngine:
             )
         return reasons
 
+    def _passage(self, vector: Floats | None, label: int) -> tuple[int, int] | None:
+        return None if vector is None else self.index.vectors.best_passage(vector, label)
+
     def _nearest_sentence(
-        self, document: Document, vector: Floats
+        self, document: Document, vector: Floats, label: int
     ) -> tuple[tuple[int, int], float] | None:
         """(start, end) in the document's text of the sentence nearest to a query's vector, and its
-        similarity; None where the text has fewer than two sentences."""
-        spans = sentence_spans(document.text)[:_MOST_SENTENCES]
+        similarity; None where the text has fewer than two sentences. Of a document with passages,
+        a sentence of the nearest passage."""
+        first, last = self._passage(vector, label) or (0, len(document.text))
+        spans = [
+            (first + start, first + end)
+            for start, end in sentence_spans(document.text[first:last])[:_MOST_SENTENCES]
+        ]
         if len(spans) < 2:
             return None
         sentences = [Document("", "", document.text[start:end]) for start, end in spans]
@@ -276,9 +284,8 @@ class SearchEngine:
     ) -> tuple[Hit, ...]:
         documents = self.index.documents.get(labels.tolist())
         places = np.searchsorted(found.labels, labels)
-        rows = zip(
-            documents, scores.tolist(), found.dense[places], found.lexical[places], strict=True
-        )
+        both = found.dense[places], found.lexical[places]
+        rows = zip(labels.tolist(), documents, scores.tolist(), *both, strict=True)
         return tuple(
             Hit(
                 rank=rank,
@@ -293,8 +300,9 @@ class SearchEngine:
                     lexical=None if mode == "dense" else float(lexical),
                 ),
                 metadata=document.metadata,
+                passage=self._passage(found.vector, label),
             )
-            for rank, (document, score, dense, lexical) in enumerate(rows, start=1)
+            for rank, (label, document, score, dense, lexical) in enumerate(rows, start=1)
         )
 
 
@@ -306,10 +314,12 @@ def reranked(
     most: int = RERANKED,
     reporter: Reporter = silent,
 ) -> tuple[Hit, ...]:
-    """The hits, the first `most` of them sorted by the cross-encoder's scores, ties in their order;
+    """The hits, the first `most` of them sorted by the cross-encoder's scores for their text, or
+    for the passage that was found, ties in their order;
     the others follow in their order, without a rerank score. Takes seconds, calls `reporter`, and
     raises, as `CrossEncoder.scores` does."""
-    documents = [Document(hit.id, hit.title, hit.text) for hit in hits[:most]]
+    texts = [hit.text[slice(*hit.passage)] if hit.passage else hit.text for hit in hits[:most]]
+    documents = [Document(hit.id, hit.title, text) for hit, text in zip(hits, texts, strict=False)]
     scores = encoder.scores(query, documents, reporter).tolist()
     read = sorted(zip(hits[:most], scores, strict=True), key=lambda pair: -pair[1])
     best = (

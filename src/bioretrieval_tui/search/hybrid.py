@@ -74,13 +74,15 @@ class RankedList(NamedTuple):
 
 class Candidates(NamedTuple):
     """Documents with both scores. labels: ascending, int64 (n,); dense, lexical: the score of each,
-    float32 (n,), zeros for an unused retriever."""
+    float32 (n,), zeros for an unused retriever; vector: of the query, None for no dense
+    retrieval."""
 
     labels: Labels
     dense: Floats
     lexical: Floats
     dense_list: RankedList
     lexical_list: RankedList
+    vector: Floats | None
 
 
 def gather(
@@ -100,9 +102,10 @@ def gather(
     if vector is None:
         order = np.argsort(lexical_list.labels)
         labels, lexical = lexical_list.labels[order], lexical_list.scores[order]
-        return Candidates(labels, np.zeros_like(lexical), lexical, dense_list, lexical_list)
+        return Candidates(labels, np.zeros_like(lexical), lexical, dense_list, lexical_list, None)
     labels = np.union1d(dense_list.labels, lexical_list.labels)
-    return Candidates(labels, *_scores(index, labels, vector, terms), dense_list, lexical_list)
+    scores = _scores(index, labels, vector, terms)
+    return Candidates(labels, *scores, dense_list, lexical_list, vector)
 
 
 def _scores(
@@ -209,7 +212,7 @@ def _moved(index: OpenIndex, labels: Labels, scores: Floats, vector: Floats) -> 
 
 def points(index: OpenIndex, labels: Labels) -> Floats:
     """The documents' vectors without the components for distance: float32 (n, dimension)."""
-    vectors: Floats = index.vectors.matrix.take(labels)
+    vectors: Floats = index.vectors.beginnings(labels)
     return vectors[:, :-EXTRA] if index.manifest.similarity == "l2" else vectors
 
 

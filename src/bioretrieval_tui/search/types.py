@@ -59,7 +59,8 @@ class Scores(msgspec.Struct, frozen=True):
 
 class Hit(msgspec.Struct, frozen=True):
     """One document found. rank: from 1; title, text: not cleaned for a terminal; url: the
-    document's page where one is known; score: what the hits are ordered by."""
+    document's page where one is known; score: what the hits are ordered by; passage: (start, end)
+    in the text of the passage most similar to the query, where the document has several."""
 
     rank: int
     id: str
@@ -70,6 +71,7 @@ class Hit(msgspec.Struct, frozen=True):
     score: float
     scores: Scores = Scores()
     metadata: Mapping[str, Any] = {}
+    passage: tuple[int, int] | None = None
 
 
 class Explanation(msgspec.Struct, frozen=True):

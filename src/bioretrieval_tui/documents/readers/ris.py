@@ -146,8 +146,8 @@ _EID = re.compile(r"\beid=(2-s2\.0-\d+)", re.IGNORECASE)
 _URL = re.compile(r"https?://[^\s;]+")
 
 
-def _document(record: TaggedRecord) -> Document:
-    """The id follows the rule of `identity`."""
+def ris_document(record: TaggedRecord) -> Document:
+    """The document of a record with the tags of RIS. The id follows the rule of `identity`."""
     kind, types = _types(record)
     title = next(iter(record.texts("TI", "T1", "CT", "BT", "T2")), "")
     noted = map(_NOTED_ABSTRACT.match, record.texts("N1"))
@@ -280,5 +280,5 @@ def _corrections(notes: list[str]) -> list[str]:
 
 RIS = Format(
     "ris", (".ris",), partial(shows_lines, _HEAD), partial(tagged_records, grammar=_GRAMMAR),
-    _document,
+    ris_document,
 )  # fmt: skip

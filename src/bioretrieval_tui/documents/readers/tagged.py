@@ -4,7 +4,7 @@ of a file into records, and these into the values of tags."""
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from bioretrieval_tui.documents.bibliography import plain, without_markup
@@ -22,7 +22,8 @@ _LINE_COST = 64
 # What programs write between records: numbers, headings of the export, rules.
 _BETWEEN = re.compile(
     r"""[\W\d]*$|<?\d+\s?[.>)]|record\s\#?\d+|search\b|query\b|(?:file|results|export|print)\w*\s
-    |(?:provider|content|database|source|date|citations?|references?|total|fn|vr|ef)\b""",
+    |(?:provider|content|database|source|date|citations?|references?|total|fn|vr|ef)\b
+    |refworks\s|character\s|tag\s|font\s|(?:start|end|begin)\s|[A-Z0-9]{2,5}=""",
     re.IGNORECASE | re.VERBOSE,
 )
 _SHOWN = 40
@@ -34,9 +35,9 @@ class Grammar:
 
     field: tag and value of a line that begins a field, given the record that is open, else None;
     begins, ends: the tags of the first and last line of a record; blank_ends: whether a blank line
-    ends one; loose: whether a line without a tag may be unindented (within a record it continues
-    the field above, between records it is passed over); listed: tags whose continuation lines are
-    values of their own.
+    ends one; opens: tags that begin one behind a blank line; loose: whether a line without a tag
+    may be unindented (within a record it continues the field above, between records it is passed
+    over); listed: tags whose continuation lines are values of their own.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Grammar:
     begins: str
     ends: str | None = None
     blank_ends: bool = False
+    opens: frozenset[str] = frozenset()
     loose: bool = True
     listed: frozenset[str] = frozenset()
 
@@ -57,7 +59,7 @@ class Grammar:
         if tag == self.begins:
             apart = self.ends is not None and (blank or first == tag)
             return self.begins in current.values or current.fault is not None or apart
-        return self.ends is not None and blank and tag == current.first_tag
+        return self.ends is not None and blank and tag in (current.first_tag, *self.opens)
 
 
 @dataclass(slots=True)
@@ -98,6 +100,15 @@ class TaggedRecord:
     def texts(self, *tags: str) -> list[str]:
         """As `all`, without markup."""
         return list(filter(None, map(without_markup, self.all(*tags))))
+
+    def renamed(self, names: Mapping[str, str]) -> TaggedRecord:
+        """The record with other tags, without those that have no other."""
+        other = TaggedRecord(self.line, self.opening)
+        for tag, lines in self.order:
+            if name := names.get(tag):
+                other.values.setdefault(name, []).append(lines)
+                other.order.append((name, lines))
+        return other
 
     def in_order(self, *tags: str) -> list[tuple[str, str]]:
         """Tags and values of these tags, as they stand in the record."""
@@ -184,4 +195,5 @@ def _passed_over(place: Place, text: str) -> tuple[Place, Skipped]:
 
 def shows_lines(pattern: re.Pattern[str], head: bytes) -> bool:
     """Whether the first bytes of a file have a line of this pattern."""
-    return pattern.search(text_of_head(head).replace("\r", "\n")) is not None
+    text = text_of_head(head).replace("\r\n", "\n").replace("\r", "\n")
+    return pattern.search(text) is not None
