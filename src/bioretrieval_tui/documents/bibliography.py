@@ -27,6 +27,9 @@ _YEAR = re.compile(r"(?<!\d)(?:1[4-9]|20|21)\d\d(?!\d)")
 _DATE = re.compile(
     r"(\d{4})(?:[ /.-]+([A-Za-z]{3,9}\.?|\d{1,2})(?:[ /.-]+(\d{1,2}))?)?[ /]*(?:T[\d:.Z+-]*)?"
 )
+_WRITTEN_DATE = re.compile(
+    r"(?:(\d{1,2})(?:st|nd|rd|th)?\s+)?([A-Za-z]{3,9})\.?(?:\s+(\d{1,2})(?:st|nd|rd|th)?)?,?\s+(\d{4})"
+)
 _COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)")
 _DATE_KEYS = ("date", "pubdate", "publication_date")
 _PMID = re.compile(r"([1-9][0-9]{0,8})")
@@ -87,7 +90,7 @@ _AND_OTHERS = re.compile(
     r"[\s,;]*\(?(?:(?:and|&)\s+)?\b(?:et\.? al(?:ii)?|others)\b\.?\)?[\s,;]*$", re.IGNORECASE
 )
 _GROUP = re.compile(
-    r"\b(?:group|consortium|collaborat\w*|stud(?:y|ies)|societ\w+|committee|network|investigators?"
+    r"\b(?:groups?|consortium|collaborat\w*|stud(?:y|ies)|societ\w+|committee|network|investigators?"
     r"|team|institut\w*|universit\w*|association|foundation|council|organi[sz]ation|cent(?:er|re)s?"
     r"|department|division|ministr\w+|project|initiative|federation|commission|agency|alliance"
     r"|program(?:me)?|registry|task|force|panel|board|college|academy|hospital|clinic|inc|ltd|gmbh"
@@ -128,6 +131,12 @@ _NO_ABSTRACT = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 """A notice in place of an abstract, as PubMed, Scopus, Embase and publishers write it."""
+# What EBSCO writes below an abstract.
+_BOILERPLATE = re.compile(
+    r"\s*\[ABSTRACT FROM (?:AUTHOR|PUBLISHER)\]"
+    r"|\s*Copyright of .{1,300}? is the property of .{1,300}? and its content may not be copied.*",
+    re.DOTALL,
+)
 _CUT_OFF = "\u2026."
 _PAGES = re.compile(r"^(?:pp?|pages?|art(?:icle)?(?:\s*(?:no|number))?)\b[.:]?\s*", re.IGNORECASE)
 _DASHES = re.compile(r"\s*(?:--+|[-\u2010-\u2015\u2212])\s*")
@@ -198,14 +207,16 @@ def identifier(value: Any, called: str = "the id", *, as_written: bool = False) 
 def dated(text: str) -> dict[str, Any]:
     """`year` (int) and `date` (ISO 8601) of a written date, as exact as it is known.
 
-    "2003 Sep 15", "1948/07//", "20071115" and "2014-05-02" are parsed; a range or a season
-    ("1998 Dec-1999 Jan", "2020 Spring") gives its first year; empty without a year.
+    "2003 Sep 15", "1948/07//", "20071115", "2014-05-02" and "4 March 2011" are parsed; a range or a
+    season ("1998 Dec-1999 Jan", "2020 Spring") gives its first year; empty without a year.
     """
     text = text.strip()
     if not text:
         return {}
     match = _COMPACT.fullmatch(text) or _DATE.fullmatch(text) or _RIS_DATE.fullmatch(text)
     date = iso_date(match[1], match[2] or "", match[3] or "") if match else ""
+    if not date and (written := _WRITTEN_DATE.fullmatch(text)):  # "4 March 2011", "Mar 4, 2011"
+        date = iso_date(written[4], written[2], written[1] or written[3] or "")
     date = date or iso_date(text[:200])
     return {"year": int(date[:4]), "date": date} if date else {}
 
@@ -335,7 +346,7 @@ def abstract_of(paragraphs: Iterable[str]) -> str:
     """The text of the paragraphs of an abstract, each once: not those that another one holds or
     continues, and no notice that there is none."""
     kept: list[str] = []
-    for text in paragraphs:
+    for text in (_BOILERPLATE.sub("", paragraph).strip() for paragraph in paragraphs):
         letters = text.rstrip(_CUT_OFF).casefold()
         if not letters or _NO_ABSTRACT.fullmatch(text):
             continue

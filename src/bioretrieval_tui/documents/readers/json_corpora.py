@@ -184,7 +184,7 @@ def _europepmc_document(value: Any) -> Document:
     places = [place for one in authors for place in _at(one, _AFFILIATIONS)]
     year, exact = dated(_word(record, "pubYear")), dated(_word(record, *_DATES))
     fields |= {
-        "authors": list(filter(None, people)) or distinct(named),
+        "authors": list(filter(None, people)) or list(filter(None, named)),
         **(exact if exact.get("year") == year.get("year", exact.get("year")) else year),
         **mesh_of(map(_heading, _at(record, "meshHeadingList.meshHeading"))),
         "substances": distinct(_word(one, "name") for one in _at(record, "chemicalList.chemical")),
