@@ -29,7 +29,7 @@ _NEXT = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _ADDRESS = re.compile(r"https?://[^\s/]+/\S*?$", re.IGNORECASE)
-_RESOLVER = re.compile(r"(?:dx\.)?doi\.org/$|doi/$", re.IGNORECASE)
+_RESOLVER = re.compile(r"(?:dx\.)?doi\.org/$", re.IGNORECASE)
 # What publishers write behind the DOI in the address of a page.
 _PAGE = re.compile(
     r"(?:/(?:full|abstract|pdf|epdf|pdfdirect|fulltext|meta|references|citations|summary|html|epub"
@@ -81,7 +81,7 @@ def doi_of(text: str) -> str | None:
     None. Its letters stay as written; `same_doi` compares.
 
     A DOI may hold any character (SICI ones brackets, semicolons and `<...>`), so it ends at white
-    space, before the next identifier of a list, or at a closing bracket that opened before it.
+    space, before the next identifier of a list, or at a bracket that closes what opened before it.
     """
     text = html.unescape(text) if "&" in text else text
     text = _IN_BRACKETS.sub(" ", text) if "[" in text else text
@@ -96,13 +96,12 @@ def doi_of(text: str) -> str | None:
             found = _PREPRINT.sub(r"\1", _PAGE.sub("", found))
     if _ESCAPE.search(found):
         found = unquote(found)
-    while found:
-        last = found[-1]
-        opening = _OPENING.get(last)
-        if last in _ENDINGS or (opening and found.count(last) > found.count(opening)):
-            found = found[:-1]
-        else:
+    for place, sign in enumerate(found):
+        opening = _OPENING.get(sign, "")
+        if opening and found.count(sign, 0, place) >= found.count(opening, 0, place):
+            found = found[:place]
             break
+    found = found.rstrip(_ENDINGS)
     return found if found.partition("/")[2] else None
 
 
