@@ -377,7 +377,7 @@ def test_a_damaged_index_that_is_extended_is_a_fault(tmp_path: Path, suffix: str
     (path,) = base.glob(f"*{suffix}")
     path.write_bytes(b"\xff" * path.stat().st_size)
     new = tmp_path / "new"
-    with pytest.raises(IndexFault) as caught, TextIndexWriter(new, base=base) as writer:
+    with pytest.raises(IndexFault) as caught, TextIndexWriter(new, base=base) as writer:  # noqa: PT012
         writer.add(20, documents(5))
         writer.finish(dead=np.array([3]), documents=24, total=25)
     assert "the text index cannot be extended: " in caught.value.message
