@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import signal
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from homes import share_encoders
+from mesh_sample import DESCRIPTORS
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "online"))  # server
 
@@ -245,6 +247,23 @@ def test_a_benchmark_that_eval_takes(
     assert call("fetch", "benchmark", "nfcorpus").out == found.out
     unknown = call("fetch", "benchmark", "biosses")
     assert (unknown.code, "nfcorpus" in unknown.last) == (3, True)
+
+
+def test_mesh_is_fetched_and_completes_filters(call: Callable[..., Ended], world: World) -> None:
+    absent = call("fetch", "mesh", "--year", "2019")
+    assert (absent.code, "no MeSH of 2019" in absent.last) == (3, True)
+    world.files["/desc2026.gz"] = gzip.compress(DESCRIPTORS.encode())
+    found = call("fetch", "mesh", "--year", "2026")
+    assert found.code == 0, found.err
+    assert "7 headings of desc2026.gz" in found.err
+    assert "terms_and_conditions_mesh" in found.err
+    completed = call(
+        _BIORETRIEVAL_TUI_COMPLETE="zsh_complete",
+        COMP_WORDS="bioretrieval-tui search herons -i mine -w mesh:lung-d",
+        COMP_CWORD="6",
+    )
+    completion = completed.out.replace("\\", "").splitlines()
+    assert completion[1:3] == ["mesh:Lung-Diseases", "Lung Diseases C08.381"]
 
 
 def test_the_baseline_shows_its_size_and_asks(

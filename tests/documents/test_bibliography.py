@@ -1,4 +1,4 @@
-"""Fields that several readers share: headings, accession numbers, corrections."""
+"""Fields that several readers share: names, plain text, headings, numbers, corrections."""
 
 from __future__ import annotations
 
@@ -6,7 +6,32 @@ from typing import Any
 
 import pytest
 
-from bioretrieval_tui.documents.bibliography import accessions, correction, is_retracted, mesh_of
+from bioretrieval_tui.documents.bibliography import (
+    abstract_of,
+    accessions,
+    correction,
+    is_retracted,
+    mesh_of,
+    short_name,
+    without_markup,
+)
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("Kaya, Şule", "Kaya Ş"),
+        ("李, 小明", "李 小明"),
+        ("김, 철수", "김 철수"),
+        ("Иванов, Иван Петрович", "Иванов ИП"),
+        ("Taskinen M. R.", "Taskinen MR"),  # no group: only whole words tell one
+        ("Forcella, Ann", "Forcella A"),
+        ("Task Force on Ponds, Rome", "Task Force on Ponds, Rome"),
+        ("Centre for Ponds, Rome", "Centre for Ponds, Rome"),
+    ],
+)
+def test_names_of_persons_and_groups(written: str, name: str) -> None:
+    assert short_name(written) == name
 
 
 def test_headings_with_qualifiers_and_stars() -> None:
@@ -75,3 +100,48 @@ def test_corrections(kind: str, source: str, pmid: str, expected: str) -> None:
 )
 def test_retracted(metadata: dict[str, Any], expected: bool) -> None:
     assert is_retracted(metadata) is expected
+
+
+@pytest.mark.parametrize(
+    ("name", "short"),
+    [
+        ("Taskinen, M.-R.", "Taskinen MR"),
+        ("St. Pierre, A.", "St. Pierre A"),
+        ("U.S. Preventive Services Task Force", "U.S. Preventive Services Task Force"),
+        ("Department of Health, UK", "Department of Health, UK"),
+        ("de la Cruz-Vega, María José", "de la Cruz-Vega MJ"),
+        ("Wang Y 3rd", "Wang Y 3rd"),
+        ("Ada Miller", "Ada Miller"),
+    ],
+)
+def test_short_names(name: str, short: str) -> None:
+    assert short_name(name) == short
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("a <b and c> d <0.5 x<y>z", "a <b and c> d <0.5 x<y>z"),
+        ("AT&T; R&D &nosuch; &copy", "AT&T; R&D &nosuch; &copy"),
+        ("&lt;p&gt;A&lt;/p&gt;&lt;p class='x'&gt;B&lt;/p&gt;", "A B"),
+        ("<mml:math><mml:mi>x</mml:mi></mml:math>&#x3b1;&nbsp;b<!-- no -->", "x\u03b1 b"),
+        ("IL-6<sup>hi</sup> 10<jats:sup>-3</jats:sup> CO<inf>2</inf>", "IL-6^hi 10^-3 CO2"),
+    ],
+)
+def test_markup(text: str, plain: str) -> None:
+    assert without_markup(text) == plain
+
+
+@pytest.mark.parametrize(
+    ("paragraphs", "text"),
+    [
+        (["No abstract available.", "[No abstract available]", "N/A"], ""),
+        (["Abstract not available", "Abstract available from the publisher."], ""),
+        (["No abstract bias was found: we searched five databases for abstracts of trials."] * 2,
+         "No abstract bias was found: we searched five databases for abstracts of trials."),
+        (["Herons eat\u2026", "Herons eat newts."], "Herons eat newts."),
+        (["A.", "B.", "A."], "A. B."),
+    ],
+)  # fmt: skip
+def test_abstracts(paragraphs: list[str], text: str) -> None:
+    assert abstract_of(paragraphs) == text

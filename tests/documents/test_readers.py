@@ -64,6 +64,11 @@ SEEDS: dict[str, tuple[str, list[str], str, bytes]] = {
     "jats": ("<pmc-articleset>\n", list(map(jats, NUMBERS)), "</pmc-articleset>", b"</article>"),
     "endnote-xml": ("<xml><records>", list(map(endnote, NUMBERS)), "</records></xml>",
                     b"</record>"),
+    "europepmc-xml": (
+        "<responseWrapper><resultList>",
+        [f"<result><id>{n}</id><source>MED</source><title>T &eacute;</title></result>\n"
+         for n in NUMBERS],
+        "</resultList></responseWrapper>", b"</result>"),
     "europepmc": ('{"hitCount": 4, "resultList": {"result": [',
                   [", ".join(map(europepmc, NUMBERS))], "]}}", b'"keywordList": {}}'),
     "medcpt-chunk": ("", [json.dumps(MEDCPT)], "", b'mice!|"}'),
@@ -80,6 +85,9 @@ SEEDS: dict[str, tuple[str, list[str], str, bytes]] = {
     "refworks": ("", [f"RT Book\nT1 é {n}\nmore\n\n" for n in NUMBERS], "RT", b"\n\nRT"),
     "bibtex": ("@string{p = {P}}\n", [f"@book{{k{n}, title = {{é {n}}},\n publisher = p}}\n"
                                       for n in NUMBERS], "", b"}\n"),
+    "csl-json": ("[", [", ".join(f'{{"type": "book", "title": "é {n}", "DOI": "10.1000/{n}"}}'
+                                 for n in NUMBERS)], "]", b'"}'),
+    "json": ("", [f'{{"doi": "10.1000/{n}", "title": "é"}}\n' for n in NUMBERS], "", b"}\n"),
     "csv": ("id,title\n", [f'{n},"é {n}"\n' for n in NUMBERS], "", b'"\n'),
     "tsv": ("id\ttitle\n", [f"{n}\té {n}\n" for n in NUMBERS], "", b"\n"),
 }  # fmt: skip

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 from lxml import etree
+from reader_help import documents, read
 
+from bioretrieval_tui.documents.detect import by_name
 from bioretrieval_tui.documents.readers.xml_records import plain_text, readable
 from bioretrieval_tui.documents.superscripts import powers_on_line, scripts_on_line
 from bioretrieval_tui.index.analysis import tokens
@@ -19,6 +21,9 @@ WRITINGS = [
     ("10<i><sup>5</sup></i>", "10^5"),
     ("10<sup><i>5</i></sup>", "10^5"),
     ("10<sup> 5 </sup>/l", "10^5/l"),
+    ("10<sup>\u2212</sup><sup>3</sup> M", "10^-3 M"),
+    ("10<sup>5</sup> <sup>14</sup>C", "10^5 14C"),
+    ("in 2012<sup>a</sup>", "in 2012^a"),
     ("10<sup>5</sup>-10<sup>6</sup>", "10^5-10^6"),
     ("(a + b)<sup>2</sup>", "(a + b)^2"),
     ("0.05.<sup>12</sup> We", "0.05.^12 We"),
@@ -103,3 +108,30 @@ def test_search_finds_words_and_numbers() -> None:
     assert "105" not in tokens(powers_on_line("10\u2075"))
     assert set(tokens("braf v600e")) <= set(tokens("BRAF^V600E"))
     assert tokens("newts")[0] in tokens("newts^a")
+
+
+PUBMED = (
+    "<PubmedArticle><MedlineCitation><PMID>1</PMID><Article><ArticleTitle>T</ArticleTitle>"
+    "<Abstract><AbstractText>{}</AbstractText></Abstract></Article></MedlineCitation>"
+    "</PubmedArticle>"
+)
+JATS = (
+    "<article><front><article-meta><title-group><article-title>T</article-title></title-group>"
+    "<abstract><p>{}</p></abstract></article-meta></front></article>"
+)
+
+
+@pytest.mark.parametrize(
+    ("format_", "record"),
+    [
+        ("pubmed-xml", PUBMED),
+        ("jats", JATS),
+        ("europepmc", '{{"id": "1", "source": "MED", "title": "T", "abstractText": "{}"}}'),
+        ("ris", "TY  - JOUR\nTI  - T\nAB  - {}\nER  - \n"),
+        ("csv", "id,title,abstract\n1,T,{}\n"),
+    ],
+)
+@pytest.mark.parametrize("power", ["10<sup>5</sup>", "10\u2075"])
+def test_all_readers_write_one_form(format_: str, record: str, power: str) -> None:
+    found = read(record.format(f"At {power} cells"), by_name(format_))
+    assert [document.text for document in documents(found)] == ["At 10^5 cells"]

@@ -140,3 +140,17 @@ def test_terms_of_another_analyser_are_brought_over_by_an_addition(
     )
     add_to_index("first", [gone], lambda *_, **__: HashingEncoder(dimension=4))
     assert verify_index("first").ok
+
+
+def test_metadata_of_an_earlier_version_are_read_again_by_compacting(old: Manifest) -> None:
+    manifest = compact_index("first").manifest
+    assert manifest.fields is not None
+    fields = msgspec.structs.replace(manifest.fields, version="metadata-1")
+    other = seal(msgspec.structs.replace(manifest, fields=fields))
+    (index_folder("first") / "manifest.json").write_bytes(encode_manifest(other))
+    with pytest.raises(IndexFault, match="made by metadata-1") as caught:
+        open_index("first")
+    assert caught.value.remedy == "run: bioretrieval-tui index compact first"
+    compact_index("first")
+    assert verify_index("first").ok
+    assert found("-is:retracted year:2024", "replaces")[0] == ["d3"]

@@ -457,7 +457,7 @@ def serving(world: World, port: int = 0, tls: ssl.SSLContext | None = None) -> I
 
 def variables(address: str) -> dict[str, str]:
     """What leads the program to this server."""
-    names = ("NCBI", "EUROPEPMC", "ARXIV", "BASELINE", "BEIR", "HUB")
+    names = ("NCBI", "EUROPEPMC", "ARXIV", "BASELINE", "BEIR", "HUB", "MESH")
     return {f"BIORETRIEVAL_{name}_URL": address for name in names}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import stat
 import zipfile
@@ -13,6 +14,7 @@ from server import Fault, World, archive_files, benchmark_files, zipped
 
 from bioretrieval_tui.catalog.compiled import load
 from bioretrieval_tui.catalog.models import Benchmark
+from bioretrieval_tui.documents.mesh import kept_mesh, mesh_path
 from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError, UsageError
 from bioretrieval_tui.evaluation.benchmark import read_benchmark
@@ -21,6 +23,7 @@ from bioretrieval_tui.online.archives import download, fetch_benchmark, fetchabl
 from bioretrieval_tui.online.http import HttpClient
 from bioretrieval_tui.online.services import OnlineError
 from bioretrieval_tui.progress import Progress
+from mesh_sample import DESCRIPTORS
 
 DATA = bytes(range(256)) * 1_200
 MD5 = hashlib.md5(DATA, usedforsecurity=False).hexdigest()
@@ -286,3 +289,35 @@ def test_a_baseline_listing_that_is_not_understood_is_one_line(
     with pytest.raises(OnlineError) as caught:
         archives.fetch_files(client, archives.listed(client, ["baseline"]), tmp_path)
     assert said in caught.value.line()
+
+
+# MeSH -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["desc2026.gz", "desc2025.gz", "desc2025.xml"])
+def test_the_newest_headings_of_mesh_are_fetched_and_kept(
+    client: HttpClient, world: World, name: str
+) -> None:
+    data = DESCRIPTORS.encode()
+    world.files[f"/{name}"] = data if name.endswith(".xml") else gzip.compress(data)
+    world.faults = [(f"/{name}", Fault("cut", 500))]
+    told: list[Progress] = []
+    mesh = archives.fetch_mesh(client, [2026, 2025], "2026-07-01", reporter=told.append)
+    assert (len(mesh), mesh.source, mesh.day) == (7, name, "2026-07-01")
+    kept = kept_mesh()
+    assert kept is not None
+    assert list(kept.headings()) == list(mesh.headings())
+    assert [path.name for path in mesh_path().parent.iterdir()] == ["mesh.tsv"]
+    assert "fetching MeSH" in {step.stage for step in told}
+
+
+def test_damaged_headings_are_refused_and_none_are_said(client: HttpClient, world: World) -> None:
+    with pytest.raises(NotFoundError, match="no MeSH of 2026 or 2025"):
+        archives.fetch_mesh(client, [2026, 2025], "2026-07-01")
+    world.files["/desc2026.gz"] = b"<html>a page</html>"
+    with pytest.raises(BioRetrievalError, match="no MeSH headings"):
+        archives.fetch_mesh(client, [2026], "2026-07-01")
+    assert list(mesh_path().parent.iterdir()) == []
+    world.broken["/desc2026.gz"] = Fault("say", 403, "no")
+    with pytest.raises(OnlineError, match="403"):
+        archives.fetch_mesh(client, [2026, 2025], "2026-07-01")

@@ -11,7 +11,8 @@ from scripted import SOUND, Desk, job_of
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.paths import ERROR_LOG
 from bioretrieval_tui.tui.panes.pane import BrowsePane
-from bioretrieval_tui.tui.widgets.bars import HeadLine
+from bioretrieval_tui.tui.widgets.bars import HeadLine, NavBar, StatusBar
+from bioretrieval_tui.tui.widgets.canvas import Canvas
 
 PANES = ("papers", "models", "datasets", "benchmarks", "leaderboard", "timeline")
 
@@ -168,6 +169,40 @@ async def test_a_job_goes_on_after_an_exception(
         scripted.verified(SOUND)
         await session.settle()
         assert session.app.jobs.outcomes["mine"].state == "done"
+        assert session.app.is_running
+
+
+@pytest.mark.parametrize("callback", ["jobs_changed", "job_ended"])
+async def test_a_pane_that_cannot_show_jobs_ends_none_of_them(
+    small: Catalogue, scripted: Desk, monkeypatch: pytest.MonkeyPatch, callback: str
+) -> None:
+    async with running(make_app(small), pane="papers") as session:
+        session.faults_expected = True
+        with monkeypatch.context() as broken:
+            broken.setattr(BrowsePane, callback, _raise)
+            session.app.jobs.submit(job_of("verify", "mine"), job_of("verify", "other"))
+            for name in ("mine", "other"):
+                await session.settle()
+                scripted.verified(SOUND)
+                await session.settle()
+                assert session.app.jobs.outcomes[name].state == "done"
+        assert {type(fault) for fault in session.app.faults} == {OwnFaultError}
+        assert "made by a test" in (home_places().state / ERROR_LOG).read_text()
+        assert session.app.is_running
+
+
+@pytest.mark.parametrize("bar", [StatusBar, NavBar])
+async def test_a_bar_that_cannot_be_painted(
+    small: Catalogue, monkeypatch: pytest.MonkeyPatch, bar: type[Canvas]
+) -> None:
+    async with running(make_app(small), pane="papers") as session:
+        session.faults_expected = True
+        with monkeypatch.context() as broken:
+            broken.setattr(bar, "paint", _raise)
+            await session.press("j", "4", "3")
+        assert session.app.faults
+        await session.press("j")
+        assert session.app.current == "papers"
         assert session.app.is_running
 
 

@@ -11,6 +11,7 @@ from scripted import HITS, Desk, hit, info
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Content, Encoding, Model, Side
+from bioretrieval_tui.documents.mesh import keep_mesh
 from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser
 from bioretrieval_tui.search.types import Explanation, Facet, Scores, SearchResult
 from bioretrieval_tui.settings import SettingsStore
@@ -18,6 +19,7 @@ from bioretrieval_tui.tui.panes.search_pane import SearchPane
 from bioretrieval_tui.tui.widgets.canvas import Detail
 from bioretrieval_tui.tui.widgets.input import AskLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable
+from mesh_sample import DESCRIPTORS
 
 WIDE, NARROW = (120, 30), (80, 24)
 QUERY = "newborn cerebral"
@@ -604,3 +606,21 @@ async def test_bm25_over_the_catalogue_prepares_no_model(small: Catalogue, scrip
         await session.until(lambda: "newborn" in scripted.waiting)
         await session.press("m", "m")
         assert scripted.with_vectors == [True, False, True]
+
+
+async def test_a_filter_offers_headings_of_mesh(
+    small: Catalogue, scripted: Desk, tmp_path: Path
+) -> None:
+    (tmp_path / "desc2026.xml").write_text(DESCRIPTORS)
+    keep_mesh(tmp_path / "desc2026.xml", "desc2026.xml", "2026-07-01")
+    async with running(make_app(small), pane="search") as session:
+        pane = await answered(session, scripted)
+        await session.press("f")
+        pane.filter_line.value = "year:2020 -mesh:cancer-"
+        await session.until(lambda: pane.session.offered)
+        assert "Cancer of Lung: Lung Neoplasms C04.588.894.797.520\u2026" in session.head
+        await session.press("end", "right")
+        assert pane.filter_line.value == "year:2020 -mesh:cancer-of-Lung"
+        pane.filter_line.value = "year:2020"
+        await session.until(lambda: not pane.session.offered)
+        assert "MeSH" not in session.head

@@ -17,6 +17,7 @@ from bioretrieval_tui.cli.lookups import catalogue, chosen_model, entry_of_type,
 from bioretrieval_tui.cli.options import option
 from bioretrieval_tui.cli.root import NamedGroup
 from bioretrieval_tui.cli.streams import confirm, duration, narrated, put, put_sheet, tell
+from bioretrieval_tui.documents.mesh import CONDITIONS as MESH_CONDITIONS
 from bioretrieval_tui.documents.source import STDIN
 from bioretrieval_tui.errors import EXIT_NO_NEWS, BioRetrievalError, NotFoundError, UsageError
 from bioretrieval_tui.index import registry
@@ -43,7 +44,7 @@ _SPARE = 2**30
 
 @click.group(cls=NamedGroup, no_args_is_help=False)
 def fetch() -> None:
-    """Fetch records by query or by ids, archives, benchmarks.
+    """Fetch records by query or by ids, archives, benchmarks, MeSH.
 
     Records go into an index (--index), a file (-o), or stdout, as lines of BEIR's JSONL. An
     interrupted fetch resumes when the same call is made again. API keys and your contact address
@@ -201,6 +202,32 @@ def benchmark(name: str, output: Path | None, quiet: bool) -> None:
                 tell(f"licence of {entry.id}: {entry.licence}")
             archives.fetch_benchmark(client, entry, folder, reporter=reporter)
     put([f"{folder}\n"])
+
+
+@fetch.command()
+@option("--year YEAR", "Edition; default: the newest.", type=click.IntRange(2000, 2100))
+@options.offline
+@options.quiet
+def mesh(year: int | None, quiet: bool) -> None:
+    """Fetch the headings of MeSH, so that filters find narrower headings and synonyms.
+
+    Then `mesh:cancer` also finds documents with the heading Neoplasms or one below it, while
+    `mesh="Neoplasms"` stays exact; shells complete headings after `-w mesh:`. About 20 MB from the
+    U.S. National Library of Medicine, of which the headings, their places in the tree and their
+    other names are kept. A new edition comes each year.
+
+    \b
+    bioretrieval-tui fetch mesh
+    bioretrieval-tui search "pain crises" -i sickle -w 'mesh:"anemia, hemolytic"'
+    """
+    today = datetime.now(UTC).date()
+    # The edition of a year appears late in the year before.
+    years = [year] if year else [today.year, today.year - 1]
+    with http_client() as client, narrated(quiet) as reporter:
+        found = archives.fetch_mesh(client, years, today.isoformat(), reporter=reporter)
+    if not quiet:
+        tell(f"{len(found):,} headings of {found.source}, fetched {found.day}")
+        tell(f"courtesy of the U.S. National Library of Medicine; terms: {MESH_CONDITIONS}")
 
 
 @fetch.command()

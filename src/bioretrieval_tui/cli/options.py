@@ -15,6 +15,8 @@ import click
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from bioretrieval_tui.render.formats import Format
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -95,6 +97,18 @@ def _indexes() -> Iterable[str]:
     from bioretrieval_tui.index.registry import index_names
 
     return index_names()
+
+
+def complete_filter(_: click.Context, __: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Complete a condition on MeSH at the end of a filter, where its headings were fetched."""
+    from click.shell_completion import CompletionItem
+
+    from bioretrieval_tui.index.mesh_conditions import offers
+
+    try:
+        return [CompletionItem(one.text, help=one.described) for one in offers(begun)]
+    except BioRetrievalError:
+        return []
 
 
 complete_kind = completes(lambda: KINDS)

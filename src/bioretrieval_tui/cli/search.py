@@ -35,6 +35,7 @@ _shared = options.together(
         "Only documents that match, as in: year:2015.. mesh:asthma has:abstract",
         default="",
         show_default=False,
+        shell_complete=options.complete_filter,
     ),
     options.device_for("Where models run: auto, cpu, cuda, cuda:N or mps."),
     options.quiet,

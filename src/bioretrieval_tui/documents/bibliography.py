@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
+from unicodedata import east_asian_width
 from urllib.parse import quote, urlsplit
 
 from bioretrieval_tui.documents.document import Document, RecordFault
@@ -25,6 +26,9 @@ _MONTHS = {name: number for number, name in enumerate(_NAMES, start=1)}
 _YEAR = re.compile(r"(?<!\d)(?:1[4-9]|20|21)\d\d(?!\d)")
 _DATE = re.compile(
     r"(\d{4})(?:[ /.-]+([A-Za-z]{3,9}\.?|\d{1,2})(?:[ /.-]+(\d{1,2}))?)?[ /]*(?:T[\d:.Z+-]*)?"
+)
+_WRITTEN_DATE = re.compile(
+    r"(?:(\d{1,2})(?:st|nd|rd|th)?\s+)?([A-Za-z]{3,9})\.?(?:\s+(\d{1,2})(?:st|nd|rd|th)?)?,?\s+(\d{4})"
 )
 _COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)")
 _DATE_KEYS = ("date", "pubdate", "publication_date")
@@ -86,9 +90,12 @@ _AND_OTHERS = re.compile(
     r"[\s,;]*\(?(?:(?:and|&)\s+)?\b(?:et\.? al(?:ii)?|others)\b\.?\)?[\s,;]*$", re.IGNORECASE
 )
 _GROUP = re.compile(
-    r"\b(?:group|consortium|collaborat|stud(?:y|ies)|societ|committee|network|investigators|team|force"
-    r"|institut|universit|department|ministr|association|foundation|organi[sz]ation|agency|council"
-    r"|task|research|health|service|trial)",
+    r"\b(?:groups?|consortium|collaborat\w*|stud(?:y|ies)|societ\w+|committee|network|investigators?"
+    r"|team|institut\w*|universit\w*|association|foundation|council|organi[sz]ation|cent(?:er|re)s?"
+    r"|department|division|ministr\w+|project|initiative|federation|commission|agency|alliance"
+    r"|program(?:me)?|registry|task|force|panel|board|college|academy|hospital|clinic|inc|ltd|gmbh"
+    r"|llc|research|health|authors?|members|office|services?|trial(?:s|ists)?|union|nations"
+    r"|national|international|grupo|gruppo|groupe|arbeits\w+|gesellschaft|of|for)\b",
     re.IGNORECASE,
 )
 """Within names of groups, of which a comma or a point parts no family name."""
@@ -124,6 +131,12 @@ _NO_ABSTRACT = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 """A notice in place of an abstract, as PubMed, Scopus, Embase and publishers write it."""
+# What EBSCO writes below an abstract.
+_BOILERPLATE = re.compile(
+    r"\s*\[ABSTRACT FROM (?:AUTHOR|PUBLISHER)\]"
+    r"|\s*Copyright of .{1,300}? is the property of .{1,300}? and its content may not be copied.*",
+    re.DOTALL,
+)
 _CUT_OFF = "\u2026."
 _PAGES = re.compile(r"^(?:pp?|pages?|art(?:icle)?(?:\s*(?:no|number))?)\b[.:]?\s*", re.IGNORECASE)
 _DASHES = re.compile(r"\s*(?:--+|[-\u2010-\u2015\u2212])\s*")
@@ -194,14 +207,16 @@ def identifier(value: Any, called: str = "the id", *, as_written: bool = False) 
 def dated(text: str) -> dict[str, Any]:
     """`year` (int) and `date` (ISO 8601) of a written date, as exact as it is known.
 
-    "2003 Sep 15", "1948/07//", "20071115" and "2014-05-02" are parsed; a range or a season
-    ("1998 Dec-1999 Jan", "2020 Spring") gives its first year; empty without a year.
+    "2003 Sep 15", "1948/07//", "20071115", "2014-05-02" and "4 March 2011" are parsed; a range or a
+    season ("1998 Dec-1999 Jan", "2020 Spring") gives its first year; empty without a year.
     """
     text = text.strip()
     if not text:
         return {}
     match = _COMPACT.fullmatch(text) or _DATE.fullmatch(text) or _RIS_DATE.fullmatch(text)
     date = iso_date(match[1], match[2] or "", match[3] or "") if match else ""
+    if not date and (written := _WRITTEN_DATE.fullmatch(text)):  # "4 March 2011", "Mar 4, 2011"
+        date = iso_date(written[4], written[2], written[1] or written[3] or "")
     date = date or iso_date(text[:200])
     return {"year": int(date[:4]), "date": date} if date else {}
 
@@ -255,11 +270,17 @@ def _texts(metadata: Mapping[str, Any], *keys: str) -> list[str]:
 
 
 def initials(names: str) -> str:
-    """Initials as PubMed writes them: "Marylee J" is MJ, "Jean-Pierre" JP, "JP" stays."""
-    if names.isupper() and names.isalpha() and len(names) <= 3:
+    """Initials as PubMed writes them: "Marylee J" is MJ, "Jean-Pierre" JP, "JP" stays; so do given
+    names in Chinese, Japanese and Korean writing, which have none."""
+    if (names.isupper() and names.isalpha() and len(names) <= 3) or is_east_asian(names):
         return names
     words = [word for word in _BETWEEN_NAMES.split(names) if word[:1].isalpha()]
     return "".join(word[0] for word in words if not word[0].islower()) or names[:1].upper()
+
+
+def is_east_asian(text: str) -> bool:
+    """Whether a text begins in Chinese, Japanese or Korean writing."""
+    return east_asian_width(text[:1] or " ") == "W"
 
 
 def short_name(name: str) -> str:
@@ -325,7 +346,7 @@ def abstract_of(paragraphs: Iterable[str]) -> str:
     """The text of the paragraphs of an abstract, each once: not those that another one holds or
     continues, and no notice that there is none."""
     kept: list[str] = []
-    for text in paragraphs:
+    for text in (_BOILERPLATE.sub("", paragraph).strip() for paragraph in paragraphs):
         letters = text.rstrip(_CUT_OFF).casefold()
         if not letters or _NO_ABSTRACT.fullmatch(text):
             continue

@@ -22,8 +22,16 @@ from bioretrieval_tui.documents.document import (
 )
 from bioretrieval_tui.documents.readers.bibtex import BIBTEX
 from bioretrieval_tui.documents.readers.endnote_xml import ENDNOTE_XML
+from bioretrieval_tui.documents.readers.europepmc_xml import EUROPEPMC_XML
 from bioretrieval_tui.documents.readers.jats import JATS
-from bioretrieval_tui.documents.readers.json_corpora import BEIR, EUROPEPMC, MEDCPT, MEDRAG
+from bioretrieval_tui.documents.readers.json_corpora import (
+    BEIR,
+    CSL,
+    EUROPEPMC,
+    JSON,
+    MEDCPT,
+    MEDRAG,
+)
 from bioretrieval_tui.documents.readers.medline import MEDLINE
 from bioretrieval_tui.documents.readers.ovid import OVID
 from bioretrieval_tui.documents.readers.pubmed_xml import PUBMED_XML
@@ -43,7 +51,10 @@ from bioretrieval_tui.documents.source import (
 from bioretrieval_tui.errors import CorpusError, NotFoundError, UsageError
 
 _LINED = (BEIR, MEDRAG, OVID, MEDLINE, RIS, WOS, REFER, REFWORKS, BIBTEX)
-_SURE: tuple[Format, ...] = (PARQUET, PUBMED_XML, JATS, ENDNOTE_XML, EUROPEPMC, MEDCPT, *_LINED)
+_SURE: tuple[Format, ...] = (
+    PARQUET, PUBMED_XML, JATS, ENDNOTE_XML, EUROPEPMC_XML, EUROPEPMC, MEDCPT, CSL,
+    *_LINED, JSON,
+)  # fmt: skip
 _TABLES = (CSV, TSV)
 FORMATS = (*_SURE, *_TABLES)
 """All formats, in the order of detection: the most specific first."""
@@ -123,10 +134,11 @@ def recognise(source: SourceReader, settings: ReadSettings = _DEFAULTS) -> Forma
 
 
 def _chosen(head: bytes, settings: ReadSettings) -> Format | None:
-    """The table that settings are for, or None."""
-    if settings.delimiter is not None and text_of_head(head).lstrip()[:1] not in ("<", "{", "["):
-        return CSV
-    return None
+    """The format that settings are for, or None: JSON with a mapping, a table with a delimiter."""
+    start = text_of_head(head).lstrip()[:1]
+    if start in ("{", "["):
+        return JSON if settings.mapping else None
+    return CSV if settings.delimiter is not None and start != "<" else None
 
 
 def applies(format_: Format, settings: ReadSettings, name: str) -> None:

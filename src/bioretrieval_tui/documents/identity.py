@@ -50,7 +50,9 @@ _NAMED_PMID = re.compile(
     |\b([1-9]\d{0,8})\s*\[(?:pmid|pubmed)\]
     |pubmed\.ncbi\.nlm\.nih\.gov/([1-9]\d{0,8})\b
     |ncbi\.nlm\.nih\.gov/(?:m/)?(?:pubmed|entrez)/(?:\S*?(?:term|list_uids|uid)=)?([1-9]\d{0,8})\b
-    |europepmc\.org/(?:abstract|article)/med/([1-9]\d{0,8})\b""",
+    |europepmc\.org/(?:abstract|article)/med/([1-9]\d{0,8})\b
+    |info:pmid/([1-9]\d{0,8})\b
+    |[?&]d(?:b)?=(?:cmedm|mdc|mnh|mdl|med\w*|prem\w*|ppez\w*)&(?:[^\s&]*&)*?an=([1-9]\d{0,8})\b""",
     re.VERBOSE | re.IGNORECASE,
 )
 _NAMED_PMCID = re.compile(r"(?<![^\W\d_])PMC\s?([1-9]\d{1,9})\b", re.IGNORECASE)

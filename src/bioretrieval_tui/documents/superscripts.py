@@ -14,7 +14,7 @@ _MINUS = str.maketrans("\u2212\u2013\u2010\u2011\ufe63\uff0d", "------")
 _OPENING = frozenset(
     "([{</|-+*=~'\"\u00b1\u00d7\u00b7\u2010\u2011\u2012\u2013\u2014\u2018\u201c\u2212"
 )
-_ORDINAL = re.compile(r"(?:st|nd|rd|th|er|re|e|\u00e8me|o|a|os|as)\b", re.IGNORECASE)
+_ORDINAL = re.compile(r"st|nd|rd|th|er|\u00e8me", re.IGNORECASE)
 _SPACED_SIGN = re.compile(r"^([+-]) ")
 _EXPONENT = re.compile(r"[+-]?\w")
 _CHARGE = re.compile(r"\d*[+-]+")
@@ -27,6 +27,7 @@ _SYMBOL_LENGTH = 2
 _SCRIPT = re.compile(
     r"<(su[pb])(?:\s[^<>]*)?>((?:(?!</?su[pb]\b).)*)</\1\s*>", re.IGNORECASE | re.DOTALL
 )
+_ADJACENT = re.compile(r"</(su[pb])\s*><\1(?:\s[^<>]*)?>", re.IGNORECASE)
 _DEEPEST = 8
 """Scripts of scripts that are written out."""
 _TAG = re.compile(r"<[^<>]*>")
@@ -68,6 +69,7 @@ def scripts_on_line(text: str) -> str:
         before = _TAG.sub("", match.string[max(0, match.start() - 80) : match.start()])
         return write(before, _TAG.sub("", match[2]))
 
+    text = _ADJACENT.sub("", text)
     for _ in range(_DEEPEST):
         text, count = _SCRIPT.subn(written, text)
         if not count:

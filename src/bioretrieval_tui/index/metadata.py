@@ -39,6 +39,7 @@ from bioretrieval_tui.errors import FilterError, IndexFault, UsageError
 from bioretrieval_tui.index.analysis import is_acronym, tokens
 from bioretrieval_tui.index.layout import share_file
 from bioretrieval_tui.index.manifest import COMPACT, FieldFacts, MetadataFacts
+from bioretrieval_tui.index.mesh_conditions import exploded
 from bioretrieval_tui.index.metadata_fields import (
     MOST_EXTRAS,
     MOST_VALUES,
@@ -511,7 +512,8 @@ class MetadataIndex:
             self.schema = schema_of(facts.names)
 
     def parse(self, expression: str) -> Node:
-        """The syntax tree of a filter over these fields. Raises FilterError if its syntax is wrong,
+        """The syntax tree of a filter over these fields, with conditions on MeSH exploded where its
+        headings were fetched. Raises FilterError if its syntax is wrong,
         or it names a field that no document has, or words that are not indexed."""
         node = parse(expression, self.schema)
         for sought in _sought(node):
@@ -524,7 +526,7 @@ class MetadataIndex:
                     column=max(0, expression.find(sought.text)),
                     remedy="leave it out",
                 )
-        return node
+        return exploded(node)
 
     def select(self, node: Node) -> Labels:
         """The labels of the documents that fit and are not deleted, int64 (n,), ascending. Raises

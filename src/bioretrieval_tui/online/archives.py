@@ -1,4 +1,5 @@
-"""Archives: single files with resumption and MD5, the PubMed baseline, benchmarks of the catalogue.
+"""Archives: single files with resumption and MD5, the PubMed baseline, benchmarks of the catalogue,
+the headings of MeSH.
 
 A download is appended to `NAME.part` and renamed when it is complete and its MD5 is right. A zip
 file is checked before it is unpacked: no path outside the folder, no links, bounded sizes.
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Benchmark
+from bioretrieval_tui.documents.mesh import Mesh, keep_mesh, mesh_path
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError, UsageError
 from bioretrieval_tui.online.services import SERVICES, OnlineError, unexpected
 from bioretrieval_tui.paths import file_errors, save_file
@@ -31,6 +33,7 @@ _BASELINE_NAME = "the PubMed archive"
 FOLDERS = ("baseline", "updatefiles")
 _BASELINE_BYTES = 2 * 2**30
 """Bytes of one file at most; they have some 20 to 40 MB."""
+_MESH_BYTES = 2**30
 _MOST_LISTED = 20_000
 _LISTING_BYTES = 16 * 2**20
 _ROW = re.compile(
@@ -231,6 +234,42 @@ def fetch_benchmark(
                 remedy=f"look into {folder}; `eval` cannot use it",
             )
     archive.unlink(missing_ok=True)
+
+
+# MeSH ---------------------------------------------------------------------------------------------
+
+
+def fetch_mesh(
+    client: HttpClient, years: Sequence[int], day: str, *, reporter: Reporter = silent
+) -> Mesh:
+    """Fetch the headings of MeSH, of the first of these editions that NLM has, and keep them. NLM
+    publishes no checksum: what does not unpack or parse is refused. Raises NotFoundError if NLM has
+    none of them, and as `download` and `keep_mesh`."""
+
+    def tell(done: int, total: int | None) -> None:
+        reporter(Progress("fetching MeSH", done, total, unit="bytes"))
+
+    for name in (f"desc{year}.{suffix}" for year in years for suffix in ("gz", "xml")):
+        target = mesh_path().with_name(f".{name}")
+        try:
+            if not target.exists():
+                download(client, "mesh", name, target, md5=None, most_bytes=_MESH_BYTES, tell=tell)
+        except OnlineError as error:
+            if error.status != 404:
+                raise
+            continue
+        try:
+            mesh = keep_mesh(
+                target, name, day, lambda n: reporter(Progress("reading", n, None, unit="headings"))
+            )
+        except BioRetrievalError:
+            target.unlink(missing_ok=True)
+            raise
+        target.unlink(missing_ok=True)
+        return mesh
+    raise NotFoundError(
+        f"NLM has no MeSH of {' or '.join(map(str, years))}", remedy="name an edition with --year"
+    )
 
 
 # Zip files ----------------------------------------------------------------------------------------

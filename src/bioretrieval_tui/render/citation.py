@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from bioretrieval_tui.catalog import fields as table
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of
 from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Dataset, Model, Paper
+from bioretrieval_tui.documents.bibliography import is_east_asian, is_group
 from bioretrieval_tui.render.sheet import one_line
 from bioretrieval_tui.terminal.clean import safe_url
 
@@ -53,16 +54,6 @@ _RANK = re.compile(r"(?:Jr|Sr|[1-9](?:st|nd|rd|th)|II|III|IV|VI{0,3})\.?", re.IG
 _DIGRAPHS = ("Ia", "Ie", "Iu", "Kh", "Zh", "Sh", "Ch", "Ts", "Th", "Ph", "Dzh")
 """Initials of two letters and more, of names from other scripts ("Petrov IuA")."""
 _MOST_INITIALS = 5
-_GROUP = re.compile(
-    r"group|consortium|collaborat\w*|stud(?:y|ies)|trial(?:s|ists)?|society|committee|network"
-    r"|investigators?|team|institut\w*|universit\w*|association|foundation|council|organi[sz]ation"
-    r"|cent(?:er|re)s?|department|division|ministry|project|initiative|federation|commission"
-    r"|agency|alliance|program(?:me)?|registry|task|force|panel|board|college|academy|hospital"
-    r"|clinic|inc|ltd|gmbh|llc|research|health|authors?|members|office|services?|union|nations"
-    r"|international|national|the|of|for|grupo|gruppo|groupe|arbeits\w+|gesellschaft",
-    re.IGNORECASE,
-)
-"""Words of the names of groups, which are no persons."""
 _COUNTRIES = frozenset({"UK", "US", "USA", "EU", "UN"})
 _STOP_WORD = re.compile(r"an?|the|on|in|of|for|to|from|with|and|is|are|do|does|how|what")
 _UNDECOMPOSED = str.maketrans(
@@ -220,9 +211,8 @@ def cite_hit(hit: Hit) -> Citation:
     fields = [
         ("title", latex_title(hit.title)),
         ("author", latex_authors(people)),
-        *((name, escape(value)) for name, value in where[:1]),
         ("editor", latex_authors(editors)),
-        *((name, escape(value)) for name, value in where[1:]),
+        *((name, escape(value)) for name, value in where),
         ("year", str(hit.year or "")),
         ("volume", escape(known_text(known, "volume"))),
         ("number", escape(known_text(known, "issue"))),
@@ -241,8 +231,8 @@ def cite_hit(hit: Hit) -> Citation:
 
 
 def _container(known: Mapping[str, Any]) -> tuple[str, list[tuple[str, str]]]:
-    """The type of a document's entry, and the fields that say what it appeared in, the title of
-    that first. Types are those of PubMed, of Europe PMC and of JATS."""
+    """The type of a document's entry, and the fields that say what it appeared in. Types are those
+    of PubMed, of Europe PMC and of JATS."""
     given = known.get("types")
     types = given if isinstance(given, list | tuple) else [given or ""]
     said = {re.sub(r"[\s-]+", " ", str(one)).strip().casefold() for one in types}
@@ -303,11 +293,11 @@ def _person(name: str, *, full: bool = False) -> str:
     words = name.replace(",", " ").split()
     if not words or name.startswith("{"):
         return name if words else ""
-    is_group = (full or len(words) > 2) and any(_GROUP.fullmatch(word.strip(".")) for word in words)
+    is_body = (full or len(words) > 2) and is_group(name)
     family, *given = filter(None, (part.strip() for part in name.split(",")))
     ranks = [part for part in given if _RANK.fullmatch(part)]
     rest = [part for part in given if part not in ranks]
-    if is_group or len(given) > 2 or len(rest) > 1:
+    if is_body or len(given) > 2 or len(rest) > 1:
         return f"{{{name}}}"
     if rest:
         return ", ".join([family, *ranks, *(_dotted(part.split()) or part for part in rest)])
@@ -359,9 +349,8 @@ def _has_case(letter: str) -> bool:
 
 
 def _is_initial(letter: str) -> bool:
-    """Whether a single letter of a script without capitals is an initial: a Chinese, Japanese or
-    Korean one is a whole name."""
-    return unicodedata.category(letter) == "Lo" and unicodedata.east_asian_width(letter) != "W"
+    """Whether a single letter of a script without capitals is an initial."""
+    return unicodedata.category(letter) == "Lo" and not is_east_asian(letter)
 
 
 def address_of(hit: Hit) -> str | None:

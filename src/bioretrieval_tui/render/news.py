@@ -114,7 +114,7 @@ def item_facts(item: News) -> list[tuple[str, str]]:
 
 def news_page(part: Part, item: News) -> Page:
     """The page of one record of a watch."""
-    services: dict[str, str] = {**SERVICE_NAMES}
+    services = (name for source, name in SERVICE_NAMES.items() if source == part.source)
     found = (("watch", part.watch), ("found", f"{item.found[:16].replace('T', ' ')} UTC"),
              ("query", part.query), ("last run", part.note or ""))  # fmt: skip
     address = safe_url(item.url) if item.url else None
@@ -122,7 +122,7 @@ def news_page(part: Part, item: News) -> Page:
     return Page(
         item.title or item.id,
         kind="paper",
-        byline=(text(services.get(part.source, part.source)),),
+        byline=tuple(map(text, services)),
         sections=(
             Group("", facts(item_facts(item), role="dim")),
             Prose("", paragraphs(item.text) or (text("No abstract.", role="faint"),)),

@@ -121,6 +121,8 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self.faults: list[Exception] = []
         """Exceptions that were caught; the last ten."""
         self._mounted = False
+        self._telling = False
+        """An exception is being shown."""
         self._keys: deque[Key] = deque()
         self._under_way = 0.0
         """When the current key was passed on, 0 if its action is done."""
@@ -181,6 +183,17 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
                 raise
             self._handle_exception(error)
 
+    def _caught(self, call: Callable[..., None]) -> Callable[..., None]:
+        """Guard a callback of a task, which Textual does not know."""
+
+        def guarded(*args: Any) -> None:
+            try:
+                call(*args)
+            except Exception as error:  # noqa: BLE001 - shown and logged
+                self._handle_exception(error)
+
+        return guarded
+
     def _handle_exception(self, error: Exception) -> None:
         """Show an error with a message for the user; log any other exception, report it, draw the
         pane again and continue.
@@ -201,12 +214,18 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self.faults = [*self.faults[-9:], error]
         # An exception of every frame is logged once.
         kept = "" if known else f"; {keep_report(error)}"
-        said = " ".join(f"{type(error).__name__}: {error}".split())
-        self.say(f"Error in this pane: {said[:80]}{kept}", "error")
-        if not known:
-            for screen in self.screen_stack[-1:]:
-                for canvas in screen.query(Canvas):
-                    canvas.repaint()
+        if self._telling:
+            return  # the status line itself cannot be drawn
+        self._telling = True
+        try:
+            said = " ".join(f"{type(error).__name__}: {error}".split())
+            self.say(f"Error in this pane: {said[:80]}{kept}", "error")
+            if not known:
+                for screen in self.screen_stack[-1:]:
+                    for canvas in screen.query(Canvas):
+                        canvas.repaint()
+        finally:
+            self._telling = False
 
     # Keys in their order -----------------------------------------------------------------
 
@@ -272,14 +291,15 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
     def jobs(self) -> JobQueue:
         from bioretrieval_tui.backend.jobs import JobQueue
 
-        return JobQueue(self.where.state / "jobs", self._jobs_changed, self._job_ended)
+        folder, caught = self.where.state / "jobs", self._caught
+        return JobQueue(folder, caught(self._jobs_changed), caught(self._job_ended))
 
     @cached_property
     def found(self) -> FoundSession:
         """The online search, which runs while any pane is shown."""
         from bioretrieval_tui.tui.found_session import FoundSession
 
-        return FoundSession(self._found_changed)
+        return FoundSession(self._caught(self._found_changed))
 
     async def on_unmount(self) -> None:
         self.workers.cancel_all()

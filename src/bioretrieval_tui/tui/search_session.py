@@ -26,6 +26,7 @@ from bioretrieval_tui.errors import (
     UsageError,
 )
 from bioretrieval_tui.index.layout import CATALOGUE
+from bioretrieval_tui.index.mesh_conditions import Offer, offers
 from bioretrieval_tui.index.metadata_fields import schema_of
 from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.query import Schema, parse
@@ -57,6 +58,7 @@ FIRST_RERANKER = "medcpt-cross-encoder"
 _LONGEST_TITLE = 48
 _LONGEST_FILTER = 36
 _BAR = 24
+_OFFERED = 5
 _LAST_WORD = re.compile(r"(?:^|[\s(])-?([^\W\d_][\w-]*)$")
 
 StatusPart = tuple[str, str]
@@ -161,7 +163,8 @@ class SearchSession:
     """The query and its hits.
 
     text: the query line.
-    filter: the filter in force; problem: the error of the filter as typed.
+    filter: the filter in force; problem: the error of the filter as typed; offered: the headings
+        of MeSH that the condition at its end may mean.
     beside: BM25 and dense are searched, a list each.
     view, right: what the lists show; on_right: the right list is in use.
     infos: the indexes by name; ready: the catalogue is indexed.
@@ -176,6 +179,7 @@ class SearchSession:
         self.order: Order = "relevance"
         self.filter = ""
         self.problem: FilterError | None = None
+        self.offered: tuple[Offer, ...] = ()
         self.beside = False
         self.view: HitView = NOTHING
         self.right: HitView = NOTHING
@@ -228,7 +232,20 @@ class SearchSession:
         )  # fmt: skip
 
     def status(self) -> list[StatusPart]:
-        """The status line: index, mode, hits, progress."""
+        """The status line: index, mode, hits, progress; headings while a filter is typed."""
+        if self.offered:
+            parts: list[StatusPart] = [("MeSH", "strong")]
+            for one in self.offered:
+                synonym = f"{one.term}: " if one.is_synonym else ""
+                places = " ".join(one.heading.trees[:1]) + (
+                    "\u2026" if one.heading.trees[1:] else ""
+                )
+                parts += [
+                    (f"   {synonym}", "dim"),
+                    (one.heading.name, "ok"),
+                    (f" {places}", "faint"),
+                ]
+            return parts
         if self.problem is not None:
             wrong = type(self.problem) is FilterError  # else it is only incomplete
             return [(self.problem.line(), "error" if wrong else "dim")]
@@ -432,6 +449,8 @@ class SearchSession:
         A text that does not parse sets `problem`, and the last valid filter stays. Raises
         FilterError for one that was accepted.
         """
+        if whole or not text:
+            self.offered = ()
         last = _LAST_WORD.search(text)
         # The start of a field's name is not a word to search for.
         begun = not whole and last and self.schema is not None and self.schema.begun(last[1])
@@ -448,6 +467,19 @@ class SearchSession:
             self.send(None if whole else PAUSE)
         if self.problem and whole:
             raise self.problem
+
+    async def offer(self, text: str) -> str | None:
+        """What the filter line may go on with: a heading of MeSH or a synonym. The first few are in
+        the status line, with their places in the tree."""
+        found: list[Offer] = []
+        with contextlib.suppress(BioRetrievalError):  # the filter itself reports a damaged file
+            found = await asyncio.to_thread(offers, text, _OFFERED)
+        if text != self.face.filter_line.value:
+            return None
+        self.offered = tuple(found)
+        self.face.head()
+        begun = (one.text for one in found if one.text.casefold().startswith(text.casefold()))
+        return next((text + whole[len(text) :] for whole in begun), None)
 
     def toggle_facet(self, value: FacetValue) -> None:
         self.filter = toggled_clause(self.filter, value.clause, self.schema)

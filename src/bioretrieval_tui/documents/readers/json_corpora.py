@@ -5,31 +5,43 @@ MedCPT vectors (one object of a million members a file), and Europe PMC's search
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
+from itertools import chain, islice
 from typing import Any
 
 from bioretrieval_tui.documents.bibliography import (
     LISTS,
+    correction,
     dated,
     distinct,
     document,
     identifier,
     json_type,
+    mesh_of,
     plain,
     without_markup,
 )
 from bioretrieval_tui.documents.document import Document, Place, RecordFault
-from bioretrieval_tui.documents.identity import doi_of
+from bioretrieval_tui.documents.identity import doi_of, identify
 from bioretrieval_tui.documents.readers.json_records import (
     BOM,
     JsonElement,
     elements,
+    first_object,
+    is_lined,
     json_lines,
     json_object,
+    json_values,
     text_field,
 )
+from bioretrieval_tui.documents.readers.named_fields import (
+    named_document,
+    object_columns,
+    object_row,
+)
 from bioretrieval_tui.documents.source import Format, ReadSettings, SourceReader
+from bioretrieval_tui.errors import CorpusError
 
 _LINES = (".jsonl", ".ndjson")
 _BEIR_SHAPE = 'a BEIR line looks like {"_id": "1", "title": "...", "text": "..."}'
@@ -101,13 +113,8 @@ def _medcpt_document(element: JsonElement) -> Document:
     record = json_object(element.value)
     pmid = identifier(element.key, "the PMID")
     headings = [part.strip() for part in text_field(record, "m").split("|")]
-    names = [(heading.partition("!")[0].rstrip("*"), heading[-1:] == "*") for heading in headings]
-    metadata = {
-        "pmid": pmid,
-        **dated(text_field(record, "d")),
-        "mesh": distinct(name for name, _ in names),
-        "mesh_major": distinct(name for name, major in names if major),
-    }
+    starred = ("*" * one.endswith("*") + one.rstrip("*").replace("!", "/") for one in headings)
+    metadata = {"pmid": pmid, **dated(text_field(record, "d")), **mesh_of(starred)}
     return document(pmid, text_field(record, "t"), text_field(record, "a"), metadata)
 
 
@@ -131,6 +138,7 @@ _EUROPEPMC_FIELDS = {  # where each is looked for, in order
     "types": "pubTypeList.pubType pubType",
     "keywords": "keywordList.keyword",
 }
+_AFFILIATIONS = "authorAffiliationDetailsList.authorAffiliation"
 _DATES = ("firstPublicationDate", "journalInfo.printPublicationDate")
 _KEYS = (b'"pmid"', b'"pmcid"', b'"authorString"', b'"pubYear"', b'"abstractText"')
 _LABEL = re.compile(r"<h4>\s*(.*?)\s*:?\s*</h4>", re.IGNORECASE | re.DOTALL)
@@ -142,25 +150,23 @@ def _is_europepmc(head: bytes) -> bool:
     start = head.removeprefix(BOM).lstrip()
     if start.startswith(b"{") and b'"resultList"' in start:
         return b'"hitCount"' in start or b'"result"' in start
-    line = start if start.startswith(b"[") else start.partition(b"\n")[0]
+    line = start.partition(b"\n")[0] if is_lined(head) else start
     is_result = b'"id"' in line and b'"source"' in line
     return line.startswith((b"{", b"[")) and is_result and any(key in line for key in _KEYS)
 
 
 def _europepmc_records(source: SourceReader, _: ReadSettings) -> Iterator[tuple[Place, Any]]:
     head = source.head().removeprefix(BOM).lstrip()
-    if head.startswith(b"{") and b'"resultList"' not in head:
-        yield from json_lines(source)
-        return
-    for one in elements(source, () if head.startswith(b"[") else _RESULTS):
-        yield Place(source.name, offset=one.offset), one.value
+    is_answer = head.startswith(b"{") and b'"resultList"' in head
+    return json_values(source, _RESULTS if is_answer else ())
 
 
 def _europepmc_document(value: Any) -> Document:
-    """The id is the PMID, else the PMC id, else the source and its id (`PPR:PPR123`), else the
-    DOI. Markup within titles and abstracts becomes text, headings of an abstract its labels.
-    Values of another type than expected are as good as missing."""
+    """Markup within titles and abstracts becomes text, headings of an abstract its labels. Values
+    of another type than expected are as good as missing. getpapers puts each value into a list."""
     record = json_object(value)
+    if isinstance(record.get("id"), list):
+        record = _unwrapped(record)
     fields: dict[str, Any] = {
         name: distinct(_texts(record, *paths.split()))
         if name in LISTS
@@ -171,29 +177,48 @@ def _europepmc_document(value: Any) -> Document:
     if origin == "MED" and own.isdigit():
         fields["pmid"] = fields["pmid"] or own
     fields["doi"] = doi_of(fields["doi"])
-    identity = fields["pmid"] or fields["pmcid"]
-    identity = identity or (f"{origin}:{own}" if origin and own else own) or fields["doi"]
-    if not identity:
-        raise RecordFault("the result has no `id`, `pmid`, `pmcid` or `doi`")
-    people = [_word(one, "fullName", "collectiveName") for one in _at(record, "authorList.author")]
+    authors = _at(record, "authorList.author")
+    people = [_word(one, "fullName", "collectiveName") for one in authors]
     # "Smith JA, Jones B, The Group."
     named = _word(record, "authorString").rstrip(".").split(", ")
-    headings = [
-        (_word(one, "descriptorName"), [one, *_at(one, "meshQualifierList.meshQualifier")])
-        for one in _at(record, "meshHeadingList.meshHeading")
-    ]
+    places = [place for one in authors for place in _at(one, _AFFILIATIONS)]
     year, exact = dated(_word(record, "pubYear")), dated(_word(record, *_DATES))
     fields |= {
-        "authors": distinct(people) or distinct(named),
+        "authors": list(filter(None, people)) or list(filter(None, named)),
         **(exact if exact.get("year") == year.get("year", exact.get("year")) else year),
-        "mesh": distinct(name for name, _ in headings),
-        "mesh_major": distinct(
-            name for name, parts in headings if "Y" in [_word(p, "majorTopic_YN") for p in parts]
+        **mesh_of(map(_heading, _at(record, "meshHeadingList.meshHeading"))),
+        "substances": distinct(_word(one, "name") for one in _at(record, "chemicalList.chemical")),
+        "affiliations": distinct(_word(one, "affiliation") for one in (*places, *authors)),
+        "corrections": distinct(
+            map(_correction, _at(record, "commentCorrectionList.commentCorrection"))
         ),
     }
     title = without_markup(text_field(record, "title"))
     text = without_markup(_LABEL.sub(r" \1: ", text_field(record, "abstractText")))
-    return document(identifier(identity), title, text, fields)
+    accession = f"{origin}:{own}" if origin and own else own
+    return document(identify(fields, title, text, accession), title, text, fields)
+
+
+def _heading(heading: Any) -> str:
+    """A descriptor with its qualifiers as MEDLINE writes them: "Asthma/genetics/*therapy"."""
+    parts = [heading, *_at(heading, "meshQualifierList.meshQualifier")]
+    stars = ("*" if _word(part, "majorTopic_YN") == "Y" else "" for part in parts)
+    names = (_word(part, "descriptorName", "qualifierName") for part in parts)
+    return "/".join(map("".join, zip(stars, names, strict=True)))
+
+
+def _correction(link: Any) -> str:
+    pmid = _word(link, "id") if _word(link, "source") == "MED" else ""
+    return correction(_word(link, "type"), _word(link, "reference", "note"), pmid)
+
+
+def _unwrapped(value: Any) -> Any:
+    """A value without the lists of one element in it."""
+    while isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if isinstance(value, dict):
+        return {key: _unwrapped(one) for key, one in value.items()}
+    return [_unwrapped(one) for one in value] if isinstance(value, list) else value
 
 
 def _at(value: Any, path: str) -> list[Any]:
@@ -219,3 +244,122 @@ def _word(record: Any, *paths: str) -> str:
 
 _JSON = (".json", *_LINES)
 EUROPEPMC = Format("europepmc", _JSON, _is_europepmc, _europepmc_records, _europepmc_document)
+
+
+# Other JSON -------------------------------------------------------------------------------------
+
+_ENVELOPES = (
+    ("message", "items"), ("response", "docs"), ("items",), ("results",), ("data",), ("papers",),
+    ("records",), ("articles",), ("documents",), ("docs",), ("references",), ("publications",),
+)  # fmt: skip
+"""Keys under which services and programs put the array of their records."""
+_CSL_TYPES = {
+    "article-journal": "Journal Article", "journal-article": "Journal Article",
+    "article-magazine": "Magazine Article", "article-newspaper": "Newspaper Article",
+    "article": "Preprint", "posted-content": "Preprint", "book": "Book", "monograph": "Book",
+    "edited-book": "Book", "reference-book": "Book", "chapter": "Book Chapter",
+    "book-chapter": "Book Chapter", "entry": "Book Chapter", "entry-dictionary": "Book Chapter",
+    "entry-encyclopedia": "Book Chapter", "reference-entry": "Book Chapter",
+    "paper-conference": "Conference Paper", "proceedings-article": "Conference Paper",
+    "thesis": "Thesis", "dissertation": "Thesis", "report": "Report", "dataset": "Dataset",
+    "patent": "Patent", "webpage": "Webpage", "post": "Webpage", "post-weblog": "Webpage",
+    "review": "Review", "review-book": "Review", "book-review": "Review", "speech": "Speech",
+    "manuscript": "Manuscript", "document": "", "component": "", "peer-review": "Review",
+    "standard": "Standard", "software": "Software", "motion_picture": "", "personal_communication":
+    "", "interview": "Interview", "legislation": "Legislation", "bill": "Legislation",
+}  # fmt: skip
+"""Types of CSL and of Crossref, which differ, in the words of the other readers."""
+_CSL_KEYS = frozenset({"issued", "container-title", "DOI", "author", "editor", "URL", "page"})
+_WITHIN = frozenset({"Book Chapter", "Conference Paper"})
+_TELLING = ("title", "abstract", "text", "contents", "passage", "abstractText", "abstract_text",
+            "articleTitle", "article_title", "paper_title")  # fmt: skip
+"""Keys that make an object a record of a corpus."""
+_TRIED = 20
+"""Records among which the keys of a mapping are looked for."""
+
+NamedObject = tuple[Mapping[str, str], Any]
+"""The mapping of the user and an object."""
+
+
+def _envelope(head: bytes) -> tuple[str, ...]:
+    """The keys of the array that holds the records of a file; empty if nothing is around them."""
+    start = head.removeprefix(BOM).lstrip()
+    if not start.startswith(b"{") or (is_lined(head) and start.partition(b"\n")[2].strip()):
+        return ()
+    found = (path for path in _ENVELOPES if first_object(head, path) is not None)
+    path = next(found, ())
+    before = head.partition(b'"%s"' % path[0].encode())[0] if path else b""
+    return path if b'"title"' not in before else ()
+
+
+def _begins_with(head: bytes) -> dict[str, Any]:
+    return first_object(head, _envelope(head)) or {}
+
+
+def _is_csl(head: bytes) -> bool:
+    first = _begins_with(head)
+    return first.get("type") in _CSL_TYPES and not _CSL_KEYS.isdisjoint(first)
+
+
+def _is_named(head: bytes) -> bool:
+    """Whether the first object has a title or a text; one that is alone needs both, or an id."""
+    first = _begins_with(head)
+    told = [key for key in first if key in _TELLING or key.casefold() in _TELLING]
+    alone = not (is_lined(head) or head.removeprefix(BOM).lstrip().startswith(b"["))
+    known = {"doi", "pmid", "pmcid", "id", "authors", "author", "year", "abstract", "text"}
+    if alone and not _envelope(head):
+        return bool(told) and len(known.intersection(map(str.casefold, first))) > 1
+    return bool(told)
+
+
+def _named_records(
+    source: SourceReader, settings: ReadSettings
+) -> Iterator[tuple[Place, NamedObject | RecordFault]]:
+    """Yield the objects of a file. Raises CorpusError if a mapped key is in none of the first."""
+    values = json_values(source, _envelope(source.head()))
+    if settings.mapping:
+        first = list(islice(values, _TRIED))
+        objects = [value for _, value in first if isinstance(value, dict)]
+        rows = [object_row(value, settings.mapping)[0] for value in objects]
+        for field, key in settings.mapping.items():
+            if objects and not any(key in names for names in rows):
+                shown = ", ".join(repr(name[:40]) for name in rows[0][:_TRIED])
+                what = f"{source.name}: the key {key!r} for `{field}` does not exist"
+                remedy = f"--map {field}=KEY; a key within another is written outer.inner"
+                raise CorpusError(f"{what}; the first record has {shown}", remedy=remedy)
+        values = chain(first, values)
+    for place, value in values:
+        yield place, value if isinstance(value, RecordFault) else (settings.mapping, value)
+
+
+def _named_object(given: NamedObject, *, own_id: bool = True) -> Document:
+    mapping, value = given
+    names, cells, nested = object_row(json_object(value), mapping)
+    try:
+        columns = object_columns(names, tuple(mapping.items()), nested)
+    except CorpusError as error:
+        what = "the record has neither a title nor a text"
+        raise RecordFault(what, "--map title=KEY,text=KEY names their keys") from error
+    return named_document(columns, cells, own_id=own_id)
+
+
+def _csl_document(given: NamedObject) -> Document:
+    """A record of CSL or Crossref. Its `id` is a key of citations, which is kept as `key`."""
+    mapping, value = given
+    record = dict(json_object(value))
+    kind = _CSL_TYPES.get(str(record.get("type")), "")
+    if "id" in record:
+        record["key"] = record.pop("id")
+    if isinstance(words := record.get("keyword"), str):
+        record["keyword"] = re.split(r"\s*[;,]\s*", words)
+    if kind in _WITHIN and "container-title" in record:
+        record["book_title"] = record.pop("container-title")
+        record.pop("container-title-short", None)
+    if kind == "Thesis" and "publisher" in record:
+        record["school"] = record.pop("publisher")
+    record["type"] = kind or None
+    return _named_object((mapping, record), own_id=False)
+
+
+CSL = Format("csl-json", _JSON, _is_csl, _named_records, _csl_document)
+JSON = Format("json", _JSON, _is_named, _named_records, _named_object, takes=("map",))

@@ -62,6 +62,61 @@ def json_lines(
             yield Place(source.name, line=number), value
 
 
+def json_values(
+    source: SourceReader, path: tuple[str, ...] = (), *, limit: int = MAX_LINE_BYTES
+) -> Iterator[tuple[Place, Any]]:
+    """Yield the records of a file in whatever shape they are: one a line, the elements of an array
+    (under the keys `path` of an object), or objects after each other. Raises as `elements`."""
+    if not path and is_lined(source.head()):
+        yield from json_lines(source, limit=limit)
+        return
+    window = _JsonWindow(source)
+    while opened := window.peek():
+        if path or opened == b"[":
+            for one in _members(window, path, limit):
+                yield Place(source.name, offset=one.offset), one.value
+        else:
+            start = window.offset
+            yield Place(source.name, offset=start), _decoded(window.value(limit), limit)
+
+
+def is_lined(head: bytes) -> bool:
+    """Whether the first line of a file that begins with `head` is a whole object, or longer."""
+    line, end, _ = head.removeprefix(BOM).lstrip().partition(b"\n")
+    return line.startswith(b"{") and (line.rstrip().endswith(b"}") or not end)
+
+
+def first_object(head: bytes, path: tuple[str, ...] = ()) -> dict[str, Any] | None:
+    """The first record of a file in JSON that begins with `head`, or None if it is none, is not
+    whole, or is no object."""
+    text = head.removeprefix(BOM).lstrip()
+    start = 1 if text.startswith(b"[") else 0
+    for key in path:
+        found = re.compile(rb'"%s"\s*:\s*[\[{]' % key.encode()).search(text, start)
+        if found is None:
+            return None
+        start = found.end()
+    body = text[start:].lstrip()
+    if path and not body.startswith(b"{"):
+        return None
+    stack = 0
+    at = 0
+    while match := _TOKEN.search(body, at):
+        token, at = match[0], match.end()
+        if token == b'"':
+            rest = _STRING_REST.match(body, at)
+            at = rest.end() + 1 if rest else len(body)
+            continue
+        stack += 1 if token in b"[{" else -1
+        if stack <= 0:
+            break
+    try:
+        value = decode(body[:at])
+    except RecordFault:
+        return None
+    return value if isinstance(value, dict) else None
+
+
 def _decoded(
     data: bytes | None, limit: int, what: str = "record", remedy: str | None = None
 ) -> Any:

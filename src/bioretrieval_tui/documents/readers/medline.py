@@ -1,4 +1,4 @@
-"""Reader of MEDLINE text: PubMed's NBIB, Ovid's and older MEDLARS exports, and ERIC's NBIB."""
+"""Reader of MEDLINE text: PubMed's NBIB, exports of the older MEDLARS form, and ERIC's NBIB."""
 
 from __future__ import annotations
 
@@ -39,12 +39,14 @@ _GRAMMAR = Grammar(
     blank_ends=True,
     loose=False,
 )
-_HEAD = re.compile(r"^PMID- ?\d|^(?:OWN |STAT|DCOM)- \S", re.MULTILINE)
+_HEAD = re.compile(r"^PMID- ?\d|^(?:OWN |STAT|DCOM)- \S|^UI  - ?\d{6,8}\s*$", re.MULTILINE)
 _FIELDS = {
     "journal": "JT TA", "language": "LA", "types": "PT", "vernacular_title": "TT",
     "volume": "VI", "issue": "IP", "affiliations": "AD", "supplementary": "NM",
 }  # fmt: skip
 _NO_TITLE = frozenset({"[not available].", "[not available]", "not available."})
+MOST_PMID = 60_000_000
+"""Numbers of MEDLINE (`UI`) from before PubMed are greater."""
 _BOOK_FIELDS = {"book": "BTI", "publisher": "PB", "place": "PL"}
 _ERIC_PAGES = re.compile(r" p([\w-]+)")
 _MARKED_DOI = re.compile(r"(\S+)\s*\[doi\]")
@@ -64,9 +66,12 @@ def _document(record: TaggedRecord) -> Document:
     fields = fields_of(_FIELDS, record.all)
     located = record.all("LID", "AID")
     marked = _MARKED_DOI.search(" ".join(located))
-    dois = map(doi_of, [marked[1]] if marked else located)
+    dois = map(doi_of, [marked[1]] if marked else [*located, *record.all("SO")])
     eric = eric_of(" ".join([*record.all("OID"), *located]))
     pmid = record.first("PMID")
+    unique = record.first("UI")
+    if not pmid and unique.isdecimal() and int(unique) < MOST_PMID:
+        pmid = unique
     if pmid and not pmid_of(pmid):
         raise RecordFault("the PMID is not a number")
     substances = (_SUBSTANCE.fullmatch(text) for text in record.all("RN"))
@@ -93,7 +98,7 @@ def _document(record: TaggedRecord) -> Document:
             del fields["book"]
     title = next((given for given in titles if given.casefold() not in _NO_TITLE), "")
     text = abstract_of(record.texts("AB")) or _other_abstract(record)
-    return document(identify(fields, title, text, eric or ""), title, text, fields)
+    return document(identify(fields, title, text, eric or unique), title, text, fields)
 
 
 def _authors(record: TaggedRecord) -> list[str]:

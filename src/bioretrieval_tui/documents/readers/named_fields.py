@@ -69,8 +69,9 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
         "month": "publishedmonth publicationmonth pubmonth month pd",
         "day": "day",
         "doi": "doi di doilink doiurl dois digitalobjectidentifier articledoi itemdoi"
-        " externalidsdoi idsdoi",
-        "pmid": "pmid pubmedid medlinepmid pubmed pubmedids pm externalidspubmed idspmid",
+        " externalidsdoi idsdoi identifiersdoi",
+        "pmid": "pmid pubmedid medlinepmid pubmed pubmedids pm externalidspubmed idspmid"
+        " identifierspmid",
         "pmcid": "pmcid pmc pmcnumber pmcids pubmedcentralid externalidspubmedcentral idspmcid",
         "url": "url link urls articleurl studyurl permalink weburl externalurl htmlurl",
         "language": "language languages languageoforiginaldocument articlelanguage"

@@ -22,7 +22,7 @@ _LINE_COST = 64
 # What programs write between records: numbers, headings of the export, rules.
 _BETWEEN = re.compile(
     r"""[\W\d]*$|<?\d+\s?[.>)]|record\s\#?\d+|search\b|query\b|(?:file|results|export|print)\w*\s
-    |(?:provider|content|database|source|date|citations?|references?|total|fn|vr|ef)\b
+    |(?:provider|content|database|source|date|citations?|references?|total|link|fn|vr|ef)\b
     |refworks\s|character\s|tag\s|font\s|(?:start|end|begin)\s|[A-Z0-9]{2,5}=""",
     re.IGNORECASE | re.VERBOSE,
 )

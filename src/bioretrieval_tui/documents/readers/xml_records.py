@@ -385,13 +385,21 @@ def _write(
         parts.append((body[1] if body else element.text or "").strip().strip("$").strip())
     elif name == "alternatives":  # MathML, else the first with any text
         for child in sorted(element, key=lambda child: local(child) != "math"):
-            before = len(parts)
+            written = len(parts)
             _write(child, silent, blocks, parts)
-            if any(map(str.strip, parts[before:])):
+            if any(map(str.strip, parts[written:])):
                 break
     elif name in _SCRIPTS:
+        before = element.getprevious()
+        if before is not None and local(before) == name and not before.tail:
+            return  # written with that one: 10<sup>-</sup><sup>3</sup>
         inner: list[str] = []
         _write_inner(element, silent, blocks, inner)
+        while (
+            not element.tail and (after := element.getnext()) is not None and local(after) == name
+        ):
+            _write_inner(after, silent, blocks, inner)
+            element = after
         parts.append(_SCRIPTS[name](_last_word(parts), "".join(inner)))
     else:
         _write_inner(element, silent, blocks, parts)

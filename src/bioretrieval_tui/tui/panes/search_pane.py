@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
+from textual.suggester import Suggester
 from textual.widgets import Input
 
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
@@ -35,6 +36,17 @@ EXPLAIN_PAUSE = 0.3
 """Seconds without a move of the cursor after which a hit is explained."""
 THREE_PARTS = 140
 """Columns from which hits, facets and page fit side by side."""
+
+
+class HeadingSuggester(Suggester):
+    """Headings of MeSH in a filter: grey behind the cursor, which `right` takes."""
+
+    def __init__(self, session: SearchSession) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+        self._session = session
+
+    async def get_suggestion(self, value: str) -> str | None:
+        return await self._session.offer(value)
 
 
 class SearchPane(Pane):
@@ -71,6 +83,7 @@ class SearchPane(Pane):
         self.session = SearchSession(self)
         self.line = AskLine("search: type a question, a claim, a topic", id="query")
         self.filter_line = QueryLine(self.FILTER_HINT, id="filter")
+        self.filter_line.suggester = HeadingSuggester(self.session)
         self.left = VirtualTable(hit_list.HIT_COLUMNS, id="hits", empty=WAITING)
         self.right = VirtualTable(hit_list.BESIDE_COLUMNS["dense"], id="right", empty=NONE)
         self.facet_list = VirtualTable(hit_list.facet_columns(0), id="facets", empty="No values.")
@@ -258,6 +271,7 @@ class SearchPane(Pane):
     def close_filter(self) -> None:
         had_focus = self.filter_line.has_focus
         super().close_filter()
+        self.session.offered = ()
         self.head()
         if had_focus:
             self.list_of_hits.focus()

@@ -28,8 +28,10 @@ class QueryLine(Input, inherit_bindings=False):
     QueryLine:ansi > .input--cursor {
         color: ansi_default; background: ansi_default; text-style: reverse;
     }
-    QueryLine > .input--placeholder { color: $foreground 60%; }
-    QueryLine:ansi > .input--placeholder { color: ansi_default; text-style: dim; }
+    QueryLine > .input--placeholder, QueryLine > .input--suggestion { color: $foreground 60%; }
+    QueryLine:ansi > .input--placeholder, QueryLine:ansi > .input--suggestion {
+        color: ansi_default; text-style: dim;
+    }
     """
     BINDINGS: ClassVar = [
         *(
