@@ -510,6 +510,8 @@ def test_names(lines: str, authors: list[str]) -> None:
         ),
         ("EDBOOK", "AU  - Editor, Ed\n", {"types": ["Book"], "editors": ["Editor E"]}),
         ("CONF", "T2  - Proceedings\n", {"types": ["Conference Paper"], "book": "Proceedings"}),
+        ("UNPB", "T2  - bioRxiv\n", {"types": ["Preprint"], "journal": "bioRxiv"}),
+        ("ABST", "JO  - Ponds\n", {"types": ["Abstract"], "journal": "Ponds"}),
         ("THES", "PB  - University\n", {"types": ["Thesis"], "school": "University"}),
         ("RPRT", "PB  - WHO\n", {"types": ["Report"], "publisher": "WHO"}),
         (

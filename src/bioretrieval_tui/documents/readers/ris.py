@@ -104,7 +104,7 @@ _TYPES = {
     "GOVDOC": "Report", "UNPB": "Preprint", "UNPD": "Preprint", "DATA": "Dataset",
     "AGGR": "Dataset", "PAT": "Patent", "ELEC": "Webpage", "WEB": "Webpage", "GEN": "",
 }  # fmt: skip
-_ARTICLES = frozenset({"Journal Article", "Magazine Article", "Newspaper Article"})
+_BOOKS = frozenset({"Book", "Thesis", "Report"})
 PLAIN_TYPES = frozenset({"article", "journal article", "journal: article", "journal"})
 _PARTS = frozenset({"Book Chapter", "Conference Paper", "Conference Proceedings"})
 _LONGEST_TYPE = 60
@@ -163,8 +163,12 @@ def ris_document(record: TaggedRecord) -> Document:
     noted = map(_NOTED_ABSTRACT.match, record.texts("N1"))
     text = abstract_of(record.texts("AB", "N2") or [found[1] for found in noted if found])
     database = record.first("DB", "DP")
-    is_article = kind in _ARTICLES or not kind
-    within = record.first("T2", "BT", "JF", "JO", "JA", "J2", "T3", "J1")
+    if kind in _PARTS:
+        within = {"book": record.first("T2", "BT", "JF", "JO", "JA", "J2", "T3", "J1")}
+    elif kind in _BOOKS:
+        within = {"journal": record.first("JF", "JO")}
+    else:
+        within = {"journal": record.first("JF", "JO", "T2", "JT", "SO", "JA", "J2", "J1", "TA")}
     authors, editors = people(record.texts("AU", "A1")), people(record.texts("A2", "ED"))
     if record.first("TY") == "EDBOOK":
         authors, editors = [], [*authors, *editors]
@@ -172,14 +176,7 @@ def ris_document(record: TaggedRecord) -> Document:
     fields: dict[str, Any] = {
         "authors": authors,
         "editors": editors,
-        "journal": without_markup(
-            record.first("JF", "JO", "T2", "JT", "SO", "JA", "J2", "J1", "TA")
-            if is_article
-            else record.first("JF", "JO")
-            if kind not in _PARTS
-            else ""
-        ),
-        "book": without_markup(within) if kind in _PARTS else "",
+        **{name: without_markup(title) for name, title in within.items()},
         **best_date(_dates(record)),
         **_identifiers(record),
         "url": next(iter(_URL.findall(" ".join(record.all("UR", "LK", "L2", "L1")))), None),
@@ -195,7 +192,7 @@ def ris_document(record: TaggedRecord) -> Document:
         "issue": record.first("IS", "IP", "CP"),
         "pages": page_range(record.first("SP", "PG"), record.first("EP")) or number,
     }
-    if not is_article:
+    if kind and not kind.endswith("Article"):
         publisher = without_markup(record.first("PB", "PP"))
         fields["school" if kind == "Thesis" else "publisher"] = publisher
         fields["place"] = without_markup(record.first("CY"))
