@@ -165,6 +165,14 @@ def test_titles_of_retracted_works(title: str, types: list[str] | None) -> None:
 
 
 @pytest.mark.parametrize(
+    "metadata",
+    [{"types": ["Retraction of Publication"]}, {"corrections": ["Retraction of PMID 5: J"]}],
+)
+def test_a_notice_with_the_title_of_the_work_is_not_retracted(metadata: dict[str, Any]) -> None:
+    assert not is_retracted(document("1", "Retracted: Herons", "", metadata).metadata)
+
+
+@pytest.mark.parametrize(
     ("line", "names"),
     [
         ("Miller A, Berg O.P.", ["Miller A", "Berg OP"]),

@@ -384,17 +384,17 @@ def isbn_of(text: str) -> str:
 def mesh_of(headings: Iterable[str]) -> dict[str, list[str]]:
     """The MeSH fields of headings as MEDLINE writes them: "Asthma/genetics/*therapy". A heading is
     major if it or one of its qualifiers has a star."""
-    parts = [[part.strip() for part in heading.split("/")] for heading in headings]
-    names = [[part.lstrip("*") for part in heading] for heading in parts]
-    starred = [any(part.startswith("*") for part in heading) for heading in parts]
+    names: dict[str, bool] = {}
+    qualified: list[str] = []
+    for heading in headings:
+        written, *qualifiers = map(str.strip, heading.split("/"))
+        name = written.lstrip("*")
+        names[name] = names.get(name, False) or "*" in heading
+        qualified += [f"{name}/{one.lstrip('*')}" for one in qualifiers if one.lstrip("*")]
     return {
-        "mesh": distinct(name[0] for name in names),
-        "mesh_major": distinct(
-            name[0] for name, major in zip(names, starred, strict=True) if major
-        ),
-        "mesh_qualifiers": distinct(
-            f"{name[0]}/{qualifier}" for name in names for qualifier in name[1:] if qualifier
-        ),
+        "mesh": distinct(names),
+        "mesh_major": distinct(name for name, major in names.items() if major),
+        "mesh_qualifiers": distinct(qualified),
     }
 
 
@@ -469,10 +469,12 @@ def document(
     """Make a document, without empty metadata. Raises RecordFault without title and text."""
     title, text = powers_on_line(title), powers_on_line(text)
     if _RETRACTED_TITLE.match(title) and not is_retracted(metadata):
-        types = [kind for kind in _each(metadata.get("types") or ()) if kind]
-        metadata = {**metadata, "types": [*types, "Retracted Publication"]}
-    registered = [number for part in _REGISTRATION.findall(text) for number in trials_of(part)]
-    if registered:
+        types, links = (list(_each(metadata.get(name) or ())) for name in ("types", "corrections"))
+        # Some notices have the title of the work.
+        if not any("retraction of" in str(one).casefold() for one in (*types, *links)):
+            metadata = {**metadata, "types": [*types, "Retracted Publication"]}
+    named = _REGISTRATION.findall(text) if "registration" in text.lower() else ()
+    if registered := [number for part in named for number in trials_of(part)]:
         metadata = {**metadata, "trials": distinct([*metadata.get("trials", ()), *registered])}
     if not title.strip() and not text.strip():
         raise RecordFault(f"{called} has neither a title nor an abstract")
