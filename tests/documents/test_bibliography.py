@@ -10,8 +10,10 @@ from bioretrieval_tui.documents.bibliography import (
     abstract_of,
     accessions,
     correction,
+    document,
     is_retracted,
     mesh_of,
+    people,
     short_name,
     without_markup,
 )
@@ -145,3 +147,42 @@ def test_markup(text: str, plain: str) -> None:
 )  # fmt: skip
 def test_abstracts(paragraphs: list[str], text: str) -> None:
     assert abstract_of(paragraphs) == text
+
+
+@pytest.mark.parametrize(
+    ("title", "types"),
+    [
+        ("RETRACTED: Herons", ["Retracted Publication"]),
+        ("[RETRACTED] Herons", ["Retracted Publication"]),
+        ("RETRACTED ARTICLE: Herons", ["Retracted Publication"]),
+        ("Retracted article: Herons", ["Retracted Publication"]),
+        ("Retracted papers and what became of them", None),
+        ("Retraction: Herons", None),
+    ],
+)
+def test_titles_of_retracted_works(title: str, types: list[str] | None) -> None:
+    assert document("1", title, "", {}).metadata.get("types") == types
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [{"types": ["Retraction of Publication"]}, {"corrections": ["Retraction of PMID 5: J"]}],
+)
+def test_a_notice_with_the_title_of_the_work_is_not_retracted(metadata: dict[str, Any]) -> None:
+    assert not is_retracted(document("1", "Retracted: Herons", "", metadata).metadata)
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        ("Miller A, Berg O.P.", ["Miller A", "Berg OP"]),
+        ("Miller, A. and Berg, O. P.", ["Miller A", "Berg OP"]),
+        ("Miller AB & Berg O", ["Miller AB", "Berg O"]),
+        ("Barnes and Noble", ["Barnes and Noble"]),
+        ("Miller, Ada; ; Berg, Otto;", ["Miller A", "Berg O"]),
+        ("Miller A, et al.", ["Miller A"]),
+        ("Smith AB Jr, Doe J", ["Smith AB Jr", "Doe J"]),
+    ],
+)
+def test_lines_of_several_names(line: str, names: list[str]) -> None:
+    assert people([line]) == names

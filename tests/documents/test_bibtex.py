@@ -190,6 +190,25 @@ def test_identifiers(fields: str, identity: str) -> None:
     assert _one(fields)["id"] == identity
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("@article{k,\n", True),
+        ("@Book(\n k2,\n", True),
+        ("@misc{, title={A}}", True),
+        ("@misc{title={A}}", True),
+        ('@string{a = "b"}', True),
+        ("@comment{x}", True),
+        ('@report("x", 1)\ndef f(): ...\n', False),
+        ("@dataset(name)\n", False),
+        ("@thesis\nclass A: ...\n", False),
+        ("mail@book{a", False),
+    ],
+)
+def test_recognition(text: str, found: bool) -> None:
+    assert FORMAT.recognises(text.encode()) is found
+
+
 def test_citation_keys_are_no_ids() -> None:
     first, second = documents(read("@book{k, title={A}}\n@book{k, title={B}}\n", FORMAT))
     assert first.id.startswith("made:")

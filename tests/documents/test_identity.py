@@ -152,8 +152,9 @@ def test_made_ids_are_equal_for_one_work_and_differ_for_two() -> None:
         {**first, "volume": "4"},
         {**first, "year": 2021},
         {**first, "pages": "7-9"},
+        {**first, "journal": "", "book": "Brooks"},
     ]
-    assert len({made, *(made_identifier(one, "Editorial") for one in others)}) == 6
+    assert len({made, *(made_identifier(one, "Editorial") for one in others)}) == 7
     # With nothing else known, the text decides.
     bare = [
         made_identifier({"year": 2020}, "Editorial", text) for text in ("On herons.", "On moss.")

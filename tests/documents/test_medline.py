@@ -123,6 +123,20 @@ def test_names_in_full_are_shortened() -> None:
     assert document.metadata["authors"] == ["Shi SY", "Cher"]
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("PMID- ", "PMID-"),
+        ("PMID- ", "PMID - "),
+        ("TI  - ", "TI - "),
+        ("  - ", "\t- "),
+        ("  - ", "  -\t"),
+    ],
+)
+def test_blanks_around_the_dash(old: str, new: str) -> None:
+    assert documents(read(ONE.replace(old, new), FORMAT)) == documents(read(ONE, FORMAT))
+
+
 MEDLARS = """UI  - 21234567
 AU  - Miller A
 TI  - Herons

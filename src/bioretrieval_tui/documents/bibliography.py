@@ -67,6 +67,11 @@ _CORRECTIONS = {
 _RETRACTED = ("Retraction in", "Retracted and republished in")
 _YES = frozenset({"true", "yes", "y", "1"})
 _RETRACTED_TYPES = frozenset({"retractedpublication", "retracted", "retractedarticle"})
+# "RETRACTED: ...", "Retracted Article: ...", "[RETRACTED] ..."; not "Retracted papers: a survey".
+_RETRACTED_TITLE = re.compile(
+    r"\W*(?:RETRACTED|WITHDRAWN)(?:\W*(?:ARTICLE|PAPER|PUBLICATION))?\s*[:\]]"
+    r"|\W*[Rr]etracted(?: (?:[Aa]rticle|[Pp]aper|[Pp]ublication))?\s*[:\]]"
+)
 _LAST_PMID = re.compile(r"[\s;.]*\bPMID:\s*(\d{1,9})\b[\s.]*$")
 # Registries of trials by PubMed's names, whose numbers are kept also in a form not known here.
 _TRIAL_BANKS = re.compile(
@@ -84,6 +89,7 @@ _POINTED = r"(?:[^\W\d_]\.[\s\-\u2010]*)+"
 _INITIALS = rf"(?:{_POINTED}|[^\W\d_a-z]{{1,3}}(?:-[^\W\d_a-z])?)"
 _POINTED_FIRST = re.compile(rf"({_POINTED})([^\W\d_]{{2}}.*)")
 _POINTED_LAST = re.compile(rf"(.+?[^.])\s+({_POINTED})")
+_JOINED_NAMES = re.compile(r"\s+(?:and|&)\s+")
 _ONLY_INITIALS = re.compile(_INITIALS)
 _WITH_INITIALS = re.compile(rf"[^,;.\d]{{2,}}\s{_INITIALS}(?:\s{_RANK.pattern})?")
 _AND_OTHERS = re.compile(
@@ -317,10 +323,14 @@ def people(names: Iterable[str]) -> list[str]:
 
 
 def listed_names(line: str) -> list[str]:
-    """The names of a line: between semicolons; between commas where each part has initials of its
-    own ("Miller A., Berg O.P."), or each second one is initials ("Miller, A., Berg, O.P.")."""
+    """The names of a line: between semicolons or the word "and"; between commas where each part has
+    initials of its own ("Miller A., Berg O.P.") or each second one is initials ("Miller, A., Berg,
+    O.P.")."""
     if ";" in line:
         return line.split(";")
+    joined = _JOINED_NAMES.split(line)
+    if len(joined) > 1 and all("," in one or _WITH_INITIALS.fullmatch(one) for one in joined):
+        return joined
     parts = [part.strip() for part in line.split(",")]
     if len(parts) > 1 and all(map(_WITH_INITIALS.fullmatch, parts)):
         return parts
@@ -374,17 +384,17 @@ def isbn_of(text: str) -> str:
 def mesh_of(headings: Iterable[str]) -> dict[str, list[str]]:
     """The MeSH fields of headings as MEDLINE writes them: "Asthma/genetics/*therapy". A heading is
     major if it or one of its qualifiers has a star."""
-    parts = [[part.strip() for part in heading.split("/")] for heading in headings]
-    names = [[part.lstrip("*") for part in heading] for heading in parts]
-    starred = [any(part.startswith("*") for part in heading) for heading in parts]
+    names: dict[str, bool] = {}
+    qualified: list[str] = []
+    for heading in headings:
+        written, *qualifiers = map(str.strip, heading.split("/"))
+        name = written.lstrip("*")
+        names[name] = names.get(name, False) or "*" in heading
+        qualified += [f"{name}/{one.lstrip('*')}" for one in qualifiers if one.lstrip("*")]
     return {
-        "mesh": distinct(name[0] for name in names),
-        "mesh_major": distinct(
-            name[0] for name, major in zip(names, starred, strict=True) if major
-        ),
-        "mesh_qualifiers": distinct(
-            f"{name[0]}/{qualifier}" for name in names for qualifier in name[1:] if qualifier
-        ),
+        "mesh": distinct(names),
+        "mesh_major": distinct(name for name, major in names.items() if major),
+        "mesh_qualifiers": distinct(qualified),
     }
 
 
@@ -458,8 +468,13 @@ def document(
 ) -> Document:
     """Make a document, without empty metadata. Raises RecordFault without title and text."""
     title, text = powers_on_line(title), powers_on_line(text)
-    registered = [number for part in _REGISTRATION.findall(text) for number in trials_of(part)]
-    if registered:
+    if _RETRACTED_TITLE.match(title) and not is_retracted(metadata):
+        types, links = (list(_each(metadata.get(name) or ())) for name in ("types", "corrections"))
+        # Some notices have the title of the work.
+        if not any("retraction of" in str(one).casefold() for one in (*types, *links)):
+            metadata = {**metadata, "types": [*types, "Retracted Publication"]}
+    named = _REGISTRATION.findall(text) if "registration" in text.lower() else ()
+    if registered := [number for part in named for number in trials_of(part)]:
         metadata = {**metadata, "trials": distinct([*metadata.get("trials", ()), *registered])}
     if not title.strip() and not text.strip():
         raise RecordFault(f"{called} has neither a title nor an abstract")

@@ -197,13 +197,14 @@ def identify(
 
 
 def made_identifier(fields: Mapping[str, Any], title: str, text: str = "") -> str:
-    """`made:` and a hash of title, year, first author, journal, volume, issue and first page;
+    """`made:` and a hash of title, year, first author, journal or book, volume, issue, first page;
     and of the text where nothing but a title and a year is known. Equal on every machine and in
     every export, until one of them is corrected."""
     title, text = _letters(title), " ".join(text.split())
-    authors = fields.get("authors") or [""]
+    authors = fields.get("authors") or fields.get("editors") or [""]
     page = str(fields.get("pages") or "").partition("-")[0]
-    where = [str(fields.get(name) or "") for name in ("journal", "volume", "issue")]
+    container = fields.get("journal") or fields.get("book")
+    where = [str(one or "") for one in (container, fields.get("volume"), fields.get("issue"))]
     parts = [_letters(str(authors[0])), *map(_letters, where), _letters(page)]
     if not any(parts) or len(title) < _LEAST_TITLE:
         parts.append(text)

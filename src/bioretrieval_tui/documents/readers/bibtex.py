@@ -267,8 +267,10 @@ _TYPES = {
     "dataset": "Dataset", "patent": "Patent", "misc": "",
 }  # fmt: skip
 _PARTS = ("Book Chapter", "Conference Paper")
+# Many a program has a function that is called so, but no key and comma behind it.
 _HEAD = re.compile(
-    r"^[\ufeff\s]*@\s*(?:string|comment|preamble|" + "|".join(_TYPES) + r")\s*[{(]",
+    rf"^[\ufeff\s]*@\s*(?:(?:{'|'.join(_TYPES)})\s*[{{(]\s*(?:[^\s,{{}}()\"=]*\s*,|\w+\s*=\s*[{{\"])"
+    r"|string\s*[{(]\s*[\w-]+\s*=|(?:comment|preamble)\s*\{)",
     re.MULTILINE | re.IGNORECASE,
 )
 _ALL_IN_BRACES = re.compile(r"\{[^{},]+,(?:[^{}]|\{[^{}]*\})*\sand\s(?:[^{}]|\{[^{}]*\})*\}")

@@ -29,17 +29,27 @@ from bioretrieval_tui.documents.readers.tagged import (
 )
 from bioretrieval_tui.documents.source import Format
 
-# Tags of up to four characters, the dash in the fifth column (in ERIC's "ISSN - " in the sixth), so
-# that "IL-2 was" at the margin is no field; indented continuation lines, blank lines between
-# records.
+# The tags of PubMed's display, which count with any blanks.
+_TAGS = (
+    "AB AD AID AU AUID BTI CDAT CI CIN CN COI COIS CON CP CRDT CRF CRI CTDT CTI DA DCOM DDIN DEP DP"
+    " DRIN ECF ECI ED EDAT EFR EIN EN FAU FED FIR FPS GN GR GS IP IR IRAD IS ISBN JID JT LA LID LR"
+    " MH MHDA MID NM OAB OABL OCI OID ORI OT OTO OWN PB PG PHST PL PMC PMCR PMID PRIN PROF PS PST"
+    " PT PUBM RF RIN RN ROF RPF RPI RRF RRI SB SFM SI SO SPIN STAT TA TI TT UIN UOF VI VTI"
+)
+# Other tags have up to four characters, and the dash in the fifth column (in ERIC's "ISSN - " in
+# the sixth), so that "IL-2 was" at the margin is no field. Continuation lines are indented, blank
+# lines part the records.
 _GRAMMAR = Grammar(
     "MEDLINE",
-    by_pattern(r"([A-Z][A-Z0-9]{1,3}) *(?:(?<=^.{4})|(?<=^.{5}))-(?: |$)"),
+    by_pattern(
+        rf"\ufeff?({_TAGS.replace(' ', '|')})[ \t]*-(?:[ \t]|$|(?=\d|[A-Z][a-z ]))"
+        r"|([A-Z][A-Z0-9]{1,3}) *(?:(?<=^.{4})|(?<=^.{5}))-(?: |$)"
+    ),
     begins="PMID",
     blank_ends=True,
     loose=False,
 )
-_HEAD = re.compile(r"^PMID- ?\d|^(?:OWN |STAT|DCOM)- \S|^UI  - ?\d{6,8}\s*$", re.MULTILINE)
+_HEAD = re.compile(r"^\ufeff?PMID *- ?\d|^(?:OWN |STAT|DCOM)- \S|^UI  - ?\d{6,8}\s*$", re.MULTILINE)
 _FIELDS = {
     "journal": "JT TA", "language": "LA", "types": "PT", "vernacular_title": "TT",
     "volume": "VI", "issue": "IP", "affiliations": "AD", "supplementary": "NM",

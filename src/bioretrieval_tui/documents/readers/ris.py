@@ -104,7 +104,7 @@ _TYPES = {
     "GOVDOC": "Report", "UNPB": "Preprint", "UNPD": "Preprint", "DATA": "Dataset",
     "AGGR": "Dataset", "PAT": "Patent", "ELEC": "Webpage", "WEB": "Webpage", "GEN": "",
 }  # fmt: skip
-_ARTICLES = frozenset({"Journal Article", "Magazine Article", "Newspaper Article"})
+_BOOKS = frozenset({"Book", "Thesis", "Report"})
 PLAIN_TYPES = frozenset({"article", "journal article", "journal: article", "journal"})
 _PARTS = frozenset({"Book Chapter", "Conference Paper", "Conference Proceedings"})
 _LONGEST_TYPE = 60
@@ -163,26 +163,25 @@ def ris_document(record: TaggedRecord) -> Document:
     noted = map(_NOTED_ABSTRACT.match, record.texts("N1"))
     text = abstract_of(record.texts("AB", "N2") or [found[1] for found in noted if found])
     database = record.first("DB", "DP")
-    is_article = kind in _ARTICLES or not kind
-    within = record.first("T2", "BT", "JF", "JO", "JA", "J2", "T3", "J1")
-    authors, editors = people(record.texts("AU", "A1")), people(record.texts("A2", "ED"))
+    if kind in _PARTS:
+        within = {"book": record.first("T2", "BT", "JF", "JO", "JA", "J2", "T3", "J1")}
+    elif kind in _BOOKS:
+        within = {"journal": record.first("JF", "JO")}
+    else:
+        within = {"journal": record.first("JF", "JO", "T2", "JT", "SO", "JA", "J2", "J1", "TA")}
+    # The first author may be apart, in A1 before AU.
+    authors = people(without_markup(name) for _, name in record.in_order("AU", "A1"))
+    editors = people(record.texts("A2", "ED") or record.texts("A3"))
     if record.first("TY") == "EDBOOK":
         authors, editors = [], [*authors, *editors]
     number = next(filter(_ARTICLE_NUMBER.fullmatch, record.all("C7")), "")
     fields: dict[str, Any] = {
         "authors": authors,
         "editors": editors,
-        "journal": without_markup(
-            record.first("JF", "JO", "T2", "JT", "SO", "JA", "J2", "J1", "TA")
-            if is_article
-            else record.first("JF", "JO")
-            if kind not in _PARTS
-            else ""
-        ),
-        "book": without_markup(within) if kind in _PARTS else "",
+        **{name: without_markup(title) for name, title in within.items()},
         **best_date(_dates(record)),
         **_identifiers(record),
-        "url": next(iter(_URL.findall(" ".join(record.all("UR", "LK", "L2", "L1")))), None),
+        "url": next(iter(_URL.findall(" ".join(record.all("UR", "LK", "US", "L2", "L1")))), None),
         "language": distinct(
             part.strip() for text in record.all("LA") for part in _BETWEEN_LANGUAGES.split(text)
         ),
@@ -195,7 +194,7 @@ def ris_document(record: TaggedRecord) -> Document:
         "issue": record.first("IS", "IP", "CP"),
         "pages": page_range(record.first("SP", "PG"), record.first("EP")) or number,
     }
-    if not is_article:
+    if kind and not kind.endswith("Article"):
         publisher = without_markup(record.first("PB", "PP"))
         fields["school" if kind == "Thesis" else "publisher"] = publisher
         fields["place"] = without_markup(record.first("CY"))
@@ -243,16 +242,21 @@ def _identifiers(record: TaggedRecord) -> dict[str, str | None]:
     noted = distinct(
         doi_of(note[found.start() :]) or "" for note in notes for found in _NOTED_DOI.finditer(note)
     )
-    dois = filter(None, map(doi_of, [*record.all(*_OWN_DOI), *places]))
+    dois = map(doi_of, [*record.all(*_OWN_DOI), *places])
     pmids = pmids_in(" ".join([*record.all("PM"), named])) or _pmids_alone(record)
     if not pmids:
         pmids = pmids_in(" ".join(notes))
         pmids = pmids if len(pmids) == 1 else []
     return {
-        "doi": next(dois, None) or (noted[0] if len(noted) == 1 else None),
+        "doi": next(filter(_is_of_work, dois), None) or (noted[0] if len(noted) == 1 else None),
         "pmid": next(iter(pmids), None),
         "pmcid": pmcid_in(" ".join([named, *notes])),
     }
+
+
+def _is_of_work(doi: str | None) -> bool:
+    """Whether a DOI is there and is not that of a record, which CENTRAL gives to each of its own."""
+    return doi is not None and not doi.startswith("10.1002/central/")
 
 
 def _pmids_alone(record: TaggedRecord) -> list[str]:

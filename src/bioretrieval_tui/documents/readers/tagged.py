@@ -117,12 +117,12 @@ class TaggedRecord:
 
 
 def by_pattern(pattern: str) -> Callable[[str, TaggedRecord | None], tuple[str, str] | None]:
-    """The fields of lines that begin with this pattern, whose group 1 is the tag."""
+    """The fields of lines that begin with this pattern, whose first group is the tag."""
     compiled = re.compile(pattern)
 
     def field_of(text: str, _: TaggedRecord | None) -> tuple[str, str] | None:
         match = compiled.match(text)
-        return (match[1], text[match.end() :]) if match else None
+        return (match[match.lastindex or 0], text[match.end() :]) if match else None
 
     return field_of
 
