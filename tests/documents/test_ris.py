@@ -189,6 +189,31 @@ def test_blanks_and_ends_of_lines(written: str) -> None:
     assert FORMAT.recognises(written.encode())
 
 
+CENTRAL = """TY  - JOUR
+AN  - CN-01234567
+AU  - Miller, A
+TI  - Herons
+JA  - Ponds
+PY  - 2011
+SP  - 123\u2010130
+C3  - PUBMED 21234567,EMBASE 362312345,CTgov NCT01234567
+M3  - Journal article
+US  - https://www.cochranelibrary.example/central/doi/10.1002/central/CN-01234567/full
+ER  -
+"""
+
+
+def test_ris_of_central() -> None:
+    (document,) = documents(read(CENTRAL, FORMAT))
+    assert document.metadata["journal"] == "Ponds"
+    assert document.metadata["pages"] == "123-130"
+    assert document.metadata["pmid"] == "21234567"
+    assert document.metadata["trials"] == ["NCT01234567"]
+    assert document.metadata["types"] == ["Journal Article"]
+    (bare,) = documents(read(CENTRAL.replace("C3", "ZZ").replace("US", "UR"), FORMAT))
+    assert (bare.id, bare.metadata.get("doi")) == ("CN-01234567", None)
+
+
 OVID = """1.
 TY  - JOUR
 ID  - 20203152553
@@ -481,7 +506,7 @@ def test_markup_is_no_text() -> None:
         ("AU  - The Pond Group,\nAU  - et al\n", ["The Pond Group"]),
         ("AU  - Miller, Ada\nAU  - And Others\n", ["Miller A"]),
         ("AU  - Miller, Ada\nBerg, Otto\n", ["Miller A", "Berg O"]),
-        ("A1  - \u015eahin, \u015e.\nAU  - \u5f20\u4e09\n", ["\u5f20\u4e09", "\u015eahin \u015e"]),
+        ("A1  - \u015eahin, \u015e.\nAU  - \u5f20\u4e09\n", ["\u015eahin \u015e", "\u5f20\u4e09"]),
     ],
 )
 def test_names(lines: str, authors: list[str]) -> None:
@@ -508,6 +533,7 @@ def test_names(lines: str, authors: list[str]) -> None:
             "A2  - Editor, Ed\nT2  - A series\n",
             {"types": ["Book"], "editors": ["Editor E"]},
         ),
+        ("BOOK", "A3  - Editor, Ed\n", {"types": ["Book"], "editors": ["Editor E"]}),
         ("EDBOOK", "AU  - Editor, Ed\n", {"types": ["Book"], "editors": ["Editor E"]}),
         ("CONF", "T2  - Proceedings\n", {"types": ["Conference Paper"], "book": "Proceedings"}),
         ("UNPB", "T2  - bioRxiv\n", {"types": ["Preprint"], "journal": "bioRxiv"}),

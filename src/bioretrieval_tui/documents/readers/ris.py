@@ -169,7 +169,9 @@ def ris_document(record: TaggedRecord) -> Document:
         within = {"journal": record.first("JF", "JO")}
     else:
         within = {"journal": record.first("JF", "JO", "T2", "JT", "SO", "JA", "J2", "J1", "TA")}
-    authors, editors = people(record.texts("AU", "A1")), people(record.texts("A2", "ED"))
+    # The first author may be apart, in A1 before AU.
+    authors = people(without_markup(name) for _, name in record.in_order("AU", "A1"))
+    editors = people(record.texts("A2", "ED") or record.texts("A3"))
     if record.first("TY") == "EDBOOK":
         authors, editors = [], [*authors, *editors]
     number = next(filter(_ARTICLE_NUMBER.fullmatch, record.all("C7")), "")
@@ -179,7 +181,7 @@ def ris_document(record: TaggedRecord) -> Document:
         **{name: without_markup(title) for name, title in within.items()},
         **best_date(_dates(record)),
         **_identifiers(record),
-        "url": next(iter(_URL.findall(" ".join(record.all("UR", "LK", "L2", "L1")))), None),
+        "url": next(iter(_URL.findall(" ".join(record.all("UR", "LK", "US", "L2", "L1")))), None),
         "language": distinct(
             part.strip() for text in record.all("LA") for part in _BETWEEN_LANGUAGES.split(text)
         ),
@@ -240,16 +242,21 @@ def _identifiers(record: TaggedRecord) -> dict[str, str | None]:
     noted = distinct(
         doi_of(note[found.start() :]) or "" for note in notes for found in _NOTED_DOI.finditer(note)
     )
-    dois = filter(None, map(doi_of, [*record.all(*_OWN_DOI), *places]))
+    dois = map(doi_of, [*record.all(*_OWN_DOI), *places])
     pmids = pmids_in(" ".join([*record.all("PM"), named])) or _pmids_alone(record)
     if not pmids:
         pmids = pmids_in(" ".join(notes))
         pmids = pmids if len(pmids) == 1 else []
     return {
-        "doi": next(dois, None) or (noted[0] if len(noted) == 1 else None),
+        "doi": next(filter(_is_of_work, dois), None) or (noted[0] if len(noted) == 1 else None),
         "pmid": next(iter(pmids), None),
         "pmcid": pmcid_in(" ".join([named, *notes])),
     }
+
+
+def _is_of_work(doi: str | None) -> bool:
+    """Whether there is a DOI, and not that which CENTRAL gives to its own record of a work."""
+    return doi is not None and not doi.startswith("10.1002/central/")
 
 
 def _pmids_alone(record: TaggedRecord) -> list[str]:
