@@ -255,7 +255,7 @@ def _identifiers(record: TaggedRecord) -> dict[str, str | None]:
 
 
 def _is_of_work(doi: str | None) -> bool:
-    """Whether a DOI is there and is not that of a record, which CENTRAL gives to each of its own."""
+    """Whether there is a DOI, and not that which CENTRAL gives to its own record of a work."""
     return doi is not None and not doi.startswith("10.1002/central/")
 
 
