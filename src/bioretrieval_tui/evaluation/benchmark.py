@@ -56,6 +56,8 @@ def find_parts(folder: Path, split: str | None = None) -> Parts:
         if not folder.is_dir():
             what = "is a file, not a folder" if folder.exists() else "is not there"
             raise NotFoundError(f"the benchmark {folder} {what}", remedy=_SHAPE)
+        for names in (_CORPUS, _QUERIES):  # what is missing, before what is missing of it
+            _part(folder, names, DEFAULT_SPLIT)
         found = _splits(folder)
         if not found:
             raise NotFoundError(f"{folder} has no judgements: no qrels/*.tsv", remedy=_SHAPE)
