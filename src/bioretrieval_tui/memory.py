@@ -21,14 +21,16 @@ TOO_LITTLE = "there is too little memory"
 _REMEDY = "raise the limit (ulimit -v, or the memory of the batch job), or close other programs"
 _LINE = f"bioretrieval-tui: {TOO_LITTLE}; {_REMEDY}\n".encode()
 _SAID = re.compile(
-    r"(?:cannot|can't|could not|failed to|unable to) allocate|(?:not enough|out of ?|insufficient )"
-    r"memory|memory allocation|bad[ _]alloc|malloc of size|failed to map segment"
-    r"|can't start new thread|thread.{0,99}resource temporarily unavailable|os error 12\b",
+    r"(?:cannot|can't|could not|failed to|unable to) allocate"
+    r"|(?:not enough |out ?of ?|insufficient )memory|memory allocation|bad[ _]alloc|malloc of size"
+    r"|failed to map segment|failed to spawn|can't start new thread"
+    r"|thread.{0,99}resource temporarily unavailable|os error 12\b",
     re.IGNORECASE | re.DOTALL,
 )
 """What the system and the libraries say where memory ran out."""
 _ENDED = (signal.SIGABRT, signal.SIGSEGV, getattr(signal, "SIGBUS", 0), signal.SIGILL, 9)
 """How native code ends a process without memory, and, with SIGKILL, the kernel."""
+_PASSED_ON = (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _CGROUPS = Path("/sys/fs/cgroup")
 
 
@@ -53,15 +55,17 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 def _is_shortage(error: BaseException) -> bool:
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno == errno.ENOMEM
+    if isinstance(error, BioRetrievalError) or type(error).__module__.startswith("click"):
+        return False  # these quote the user
     return isinstance(error, MemoryError) or bool(_SAID.search(str(error)))
 
 
 def is_limited() -> bool:
     """Whether a limit is set on the memory of this process, by the shell or a batch system."""
-    try:
-        import resource
-    except ImportError:  # Windows
+    if not hasattr(signal, "sigwaitinfo"):  # Windows and macOS, whose batch systems are few
         return False
+    import resource
+
     limits = (resource.getrlimit(one)[0] for one in (resource.RLIMIT_AS, resource.RLIMIT_DATA))
     if any(limit != resource.RLIM_INFINITY for limit in limits):
         return True
@@ -78,18 +82,22 @@ def watched(call: Callable[[], int]) -> int:
     """Carry out `call` in a child process and return its exit code; say so if the child was ended
     before it could. This process has allocated little, so it can."""
     heard, done = os.pipe()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _PASSED_ON)
     child = os.fork()
     if not child:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(heard)
         code = call()
         os.write(done, b"\n")
         return code
     os.close(done)
-    for one in (signal.SIGINT, signal.SIGQUIT):
-        signal.signal(one, signal.SIG_IGN)  # the terminal sends them to the child, too
-    for one in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
-        signal.signal(one, lambda number, _: os.kill(child, number))
-    _, status = os.waitpid(child, 0)
+    ended = 0
+    while not ended:
+        found = signal.sigwaitinfo(_PASSED_ON)
+        if found.si_signo == signal.SIGCHLD:
+            ended, status = os.waitpid(child, os.WNOHANG)
+        elif found.si_pid:  # what comes from the terminal, the child has already
+            os.kill(child, found.si_signo)
     code, told = os.waitstatus_to_exitcode(status), os.read(heard, 1)
     if code == EXIT_INTERRUPTED or (told and code >= 0):
         return code
@@ -98,5 +106,6 @@ def watched(call: Callable[[], int]) -> int:
             os.write(2, _LINE)
         return EXIT_FAILED
     signal.signal(-code, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED_ON)
     os.kill(os.getpid(), -code)
     return EXIT_FAILED
