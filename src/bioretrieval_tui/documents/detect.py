@@ -63,7 +63,9 @@ _NAMES = ", ".join(format_.name for format_ in FORMATS)
 # For formats of lines or fields the name decides, so that a file with broken first records is
 # still read: these are reported, and the others are kept.
 _BELIEVED = {
-    suffix: one for one in (BEIR, MEDLINE, RIS, REFER, BIBTEX, *_TABLES) for suffix in one.suffixes
+    suffix: one
+    for one in (BEIR, OVID, MEDLINE, RIS, WOS, REFER, BIBTEX, *_TABLES)
+    for suffix in one.suffixes
 }
 _DEFAULTS = ReadSettings()
 _NULS = 50
