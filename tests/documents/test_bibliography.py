@@ -1,4 +1,4 @@
-"""Fields that several readers share: headings, accession numbers, corrections."""
+"""Fields that several readers share: names, plain text, headings, numbers, corrections."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ from typing import Any
 import pytest
 
 from bioretrieval_tui.documents.bibliography import (
+    abstract_of,
     accessions,
     correction,
+    document,
     is_retracted,
     mesh_of,
+    people,
     short_name,
+    without_markup,
 )
 
 
@@ -98,3 +102,87 @@ def test_corrections(kind: str, source: str, pmid: str, expected: str) -> None:
 )
 def test_retracted(metadata: dict[str, Any], expected: bool) -> None:
     assert is_retracted(metadata) is expected
+
+
+@pytest.mark.parametrize(
+    ("name", "short"),
+    [
+        ("Taskinen, M.-R.", "Taskinen MR"),
+        ("St. Pierre, A.", "St. Pierre A"),
+        ("U.S. Preventive Services Task Force", "U.S. Preventive Services Task Force"),
+        ("Department of Health, UK", "Department of Health, UK"),
+        ("de la Cruz-Vega, María José", "de la Cruz-Vega MJ"),
+        ("Wang Y 3rd", "Wang Y 3rd"),
+        ("Ada Miller", "Ada Miller"),
+    ],
+)
+def test_short_names(name: str, short: str) -> None:
+    assert short_name(name) == short
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("a <b and c> d <0.5 x<y>z", "a <b and c> d <0.5 x<y>z"),
+        ("AT&T; R&D &nosuch; &copy", "AT&T; R&D &nosuch; &copy"),
+        ("&lt;p&gt;A&lt;/p&gt;&lt;p class='x'&gt;B&lt;/p&gt;", "A B"),
+        ("<mml:math><mml:mi>x</mml:mi></mml:math>&#x3b1;&nbsp;b<!-- no -->", "x\u03b1 b"),
+        ("IL-6<sup>hi</sup> 10<jats:sup>-3</jats:sup> CO<inf>2</inf>", "IL-6^hi 10^-3 CO2"),
+    ],
+)
+def test_markup(text: str, plain: str) -> None:
+    assert without_markup(text) == plain
+
+
+@pytest.mark.parametrize(
+    ("paragraphs", "text"),
+    [
+        (["No abstract available.", "[No abstract available]", "N/A"], ""),
+        (["Abstract not available", "Abstract available from the publisher."], ""),
+        (["No abstract bias was found: we searched five databases for abstracts of trials."] * 2,
+         "No abstract bias was found: we searched five databases for abstracts of trials."),
+        (["Herons eat\u2026", "Herons eat newts."], "Herons eat newts."),
+        (["A.", "B.", "A."], "A. B."),
+    ],
+)  # fmt: skip
+def test_abstracts(paragraphs: list[str], text: str) -> None:
+    assert abstract_of(paragraphs) == text
+
+
+@pytest.mark.parametrize(
+    ("title", "types"),
+    [
+        ("RETRACTED: Herons", ["Retracted Publication"]),
+        ("[RETRACTED] Herons", ["Retracted Publication"]),
+        ("RETRACTED ARTICLE: Herons", ["Retracted Publication"]),
+        ("Retracted article: Herons", ["Retracted Publication"]),
+        ("Retracted papers and what became of them", None),
+        ("Retraction: Herons", None),
+    ],
+)
+def test_titles_of_retracted_works(title: str, types: list[str] | None) -> None:
+    assert document("1", title, "", {}).metadata.get("types") == types
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [{"types": ["Retraction of Publication"]}, {"corrections": ["Retraction of PMID 5: J"]}],
+)
+def test_a_notice_with_the_title_of_the_work_is_not_retracted(metadata: dict[str, Any]) -> None:
+    assert not is_retracted(document("1", "Retracted: Herons", "", metadata).metadata)
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        ("Miller A, Berg O.P.", ["Miller A", "Berg OP"]),
+        ("Miller, A. and Berg, O. P.", ["Miller A", "Berg OP"]),
+        ("Miller AB & Berg O", ["Miller AB", "Berg O"]),
+        ("Barnes and Noble", ["Barnes and Noble"]),
+        ("Miller, Ada; ; Berg, Otto;", ["Miller A", "Berg O"]),
+        ("Miller A, et al.", ["Miller A"]),
+        ("Smith AB Jr, Doe J", ["Smith AB Jr", "Doe J"]),
+    ],
+)
+def test_lines_of_several_names(line: str, names: list[str]) -> None:
+    assert people([line]) == names

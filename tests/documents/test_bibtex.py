@@ -175,6 +175,7 @@ def test_kinds_of_works(kind: str, fields: str, expected: dict[str, Any]) -> Non
         ("pmid={21234567}, doi={10.1000/X}", "21234567"),
         ("eprint={21234567}, eprinttype={pubmed}", "21234567"),
         ("note={PMID: 21234567}", "21234567"),
+        ("pubmed_id={21234567}, source={Scopus}", "21234567"),
         ("url={https://pubmed.ncbi.nlm.nih.gov/21234567/}", "21234567"),
         ("annote={PMCID: PMC3040763}", "PMC3040763"),
         ("doi={10.1000/X}, note={Cited by: 5}", "10.1000/x"),
@@ -189,10 +190,45 @@ def test_identifiers(fields: str, identity: str) -> None:
     assert _one(fields)["id"] == identity
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("@article{k,\n", True),
+        ("@Book(\n k2,\n", True),
+        ("@misc{, title={A}}", True),
+        ("@misc{title={A}}", True),
+        ('@string{a = "b"}', True),
+        ("@comment{x}", True),
+        ('@report("x", 1)\ndef f(): ...\n', False),
+        ("@dataset(name)\n", False),
+        ("@thesis\nclass A: ...\n", False),
+        ("mail@book{a", False),
+    ],
+)
+def test_recognition(text: str, found: bool) -> None:
+    assert FORMAT.recognises(text.encode()) is found
+
+
 def test_citation_keys_are_no_ids() -> None:
     first, second = documents(read("@book{k, title={A}}\n@book{k, title={B}}\n", FORMAT))
     assert first.id.startswith("made:")
     assert first.id != second.id
+
+
+def test_fields_of_web_of_science_and_scopus() -> None:
+    found = _one(
+        "author={{Miller, Ada and Berg, Otto}}, Type={{Article}}, Month={{MAR 4}}, Year={{2011}},"
+        " Keywords={{herons; newts}}, Affiliation={{One.}}, url={http://a.b/c\\_d\\&e}"
+    )
+    assert {name: value for name, value in found.items() if name not in ("id", "text")} == {
+        "authors": ["Miller A", "Berg O"],
+        "year": 2011,
+        "date": "2011-03-04",
+        "types": ["Journal Article"],
+        "keywords": ["herons", "newts"],
+        "affiliations": ["One."],
+        "url": "http://a.b/c_d&e",
+    }
 
 
 PARENT = "@proceedings{p, title={Proc}, editor={Ed, E.}, year=2011, doi={10.1000/p}}\n"

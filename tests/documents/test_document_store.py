@@ -154,7 +154,9 @@ def test_a_text_that_was_altered_does_not_fit_its_hash(tmp_path: Path) -> None:
     assert [label for label in range(25) if not store.intact(label)] == [3]
 
 
-@pytest.mark.parametrize("value", [b"\xff", b"{", b'{"a"'])
+@pytest.mark.parametrize(
+    "value", [b"\xff", b"{", b'{"a"', b'{"a": "\xff"}', b'{"a": ' + b"[" * 100_000]
+)
 def test_metadata_that_is_no_json(tmp_path: Path, value: bytes) -> None:
     path = write(tmp_path / "s.sqlite", DOCUMENTS)
     change(path, "UPDATE documents SET metadata = ? WHERE label = 3", value)

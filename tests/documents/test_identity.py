@@ -43,6 +43,12 @@ LANCET = "10.1016/S0140-6736(05)67889-2"
         ("https://www.frontiersin.org/articles/10.3389/fnins.2020.1/full", "10.3389/fnins.2020.1"),
         ("https://link.example.org/content/pdf/10.1007/s1-2.pdf", "10.1007/s1-2"),
         ("10.1000.10/123", "10.1000.10/123"),
+        ("[10.1000/x(1)](https://doi.org/10.1000/x(1))", "10.1000/x(1)"),
+        ("https://www.example.org/cdsr/doi/10.1000/x.pub2/full", "10.1000/x.pub2"),
+        (
+            f"https://www.example.org/doi/{SICI.replace('<', '%3C').replace('>', '%3E')}/abstract",
+            SICI,
+        ),
         (
             "10.1577/1548-8659(1983)112<1:NDOTM>2.0.CO;2",
             "10.1577/1548-8659(1983)112<1:NDOTM>2.0.CO;2",
@@ -146,8 +152,9 @@ def test_made_ids_are_equal_for_one_work_and_differ_for_two() -> None:
         {**first, "volume": "4"},
         {**first, "year": 2021},
         {**first, "pages": "7-9"},
+        {**first, "journal": "", "book": "Brooks"},
     ]
-    assert len({made, *(made_identifier(one, "Editorial") for one in others)}) == 6
+    assert len({made, *(made_identifier(one, "Editorial") for one in others)}) == 7
     # With nothing else known, the text decides.
     bare = [
         made_identifier({"year": 2020}, "Editorial", text) for text in ("On herons.", "On moss.")

@@ -12,6 +12,7 @@ from reader_help import (
     rejected,
 )
 
+from bioretrieval_tui.documents.bibliography import is_retracted
 from bioretrieval_tui.documents.detect import by_name
 from bioretrieval_tui.documents.document import Document
 
@@ -56,7 +57,9 @@ RESULT: dict[str, Any] = {
             {
                 "majorTopic_YN": "N",
                 "descriptorName": "Water",
-                "meshQualifierList": {"meshQualifier": [{"majorTopic_YN": "Y"}]},
+                "meshQualifierList": {
+                    "meshQualifier": [{"qualifierName": "analysis", "majorTopic_YN": "Y"}, {}]
+                },
             },
         ]
     },
@@ -119,6 +122,7 @@ def test_medcpt() -> None:
             "date": "2006-01-15",
             "mesh": ["animals", "rna, untranslated", "mice"],
             "mesh_major": ["rna, untranslated"],
+            "mesh_qualifiers": ["rna, untranslated/genetics"],
         },
     )
     assert second == Document("2", "T", "", {"pmid": "2"})
@@ -157,12 +161,36 @@ def test_europepmc_fields() -> None:
             "types": ["research-article", "Journal Article"],
             "mesh": ["Humans", "Water"],
             "mesh_major": ["Water"],
+            "mesh_qualifiers": ["Water/analysis"],
+            "affiliations": ["x"],
             "keywords": ["a", "b"],
             "volume": "7",
             "issue": "2",
             "pages": "1-9",
         },
     )
+
+
+def test_europepmc_substances_affiliations_and_corrections() -> None:
+    places = {"authorAffiliation": [{"affiliation": "Ghent"}, {"affiliation": "Berlin"}]}
+    record = {
+        **RESULT,
+        "authorList": {"author": [
+            {"fullName": "Li J", "authorAffiliationDetailsList": places},
+            {"fullName": "Li J", "affiliation": "Ghent"}]},
+        "chemicalList": {"chemical": [{"name": "Water", "registryNumber": "0"}, {}]},
+        "commentCorrectionList": {"commentCorrection": [
+            {"id": "5", "source": "MED", "reference": "J. 2020;1", "type": "Retraction in"},
+            {"id": "PPR6", "source": "PPR", "type": "Preprint in"},
+            {"id": "PMC7", "source": "PMC", "reference": "J. 2021", "type": "Erratum in"}, "x"]},
+    }  # fmt: skip
+    (document,) = documents(read(answer(record), by_name("europepmc")))
+    known = document.metadata
+    assert known["authors"] == ["Li J", "Li J"]
+    assert known["affiliations"] == ["Ghent", "Berlin"]
+    assert known["substances"] == ["Water"]
+    assert known["corrections"] == ["Retraction in PMID 5: J. 2020;1", "Erratum in: J. 2021"]
+    assert is_retracted(known)
 
 
 def test_europepmc_in_short() -> None:

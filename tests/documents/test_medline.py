@@ -123,6 +123,58 @@ def test_names_in_full_are_shortened() -> None:
     assert document.metadata["authors"] == ["Shi SY", "Cher"]
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("PMID- ", "PMID-"),
+        ("PMID- ", "PMID - "),
+        ("TI  - ", "TI - "),
+        ("  - ", "\t- "),
+        ("  - ", "  -\t"),
+    ],
+)
+def test_blanks_around_the_dash(old: str, new: str) -> None:
+    assert documents(read(ONE.replace(old, new), FORMAT)) == documents(read(ONE, FORMAT))
+
+
+MEDLARS = """UI  - 21234567
+AU  - Miller A
+TI  - Herons
+DP  - 2010 Jan
+TA  - Ponds
+
+UI  - 97012345
+AU  - Miller A
+TI  - Moss
+"""
+
+
+def test_medlars() -> None:
+    first, second = documents(read(MEDLARS, FORMAT))
+    assert (first.id, first.metadata["pmid"], first.metadata["journal"]) == (
+        "21234567",
+        "21234567",
+        "Ponds",
+    )
+    assert second.id == "97012345"
+    assert "pmid" not in second.metadata
+    assert FORMAT.recognises(MEDLARS.encode())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "AID - 10.1000/x [doi]",
+        "LID - 10.1000/x[doi]",
+        "AID - https://doi.org/10.1000/x",
+        "SO  - Ponds. 2010;1:1. doi: 10.1000/x. Epub 2009",
+    ],
+)
+def test_where_a_doi_is(line: str) -> None:
+    (document,) = documents(read(f"{TWO}{line}\n", FORMAT))
+    assert document.metadata["doi"] == "10.1000/x"
+
+
 def test_another_identifier() -> None:
     (document,) = documents(read("TI  - T\nAID - 10.1000/x [doi]\n", FORMAT))
     assert (document.id, document.metadata["doi"]) == ("10.1000/x", "10.1000/x")

@@ -64,6 +64,11 @@ SEEDS: dict[str, tuple[str, list[str], str, bytes]] = {
     "jats": ("<pmc-articleset>\n", list(map(jats, NUMBERS)), "</pmc-articleset>", b"</article>"),
     "endnote-xml": ("<xml><records>", list(map(endnote, NUMBERS)), "</records></xml>",
                     b"</record>"),
+    "europepmc-xml": (
+        "<responseWrapper><resultList>",
+        [f"<result><id>{n}</id><source>MED</source><title>T &eacute;</title></result>\n"
+         for n in NUMBERS],
+        "</resultList></responseWrapper>", b"</result>"),
     "europepmc": ('{"hitCount": 4, "resultList": {"result": [',
                   [", ".join(map(europepmc, NUMBERS))], "]}}", b'"keywordList": {}}'),
     "medcpt-chunk": ("", [json.dumps(MEDCPT)], "", b'mice!|"}'),

@@ -153,6 +153,9 @@ def _one(fields: str, kind: str = "JOUR") -> dict[str, object]:
         THREE.replace("  - ", "  \u2013 "),
         THREE.replace("TY  - ", "TY  -"),
         THREE.replace("TY  - ", "TY - "),
+        THREE.replace("TY  - JOUR", "TY  - Journal Article"),
+        THREE.replace("  - ", " - ").replace("JOUR", "Journal Article"),
+        THREE.replace("\n", "\n\r"),
         THREE.replace("ER  - ", "ER  -"),
         THREE.replace("ER  - ", "ER-"),
         THREE.replace("ER  - \n\n", "ER  - \nER  - \n"),
@@ -186,6 +189,78 @@ def test_blanks_and_ends_of_lines(written: str) -> None:
     assert FORMAT.recognises(written.encode())
 
 
+CENTRAL = """TY  - JOUR
+AN  - CN-01234567
+AU  - Miller, A
+TI  - Herons
+JA  - Ponds
+PY  - 2011
+SP  - 123\u2010130
+C3  - PUBMED 21234567,EMBASE 362312345,CTgov NCT01234567
+M3  - Journal article
+US  - https://www.cochranelibrary.example/central/doi/10.1002/central/CN-01234567/full
+ER  -
+"""
+
+
+def test_ris_of_central() -> None:
+    (document,) = documents(read(CENTRAL, FORMAT))
+    assert document.metadata["journal"] == "Ponds"
+    assert document.metadata["pages"] == "123-130"
+    assert document.metadata["pmid"] == "21234567"
+    assert document.metadata["trials"] == ["NCT01234567"]
+    assert document.metadata["types"] == ["Journal Article"]
+    (bare,) = documents(read(CENTRAL.replace("C3", "ZZ").replace("US", "UR"), FORMAT))
+    assert (bare.id, bare.metadata.get("doi")) == ("CN-01234567", None)
+
+
+OVID = """1.
+TY  - JOUR
+ID  - 20203152553
+T1  - Herons
+SP  - 110
+ER  -
+
+Link to the Ovid Full Text or citation: http://ovidsp.example/ovidweb.cgi?D=caba6&AN=20203152553
+
+2.
+TY  - JOUR
+ID  - 21234567
+T1  - Moss
+UR  - http://ovidsp.example/ovidweb.cgi?T=JS&PAGE=fulltext&D=med5&AN=21234567
+ER  -
+"""
+
+
+def test_ris_of_ovid() -> None:
+    found = read(OVID, FORMAT)
+    assert [one.id for one in documents(found)] == ["20203152553", "21234567"]
+    assert len(found) == 2
+
+
+EBSCO = """TY  - JOUR
+T1  - Herons
+JF  - Ponds
+M3  - Article
+AB  - Herons eat newts. [ABSTRACT FROM AUTHOR]
+AB  - Copyright of Ponds is the property of Pond Press and its content may not be copied or
+emailed to multiple sites. (Copyright applies to all Abstracts.)
+N1  - Accession Number: 117372971; Miller, Ada 1,2; Document Type: Article
+L3  - http://a.example/1
+DP  - EBSCOhost
+DB  - Academic Search Premier
+ER  -
+"""
+
+
+def test_ris_of_ebsco() -> None:
+    (document,) = documents(read(EBSCO, FORMAT))
+    assert document.text == "Herons eat newts."
+    assert document.id == "Academic Search Premier:117372971"
+    medline = EBSCO.replace("Academic Search Premier", "MEDLINE").replace("117372971", "21234567")
+    assert [one.id for one in documents(read(medline, FORMAT))] == ["21234567"]
+
+
 MIXED = """TY  - JOUR
 TI  - Herons
 AB  - Text with
@@ -195,6 +270,7 @@ CD -4 and
 ER-positive tumours
 ER
 AB12 - x
+      AU - MD9 mutations
 ER  -
 """
 
@@ -204,6 +280,7 @@ def test_lines_of_text_are_no_fields() -> None:
     assert document.text.startswith(
         "Text with IL-6 - raised AD - Alzheimer's disease CD -4 and ER-p"
     )
+    assert document.text.endswith("AU - MD9 mutations")
     assert "affiliations" not in document.metadata
 
 
@@ -312,6 +389,7 @@ def test_dois_of_other_works(field: str) -> None:
         "UR  - http://www.ncbi.nlm.nih.gov/pubmed/21234567\n",
         "UR  - https://www.ncbi.nlm.nih.gov/pubmed/?term=21234567\n",
         "L2  - https://europepmc.org/article/MED/21234567\n",
+        "UR  - http://search.example/login.aspx?direct=true&db=cmedm&AN=21234567&site=live\n",
     ],
 )
 def test_where_a_pmid_is(fields: str) -> None:
@@ -358,6 +436,9 @@ def test_where_a_pmc_id_is(field: str) -> None:
         ("AN  - 62000001; EJ9000001\nDB  - ERIC\nDP  - ProQuest\n", "EJ9000001"),
         ("AN  - eric-EJ9000001\nDP  - EBSCOhost\n", "EJ9000001"),
         ("UR  - https://clinicaltrials.gov/study/NCT01234567\n", "NCT01234567"),
+        ("M3  - NCT01234567\nDB  - ClinicalTrials.gov\n", "NCT01234567"),
+        ("N1  - L2001234567\n2024-04-01\nDB  - Embase\n", "L2001234567"),
+        ("ID  - S0073-47212018000100221-scl\n", "S0073-47212018000100221-scl"),
         ("ID  - NCT01234567\nDP  - ClinicalTrials.gov\n", "NCT01234567"),
         (
             "UR  - https://www.scopus.com/inward/record.uri?eid=2-s2.0-85012345&md5=a\n",
@@ -423,8 +504,9 @@ def test_markup_is_no_text() -> None:
         ("AU  - A. B. Miller\nAU  - O. van der Berg\n", ["Miller AB", "van der Berg O"]),
         ("AU  - Miller, Ada B., Jr\nAU  - King, Jr., Martin L.\n", ["Miller AB Jr", "King ML Jr"]),
         ("AU  - The Pond Group,\nAU  - et al\n", ["The Pond Group"]),
+        ("AU  - Miller, Ada\nAU  - And Others\n", ["Miller A"]),
         ("AU  - Miller, Ada\nBerg, Otto\n", ["Miller A", "Berg O"]),
-        ("A1  - \u015eahin, \u015e.\nAU  - \u5f20\u4e09\n", ["\u5f20\u4e09", "\u015eahin \u015e"]),
+        ("A1  - \u015eahin, \u015e.\nAU  - \u5f20\u4e09\n", ["\u015eahin \u015e", "\u5f20\u4e09"]),
     ],
 )
 def test_names(lines: str, authors: list[str]) -> None:
@@ -451,8 +533,11 @@ def test_names(lines: str, authors: list[str]) -> None:
             "A2  - Editor, Ed\nT2  - A series\n",
             {"types": ["Book"], "editors": ["Editor E"]},
         ),
+        ("BOOK", "A3  - Editor, Ed\n", {"types": ["Book"], "editors": ["Editor E"]}),
         ("EDBOOK", "AU  - Editor, Ed\n", {"types": ["Book"], "editors": ["Editor E"]}),
         ("CONF", "T2  - Proceedings\n", {"types": ["Conference Paper"], "book": "Proceedings"}),
+        ("UNPB", "T2  - bioRxiv\n", {"types": ["Preprint"], "journal": "bioRxiv"}),
+        ("ABST", "JO  - Ponds\n", {"types": ["Abstract"], "journal": "Ponds"}),
         ("THES", "PB  - University\n", {"types": ["Thesis"], "school": "University"}),
         ("RPRT", "PB  - WHO\n", {"types": ["Report"], "publisher": "WHO"}),
         (
@@ -481,6 +566,7 @@ def test_kinds_of_works(kind: str, fields: str, expected: dict[str, object]) -> 
         ("SP  - pp. 3\u20134\n", "3-4"),
         ("SP  - e0815\nEP  - \n", "e0815"),
         ("SP  - 5\nEP  - 5\n", "5"),
+        ("C7  - 1722034\n", "1722034"),
     ],
 )
 def test_pages(fields: str, pages: str) -> None:
@@ -496,6 +582,9 @@ def test_pages(fields: str, pages: str) -> None:
         ("PY  - 2011\nDA  - 2010/12/31\n", "2011"),
         ("Y1  - 2010/01//Jan2010\n", "2010-01"),
         ("PY  - 2011///Spring\n", "2011"),
+        ("PY  - 2011\nY1  - Dec. 2011\n", "2011-12"),
+        ("DA  - 4 March 2011\n", "2011-03-04"),
+        ("DA  - March 4th, 2011\n", "2011-03-04"),
     ],
 )
 def test_dates(fields: str, date: str) -> None:
@@ -539,6 +628,58 @@ def test_rispy_samples(name: str) -> None:
     reasons = {refused.reason for refused in rejected(found)}
     assert reasons <= {"the record has neither a title nor an abstract"}
     assert bool(reasons) == (name in {"example_bom.ris", "example_custom_list_tags.ris"})
+
+
+WOS = """PT J
+AU Zhang, Y
+   Zhang, Y
+   Miller, A.B.
+TI Herons &amp; newts
+SO PONDS
+AB First.
+C1 [Zhang, Y] One.
+   [Miller, AB] Two.
+AR e12
+PD DEC
+PY 2011
+PM 21234567
+UT WOS:000123456700001
+ER
+
+PT B
+AU Lind, E
+BE Editor, E
+TI A chapter
+SO A book
+PU Pond Press
+PI BERN
+UT MEDLINE:21234568
+ER
+EF
+"""
+
+
+def test_web_of_science() -> None:
+    article, chapter = documents(read(WOS, by_name("wos")))
+    assert by_name("wos").recognises(WOS.encode())
+    assert (article.title, article.id) == ("Herons & newts", "21234567")
+    assert article.metadata == {
+        "authors": ["Zhang Y", "Zhang Y", "Miller AB"],
+        "journal": "PONDS",
+        "year": 2011,
+        "date": "2011-12",
+        "pmid": "21234567",
+        "affiliations": ["[Zhang, Y] One.", "[Miller, AB] Two."],
+        "pages": "e12",
+    }
+    assert chapter.metadata == {
+        "authors": ["Lind E"],
+        "editors": ["Editor E"],
+        "book": "A book",
+        "publisher": "Pond Press",
+        "place": "BERN",
+        "pmid": "21234568",
+    }
 
 
 def test_web_of_science_sample() -> None:

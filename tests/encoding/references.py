@@ -25,6 +25,7 @@ class Authors:
     left: bool = False
     full: bool = False
     types: bool = True
+    masked: bool = True
     adapter: Path | None = None
 
     def but(self, **changes: Any) -> Authors:
@@ -57,12 +58,14 @@ class Authors:
         }
         if self.types and model.config.model_type == "bert":
             inputs["token_type_ids"] = filled(kinds, 0)
+        if not self.masked:
+            inputs = {"input_ids": inputs["input_ids"]}
         with torch.no_grad():
             if self.adapter is not None:
                 states = _adapted(model, inputs, self.adapter)
                 return states[:, 0].numpy()
             found = model(**inputs)
-            vectors = self._pooled(found, inputs["attention_mask"])
+            vectors = self._pooled(found, inputs.get("attention_mask"))
             if self.normalise:
                 vectors = torch.nn.functional.normalize(vectors, dim=1)
         return vectors.numpy()

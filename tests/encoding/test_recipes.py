@@ -155,6 +155,10 @@ ASKED = [f"{ASK}\nQuery: {query.strip()}" for query in QUERIES]
 PASSAGES = [f"Represent this passage\npassage: {text}" for text in JOINED]
 INSTRUCTED = [f"Instruct: {WEB}\nQuery:{query.strip()}" for query in QUERIES]
 CLS_TRAP = ("document", "mean instead of CLS", {"pooling": "mean"})
+PADDED_TRAPS = (
+    ("document", "CLS instead of the mean", {"pooling": "cls"}),
+    ("document", "the mean of words only", {"pooling": "mean", "masked": True}),
+)
 MEAN_TRAPS = (
     ("document", "CLS instead of the mean", {"pooling": "cls"}),
     ("document", "padding counted in the mean", {"pooling": "mean-all"}),
@@ -244,8 +248,16 @@ CASES = (
         ),
     ),
     plain(
-        "sapbert-mean-token", pooling="mean", normalise=False, length=25, documents=NAMES,
-        full=True, traps=MEAN_TRAPS,
+        "sapbert-mean-token", pooling="mean-all", normalise=False, length=25, documents=NAMES,
+        full=True, traps=PADDED_TRAPS,
+    ),
+    *(
+        plain(
+            name, pooling="mean-all", normalise=True, length=32, documents=NAMES, full=True,
+            masked=False,
+            traps=(*PADDED_TRAPS, ("document", "an attention mask", {"masked": True})),
+        )
+        for name in ("coder-eng", "coder-eng-pp", "coder-all")
     ),
     plain(
         "sapbert-xlmr", "xlm-roberta", pooling="cls", normalise=False, length=25, documents=NAMES,
@@ -580,6 +592,8 @@ def save_wide(folder: Path) -> Path:
     [
         ("medcpt", "float32"),
         ("medcpt", "bfloat16"),
+        ("sapbert-mean-token", "float32"),
+        ("coder-eng", "float32"),
         ("specter2", "float32"),
         ("specter2", "auto"),
     ],
@@ -592,6 +606,8 @@ def test_openvino_makes_the_same_vectors(
     base = twins("bert")
     if identifier == "medcpt":
         recipe, _, _ = medcpt(twins)
+    elif identifier != "specter2":
+        recipe = recipe_of(identifier, dict.fromkeys(entry(identifier).hub, base))
     else:
         recipe = specter2(identifier, twins)
     exact = load_encoder(str(base), recipe, device="cpu")

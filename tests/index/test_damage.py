@@ -259,3 +259,22 @@ def test_an_index_made_by_another(built: Manifest, corpus: Path, name: str) -> N
     else:
         compact_index("demo")
         assert verify_index("demo").ok
+
+
+def test_a_store_of_more_documents_than_the_manifest_says(built: Manifest, corpus: Path) -> None:
+    path = file_of(built, "documents.sqlite")
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("UPDATE documents SET label = 9000000000000 WHERE label = 299")
+        database.commit()
+    facts = FileFacts(path.stat().st_size, manifests.sha256_of(path))
+    reseal(built, files={**built.files, f"{path.parent.name}/{path.name}": facts})
+    write_corpus(str(corpus), "new", 3)
+    for attempt in (
+        lambda: open_index("demo"),
+        lambda: add_to_index("demo", [corpus], of_hashing),
+        lambda: compact_index("demo"),
+    ):
+        with pytest.raises(
+            IndexFault, match="its store holds 9,000,000,000,001 documents, not 300"
+        ):
+            attempt()

@@ -369,6 +369,22 @@ def test_a_failing_disk_is_an_error_of_the_system(tmp_path: Path) -> None:
         assert caught.value.errno == number
 
 
+@pytest.mark.parametrize("suffix", ["meta.json", "fast", "idx", "term"])
+def test_a_damaged_index_that_is_extended_is_a_fault(tmp_path: Path, suffix: str) -> None:
+    base = tmp_path / "demo" / "generation" / "text"
+    base.parent.mkdir(parents=True)
+    write(base, documents(20))
+    (path,) = base.glob(f"*{suffix}")
+    path.write_bytes(b"\xff" * path.stat().st_size)
+    new = tmp_path / "new"
+    with pytest.raises(IndexFault) as caught, TextIndexWriter(new, base=base) as writer:  # noqa: PT012
+        writer.add(20, documents(5))
+        writer.finish(dead=np.array([3]), documents=24, total=25)
+    assert "the text index cannot be extended: " in caught.value.message
+    assert caught.value.line().endswith("run: bioretrieval-tui index compact demo")
+    assert "\n" not in caught.value.line()
+
+
 def test_what_was_begun_and_left_ends_its_threads(tmp_path: Path) -> None:
     with TextIndexWriter(tmp_path / "text") as writer:
         writer.add(0, documents(50))

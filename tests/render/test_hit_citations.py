@@ -149,6 +149,10 @@ CHAPTER = {"book": "A book of ponds", "editors": ["Kaya Ş"], "publisher": "Pond
             {"howpublished": "bioRxiv"},
         ),
         ({"types": ["Journal Article"]}, "misc", {}),
+        ({"types": ["Proceedings"], "publisher": "P"}, "proceedings", {"publisher": "P"}),
+        ({"types": ["Guideline"], "publisher": "P", "isbn": "978-1"}, "book", {"publisher": "P"}),
+        ({"types": ["Review"], "book": "Genes"}, "incollection", {"booktitle": "Genes"}),
+        ({"types": ["Dataset"], "publisher": "P"}, "misc", {"howpublished": "P"}),
         ({"types": 7, "journal": "Ponds"}, "article", {"journal": "Ponds"}),
     ],
 )  # fmt: skip

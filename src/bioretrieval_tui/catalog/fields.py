@@ -285,6 +285,7 @@ _ROWS = (
     _recipe("append", "token that is added to every sequence"),
     _recipe("padding_side", "side of the padding"),
     _recipe("pad_to_max_length", "every sequence is padded to its longest"),
+    _recipe("attention_mask", "the model is given an attention mask"),
     _recipe("token_type_ids", "token type ids are given"),
     _recipe("instruction", "default instruction", "code"),
     _recipe("instructions", "instructions by benchmark", "pairs"),

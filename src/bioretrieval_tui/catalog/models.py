@@ -107,6 +107,8 @@ class Encoding(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     """A token that is added after truncation to every sequence, and pooled by `last`."""
     padding_side: Literal["left", "right"] | None = None
     pad_to_max_length: bool = False
+    attention_mask: bool | None = None
+    """False: the model reads padding as if it were text."""
     token_type_ids: bool | None = None
     instruction: str | None = None
     """The default that fills {instruction}."""

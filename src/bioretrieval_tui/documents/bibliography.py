@@ -27,6 +27,9 @@ _YEAR = re.compile(r"(?<!\d)(?:1[4-9]|20|21)\d\d(?!\d)")
 _DATE = re.compile(
     r"(\d{4})(?:[ /.-]+([A-Za-z]{3,9}\.?|\d{1,2})(?:[ /.-]+(\d{1,2}))?)?[ /]*(?:T[\d:.Z+-]*)?"
 )
+_WRITTEN_DATE = re.compile(
+    r"(?:(\d{1,2})(?:st|nd|rd|th)?\s+)?([A-Za-z]{3,9})\.?(?:\s+(\d{1,2})(?:st|nd|rd|th)?)?,?\s+(\d{4})"
+)
 _COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)")
 _DATE_KEYS = ("date", "pubdate", "publication_date")
 _PMID = re.compile(r"([1-9][0-9]{0,8})")
@@ -64,6 +67,11 @@ _CORRECTIONS = {
 _RETRACTED = ("Retraction in", "Retracted and republished in")
 _YES = frozenset({"true", "yes", "y", "1"})
 _RETRACTED_TYPES = frozenset({"retractedpublication", "retracted", "retractedarticle"})
+# "RETRACTED: ...", "Retracted Article: ...", "[RETRACTED] ..."; not "Retracted papers: a survey".
+_RETRACTED_TITLE = re.compile(
+    r"\W*(?:RETRACTED|WITHDRAWN)(?:\W*(?:ARTICLE|PAPER|PUBLICATION))?\s*[:\]]"
+    r"|\W*[Rr]etracted(?: (?:[Aa]rticle|[Pp]aper|[Pp]ublication))?\s*[:\]]"
+)
 _LAST_PMID = re.compile(r"[\s;.]*\bPMID:\s*(\d{1,9})\b[\s.]*$")
 # Registries of trials by PubMed's names, whose numbers are kept also in a form not known here.
 _TRIAL_BANKS = re.compile(
@@ -81,13 +89,14 @@ _POINTED = r"(?:[^\W\d_]\.[\s\-\u2010]*)+"
 _INITIALS = rf"(?:{_POINTED}|[^\W\d_a-z]{{1,3}}(?:-[^\W\d_a-z])?)"
 _POINTED_FIRST = re.compile(rf"({_POINTED})([^\W\d_]{{2}}.*)")
 _POINTED_LAST = re.compile(rf"(.+?[^.])\s+({_POINTED})")
+_JOINED_NAMES = re.compile(r"\s+(?:and|&)\s+")
 _ONLY_INITIALS = re.compile(_INITIALS)
 _WITH_INITIALS = re.compile(rf"[^,;.\d]{{2,}}\s{_INITIALS}(?:\s{_RANK.pattern})?")
 _AND_OTHERS = re.compile(
     r"[\s,;]*\(?(?:(?:and|&)\s+)?\b(?:et\.? al(?:ii)?|others)\b\.?\)?[\s,;]*$", re.IGNORECASE
 )
 _GROUP = re.compile(
-    r"\b(?:group|consortium|collaborat\w*|stud(?:y|ies)|societ\w+|committee|network|investigators?"
+    r"\b(?:groups?|consortium|collaborat\w*|stud(?:y|ies)|societ\w+|committee|network|investigators?"
     r"|team|institut\w*|universit\w*|association|foundation|council|organi[sz]ation|cent(?:er|re)s?"
     r"|department|division|ministr\w+|project|initiative|federation|commission|agency|alliance"
     r"|program(?:me)?|registry|task|force|panel|board|college|academy|hospital|clinic|inc|ltd|gmbh"
@@ -128,6 +137,12 @@ _NO_ABSTRACT = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 """A notice in place of an abstract, as PubMed, Scopus, Embase and publishers write it."""
+# What EBSCO writes below an abstract.
+_BOILERPLATE = re.compile(
+    r"\s*\[ABSTRACT FROM (?:AUTHOR|PUBLISHER)\]"
+    r"|\s*Copyright of .{1,300}? is the property of .{1,300}? and its content may not be copied.*",
+    re.DOTALL,
+)
 _CUT_OFF = "\u2026."
 _PAGES = re.compile(r"^(?:pp?|pages?|art(?:icle)?(?:\s*(?:no|number))?)\b[.:]?\s*", re.IGNORECASE)
 _DASHES = re.compile(r"\s*(?:--+|[-\u2010-\u2015\u2212])\s*")
@@ -198,14 +213,16 @@ def identifier(value: Any, called: str = "the id", *, as_written: bool = False) 
 def dated(text: str) -> dict[str, Any]:
     """`year` (int) and `date` (ISO 8601) of a written date, as exact as it is known.
 
-    "2003 Sep 15", "1948/07//", "20071115" and "2014-05-02" are parsed; a range or a season
-    ("1998 Dec-1999 Jan", "2020 Spring") gives its first year; empty without a year.
+    "2003 Sep 15", "1948/07//", "20071115", "2014-05-02" and "4 March 2011" are parsed; a range or a
+    season ("1998 Dec-1999 Jan", "2020 Spring") gives its first year; empty without a year.
     """
     text = text.strip()
     if not text:
         return {}
     match = _COMPACT.fullmatch(text) or _DATE.fullmatch(text) or _RIS_DATE.fullmatch(text)
     date = iso_date(match[1], match[2] or "", match[3] or "") if match else ""
+    if not date and (written := _WRITTEN_DATE.fullmatch(text)):  # "4 March 2011", "Mar 4, 2011"
+        date = iso_date(written[4], written[2], written[1] or written[3] or "")
     date = date or iso_date(text[:200])
     return {"year": int(date[:4]), "date": date} if date else {}
 
@@ -306,10 +323,14 @@ def people(names: Iterable[str]) -> list[str]:
 
 
 def listed_names(line: str) -> list[str]:
-    """The names of a line: between semicolons; between commas where each part has initials of its
-    own ("Miller A., Berg O.P."), or each second one is initials ("Miller, A., Berg, O.P.")."""
+    """The names of a line: between semicolons or the word "and"; between commas where each part has
+    initials of its own ("Miller A., Berg O.P.") or each second one is initials ("Miller, A., Berg,
+    O.P.")."""
     if ";" in line:
         return line.split(";")
+    joined = _JOINED_NAMES.split(line)
+    if len(joined) > 1 and all("," in one or _WITH_INITIALS.fullmatch(one) for one in joined):
+        return joined
     parts = [part.strip() for part in line.split(",")]
     if len(parts) > 1 and all(map(_WITH_INITIALS.fullmatch, parts)):
         return parts
@@ -335,7 +356,7 @@ def abstract_of(paragraphs: Iterable[str]) -> str:
     """The text of the paragraphs of an abstract, each once: not those that another one holds or
     continues, and no notice that there is none."""
     kept: list[str] = []
-    for text in paragraphs:
+    for text in (_BOILERPLATE.sub("", paragraph).strip() for paragraph in paragraphs):
         letters = text.rstrip(_CUT_OFF).casefold()
         if not letters or _NO_ABSTRACT.fullmatch(text):
             continue
@@ -363,17 +384,17 @@ def isbn_of(text: str) -> str:
 def mesh_of(headings: Iterable[str]) -> dict[str, list[str]]:
     """The MeSH fields of headings as MEDLINE writes them: "Asthma/genetics/*therapy". A heading is
     major if it or one of its qualifiers has a star."""
-    parts = [[part.strip() for part in heading.split("/")] for heading in headings]
-    names = [[part.lstrip("*") for part in heading] for heading in parts]
-    starred = [any(part.startswith("*") for part in heading) for heading in parts]
+    names: dict[str, bool] = {}
+    qualified: list[str] = []
+    for heading in headings:
+        written, *qualifiers = map(str.strip, heading.split("/"))
+        name = written.lstrip("*")
+        names[name] = names.get(name, False) or "*" in heading
+        qualified += [f"{name}/{one.lstrip('*')}" for one in qualifiers if one.lstrip("*")]
     return {
-        "mesh": distinct(name[0] for name in names),
-        "mesh_major": distinct(
-            name[0] for name, major in zip(names, starred, strict=True) if major
-        ),
-        "mesh_qualifiers": distinct(
-            f"{name[0]}/{qualifier}" for name in names for qualifier in name[1:] if qualifier
-        ),
+        "mesh": distinct(names),
+        "mesh_major": distinct(name for name, major in names.items() if major),
+        "mesh_qualifiers": distinct(qualified),
     }
 
 
@@ -447,8 +468,13 @@ def document(
 ) -> Document:
     """Make a document, without empty metadata. Raises RecordFault without title and text."""
     title, text = powers_on_line(title), powers_on_line(text)
-    registered = [number for part in _REGISTRATION.findall(text) for number in trials_of(part)]
-    if registered:
+    if _RETRACTED_TITLE.match(title) and not is_retracted(metadata):
+        types, links = (list(_each(metadata.get(name) or ())) for name in ("types", "corrections"))
+        # Some notices have the title of the work.
+        if not any("retraction of" in str(one).casefold() for one in (*types, *links)):
+            metadata = {**metadata, "types": [*types, "Retracted Publication"]}
+    named = _REGISTRATION.findall(text) if "registration" in text.lower() else ()
+    if registered := [number for part in named for number in trials_of(part)]:
         metadata = {**metadata, "trials": distinct([*metadata.get("trials", ()), *registered])}
     if not title.strip() and not text.strip():
         raise RecordFault(f"{called} has neither a title nor an abstract")

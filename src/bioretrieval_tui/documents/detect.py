@@ -22,6 +22,7 @@ from bioretrieval_tui.documents.document import (
 )
 from bioretrieval_tui.documents.readers.bibtex import BIBTEX
 from bioretrieval_tui.documents.readers.endnote_xml import ENDNOTE_XML
+from bioretrieval_tui.documents.readers.europepmc_xml import EUROPEPMC_XML
 from bioretrieval_tui.documents.readers.jats import JATS
 from bioretrieval_tui.documents.readers.json_corpora import (
     BEIR,
@@ -51,7 +52,8 @@ from bioretrieval_tui.errors import CorpusError, NotFoundError, UsageError
 
 _LINED = (BEIR, MEDRAG, OVID, MEDLINE, RIS, WOS, REFER, REFWORKS, BIBTEX)
 _SURE: tuple[Format, ...] = (
-    PARQUET, PUBMED_XML, JATS, ENDNOTE_XML, EUROPEPMC, MEDCPT, CSL, *_LINED, JSON,
+    PARQUET, PUBMED_XML, JATS, ENDNOTE_XML, EUROPEPMC_XML, EUROPEPMC, MEDCPT, CSL,
+    *_LINED, JSON,
 )  # fmt: skip
 _TABLES = (CSV, TSV)
 FORMATS = (*_SURE, *_TABLES)
@@ -61,7 +63,9 @@ _NAMES = ", ".join(format_.name for format_ in FORMATS)
 # For formats of lines or fields the name decides, so that a file with broken first records is
 # still read: these are reported, and the others are kept.
 _BELIEVED = {
-    suffix: one for one in (BEIR, MEDLINE, RIS, REFER, BIBTEX, *_TABLES) for suffix in one.suffixes
+    suffix: one
+    for one in (BEIR, OVID, MEDLINE, RIS, WOS, REFER, BIBTEX, *_TABLES)
+    for suffix in one.suffixes
 }
 _DEFAULTS = ReadSettings()
 _NULS = 50

@@ -29,7 +29,7 @@ _NEXT = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _ADDRESS = re.compile(r"https?://[^\s/]+/\S*?$", re.IGNORECASE)
-_RESOLVER = re.compile(r"(?:dx\.)?doi\.org/$|doi/$", re.IGNORECASE)
+_RESOLVER = re.compile(r"(?:dx\.)?doi\.org/$", re.IGNORECASE)
 # What publishers write behind the DOI in the address of a page.
 _PAGE = re.compile(
     r"(?:/(?:full|abstract|pdf|epdf|pdfdirect|fulltext|meta|references|citations|summary|html|epub"
@@ -50,7 +50,9 @@ _NAMED_PMID = re.compile(
     |\b([1-9]\d{0,8})\s*\[(?:pmid|pubmed)\]
     |pubmed\.ncbi\.nlm\.nih\.gov/([1-9]\d{0,8})\b
     |ncbi\.nlm\.nih\.gov/(?:m/)?(?:pubmed|entrez)/(?:\S*?(?:term|list_uids|uid)=)?([1-9]\d{0,8})\b
-    |europepmc\.org/(?:abstract|article)/med/([1-9]\d{0,8})\b""",
+    |europepmc\.org/(?:abstract|article)/med/([1-9]\d{0,8})\b
+    |info:pmid/([1-9]\d{0,8})\b
+    |[?&]d(?:b)?=(?:cmedm|mdc|mnh|mdl|med\w*|prem\w*|ppez\w*)&(?:[^\s&]*&)*?an=([1-9]\d{0,8})\b""",
     re.VERBOSE | re.IGNORECASE,
 )
 _NAMED_PMCID = re.compile(r"(?<![^\W\d_])PMC\s?([1-9]\d{1,9})\b", re.IGNORECASE)
@@ -79,7 +81,7 @@ def doi_of(text: str) -> str | None:
     None. Its letters stay as written; `same_doi` compares.
 
     A DOI may hold any character (SICI ones brackets, semicolons and `<...>`), so it ends at white
-    space, before the next identifier of a list, or at a closing bracket that opened before it.
+    space, before the next identifier of a list, or at a bracket that closes what opened before it.
     """
     text = html.unescape(text) if "&" in text else text
     text = _IN_BRACKETS.sub(" ", text) if "[" in text else text
@@ -94,13 +96,12 @@ def doi_of(text: str) -> str | None:
             found = _PREPRINT.sub(r"\1", _PAGE.sub("", found))
     if _ESCAPE.search(found):
         found = unquote(found)
-    while found:
-        last = found[-1]
-        opening = _OPENING.get(last)
-        if last in _ENDINGS or (opening and found.count(last) > found.count(opening)):
-            found = found[:-1]
-        else:
+    for place, sign in enumerate(found):
+        opening = _OPENING.get(sign, "")
+        if opening and found.count(sign, 0, place) >= found.count(opening, 0, place):
+            found = found[:place]
             break
+    found = found.rstrip(_ENDINGS)
     return found if found.partition("/")[2] else None
 
 
@@ -196,13 +197,14 @@ def identify(
 
 
 def made_identifier(fields: Mapping[str, Any], title: str, text: str = "") -> str:
-    """`made:` and a hash of title, year, first author, journal, volume, issue and first page;
+    """`made:` and a hash of title, year, first author, journal or book, volume, issue, first page;
     and of the text where nothing but a title and a year is known. Equal on every machine and in
     every export, until one of them is corrected."""
     title, text = _letters(title), " ".join(text.split())
-    authors = fields.get("authors") or [""]
+    authors = fields.get("authors") or fields.get("editors") or [""]
     page = str(fields.get("pages") or "").partition("-")[0]
-    where = [str(fields.get(name) or "") for name in ("journal", "volume", "issue")]
+    container = fields.get("journal") or fields.get("book")
+    where = [str(one or "") for one in (container, fields.get("volume"), fields.get("issue"))]
     parts = [_letters(str(authors[0])), *map(_letters, where), _letters(page)]
     if not any(parts) or len(title) < _LEAST_TITLE:
         parts.append(text)

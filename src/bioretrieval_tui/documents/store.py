@@ -360,7 +360,7 @@ def _document_of(row: Sequence[Any], segment: Segment) -> Document:
     try:
         identifier, title, text = msgspec.convert(row[1:4], tuple[str, str, str])
         fields = msgspec.json.decode(row[4], type=dict[str, Any]) if row[4] else {}
-    except (msgspec.DecodeError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise segment.fault(error) from error
     return Document(identifier, title, text, fields)
 

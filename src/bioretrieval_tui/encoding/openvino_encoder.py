@@ -42,7 +42,14 @@ from bioretrieval_tui.encoding.device import (
 )
 from bioretrieval_tui.encoding.encoder import Encoded, Encoder, Engine, Shape, Vectors, unit_length
 from bioretrieval_tui.encoding.model_files import ModelFiles, files_of
-from bioretrieval_tui.encoding.recipe import ModelPart, SideInput, recipe_hash, side_recipe
+from bioretrieval_tui.encoding.recipe import (
+    ModelPart,
+    Padding,
+    SideInput,
+    padding_of,
+    recipe_hash,
+    side_recipe,
+)
 from bioretrieval_tui.encoding.token_batches import (
     Batch,
     Ids,
@@ -181,6 +188,7 @@ class PreparedNote(msgspec.Struct, frozen=True):
     document_length: int = 0
     separator: str = ""
     pad: int = 0
+    padding: Padding | None = None
     worst: float = 0.0
     refused: str | None = None
 
@@ -215,7 +223,8 @@ class OpenVinoEngine(Engine):
         shape = Shape(note.dimension, note.query_length, note.document_length, note.separator)
         super().__init__(note.key.revision, shape, dtype=DTYPES[self._precision])
         self._folder = folder = folder or note.key.folder
-        self.tokenizer: TextTokenizer = TextTokenizer(read_tokenizer(folder / TOKENIZER), note.pad)
+        tokenizer = read_tokenizer(folder / TOKENIZER)
+        self.tokenizer: TextTokenizer = TextTokenizer(tokenizer, note.pad, padding=note.padding)
         try:
             # Copy-on-write, since OpenVINO requires writable memory and never writes. It reads from
             # this map as long as it runs without holding a reference: the encoder must.
@@ -503,9 +512,18 @@ def _reference(
         first = encodable(one.first)
         # In a list, since a single pair whose second text is empty is taken for one text.
         given = first if one.second is None else [first, encodable(one.second)]
+        padding = padding_of(recipe)
         features: Any = dict(
-            modules.tokenizer([given], truncation=True, max_length=max_length, return_tensors="pt")
+            modules.tokenizer(
+                [given],
+                truncation=True,
+                max_length=max_length,
+                padding="max_length" if padding else False,
+                return_tensors="pt",
+            )
         )
+        if padding == "read":
+            features["attention_mask"] = torch.ones_like(features["attention_mask"])
         if recipe.token_type_ids is False or not takes_types(modules[0].model, modules.tokenizer):
             features.pop("token_type_ids", None)
         with torch.inference_mode():
@@ -629,7 +647,9 @@ def _converted(
         sums[path.name] = sha256_of(path)
     step(2)
     pad = int(modules.tokenizer.pad_token_id)
-    note = PreparedNote(key=key, files=sums, pad=pad, **msgspec.structs.asdict(shape))
+    note = PreparedNote(
+        key=key, files=sums, pad=pad, padding=padding_of(recipe), **msgspec.structs.asdict(shape)
+    )
     try:
         engine = OpenVinoEngine(note, folder)
         encoder = Encoder(key.model, key.revision, recipe, lambda _: engine)

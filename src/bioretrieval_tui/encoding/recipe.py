@@ -22,6 +22,7 @@ from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import ModelError
 
 SideName = Literal["query", "document"]
+Padding = Literal["averaged", "read"]
 SIDES: tuple[SideName, SideName] = ("query", "document")
 _HASHED = (
     "type", "pooling", "append", "padding_side", "pad_to_max_length", "token_type_ids",
@@ -141,6 +142,17 @@ def side_recipe(recipe: Encoding, side: SideName, *, instruction: str | None = N
     return SideRecipe(side, segments, chosen, given.max_length)
 
 
+def padding_of(recipe: Encoding) -> Padding | None:
+    """How padding takes part in a vector; None where it makes no difference. The authors of some
+    models pad all inputs to one length and average over all places: `averaged`; `read` if they give
+    the model no attention mask either."""
+    if not recipe.pad_to_max_length:
+        return None
+    if recipe.attention_mask is False:
+        return "read"
+    return "averaged" if recipe.pooling == "mean" else None
+
+
 def _templates(recipe: Encoding, side: SideName) -> tuple[Side, tuple[str, ...]]:
     given = (recipe.query if side == "query" else recipe.document) or Side()
     return given, given.pair or (given.template or _DEFAULT_TEMPLATES[side],)
@@ -154,6 +166,9 @@ def recipe_hash(recipe: Encoding) -> str:
     canonical: dict[str, Any] = {name: getattr(recipe, name) for name in _HASHED}
     canonical["normalise"] = bool(recipe.normalise)
     canonical["similarity"] = recipe.similarity or "cosine"
+    if (padding := padding_of(recipe)) is not None:
+        # Earlier versions encoded such a recipe as if it had no padding: other vectors.
+        canonical["padding"] = padding
     # One model for both sides is named by the index's own model id and revision.
     canonical["models"] = models if len(set(models)) > 1 else None
     for name in SIDES:

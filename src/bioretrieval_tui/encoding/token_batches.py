@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
 
-from bioretrieval_tui.encoding.recipe import SideInput
+from bioretrieval_tui.encoding.recipe import Padding, SideInput
 from bioretrieval_tui.errors import ModelError
 
 if TYPE_CHECKING:
@@ -25,11 +25,13 @@ if TYPE_CHECKING:
 
 class Tokens(NamedTuple):
     """One input as a model reads it. types: the segment (0 or 1) of each token, None where the
-    input has one segment only; longer: whether it had more tokens, which were cut."""
+    input has one segment only; longer: whether it had more tokens, which were cut; padding: how
+    many of the tokens are padding that the model must not attend to."""
 
     ids: list[int]
     types: list[int] | None = None
     longer: bool = False
+    padding: int = 0
 
 
 Ids = npt.NDArray[np.int64]
@@ -99,7 +101,7 @@ class Batch(Struct, frozen=True):
             found["token_type_ids"] = np.zeros_like(ids)
         for row, one in enumerate(self.inputs):
             ids[row, : len(one.ids)] = one.ids
-            found["attention_mask"][row, : len(one.ids)] = 1
+            found["attention_mask"][row, : len(one.ids) - one.padding] = 1
             if types and one.types is not None:
                 found["token_type_ids"][row, : len(one.ids)] = one.types
         return found
@@ -138,12 +140,20 @@ def ahead(items: Iterable[T], depth: int = _AHEAD) -> Generator[T, None, None]:
 
 
 class TextTokenizer:
-    """Tokens of texts and of pairs, special tokens included, cut to a length and never padded; safe
-    to call from several threads. tokenizer: owned by this object from then on; pad: the padding id;
-    append: an id added to every input after it was cut, or None."""
+    """Tokens of texts and of pairs, special tokens included, cut to a length, and padded only where
+    a recipe asks for it; safe to call from several threads. tokenizer: owned by this object from
+    then on; pad: the padding id; append: an id added to every input after it was cut, or None;
+    padding: of every input to the length, see `padding_of`."""
 
-    def __init__(self, tokenizer: Tokenizer, pad: int, append: int | None = None) -> None:
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        pad: int,
+        append: int | None = None,
+        padding: Padding | None = None,
+    ) -> None:
         self.pad = pad
+        self._padding = padding
         self._append = append
         self._making = threading.Lock()
         # Truncation is a state of the library's object, so each length has its own.
@@ -151,7 +161,13 @@ class TextTokenizer:
         self._tokenizer = tokenizer
 
     @classmethod
-    def of(cls, model_id: str, tokenizer: Any, append: int | None = None) -> TextTokenizer:
+    def of(
+        cls,
+        model_id: str,
+        tokenizer: Any,
+        append: int | None = None,
+        padding: Padding | None = None,
+    ) -> TextTokenizer:
         """The tokenizer of a transformers model. Raises ModelError where it has no fast form."""
         from tokenizers import Tokenizer
 
@@ -161,7 +177,8 @@ class TextTokenizer:
                 f"{model_id}: its tokenizer has no fast form (tokenizer.json), which is needed",
                 remedy="get a revision of the model that has tokenizer.json",
             )
-        return cls(Tokenizer.from_str(fast.to_str()), int(tokenizer.pad_token_id or 0), append)
+        pad = int(tokenizer.pad_token_id or 0)
+        return cls(Tokenizer.from_str(fast.to_str()), pad, append, padding)
 
     def tokens(self, inputs: Sequence[SideInput], max_length: int) -> list[Tokens]:
         """At most `max_length` tokens of each input; of a pair, the longer segment is cut."""
@@ -186,6 +203,12 @@ class TextTokenizer:
                 tokens.ids.append(self._append)
                 if tokens.types is not None:  # the appended token is of the last segment
                     tokens.types.append(tokens.types[-1])
+            if self._padding is not None:
+                blanks = max_length - len(tokens.ids)
+                tokens.ids.extend([self.pad] * blanks)
+                if tokens.types is not None:
+                    tokens.types.extend([0] * blanks)
+                tokens = tokens._replace(padding=blanks if self._padding == "averaged" else 0)
             found.append(tokens)
         return found
 

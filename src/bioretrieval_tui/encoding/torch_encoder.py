@@ -25,7 +25,7 @@ from bioretrieval_tui.catalog.models import Encoding
 from bioretrieval_tui.encoding.device import PriorityLock, limit_threads, precision
 from bioretrieval_tui.encoding.encoder import Encoded, Engine, Shape, unit_length
 from bioretrieval_tui.encoding.model_files import ModelFiles
-from bioretrieval_tui.encoding.recipe import SideInput
+from bioretrieval_tui.encoding.recipe import SideInput, padding_of
 from bioretrieval_tui.encoding.token_batches import (
     Batch,
     TextTokenizer,
@@ -432,11 +432,12 @@ def load_torch_engine(
             f"{model_id}: its recipe appends an end token, and its tokenizer has none",
             remedy="correct `append` in the model's encoding, or get its tokenizer files again",
         )
-    tokenizer = TextTokenizer.of(model_id, spare[0].tokenizer, end)
+    padding = padding_of(recipe)
+    tokenizer = TextTokenizer.of(model_id, spare[0].tokenizer, end, padding)
 
     def make(name: str) -> DeviceWorker:
         modules = spare.pop() if spare else load_modules(model_id, files, recipe)
-        types = recipe.token_type_ids is not False
-        return DeviceWorker(modules, name, tokenizer.pad, types=types, dtype=dtype)
+        types, pack = recipe.token_type_ids is not False, None if padding is None else False
+        return DeviceWorker(modules, name, tokenizer.pad, pack=pack, types=types, dtype=dtype)
 
     return TorchEngine(model_id, files.revision, shape, tokenizer, device.split(","), make)

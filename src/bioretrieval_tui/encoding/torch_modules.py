@@ -28,6 +28,7 @@ from bioretrieval_tui.encoding.model_files import (
 )
 from bioretrieval_tui.encoding.recipe import (
     SideRecipe,
+    padding_of,
     read_settings,
     refuse_unsupported,
     side_recipe,
@@ -196,6 +197,8 @@ def load_modules(model_id: str, files: ModelFiles, recipe: Encoding) -> Any:
             transformer = Transformer(str(folder), **kwargs)
             pooling = Pooling(transformer.get_embedding_dimension(), _POOLINGS[recipe.pooling])
             modules = [transformer, pooling, *([Normalize()] if recipe.normalise else [])]
+            if padding_of(recipe) == "averaged":
+                modules.insert(1, _all_places())
             whole = SentenceTransformer(modules=modules, device="cpu")
         model = whole[0].model
         if getattr(model.config, "use_cache", False):
@@ -212,6 +215,18 @@ def load_modules(model_id: str, files: ModelFiles, recipe: Encoding) -> Any:
         if files.adapter is not None:
             add_adapter(model, files.adapter)
     return whole.eval()
+
+
+def _all_places() -> Any:
+    """A module that has the pooling after it count padding too."""
+    import torch
+
+    class AllPlaces(torch.nn.Module):
+        def forward(self, features: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+            mask = torch.ones_like(features["attention_mask"])
+            return {**features, "attention_mask": mask}
+
+    return AllPlaces()
 
 
 def stated_pooling(folder: Path) -> str | None:

@@ -46,6 +46,7 @@ from bioretrieval_tui.index.manifest import (
     SegmentFacts,
     check_content,
     encode_manifest,
+    fault,
     read_manifest,
     seal,
 )
@@ -269,6 +270,10 @@ def open_base(name: str, *, whole: bool = False) -> Iterator[Base]:
     for path in dict.fromkeys([*needed, *(manifest.files if whole else ())]):
         check_content(manifest, folder, path)
     with contextlib.closing(DocumentStore([folder / path for path in manifest.stores()])) as store:
+        if [one.count for one in store.segments] != [one.rows for one in manifest.segments]:
+            raise fault(
+                manifest, f"its store holds {store.rows:,} documents, not {manifest.rows:,}"
+            )
         matrix = open_matrix(manifest, folder)
         try:
             check_content(manifest, folder, manifest.path(layout.DEAD))

@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bioretrieval_tui.documents.document import Document
+from bioretrieval_tui.documents.superscripts import powers_on_line
 from bioretrieval_tui.errors import IndexFault
 from bioretrieval_tui.index.analysis import ANALYSER, spans, tokens
 from bioretrieval_tui.index.layout import share_file
@@ -65,8 +66,8 @@ Terms = Sequence[tuple[str, float]]
 
 
 def weighted_terms(query: str) -> list[tuple[str, float]]:
-    """Each term of `query` with the number of its occurrences."""
-    counted = Counter(tokens(query[:MAX_QUERY_CHARACTERS]))
+    """Each term of `query` with the number of its occurrences; powers as documents have them."""
+    counted = Counter(tokens(powers_on_line(query[:MAX_QUERY_CHARACTERS])))
     return [(term, float(count)) for term, count in counted.items()]
 
 
@@ -78,7 +79,8 @@ def is_current(facts: TextFacts) -> bool:
 class TextIndexWriter:
     """Writes a text index into a new folder, alone or as an extension of another one. base: the
     folder of the index to extend, whose segments, never changed in place, are shared by hard links
-    where the file system has them. All methods raise OSError where the disk is full."""
+    where the file system has them. All methods raise OSError where the disk is full, and IndexFault
+    where what is extended is damaged."""
 
     def __init__(self, folder: Path, *, base: Path | None = None) -> None:
         import tantivy
@@ -86,11 +88,12 @@ class TextIndexWriter:
         folder.mkdir(parents=True)
         self._folder = folder
         self._tantivy = tantivy
+        self._base = base
         if base is not None:
             for path in base.iterdir():
                 if path.name not in (_READ_LOCK, _WRITE_LOCK):
                     share_file(path, folder / path.name)
-        with _as_os_errors():
+        with self._native():
             if base is None:
                 schema = tantivy.SchemaBuilder()
                 schema.add_unsigned_field("label", indexed=True, fast=True)
@@ -105,7 +108,7 @@ class TextIndexWriter:
 
     def add(self, first_label: int, documents: Sequence[Document]) -> None:
         """Index `documents` under `first_label` and the labels after it."""
-        with _as_os_errors():
+        with self._native():
             for label, document in enumerate(documents, start=first_label):
                 terms = " ".join(TITLE_WEIGHT * tokens(document.title) + tokens(document.text))
                 row = self._tantivy.Document()
@@ -116,7 +119,7 @@ class TextIndexWriter:
     def finish(self, *, dead: Labels, documents: int, total: int) -> TextFacts:
         """Delete the labels `dead`, write everything and close. documents: how many must remain;
         total: all labels, with deleted ones."""
-        with _as_os_errors():
+        with self._native():
             if len(dead):
                 query, schema = self._tantivy.Query, self._index.schema
                 gone = query.term_set_query(schema, "label", dead.tolist())
@@ -134,6 +137,22 @@ class TextIndexWriter:
                 remedy="build the index again",
             )
         return TextFacts(analyser=ANALYSER, engine=ENGINE, labels=total, documents=count)
+
+    @contextlib.contextmanager
+    def _native(self) -> Iterator[None]:
+        try:
+            with _as_os_errors():
+                yield
+        except BaseException as error:
+            # A panic has a type that cannot be imported and is no Exception.
+            unknown = isinstance(error, OSError) and error.errno is None
+            if self._base is None or not (unknown or type(error).__name__ == "PanicException"):
+                raise
+            said = " ".join(str(error.strerror if isinstance(error, OSError) else error).split())
+            raise IndexFault(
+                f"the text index cannot be extended: {said[:120]}",
+                remedy=f"free the disk if it is full, else {COMPACT.format(self._base.parts[-3])}",
+            ) from error
 
     def __enter__(self) -> Self:
         return self

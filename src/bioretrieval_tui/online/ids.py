@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MOST_IDS = 100_000
 """Ids of a file, at most."""
-_AROUND = "\"'`<>()[]{}.,;:*\u2018\u2019\u201c\u201d\u00ab\u00bb"
+_AROUND = "\"'`<>()[]{}.,;:*-\u2018\u2019\u201c\u201d\u00ab\u00bb"
 _SITE = r"(?:https?://)?(?:www\.|export\.|dx\.)?"
 _LINK = re.compile(rf"{_SITE}[a-z.]+\.(?:gov|org)/", re.IGNORECASE)
 _TERM = re.compile(r"\?term=(?=\d+(?:&|$))")
@@ -52,8 +52,9 @@ _FORMS: Mapping[IdKind, re.Pattern[str]] = {
 _LABELS = {
     "pmid": "pmid:", "pmids": "pmid:", "pubmed": "pmid:", "pmcid": "pmcid:", "pmcids": "pmcid:",
     "pmc": "pmcid:", "doi": "doi:", "dois": "doi:", "arxiv": "arxiv:", "id": "", "ids": "",
+    "and": "",
 }  # fmt: skip
-"""Words that name the kind of the id after them, and the heading of a column."""
+"""Words that name the kind of the id after them, the heading of a column, and a conjunction."""
 
 
 def read_ids(path: Path | None) -> tuple[tuple[WorkId, ...], list[tuple[int, str]]]:

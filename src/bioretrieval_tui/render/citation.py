@@ -263,6 +263,11 @@ def _container(known: Mapping[str, Any]) -> tuple[str, list[tuple[str, str]]]:
         return "article", [("journal", journal)]
     if book:
         return "incollection", [("booktitle", book), *printed]
+    if is_a("proceedings"):
+        return "proceedings", printed
+    # A book of PubMed is of the type of its contents, such as a guideline.
+    if publisher and (known.get("editors") or known_text(known, "isbn")):
+        return "book", printed
     return "misc", [("howpublished", publisher)]
 
 

@@ -31,6 +31,7 @@ from bioretrieval_tui.documents.identity import (
     trials_of,
 )
 from bioretrieval_tui.documents.latex import latex_text
+from bioretrieval_tui.documents.readers.ris import PLAIN_TYPES
 from bioretrieval_tui.documents.readers.tagged import shows_lines
 from bioretrieval_tui.documents.source import (
     MAX_LINE_BYTES,
@@ -266,13 +267,17 @@ _TYPES = {
     "dataset": "Dataset", "patent": "Patent", "misc": "",
 }  # fmt: skip
 _PARTS = ("Book Chapter", "Conference Paper")
+# Many a program has a function that is called so, but no key and comma behind it.
 _HEAD = re.compile(
-    r"^[\ufeff\s]*@\s*(?:string|comment|preamble|" + "|".join(_TYPES) + r")\s*[{(]",
+    rf"^[\ufeff\s]*@\s*(?:(?:{'|'.join(_TYPES)})\s*[{{(]\s*(?:[^\s,{{}}()\"=]*\s*,|\w+\s*=\s*[{{\"])"
+    r"|string\s*[{(]\s*[\w-]+\s*=|(?:comment|preamble)\s*\{)",
     re.MULTILINE | re.IGNORECASE,
 )
+_ALL_IN_BRACES = re.compile(r"\{[^{},]+,(?:[^{}]|\{[^{}]*\})*\sand\s(?:[^{}]|\{[^{}]*\})*\}")
 _AND = re.compile(r"\band\b|[{}]", re.IGNORECASE)
 _WORD = re.compile(r"(?:\{(?:[^{}]|\{[^{}]*\})*\}|\\.|[^\s{}\\])+")
 _MEDLINE_INITIALS = re.compile(r"(?:[^\W\d_a-z]\.?-?){1,3}")
+_ESCAPED = re.compile(r"\{?\\([&%_#~$])\}?")
 _URL = re.compile(r"https?://[^\s{}]+")
 _EID = re.compile(r"\beid=(2-s2\.0-\d+)", re.IGNORECASE)
 _NOTES = ("note", "annote", "annotation", "addendum", "eprint", "howpublished")
@@ -288,13 +293,15 @@ def _document(entry: BibEntry) -> Document:
     first = entry.first
     kind = _TYPES.get(entry.kind, entry.kind)
     given = [one for one in entry.texts("type", "document_type") if len(one) < _SHOWN]
+    given = [one for one in given if one.casefold() not in PLAIN_TYPES]
     title = ": ".join(filter(None, (first("title", "booktitle"), first("subtitle"))))
     text = abstract_of(entry.texts("abstract"))
     notes = " ".join(entry.texts(*_NOTES))
-    urls = [url for value in entry.all("url", "ee", "link") for url in _URL.findall(value)]
+    links = [_ESCAPED.sub(r"\1", value) for value in entry.all("url", "ee", "link")]
+    urls = [url for link in links for url in _URL.findall(link)]
     archive = first("archiveprefix", "eprinttype").casefold()
     eprint = first("eprint")
-    numbered = [*entry.texts("pmid"), eprint if archive in ("pubmed", "pmid") else ""]
+    numbered = [*entry.texts("pmid", "pubmed_id"), eprint if archive in ("pubmed", "pmid") else ""]
     pmids = [*filter(None, map(pmid_of, numbered)), *pmids_in(" ".join([notes, *urls]))]
     dois = map(doi_of, [*entry.texts("doi"), *urls, *entry.texts("note", "howpublished", "eprint")])
     within = first("booktitle", "maintitle")
@@ -350,7 +357,9 @@ def names_of(values: list[str]) -> list[str]:
 
 
 def _each_name(value: str) -> Iterator[str]:
-    """The parts between the word "and" outside of braces."""
+    """The parts between the word "and" outside of braces, unless these are around all names."""
+    if _ALL_IN_BRACES.fullmatch(value):
+        value = value[1:-1]
     depth = start = 0
     for match in _AND.finditer(value):
         if match[0] in "{}":

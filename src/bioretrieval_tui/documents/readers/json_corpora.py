@@ -12,11 +12,13 @@ from typing import Any
 
 from bioretrieval_tui.documents.bibliography import (
     LISTS,
+    correction,
     dated,
     distinct,
     document,
     identifier,
     json_type,
+    mesh_of,
     plain,
     without_markup,
 )
@@ -111,13 +113,8 @@ def _medcpt_document(element: JsonElement) -> Document:
     record = json_object(element.value)
     pmid = identifier(element.key, "the PMID")
     headings = [part.strip() for part in text_field(record, "m").split("|")]
-    names = [(heading.partition("!")[0].rstrip("*"), heading[-1:] == "*") for heading in headings]
-    metadata = {
-        "pmid": pmid,
-        **dated(text_field(record, "d")),
-        "mesh": distinct(name for name, _ in names),
-        "mesh_major": distinct(name for name, major in names if major),
-    }
+    starred = ("*" * one.endswith("*") + one.rstrip("*").replace("!", "/") for one in headings)
+    metadata = {"pmid": pmid, **dated(text_field(record, "d")), **mesh_of(starred)}
     return document(pmid, text_field(record, "t"), text_field(record, "a"), metadata)
 
 
@@ -141,6 +138,7 @@ _EUROPEPMC_FIELDS = {  # where each is looked for, in order
     "types": "pubTypeList.pubType pubType",
     "keywords": "keywordList.keyword",
 }
+_AFFILIATIONS = "authorAffiliationDetailsList.authorAffiliation"
 _DATES = ("firstPublicationDate", "journalInfo.printPublicationDate")
 _KEYS = (b'"pmid"', b'"pmcid"', b'"authorString"', b'"pubYear"', b'"abstractText"')
 _LABEL = re.compile(r"<h4>\s*(.*?)\s*:?\s*</h4>", re.IGNORECASE | re.DOTALL)
@@ -179,26 +177,39 @@ def _europepmc_document(value: Any) -> Document:
     if origin == "MED" and own.isdigit():
         fields["pmid"] = fields["pmid"] or own
     fields["doi"] = doi_of(fields["doi"])
-    people = [_word(one, "fullName", "collectiveName") for one in _at(record, "authorList.author")]
+    authors = _at(record, "authorList.author")
+    people = [_word(one, "fullName", "collectiveName") for one in authors]
     # "Smith JA, Jones B, The Group."
     named = _word(record, "authorString").rstrip(".").split(", ")
-    headings = [
-        (_word(one, "descriptorName"), [one, *_at(one, "meshQualifierList.meshQualifier")])
-        for one in _at(record, "meshHeadingList.meshHeading")
-    ]
+    places = [place for one in authors for place in _at(one, _AFFILIATIONS)]
     year, exact = dated(_word(record, "pubYear")), dated(_word(record, *_DATES))
     fields |= {
-        "authors": distinct(people) or distinct(named),
+        "authors": list(filter(None, people)) or list(filter(None, named)),
         **(exact if exact.get("year") == year.get("year", exact.get("year")) else year),
-        "mesh": distinct(name for name, _ in headings),
-        "mesh_major": distinct(
-            name for name, parts in headings if "Y" in [_word(p, "majorTopic_YN") for p in parts]
+        **mesh_of(map(_heading, _at(record, "meshHeadingList.meshHeading"))),
+        "substances": distinct(_word(one, "name") for one in _at(record, "chemicalList.chemical")),
+        "affiliations": distinct(_word(one, "affiliation") for one in (*places, *authors)),
+        "corrections": distinct(
+            map(_correction, _at(record, "commentCorrectionList.commentCorrection"))
         ),
     }
     title = without_markup(text_field(record, "title"))
     text = without_markup(_LABEL.sub(r" \1: ", text_field(record, "abstractText")))
     accession = f"{origin}:{own}" if origin and own else own
     return document(identify(fields, title, text, accession), title, text, fields)
+
+
+def _heading(heading: Any) -> str:
+    """A descriptor with its qualifiers as MEDLINE writes them: "Asthma/genetics/*therapy"."""
+    parts = [heading, *_at(heading, "meshQualifierList.meshQualifier")]
+    stars = ("*" if _word(part, "majorTopic_YN") == "Y" else "" for part in parts)
+    names = (_word(part, "descriptorName", "qualifierName") for part in parts)
+    return "/".join(map("".join, zip(stars, names, strict=True)))
+
+
+def _correction(link: Any) -> str:
+    pmid = _word(link, "id") if _word(link, "source") == "MED" else ""
+    return correction(_word(link, "type"), _word(link, "reference", "note"), pmid)
 
 
 def _unwrapped(value: Any) -> Any:

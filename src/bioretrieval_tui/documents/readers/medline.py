@@ -1,4 +1,4 @@
-"""Reader of MEDLINE text: PubMed's NBIB, Ovid's and older MEDLARS exports, and ERIC's NBIB."""
+"""Reader of MEDLINE text: PubMed's NBIB, exports of the older MEDLARS form, and ERIC's NBIB."""
 
 from __future__ import annotations
 
@@ -29,22 +29,34 @@ from bioretrieval_tui.documents.readers.tagged import (
 )
 from bioretrieval_tui.documents.source import Format
 
-# Tags of up to four characters, the dash in the fifth column (in ERIC's "ISSN - " in the sixth), so
-# that "IL-2 was" at the margin is no field; indented continuation lines, blank lines between
-# records.
+# The tags of PubMed's display, which count with any blanks.
+_TAGS = (
+    "AB AD AID AU AUID BTI CDAT CI CIN CN COI COIS CON CP CRDT CRF CRI CTDT CTI DA DCOM DDIN DEP DP"
+    " DRIN ECF ECI ED EDAT EFR EIN EN FAU FED FIR FPS GN GR GS IP IR IRAD IS ISBN JID JT LA LID LR"
+    " MH MHDA MID NM OAB OABL OCI OID ORI OT OTO OWN PB PG PHST PL PMC PMCR PMID PRIN PROF PS PST"
+    " PT PUBM RF RIN RN ROF RPF RPI RRF RRI SB SFM SI SO SPIN STAT TA TI TT UIN UOF VI VTI"
+)
+# Other tags have up to four characters, and the dash in the fifth column (in ERIC's "ISSN - " in
+# the sixth), so that "IL-2 was" at the margin is no field. Continuation lines are indented, blank
+# lines part the records.
 _GRAMMAR = Grammar(
     "MEDLINE",
-    by_pattern(r"([A-Z][A-Z0-9]{1,3}) *(?:(?<=^.{4})|(?<=^.{5}))-(?: |$)"),
+    by_pattern(
+        rf"\ufeff?({_TAGS.replace(' ', '|')})[ \t]*-(?:[ \t]|$|(?=\d|[A-Z][a-z ]))"
+        r"|([A-Z][A-Z0-9]{1,3}) *(?:(?<=^.{4})|(?<=^.{5}))-(?: |$)"
+    ),
     begins="PMID",
     blank_ends=True,
     loose=False,
 )
-_HEAD = re.compile(r"^PMID- ?\d|^(?:OWN |STAT|DCOM)- \S", re.MULTILINE)
+_HEAD = re.compile(r"^\ufeff?PMID *- ?\d|^(?:OWN |STAT|DCOM)- \S|^UI  - ?\d{6,8}\s*$", re.MULTILINE)
 _FIELDS = {
     "journal": "JT TA", "language": "LA", "types": "PT", "vernacular_title": "TT",
     "volume": "VI", "issue": "IP", "affiliations": "AD", "supplementary": "NM",
 }  # fmt: skip
 _NO_TITLE = frozenset({"[not available].", "[not available]", "not available."})
+MOST_PMID = 60_000_000
+"""Numbers of MEDLINE (`UI`) from before PubMed are greater."""
 _BOOK_FIELDS = {"book": "BTI", "publisher": "PB", "place": "PL"}
 _ERIC_PAGES = re.compile(r" p([\w-]+)")
 _MARKED_DOI = re.compile(r"(\S+)\s*\[doi\]")
@@ -64,9 +76,12 @@ def _document(record: TaggedRecord) -> Document:
     fields = fields_of(_FIELDS, record.all)
     located = record.all("LID", "AID")
     marked = _MARKED_DOI.search(" ".join(located))
-    dois = map(doi_of, [marked[1]] if marked else located)
+    dois = map(doi_of, [marked[1]] if marked else [*located, *record.all("SO")])
     eric = eric_of(" ".join([*record.all("OID"), *located]))
     pmid = record.first("PMID")
+    unique = record.first("UI")
+    if not pmid and unique.isdecimal() and int(unique) < MOST_PMID:
+        pmid = unique
     if pmid and not pmid_of(pmid):
         raise RecordFault("the PMID is not a number")
     substances = (_SUBSTANCE.fullmatch(text) for text in record.all("RN"))
@@ -93,7 +108,7 @@ def _document(record: TaggedRecord) -> Document:
             del fields["book"]
     title = next((given for given in titles if given.casefold() not in _NO_TITLE), "")
     text = abstract_of(record.texts("AB")) or _other_abstract(record)
-    return document(identify(fields, title, text, eric or ""), title, text, fields)
+    return document(identify(fields, title, text, eric or unique), title, text, fields)
 
 
 def _authors(record: TaggedRecord) -> list[str]:

@@ -20,6 +20,7 @@ from bioretrieval_tui.documents.bibliography import (
 )
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.identity import doi_of, identify, pmid_of, pmids_in, trials_of
+from bioretrieval_tui.documents.readers.medline import MOST_PMID
 from bioretrieval_tui.documents.readers.ris import keywords
 from bioretrieval_tui.documents.readers.tagged import (
     Grammar,
@@ -100,8 +101,6 @@ _SOURCES = (
         r"(?:\((?P<issue>[^)]*)\))?:(?P<pages>[\w-]+)"
     ),
 )
-_MOST_PMID = 60_000_000
-"""Numbers of MEDLINE from before PubMed are greater."""
 
 
 def _document(record: TaggedRecord) -> Document:
@@ -147,7 +146,7 @@ def _pmid(record: TaggedRecord, number: str, *, is_medline: bool) -> str | None:
     named = record.all("PM")
     found = [*pmids_in(" ".join(named)), *filter(None, (pmid_of(one.split()[0]) for one in named))]
     own = pmid_of(number) if is_medline else None
-    return next(iter(found), own if own and int(own) < _MOST_PMID else None)
+    return next(iter(found), own if own and int(own) < MOST_PMID else None)
 
 
 def _qualified(match: re.Match[str]) -> str:

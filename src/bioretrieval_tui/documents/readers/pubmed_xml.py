@@ -134,6 +134,7 @@ def _document(element: _Element) -> Document | str:
         "corrections": distinct(
             correction(one.get("RefType", ""), _text(one, "RefSource"), _text(one, "PMID"))
             for one in holder.iterfind("CommentsCorrectionsList/CommentsCorrections")
+            if one.get("RefType") != "Cites"  # hundreds in older records
         ),
         "pages": _text(pages, "MedlinePgn") or "-".join(filter(None, ends)),
     }
@@ -183,8 +184,9 @@ def _date(element: _Element) -> str:
 
 def _heading(heading: _Element) -> str:
     """A descriptor with its qualifiers as MEDLINE writes them: "Asthma/genetics/*therapy"."""
-    parts = [("*" if part.get("MajorTopicYN") == "Y" else "", plain_text(part)) for part in heading]
-    return "/".join(star + name for star, name in parts)
+    return "/".join(
+        ("*" if part.get("MajorTopicYN") == "Y" else "") + squeezed(part.text) for part in heading
+    )
 
 
 def _accessions(article: _Element) -> Iterator[str]:

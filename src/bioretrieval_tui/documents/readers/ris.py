@@ -51,31 +51,39 @@ hardly begin so."""
 _BLANK = "[ \\t\\u00a0\\u2002\\u2003\\u2009]"
 _DASH = "[-\\u2010-\\u2015\\u2212]"
 _WELL = re.compile(rf"[\ufeff\s]*([A-Z][A-Z0-9])(?:{_BLANK}{{2,}}|[\t\u00a0]){_DASH}{_BLANK}*")
-_SLACK = re.compile(rf"[\ufeff\s]*([A-Z][A-Z0-9]){_BLANK}?{_DASH}(?:{_BLANK}+|$)")
-_TIGHT = re.compile(rf"[\ufeff\s]*([A-Z][A-Z0-9]){_BLANK}?{_DASH}")
-_TYPE = re.compile(r"[A-Z]{2,8}\s*")
+_SLACK = re.compile(rf"([\ufeff\s]*)([A-Z][A-Z0-9]){_BLANK}?{_DASH}(?:{_BLANK}+|$)")
+_TIGHT = re.compile(rf"([\ufeff\s]*)([A-Z][A-Z0-9]){_BLANK}?{_DASH}")
+_TYPE = re.compile(r"[A-Z]{2,8}\s*|[A-Z][a-z]+(?: [A-Za-z]+)*")
 
 
 def _field(text: str, record: TaggedRecord | None) -> tuple[str, str] | None:
-    """Tag and value of a line: "TI  - Title", with any blanks where the record begins so, with
+    """Tag and value of a line: "TI  - Title"; with blanks as in the first line of the record; with
     one blank too few where the tag is sure."""
     if match := _WELL.match(text):
         return match[1], text[match.end() :]
-    if match := _SLACK.match(text) or _TIGHT.match(text):
-        tag, value = match[1], text[match.end() :]
-        spaced = text[match.end() - 1 : match.end()].isspace() or not value
-        if tag == "TY":
-            sure = _TYPE.fullmatch(value) is not None
-        elif tag == "ER":
-            sure = not value.strip()
-        elif record is None:
-            sure = spaced and tag in _TAGS
-        elif _WELL.match(record.opening):
-            sure = spaced and tag in _SURE_TAGS
-        else:
-            sure = tag in _TAGS
-        return (tag, value) if sure else None
-    return None
+    match = spaced = _SLACK.match(text)
+    match = match or _TIGHT.match(text)
+    if match is None:
+        return None
+    tag, value = match[2], text[match.end() :]
+    opening = record.opening if record else text
+    indented = match[1].strip("\ufeff") and not opening[:1].isspace()
+    if indented or not (spaced or _is_tight(opening)):
+        return None
+    if tag == "TY":
+        sure = _TYPE.fullmatch(value) is not None
+    elif tag == "ER":
+        sure = not value.strip()
+    elif record is None:
+        sure = spaced is not None and tag in _TAGS
+    else:
+        sure = tag in (_SURE_TAGS if _WELL.match(opening) else _TAGS)
+    return (tag, value) if sure else None
+
+
+def _is_tight(opening: str) -> bool:
+    """Whether there is no blank behind the dash of a line."""
+    return not _WELL.match(opening) and not _SLACK.match(opening)
 
 
 _GRAMMAR = Grammar(
@@ -96,8 +104,8 @@ _TYPES = {
     "GOVDOC": "Report", "UNPB": "Preprint", "UNPD": "Preprint", "DATA": "Dataset",
     "AGGR": "Dataset", "PAT": "Patent", "ELEC": "Webpage", "WEB": "Webpage", "GEN": "",
 }  # fmt: skip
-_ARTICLES = frozenset({"Journal Article", "Magazine Article", "Newspaper Article"})
-_PLAIN_TYPES = frozenset({"article", "journal article", "journal: article", "journal"})
+_BOOKS = frozenset({"Book", "Thesis", "Report"})
+PLAIN_TYPES = frozenset({"article", "journal article", "journal: article", "journal"})
 _PARTS = frozenset({"Book Chapter", "Conference Paper", "Conference Proceedings"})
 _LONGEST_TYPE = 60
 _BETWEEN_LANGUAGES = re.compile(r"[;,/|]")
@@ -131,10 +139,10 @@ _LINKED = re.compile(
 _PUBMED = re.compile(r"pubmed(?! central)|medline|\bnlm\b|\b(?:cmedm|mdc|mdl|mnh)\b", re.IGNORECASE)
 _PMID_ALONE = re.compile(r"[1-9]\d{6,7}")
 # What is a number of a database also in `ID` or elsewhere: CENTRAL's, Web of Science's, those of
-# Dimensions, Lens, Scopus and Embase.
+# Dimensions, Lens, Scopus, Embase, SciELO and Ovid.
 _DATABASE_NUMBER = re.compile(
     r"CN-\d{6,9}|(?:WOS|MEDLINE|BIOSIS|CCC|BCI|KJD|RSCI|SCIELO|INSPEC|PQDT|PPRN):\S+|pub\.\d{7,}"
-    r"|\d{3}(?:-\d{3}){3}-\d{2}[\dX]|2-s2\.0-\d+|L\d{8,12}",
+    r"|\d{3}(?:-\d{3}){3}-\d{2}[\dX]|2-s2\.0-\d+|L\d{8,12}|S\d{4}-\d{3}[\dX]\d{13}(?:-\w+)?|\d{9,12}",
     re.IGNORECASE,
 )
 _REGISTRY = re.compile(
@@ -143,35 +151,37 @@ _REGISTRY = re.compile(
     re.IGNORECASE,
 )
 _EID = re.compile(r"\beid=(2-s2\.0-\d+)", re.IGNORECASE)
+_ARTICLE_NUMBER = re.compile(r"[A-Za-z]{0,4}\d{1,9}")
+_NOTED_NUMBER = re.compile(r"\b(?:Accession Number:\s*|(?=L\d{8,12}\b))([\w.-]+)")
 _URL = re.compile(r"https?://[^\s;]+")
 
 
 def ris_document(record: TaggedRecord) -> Document:
     """The document of a record with the tags of RIS. The id follows the rule of `identity`."""
     kind, types = _types(record)
-    title = next(iter(record.texts("TI", "T1", "CT", "BT", "T2")), "")
+    title = next(iter(record.texts("TI", "T1", "CT", "BT", "T2", "ST")), "")
     noted = map(_NOTED_ABSTRACT.match, record.texts("N1"))
     text = abstract_of(record.texts("AB", "N2") or [found[1] for found in noted if found])
     database = record.first("DB", "DP")
-    is_article = kind in _ARTICLES or not kind
-    within = record.first("T2", "BT", "JF", "JO", "JA", "J2", "T3", "J1")
-    authors, editors = people(record.texts("AU", "A1")), people(record.texts("A2", "ED"))
+    if kind in _PARTS:
+        within = {"book": record.first("T2", "BT", "JF", "JO", "JA", "J2", "T3", "J1")}
+    elif kind in _BOOKS:
+        within = {"journal": record.first("JF", "JO")}
+    else:
+        within = {"journal": record.first("JF", "JO", "T2", "JT", "SO", "JA", "J2", "J1", "TA")}
+    # The first author may be apart, in A1 before AU.
+    authors = people(without_markup(name) for _, name in record.in_order("AU", "A1"))
+    editors = people(record.texts("A2", "ED") or record.texts("A3"))
     if record.first("TY") == "EDBOOK":
         authors, editors = [], [*authors, *editors]
+    number = next(filter(_ARTICLE_NUMBER.fullmatch, record.all("C7")), "")
     fields: dict[str, Any] = {
         "authors": authors,
         "editors": editors,
-        "journal": without_markup(
-            record.first("JF", "JO", "T2", "JT", "JA", "J2", "J1", "TA")
-            if is_article
-            else record.first("JF", "JO")
-            if kind not in _PARTS
-            else ""
-        ),
-        "book": without_markup(within) if kind in _PARTS else "",
+        **{name: without_markup(title) for name, title in within.items()},
         **best_date(_dates(record)),
         **_identifiers(record),
-        "url": next(iter(_URL.findall(" ".join(record.all("UR", "LK", "L2", "L1")))), None),
+        "url": next(iter(_URL.findall(" ".join(record.all("UR", "LK", "US", "L2", "L1")))), None),
         "language": distinct(
             part.strip() for text in record.all("LA") for part in _BETWEEN_LANGUAGES.split(text)
         ),
@@ -182,9 +192,9 @@ def ris_document(record: TaggedRecord) -> Document:
         "corrections": _corrections(record.texts(*_NOTES)),
         "volume": record.first("VL", "VO"),
         "issue": record.first("IS", "IP", "CP"),
-        "pages": page_range(record.first("SP", "PG"), record.first("EP")),
+        "pages": page_range(record.first("SP", "PG"), record.first("EP")) or number,
     }
-    if not is_article:
+    if kind and not kind.endswith("Article"):
         publisher = without_markup(record.first("PB", "PP"))
         fields["school" if kind == "Thesis" else "publisher"] = publisher
         fields["place"] = without_markup(record.first("CY"))
@@ -205,10 +215,10 @@ def _types(record: TaggedRecord) -> tuple[str, list[str]]:
     more = [
         part.strip()
         for text in record.texts("M3")
-        if not doi_of(text) and len(text) <= _LONGEST_TYPE
+        if not doi_of(text) and not trials_of(text) and len(text) <= _LONGEST_TYPE
         for part in text.split(";")
     ]
-    known = {kind.casefold(), *_PLAIN_TYPES}
+    known = {kind.casefold(), *PLAIN_TYPES}
     more = [one for one in more if one.casefold() not in known and not one.isdigit()]
     notes = " ".join(record.all(*_NOTES))
     if "retracted publication" in notes.casefold():
@@ -232,16 +242,21 @@ def _identifiers(record: TaggedRecord) -> dict[str, str | None]:
     noted = distinct(
         doi_of(note[found.start() :]) or "" for note in notes for found in _NOTED_DOI.finditer(note)
     )
-    dois = filter(None, map(doi_of, [*record.all(*_OWN_DOI), *places]))
+    dois = map(doi_of, [*record.all(*_OWN_DOI), *places])
     pmids = pmids_in(" ".join([*record.all("PM"), named])) or _pmids_alone(record)
     if not pmids:
         pmids = pmids_in(" ".join(notes))
         pmids = pmids if len(pmids) == 1 else []
     return {
-        "doi": next(dois, None) or (noted[0] if len(noted) == 1 else None),
+        "doi": next(filter(_is_of_work, dois), None) or (noted[0] if len(noted) == 1 else None),
         "pmid": next(iter(pmids), None),
         "pmcid": pmcid_in(" ".join([named, *notes])),
     }
+
+
+def _is_of_work(doi: str | None) -> bool:
+    """Whether there is a DOI, and not that which CENTRAL gives to its own record of a work."""
+    return doi is not None and not doi.startswith("10.1002/central/")
 
 
 def _pmids_alone(record: TaggedRecord) -> list[str]:
@@ -251,18 +266,24 @@ def _pmids_alone(record: TaggedRecord) -> list[str]:
     found = record.all("PM")
     if _PUBMED.search(database):
         # ProQuest: its own number, then that of the database.
-        found += record.first("AN").replace(",", ";").split(";")[::-1]
+        found += _number(record).replace(",", ";").split(";")[::-1]
         found += [one for one in record.all("ID") if _PMID_ALONE.fullmatch(one)]
     tags = ["C2", "C5"] if "embase" in database.casefold() else ["C2"]
     found += [one for one in record.all(*tags) if _PMID_ALONE.fullmatch(one)]
     return [pmid for pmid in map(pmid_of, found) if pmid and len(pmid) <= 8]
 
 
+def _number(record: TaggedRecord) -> str:
+    """The accession number, which EBSCO and EndNote (for Embase) write into the notes."""
+    noted = map(_NOTED_NUMBER.match, record.all("N1"))
+    return record.first("AN") or next((found[1] for found in noted if found), "")
+
+
 def _accession(record: TaggedRecord) -> str:
     """The number of the record in its database, or in the registry that it is of."""
-    given = record.first("AN")
+    given = _number(record)
     database = " ".join(record.all("DB", "DP"))
-    for text in record.all("UR", "L2", "LK", "ID", "AN", "M1", "C7", "U1"):
+    for text in record.all("UR", "L2", "LK", "ID", "AN", "M1", "M3", "C7", "U1"):
         if _REGISTRY.search(f"{database} {text}") and len(trials := trials_of(text)) == 1:
             return trials[0]
     if "eric" in f"{database} {given}".casefold() and (eric := eric_of(given)):

@@ -22,7 +22,7 @@ _LINE_COST = 64
 # What programs write between records: numbers, headings of the export, rules.
 _BETWEEN = re.compile(
     r"""[\W\d]*$|<?\d+\s?[.>)]|record\s\#?\d+|search\b|query\b|(?:file|results|export|print)\w*\s
-    |(?:provider|content|database|source|date|citations?|references?|total|fn|vr|ef)\b
+    |(?:provider|content|database|source|date|citations?|references?|total|link|fn|vr|ef)\b
     |refworks\s|character\s|tag\s|font\s|(?:start|end|begin)\s|[A-Z0-9]{2,5}=""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -117,12 +117,12 @@ class TaggedRecord:
 
 
 def by_pattern(pattern: str) -> Callable[[str, TaggedRecord | None], tuple[str, str] | None]:
-    """The fields of lines that begin with this pattern, whose group 1 is the tag."""
+    """The fields of lines that begin with this pattern, whose first group is the tag."""
     compiled = re.compile(pattern)
 
     def field_of(text: str, _: TaggedRecord | None) -> tuple[str, str] | None:
         match = compiled.match(text)
-        return (match[1], text[match.end() :]) if match else None
+        return (match[match.lastindex or 0], text[match.end() :]) if match else None
 
     return field_of
 

@@ -35,7 +35,7 @@ _GRAMMAR = Grammar(
     ends="ER",
     listed=frozenset({"AU", "AF", "C1", "BE", "ED", "CA"}),
 )
-_HEAD = re.compile(r"\A\s*FN .*\s+VR 1\.0\s+PT [A-Z]\b")
+_HEAD = re.compile(r"\A\s*FN .*\s+VR 1\.0\s+PT [A-Z]\b|^PT [JBSP]\s*\nAU \S", re.MULTILINE)
 _FIELDS = {"journal": "SO", "language": "LA", "volume": "VL", "issue": "IS"}
 _TYPES = {"B": "Book", "P": "Patent"}
 _BOOK_FIELDS = {"book": "SO", "publisher": "PU", "place": "PI"}
