@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from reader_help import SAMPLES, documents, read, read_path, rejected
 
 from bioretrieval_tui.documents.detect import by_name
@@ -259,6 +261,40 @@ def test_ris_of_ebsco() -> None:
     assert document.id == "Academic Search Premier:117372971"
     medline = EBSCO.replace("Academic Search Premier", "MEDLINE").replace("117372971", "21234567")
     assert [one.id for one in documents(read(medline, FORMAT))] == ["21234567"]
+
+
+WORKS = [("Herons eat newts", "IL-6 rose."), ("Moss on walls", ""), ("Owls", "AD - x")]
+dialects = st.fixed_dictionaries(
+    {
+        "dash": st.sampled_from(
+            ["  - ", " - ", "  -", " -", "- ", "-", "\t- ", "\u00a0\u00a0- ", "  \u2013 "]
+        ),
+        "indent": st.sampled_from(["", " ", "\t"]),
+        "end": st.sampled_from(["\n", "\r\n", "\r", "\n\r"]),
+        "type_at": st.sampled_from([0, 1, 3, None]),
+        "ends": st.integers(0, 2),
+        "between": st.sampled_from(["", "\n", "\n\n1.\n"]),
+    }
+)
+
+
+@given(dialects)
+def test_any_dialect(dialect: dict[str, object]) -> None:
+    at, ends, between = dialect["type_at"], dialect["ends"], dialect["between"]
+    if not ends and (between == "" or "1" in str(between)) and at != 0:
+        return  # nothing parts the records
+    written = ""
+    for title, text in WORKS:
+        lines = [("TI", title), ("AU", "Miller, A."), ("PY", "2011"), ("AB", text)]
+        if isinstance(at, int):
+            lines.insert(at, ("TY", "JOUR"))
+        lines += [("ER", "")] * int(str(ends))
+        for tag, value in lines:
+            written += f"{dialect['indent']}{tag}{dialect['dash']}{value}\n"
+        written += str(between)
+    found = read(written.replace("\n", str(dialect["end"])), FORMAT)
+    assert [(one.title, one.text) for one in documents(found)] == WORKS
+    assert len(found) == len(WORKS)
 
 
 MIXED = """TY  - JOUR

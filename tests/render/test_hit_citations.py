@@ -82,6 +82,8 @@ def test_little_is_known() -> None:
         (["Иванов ИИ", "Petrov IuA"], "Иванов, И. И. and Petrov, Iu. A."),
         (["Παπαδόπουλος Γ Jr"], "Παπαδόπουλος, Jr, Γ."),
         (["محمد ع", "李 小明", "김철수"], "محمد, ع. and 李, 小明 and 김철수"),
+        (["כהן א", "ბერიძე გ", "शर्मा रा"], "כהן, א. and ბერიძე, გ. and शर्मा, रा"),
+        (["עמותת המחקר הרפואי"], "{עמותת המחקר הרפואי}"),
         (["Smith J.A.", "Smith, JA"], "Smith, J. A. and Smith, J. A."),
         (["J. Smith", "Ann B. Reed"], "J. Smith and Ann B. Reed"),
         (["Smith, John, Jr.", "Moss E, 2nd"], "Smith, Jr., John and Moss, 2nd, E."),

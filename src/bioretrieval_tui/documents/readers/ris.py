@@ -74,8 +74,6 @@ def _field(text: str, record: TaggedRecord | None) -> tuple[str, str] | None:
         sure = _TYPE.fullmatch(value) is not None
     elif tag == "ER":
         sure = not value.strip()
-    elif record is None:
-        sure = spaced is not None and tag in _TAGS
     else:
         sure = tag in (_SURE_TAGS if _WELL.match(opening) else _TAGS)
     return (tag, value) if sure else None

@@ -26,6 +26,8 @@ _BETWEEN = re.compile(
     |refworks\s|character\s|tag\s|font\s|(?:start|end|begin)\s|[A-Z0-9]{2,5}=""",
     re.IGNORECASE | re.VERBOSE,
 )
+_COUNTED = re.compile(r"\s*\d+\.\s*")
+"""The number of the next record, where nothing ended the one before."""
 _SHOWN = 40
 
 
@@ -142,6 +144,8 @@ def tagged_records(
             if grammar.blank_ends and current is not None:
                 yield _closed(source, current)
                 current = None
+            continue
+        if blank and grammar.loose and _COUNTED.fullmatch(text):
             continue
         found = grammar.field(text, current)
         tag, value = found or (None, "")
