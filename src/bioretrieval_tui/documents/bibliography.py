@@ -121,6 +121,9 @@ _INLINE = re.compile(
     rf"|tex-math|alternatives|semantics|annotation){_ATTRIBUTES}|<!--.*?-->|<!\[CDATA\[|\]\]>",
     re.IGNORECASE | re.DOTALL,
 )
+_ABSTRACT_TITLE = re.compile(
+    r"<((?:\w+:)?(?:title|h[1-6]))>\s*(?:abstract|summary)\W*</\1>", re.IGNORECASE
+)
 _SUBSCRIPT = re.compile(r"<(/?)(?:\w+:)?(?:inf|sub)>", re.IGNORECASE)
 _SUPERSCRIPT = re.compile(r"<(/?)(?:\w+:)?(?:super|sup)>", re.IGNORECASE)
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,30});", re.IGNORECASE)
@@ -137,9 +140,10 @@ _NO_ABSTRACT = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 """A notice in place of an abstract, as PubMed, Scopus, Embase and publishers write it."""
-# What EBSCO writes below an abstract.
+# The heading of an abstract, and what EBSCO writes below it.
 _BOILERPLATE = re.compile(
-    r"\s*\[ABSTRACT FROM (?:AUTHOR|PUBLISHER)\]"
+    r"^(?:Abstract|ABSTRACT)\s*[:\u2014]\s*"
+    r"|\s*\[ABSTRACT FROM (?:AUTHOR|PUBLISHER)\]"
     r"|\s*Copyright of .{1,300}? is the property of .{1,300}? and its content may not be copied.*",
     re.DOTALL,
 )
@@ -344,6 +348,7 @@ def without_markup(text: str) -> str:
     as in `superscripts`."""
     for _ in range(_MARKED_TWICE):
         if "<" in text:
+            text = _ABSTRACT_TITLE.sub(" ", text)
             text = _SUPERSCRIPT.sub(r"<\1sup>", _SUBSCRIPT.sub(r"<\1sub>", text))
             text = _INLINE.sub("", scripts_on_line(_BLOCK.sub(" ", text)))
         if "&" not in text:
