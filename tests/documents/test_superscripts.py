@@ -10,6 +10,7 @@ from bioretrieval_tui.documents.detect import by_name
 from bioretrieval_tui.documents.readers.xml_records import plain_text, readable
 from bioretrieval_tui.documents.superscripts import powers_on_line, scripts_on_line
 from bioretrieval_tui.index.analysis import tokens
+from bioretrieval_tui.index.text_index import weighted_terms
 
 WRITINGS = [
     ("10<sup>5</sup> cells", "10^5 cells"),
@@ -106,8 +107,12 @@ def test_html_that_is_not_closed_stays_as_it_is() -> None:
 def test_search_finds_words_and_numbers() -> None:
     assert tokens("10^5") == tokens("10 5")
     assert "105" not in tokens(powers_on_line("10\u2075"))
+    assert dict(weighted_terms("10\u2075 cells")) == dict(weighted_terms("10^5 cells"))
     assert set(tokens("braf v600e")) <= set(tokens("BRAF^V600E"))
+    assert tokens("BRAFV600E")[0] in tokens("BRAF^V600E")
+    assert set(tokens("Ptenfl/fl")) <= set(tokens("Pten^fl/fl"))
     assert tokens("newts")[0] in tokens("newts^a")
+    assert "105" not in tokens("10^5")
 
 
 PUBMED = (

@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import itertools
 import json
+import math
 import os
 import socket
 import ssl
@@ -725,16 +726,16 @@ def test_a_wait_that_a_service_asks_for_is_said(client: HttpClient, world: World
 
 
 def test_pace_files_of_hosts_long_ago_are_deleted(tmp_path: Path) -> None:
-    for name, age in (("old", 100_000), ("new", 50), ("ahead", -100_000)):
+    moments = {"old": -4_000.0, "new": -50.0, "waits": 100.0, "ahead": 4_000.0, "wrong": math.nan}
+    for name, seconds in moments.items():
         reserve(tmp_path, name, 0.0, 1.0)
-        for path in (tmp_path / name, tmp_path / f"{name}.lock"):
-            path.touch()
-            os.utime(path, (time.time() - age,) * 2)
+        (tmp_path / name).write_text(f"{time.time() + seconds}")
     with FileLock(tmp_path / "ahead.lock"):
         sweep(tmp_path)  # another process is about to write it
-    assert sorted(path.stem for path in tmp_path.iterdir() if path.suffix == "") == ["ahead", "new"]
+    left = [path.name for path in tmp_path.iterdir() if path.suffix == ""]
+    assert sorted(left) == ["ahead", "new", "waits"]
     sweep(tmp_path)
-    assert {path.stem for path in tmp_path.iterdir()} == {"new"}
+    assert {path.stem for path in tmp_path.iterdir()} == {"new", "waits"}
     sweep(tmp_path / "nowhere")
 
 

@@ -110,6 +110,21 @@ def test_a_spool_of_another_request_or_process_is_refused(tmp_path: Path) -> Non
     assert "--anew" in caught.value.line()
 
 
+def test_what_pubmed_said_of_a_query_is_told_again_when_a_fetch_resumes(
+    client: HttpClient, world: World, tmp_path: Path
+) -> None:
+    world.said, world.broken_from = {"errorlist": {"fieldsnotfound": ["titel"]}}, 200
+    request = FetchRequest("pubmed", "birds", output=str(tmp_path / "a.jsonl"))
+    told: list[str] = []
+    with pytest.raises(BioRetrievalError, match="404"):
+        fetch(request, client=client, warn=told.append)
+    world.broken_from = None
+    result = fetch(request, client=client, warn=told.append)
+    assert (result.records, result.resumed, len(world.of("/esearch"))) == (450, 200, 1)
+    assert told == [*result.cautions] * 2
+    assert told[0].startswith("PubMed does not know the field [titel]")
+
+
 class Killed(BaseException):
     """The end of a process."""
 

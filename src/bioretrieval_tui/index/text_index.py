@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bioretrieval_tui.documents.document import Document
+from bioretrieval_tui.documents.superscripts import powers_on_line
 from bioretrieval_tui.errors import IndexFault
 from bioretrieval_tui.index.analysis import ANALYSER, spans, tokens
 from bioretrieval_tui.index.layout import share_file
@@ -65,8 +66,8 @@ Terms = Sequence[tuple[str, float]]
 
 
 def weighted_terms(query: str) -> list[tuple[str, float]]:
-    """Each term of `query` with the number of its occurrences."""
-    counted = Counter(tokens(query[:MAX_QUERY_CHARACTERS]))
+    """Each term of `query` with the number of its occurrences; powers as documents have them."""
+    counted = Counter(tokens(powers_on_line(query[:MAX_QUERY_CHARACTERS])))
     return [(term, float(count)) for term, count in counted.items()]
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import ipaddress
+import math
 import re
 import socket
 import threading
@@ -63,8 +64,8 @@ _SLICE = 0.2
 _FURTHEST = _LONGEST_WAIT + 60.0
 """Seconds ahead that a file may say, a long wait and those who wait behind it: what lies further
 was written before the clock was set back."""
-_STALE = 86_400.0
-"""Seconds after which a pace file is deleted: redirects lead to ever new hosts."""
+_STALE = 3_600.0
+"""Seconds after its moment at which a pace file is deleted: redirects lead to ever new hosts."""
 _SAID = 5.0
 """Seconds of waiting that are not mentioned."""
 _BACKOFF = tenacity.wait_exponential(multiplier=0.5, max=30.0) + tenacity.wait_random(0.0, 0.5)
@@ -510,15 +511,20 @@ def reserve(folder: Path, name: str, earliest: float, length: float) -> float:
     with contextlib.suppress(OSError, NotImplementedError, Timeout):
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock", timeout=1, poll_interval=0.002):
-            try:
-                free = float(path.read_bytes()[:32])
-            except (FileNotFoundError, ValueError):
-                free = 0.0
             now = time.time()
-            turn = max(earliest, free - now if free - now <= _FURTHEST else 0.0)
+            turn = max(earliest, _ahead(path, now))
             path.write_text(f"{now + turn + length:.6f}", encoding="ascii")
             return now - began + turn
     return earliest
+
+
+def _ahead(path: Path, now: float) -> float:
+    """Seconds until the moment of a pace file; minus infinity where none is believed."""
+    try:
+        ahead = float(path.read_bytes()[:32]) - now
+    except (FileNotFoundError, ValueError):
+        return -math.inf
+    return ahead if ahead <= _FURTHEST else -math.inf
 
 
 def sweep(folder: Path) -> None:
@@ -529,7 +535,7 @@ def sweep(folder: Path) -> None:
     paths = folder.iterdir() if folder.is_dir() else ()
     for path in [one for one in paths if one.suffix != ".lock"]:
         with contextlib.suppress(OSError, NotImplementedError, Timeout):
-            if abs(now - path.stat().st_mtime) > _STALE:
+            if _ahead(path, now) < -_STALE:
                 lock = Path(f"{path}.lock")
                 with FileLock(lock, timeout=0):
                     path.unlink()

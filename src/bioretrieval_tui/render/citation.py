@@ -263,6 +263,11 @@ def _container(known: Mapping[str, Any]) -> tuple[str, list[tuple[str, str]]]:
         return "article", [("journal", journal)]
     if book:
         return "incollection", [("booktitle", book), *printed]
+    if is_a("proceedings"):
+        return "proceedings", printed
+    # A book of PubMed is of the type of its contents, such as a guideline.
+    if publisher and (known.get("editors") or known_text(known, "isbn")):
+        return "book", printed
     return "misc", [("howpublished", publisher)]
 
 
@@ -313,7 +318,7 @@ def _person(name: str, *, full: bool = False) -> str:
         if words[-1] in _COUNTRIES and (family.isupper() or (start > 1 and family.istitle())):
             return f"{{{name}}}"  # Cancer Care UK
         return ", ".join([family, *rank, _dotted(words[start:])])
-    if len(words) == 2 and not any(map(_has_case, name)) and len(name) < 10:
+    if len(words) == 2 and _without_case(name) and len(name) < 15:
         return ", ".join(words)  # a family name and a given name, in a script without capitals
     # "J. Smith" and "Ann B. Reed": BibTeX itself finds the family name.
     return name if full or any(re.fullmatch(r"[^\W\d_]\.", one) for one in words) else f"{{{name}}}"
@@ -326,7 +331,7 @@ def _dotted(words: Sequence[str]) -> str:
 
 
 def _letters(word: str) -> str:
-    """A word of initials ("JA", "J.A.", "\u015e", "M-J", "IuA") with a point after each, or ""."""
+    """A word of initials ("JA", "J.A.", "Ş", "M-J", "IuA") with a point after each, or ""."""
     parts = []
     for part in re.split(r"[-\u2010\u2011]", word):
         letters: list[str] = []
@@ -334,7 +339,9 @@ def _letters(word: str) -> str:
         while rest:
             size = next((len(one) for one in _DIGRAPHS if rest.startswith(one)), 1)
             size += sum(1 for _ in takewhile(unicodedata.combining, rest[size:]))
-            if not (rest[0].isupper() or (len(rest) == 1 and _is_initial(rest))):
+            # A sign of Chinese, Japanese or Korean writing is a whole name.
+            alone = len(rest) == 1 and _without_case(rest) and not is_east_asian(rest)
+            if not (rest[0].isupper() or (alone and rest.isalpha())):
                 return ""
             letters.append(f"{rest[:size]}.")
             rest = rest[size:]
@@ -344,13 +351,9 @@ def _letters(word: str) -> str:
     return "-".join(parts)
 
 
-def _has_case(letter: str) -> bool:
-    return letter.lower() != letter.upper()
-
-
-def _is_initial(letter: str) -> bool:
-    """Whether a single letter of a script without capitals is an initial."""
-    return unicodedata.category(letter) == "Lo" and not is_east_asian(letter)
+def _without_case(text: str) -> bool:
+    """Whether it is of a script whose names have no capitals."""
+    return not any(letter.isupper() or letter.title() != letter for letter in text)
 
 
 def address_of(hit: Hit) -> str | None:
