@@ -7,6 +7,7 @@ are within functions, so that an interrupt during an import is handled too.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sys
@@ -25,22 +26,39 @@ def run(argv: Sequence[str] | None = None) -> int:
     Exit codes: 0 success, or the reader closed the pipe; 1 failure; 2 wrong usage; 3 id, index or
     file not found; 130 interrupted.
     """
+    words = list(sys.argv[1:] if argv is None else argv)
+    if argv is None and words:  # the app has processes of its own for what needs memory
+        with contextlib.suppress(MemoryError, KeyboardInterrupt):
+            from bioretrieval_tui.memory import is_limited, watched
+
+            if is_limited():
+                return watched(lambda: _run(words, alone=True))
+    return _run(words, alone=argv is None)
+
+
+def _run(words: list[str], *, alone: bool) -> int:
+    """alone: whether this process has nothing else to do."""
     code = 1
     try:
         from bioretrieval_tui.interrupts import end_at_second_interrupt, keep_interrupts
 
         keep_interrupts()
         _guard_streams()
-        if argv is None:
+        if alone:
             end_at_second_interrupt()
-        code = _call(list(sys.argv[1:] if argv is None else argv))
+        code = _call(words)
         sys.stdout.flush()
     except BrokenPipeError:
         code = 0
     except KeyboardInterrupt:
         code = 130
-    except Exception as error:  # noqa: BLE001 - the outermost level
-        code = _explain(error)
+    except SystemExit:
+        raise
+    except BaseException as error:  # noqa: BLE001 - the outermost level; also panics of libraries
+        try:
+            code = _explain(error)
+        except MemoryError:
+            os.write(2, b"bioretrieval-tui: there is too little memory; raise its limit\n")
     finally:
         _settle_streams()
     return code
@@ -115,11 +133,13 @@ def launch() -> int:
 # Errors ---------------------------------------------------------------------------------------
 
 
-def _explain(error: Exception) -> int:
+def _explain(error: BaseException) -> int:
     """Report an error in one line (several for a catalogue or filter); return the exit code."""
     from bioretrieval_tui.errors import EXIT_FAILED, BioRetrievalError, CatalogueError, FilterError
+    from bioretrieval_tui.memory import memory_fault
     from bioretrieval_tui.paths import keep_report
 
+    error = memory_fault(error) or error
     if isinstance(error, BioRetrievalError):
         problems = error.problems if isinstance(error, CatalogueError) else []
         for line in list(map(str, problems)) or [error.line()]:

@@ -35,7 +35,7 @@ def benchmark(tmp_path: Path) -> BenchmarkFolder:
 def runs(benchmark: BenchmarkFolder, tmp_path: Path) -> dict[str, str]:
     """An index of the benchmark, and what two modes rank on it."""
     settings = ReadSettings("beir", strict=True)
-    build_index(INDEX, [benchmark.parts.corpus], HashingEncoder, settings=settings)
+    build_index(INDEX, benchmark.parts.corpus, HashingEncoder, settings=settings)
     index = open_index(INDEX)
     found = {}
     for mode in ("lexical", "dense"):
@@ -50,7 +50,8 @@ def opening(
     benchmark: BenchmarkFolder, runs: dict[str, str], **other: str
 ) -> protocol.OpenBenchmark:
     values = {
-        "folder": str(benchmark.parts.corpus.parent), "split": "test", "sha256": benchmark.sha256,
+        "folder": str(benchmark.parts.corpus[0].parent), "split": "test",
+        "sha256": benchmark.sha256,
         "index": INDEX,
     } | other  # fmt: skip
     return protocol.OpenBenchmark(runs=runs, **values)

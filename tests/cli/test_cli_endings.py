@@ -317,7 +317,8 @@ from bioretrieval_tui.index.vector_cache import VectorPool
 def fill_index(job, *_):
     if {count}:
         pool = VectorPool(index_folder("new"), "0123456789ab", 4)
-        pool.append([bytes([n]) * 16 for n in range({count})], np.ones(({count}, 4), np.float16))
+        digests, vectors = [bytes([n]) * 16 for n in range({count})], np.ones(({count}, 4))
+        pool.append(digests, vectors, [False] * {count})
         pool.close()
     raise KeyboardInterrupt
 s.fill_index = fill_index

@@ -124,6 +124,8 @@ def test_short_names(name: str, short: str) -> None:
     ("text", "plain"),
     [
         ("a <b and c> d <0.5 x<y>z", "a <b and c> d <0.5 x<y>z"),
+        ("<jats:title>Abstract</jats:title><jats:p>A</jats:p>", "A"),
+        ("<jats:title>Aim</jats:title><jats:p>A</jats:p>", "Aim A"),
         ("AT&T; R&D &nosuch; &copy", "AT&T; R&D &nosuch; &copy"),
         ("&lt;p&gt;A&lt;/p&gt;&lt;p class='x'&gt;B&lt;/p&gt;", "A B"),
         ("<mml:math><mml:mi>x</mml:mi></mml:math>&#x3b1;&nbsp;b<!-- no -->", "x\u03b1 b"),
@@ -143,6 +145,8 @@ def test_markup(text: str, plain: str) -> None:
          "No abstract bias was found: we searched five databases for abstracts of trials."),
         (["Herons eat\u2026", "Herons eat newts."], "Herons eat newts."),
         (["A.", "B.", "A."], "A. B."),
+        (["Abstract: Herons."], "Herons."),
+        (["Abstract thinking in herons."], "Abstract thinking in herons."),
     ],
 )  # fmt: skip
 def test_abstracts(paragraphs: list[str], text: str) -> None:

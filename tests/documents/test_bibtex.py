@@ -80,6 +80,8 @@ def test_every_field() -> None:
         '@preamble{"\\newcommand{\\x}{y}"}@article{k, title={A}}',
         "@comment{an open {brace\n@article{k, title={A}}",
         "\ufeff@misc{k, title={A}}",
+        "@article{k, title={A}, year={2010}\n",
+        "@article(k, title={A},\n",
     ],
 )
 def test_ways_to_write_an_entry(entry: str) -> None:

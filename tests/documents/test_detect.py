@@ -227,6 +227,15 @@ def test_a_folder_is_all_its_files(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_a_benchmark_of_the_hub_is_its_corpus(tmp_path: Path) -> None:
+    corpus = make(tmp_path, "corpus/corpus-00000-of-00002.parquet", "corpus/README.md")
+    make(tmp_path, "queries/queries-00000-of-00001.parquet", "data/test-00000-of-00001.parquet")
+    found = resolve([tmp_path])
+    assert found.files == sorted(corpus)
+    assert found.found == set(corpus)
+    assert {Path(one.place.file).name for one in found.skipped} == {"queries", "data"}
+
+
 def test_links_in_a_folder(tmp_path: Path) -> None:
     (one,) = make(tmp_path, "data/a.xml")
     (other,) = make(tmp_path, "elsewhere/b.xml")

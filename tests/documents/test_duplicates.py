@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bioretrieval_tui.documents.document import Document, Place, Record
 from bioretrieval_tui.documents.duplicates import alike, keys_of, merged, same_journal, same_work
@@ -192,3 +194,46 @@ def test_the_newest_version_of_a_pmid_stands(tmp_path: Path) -> None:
         StoreOutcome.NEW,
         StoreOutcome.REPLACED,
     ]
+
+
+IDS = [{}, {"doi": "10.1000/1"}, {"doi": "10.1000/2"}, {"pmid": "5"}, {"pmid": "6"}]
+RECORDS = st.builds(
+    lambda name, one, other, title, text: work(name, title, text, **{**one, **other}),
+    st.sampled_from("abcdef"),
+    st.sampled_from(IDS),
+    st.sampled_from(IDS),
+    st.sampled_from([TITLE, "Owls over the barley fields of Europe", "Editorial"]),
+    st.sampled_from(["", "One.", "Another."]),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.lists(RECORDS, max_size=8), min_size=1, max_size=3))
+def test_whatever_merges_every_id_leads_to_a_living_document(
+    tmp_path_factory: pytest.TempPathFactory, segments: list[list[Document]]
+) -> None:
+    folder, died = tmp_path_factory.mktemp("works"), set[int]()
+    paths: list[Path] = []
+    for number, documents in enumerate(segments):
+        base, path = DocumentStore(paths), folder / f"{number}.sqlite"
+        with StoreWriter(path, base, frozenset(died)) as writer:
+            writer.dedupe, writer.keeps_works = "merge", True
+            for document in documents:
+                writer.add(Record(document, Place("f")))
+            writer.finish()
+            died |= writer.died
+        base.close()
+        paths.append(path)
+    store = DocumentStore(paths)
+    added = {one.id for documents in segments for one in documents}
+    labels = {name: found.label for name in added if (found := store.lookup(name))}
+    assert labels.keys() == added
+    assert not died & set(labels.values())
+    assert sorted(died) == store.superseded()
+    living = set(range(store.rows)) - died
+    ids = store.ids(sorted(living))
+    assert len(ids) == len(set(ids))
+    for label, name in zip(sorted(living), ids, strict=True):
+        assert store.lookup(name) == (label, False)
+        assert all(store.lookup(alias) == (label, True) for alias in store.aliases(label))
+    store.close()

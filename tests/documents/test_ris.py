@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from reader_help import SAMPLES, documents, read, read_path, rejected
 
 from bioretrieval_tui.documents.detect import by_name
@@ -221,7 +223,8 @@ T1  - Herons
 SP  - 110
 ER  -
 
-Link to the Ovid Full Text or citation: http://ovidsp.example/ovidweb.cgi?D=caba6&AN=20203152553
+Link to the Ovid Full Text or citation: http://ovidsp.example/web?D=caba6&AN=20203152553Link to\
+ the External Link Resolver: http://a.example/?rft_id=info:doi/&rft_id=info:pmid/&rft.issn=1
 
 2.
 TY  - JOUR
@@ -229,13 +232,23 @@ ID  - 21234567
 T1  - Moss
 UR  - http://ovidsp.example/ovidweb.cgi?T=JS&PAGE=fulltext&D=med5&AN=21234567
 ER  -
+
+3.
+TY  - JOUR
+ID  - 21234568
+T1  - Owls
+ER  -
+
+Link to the Ovid Full Text or citation: http://ovidsp.example/web.cgi?D=medl&AN=21234568Link to\
+ the External Link Resolver: http://a.example/?id=pmid:21234568&id=doi:10.1000%2Fowls&issn=1
 """
 
 
 def test_ris_of_ovid() -> None:
     found = read(OVID, FORMAT)
-    assert [one.id for one in documents(found)] == ["20203152553", "21234567"]
-    assert len(found) == 2
+    assert [one.id for one in documents(found)] == ["20203152553", "21234567", "21234568"]
+    assert len(found) == 3
+    assert documents(found)[2].metadata["doi"] == "10.1000/owls"
 
 
 EBSCO = """TY  - JOUR
@@ -259,6 +272,40 @@ def test_ris_of_ebsco() -> None:
     assert document.id == "Academic Search Premier:117372971"
     medline = EBSCO.replace("Academic Search Premier", "MEDLINE").replace("117372971", "21234567")
     assert [one.id for one in documents(read(medline, FORMAT))] == ["21234567"]
+
+
+WORKS = [("Herons eat newts", "IL-6 rose."), ("Moss on walls", ""), ("Owls", "AD - x")]
+dialects = st.fixed_dictionaries(
+    {
+        "dash": st.sampled_from(
+            ["  - ", " - ", "  -", " -", "- ", "-", "\t- ", "\u00a0\u00a0- ", "  \u2013 "]
+        ),
+        "indent": st.sampled_from(["", " ", "\t"]),
+        "end": st.sampled_from(["\n", "\r\n", "\r", "\n\r"]),
+        "type_at": st.sampled_from([0, 1, 3, None]),
+        "ends": st.integers(0, 2),
+        "between": st.sampled_from(["", "\n", "\n\n1.\n"]),
+    }
+)
+
+
+@given(dialects)
+def test_any_dialect(dialect: dict[str, object]) -> None:
+    at, ends, between = dialect["type_at"], dialect["ends"], dialect["between"]
+    if not ends and (between == "" or "1" in str(between)) and at != 0:
+        return  # nothing parts the records
+    written = ""
+    for title, text in WORKS:
+        lines = [("TI", title), ("AU", "Miller, A."), ("PY", "2011"), ("AB", text)]
+        if isinstance(at, int):
+            lines.insert(at, ("TY", "JOUR"))
+        lines += [("ER", "")] * int(str(ends))
+        for tag, value in lines:
+            written += f"{dialect['indent']}{tag}{dialect['dash']}{value}\n"
+        written += str(between)
+    found = read(written.replace("\n", str(dialect["end"])), FORMAT)
+    assert [(one.title, one.text) for one in documents(found)] == WORKS
+    assert len(found) == len(WORKS)
 
 
 MIXED = """TY  - JOUR

@@ -109,7 +109,10 @@ def test_search_finds_words_and_numbers() -> None:
     assert "105" not in tokens(powers_on_line("10\u2075"))
     assert dict(weighted_terms("10\u2075 cells")) == dict(weighted_terms("10^5 cells"))
     assert set(tokens("braf v600e")) <= set(tokens("BRAF^V600E"))
+    assert tokens("BRAFV600E")[0] in tokens("BRAF^V600E")
+    assert set(tokens("Ptenfl/fl")) <= set(tokens("Pten^fl/fl"))
     assert tokens("newts")[0] in tokens("newts^a")
+    assert "105" not in tokens("10^5")
 
 
 PUBMED = (

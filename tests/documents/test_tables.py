@@ -457,6 +457,11 @@ def test_markup_is_no_text() -> None:
     assert document.text == "Frogs (p < 0.001) in H2O; p < 0.05"
 
 
+def test_the_texts_of_a_judged_corpus_stay_as_they_are() -> None:
+    data = '_id,title,text\n d1,A <i>x</i>,"10² &amp;\nmore"\n'
+    assert documents(read(data, CSV)) == [Document("d1", "A <i>x</i>", "10² &amp;\nmore")]
+
+
 # --- delimiters and lines above the header
 
 

@@ -30,7 +30,7 @@ def test_lexical_scores_of_a_real_benchmark(
     if not (DATA / name).is_dir():
         pytest.skip(f"{name} is not here")
     benchmark = read_benchmark(DATA / name)
-    build_index("real", [benchmark.parts.corpus], HashingEncoder)
+    build_index("real", benchmark.parts.corpus, HashingEncoder)
     index = open_index("real")
     assert index.manifest.documents + index.manifest.aliases == documents
     assert len(benchmark.queries) == queries

@@ -61,7 +61,45 @@ def test_a_gzipped_corpus_is_indexed(tmp_path: Path) -> None:
     made = read_benchmark(write_benchmark(tmp_path / "packed", packed=True))
     name = ensure_index(made, device="cpu")
     assert manifest_of(name).documents == len(CORPUS)
-    assert [file.sha256 for file in manifest_of(name).inputs] == [made.corpus_sha256]
+    assert [file.sha256 for file in manifest_of(name).inputs] == [*made.corpus_sums]
+
+
+def test_an_id_that_stands_twice_in_the_corpus_is_said_each_time(tmp_path: Path) -> None:
+    folder = write_benchmark(tmp_path / "twice")
+    with (folder / "corpus.jsonl").open("a") as out:
+        out.write('{"_id": "d1", "text": "other words"}\n{"_id": "d2", "text": "more words"}\n')
+    request = EvaluationRequest(folder=str(folder), modes=("lexical",))
+    for _ in range(2):  # the second time the index is there
+        (note,) = [one for one in evaluate_folder(request).notes if "again" in one]
+        path = folder / "corpus.jsonl"
+        assert f"'d1' at {path}:1 and {path}:5; the last one counts" in note
+        assert note.startswith("2 documents have an id that stands in the corpus again")
+
+
+@pytest.mark.parametrize(
+    ("corpus", "qrels"),
+    [
+        ("corpus.nbib", "qrels.txt"),
+        ("documents/a.csv", "qrels/test.qrels"),
+        ("corpus/corpus.jsonl", "test.qrel"),
+    ],
+)
+def test_trec_topics_over_a_corpus_of_any_format(tmp_path: Path, corpus: str, qrels: str) -> None:
+    texts = {"nbib": "PMID- {}\nTI  - {}\n\n", "csv": "{},{}\n",
+             "jsonl": '{{"_id": "{}", "text": "{}"}}\n'}  # fmt: skip
+    line = texts[corpus.rpartition(".")[2]]
+    records = [line.format(n, text) for n, text in enumerate(CORPUS.values(), start=1)]
+    for name, text in (
+        (corpus, ("id,title\n" if "csv" in corpus else "") + "".join(records)),
+        ("topics.xml", '<topics><topic number="7"><title>muscle pain</title></topic></topics>'),
+        (qrels, "7 0 1 2.0\n7 0 2 0\n"),
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    report = evaluate_folder(EvaluationRequest(folder=str(tmp_path), modes=("lexical",)))
+    assert (report.queries, report.documents) == (1, 4)
+    assert report.runs[0].metrics["nDCG@10"] == 1.0
+    assert "the queries are the element title of the topics" in report.notes
 
 
 def test_a_damaged_index_is_built_again(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from bioretrieval_tui.index.vector_cache import ModelVectors, VectorPool, embedd
 from bioretrieval_tui.progress import Reporter, silent
 
 DIMENSION = 6
-RECORD = 16 + 2 * DIMENSION + 4
+RECORD = 16 + 2 * DIMENSION + 1 + 4
 
 
 LENGTHS = (None, False, True)

@@ -17,7 +17,7 @@ from bioretrieval_tui.catalog.models import Benchmark
 from bioretrieval_tui.documents.mesh import kept_mesh, mesh_path
 from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError, UsageError
-from bioretrieval_tui.evaluation.benchmark import read_benchmark
+from bioretrieval_tui.evaluation.benchmark import find_parts, read_benchmark
 from bioretrieval_tui.online import archives
 from bioretrieval_tui.online.archives import download, fetch_benchmark, fetchable, unpack
 from bioretrieval_tui.online.http import HttpClient
@@ -211,6 +211,34 @@ def test_a_fetched_benchmark_can_be_evaluated(
     assert {step.stage for step in told} == {"fetching nfcorpus", "unpacking"}
     with pytest.raises(UsageError, match="exists"):
         fetch_benchmark(client, nfcorpus, tmp_path / "nf")
+
+
+@pytest.mark.parametrize(
+    ("names", "missing"),
+    [
+        (("corpus/c.parquet", "queries/q.parquet", "data/test-00000-of-00001.parquet"), None),
+        (("corpus/c.parquet", "queries/q.parquet", "qrels/test.parquet", "README.md"), None),
+        (("corpus.jsonl.gz", "topics.xml", "qrels.txt"), None),
+        (("corpus/c.parquet", "data/test-00000-of-00001.parquet"), "queries"),
+        (("queries.jsonl", "qrels/test.tsv"), "corpus"),
+    ],
+)
+def test_archives_in_the_layout_of_the_hub(
+    client: HttpClient, world: World, nfcorpus: Benchmark, tmp_path: Path,
+    names: tuple[str, ...], missing: str | None,
+) -> None:  # fmt: skip
+    data = zipped({f"nf/{name}": b"PAR1" for name in names})
+    world.files["/nfcorpus.zip"] = data
+    digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
+    assert nfcorpus.loaders is not None
+    loaders = msgspec.structs.replace(nfcorpus.loaders, md5=digest)
+    entry = msgspec.structs.replace(nfcorpus, loaders=loaders)
+    if missing is None:
+        fetch_benchmark(client, entry, tmp_path / "nf")
+        assert find_parts(tmp_path / "nf").split == "test"
+        return
+    with pytest.raises(BioRetrievalError, match=f"holds no {missing}"):
+        fetch_benchmark(client, entry, tmp_path / "nf")
 
 
 def test_an_altered_archive_is_not_unpacked(

@@ -162,7 +162,9 @@ class Child:
             with contextlib.suppress(ValueError):
                 how = f"by {signal.Signals(-code).name}"
         log = places().state / LOG
-        return BioRetrievalError(f"{self._what} ended {how}", remedy=f"try again; its log is {log}")
+        short = "it may have had too little memory: " if code in (-6, -9) else ""
+        remedy = f"{short}try again; its log is {log}"
+        return BioRetrievalError(f"{self._what} ended {how}", remedy=remedy)
 
 
 class SearchClient:

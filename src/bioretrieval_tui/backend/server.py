@@ -39,6 +39,7 @@ from bioretrieval_tui.index.report import Report
 from bioretrieval_tui.index.vector_cache import ImportedVectors
 from bioretrieval_tui.index.verify import verify_index
 from bioretrieval_tui.interrupts import keep_interrupts
+from bioretrieval_tui.memory import memory_fault
 from bioretrieval_tui.progress import Reporter
 from bioretrieval_tui.search.catalogue_index import ensure_catalogue_index
 from bioretrieval_tui.search.engine import SearchEngine, reranked
@@ -317,7 +318,7 @@ class _Received:
             self.check()
             reply = protocol.Answered(msgspec.Raw(msgspec.json.encode(value)))
         except BioRetrievalError as error:
-            reply = protocol.Failed.of(error)
+            reply = protocol.Failed.of(memory_fault(error) or error)
         except KeyboardInterrupt as error:
             kept = " ".join(getattr(error, "__notes__", ()))
             reply = protocol.Failed("InterruptedByUser", "interrupted", kept=kept)
@@ -325,6 +326,8 @@ class _Received:
             _log.exception("request %d failed", self.number)
             text = f"unexpected {type(error).__name__}: {error}"
             reply = protocol.Failed("", text, "see search.log in the state folder")
+            if (shortage := memory_fault(error)) is not None:
+                reply = protocol.Failed.of(shortage)
         self.wire.send(self.number, reply)
 
 

@@ -61,10 +61,11 @@ def evaluate(
     format_: Format,
     **same: Any,
 ) -> None:
-    """Evaluate a model or an index on a benchmark in BEIR's layout.
+    """Evaluate a model or an index on a benchmark.
 
-    FOLDER holds corpus.jsonl, queries.jsonl and qrels/SPLIT.tsv. The corpus is indexed once.
-    Published scores are listed beside, and every evaluation is kept for --list.
+    FOLDER holds corpus.jsonl, queries.jsonl and qrels/SPLIT.tsv (BEIR), the same as Parquet (the
+    model hub), or a corpus with TREC's topics and qrels. The corpus is indexed once. Published
+    scores are listed beside, and every evaluation is kept for --list.
 
     \b
     bioretrieval-tui eval datasets/scifact

@@ -72,6 +72,15 @@ _RETRACTED_TITLE = re.compile(
     r"\W*(?:RETRACTED|WITHDRAWN)(?:\W*(?:ARTICLE|PAPER|PUBLICATION))?\s*[:\]]"
     r"|\W*[Rr]etracted(?: (?:[Aa]rticle|[Pp]aper|[Pp]ublication))?\s*[:\]]"
 )
+# Such links in notes, one after the other.
+_LINKED = re.compile(
+    r"\b((?:partial )?retraction (?:in|of)|retracted and republished (?:in|from)|erratum (?:in|for)"
+    r"|corrected and republished (?:in|from)|expression of concern (?:in|for)"
+    r"|republished (?:in|from)|update (?:in|of))[:\s]+"
+    r"(.*?)(?=$|;\s|\b(?:partial )?(?:retraction|retracted|erratum|corrected|expression|republished"
+    r"|update|comment) (?:and|in|of|for|on|from)\b)",
+    re.IGNORECASE,
+)
 _LAST_PMID = re.compile(r"[\s;.]*\bPMID:\s*(\d{1,9})\b[\s.]*$")
 # Registries of trials by PubMed's names, whose numbers are kept also in a form not known here.
 _TRIAL_BANKS = re.compile(
@@ -121,6 +130,9 @@ _INLINE = re.compile(
     rf"|tex-math|alternatives|semantics|annotation){_ATTRIBUTES}|<!--.*?-->|<!\[CDATA\[|\]\]>",
     re.IGNORECASE | re.DOTALL,
 )
+_ABSTRACT_TITLE = re.compile(
+    r"<((?:\w+:)?(?:title|h[1-6]))>\s*(?:abstract|summary)\W*</\1>", re.IGNORECASE
+)
 _SUBSCRIPT = re.compile(r"<(/?)(?:\w+:)?(?:inf|sub)>", re.IGNORECASE)
 _SUPERSCRIPT = re.compile(r"<(/?)(?:\w+:)?(?:super|sup)>", re.IGNORECASE)
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,30});", re.IGNORECASE)
@@ -137,9 +149,10 @@ _NO_ABSTRACT = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 """A notice in place of an abstract, as PubMed, Scopus, Embase and publishers write it."""
-# What EBSCO writes below an abstract.
+# The heading of an abstract, and what EBSCO writes below it.
 _BOILERPLATE = re.compile(
-    r"\s*\[ABSTRACT FROM (?:AUTHOR|PUBLISHER)\]"
+    r"^(?:Abstract|ABSTRACT)\s*[:\u2014]\s*"
+    r"|\s*\[ABSTRACT FROM (?:AUTHOR|PUBLISHER)\]"
     r"|\s*Copyright of .{1,300}? is the property of .{1,300}? and its content may not be copied.*",
     re.DOTALL,
 )
@@ -344,6 +357,7 @@ def without_markup(text: str) -> str:
     as in `superscripts`."""
     for _ in range(_MARKED_TWICE):
         if "<" in text:
+            text = _ABSTRACT_TITLE.sub(" ", text)
             text = _SUPERSCRIPT.sub(r"<\1sup>", _SUBSCRIPT.sub(r"<\1sub>", text))
             text = _INLINE.sub("", scripts_on_line(_BLOCK.sub(" ", text)))
         if "&" not in text:
@@ -427,6 +441,13 @@ def correction(kind: str, source: str, pmid: str = "") -> str:
     named = f"{words} PMID {pmid}" if pmid else words
     source = " ".join(source.split()).rstrip(".;")
     return named if not source else f"{named}: {source}"
+
+
+def corrections_in(notes: Iterable[str]) -> list[str]:
+    """The links of `correction` that notes name: "Erratum in: Lancet. 2010; Retraction in: ..."."""
+    return distinct(
+        correction(kind, source) for note in notes for kind, source in _LINKED.findall(note)
+    )
 
 
 def is_retracted(metadata: Mapping[str, Any]) -> bool:

@@ -232,7 +232,8 @@ class Inputs:
 def resolve(inputs: Sequence[str | os.PathLike[str]]) -> Inputs:
     """Find the files that `inputs` name ("-" is stdin).
 
-    A folder with `corpus.jsonl` (BEIR) is that file; another one is all files in and below it,
+    A folder with `corpus.jsonl` (BEIR) is that file, one with `corpus` and queries (Parquet of the
+    model hub) is what is in `corpus`; another one is all files in and below it,
     sorted, without hidden ones, unfinished downloads, copies of editors, and BEIR's queries and
     qrels. A name that is no file but a pattern (`*`, `?`, `[...]`, `**`) is its matches, sorted.
 
@@ -274,6 +275,8 @@ def _named(given: str, into: Inputs) -> list[Path]:
 def _within(folder: Path, into: Inputs) -> list[Path]:
     """The files of a folder, sorted; each folder and file once, so that link cycles end."""
     corpus = next((folder / name for name in _CORPUS if (folder / name).is_file()), None)
+    if corpus is None and (folder / "corpus").is_dir() and _has_questions(folder):
+        corpus = folder / "corpus"
     seen = {_key(folder)}
 
     def skip(path: Path, reason: str) -> None:
@@ -289,7 +292,7 @@ def _within(folder: Path, into: Inputs) -> list[Path]:
 
     def is_wanted(path: Path) -> bool:
         reason = _unwanted(path.name)
-        if reason is None and corpus is not None and path != corpus:
+        if reason is None and corpus is not None and corpus not in (path, *path.parents):
             reason = f"the folder is a benchmark, whose documents are in {corpus.name}"
         if reason is not None:
             skip(path, reason)
@@ -309,8 +312,13 @@ def _within(folder: Path, into: Inputs) -> list[Path]:
     if not files:
         remedy = "name a file, or a folder with files of a format"
         raise NotFoundError(f"{folder} holds no corpus", remedy=remedy)
-    into.found.update(files if corpus is None else ())
+    into.found.update(path for path in files if path != corpus)
     return files
+
+
+def _has_questions(folder: Path) -> bool:
+    """Whether there are queries beside a corpus, as in folders of the model hub."""
+    return any((folder / name).exists() for name in ("queries", "qrels", "queries.jsonl"))
 
 
 def _unwanted(name: str) -> str | None:

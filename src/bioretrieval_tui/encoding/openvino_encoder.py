@@ -61,6 +61,7 @@ from bioretrieval_tui.encoding.token_batches import (
 )
 from bioretrieval_tui.encoding.torch_modules import load_modules, shape_of, takes_types
 from bioretrieval_tui.errors import ModelError
+from bioretrieval_tui.memory import memory_fault
 from bioretrieval_tui.paths import places
 from bioretrieval_tui.progress import Progress, Reporter
 
@@ -608,6 +609,8 @@ def _prepare(
         try:
             note = _converted(key, files, recipe, beside, reporter)
         except ConversionRefused as error:
+            if memory_fault(error) is not None:
+                raise  # there may be enough another time, so it is not noted
             shutil.rmtree(beside)
             beside.mkdir()
             note = PreparedNote(key=key, refused=" ".join(str(error).split()))

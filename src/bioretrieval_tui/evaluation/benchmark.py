@@ -1,7 +1,8 @@
-"""Files of an evaluation: a benchmark folder in BEIR's layout, and TREC runs.
+"""Files of an evaluation: a benchmark folder, and TREC runs.
 
-corpus.jsonl, queries.jsonl and qrels/SPLIT.tsv, gzipped or not. The score of a half-read file looks
-like any other, so reading ends at the first malformed line of queries, judgements or a run.
+A folder holds a corpus, queries and judgements: in BEIR's layout, in Parquet as the model hub has
+them, or TREC's topics and qrels beside a corpus of any format. Reading ends at the first malformed
+record of queries, judgements or a run, because the score of a half-read file looks like any other.
 """
 
 from __future__ import annotations
@@ -9,37 +10,40 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
-from bioretrieval_tui.documents.bibliography import identifier, sound
 from bioretrieval_tui.documents.checksum import remembered_sha256
 from bioretrieval_tui.documents.document import RecordFault
-from bioretrieval_tui.documents.readers.json_records import decode, json_object
 from bioretrieval_tui.documents.source import SourceReader, reading_fault, text_lines
 from bioretrieval_tui.errors import BioRetrievalError, CorpusError, NotFoundError
 from bioretrieval_tui.evaluation.metrics import Ranking
+from bioretrieval_tui.evaluation.topics import read_judgements, read_queries
 from bioretrieval_tui.paths import save_file
 
 DEFAULT_SPLIT = "test"
-HIGHEST_GRADE = 1_000
-"""Largest absolute grade; trec_eval makes a table with a row for each grade."""
-_SHAPE = "a BEIR folder holds corpus.jsonl, queries.jsonl and qrels/SPLIT.tsv, gzipped or not"
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
-_HEADER = frozenset({"query-id", "query_id", "queryid", "qid", "query"})
-_QUERY_SHAPE = 'a line of queries looks like {"_id": "1", "text": "..."}'
-_QREL_SHAPE = "a line holds query id, document id and grade, separated by tabs"
+_SHAPE = (
+    "a benchmark holds corpus.jsonl, queries.jsonl and qrels/SPLIT.tsv, gzipped or not; or the same"
+    " as Parquet, or as TREC has them"
+)
+_CORPUS = ("corpus", "documents", "docs", "collection", "metadata")
+_QUERIES = ("queries", "topics", "query", "topic")
+_QRELS = ("qrels", "data", "default")
+"""Names of files and folders; datasets of the hub have their judgements in `data` or `default`."""
+_SHARD = re.compile(r"-\d{5}-of-\d{5}$")
+_ENDINGS = (".gz", ".jsonl", ".json", ".tsv", ".csv", ".txt", ".parquet", ".qrels", ".qrel",
+            ".trec", ".xml")  # fmt: skip
 
 
 class Parts(msgspec.Struct, frozen=True):
     """The files of one benchmark and split. name: the folder's; splits: the names of all splits."""
 
     name: str
-    corpus: Path
-    queries: Path
-    qrels: Path
+    corpus: tuple[Path, ...]
+    queries: tuple[Path, ...]
+    qrels: tuple[Path, ...]
     split: str
     splits: tuple[str, ...]
 
@@ -48,38 +52,99 @@ def find_parts(folder: Path, split: str | None = None) -> Parts:
     """The files of the benchmark in `folder`; of a plain and a gzipped file, the plain one. split:
     None for `test`, or for the only split. Raises NotFoundError: there is no such folder, file or
     split (the message names the splits); BioRetrievalError: the folder cannot be read."""
-    found: dict[str, Path] = {}
     try:
         if not folder.is_dir():
             what = "is a file, not a folder" if folder.exists() else "is not there"
             raise NotFoundError(f"the benchmark {folder} {what}", remedy=_SHAPE)
-        corpus, queries = _one(folder, "corpus.jsonl"), _one(folder, "queries.jsonl")
-        qrels = folder / "qrels"
-        # Not `glob`, which passes over a folder that cannot be read.
-        files = [path for path in qrels.iterdir() if path.is_file()] if qrels.is_dir() else []
-        for ending in (".tsv", ".tsv.gz"):
-            for path in files:
-                if path.name.endswith(ending) and not path.name.startswith("."):
-                    found.setdefault(path.name.removesuffix(ending), path)
+        for names in (_CORPUS, _QUERIES):  # what is missing, before what is missing of it
+            _part(folder, names, DEFAULT_SPLIT)
+        found = _splits(folder)
+        if not found:
+            raise NotFoundError(f"{folder} has no judgements: no qrels/*.tsv", remedy=_SHAPE)
+        wanted = split or (next(iter(found)) if len(found) == 1 else DEFAULT_SPLIT)
+        if wanted not in found:
+            raise NotFoundError(
+                f"{folder} has no split {wanted}", remedy=f"its splits: {', '.join(sorted(found))}"
+            )
+        corpus, queries = (_part(folder, names, wanted) for names in (_CORPUS, _QUERIES))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise BioRetrievalError(f"the benchmark {folder} cannot be read: {reason}") from error
-    if not found:
-        raise NotFoundError(f"{folder} has no judgements: no qrels/*.tsv", remedy=_SHAPE)
-    wanted = split or (next(iter(found)) if len(found) == 1 else DEFAULT_SPLIT)
-    if wanted not in found:
-        raise NotFoundError(
-            f"{folder} has no split {wanted}", remedy=f"its splits: {', '.join(sorted(found))}"
-        )
     name = folder.absolute().name or "benchmark"
     return Parts(name, corpus, queries, found[wanted], wanted, tuple(sorted(found)))
 
 
-def _one(folder: Path, name: str) -> Path:
-    for path in (folder / name, folder / f"{name}.gz"):
-        if path.is_file():
-            return path
-    raise NotFoundError(f"{folder} is no benchmark: it has no {name}", remedy=_SHAPE)
+def _part(folder: Path, names: Sequence[str], split: str) -> tuple[Path, ...]:
+    """The files of the corpus or the queries: one of BEIR, else those of a folder, else one of
+    another format; only those of the split, where files are of splits."""
+    for ending in (".jsonl", ".jsonl.gz"):
+        if (found := folder / f"{names[0]}{ending}").is_file():
+            return (found,)
+    for name in names:
+        if (folder / name).is_dir() and (inside := _files_below(folder / name)):
+            of_split = [path for path in inside if _split_of(path) == split]
+            return tuple(of_split or inside)
+    for name in names:
+        named = re.compile(rf"{name}(?:[._-].*)?", re.IGNORECASE)
+        for path in _listed(folder):
+            if named.fullmatch(path.name):
+                return (path,)
+    raise NotFoundError(f"{folder} is no benchmark: it has no {names[0]}.jsonl", remedy=_SHAPE)
+
+
+def _splits(folder: Path) -> dict[str, tuple[Path, ...]]:
+    """The files of judgements by split."""
+    found: dict[str, list[Path]] = {}
+    for name in _QRELS:
+        if (folder / name).is_dir() and not found:
+            _by_split(_files_below(folder / name), found)
+    if not found:
+        for path in _listed(folder):
+            stem = _stem(path)
+            rest = re.fullmatch(r"qrels?[._-]?(.*)|(.*)[._-]qrels?", stem, re.IGNORECASE)
+            if rest or path.name.casefold().endswith((".qrels", ".qrel")):
+                split = (rest[1] or rest[2] if rest else stem) or DEFAULT_SPLIT
+                found.setdefault(split, []).append(path)
+    return {split: tuple(paths) for split, paths in found.items()}
+
+
+def _by_split(paths: Iterable[Path], found: dict[str, list[Path]]) -> None:
+    for path in paths:
+        known = found.setdefault(_split_of(path), [])
+        # Of a plain and a gzipped file the plain one counts; shards are one split.
+        if not known or _SHARD.search(_stem(path, shard=True)) or path.suffix == ".parquet":
+            known.append(path)
+
+
+def _split_of(path: Path) -> str:
+    """The split of a file: `test.tsv`, `test-00000-of-00001.parquet` and `test/0000.parquet`."""
+    stem = _stem(path)
+    return path.parent.name if stem.isdigit() else stem
+
+
+def _stem(path: Path, *, shard: bool = False) -> str:
+    stem = path.name
+    while stem.casefold().endswith(_ENDINGS):
+        stem = stem.rpartition(".")[0]
+    return stem if shard else _SHARD.sub("", stem)
+
+
+def _files_below(folder: Path) -> list[Path]:
+    """The files below a folder, sorted, plain ones before gzipped ones; only Parquet if there is
+    any. Not `glob`, which passes over a folder that cannot be read."""
+    files: list[Path] = []
+    for path in _listed(folder, folders=True):
+        files += _files_below(path) if path.is_dir() else [path]
+    parquet = [path for path in files if path.suffix == ".parquet"]
+    return sorted(parquet or files, key=lambda path: (path.suffix == ".gz", path))
+
+
+def _listed(folder: Path, *, folders: bool = False) -> list[Path]:
+    """The files that a folder holds and names openly, and its folders."""
+    inside = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    wanted = [path for path in inside if path.is_file() or (folders and path.is_dir())]
+    documented = ("readme", "license")
+    return sorted(path for path in wanted if not path.name.casefold().startswith(documented))
 
 
 def read_lines(path: Path, take: Callable[[str, int], None], shape: str) -> None:
@@ -99,86 +164,11 @@ def read_lines(path: Path, take: Callable[[str, int], None], shape: str) -> None
                 ) from fault
 
 
-def read_queries(path: Path) -> tuple[dict[str, str], dict[str, int], int]:
-    """The queries of `queries.jsonl`, gzipped or not; only the keys `_id` and `text` are read.
-
-    Returns the texts by id, in the file's order; the line of each id without text; how many lines
-    give an id again with the same text. Raises CorpusError: the file cannot be read, a line is no
-    query, or an id has two texts.
-    """
-    texts: dict[str, str] = {}
-    blank: dict[str, int] = {}
-    repeated = 0
-
-    def take(line: str, number: int) -> None:
-        nonlocal repeated
-        record = json_object(decode(line.encode()))
-        query, text = identifier(record.get("_id"), "`_id`"), record.get("text")
-        if not isinstance(text, str):
-            raise RecordFault("`text` is missing or no text")
-        if texts.get(query, text) != text:
-            raise RecordFault(f"query {query!r} has another text above")
-        repeated += query in texts
-        texts[query] = text
-        if not any(letter.isprintable() and not letter.isspace() for letter in text):
-            blank.setdefault(query, number)
-
-    read_lines(path, take, _QUERY_SHAPE)
-    if not texts:
-        raise CorpusError(f"{path} holds no query", remedy=_QUERY_SHAPE)
-    return texts, blank, repeated
-
-
-def read_judgements(path: Path) -> tuple[dict[str, dict[str, int]], int, int]:
-    """The judgements of `qrels/SPLIT.tsv`, gzipped or not, with or without a header.
-
-    Grades are integers from -1,000 to 1,000; 0 and less mean not relevant. Returns the grades by
-    query and document; how many lines judge a pair again (the last one counts, as for BEIR and
-    ir-measures); and how many of those give another grade. Raises CorpusError: the file cannot be
-    read, a line is no judgement, or there is none.
-    """
-    grades: dict[str, dict[str, int]] = {}
-    repeated = contradicting = 0
-    first = True
-
-    def take(line: str, _: int) -> None:
-        nonlocal repeated, contradicting, first
-        cells = line.rstrip("\r\n").split("\t")
-        opening, first = first, False
-        if opening and cells[0].strip().casefold() in _HEADER and not _NUMBER.fullmatch(cells[-1]):
-            return
-        query, document, grade = _judgement(cells)
-        graded = grades.setdefault(query, {})
-        repeated += document in graded
-        contradicting += graded.get(document, grade) != grade
-        graded[document] = grade
-
-    read_lines(path, take, _QREL_SHAPE)
-    if not grades:
-        raise CorpusError(f"{path} holds no judgement", remedy=_QREL_SHAPE)
-    return grades, repeated, contradicting
-
-
-def _judgement(cells: list[str]) -> tuple[str, str, int]:
-    if len(cells) != 3:
-        columns = "1 column" if len(cells) == 1 else f"{len(cells)} columns"
-        raise RecordFault(f"{columns} where 3 are due")
-    query = identifier(cells[0], "the query id")
-    document = identifier(cells[1], "the document id")
-    grade = sound(cells[2].strip())
-    if not re.fullmatch(r"[+-]?[0-9]{1,9}", grade):
-        said = "no whole number" if _NUMBER.fullmatch(grade) else "no number"
-        raise RecordFault(f"the grade {grade[:40]!r} is {said}", "write grades as 0, 1, 2, ...")
-    if abs(int(grade)) > HIGHEST_GRADE:
-        raise RecordFault(f"the grade {grade} is beyond {HIGHEST_GRADE:,}", "use smaller grades")
-    return query, document, int(grade)
-
-
 class BenchmarkFolder(msgspec.Struct, frozen=True):
-    """One split of a BEIR folder.
+    """One split of a benchmark.
 
-    queries: text by id, in the order of queries.jsonl, only those with judgements; judgements:
-    grade by query id and document id, of these queries; corpus_sha256: of the corpus file as
+    queries: text by id, in the order of their files, only those with judgements; judgements: grade
+    by query id and document id, of these queries; corpus_sums: SHA-256 of the corpus files as
     stored; sha256: of corpus, queries and judgements together; notes: remarks on the scores, one
     line each.
     """
@@ -186,7 +176,7 @@ class BenchmarkFolder(msgspec.Struct, frozen=True):
     parts: Parts
     queries: Mapping[str, str]
     judgements: Mapping[str, Mapping[str, int]]
-    corpus_sha256: str
+    corpus_sums: tuple[str, ...]
     sha256: str
     notes: tuple[str, ...] = ()
 
@@ -200,20 +190,21 @@ def read_benchmark(folder: Path, split: str | None = None) -> BenchmarkFolder:
     or for the only split. Raises NotFoundError: no such folder, file or split; CorpusError: a line
     is malformed, a judged query has no text, or no judgement is of a known query."""
     parts = find_parts(folder, split)
-    texts, blank, same = read_queries(parts.queries)
-    judged, again, contradicting = read_judgements(parts.qrels)
+    asked = read_queries(*parts.queries)
+    texts, named = asked.texts, parts.queries[0].name
+    judged, again = read_judgements(*parts.qrels)
     kept = {name: text for name, text in texts.items() if name in judged}
     if not kept:
         raise CorpusError(
-            f"{parts.qrels} judges no query of {parts.queries.name}",
+            f"{parts.qrels[0]} judges no query of {named}",
             remedy="are both of the same benchmark?",
         )
-    for name, line in blank.items():
+    for name, place in asked.blank.items():
         if name in kept:
-            raise CorpusError(f"{parts.queries}:{line}: query {name!r} has no text")
+            raise CorpusError(f"{place}: query {name!r} has no text")
     grades = {name: judged[name] for name in kept}
     sums = []
-    for path in (parts.corpus, parts.queries, parts.qrels):
+    for path in (*parts.corpus, *parts.queries, *parts.qrels):
         try:
             sums.append(remembered_sha256(path))
         except OSError as error:
@@ -222,27 +213,27 @@ def read_benchmark(folder: Path, split: str | None = None) -> BenchmarkFolder:
     high, low = sum(grade > 1 for grade in every), sum(grade < 1 for grade in every)
     irrelevant = sum(max(graded.values()) < 1 for graded in grades.values())
     unjudged, unknown = len(texts) - len(kept), len(judged) - len(kept)
-    other = f", {contradicting:,} of them with another grade" if contradicting else ""
     remarks = (
         (
             parts.split != DEFAULT_SPLIT and len(parts.splits) == 1,
             f"there is no split {DEFAULT_SPLIT}; {parts.split} is the only one",
         ),
         (unjudged, f"{_are(unjudged)} without a judgement in the split {parts.split}: not run"),
-        (unknown, f"{_are(unknown)} judged but not in queries.jsonl: left out"),
+        (unknown, f"{_are(unknown)} judged but not in {named}: left out"),
         (
             irrelevant,
             f"{_are(irrelevant)} without a relevant document: scored 0, as trec_eval does",
         ),
-        (again, f"{again:,} judgements are given again{other}: the last one counts"),
+        (again, f"{again}, with the same grade"),
         (high or low, f"judgements: {high:,} of grade 2 or more, {low:,} of grade 0 or less"),
-        (same, f"{same:,} lines of queries.jsonl are given again"),
+        (asked.repeated, f"{asked.repeated}, with the same text"),
+        (asked.asked, f"the queries are the element {asked.asked} of the topics"),
     )
     return BenchmarkFolder(
         parts=parts,
         queries=kept,
         judgements=grades,
-        corpus_sha256=sums[0],
+        corpus_sums=tuple(sums[: len(parts.corpus)]),
         sha256=hashlib.sha256("\n".join(sums).encode()).hexdigest(),
         notes=tuple(text for holds, text in remarks if holds),
     )

@@ -172,6 +172,7 @@ def evaluate_folder(
         manifest = engine.index.manifest
         judged = benchmark.judged()
         absent = len(judged) - len(engine.index.documents.labels(judged))
+        doubled = _doubled(engine.index.documents) if request.index is None else None
         device = engine.load().device if request.encodes else "cpu"
     done = {run.mode: metrics.measure(benchmark.judgements, run.rankings) for run in runs}
     for mode, found in done.items():
@@ -199,7 +200,7 @@ def evaluate_folder(
         sha256=benchmark.sha256,
         depth=request.depth,
         instruction=ready.instruction,
-        notes=tuple(_notes(benchmark, absent, max(run.own for run in runs), match)),
+        notes=tuple(_notes(benchmark, absent, doubled, max(run.own for run in runs), match)),
         comparison=comparison,
     )
     date = datetime.now(UTC).isoformat(timespec="microseconds")
@@ -308,10 +309,28 @@ def _sides(compare: str) -> tuple[str, str]:
     return parts[0], parts[1]
 
 
-def _notes(benchmark: BenchmarkFolder, absent: int, own: int, match: Match | None) -> Iterator[str]:
-    """Remarks on the scores. absent: judged documents that are not in the corpus; own: queries
-    whose own document was left out."""
+def _doubled(documents: DocumentStore) -> str | None:
+    """A remark on ids that stand in a corpus twice with other contents, or None."""
+    dead = documents.marked_dead()
+    if not dead:
+        return None
+    _, first = next(documents.records(dead[0]))
+    name = first.document.id
+    held = documents.lookup(name)
+    last = "" if held is None else f" and {next(documents.records(held.label))[1].place}"
+    count = "an id stands" if len(dead) == 1 else f"{len(dead):,} documents have an id that stands"
+    said = f"{count} in the corpus again with other contents: {name!r} at {first.place}{last}"
+    return f"{said}; the last one counts"
+
+
+def _notes(
+    benchmark: BenchmarkFolder, absent: int, doubled: str | None, own: int, match: Match | None
+) -> Iterator[str]:
+    """Remarks on the scores. absent: judged documents that are not in the corpus; doubled: as
+    `_doubled`; own: queries whose own document was left out."""
     yield from benchmark.notes
+    if doubled is not None:
+        yield doubled
     if absent:
         documents = "1 judged document is" if absent == 1 else f"{absent:,} judged documents are"
         yield f"{documents} not in the corpus: counted as not found, as trec_eval does"
@@ -548,17 +567,18 @@ def ensure_index(
                 facts, model=model, revision="", recipe=used, recipe_hash=recipe_hash(used)
             )
     # Everything that a vector of the corpus depends on.
-    parts = "\n".join((benchmark.corpus_sha256, facts.model, facts.revision, facts.recipe_hash))
+    sums = benchmark.corpus_sums
+    parts = "\n".join((*sums, facts.model, facts.revision, facts.recipe_hash))
     identity = hashlib.sha256(parts.encode("utf-8", "surrogateescape")).hexdigest()
     name = f"eval-{records.slug(benchmark.parts.name, 40) or 'benchmark'}-{identity[:8]}"
-    if _is_current(name, identity, benchmark.corpus_sha256, vectors=vectors):
+    if _is_current(name, identity, sums, vectors=vectors):
         return name
     try:
         outcome = build_index(
             name,
-            [benchmark.parts.corpus],
+            benchmark.parts.corpus,
             load if vectors else Vectoriser(facts),
-            settings=ReadSettings("beir", strict=True),
+            settings=ReadSettings(_beir(benchmark.parts.corpus), strict=True, dedupe="off"),
             reporter=reporter,
             fingerprint=identity,
         )
@@ -567,9 +587,9 @@ def ensure_index(
         if "--strict" not in (error.remedy or ""):
             raise
         raise CorpusError(error.message, remedy="correct the corpus") from error
-    if [file.sha256 for file in outcome.manifest.inputs] != [benchmark.corpus_sha256]:
+    if tuple(file.sha256 for file in outcome.manifest.inputs) != sums:
         raise CorpusError(
-            f"{benchmark.parts.corpus} changed while it was read",
+            f"{benchmark.parts.corpus[0]} changed while it was read",
             remedy="try again when no program writes to it",
         )
     if vectors:
@@ -577,10 +597,15 @@ def ensure_index(
     return name
 
 
-def _is_current(name: str, identity: str, corpus: str, *, vectors: bool) -> bool:
+def _beir(corpus: Sequence[Path]) -> str | None:
+    """The format of a corpus: BEIR's by its name, None for what its content shows."""
+    return "beir" if corpus[0].name in ("corpus.jsonl", "corpus.jsonl.gz") else None
+
+
+def _is_current(name: str, identity: str, sums: tuple[str, ...], *, vectors: bool) -> bool:
     try:
         manifest = manifest_of(name)
-        if manifest.fingerprint != identity or [f.sha256 for f in manifest.inputs] != [corpus]:
+        if manifest.fingerprint != identity or tuple(f.sha256 for f in manifest.inputs) != sums:
             return False
         open_index(name, vectors=vectors).close()
     except (NotFoundError, IndexFault):

@@ -97,13 +97,14 @@ _WORD = re.compile(
     r"|\bnf[-\x01]?(?:kappa|\u03ba)[-\x01]?b\b"
     rf"|\b[a-z]{{1,10}}-?\d{{0,2}}\x01(?:alpha|beta|gamma|delta|kappa|[\u03b1-\u03b4\u03ba]){_END}"
     rf"|\b(?:\d{{1,2}}-)?[a-z]{{1,6}}\x01\d{{1,3}}[a-z]?{_END}"
-    r"|[^\W_]+(?:(?:-|(?<=\d)[.,](?=\d))[^\W_]+)*(?:'s\b)?"
+    # The caret of readers before a superscript (documents/superscripts.py): BRAF^V600E.
+    r"|[^\W_]+(?:(?:-|(?<=\d)[.,](?=\d)|(?<=[^\W\d_])\^(?=[^\W\d_]))[^\W_]+)*(?:'s\b)?"
 )
 _P_VALUE = re.compile(r"p\x01?[<>=\u2264\u2265]")
 _CHUNK = re.compile(r"\S+")
 _NUMBER = re.compile(r"[\d.,]+")
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
-_SEPARATORS = re.compile(r"[-\x01]+")
+_SEPARATORS = re.compile(r"[-^\x01]+")
 _GREEK_LETTER = re.compile(r"[\u03b1-\u03c9]")
 _GREEK_NAME = re.compile(r"(?<=[a-z0-9])(?:alpha|beta|gamma|delta|kappa)")
 _GLUED = re.compile(r"([a-z]{1,6})\d{1,4}[a-z]?")

@@ -78,8 +78,9 @@ def new_token() -> str:
 
 
 def pool_rows(pool: Path) -> int:
-    """How many records a pool holds: hash, float16 vector of the dimension in its name, CRC-32."""
-    return pool.stat().st_size // (16 + 2 * int(pool.name.rpartition("-")[2]) + 4)
+    """How many records a pool holds: hash, float16 vector of the dimension in its name, a byte,
+    CRC-32."""
+    return pool.stat().st_size // (16 + 2 * int(pool.name.rpartition("-")[2]) + 1 + 4)
 
 
 def share_file(source: Path, target: Path) -> None:

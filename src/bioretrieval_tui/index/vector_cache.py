@@ -46,7 +46,6 @@ _PART = 64
 """Documents that encoders put into batches together; the parts that are kept are multiples."""
 _LOST = 5.0
 """Seconds of encoding that a kill may cost, about; and those of the first `_PART` documents."""
-_CRC_STARTS: dict[bool | None, int] = {None: 0, False: 1, True: 2}
 
 
 class ModelFacts(msgspec.Struct, frozen=True):
@@ -92,19 +91,16 @@ def embedded_facts() -> ModelFacts:
 
 
 class VectorPool:
-    """The vectors of one unfinished build, a file of records: content hash, float16 vector, CRC-32.
-    A record that a kill cut off is removed when the pool is opened; one that was altered is not
-    found. What is appended is found after opening again. Raises OSError.
-
-    The start value of a CRC says whether the text has more tokens than the model reads.
-    """
+    """The vectors of one unfinished build, a file of records: content hash, float16 vector, whether
+    the text is longer than the model reads (-1: not known), CRC-32. A record that a kill cut off is
+    removed when the pool is opened; one that was altered is not found. What is appended is found
+    after opening again. Raises OSError."""
 
     def __init__(self, index: Path, key: str, dimension: int) -> None:
         self.path = index / f"{POOL_PREFIX}{key}-{dimension}"
         index.mkdir(parents=True, exist_ok=True)
-        self._record = np.dtype(
-            [("hash", "<u8", (2,)), ("vector", "<f2", (dimension,)), ("crc", "<u4")]
-        )
+        vector = ("vector", "<f2", (dimension,))
+        self._record = np.dtype([("hash", "<u8", (2,)), vector, ("longer", "i1"), ("crc", "<u4")])
         self._stream = self.path.open("ab")
         sync_folder(index)
         rows = pool_rows(self.path)
@@ -130,10 +126,9 @@ class VectorPool:
             while first < end and self._halves[first] == half:
                 record = self._kept[self._order[first]]
                 data = record.tobytes()
-                crcs = {zlib.crc32(data[:-4], start): one for one, start in _CRC_STARTS.items()}
-                crc = int(record["crc"])
-                if data.startswith(digest) and crc in crcs:
-                    found[digest] = (record["vector"], crcs[crc])
+                if data.startswith(digest) and zlib.crc32(data[:-4]) == record["crc"]:
+                    longer = None if record["longer"] < 0 else bool(record["longer"])
+                    found[digest] = (record["vector"], longer)
                     break
                 first += 1
         return found
@@ -146,10 +141,8 @@ class VectorPool:
         records = np.empty(len(digests), self._record)
         records["hash"] = np.frombuffer(b"".join(digests), "<u8").reshape(-1, 2)
         records["vector"] = vectors
-        records["crc"] = [
-            zlib.crc32(record.tobytes()[:-4], _CRC_STARTS[one])
-            for record, one in zip(records, longer, strict=True)
-        ]
+        records["longer"] = [-1 if one is None else one for one in longer]
+        records["crc"] = [zlib.crc32(record.tobytes()[:-4]) for record in records]
         self._stream.write(records.tobytes())
         self._stream.flush()
         os.fsync(self._stream.fileno())

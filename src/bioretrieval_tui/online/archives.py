@@ -45,7 +45,11 @@ _MD5 = re.compile(r"\b([0-9a-fA-F]{32})\b")
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 _BENCHMARK_BYTES = 32 * 2**30
 """Bytes of an archive at most; the largest of BEIR has under 20 GB."""
-_NEEDED = ("corpus.jsonl", "queries.jsonl", "qrels")
+_NEEDED = {
+    "corpus": ("corpus",), "queries": ("queries", "topics"), "qrels": ("qrels", "data", "default"),
+}  # fmt: skip
+"""Parts of a benchmark, and how their files or folders are called: in BEIR's layout, or in that of
+the model hub, whose tables are Parquet."""
 _ATTEMPTS = 5
 """Connections in a row without a byte, after which a download fails."""
 MOST_FILES = 5_000
@@ -196,7 +200,7 @@ def fetch_benchmark(
     client: HttpClient, entry: Benchmark, folder: Path, *, reporter: Reporter = silent
 ) -> None:
     """Fetch the archive of `entry` and unpack it into `folder`. Raises NotFoundError if the entry
-    names none, UsageError if `folder` exists, BioRetrievalError if it is not a BEIR folder, and as
+    names none, UsageError if `folder` exists, BioRetrievalError if it holds no benchmark, and as
     `download` and `unpack`."""
     loaders = entry.loaders
     if loaders is None or not loaders.zip:
@@ -227,10 +231,11 @@ def fetch_benchmark(
             # A damaged archive stays damaged.
             archive.unlink(missing_ok=True)
         raise
-    for name in _NEEDED:
-        if not (folder / name).exists():
+    held = {path.name.partition(".")[0] for path in folder.iterdir()}
+    for part, names in _NEEDED.items():
+        if held.isdisjoint(names):
             raise BioRetrievalError(
-                f"the archive of {entry.id} holds no {name}",
+                f"the archive of {entry.id} holds no {part}",
                 remedy=f"look into {folder}; `eval` cannot use it",
             )
     archive.unlink(missing_ok=True)

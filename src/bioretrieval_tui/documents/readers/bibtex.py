@@ -125,13 +125,13 @@ def _records(
 def _cut(source: SourceReader) -> Iterator[BibEntry]:
     """The entries of a file, each with its text; fields outside of any as entries without a type.
 
-    A line that begins an entry ends one whose braces are open: that one is at fault.
+    A line that begins an entry ends one whose braces are open.
     """
     current: BibEntry | None = None
     for line in text_lines(source):
         text, at = line.text, 0
         if current and _OPENS_LINE.match(text):
-            yield _unended(current)
+            yield current
             current = None
         while at < len(text):
             if current is None:
@@ -163,12 +163,7 @@ def _cut(source: SourceReader) -> Iterator[BibEntry]:
             yield current
             current, at = None, end + 1
     if current is not None:
-        yield _unended(current)
-
-
-def _unended(entry: BibEntry) -> BibEntry:
-    entry.fault = entry.fault or RecordFault("the entry does not end: a brace is open")
-    return entry
+        yield current
 
 
 def _end(entry: BibEntry, text: str, at: int) -> int | None:
@@ -186,6 +181,15 @@ def _parse(entry: BibEntry, macros: dict[str, str]) -> None:
     """Find key and fields within the text of an entry. Raises RecordFault, with the line."""
     if entry.fault is not None:
         raise entry.fault
+    try:
+        _find_fields(entry, macros)
+    except RecordFault as fault:
+        if entry.depth == 0:
+            raise
+        raise RecordFault("the entry does not end: a brace is open") from fault
+
+
+def _find_fields(entry: BibEntry, macros: dict[str, str]) -> None:
     text, at = "".join(entry.parts), 0
     entry.parts.clear()
     if entry.kind != "string" and (key := _KEY.match(text)):

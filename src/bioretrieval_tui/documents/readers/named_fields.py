@@ -266,11 +266,13 @@ class _Values:
 
 def named_document(columns: Columns, cells: Sequence[Any], *, own_id: bool = True) -> Document:
     """The document of one record. Its id is that of a column called so, where it has one (unless
-    `own_id` is False), else by the rule of `identity`."""
+    `own_id` is False), else by the rule of `identity`. Where this column is called `_id`, it is a
+    judged corpus of BEIR's form, whose texts stay as they are."""
     values = _Values(columns, cells)
-    title = without_markup(" ".join(values.texts("title")))
-    paragraphs = [without_markup(one) for one in values.texts("text")]
-    text = abstract_of(paragraphs) if len(paragraphs) > 1 else "".join(paragraphs)
+    titles, paragraphs = values.texts("title"), values.texts("text")
+    title = without_markup(" ".join(titles))
+    texts = [without_markup(one) for one in paragraphs]
+    text = abstract_of(texts) if len(texts) > 1 else "".join(texts)
     given = values.word("id").strip() if own_id else ""
     if in_openalex := _OPENALEX.fullmatch(given):
         given = ""
@@ -283,6 +285,8 @@ def named_document(columns: Columns, cells: Sequence[Any], *, own_id: bool = Tru
     metadata = {name: value for name, value in others.items() if value not in (None, "")}
     metadata |= {name: value for name, value in fields.items() if value not in (None, "", [])}
     identity = identifier(given) if given else ""
+    if identity and columns.names[columns.fields["id"][0]] == "_id":
+        return Document(identity, " ".join(titles), " ".join(paragraphs), metadata)
     if not identity:
         accession, database = _accession(values)
         accession = in_openalex[1] if in_openalex and not accession else accession

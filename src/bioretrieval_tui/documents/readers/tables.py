@@ -256,9 +256,21 @@ _LARGEST_GROUP = 2 * 2**30
 def _parquet_rows(
     source: SourceReader, settings: ReadSettings
 ) -> Iterator[tuple[Place, tuple[Columns, list[Any]] | RecordFault]]:
-    """Yield the rows of a Parquet file, placed at their numbers from 1, with one row group in
-    memory at a time; the rest of a damaged row group is one fault. Raises as `columns_of`, and
-    CorpusError without pyarrow, or if the input is a pipe, compressed, or damaged metadata."""
+    """Yield the rows of a Parquet file. Raises as `columns_of` and `parquet_cells`."""
+    columns: Columns | None = None
+    for place, names, cells in parquet_cells(source):
+        if columns is None:
+            columns = columns_of(names, settings.mapping, source.name)
+        yield place, cells if isinstance(cells, RecordFault) else (columns, cells)
+
+
+def parquet_cells(
+    source: SourceReader,
+) -> Iterator[tuple[Place, list[str], list[Any] | RecordFault]]:
+    """Yield the rows of a Parquet file, placed at their numbers from 1, and the names of its
+    columns, with one row group in memory at a time; the rest of a damaged row group is one fault.
+    Raises CorpusError without pyarrow, or if the input is a pipe, compressed, or damaged metadata.
+    """
     try:
         import pyarrow
         import pyarrow.parquet
@@ -278,7 +290,6 @@ def _parquet_rows(
     except faults as error:
         raise CorpusError(f"{source.name}: {_damage(error)}", remedy=_REMEDY) from error
     with table:
-        columns = columns_of(names, settings.mapping, source.name)
         row = 1
         for group in range(table.num_row_groups):
             described = table.metadata.row_group(group)
@@ -296,14 +307,14 @@ def _parquet_rows(
                         try:
                             cells = [_json_value(column[at].as_py()) for column in batch.columns]
                         except RecordFault as fault:
-                            yield place, fault
+                            yield place, names, fault
                         except (UnicodeDecodeError, ValueError, OverflowError) as error:
-                            yield place, RecordFault(f"a cell cannot be read: {error}")
+                            yield place, names, RecordFault(f"a cell cannot be read: {error}")
                         else:
-                            yield place, (columns, cells)
+                            yield place, names, cells
             except faults as error:
                 reason = f"rows {row:,} to {end - 1:,}: {_damage(error)}"
-                yield Place(source.name), RecordFault(reason, _REMEDY)
+                yield Place(source.name), names, RecordFault(reason, _REMEDY)
             row = end
 
 
