@@ -223,7 +223,8 @@ T1  - Herons
 SP  - 110
 ER  -
 
-Link to the Ovid Full Text or citation: http://ovidsp.example/ovidweb.cgi?D=caba6&AN=20203152553
+Link to the Ovid Full Text or citation: http://ovidsp.example/web?D=caba6&AN=20203152553Link to\
+ the External Link Resolver: http://a.example/?rft_id=info:doi/&rft_id=info:pmid/&rft.issn=1
 
 2.
 TY  - JOUR
@@ -231,13 +232,23 @@ ID  - 21234567
 T1  - Moss
 UR  - http://ovidsp.example/ovidweb.cgi?T=JS&PAGE=fulltext&D=med5&AN=21234567
 ER  -
+
+3.
+TY  - JOUR
+ID  - 21234568
+T1  - Owls
+ER  -
+
+Link to the Ovid Full Text or citation: http://ovidsp.example/web.cgi?D=medl&AN=21234568Link to\
+ the External Link Resolver: http://a.example/?id=pmid:21234568&id=doi:10.1000%2Fowls&issn=1
 """
 
 
 def test_ris_of_ovid() -> None:
     found = read(OVID, FORMAT)
-    assert [one.id for one in documents(found)] == ["20203152553", "21234567"]
-    assert len(found) == 2
+    assert [one.id for one in documents(found)] == ["20203152553", "21234567", "21234568"]
+    assert len(found) == 3
+    assert documents(found)[2].metadata["doi"] == "10.1000/owls"
 
 
 EBSCO = """TY  - JOUR

@@ -28,6 +28,9 @@ _BETWEEN = re.compile(
 )
 _COUNTED = re.compile(r"\s*\d+\.\s*")
 """The number of the next record, where nothing ended the one before."""
+_LINKS = re.compile(r"\s*link to the (?:ovid|external)\b", re.IGNORECASE)
+"""What Ovid writes below the end of a record, and of it: its addresses hold the PMID."""
+_LINK_TAG = "LK"
 _SHOWN = 40
 
 
@@ -135,10 +138,11 @@ def tagged_records(
     """Yield the records of a file, placed at their first lines, and text between them that is not
     known to be a heading."""
     current: TaggedRecord | None = None
+    ended: TaggedRecord | None = None
     first = ""
     blank = skipping = False
     for line in text_lines(source):
-        text = line.text.rstrip("\r\n")
+        text = line.text.strip("\r\n")  # "\n\r" parts lines, too
         if not text.strip() and line.fault is None:
             blank = True
             if grammar.blank_ends and current is not None:
@@ -155,6 +159,12 @@ def tagged_records(
             current = None
         blank = False
         if current is None:
+            if ended is not None and not ends:
+                if line.fault is None and "\0" not in text and _LINKS.match(text):
+                    ended.add(_LINK_TAG, text)
+                    continue
+                yield _closed(source, ended)
+                ended = None
             if ends or (tag is None and grammar.loose and line.fault is None):
                 if not ends and not skipping and not _BETWEEN.match(text.strip()):
                     skipping = True
@@ -172,8 +182,7 @@ def tagged_records(
             current.refuse(RecordFault(f"the record is longer than {most} characters"))
         if ends:
             first = current.first_tag or first
-            yield _closed(source, current)
-            current = None
+            current, ended = None, current
         elif current.fault is not None:
             continue
         elif tag is not None:
@@ -184,8 +193,9 @@ def tagged_records(
             current.add(current.order[-1][0], text)
         else:
             current.order[-1][1].append(text)
-    if current is not None:
-        yield _closed(source, current)
+    for record in (ended, current):
+        if record is not None:
+            yield _closed(source, record)
 
 
 def _closed(source: SourceReader, record: TaggedRecord) -> tuple[Place, TaggedRecord | RecordFault]:
