@@ -133,6 +133,7 @@ _LABELS = ("text", "name", "fullName", "full_name", "literal", "display_name", "
            "raw")  # fmt: skip
 _FAMILY = ("family", "last", "lastName", "last_name", "lastname", "surname")
 _GIVEN = ("given", "first", "firstName", "first_name", "firstname", "forename", "initials")
+_BETWEEN = re.compile(r"[;|\n]")
 _LONGEST_INDEX = 100_000
 """Words of an abstract that OpenAlex gives as positions."""
 _DEEPEST = 3
@@ -244,7 +245,8 @@ class _Values:
         found = []
         for at, words in self.each(field):
             self.used.add(at)
-            found += [part.strip() for word in words for part in re.split(r"[;|\n]", word)]
+            for word in words:
+                found += [part.strip() for part in _BETWEEN.split(word)]
         return found
 
     def first(self, field: str, read: Any) -> str | None:
@@ -311,20 +313,24 @@ def _fields(values: _Values) -> dict[str, Any]:
         fields["doi"] = doi_of(fields["url"])
     year, month, day = (values.word(name) for name in ("year", "month", "day"))
     fields |= best_date([year, *values.texts("date"), f"{year} {month} {day}" if month else ""])
-    for name in ("authors", "editors"):
+    known = columns.fields.keys()
+    for name in known & {"authors", "editors"}:
         fields[name] = people(
             line for names in values.texts(name) for line in _lines_of_names(names)
         )
-    fields |= mesh_of(values.all("mesh"))
-    fields["mesh_major"] += values.all("mesh_major")
-    for name in _JOINED:
+    if not known.isdisjoint(("mesh", "mesh_major")):
+        fields |= mesh_of(values.all("mesh"))
+        fields["mesh_major"] += values.all("mesh_major")
+    for name in known & _JOINED:
         fields[name] = distinct(values.all(name))
-    fields["trials"] = distinct(number for text in fields["trials"] for number in trials_of(text))
+    if "trials" in fields:
+        found = (number for text in fields["trials"] for number in trials_of(text))
+        fields["trials"] = distinct(found)
     pages = values.first("pages", page_range)
-    fields["pages"] = pages or page_range(values.word("first_page"), values.word("last_page"))
-    fields["pages"] = fields["pages"] or values.word("article_number")
+    pages = pages or page_range(values.word("first_page"), values.word("last_page"))
+    fields["pages"] = pages or values.word("article_number")
     fields["isbn"] = values.first("isbn", isbn_of)
-    for name in columns.fields.keys() - fields.keys() - _HELPERS:
+    for name in known - fields.keys() - _HELPERS:
         if name in LISTS:
             fields[name] = distinct(values.all(name))
         elif name in FIELDS:
