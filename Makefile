@@ -38,8 +38,8 @@ thorough: $(STAMPS)/dev ## Run the tests with many more examples, then the long 
 	@HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q -n $(JOBS) $(TESTS)
 	@$(MAKE) --no-print-directory faults
 
-faults: $(STAMPS)/dev ## Run the long fault tests: killed processes, full disks, damaged files
-	@BIORETRIEVAL_FAULTS=long $(BIN)/python -m pytest -q tests/faults
+faults: $(STAMPS)/dev ## Run the long fault tests: killed processes, full disks, damaged files, keys
+	@BIORETRIEVAL_FAULTS=long $(BIN)/python -m pytest -q tests/faults tests/tui/test_tui_faults.py
 
 environment: $(STAMPS)/dev ## Only create the environment
 

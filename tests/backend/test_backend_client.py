@@ -289,8 +289,8 @@ async def test_a_job_killed_in_the_middle_leaves_the_old_index(
     os.kill(pids[0], signal.SIGKILL)
     with pytest.raises(BioRetrievalError) as caught:
         await building
-    assert "the process for 'Building demo' ended by SIGKILL; it may have had too"
-        " little memory: try again" in caught.value.line()
+    said = "ended by SIGKILL; it may have had too little memory: try again"
+    assert f"the process for 'Building demo' {said}" in caught.value.line()
     assert list(index_folder("demo").glob(".building-*"))
     # The old index is whole and answers, and the next build tidies up.
     found = info("demo")

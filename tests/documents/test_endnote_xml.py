@@ -145,6 +145,19 @@ def test_markup_within_texts() -> None:
     assert document.title == "Ardea at 10^5 & more"
 
 
+def test_notes_name_corrections_and_the_type_says_retracted() -> None:
+    notes = "Ed, E&#xD;Erratum in: J Pond. 2020&#xD;Retraction in: J Pond. 2021. PMID: 5"
+    known = only(
+        short(inner=f"<notes>{notes}</notes><work-type>Retracted Publication</work-type>")
+    ).metadata
+    assert known["corrections"] == [
+        "Erratum in: J Pond. 2020",
+        "Retraction in PMID 5: J Pond. 2021",
+    ]
+    assert known["types"] == ["Journal Article", "Retracted Publication"]
+    assert "pmid" not in known
+
+
 def test_record_numbers_are_no_ids() -> None:
     first, second = short(), short().replace(">1<", ">2<")
     found = documents(read(wrapped(first, second), FORMAT))

@@ -385,6 +385,16 @@ def test_a_damaged_index_that_is_extended_is_a_fault(tmp_path: Path, suffix: str
     assert "\n" not in caught.value.line()
 
 
+@pytest.mark.parametrize("labels", [[None, 1], [-1, 2], [2**62, 0], [20]])
+def test_labels_of_no_document_are_a_fault(tmp_path: Path, labels: list[int | None]) -> None:
+    """As tantivy reads them from an altered column."""
+    index = TextIndex(tmp_path / "text", write(tmp_path / "text", documents(20)), name="demo")
+    assert index._labels([0, 19]).tolist() == [0, 19]
+    assert index._labels([]).tolist() == []
+    with pytest.raises(IndexFault, match="the text index of demo is damaged"):
+        index._labels(labels)
+
+
 def test_what_was_begun_and_left_ends_its_threads(tmp_path: Path) -> None:
     with TextIndexWriter(tmp_path / "text") as writer:
         writer.add(0, documents(50))

@@ -72,6 +72,15 @@ _RETRACTED_TITLE = re.compile(
     r"\W*(?:RETRACTED|WITHDRAWN)(?:\W*(?:ARTICLE|PAPER|PUBLICATION))?\s*[:\]]"
     r"|\W*[Rr]etracted(?: (?:[Aa]rticle|[Pp]aper|[Pp]ublication))?\s*[:\]]"
 )
+# Such links in notes, one after the other.
+_LINKED = re.compile(
+    r"\b((?:partial )?retraction (?:in|of)|retracted and republished (?:in|from)|erratum (?:in|for)"
+    r"|corrected and republished (?:in|from)|expression of concern (?:in|for)"
+    r"|republished (?:in|from)|update (?:in|of))[:\s]+"
+    r"(.*?)(?=$|;\s|\b(?:partial )?(?:retraction|retracted|erratum|corrected|expression|republished"
+    r"|update|comment) (?:and|in|of|for|on|from)\b)",
+    re.IGNORECASE,
+)
 _LAST_PMID = re.compile(r"[\s;.]*\bPMID:\s*(\d{1,9})\b[\s.]*$")
 # Registries of trials by PubMed's names, whose numbers are kept also in a form not known here.
 _TRIAL_BANKS = re.compile(
@@ -432,6 +441,13 @@ def correction(kind: str, source: str, pmid: str = "") -> str:
     named = f"{words} PMID {pmid}" if pmid else words
     source = " ".join(source.split()).rstrip(".;")
     return named if not source else f"{named}: {source}"
+
+
+def corrections_in(notes: Iterable[str]) -> list[str]:
+    """The links of `correction` that notes name: "Erratum in: Lancet. 2010; Retraction in: ..."."""
+    return distinct(
+        correction(kind, source) for note in notes for kind, source in _LINKED.findall(note)
+    )
 
 
 def is_retracted(metadata: Mapping[str, Any]) -> bool:

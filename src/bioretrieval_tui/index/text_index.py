@@ -280,7 +280,7 @@ class TextIndex:
             hits = self._searcher.search(
                 query, count, False, order_by_field="label", order=asc
             ).hits
-        return np.fromiter((hit[0] for hit in hits), np.int64, len(hits))
+        return self._labels([hit[0] for hit in hits])
 
     def _opened(self, folder: Path) -> Any:
         try:
@@ -306,9 +306,7 @@ class TextIndex:
             # A panic has a type that cannot be imported and is no Exception.
             damaged = isinstance(error, ValueError | FileNotFoundError)
             if damaged or type(error).__name__ == "PanicException":
-                raise IndexFault(
-                    f"the text index of {self.name} is damaged", remedy=self._remedy
-                ) from error
+                raise self._damaged() from error
             raise
 
     def _term(self, term: str, weight: float) -> Query:
@@ -361,7 +359,20 @@ class TextIndex:
         scores = np.fromiter((hit[0] for hit in hits), np.float32, len(hits))
         # tantivy adds the terms in varying order: scores that differ by rounding are made equal.
         bits = (scores.view(np.int32) + np.int32(32)) & np.int32(-64)
-        return np.array(labels, dtype=np.int64), bits.view(np.float32)
+        return self._labels(labels), bits.view(np.float32)
+
+    def _labels(self, stored: Sequence[Any]) -> Labels:
+        """Labels as they are stored. Raises IndexFault if one is missing or of no document."""
+        try:
+            labels = np.array(stored, dtype=np.int64)
+        except (TypeError, OverflowError) as error:
+            raise self._damaged() from error
+        if len(labels) and not 0 <= labels.min() <= labels.max() < self.facts.labels:
+            raise self._damaged()
+        return labels
+
+    def _damaged(self) -> IndexFault:
+        return IndexFault(f"the text index of {self.name} is damaged", remedy=self._remedy)
 
 
 def _encodable(text: str) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from bioretrieval_tui.documents.bibliography import (
     abstract_of,
     best_date,
+    corrections_in,
     distinct,
     document,
     fields_of,
@@ -92,19 +93,20 @@ def _document(record: _Element) -> Document:
     accession = first("accession-num")
     database = first("remote-database-name", "remote-database-provider")
     urls = list(_parts(record, "urls//url"))
-    notes = " ".join(texts("notes", "research-notes"))
+    notes = list(_parts(record, "notes"))
     year, day = first("dates/year"), first("dates/pub-dates/date")
     fields = fields_of(_FIELDS, texts) | {
         "authors": _people(record, "authors"),
         "editors": _people(record, "secondary-authors") if type_ in _IN_BOOK else [],
         "doi": next(filter(None, map(doi_of, [first("electronic-resource-num"), *urls])), None),
-        "pmid": _pmid(accession, database, [*urls, notes]),
+        "pmid": _pmid(accession, database, urls, notes),
         "pmcid": pmcid_in(" ".join([*texts(*_CUSTOM), *urls])),
         "url": next((url for url in urls if url.startswith(("http://", "https://"))), None),
         "types": distinct([type_, *_parts(record, "work-type")]),
         "keywords": distinct(word.lstrip("*") for word in _parts(record, "keywords/keyword")),
         "affiliations": distinct(_parts(record, "auth-address")),
         "trials": trials_of(accession),
+        "corrections": corrections_in(notes),
         "pages": page_range(first("pages")),
         **best_date([year, f"{year} {day}", day]),
     }
@@ -122,10 +124,12 @@ def _document(record: _Element) -> Document:
     return document(identify(fields, title, text, accession, database), title, text, fields)
 
 
-def _pmid(accession: str, database: str, others: list[str]) -> str | None:
-    """The accession number of PubMed, else what addresses and notes call the PMID."""
+def _pmid(accession: str, database: str, urls: list[str], notes: list[str]) -> str | None:
+    """The accession number of PubMed, else what an address or a note that begins so calls the
+    PMID; other notes may name other works."""
     own = pmid_of(accession) if _PUBMED.search(database) or "PMID" in accession else None
-    return own or next(iter(pmids_in(" ".join(others))), None)
+    named = [note for note in notes if note.upper().startswith(("PMID", "PUBMED"))]
+    return own or next(iter(pmids_in(" ".join([*urls, *named]))), None)
 
 
 def _people(record: _Element, role: str) -> list[str]:

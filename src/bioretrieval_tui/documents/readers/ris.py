@@ -14,7 +14,7 @@ from typing import Any
 from bioretrieval_tui.documents.bibliography import (
     abstract_of,
     best_date,
-    correction,
+    corrections_in,
     distinct,
     document,
     isbn_of,
@@ -126,14 +126,6 @@ _OTHER_WORKS = re.compile(
     r"|supplement|see also|preprint)",
     re.IGNORECASE,
 )
-_LINKED = re.compile(
-    r"\b((?:partial )?retraction (?:in|of)|retracted and republished (?:in|from)|erratum (?:in|for)"
-    r"|corrected and republished (?:in|from)|expression of concern (?:in|for)"
-    r"|republished (?:in|from)|update (?:in|of))[:\s]+"
-    r"(.*?)(?=$|;\s|\b(?:partial )?(?:retraction|retracted|erratum|corrected|expression|republished"
-    r"|update|comment) (?:and|in|of|for|on|from)\b)",
-    re.IGNORECASE,
-)
 _PUBMED = re.compile(r"pubmed(?! central)|medline|\bnlm\b|\b(?:cmedm|mdc|mdl|mnh)\b", re.IGNORECASE)
 _PMID_ALONE = re.compile(r"[1-9]\d{6,7}")
 # What is a number of a database also in `ID` or elsewhere: CENTRAL's, Web of Science's, those of
@@ -187,7 +179,7 @@ def ris_document(record: TaggedRecord) -> Document:
         "keywords": keywords(record.texts("KW", "K1")),
         "affiliations": distinct(record.texts("AD", "AF")),
         "trials": distinct(trials_of(" ".join(record.all(*_ID_TAGS, *_NOTES, "SI", "KW")))),
-        "corrections": _corrections(record.texts(*_NOTES)),
+        "corrections": corrections_in(record.texts(*_NOTES)),
         "volume": record.first("VL", "VO"),
         "issue": record.first("IS", "IP", "CP"),
         "pages": page_range(record.first("SP", "PG"), record.first("EP")) or number,
@@ -289,12 +281,6 @@ def _accession(record: TaggedRecord) -> str:
     numbers = [*record.all("AN", "ID", "U2", "U1"), *_EID.findall(" ".join(record.all("UR")))]
     known = filter(_DATABASE_NUMBER.fullmatch, numbers)
     return given.split(";")[0].strip() or next(known, "")
-
-
-def _corrections(notes: list[str]) -> list[str]:
-    return distinct(
-        correction(kind, source) for note in notes for kind, source in _LINKED.findall(note)
-    )
 
 
 RIS = Format(

@@ -148,7 +148,7 @@ def tagged_records(
     first = ""
     blank = skipping = False
     for line in text_lines(source):
-        text = line.text.strip("\r\n")
+        text = line.text.strip("\r\n")  # "\n\r" parts lines, too
         if not text.strip() and line.fault is None:
             blank = True
             if grammar.blank_ends and current is not None:
