@@ -152,6 +152,14 @@ def test_a_mapped_key_that_no_record_has(key: str) -> None:
     assert "the first record has 'title', 'abstract', 'doi'" in caught.value.message
 
 
+@pytest.mark.parametrize("indent", [None, 1])
+def test_a_first_record_that_is_longer_than_the_head(tmp_path: Path, indent: int | None) -> None:
+    data = json.dumps({**HERONS, "body": ["x, [{"] * 30_000}, indent=indent).encode()
+    assert found_format(tmp_path, data + b"\n") == "json"
+    (document,) = documents(read(data, JSON))
+    assert document.id == "10.1000/p1"
+
+
 def test_a_mapped_key_that_some_records_lack() -> None:
     lines = json.dumps({"kop": "Herons", "nr": 1}) + "\n" + json.dumps({"nr": 2}) + "\n"
     found = read(lines, JSON, title="kop", id="nr")

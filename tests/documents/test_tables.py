@@ -514,6 +514,22 @@ def test_lines_above_the_header_are_passed_over_and_said(above: str) -> None:
     assert skipped[0].place.line == 1
 
 
+def test_fields_in_rows_as_embase_writes_them() -> None:
+    record = (
+        '"TITLE","Herons, and {0}"\n"AUTHOR NAMES","Lai Z.","Shi S.Y."\n"SOURCE TITLE","J Foo"\n'
+        '"PUBLICATION YEAR","2018"\n"ABSTRACT","Newts."\n'
+        '"MEDLINE PMID","{0}","http://www.ncbi.nlm.nih.gov/pubmed/{0}"\n"DOI","10.1000/x{0}"\n\n'
+    )
+    data = record.format(1) + record.format(2)
+    assert CSV.recognises(data.encode())
+    first, second = documents(read(data, CSV))
+    metadata = {"authors": ["Lai Z", "Shi SY"], "journal": "J Foo", "year": 2018, "date": "2018"}
+    assert first == Document(
+        "1", "Herons, and 1", "Newts.", {**metadata, "pmid": "1", "doi": "10.1000/x1"}
+    )
+    assert second.id == "2"
+
+
 def test_a_table_without_a_header_names_its_first_row() -> None:
     with pytest.raises(CorpusError, match="its columns are 'a', 'b'"):
         read("a,b\n" + "1,2\n" * 40, CSV)

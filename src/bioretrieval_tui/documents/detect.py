@@ -132,15 +132,17 @@ def recognise(source: SourceReader, settings: ReadSettings = _DEFAULTS) -> Forma
     name = "stdin" if source.name == STDIN else source.name
     what = f"{name} is {seems}, not one of: {_NAMES}"
     remedy = "name its format with --format if it is one of them"
+    if "Office" in seems:
+        remedy = "save a spreadsheet as CSV, unpack an archive, or name its format with --format"
     raise UnknownFormatError(what, seems, remedy)
 
 
 def _chosen(head: bytes, settings: ReadSettings) -> Format | None:
     """The format that settings are for, or None: JSON with a mapping, a table with a delimiter."""
-    start = text_of_head(head).lstrip()[:1]
-    if start in ("{", "["):
-        return JSON if settings.mapping else None
-    return CSV if settings.delimiter is not None and start != "<" else None
+    if settings.mapping and text_of_head(head).lstrip()[:1] in ("{", "["):
+        return JSON
+    is_sure = settings.delimiter is None or any(one.recognises(head) for one in _SURE)
+    return None if is_sure else CSV
 
 
 def applies(format_: Format, settings: ReadSettings, name: str) -> None:

@@ -306,7 +306,18 @@ def _is_named(head: bytes) -> bool:
     first = _begins_with(head)
     told = [key for key in first if key in _TELLING or key.casefold() in _TELLING]
     alone = not (is_lined(head) or head.removeprefix(BOM).lstrip().startswith(b"["))
-    known = {"doi", "pmid", "pmcid", "id", "authors", "author", "year", "abstract", "text"}
+    known = {
+        "doi",
+        "pmid",
+        "pmcid",
+        "id",
+        "paper_id",
+        "authors",
+        "author",
+        "year",
+        "abstract",
+        "text",
+    }
     if alone and not _envelope(head):
         return bool(told) and len(known.intersection(map(str.casefold, first))) > 1
     return bool(told)

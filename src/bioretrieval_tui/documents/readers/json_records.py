@@ -25,6 +25,7 @@ from bioretrieval_tui.documents.source import (
 BOM = b"\xef\xbb\xbf"
 
 _TOKEN = re.compile(rb'[\[\]{}"]')
+_MEMBER_TOKEN = re.compile(rb'[\[\]{}",]')
 _STRING_REST = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _SPACE = re.compile(rb"[ \t\r\n]*")
 _SCALAR = re.compile(rb"[^ \t\r\n,\[\]{}\"]*")
@@ -87,8 +88,8 @@ def is_lined(head: bytes) -> bool:
 
 
 def first_object(head: bytes, path: tuple[str, ...] = ()) -> dict[str, Any] | None:
-    """The first record of a file in JSON that begins with `head`, or None if it is none, is not
-    whole, or is no object."""
+    """The first record of a file in JSON that begins with `head`, as far as it is whole, or None if
+    it is no object."""
     text = head.removeprefix(BOM).lstrip()
     start = 1 if text.startswith(b"[") else 0
     for key in path:
@@ -99,19 +100,25 @@ def first_object(head: bytes, path: tuple[str, ...] = ()) -> dict[str, Any] | No
     body = text[start:].lstrip()
     if path and not body.startswith(b"{"):
         return None
-    stack = 0
-    at = 0
-    while match := _TOKEN.search(body, at):
+    return _whole_members(body)
+
+
+def _whole_members(body: bytes) -> dict[str, Any] | None:
+    """The object that begins here, as far as its members are whole; None if there is none."""
+    depth = at = end = 0
+    while match := _MEMBER_TOKEN.search(body, at):
         token, at = match[0], match.end()
         if token == b'"':
             rest = _STRING_REST.match(body, at)
             at = rest.end() + 1 if rest else len(body)
-            continue
-        stack += 1 if token in b"[{" else -1
-        if stack <= 0:
-            break
+        elif token == b",":
+            end = at - 1 if depth == 1 else end
+        else:
+            depth += 1 if token in b"[{" else -1
+            if depth <= 0:
+                break
     try:
-        value = decode(body[:at])
+        value = decode(body[:at] if depth <= 0 else body[:end] + b"}")
     except RecordFault:
         return None
     return value if isinstance(value, dict) else None

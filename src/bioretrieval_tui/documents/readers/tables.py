@@ -16,6 +16,7 @@ from bioretrieval_tui.documents.readers.named_fields import (
     Columns,
     columns_of,
     is_known,
+    name_key,
     named_document,
 )
 from bioretrieval_tui.documents.source import (
@@ -41,6 +42,8 @@ def _row_document(row: tuple[Columns, Sequence[Any]]) -> Document:
 # CSV and TSV --------------------------------------------------------------------------------------
 
 _LOOKED_AT = 20
+_FIELDS_SEEN = 4
+"""Rows by which a table of fields is recognised."""
 _ABOVE = 10
 """Lines above a header, at most."""
 _NOTICE = re.compile(r"\ufeff?\"?sep=(.)\"?[ \t]*\r?(?:\n|\Z)", re.IGNORECASE)
@@ -134,6 +137,9 @@ def _rows(
     # The module's own limit is global to the process, and too low for a long text.
     csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE_BYTES))
     delimiter = _delimiter(delimiters, source.head(), settings)
+    if _is_vertical(_table_rows(text_of_head(source.head()), delimiter)):
+        yield from _vertical(delimiter, source, settings)
+        return
     lines = _RowLines(text_lines(source))
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     columns: Columns | None = None
@@ -184,6 +190,49 @@ def _rows(
         else:
             what = f"the columns cannot be read: {fault.reason}"
             raise CorpusError(f"{place}: {what}", remedy=fault.remedy)
+
+
+def _is_vertical(rows: list[list[str]]) -> bool:
+    """Whether each row is a field, whose name is its first cell, as Embase writes on request."""
+    names = [row[0] for row in rows[:_FIELDS_SEEN]]
+    return (
+        len(set(filter(is_known, names))) >= min(_FIELDS_SEEN, 3)
+        and not any(map(is_known, rows[0][1:]))
+        and name_key(names[0]) == "title"
+    )
+
+
+def _vertical(
+    delimiter: str, source: SourceReader, settings: ReadSettings
+) -> Iterator[tuple[Place, tuple[Columns, list[Any]] | RecordFault | Skipped]]:
+    """Yield the records of a table whose rows are fields; each begins with its title. Raises as
+    `columns_of`."""
+    fields: dict[str, list[str]] = {}
+    place, fault = Place(source.name, line=1), None
+
+    def whole() -> tuple[Place, tuple[Columns, list[Any]] | RecordFault]:
+        if fault is not None:
+            return place, fault
+        columns = columns_of(tuple(fields), settings.mapping, source.name)
+        cells = [values[0] if len(values) == 1 else values for values in fields.values()]
+        return place, (columns, cells)
+
+    size = 0
+    for line in text_lines(source):
+        cells = next(csv.reader([line.text.rstrip("\r\n")], delimiter=delimiter), [])
+        if not any(cells) and line.fault is None:
+            continue
+        if fields and cells and name_key(cells[0]) == "title":
+            yield whole()
+            fields, place, fault, size = {}, Place(source.name, line=line.number), None, 0
+        size += len(line.text)
+        if size > MAX_LINE_BYTES:
+            fault, fields = RecordFault(f"longer than {MAX_LINE_BYTES:,} characters"), {"Title": []}
+        fault = fault or line.fault
+        if len(cells) > 1:
+            fields.setdefault(cells[0], []).extend(filter(None, cells[1:]))
+    if fields:
+        yield whole()
 
 
 def _of_the_header(above: list[tuple[Place, CorpusError]]) -> CorpusError:
