@@ -275,8 +275,14 @@ def test_escaped_markup_is_no_text() -> None:
 def test_an_english_abstract_of_others_serves_where_there_is_no_other() -> None:
     spanish = '<OtherAbstract Language="spa"><AbstractText>No.</AbstractText></OtherAbstract>'
     english = '<OtherAbstract Language="eng"><AbstractText>Yes.</AbstractText></OtherAbstract>'
-    record = short().replace("</Article>", f"</Article>{spanish}{english}")
-    assert only(record).text == "Yes."
+    plain = english.replace("<OtherAbstract", '<OtherAbstract Type="plain-language-summary"')
+    plain = plain.replace("Yes.", "Plain.")
+    for others, text in (
+        (spanish + plain + english, "Yes."),
+        (spanish + plain, "Plain."),
+        (spanish, "No."),
+    ):
+        assert only(short().replace("</Article>", f"</Article>{others}")).text == text
 
 
 def test_a_title_that_is_not_available_gives_way_to_the_vernacular_one() -> None:

@@ -79,6 +79,25 @@ def test_another_process_resumes_a_file(client: HttpClient, world: World, tmp_pa
     assert told[-1] == len(DATA)
 
 
+def test_one_process_at_a_time_fetches_a_file(
+    client: HttpClient, world: World, tmp_path: Path
+) -> None:
+    """The part file of both would be a mixture."""
+    world.files["/file"] = DATA
+    second: list[str] = []
+
+    def tell(_: int, __: int | None) -> None:
+        if not second:
+            with pytest.raises(BioRetrievalError, match="another process fetches it") as caught:
+                fetched(client, tmp_path / "file")
+            second.append(caught.value.line())
+
+    where = tmp_path / "file"
+    download(client, "baseline", "file", where, md5=MD5, most_bytes=10**9, tell=tell)
+    assert len(second) == 1
+    assert where.read_bytes() == DATA
+
+
 def test_a_complete_part_file_is_renamed(client: HttpClient, world: World, tmp_path: Path) -> None:
     world.files["/file"] = DATA
     (tmp_path / "file.part").write_bytes(DATA)

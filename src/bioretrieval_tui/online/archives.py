@@ -8,6 +8,7 @@ file is checked before it is unpacked: no path outside the folder, no links, bou
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 import stat
@@ -22,7 +23,7 @@ from bioretrieval_tui.catalog.models import Benchmark
 from bioretrieval_tui.documents.mesh import Mesh, keep_mesh, mesh_path
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError, UsageError
 from bioretrieval_tui.online.services import SERVICES, OnlineError, unexpected
-from bioretrieval_tui.paths import file_errors, save_file
+from bioretrieval_tui.paths import file_errors, locked, places, save_file
 from bioretrieval_tui.progress import Progress, Reporter, silent
 
 if TYPE_CHECKING:
@@ -84,8 +85,11 @@ def download(
     fails or the MD5 differs (then the file is deleted), BioRetrievalError if it cannot be written.
     """
     part = target.with_name(f"{target.name}.part")
+    key = hashlib.sha256(os.fsencode(target.absolute())).hexdigest()[:16]
+    said, lock = f"{target} cannot be written", places().state / "fetch" / f"{key}.lock"
     remedy = "free space or name another folder; what had arrived is kept"
-    with file_errors(f"{target} cannot be written", remedy=remedy):
+    busy = "another process fetches it"
+    with locked(lock, said, busy, seconds=0), file_errors(said, remedy=remedy):
         target.parent.mkdir(parents=True, exist_ok=True)
         _receive(client, service, url, part, most_bytes, tell)
         with part.open("rb") as stream:

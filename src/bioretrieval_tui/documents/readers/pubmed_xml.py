@@ -118,7 +118,7 @@ def _document(element: _Element) -> Document | str:
     ends = (_text(pages, "StartPage"), _text(pages, "EndPage"))
     online = reversed(article.findall("ArticleDate"))
     date = next(filter(None, map(_date, chain(*map(article.iterfind, _DATES), online))), "")
-    others = [e for e in holder.iterfind("OtherAbstract") if e.get("Language", "eng") == "eng"]
+    others = sorted(holder.iterfind("OtherAbstract"), key=_other_rank)
     abstracts = chain(article.iterfind("Abstract"), others)
     fields |= {
         "pmid": _pmid(pmid),
@@ -141,6 +141,11 @@ def _document(element: _Element) -> Document | str:
     text = next(filter(None, map(_abstract, abstracts)), "")
     title = title or fields["vernacular_title"]
     return document(identify(fields, title, text), title, text, fields, f"PMID {fields['pmid']}")
+
+
+def _other_rank(abstract: _Element) -> tuple[bool, bool]:
+    """English abstracts of others first, and among them no summaries in plain language."""
+    return abstract.get("Language", "eng") != "eng", "plain" in abstract.get("Type", "")
 
 
 def _abstract(element: _Element) -> str:

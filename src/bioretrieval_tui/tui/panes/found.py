@@ -72,9 +72,11 @@ class FoundPane(Pane):
             self.show_page()  # a page that is shown stays while papers arrive
 
     def jobs_changed(self) -> None:
-        """Show over the list what the service says of the query, instead of jobs."""
-        width = self.app.size.width - 2
-        rows = [row for span in self.session.said for row in wrap(line(span), width)]
+        """Show over the list what the service says of the query, instead of jobs: cautions whole,
+        other remarks a line each."""
+        wrapped = (wrap(line(span), self.app.size.width - 2) for span in self.session.said)
+        pairs = zip(self.session.said, wrapped, strict=True)
+        rows = [row for span, rows in pairs for row in (rows if span.role == "warn" else rows[:1])]
         self.query_one(WorkBar).show(rows[:_MOST_SAID])
 
     def list_head(self) -> list[Span]:
