@@ -224,7 +224,7 @@ EXPORTS: dict[str, tuple[dict[str, str], str, dict[str, Any]]] = {
         {
             **LAI,
             "date": "2018-11-25", "pmcid": "PMC45", "keywords": ["pond", "reed"],
-            "url": "https://j.org/1", "types": ["journalArticle"]
+            "url": "https://j.org/1", "types": ["Journal Article"]
         },
     ),
     "Dimensions": (
@@ -445,6 +445,19 @@ def test_ids_of_rows(data: str, ids: list[str]) -> None:
     found = [document.id for document in documents(read(data, CSV))]
     assert [one.partition(":")[0] + ":" if "made" in one else one for one in found] == ids
     assert len(set(found)) == 2
+
+
+def test_what_is_no_identifier_is_not_taken_for_one() -> None:
+    (document,) = documents(read("doi,pmid,title\nn.d.,x9,Herons\n", CSV))
+    assert document.metadata == {"doi_as_written": "n.d.", "pmid_as_written": "x9"}
+
+
+def test_a_chapter_of_zotero_is_in_a_book() -> None:
+    data = "Key,Item Type,Title,Publication Title\nA,bookSection,Herons,Birds\nB,book,Moss,\n"
+    first, second = documents(read(data, CSV))
+    assert (first.metadata["book"], first.metadata["types"]) == ("Birds", ["Book Chapter"])
+    assert "journal" not in first.metadata
+    assert second.metadata["types"] == ["book"]
 
 
 def test_markup_is_no_text() -> None:

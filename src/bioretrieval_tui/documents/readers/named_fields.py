@@ -123,6 +123,15 @@ _HELPERS = _KEPT - {"trials"} | {"id", "title", "text", "first_page", "last_page
 """What is not itself a name of metadata."""
 _JOINED = frozenset({"keywords", "types", "language", "affiliations", "trials"})
 """Lists that all columns of their names give; of the others the first one does."""
+_IDENTIFIERS = frozenset({"doi", "pmid", "pmcid"})
+_ZOTERO = {
+    "journalArticle": "Journal Article", "magazineArticle": "Magazine Article",
+    "newspaperArticle": "Newspaper Article", "bookSection": "Book Chapter",
+    "encyclopediaArticle": "Book Chapter", "dictionaryEntry": "Book Chapter",
+    "conferencePaper": "Conference Paper",
+}  # fmt: skip
+"""Types of items of Zotero in the words of the other readers."""
+_WITHIN_BOOKS = ("Book Chapter", "Conference Paper")
 _SHOWN = 12
 """Names that an error lists."""
 _NOTHING = frozenset({"nan", "none", "null", "n/a", "#n/a", "[no author name available]"})
@@ -284,7 +293,9 @@ def named_document(columns: Columns, cells: Sequence[Any], *, own_id: bool = Tru
     if columns.pubmed and (found := _CITATION.search(str(others.pop("Citation", "")))):
         fields |= zip(("volume", "issue", "pages"), found.groups(), strict=True)
     for name, value in values.rest():
-        others.setdefault(name, sound_value(value))
+        # What is no identifier may not be taken for one, and the id is that of the document.
+        name = f"{name}_as_written" if name.casefold() in _IDENTIFIERS else name
+        others.setdefault("openalex" if in_openalex and name == "id" else name, sound_value(value))
     metadata = {name: value for name, value in others.items() if value not in (None, "")}
     metadata |= {name: value for name, value in fields.items() if value not in (None, "", [])}
     identity = identifier(given) if given else ""
@@ -324,6 +335,9 @@ def _fields(values: _Values) -> dict[str, Any]:
         fields["mesh_major"] += values.all("mesh_major")
     for name in known & _JOINED:
         fields[name] = distinct(values.all(name))
+    types = fields.get("types", [])
+    if any(one in _ZOTERO for one in types):
+        fields["types"] = [_ZOTERO.get(one, one) for one in types]
     if "trials" in fields:
         found = (number for text in fields["trials"] for number in trials_of(text))
         fields["trials"] = distinct(found)
@@ -340,6 +354,8 @@ def _fields(values: _Values) -> dict[str, Any]:
             (at,) = columns.fields[name]
             fields[name] = sound_value(values.cells[at])
             values.used.add(at)
+    if types != fields.get("types", []) and fields["types"][0] in _WITHIN_BOOKS:
+        fields["book"] = fields.get("book") or fields.pop("journal", "")
     return fields
 
 
