@@ -197,6 +197,7 @@ def test_a_bad_object_costs_no_neighbour(line: str, reason: str) -> None:
         b'{"name": "package", "description": "d", "version": "1"}',
         b'{"name": "x", "scripts": {"title": "y"}}',
         b'{\n "title": "A page",\n "theme": "dark"\n}',
+        b'{"$defs": {"x": {"id": 1, "source": 2, "pmid": 3}}, "type": "object"}',
         b"[1, 2, 3]",
         b"[]",
         b'{"a": [{"b": 1}]}',

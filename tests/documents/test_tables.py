@@ -550,6 +550,9 @@ def test_a_table_without_a_header_names_its_first_row() -> None:
         (b"a,b\n\0,1\n", False, False),
         (b"a;b\n1;2\n3;4\n", True, False),
         (b"| a | b |\n|---|---|\n| 1 | 2 |\n", False, False),
+        (b"# Fields\n\n| title | text |\n| --- | --- |\n| 1 | 2 |\n| 3 | 4 |\n", False, False),
+        (b"names = [\n    'title', 'text',\n    'year', 'doi',\n]\n", False, False),
+        (b"a,b\nc,d,e\n'body',\ntitle,\nx,y,z\n", False, False),
         (b"# Notes\n\nAll, and more.\nSome; others.\n", False, False),
     ],
 )

@@ -140,7 +140,7 @@ _EUROPEPMC_FIELDS = {  # where each is looked for, in order
 }
 _AFFILIATIONS = "authorAffiliationDetailsList.authorAffiliation"
 _DATES = ("firstPublicationDate", "journalInfo.printPublicationDate")
-_KEYS = (b'"pmid"', b'"pmcid"', b'"authorString"', b'"pubYear"', b'"abstractText"')
+_KEYS = ("pmid", "pmcid", "authorString", "pubYear", "abstractText")
 _LABEL = re.compile(r"<h4>\s*(.*?)\s*:?\s*</h4>", re.IGNORECASE | re.DOTALL)
 
 
@@ -150,9 +150,8 @@ def _is_europepmc(head: bytes) -> bool:
     start = head.removeprefix(BOM).lstrip()
     if start.startswith(b"{") and b'"resultList"' in start:
         return b'"hitCount"' in start or b'"result"' in start
-    line = start.partition(b"\n")[0] if is_lined(head) else start
-    is_result = b'"id"' in line and b'"source"' in line
-    return line.startswith((b"{", b"[")) and is_result and any(key in line for key in _KEYS)
+    first = first_object(head) or {}
+    return first.keys() >= {"id", "source"} and not first.keys().isdisjoint(_KEYS)
 
 
 def _europepmc_records(source: SourceReader, _: ReadSettings) -> Iterator[tuple[Place, Any]]:

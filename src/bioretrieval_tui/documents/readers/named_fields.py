@@ -148,12 +148,13 @@ def name_key(name: str) -> str:
     return "".join(char for char in name.casefold() if char.isalnum())
 
 
+_CODE = frozenset("\"'`=:*[]{}<>|")
 _KNOWN = frozenset(name for names in FIELDS.values() for name in names)
 
 
 def is_known(name: str) -> bool:
-    """Whether `name` stands for a field."""
-    return name_key(name) in _KNOWN
+    """Whether `name` stands for a field; words of a program or of Markdown do not."""
+    return name_key(name) in _KNOWN and _CODE.isdisjoint(name)
 
 
 class Columns(NamedTuple):
