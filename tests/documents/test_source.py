@@ -302,7 +302,7 @@ def child(format_: str, before: bytes, after: bytes) -> tuple[list[str], int]:
         ("csv", b"id,text\n1,", b"\n2,T\n", ["! ", "2"]),
         ("csv", b'id,text\n1,"', b'"\n2,T\n', ["! ", "2"]),
         ("medcpt-chunk", b'{"1": {"t": "', b'"}, "2": {"t": "T"}}', ["! ", "2"]),
-        ("europepmc", b'[{"id": "1", "title": "', b'"}, {"id": "2", "title": "T"}]', ["! ", "2"]),
+        ("europepmc", b'[{"id": "1", "title": "', b'"}, {"pmid": "2", "title": "T"}]', ["! ", "2"]),
     ],
 )
 def test_a_line_beyond_the_limit_is_never_held(
