@@ -110,8 +110,6 @@ def test_the_name_helps_where_content_leaves_it_open(
 @pytest.mark.parametrize(
     ("data", "what"),
     [
-        ("id,title\n1,Herons\n".encode("utf-16-le"), "try --encoding utf-16-le"),
-        ("id,title\n1,Herons\n".encode("utf-16-be"), "try --encoding utf-16-be"),
         (b"<!DOCTYPE html><html><body>PMID- 1</body></html>", "an HTML page"),
         (b"\n<HTML>\nTY  - JOUR\n", "an HTML page"),
         (b"%PDF-1.7\n", "a PDF"),
@@ -163,6 +161,15 @@ def test_real_samples(pattern: str, name: str) -> None:
     if not paths:
         pytest.skip("no samples beside this checkout")
     assert {path.name: recognised(path) for path in paths} == {path.name: name for path in paths}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf16_without_a_mark_says_what_to_name(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "a.csv").write_bytes("id,title\n1,Herons\n".encode(encoding))
+    with SourceReader(tmp_path / "a.csv") as source, pytest.raises(CorpusError) as caught:
+        recognise(source)
+    assert caught.value.message.endswith("is text in UTF-16 without a byte order mark")
+    assert caught.value.remedy == f"--encoding {encoding}"
 
 
 @given(st.binary(max_size=200), st.sampled_from(["utf-8", "utf-16"]))

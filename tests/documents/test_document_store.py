@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from bioretrieval_tui.documents import store as store_module
 from bioretrieval_tui.documents.document import Document, Place, Record
 from bioretrieval_tui.documents.store import DocumentStore, Segment, StoreWriter
 from bioretrieval_tui.errors import IndexFault
@@ -189,6 +190,14 @@ def change(path: Path, statement: str, *values: bytes | int) -> None:
     with sqlite3.connect(path) as db:
         db.execute(statement, values)
     db.close()
+
+
+def test_opening_reads_no_rows(tmp_path: Path) -> None:
+    """Of a million documents that would be a gigabyte."""
+    segment = Segment(write(tmp_path / "s.sqlite", DOCUMENTS), 0)
+    plan = [row[3] for row in segment.rows(f"EXPLAIN QUERY PLAN {store_module._ENDS}")]
+    assert [step for step in plan if step.startswith("SCAN documents")] == []
+    assert sum(step.startswith("SEARCH documents") for step in plan) == 2
 
 
 def test_an_alias_without_a_label(tmp_path: Path) -> None:

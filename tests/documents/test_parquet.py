@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reader_help import documents, promises_kept, read_path, rejected
 
-from bioretrieval_tui.documents.detect import by_name, items
+from bioretrieval_tui.documents.detect import by_name, items, recognise
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.source import ReadSettings, SourceReader
 from bioretrieval_tui.errors import CorpusError
@@ -160,3 +160,38 @@ def test_any_damage_is_one_line(
         except CorpusError as error:
             line = error.line()
         assert "\n" not in line
+
+
+def test_kinds_of_columns_that_pyarrow_and_pandas_write(tmp_path: Path) -> None:
+    texts = ["Herons ate newts.", "Moss was mapped."]
+    columns = {
+        "pmid": pyarrow.array([123.0, None]),
+        "DOI": pyarrow.array(["10.1000/A1", "10.1000/a2"], pyarrow.large_string()),
+        "Title": pyarrow.array(["Herons", "Moss"]).dictionary_encode(),
+        "Abstract": pyarrow.array(texts, pyarrow.large_string()),
+        "authors": pyarrow.array(
+            [[{"name": "Lai, Zhen"}], None],
+            pyarrow.list_(pyarrow.struct([("name", pyarrow.string())])),
+        ),
+        "MeSH terms": pyarrow.array(
+            [["Humans", "Birds"], []], pyarrow.large_list(pyarrow.string())
+        ),
+        "publication_date": pyarrow.array(
+            [datetime.datetime(2018, 11, 25), None], pyarrow.timestamp("ns")
+        ),
+        "empty": pyarrow.nulls(2),
+        "share": pyarrow.array([1, 2], pyarrow.decimal128(5, 2)),
+        "pairs": pyarrow.array([[("a", 1)], []], pyarrow.map_(pyarrow.string(), pyarrow.int64())),
+    }
+    table = pyarrow.table(columns)
+    for name in ("a.parquet", "b", "c.parquet"):
+        pq.write_table(table, tmp_path / name, compression="zstd" if name == "b" else "snappy")
+        with SourceReader(tmp_path / name) as source:
+            assert recognise(source) is FORMAT
+        first, second = documents(read_path(tmp_path / name, FORMAT))
+        assert (first.id, first.title, first.text) == ("123", "Herons", texts[0])
+        assert first.metadata["authors"] == ["Lai Z"]
+        assert first.metadata["mesh"] == ["Humans", "Birds"]
+        assert first.metadata["date"] == "2018-11-25"
+        assert (second.id, second.text) == ("10.1000/a2", texts[1])
+        assert "empty" not in second.metadata

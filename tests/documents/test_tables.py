@@ -224,7 +224,7 @@ EXPORTS: dict[str, tuple[dict[str, str], str, dict[str, Any]]] = {
         {
             **LAI,
             "date": "2018-11-25", "pmcid": "PMC45", "keywords": ["pond", "reed"],
-            "url": "https://j.org/1", "types": ["journalArticle"]
+            "url": "https://j.org/1", "types": ["Journal Article"]
         },
     ),
     "Dimensions": (
@@ -447,6 +447,19 @@ def test_ids_of_rows(data: str, ids: list[str]) -> None:
     assert len(set(found)) == 2
 
 
+def test_what_is_no_identifier_is_not_taken_for_one() -> None:
+    (document,) = documents(read("doi,pmid,title\nn.d.,x9,Herons\n", CSV))
+    assert document.metadata == {"doi_as_written": "n.d.", "pmid_as_written": "x9"}
+
+
+def test_a_chapter_of_zotero_is_in_a_book() -> None:
+    data = "Key,Item Type,Title,Publication Title\nA,bookSection,Herons,Birds\nB,book,Moss,\n"
+    first, second = documents(read(data, CSV))
+    assert (first.metadata["book"], first.metadata["types"]) == ("Birds", ["Book Chapter"])
+    assert "journal" not in first.metadata
+    assert second.metadata["types"] == ["book"]
+
+
 def test_markup_is_no_text() -> None:
     data = (
         "id,title,abstract\n1,Effect of CO<inf>2</inf> on <i>Rana</i> &amp; newts,"
@@ -550,6 +563,9 @@ def test_a_table_without_a_header_names_its_first_row() -> None:
         (b"a,b\n\0,1\n", False, False),
         (b"a;b\n1;2\n3;4\n", True, False),
         (b"| a | b |\n|---|---|\n| 1 | 2 |\n", False, False),
+        (b"# Fields\n\n| title | text |\n| --- | --- |\n| 1 | 2 |\n| 3 | 4 |\n", False, False),
+        (b"names = [\n    'title', 'text',\n    'year', 'doi',\n]\n", False, False),
+        (b"a,b\nc,d,e\n'body',\ntitle,\nx,y,z\n", False, False),
         (b"# Notes\n\nAll, and more.\nSome; others.\n", False, False),
     ],
 )

@@ -402,3 +402,32 @@ def test_a_bad_record_costs_no_neighbour() -> None:
         29,
         "the record has neither a title nor an abstract",
     )
+
+
+SAMPLES = {
+    "bibtex": "@article{k,\n  title = {A},\n}\n",
+    "ris": "TY  - JOUR\nTI  - A\nER  - \n",
+    "medline": "PMID- 1\nTI  - A\n",
+    "refer": "%0 Journal Article\n%T A\n",
+    "refworks": "RT Journal Article\nT1 A\n",
+    "ovid": "<1. >\nTI  - A\n",
+}
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+@pytest.mark.parametrize(
+    ("above", "found"),
+    [
+        ("", True),
+        ("Scopus\nEXPORT DATE: 1 Jan 2011\n\n", True),
+        ("Database: X <1946 to 2011>\nSearch Strategy:\n1 exp Herons/ (12)\n\n", True),
+        ("# A data set\n\nCite it:\n\n", False),
+        ("Cite it:\n```\n", False),
+        ("Cite it::\n\n", False),
+        ("import re\n\nTEXT = 'x'\n", False),
+        ('TEXT = """\\\n', False),
+        ("\\documentclass{article}\n", False),
+    ],
+)
+def test_an_example_is_no_export(name: str, above: str, found: bool) -> None:
+    assert by_name(name).recognises((above + SAMPLES[name]).encode()) is found

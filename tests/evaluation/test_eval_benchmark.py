@@ -357,6 +357,7 @@ def test_forms_of_queries(tmp_path: Path, form: str) -> None:
             "topics:3: query '1' has another",
         ),
         ("<html><p>x</p></html>", "holds no query"),
+        ("<topic <topic", "holds no query"),
         ("q1\ta\tb\n", "topics:1: 3 columns where 2 are due"),
         ("q1\ta\nq1\tb\n", "topics:2: query 'q1' has another text at "),
     ],

@@ -49,7 +49,12 @@ def hostile(home: Path, *paths: Path) -> dict[str, Any]:
     found = Child(home, bounded, [str(path) for path in paths], memory=MEMORY).end()
     if "error" in found:
         one_line(found["error"])
-        assert found["kind"] in ("CorpusError", "NotFoundError", "IndexFault"), found
+        assert found["kind"] in (
+            "CorpusError",
+            "NotFoundError",
+            "IndexFault",
+            "UnknownFormatError",
+        ), found
     else:
         with at_home(home):
             assert verify_index("demo").ok

@@ -101,6 +101,22 @@ def test_authors(authors: Any, said: str | None) -> None:
     assert fields(authors=authors).get("author") == said
 
 
+@pytest.mark.parametrize(
+    ("authors", "said"),
+    [
+        (["Ann Reed", "Jan van Moss", "Иван Петров"], "Ann Reed and Jan van Moss and Иван Петров"),
+        (["Ann Reed", "Wei Li", "WHO Study Group"], "Ann Reed and Wei Li and {WHO Study Group}"),
+        # Where others are "Family I", a name without initials is a group; so is one alone.
+        (["Reed A", "Médecins Sans Frontières"], "Reed, A. and {Médecins Sans Frontières}"),
+        (["Reed, Ann", "Médecins Sans Frontières"], "Reed, Ann and {Médecins Sans Frontières}"),
+        (["Médecins Sans Frontières"], "{Médecins Sans Frontières}"),
+        (["Pond Society", "Moss Network"], "{Pond Society} and {Moss Network}"),
+    ],
+)
+def test_full_names(authors: list[str], said: str) -> None:
+    assert fields(authors=authors)["author"] == said
+
+
 def test_full_names_of_arxiv_are_persons() -> None:
     found = fields(arxiv="2101.00001", authors=["Ann Reed", "ATLAS Collaboration"])
     assert found["author"] == "Ann Reed and {ATLAS Collaboration}"

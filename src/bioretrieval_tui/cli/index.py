@@ -59,7 +59,7 @@ _filling_options = options.together(
     ),
     option(
         "--map FIELD=COLUMN,...",
-        "Columns of a table for the fields: title=Title,text=Abstract,id=PMID. Repeatable.",
+        "Columns of a table or keys of JSON: title=Title,text=Abstract,id=PMID. Repeatable.",
         name="mapping",
         multiple=True,
     ),

@@ -134,6 +134,8 @@ def recognise(source: SourceReader, settings: ReadSettings = _DEFAULTS) -> Forma
     name = "stdin" if source.name == STDIN else source.name
     what = f"{name} is {seems}, not one of: {_NAMES}"
     remedy = "name its format with --format if it is one of them"
+    if "--encoding" in seems:
+        what, remedy = f"{name} is {seems.partition(' (')[0]}", seems.partition("try ")[2][:-1]
     if "Office" in seems:
         remedy = "save a spreadsheet as CSV, unpack an archive, or name its format with --format"
     raise UnknownFormatError(what, seems, remedy)

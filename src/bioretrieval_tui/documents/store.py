@@ -76,6 +76,8 @@ _BY_LABELS = """
 SELECT label, id, title, text, metadata FROM documents
 WHERE label IN (SELECT value FROM json_each(?))
 """
+_ENDS = "SELECT (SELECT min(label) FROM documents), (SELECT max(label) FROM documents)"
+"""In one SELECT, SQLite would read all rows."""
 _IDS = "SELECT label, id FROM documents WHERE label IN (SELECT value FROM json_each(?))"
 _RECORDS = """
 SELECT label, id, title, text, metadata,
@@ -157,7 +159,7 @@ class Segment:
                     remedy="build the index again from its sources",
                 )
             self.has_works = version == _VERSION
-            lowest, highest = self.rows("SELECT min(label), max(label) FROM documents")[0]
+            lowest, highest = self.rows(_ENDS)[0]
             if lowest not in (None, first):
                 raise IndexFault(f"{path.name} begins at document {lowest}, not {first}")
             self.count = 0 if highest is None else int(highest) - first + 1

@@ -37,7 +37,7 @@ _QUERY = ("queryid", "qid", "query", "topicid", "topic", "topicnumber")
 _DOCUMENT = ("corpusid", "docid", "documentid", "docno", "doc", "did", "pid", "cordid", "corduid")
 _GRADE = ("score", "grade", "relevance", "rel", "label", "judgement", "judgment", "relevancy")
 
-_TOPIC = re.compile(r"<(top|topic|query)\b([^<>]*)>(.*?)</\1\s*>", re.DOTALL | re.IGNORECASE)
+_TOPIC = re.compile(r"<(top|topic|query)\b", re.IGNORECASE)
 _NUMBERED = re.compile(r"\b(?:number|num|id|qid)\s*=\s*[\"']([^\"']*)[\"']", re.IGNORECASE)
 _ELEMENT = re.compile(r"<([a-z][\w-]*)[^<>]*>([^<]*)", re.IGNORECASE)
 _LABEL = re.compile(r"\s*(?:Number|Topic|Title|Description|Narrative)\s*:", re.IGNORECASE)
@@ -259,29 +259,48 @@ def _records(source: SourceReader, cells: _Cells) -> Iterator[tuple[Place, Any]]
 
 
 def _topics(source: SourceReader) -> Iterator[tuple[Place, _Topic | RecordFault]]:
-    text = ""
+    """The topics of a file in SGML or XML, each from its opening tag to the next tag of its name;
+    nothing is parsed as XML, so that no declaration counts."""
+    lines: list[str] = []
+    size = 0
     for line in text_lines(source):
-        text += line.text
-        if len(text) > _MOST_TOPICS:
+        lines.append(line.text)
+        size += len(line.text)
+        if size > _MOST_TOPICS:
             raise CorpusError(f"{source.name} is too large a file of topics")
-    for found in _TOPIC.finditer(text):
-        place = Place(source.name, line=text.count("\n", 0, found.start()) + 1)
-        attributes, body = found[2], found[3]
-        parts: dict[str, list[str]] = {}
-        for name, content in _ELEMENT.findall(body):
-            said = plain(html.unescape(_LABEL.sub("", content, count=1)))
-            if said:
-                parts.setdefault(name.casefold(), []).append(said)
-        numbered = _NUMBERED.search(attributes)
-        of_element = next((" ".join(parts[name]) for name in _TOPIC_IDS if name in parts), "")
-        number = numbered[1] if numbered else of_element
-        asked = next((name for name in _ASKED if name in parts), "")
-        others = [one for name, said in parts.items() if name not in _TOPIC_IDS for one in said]
-        said = " ".join(parts[asked] if asked else others) or plain(html.unescape(body))
+    text = "".join(lines)
+    opening = _TOPIC.search(text)
+    if opening is None:
+        return
+    tags = list(re.finditer(rf"<(/?){opening[1]}\b([^<>]*)>", text))
+    number, before = 1, 0
+    for tag, after in zip(tags, [*tags[1:], None], strict=False):
+        if tag[1]:
+            continue
+        number += text.count("\n", before, tag.start())
+        before = tag.start()
+        body = text[tag.end() : after.start() if after else len(text)]
+        place = Place(source.name, line=number)
         try:
-            yield place, _Topic(identifier(number, "the topic's number"), said, asked or "text")
+            yield place, _topic(tag[2], body)
         except RecordFault as fault:
             yield place, fault
+
+
+def _topic(attributes: str, body: str) -> _Topic:
+    """A topic of the attributes and the elements of its tag; elements of SGML are not closed."""
+    parts: dict[str, list[str]] = {}
+    for name, content in _ELEMENT.findall(body):
+        said = plain(html.unescape(_LABEL.sub("", content, count=1)))
+        if said:
+            parts.setdefault(name.casefold(), []).append(said)
+    numbered = _NUMBERED.search(attributes)
+    of_element = next((" ".join(parts[name]) for name in _TOPIC_IDS if name in parts), "")
+    asked = next((name for name in _ASKED if name in parts), "")
+    others = [one for name, said in parts.items() if name not in _TOPIC_IDS for one in said]
+    text = " ".join(parts[asked] if asked else others) or plain(html.unescape(body))
+    identity = identifier(numbered[1] if numbered else of_element, "the topic's number")
+    return _Topic(identity, text, asked or "text")
 
 
 def _query_cells(lines: Iterator[TextLine]) -> Iterator[tuple[int, Any]]:

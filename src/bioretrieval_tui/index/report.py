@@ -115,8 +115,11 @@ class Report(msgspec.Struct):
         if not self.passed_over:
             return ""
         shown = [str(Place(one.file, one.line)) for one in self.skipped[:_NAMED]]
-        more = f" and {self.passed_over - _NAMED:,} more" if self.passed_over > _NAMED else ""
-        return f"passed over, as no records: {', '.join(shown)}{more}; --report FILE gives reasons"
+        more = ", ..." if self.passed_over > _NAMED else ""
+        count = f"{self.passed_over:,} files or lines that are no records"
+        if self.passed_over == 1:
+            count = "a file or line that is no record"
+        return f"passed over {count}: {', '.join(shown)}{more}; --report FILE gives the reasons"
 
     def line(self) -> str:
         """The counts that are not zero, as one line."""

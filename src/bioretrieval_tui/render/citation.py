@@ -283,9 +283,12 @@ def _people(known: Mapping[str, Any], field: str) -> tuple[str, ...]:
         people = re.split(r"\s*;\s*", people)
     if not isinstance(people, list | tuple):
         return ()
-    # arXiv writes all names of persons in full, the family name last.
-    full = bool(known.get("arxiv"))
-    names = [_person(one_line(str(name)), full=full) for name in people[:_MOST_CITED]]
+    names = [unicodedata.normalize("NFC", one_line(str(one))) for one in people[:_MOST_CITED]]
+    # Some sources, such as arXiv, write all names in full, the family name last. Where others are
+    # "Family I", such a name is that of a group.
+    short = any("," in name or _letters(name.rpartition(" ")[2]) for name in names)
+    full = bool(known.get("arxiv")) or (not short and sum(map(_is_full, names)) > 1)
+    names = [_person(name, full=full) for name in names]
     if len(people) > _MOST_CITED:
         names.append("others")
     return tuple(filter(None, names))
@@ -294,7 +297,6 @@ def _people(known: Mapping[str, Any], field: str) -> tuple[str, ...]:
 def _person(name: str, *, full: bool = False) -> str:
     """A name as "Family, Rank, I. J."; one that is not a person's in braces. full: a name without
     initials is that of a person."""
-    name = unicodedata.normalize("NFC", name)
     words = name.replace(",", " ").split()
     if not words or name.startswith("{"):
         return name if words else ""
@@ -322,6 +324,13 @@ def _person(name: str, *, full: bool = False) -> str:
         return ", ".join(words)  # a family name and a given name, in a script without capitals
     # "J. Smith" and "Ann B. Reed": BibTeX itself finds the family name.
     return name if full or any(re.fullmatch(r"[^\W\d_]\.", one) for one in words) else f"{{{name}}}"
+
+
+def _is_full(name: str) -> bool:
+    """Whether a name may be a given name and a family name, such as "Ludwig van Beethoven"."""
+    words = name.split()
+    ends = (words[0], words[-1]) if 1 < len(words) < 6 else ("",)
+    return all(word[:1].isupper() and not word.isupper() for word in ends) and not is_group(name)
 
 
 def _dotted(words: Sequence[str]) -> str:

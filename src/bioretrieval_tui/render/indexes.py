@@ -57,7 +57,7 @@ def _facts(one: IndexInfo) -> Iterator[tuple[str, str]]:
     yield "status", one.status
     yield "documents", count(one.documents)
     if one.dead_share is not None:
-        yield "deleted", f"{one.dead_share:.1%} of stored documents (or replaced)"
+        yield "deleted", f"{one.dead_share:.1%} of the documents stored (or replaced)"
     if one.aliases:
         yield "equal texts", f"{plural(one.aliases, 'id')} with the text of another id"
     if (line := longer_line(one.longer, one.max_tokens, one.passages)) is not None:

@@ -13,7 +13,6 @@ from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.online.spool import FetchRequest, FetchResult, line_of
 from bioretrieval_tui.search.types import Hit
-from bioretrieval_tui.tui.text import Span
 
 EXAMPLES: tuple[tuple[str, str, str], ...] = (
     ("pubmed", "PubMed", "asthma[mh] AND diet[ti]"),
@@ -48,7 +47,7 @@ class FoundSession:
         self.starred: dict[str, None] = {}
         self.total: int | None = None
         self.found: int | None = None
-        self.said: list[Span] = []
+        self.said: list[tuple[str, str]] = []
         self.problem = ""
         self.under_way = False
         self._known: set[str] = set()
@@ -125,7 +124,7 @@ class FoundSession:
         if isinstance(event, protocol.Progressed):
             self.total = event.progress.total
         elif isinstance(event, protocol.Remarked):
-            self.said.append(Span(event.text, "warn" if event.warns else "dim"))
+            self.said.append((event.text, "warn" if event.warns else "dim"))
         elif isinstance(event, protocol.Came):
             for document in event.documents:
                 if document.id not in self._known:

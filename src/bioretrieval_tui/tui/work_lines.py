@@ -32,8 +32,10 @@ def job_lines(jobs: JobQueue, width: int, *, any_kind: bool) -> list[list[Span]]
     last = [Span(f"{stop}: stop; then: " if then else f"{stop}: stop", "faint"), Span(then, "dim")]
     last.append(Span(f"   {jobs.remark}" if jobs.remark else "", "dim"))
     if jobs.evaluation is not None:
+        modes = jobs.evaluation.modes
         model = (jobs.evaluation.model or "the embedded model").rstrip("/").rpartition("/")[2]
-        first.append(Span(f"  {', '.join(jobs.evaluation.modes)}; {model}", "dim"))
+        by = f"; {model}" if set(modes) != {"lexical"} else ""
+        first.append(Span(f"  {', '.join(modes)}{by}", "dim"))
     if step is None:
         return [[*first, Span("  starting", "dim")], last]
     share = step.share if step.share is not None else step.input_share

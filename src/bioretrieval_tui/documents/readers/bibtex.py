@@ -388,4 +388,5 @@ def _name(name: str) -> str:
     return short_name(f"{' '.join(words[family:])}, {' '.join(words[:family])}")
 
 
-BIBTEX = Format("bibtex", (".bib", ".bibtex"), partial(shows_lines, _HEAD), _records, _document)
+_shows = partial(shows_lines, _HEAD, most_above=12)
+BIBTEX = Format("bibtex", (".bib", ".bibtex"), _shows, _records, _document)

@@ -123,6 +123,15 @@ _HELPERS = _KEPT - {"trials"} | {"id", "title", "text", "first_page", "last_page
 """What is not itself a name of metadata."""
 _JOINED = frozenset({"keywords", "types", "language", "affiliations", "trials"})
 """Lists that all columns of their names give; of the others the first one does."""
+_IDENTIFIERS = frozenset({"doi", "pmid", "pmcid"})
+_ZOTERO = {
+    "journalArticle": "Journal Article", "magazineArticle": "Magazine Article",
+    "newspaperArticle": "Newspaper Article", "bookSection": "Book Chapter",
+    "encyclopediaArticle": "Book Chapter", "dictionaryEntry": "Book Chapter",
+    "conferencePaper": "Conference Paper",
+}  # fmt: skip
+"""Types of items of Zotero in the words of the other readers."""
+_WITHIN_BOOKS = ("Book Chapter", "Conference Paper")
 _SHOWN = 12
 """Names that an error lists."""
 _NOTHING = frozenset({"nan", "none", "null", "n/a", "#n/a", "[no author name available]"})
@@ -133,6 +142,7 @@ _LABELS = ("text", "name", "fullName", "full_name", "literal", "display_name", "
            "raw")  # fmt: skip
 _FAMILY = ("family", "last", "lastName", "last_name", "lastname", "surname")
 _GIVEN = ("given", "first", "firstName", "first_name", "firstname", "forename", "initials")
+_BETWEEN = re.compile(r"[;|\n]")
 _LONGEST_INDEX = 100_000
 """Words of an abstract that OpenAlex gives as positions."""
 _DEEPEST = 3
@@ -147,12 +157,13 @@ def name_key(name: str) -> str:
     return "".join(char for char in name.casefold() if char.isalnum())
 
 
+_CODE = frozenset("\"'`=:*[]{}<>|")
 _KNOWN = frozenset(name for names in FIELDS.values() for name in names)
 
 
 def is_known(name: str) -> bool:
-    """Whether `name` stands for a field."""
-    return name_key(name) in _KNOWN
+    """Whether `name` stands for a field; words of a program or of Markdown do not."""
+    return name_key(name) in _KNOWN and _CODE.isdisjoint(name)
 
 
 class Columns(NamedTuple):
@@ -244,7 +255,8 @@ class _Values:
         found = []
         for at, words in self.each(field):
             self.used.add(at)
-            found += [part.strip() for word in words for part in re.split(r"[;|\n]", word)]
+            for word in words:
+                found += [part.strip() for part in _BETWEEN.split(word)]
         return found
 
     def first(self, field: str, read: Any) -> str | None:
@@ -281,7 +293,9 @@ def named_document(columns: Columns, cells: Sequence[Any], *, own_id: bool = Tru
     if columns.pubmed and (found := _CITATION.search(str(others.pop("Citation", "")))):
         fields |= zip(("volume", "issue", "pages"), found.groups(), strict=True)
     for name, value in values.rest():
-        others.setdefault(name, sound_value(value))
+        # What is no identifier may not be taken for one, and the id is that of the document.
+        name = f"{name}_as_written" if name.casefold() in _IDENTIFIERS else name
+        others.setdefault("openalex" if in_openalex and name == "id" else name, sound_value(value))
     metadata = {name: value for name, value in others.items() if value not in (None, "")}
     metadata |= {name: value for name, value in fields.items() if value not in (None, "", [])}
     identity = identifier(given) if given else ""
@@ -311,20 +325,27 @@ def _fields(values: _Values) -> dict[str, Any]:
         fields["doi"] = doi_of(fields["url"])
     year, month, day = (values.word(name) for name in ("year", "month", "day"))
     fields |= best_date([year, *values.texts("date"), f"{year} {month} {day}" if month else ""])
-    for name in ("authors", "editors"):
+    known = columns.fields.keys()
+    for name in known & {"authors", "editors"}:
         fields[name] = people(
             line for names in values.texts(name) for line in _lines_of_names(names)
         )
-    fields |= mesh_of(values.all("mesh"))
-    fields["mesh_major"] += values.all("mesh_major")
-    for name in _JOINED:
+    if not known.isdisjoint(("mesh", "mesh_major")):
+        fields |= mesh_of(values.all("mesh"))
+        fields["mesh_major"] += values.all("mesh_major")
+    for name in known & _JOINED:
         fields[name] = distinct(values.all(name))
-    fields["trials"] = distinct(number for text in fields["trials"] for number in trials_of(text))
+    types = fields.get("types", [])
+    if any(one in _ZOTERO for one in types):
+        fields["types"] = [_ZOTERO.get(one, one) for one in types]
+    if "trials" in fields:
+        found = (number for text in fields["trials"] for number in trials_of(text))
+        fields["trials"] = distinct(found)
     pages = values.first("pages", page_range)
-    fields["pages"] = pages or page_range(values.word("first_page"), values.word("last_page"))
-    fields["pages"] = fields["pages"] or values.word("article_number")
+    pages = pages or page_range(values.word("first_page"), values.word("last_page"))
+    fields["pages"] = pages or values.word("article_number")
     fields["isbn"] = values.first("isbn", isbn_of)
-    for name in columns.fields.keys() - fields.keys() - _HELPERS:
+    for name in known - fields.keys() - _HELPERS:
         if name in LISTS:
             fields[name] = distinct(values.all(name))
         elif name in FIELDS:
@@ -333,6 +354,8 @@ def _fields(values: _Values) -> dict[str, Any]:
             (at,) = columns.fields[name]
             fields[name] = sound_value(values.cells[at])
             values.used.add(at)
+    if types != fields.get("types", []) and fields["types"][0] in _WITHIN_BOOKS:
+        fields["book"] = fields.get("book") or fields.pop("journal", "")
     return fields
 
 

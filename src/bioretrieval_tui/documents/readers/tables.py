@@ -89,15 +89,19 @@ def _is_table(delimiters: str, head: bytes) -> bool:
 def _separates(delimiter: str, text: str) -> bool:
     rows = _table_rows(text, delimiter)
     known, at = _known_names(rows)
+    if known == 1 and at:
+        known = at = 0  # one word like a name is no header below other lines
     rows = rows[at:]
     if not rows or len(rows[0]) < 2 or any(len(name) > _LONGEST_NAME for name in rows[0]):
         return False
+    if delimiter == "|" and not rows[0][0].strip() and not rows[0][-1].strip():
+        return False  # a table of Markdown
     looked_at = rows[1:_LOOKED_AT]
     width = len(rows[0])
     fitting = sum(len(row) >= width and not any(row[width:]) for row in looked_at)
     if known:
         return fitting * 2 >= len(looked_at)
-    # A bar separates columns of Markdown, too.
+    # A bar separates columns of other texts, too.
     return delimiter != "|" and fitting * 5 >= len(looked_at) * 4 > 0
 
 
@@ -179,6 +183,10 @@ def _rows(
                 continue
             try:
                 columns = columns_of(cells, settings.mapping, source.name)
+                if above and not settings.mapping and sum(map(is_known, cells)) < 2:
+                    # One word like a name is no header below other lines.
+                    columns = None
+                    raise CorpusError(f"{place}: the header of the table is not found")
             except CorpusError as error:
                 above.append((place, error))
                 if len(above) > _ABOVE:

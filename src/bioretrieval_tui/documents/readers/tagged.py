@@ -28,6 +28,12 @@ _BETWEEN = re.compile(
 )
 _COUNTED = re.compile(r"\s*\d+\.\s*")
 """The number of the next record, where nothing ended the one before."""
+_NO_EXPORT = re.compile(
+    r"""^\s*(?:```|~~~|\.\.\ |\#+\ |\#!|\"{3}|'{3}|import\ |from\ \w+\ import\ |def\ |class\ |//|/\*
+    |<[a-z]+>|\\documentclass|\\begin)|\w.*::$|=\s*[rf]?(?:\"{3}|'{3})""",
+    re.MULTILINE | re.VERBOSE,
+)
+"""Lines of Markdown, reStructuredText, programs and LaTeX."""
 _LINKS = re.compile(r"\s*link to the (?:ovid|external)\b", re.IGNORECASE)
 """What Ovid writes below the end of a record, and of it: its addresses hold the PMID."""
 _LINK_TAG = "LK"
@@ -207,7 +213,12 @@ def _passed_over(place: Place, text: str) -> tuple[Place, Skipped]:
     return place, Skipped(place, f"text between records: {shown}")
 
 
-def shows_lines(pattern: re.Pattern[str], head: bytes) -> bool:
-    """Whether the first bytes of a file have a line of this pattern."""
+def shows_lines(pattern: re.Pattern[str], head: bytes, most_above: int = 200) -> bool:
+    """Whether the first bytes of a file have a line of this pattern, and above it at most so many
+    lines of what an export may begin with: a record within a README or a program is an example."""
     text = text_of_head(head).replace("\r\n", "\n").replace("\r", "\n")
-    return pattern.search(text) is not None
+    match = pattern.search(text)
+    if match is None:
+        return False
+    above = text[: match.start()]
+    return above.count("\n") <= most_above and _NO_EXPORT.search(above) is None

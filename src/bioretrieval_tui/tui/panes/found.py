@@ -13,7 +13,7 @@ from bioretrieval_tui.tui.found_session import MOST_SHOWN, FoundSession
 from bioretrieval_tui.tui.hit_list import hit_page
 from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.spans import PaintedPage
-from bioretrieval_tui.tui.text import Span, line, wrap
+from bioretrieval_tui.tui.text import Row, Span, line, wrap
 from bioretrieval_tui.tui.widgets.bars import WorkBar
 from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn
 from bioretrieval_tui.util.formatting import count
@@ -72,10 +72,13 @@ class FoundPane(Pane):
             self.show_page()  # a page that is shown stays while papers arrive
 
     def jobs_changed(self) -> None:
-        """Show over the list what the service says of the query, instead of jobs."""
-        width = self.app.size.width - 2
-        rows = [row for span in self.session.said for row in wrap(line(span), width)]
-        self.query_one(WorkBar).show(rows[:_MOST_SAID])
+        """Show over the list what the service says of the query, instead of jobs: cautions whole,
+        other remarks a line each."""
+        shown: list[Row] = []
+        for text, role in self.session.said:
+            rows = wrap(line(Span(text, role)), self.app.size.width - 2)
+            shown += rows if role == "warn" else rows[:1]
+        self.query_one(WorkBar).show(shown[:_MOST_SAID])
 
     def list_head(self) -> list[Span]:
         session, request = self.session, self.session.request
