@@ -166,6 +166,8 @@ def json_object(value: Any) -> dict[str, Any]:
     """Return `value`, an object. Raises RecordFault if it is not one, or holds a NUL."""
     if not isinstance(value, dict):
         raise RecordFault(f"the record is {json_type(value)}, not an object")
+    if not value:  # at once: millions of them fit into a small compressed file
+        raise RecordFault("the record is empty")
     sound_value(value)
     return value
 
