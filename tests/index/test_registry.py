@@ -65,6 +65,7 @@ def test_what_is_listed(built: Manifest, corpus: Path) -> None:
         "recall": built.graph.recall,
         "max_tokens": 256,
         "longer": 0,
+        "passages": None,
         "fields": ("abstract", "id"),
     }
     assert info("demo") == found
