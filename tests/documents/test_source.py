@@ -66,6 +66,59 @@ def test_lines_do_not_depend_on_blocks(data: bytes, limit: int, block: int) -> N
             assert list(source.lines(limit)) == expected
 
 
+@pytest.mark.parametrize("blank", [b"\n", b"\r\n", b" \t\n"])
+@pytest.mark.parametrize("block", [7, 1 << 20])
+def test_a_long_run_of_blank_lines_is_one(blank: bytes, block: int) -> None:
+    """Its lines are counted, and none is lost at the edge of a block."""
+    data = b"a\n" + blank * 5_000 + b"b\n" + blank * 3 + b"c"
+    with file_of(data) as path, SmallBlocks(path) as source:
+        source.block = block
+        lines = list(source.lines())
+    full = [(number, line) for number, line in lines if line and line.strip()]
+    assert full == [(1, b"a\n"), (5_002, b"b\n"), (5_006, b"c")]
+    if block > 5_000:
+        assert [number for number, _ in lines] == [1, 2, 5_002, 5_003, 5_004, 5_005, 5_006]
+
+
+def test_a_long_line_in_small_blocks_is_whole() -> None:
+    with file_of(b"x" * 200_000 + b"\ny\n") as path, SmallBlocks(path) as source:
+        source.block = 100
+        assert [len(line or b"") for _, line in source.lines()] == [200_001, 2]
+
+
+_ARTICLES = b"<?xml version='1.0'?><PubmedArticleSet>"
+_ARTICLE = (
+    b"<PubmedArticle><MedlineCitation><PMID>%d</PMID><Article><ArticleTitle>T</ArticleTitle>"
+    b"</Article></MedlineCitation></PubmedArticle>"
+)
+BLANKS = {
+    "jsonl": (b'{"_id": "1", "title": "t", "text": "x"}\n', b'{"_id": "2", "text": "x"}\n'),
+    "ris": (b"TY  - JOUR\nTI  - One\nER  - \n", b"TY  - JOUR\nTI  - Two\nER  - \n"),
+    "nbib": (b"PMID- 1\nTI  - One\n", b"PMID- 2\nTI  - Two\n"),
+    "csv": (b"id,title,text\n1,a,b\n", b"2,c,d\n"),
+    "tsv": (b"id\ttitle\ttext\n1\ta\tb\n", b"2\tc\td\n"),
+    "bib": (b"@article{a,\n title={One}\n}\n", b"@article{b,\n title={Two}\n}\n"),
+    "enw": (b"%0 Journal Article\n%T One\n", b"%0 Journal Article\n%T Two\n"),
+    "xml": (_ARTICLES + _ARTICLE % 1, _ARTICLE % 2 + b"</PubmedArticleSet>"),
+    "json": (b'[{"id": "1", "title": "t"},', b'{"id": "2", "title": "u"}]'),
+}
+
+
+@pytest.mark.parametrize("name", BLANKS)
+@pytest.mark.parametrize("blank", [b"\n", b"\r\n", b" "])
+def test_blanks_by_the_million_are_nothing(name: str, blank: bytes, tmp_path: Path) -> None:
+    """Two records with a megabyte of blanks between them, as long as it would take minutes if a
+    line, or a pattern of a format, cost anything."""
+    first, second = BLANKS[name]
+    path = tmp_path / f"a.{name}"
+    path.write_bytes(first + blank * (1_000_000 // len(blank)) + b"\n" + second)
+    with SourceReader(path) as source:
+        found = list(items(source, recognise(source), ReadSettings()))
+    kinds = [type(one).__name__ for one in found]
+    # A million blanks at the start of a line are part of the line.
+    assert kinds == ["Record"] * 2 or blank == b" "
+
+
 def test_hash_rest(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"x" * 3_000_000)
@@ -302,7 +355,7 @@ def child(format_: str, before: bytes, after: bytes) -> tuple[list[str], int]:
         ("csv", b"id,text\n1,", b"\n2,T\n", ["! ", "2"]),
         ("csv", b'id,text\n1,"', b'"\n2,T\n', ["! ", "2"]),
         ("medcpt-chunk", b'{"1": {"t": "', b'"}, "2": {"t": "T"}}', ["! ", "2"]),
-        ("europepmc", b'[{"id": "1", "title": "', b'"}, {"id": "2", "title": "T"}]', ["! ", "2"]),
+        ("europepmc", b'[{"id": "1", "title": "', b'"}, {"pmid": "2", "title": "T"}]', ["! ", "2"]),
     ],
 )
 def test_a_line_beyond_the_limit_is_never_held(

@@ -47,6 +47,7 @@ from bioretrieval_tui.documents.source import (
     SourceReader,
     reading_fault,
     text_of_head,
+    without_blanks,
 )
 from bioretrieval_tui.errors import CorpusError, NotFoundError, UsageError
 
@@ -119,6 +120,7 @@ def recognise(source: SourceReader, settings: ReadSettings = _DEFAULTS) -> Forma
     head = source.head()
     if PARQUET.recognises(head):
         return PARQUET
+    head = without_blanks(head)
     seems = _foreign(head)
     if seems is None:
         suffix = "" if source.path is None else suffix_of(source.path.name)

@@ -374,19 +374,48 @@ def _fits(data: bytes, encoding: str) -> bool:
 # Lines of bytes ---------------------------------------------------------------------------------
 
 
+_BLANK_LINES = re.compile(rb"(?<=\n)(?:[ \t\r]*+\n){16,}+")
+"""So many that they mean no more than one: files of millions of them are attacks."""
+
+
 def _lines(blocks: Iterable[bytes], limit: int) -> Iterator[tuple[int, bytes | None]]:
-    number = 0
-    rest = b""
+    number = size = 0
+    begun: list[bytes] = []  # the parts of a line that is not complete
     too_long = False
-    for block in blocks:
-        parts = (rest + block).split(b"\n")
-        rest = parts.pop()
-        for part in parts:
-            number += 1
-            over = too_long or len(part) >= limit
-            yield number, None if over else part + b"\n"
-            too_long = False
-        if len(rest) > limit:
-            rest, too_long = b"", True
+    for part, left_out in _without_runs(blocks):
+        first, *others = part.split(b"\n")
+        begun.append(first)
+        size += len(first)
+        if others:
+            for line in (b"".join(begun), *others[:-1]):
+                number += 1
+                over = too_long or len(line) >= limit
+                yield number, None if over else line + b"\n"
+                too_long = False
+            begun, size = [others[-1]], len(others[-1])
+            number += left_out
+        if size > limit:
+            begun, size, too_long = [], 0, True
+    rest = b"".join(begun)
     if rest or too_long:
         yield number + 1, None if too_long or len(rest) > limit else rest
+
+
+def _without_runs(blocks: Iterable[bytes]) -> Iterator[tuple[bytes, int]]:
+    """The blocks with one line for each long run of blank lines, in parts, each with the number of
+    lines that are left out behind it."""
+    for block in blocks:
+        start = 0
+        for run in _BLANK_LINES.finditer(block):
+            yield block[start : run.start()] + b"\n", run[0].count(b"\n") - 1
+            start = run.end()
+        yield block[start:], 0
+
+
+def without_blanks(head: bytes) -> bytes:
+    """The beginning of a file, with long runs of blanks and blank lines shortened: patterns that
+    recognise formats would look at each again and again."""
+    return _BLANKS.sub(lambda run: b"\n\n" if b"\n" in run[0] else b"    ", head)
+
+
+_BLANKS = re.compile(rb"[ \t\r\n]{32,}+")

@@ -5,7 +5,7 @@ MedCPT vectors (one object of a million members a file), and Europe PMC's search
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from itertools import chain, islice
 from typing import Any
@@ -27,6 +27,7 @@ from bioretrieval_tui.documents.identity import doi_of, identify
 from bioretrieval_tui.documents.readers.json_records import (
     BOM,
     JsonElement,
+    array_keys,
     elements,
     first_object,
     is_lined,
@@ -247,11 +248,8 @@ EUROPEPMC = Format("europepmc", _JSON, _is_europepmc, _europepmc_records, _europ
 
 # Other JSON -------------------------------------------------------------------------------------
 
-_ENVELOPES = (
-    ("message", "items"), ("response", "docs"), ("items",), ("results",), ("data",), ("papers",),
-    ("records",), ("articles",), ("documents",), ("docs",), ("references",), ("publications",),
-)  # fmt: skip
-"""Keys under which services and programs put the array of their records."""
+_NESTED = (("message", "items"), ("response", "docs"), ("hits", "hits"))
+"""Keys within keys under which services put the array of their records."""
 _CSL_TYPES = {
     "article-journal": "Journal Article", "journal-article": "Journal Article",
     "article-magazine": "Magazine Article", "article-newspaper": "Newspaper Article",
@@ -270,9 +268,13 @@ _CSL_TYPES = {
 """Types of CSL and of Crossref, which differ, in the words of the other readers."""
 _CSL_KEYS = frozenset({"issued", "container-title", "DOI", "author", "editor", "URL", "page"})
 _WITHIN = frozenset({"Book Chapter", "Conference Paper"})
-_TELLING = ("title", "abstract", "text", "contents", "passage", "abstractText", "abstract_text",
-            "articleTitle", "article_title", "paper_title")  # fmt: skip
+_TELLING = frozenset({
+    "title", "abstract", "text", "contents", "passage", "abstracttext", "abstract_text",
+    "articletitle", "article_title", "paper_title",
+})  # fmt: skip
 """Keys that make an object a record of a corpus."""
+_KNOWN = frozenset("doi pmid pmcid id paper_id authors author year abstract text".split())
+"""Keys of which an object that is alone in a file has two."""
 _TRIED = 20
 """Records among which the keys of a mapping are looked for."""
 
@@ -280,15 +282,24 @@ NamedObject = tuple[Mapping[str, str], Any]
 """The mapping of the user and an object."""
 
 
-def _envelope(head: bytes) -> tuple[str, ...]:
-    """The keys of the array that holds the records of a file; empty if nothing is around them."""
+def _envelope(head: bytes, mapped: Iterable[str] = ()) -> tuple[str, ...]:
+    """The keys of the array that holds the records of a file; empty if nothing is around them.
+    mapped: keys of records that the user names."""
     start = head.removeprefix(BOM).lstrip()
     if not start.startswith(b"{") or (is_lined(head) and start.partition(b"\n")[2].strip()):
         return ()
-    found = (path for path in _ENVELOPES if first_object(head, path) is not None)
-    path = next(found, ())
-    before = head.partition(b'"%s"' % path[0].encode())[0] if path else b""
-    return path if b'"title"' not in before else ()
+    outer = {key.partition(".")[0] for key in mapped}
+    paths = [(), *((key,) for key in array_keys(head)), *_NESTED]
+    for path in paths:  # the first is the object itself
+        record = first_object(head, path) or {}
+        if _told(record) or not outer.isdisjoint(record):
+            return path
+    return ()
+
+
+def _told(record: Mapping[str, Any]) -> bool:
+    """Whether an object has a title or a text."""
+    return not _TELLING.isdisjoint(map(str.casefold, record))
 
 
 def _begins_with(head: bytes) -> dict[str, Any]:
@@ -303,30 +314,18 @@ def _is_csl(head: bytes) -> bool:
 def _is_named(head: bytes) -> bool:
     """Whether the first object has a title or a text; one that is alone needs both, or an id."""
     first = _begins_with(head)
-    told = [key for key in first if key in _TELLING or key.casefold() in _TELLING]
+    told = _told(first)
     alone = not (is_lined(head) or head.removeprefix(BOM).lstrip().startswith(b"["))
-    known = {
-        "doi",
-        "pmid",
-        "pmcid",
-        "id",
-        "paper_id",
-        "authors",
-        "author",
-        "year",
-        "abstract",
-        "text",
-    }
     if alone and not _envelope(head):
-        return bool(told) and len(known.intersection(map(str.casefold, first))) > 1
-    return bool(told)
+        return told and len(_KNOWN.intersection(map(str.casefold, first))) > 1
+    return told
 
 
 def _named_records(
     source: SourceReader, settings: ReadSettings
 ) -> Iterator[tuple[Place, NamedObject | RecordFault]]:
     """Yield the objects of a file. Raises CorpusError if a mapped key is in none of the first."""
-    values = json_values(source, _envelope(source.head()))
+    values = json_values(source, _envelope(source.head(), settings.mapping.values()))
     if settings.mapping:
         first = list(islice(values, _TRIED))
         objects = [value for _, value in first if isinstance(value, dict)]

@@ -93,7 +93,7 @@ def first_object(head: bytes, path: tuple[str, ...] = ()) -> dict[str, Any] | No
     text = head.removeprefix(BOM).lstrip()
     start = 1 if text.startswith(b"[") else 0
     for key in path:
-        found = re.compile(rb'"%s"\s*:\s*[\[{]' % key.encode()).search(text, start)
+        found = re.compile(rb'"%s"\s*:\s*[\[{]' % re.escape(key.encode())).search(text, start)
         if found is None:
             return None
         start = found.end()
@@ -101,6 +101,32 @@ def first_object(head: bytes, path: tuple[str, ...] = ()) -> dict[str, Any] | No
     if path and not body.startswith(b"{"):
         return None
     return _whole_members(body)
+
+
+def array_keys(head: bytes) -> list[str]:
+    """The keys of the object with which a file begins that hold arrays of objects."""
+    body = head.removeprefix(BOM).lstrip()
+    keys: list[str] = []
+    key = b""
+    depth = at = 0
+    while match := _MEMBER_TOKEN.search(body, at):
+        token, at = match[0], match.end()
+        if token == b'"':
+            rest = _STRING_REST.match(body, at)
+            end = rest.end() if rest else len(body)
+            key = body[at:end] if depth == 1 else key
+            at = end + 1
+        elif token in b"[{":
+            inside = _SPACE.match(body, at)
+            begins = body[inside.end() : inside.end() + 1] if inside else b""
+            if depth == 1 and token == b"[" and begins == b"{":
+                keys.append(key.decode("utf-8", "replace"))
+            depth += 1
+        elif token != b",":
+            depth -= 1
+            if depth <= 0:
+                break
+    return keys
 
 
 def _whole_members(body: bytes) -> dict[str, Any] | None:
@@ -140,6 +166,8 @@ def json_object(value: Any) -> dict[str, Any]:
     """Return `value`, an object. Raises RecordFault if it is not one, or holds a NUL."""
     if not isinstance(value, dict):
         raise RecordFault(f"the record is {json_type(value)}, not an object")
+    if not value:  # at once: millions of them fit into a small compressed file
+        raise RecordFault("the record is empty")
     sound_value(value)
     return value
 
