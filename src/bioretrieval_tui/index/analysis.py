@@ -21,6 +21,8 @@ from functools import cache
 from itertools import chain
 
 ANALYSER = "biomedical-english-2"
+ENGINE = "tantivy-1"
+"""How terms are laid out in tantivy's segments; raise it with the schema or the title's weight."""
 
 MAX_TERM = 64
 """Characters of a term that count; no word of a language is longer."""

@@ -54,7 +54,7 @@ from bioretrieval_tui.index.metadata import write_metadata
 from bioretrieval_tui.index.passages import RECORD, Passages, Table
 from bioretrieval_tui.index.registry import sweep_index, sweep_removed
 from bioretrieval_tui.index.report import Report
-from bioretrieval_tui.index.text_index import TextIndexWriter, is_current
+from bioretrieval_tui.index.text_index import TextIndexWriter
 from bioretrieval_tui.index.vector_cache import (
     ModelFacts,
     ModelVectors,
@@ -211,7 +211,7 @@ def add_to_index(
     _refuse_catalogue(name)
     feed = inputs if callable(inputs) else feed_files(inputs, settings or ReadSettings())
     found = read_manifest(layout.index_folder(name))
-    if found.outdated or not is_current(found.lexical):
+    if found.outdated:
         compact_index(name, reporter=reporter)
     with _writing(name, "extended"), open_base(name, whole=True) as base:
         old = base.manifest

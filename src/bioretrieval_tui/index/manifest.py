@@ -20,6 +20,8 @@ from bioretrieval_tui.documents.checksum import remembered_sha256, sha256_of
 from bioretrieval_tui.encoding.recipe import recipe_hash
 from bioretrieval_tui.errors import IndexFault, NotFoundError
 from bioretrieval_tui.index import layout
+from bioretrieval_tui.index.analysis import ANALYSER, ENGINE
+from bioretrieval_tui.index.metadata_fields import VERSION as METADATA
 
 FORMAT = 4
 READABLE = (2, 3, FORMAT)
@@ -191,7 +193,13 @@ class Manifest(_Facts, frozen=True, kw_only=True):
     def outdated(self) -> str | None:
         """Why this version cannot search the index though its documents and vectors are valid;
         None if it can."""
-        return f"it has the older format {self.format}" if self.format != FORMAT else None
+        if self.format != FORMAT:
+            return f"it has the older format {self.format}"
+        if (self.lexical.analyser, self.lexical.engine) != (ANALYSER, ENGINE):
+            return "another version has made its text index"
+        if self.fields is not None and self.fields.version != METADATA:
+            return "another version has made its metadata"
+        return None
 
     def path(self, name: str) -> str:
         """A file of the generation, as `files` names it."""

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.superscripts import powers_on_line
 from bioretrieval_tui.errors import IndexFault
-from bioretrieval_tui.index.analysis import ANALYSER, spans, tokens
+from bioretrieval_tui.index.analysis import ANALYSER, ENGINE, spans, tokens
 from bioretrieval_tui.index.layout import share_file
 from bioretrieval_tui.index.manifest import COMPACT, TextFacts
 from bioretrieval_tui.index.vectors import Labels, existing
@@ -39,8 +39,6 @@ from bioretrieval_tui.index.vectors import Labels, existing
 if TYPE_CHECKING:
     from tantivy import Query
 
-ENGINE = "tantivy-1"
-"""How terms are laid out in tantivy's segments; raise it with the schema or `TITLE_WEIGHT`."""
 TITLE_WEIGHT = 2
 """How often each term of a title counts; tuned, see `benchmarks/results/text_index.md`."""
 MAX_QUERY_CHARACTERS = 200_000
@@ -69,11 +67,6 @@ def weighted_terms(query: str) -> list[tuple[str, float]]:
     """Each term of `query` with the number of its occurrences; powers as documents have them."""
     counted = Counter(tokens(powers_on_line(query[:MAX_QUERY_CHARACTERS])))
     return [(term, float(count)) for term, count in counted.items()]
-
-
-def is_current(facts: TextFacts) -> bool:
-    """Whether this version can read and extend a text index with these facts."""
-    return (facts.analyser, facts.engine) == (ANALYSER, ENGINE)
 
 
 class TextIndexWriter:
@@ -181,7 +174,7 @@ class TextIndex:
         self.facts = facts
         self.name = name
         self._remedy = remedy = COMPACT.format(name)
-        if not is_current(facts):
+        if (facts.analyser, facts.engine) != (ANALYSER, ENGINE):
             raise IndexFault(
                 f"the text index of {name} was made by {facts.analyser} and {facts.engine},"
                 f" this version reads {ANALYSER} and {ENGINE}",
