@@ -274,7 +274,7 @@ class _Values:
         """The values that became no field, and were meant for one that another value gave."""
         wanted = {at for field, places in self.columns.fields.items() for at in places}
         for at in sorted(wanted - self.used):
-            if at < self.columns.width:
+            if at < self.columns.width and self.columns.names[at] != "contents":  # title and text
                 yield self.columns.names[at], self.cells[at]
 
 
