@@ -447,6 +447,25 @@ def test_ids_of_rows(data: str, ids: list[str]) -> None:
     assert len(set(found)) == 2
 
 
+@pytest.mark.parametrize(
+    "notice", ["[No abstract available]", "No abstract available.", "nan", "N/A", "None"]
+)
+def test_a_notice_is_no_abstract(notice: str) -> None:
+    (document,) = documents(read(f"Title,Abstract\nHerons,{notice}\n", CSV))
+    assert document.text == ""
+
+
+def test_entities_are_read_before_lists_are_parted() -> None:
+    data = (
+        "title,authors,keywords,journal\n"
+        'Herons,"M&uuml;ller, J; Shi, S",pond &amp; reed; moss,A &amp; B\n'
+    )
+    (document,) = documents(read(data, CSV))
+    assert document.metadata["authors"] == ["Müller J", "Shi S"]
+    assert document.metadata["keywords"] == ["pond & reed", "moss"]
+    assert document.metadata["journal"] == "A & B"
+
+
 def test_what_is_no_identifier_is_not_taken_for_one() -> None:
     (document,) = documents(read("doi,pmid,title\nn.d.,x9,Herons\n", CSV))
     assert document.metadata == {"doi_as_written": "n.d.", "pmid_as_written": "x9"}
@@ -480,16 +499,18 @@ def test_the_texts_of_a_judged_corpus_stay_as_they_are() -> None:
 
 @pytest.mark.parametrize("delimiter", [",", ";", "|"])
 @pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
-@pytest.mark.parametrize("notice", ["", "sep=X\r\n", '\ufeff"sep=X"\n'])
-def test_delimiters(delimiter: str, quoting: int, notice: str) -> None:
+@pytest.mark.parametrize("notice", ["", "sep=X\n", '\ufeff"sep=X"\n'])
+@pytest.mark.parametrize("end", ["\r\n", "\n", "\r"])
+def test_delimiters(delimiter: str, quoting: int, notice: str, end: str) -> None:
     out = io.StringIO(newline="")
     rows = [
         ["id", "title", "text", "year"],
         ["1", "Herons", "Herons ate newts, and frogs.", "2011"],
         ["2", "Moss", "3,5 m; mapped.", "2012"],
     ]
-    csv.writer(out, delimiter=delimiter, quoting=quoting).writerows(rows)
-    data = notice.replace("X", delimiter) + out.getvalue()
+    table = csv.writer(out, delimiter=delimiter, quoting=quoting, lineterminator=end)
+    table.writerows(rows)
+    data = notice.replace("X", delimiter).replace("\n", end) + out.getvalue()
     assert CSV.recognises(data.encode())
     found = documents(read(data, CSV))
     assert [[d.id, d.title, d.text, str(d.metadata["year"])] for d in found] == rows[1:]

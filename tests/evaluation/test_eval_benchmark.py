@@ -385,6 +385,7 @@ LAYOUTS = {
              "data/test-00000-of-00001.parquet"),
     "converted": ("corpus/corpus/0000.parquet", "queries/queries/0000.parquet",
                   "default/test/0000.parquet"),
+    "beir on the hub": ("corpus.jsonl.gz", "queries.jsonl.gz", "scifact-qrels/test.tsv"),
     "old mteb": ("corpus.jsonl", "queries.jsonl", "qrels/test.jsonl"),
     "trec": ("corpus.csv", "topics.xml", "qrels.txt"),
     "trec-covid": ("metadata.csv", "topics-rnd5.xml", "qrels-test.txt"),

@@ -42,7 +42,7 @@ class Document:
 @dataclass(frozen=True, slots=True)
 class Place:
     """A place in an input: `file` as the user named it, and, depending on the format, a `line` (of
-    Parquet a row) from 1 or an `offset` in bytes of the decompressed file from 0."""
+    Parquet a row) from 1 or an `offset` in bytes of the decompressed file, in UTF-8, from 0."""
 
     file: str
     line: int | None = None

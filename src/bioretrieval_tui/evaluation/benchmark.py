@@ -95,7 +95,8 @@ def _part(folder: Path, names: Sequence[str], split: str) -> tuple[Path, ...]:
 def _splits(folder: Path) -> dict[str, tuple[Path, ...]]:
     """The files of judgements by split."""
     found: dict[str, list[Path]] = {}
-    for name in _QRELS:
+    beside = [path.name for path in folder.iterdir() if path.name.endswith(("-qrels", "_qrels"))]
+    for name in (_QRELS[0], *sorted(beside), *_QRELS[1:]):
         if (folder / name).is_dir() and not found:
             _by_split(_files_below(folder / name), found)
     if not found:

@@ -4,6 +4,7 @@ sets write, and how a value becomes that field."""
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -142,6 +143,7 @@ _LABELS = ("text", "name", "fullName", "full_name", "literal", "display_name", "
            "raw")  # fmt: skip
 _FAMILY = ("family", "last", "lastName", "last_name", "lastname", "surname")
 _GIVEN = ("given", "first", "firstName", "first_name", "firstname", "forename", "initials")
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,30});", re.IGNORECASE)
 _BETWEEN = re.compile(r"[;|\n]")
 _LONGEST_INDEX = 100_000
 """Words of an abstract that OpenAlex gives as positions."""
@@ -256,7 +258,7 @@ class _Values:
         for at, words in self.each(field):
             self.used.add(at)
             for word in words:
-                found += [part.strip() for part in _BETWEEN.split(word)]
+                found += [part.strip() for part in _BETWEEN.split(_read_entities(word))]
         return found
 
     def first(self, field: str, read: Any) -> str | None:
@@ -272,7 +274,7 @@ class _Values:
         """The values that became no field, and were meant for one that another value gave."""
         wanted = {at for field, places in self.columns.fields.items() for at in places}
         for at in sorted(wanted - self.used):
-            if at < self.columns.width:
+            if at < self.columns.width and self.columns.names[at] != "contents":  # title and text
                 yield self.columns.names[at], self.cells[at]
 
 
@@ -284,7 +286,7 @@ def named_document(columns: Columns, cells: Sequence[Any], *, own_id: bool = Tru
     titles, paragraphs = values.texts("title"), values.texts("text")
     title = without_markup(" ".join(titles))
     texts = [without_markup(one) for one in paragraphs]
-    text = abstract_of(texts) if len(texts) > 1 else "".join(texts)
+    text = abstract_of(texts)
     given = values.word("id").strip() if own_id else ""
     if in_openalex := _OPENALEX.fullmatch(given):
         given = ""
@@ -328,14 +330,15 @@ def _fields(values: _Values) -> dict[str, Any]:
     known = columns.fields.keys()
     for name in known & {"authors", "editors"}:
         fields[name] = people(
-            line for names in values.texts(name) for line in _lines_of_names(names)
+            line for names in values.texts(name) for line in _lines_of_names(_read_entities(names))
         )
     if not known.isdisjoint(("mesh", "mesh_major")):
         fields |= mesh_of(values.all("mesh"))
         fields["mesh_major"] += values.all("mesh_major")
     for name in known & _JOINED:
         fields[name] = distinct(values.all(name))
-    types = fields.get("types", [])
+    # Web of Science writes J for journals beside the type of the document.
+    fields["types"] = types = [one for one in fields.get("types", ()) if len(one) > 1]
     if any(one in _ZOTERO for one in types):
         fields["types"] = [_ZOTERO.get(one, one) for one in types]
     if "trials" in fields:
@@ -354,7 +357,7 @@ def _fields(values: _Values) -> dict[str, Any]:
             (at,) = columns.fields[name]
             fields[name] = sound_value(values.cells[at])
             values.used.add(at)
-    if types != fields.get("types", []) and fields["types"][0] in _WITHIN_BOOKS:
+    if types != fields["types"] and fields["types"][0] in _WITHIN_BOOKS:
         fields["book"] = fields.get("book") or fields.pop("journal", "")
     return fields
 
@@ -372,6 +375,11 @@ def _accession(values: _Values) -> tuple[str, str]:
 
 def _first_words(values: _Values, field: str) -> list[str]:
     return next((words for _, words in values.each(field)), [])
+
+
+def _read_entities(text: str) -> str:
+    """A list in a text, before it is parted: entities hold semicolons."""
+    return _ENTITY.sub(lambda found: html.unescape(found[0]), text) if "&" in text else text
 
 
 def _pmid(text: str) -> str | None:
