@@ -13,10 +13,9 @@ from bioretrieval_tui.documents.bibliography import (
     document,
     is_retracted,
     mesh_of,
-    people,
-    short_name,
     without_markup,
 )
+from bioretrieval_tui.documents.person_names import people, short_name
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
-from unicodedata import east_asian_width
 from urllib.parse import quote, urlsplit
 
 from bioretrieval_tui.documents.document import Document, RecordFault
@@ -92,28 +91,6 @@ _TRIAL_BANKS = re.compile(
 _REGISTRATION = re.compile(
     r"\bregistration(?: (?:number|no\.?|details|information))?:\s*([^\n]{1,300})", re.IGNORECASE
 )
-_BETWEEN_NAMES = re.compile(r"[\s.\-\u2010\u2011]+")
-_RANK = re.compile(r"(?:Jr|Sr|2nd|3rd|[4-9]th|II|III|IV|VI{0,3})\.?")
-_POINTED = r"(?:[^\W\d_]\.[\s\-\u2010]*)+"
-_INITIALS = rf"(?:{_POINTED}|[^\W\d_a-z]{{1,3}}(?:-[^\W\d_a-z])?)"
-_POINTED_FIRST = re.compile(rf"({_POINTED})([^\W\d_]{{2}}.*)")
-_POINTED_LAST = re.compile(rf"(.+?[^.])\s+({_POINTED})")
-_JOINED_NAMES = re.compile(r"\s+(?:and|&)\s+")
-_ONLY_INITIALS = re.compile(_INITIALS)
-_WITH_INITIALS = re.compile(rf"[^,;.\d]{{2,}}\s{_INITIALS}(?:\s{_RANK.pattern})?")
-_AND_OTHERS = re.compile(
-    r"[\s,;]*\(?(?:(?:and|&)\s+)?\b(?:et\.? al(?:ii)?|others)\b\.?\)?[\s,;]*$", re.IGNORECASE
-)
-_GROUP = re.compile(
-    r"\b(?:groups?|consortium|collaborat\w*|stud(?:y|ies)|societ\w+|committee|network|investigators?"
-    r"|team|institut\w*|universit\w*|association|foundation|council|organi[sz]ation|cent(?:er|re)s?"
-    r"|department|division|ministr\w+|project|initiative|federation|commission|agency|alliance"
-    r"|program(?:me)?|registry|task|force|panel|board|college|academy|hospital|clinic|inc|ltd|gmbh"
-    r"|llc|research|health|authors?|members|office|services?|trial(?:s|ists)?|union|nations"
-    r"|national|international|grupo|gruppo|groupe|arbeits\w+|gesellschaft|of|for)\b",
-    re.IGNORECASE,
-)
-"""Within names of groups, of which a comma or a point parts no family name."""
 
 # Elements of HTML, JATS and MathML that exporters leave in titles and abstracts. Only what is
 # written as one counts: "p <0.05", "a <b and c> d" are text.
@@ -286,70 +263,6 @@ def document_date(metadata: Mapping[str, Any]) -> str | None:
 def _texts(metadata: Mapping[str, Any], *keys: str) -> list[str]:
     values = [metadata.get(key) for key in keys]
     return [str(v) for v in values if isinstance(v, int | str) and not isinstance(v, bool)]
-
-
-def initials(names: str) -> str:
-    """Initials as PubMed writes them: "Marylee J" is MJ, "Jean-Pierre" JP, "JP" stays; so do given
-    names in Chinese, Japanese and Korean writing, which have none."""
-    if (names.isupper() and names.isalpha() and len(names) <= 3) or is_east_asian(names):
-        return names
-    words = [word for word in _BETWEEN_NAMES.split(names) if word[:1].isalpha()]
-    return "".join(word[0] for word in words if not word[0].islower()) or names[:1].upper()
-
-
-def is_east_asian(text: str) -> bool:
-    """Whether a text begins in Chinese, Japanese or Korean writing."""
-    return east_asian_width(text[:1] or " ") == "W"
-
-
-def short_name(name: str) -> str:
-    """A person as PubMed writes it, "Family IJ Jr", from "Family, Given M.", "Family, I.J., Jr",
-    "Family I.J." or "I. J. Family"; unchanged where it cannot be told (groups, "Given Family")."""
-    name = name.strip(" ,;")
-    family, *rest = [part.strip() for part in name.split(",")]
-    if is_group(family):
-        return name
-    ranks = [part for part in rest if _RANK.fullmatch(part)]
-    given = next((part for part in rest if part not in ranks), "")
-    if not rest:
-        if found := _POINTED_FIRST.fullmatch(family):
-            given, family = found.groups()
-        elif found := _POINTED_LAST.fullmatch(family):
-            family, given = found.groups()
-    words = given.split()
-    if len(words) > 1 and _RANK.fullmatch(words[-1]):
-        ranks.append(words.pop())
-    letters = initials(" ".join(words)) if words else ""
-    return " ".join(filter(None, (family, letters, ranks[0].rstrip(".") if ranks else "")))
-
-
-def is_group(name: str) -> bool:
-    """Whether a name of several words is that of a group."""
-    return len(name.split()) > 1 and _GROUP.search(name) is not None
-
-
-def people(names: Iterable[str]) -> list[str]:
-    """Persons and groups as `short_name`, in order; lines of several names are parted. Equal names
-    stay: two authors may have the same initials. "et al." is left out."""
-    parts = (part for line in names for part in listed_names(_AND_OTHERS.sub("", line)))
-    return list(filter(None, map(short_name, parts)))
-
-
-def listed_names(line: str) -> list[str]:
-    """The names of a line: between semicolons or the word "and"; between commas where each part has
-    initials of its own ("Miller A., Berg O.P.") or each second one is initials ("Miller, A., Berg,
-    O.P.")."""
-    if ";" in line:
-        return line.split(";")
-    joined = _JOINED_NAMES.split(line)
-    if len(joined) > 1 and all("," in one or _WITH_INITIALS.fullmatch(one) for one in joined):
-        return joined
-    parts = [part.strip() for part in line.split(",")]
-    if len(parts) > 1 and all(map(_WITH_INITIALS.fullmatch, parts)):
-        return parts
-    if len(parts) > 2 and len(parts) % 2 == 0 and all(map(_ONLY_INITIALS.fullmatch, parts[1::2])):
-        return [f"{family}, {given}" for family, given in zip(parts[::2], parts[1::2], strict=True)]
-    return [line]
 
 
 def without_markup(text: str) -> str:

@@ -16,9 +16,10 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
-from bioretrieval_tui.documents.bibliography import LISTS, document_year, short_name
+from bioretrieval_tui.documents.bibliography import LISTS, document_year
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.identity import same_doi
+from bioretrieval_tui.documents.person_names import short_name
 from bioretrieval_tui.util.folding import fold
 
 _IDS = ("pmid", "pmcid", "doi")

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from bioretrieval_tui.catalog import fields as table
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of
 from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Dataset, Model, Paper
-from bioretrieval_tui.documents.bibliography import is_east_asian, is_group
+from bioretrieval_tui.documents.person_names import is_east_asian, is_group
 from bioretrieval_tui.render.sheet import one_line
 from bioretrieval_tui.terminal.clean import safe_url
 

@@ -12,7 +12,6 @@ from typing import Any
 
 from msgspec.structs import asdict
 
-from bioretrieval_tui.documents.bibliography import is_retracted
 from bioretrieval_tui.render.citation import Citation, address_of, known_text
 from bioretrieval_tui.render.page import (
     Fact,
@@ -38,10 +37,17 @@ from bioretrieval_tui.render.sheet import (
 from bioretrieval_tui.search.types import Explanation, Hit
 
 
+def _retracted(hit: Hit) -> bool:
+    # Not needed to draw the first page of the app, and slow to import.
+    from bioretrieval_tui.documents.bibliography import is_retracted
+
+    return is_retracted(hit.metadata)
+
+
 def heading_of(hit: Hit, length: int = 80) -> str:
     """The title of a hit in a list, or the beginning of its text; says if it was retracted."""
     heading = hit.title or shortened(hit.text, length)
-    said = not is_retracted(hit.metadata) or heading[:12].strip("[ ").upper().startswith(_RETRACTED)
+    said = not _retracted(hit) or heading[:12].strip("[ ").upper().startswith(_RETRACTED)
     return heading if said else f"{_RETRACTED}: {heading}"
 
 
@@ -164,7 +170,7 @@ def hit_page(hit: Hit, why: Explanation | None = None, *, scored: bool = True) -
     return Page(
         title or hit.id,
         byline=tuple(text(name) for name in names if name),
-        badges=(_RETRACTED,) if is_retracted(hit.metadata) else (),
+        badges=(_RETRACTED,) if _retracted(hit) else (),
         sections=(
             Group("Record", record),
             scores,

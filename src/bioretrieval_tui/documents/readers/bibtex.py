@@ -13,12 +13,9 @@ from bioretrieval_tui.documents.bibliography import (
     best_date,
     distinct,
     document,
-    is_group,
     isbn_of,
-    listed_names,
     page_range,
     plain,
-    short_name,
     without_markup,
 )
 from bioretrieval_tui.documents.document import Document, Place, RecordFault, Skipped
@@ -31,6 +28,7 @@ from bioretrieval_tui.documents.identity import (
     trials_of,
 )
 from bioretrieval_tui.documents.latex import latex_text
+from bioretrieval_tui.documents.person_names import is_group, listed_names, short_name
 from bioretrieval_tui.documents.readers.ris import PLAIN_TYPES
 from bioretrieval_tui.documents.readers.tagged import shows_lines
 from bioretrieval_tui.documents.source import (

@@ -18,7 +18,6 @@ from bioretrieval_tui.documents.bibliography import (
     fields_of,
     isbn_of,
     page_range,
-    people,
     without_markup,
 )
 from bioretrieval_tui.documents.document import Document
@@ -30,6 +29,7 @@ from bioretrieval_tui.documents.identity import (
     pmids_in,
     trials_of,
 )
+from bioretrieval_tui.documents.person_names import people
 from bioretrieval_tui.documents.readers.xml_records import (
     plain_text,
     shows,

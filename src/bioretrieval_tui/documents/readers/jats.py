@@ -8,16 +8,10 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bioretrieval_tui.documents.bibliography import (
-    correction,
-    dated,
-    distinct,
-    document,
-    initials,
-    iso_date,
-)
+from bioretrieval_tui.documents.bibliography import correction, dated, distinct, document, iso_date
 from bioretrieval_tui.documents.document import Document, RecordFault
 from bioretrieval_tui.documents.identity import doi_of, identify, pmcid_of, pmid_of, trials_of
+from bioretrieval_tui.documents.person_names import initials
 from bioretrieval_tui.documents.readers.xml_records import (
     local,
     plain_text,

@@ -16,10 +16,10 @@ from bioretrieval_tui.documents.bibliography import (
     isbn_of,
     mesh_of,
     page_range,
-    people,
 )
 from bioretrieval_tui.documents.document import Document, RecordFault
 from bioretrieval_tui.documents.identity import doi_of, eric_of, identify, pmcid_of, pmid_of
+from bioretrieval_tui.documents.person_names import people
 from bioretrieval_tui.documents.readers.tagged import (
     Grammar,
     TaggedRecord,

@@ -23,7 +23,6 @@ from bioretrieval_tui.documents.bibliography import (
     json_type,
     mesh_of,
     page_range,
-    people,
     plain,
     sound,
     sound_value,
@@ -39,6 +38,7 @@ from bioretrieval_tui.documents.identity import (
     pmids_in,
     trials_of,
 )
+from bioretrieval_tui.documents.person_names import people
 from bioretrieval_tui.errors import CorpusError
 
 # Names without case and signs ("Source title", "source_title" and "sourceTitle" are one), best

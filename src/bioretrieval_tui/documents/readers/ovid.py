@@ -16,10 +16,10 @@ from bioretrieval_tui.documents.bibliography import (
     isbn_of,
     mesh_of,
     page_range,
-    people,
 )
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.identity import doi_of, identify, pmid_of, pmids_in, trials_of
+from bioretrieval_tui.documents.person_names import people
 from bioretrieval_tui.documents.readers.medline import MOST_PMID
 from bioretrieval_tui.documents.readers.ris import keywords
 from bioretrieval_tui.documents.readers.tagged import (

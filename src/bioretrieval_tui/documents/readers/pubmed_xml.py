@@ -15,13 +15,13 @@ from bioretrieval_tui.documents.bibliography import (
     distinct,
     document,
     fields_of,
-    initials,
     iso_date,
     mesh_of,
     without_markup,
 )
 from bioretrieval_tui.documents.document import Document, Place, RecordFault
 from bioretrieval_tui.documents.identity import doi_of, identify
+from bioretrieval_tui.documents.person_names import initials
 from bioretrieval_tui.documents.readers.xml_records import (
     plain_text,
     shows,

@@ -19,7 +19,6 @@ from bioretrieval_tui.documents.bibliography import (
     document,
     isbn_of,
     page_range,
-    people,
     without_markup,
 )
 from bioretrieval_tui.documents.document import Document
@@ -32,6 +31,7 @@ from bioretrieval_tui.documents.identity import (
     pmids_in,
     trials_of,
 )
+from bioretrieval_tui.documents.person_names import people
 from bioretrieval_tui.documents.readers.tagged import (
     Grammar,
     TaggedRecord,

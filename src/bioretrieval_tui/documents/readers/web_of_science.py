@@ -14,10 +14,10 @@ from bioretrieval_tui.documents.bibliography import (
     fields_of,
     isbn_of,
     page_range,
-    people,
 )
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.identity import doi_of, identify, pmid_of, pmids_in
+from bioretrieval_tui.documents.person_names import people
 from bioretrieval_tui.documents.readers.tagged import (
     Grammar,
     TaggedRecord,
