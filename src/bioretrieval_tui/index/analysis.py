@@ -30,6 +30,8 @@ MAX_TERM = 64
 _CACHED = 200_000
 """Chunks and words whose terms are cached."""
 _MAX_CACHED = 40
+_AT_ONCE = 2**18
+"""Characters that are folded and split at once."""
 _MAX_PARTS = 6
 
 STOP_WORDS = frozenset(
@@ -249,10 +251,14 @@ def _marked(text: str) -> str:
     """`text` with the letters of its acronyms marked."""
     if text.isupper() and text.count(" ") >= _HEADING_WORDS - 1:
         return text
-    for word in set(_CAPITAL_WORD.findall(text)):
-        if word in _STOP_ACRONYMS or (word[-1] == "S" and _is_stemmed(word.lower())):
-            text = re.sub(rf"\b{word}\b", word.translate(_MARKED), text)
-    return text
+    return _CAPITAL_WORD.sub(_marked_word, text)
+
+
+def _marked_word(found: re.Match[str]) -> str:
+    word = found[0]
+    if word in _STOP_ACRONYMS or (word[-1] == "S" and _is_stemmed(word.lower())):
+        return word.translate(_MARKED)
+    return word
 
 
 def _is_stemmed(word: str) -> bool:
@@ -266,7 +272,23 @@ def is_acronym(term: str) -> bool:
 
 def tokens(text: str) -> list[str]:
     """The terms of `text` in order, repeated as they occur."""
-    return list(chain.from_iterable(map(_CHUNKS.__getitem__, chunks(text))))
+    return list(
+        chain.from_iterable(
+            _CHUNKS[chunk] for part in _portions(text) for chunk in chunks(text[part])
+        )
+    )
+
+
+def _portions(text: str) -> Iterator[slice]:
+    """Parts of a long text, cut at a blank where there is one: the chunks of all of it would take
+    ten times its memory."""
+    start = 0
+    while len(text) - start > _AT_ONCE:
+        end = text.rfind(" ", start, start + _AT_ONCE)
+        end = end if end > start else start + _AT_ONCE
+        yield slice(start, end)
+        start = end
+    yield slice(start, len(text))
 
 
 def spans(text: str) -> list[tuple[str, int, int]]:
