@@ -209,3 +209,14 @@ def test_threads_agree() -> None:
 def test_raised_and_lowered_signs() -> None:
     assert tokens("Na\u207a/Ca\u00b2\u207a") == tokens("Na+/Ca2+")
     assert tokens("10\u207b\u2076 IL\u208b6") == tokens("10-6 IL-6")
+
+
+@pytest.mark.parametrize("blank", [" ", "\n", " \t "])
+def test_a_long_text_has_the_terms_of_its_words(
+    blank: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is split in parts; the parts end at blanks, and no word is lost or cut."""
+    words = ["BRCA1", "IL-6", "WHO", "mutations", "a" * 50, "na\u00efve", "p53"] * 40
+    whole = analysis.tokens(blank.join(words))
+    monkeypatch.setattr(analysis, "_AT_ONCE", 37)
+    assert analysis.tokens(blank.join(words)) == whole

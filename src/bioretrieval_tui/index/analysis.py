@@ -106,6 +106,7 @@ _WORD = re.compile(
 )
 _P_VALUE = re.compile(r"p\x01?[<>=\u2264\u2265]")
 _CHUNK = re.compile(r"\S+")
+_A_BLANK = re.compile(r"\s")
 _NUMBER = re.compile(r"[\d.,]+")
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _SEPARATORS = re.compile(r"[-^\x01]+")
@@ -280,14 +281,12 @@ def tokens(text: str) -> list[str]:
 
 
 def _portions(text: str) -> Iterator[slice]:
-    """Parts of a long text, cut at a blank where there is one: the chunks of all of it would take
-    ten times its memory."""
+    """Parts of a long text, cut at blanks: the chunks of all of it would take ten times its
+    memory."""
     start = 0
-    while len(text) - start > _AT_ONCE:
-        end = text.rfind(" ", start, start + _AT_ONCE)
-        end = end if end > start else start + _AT_ONCE
-        yield slice(start, end)
-        start = end
+    while blank := _A_BLANK.search(text, start + _AT_ONCE):
+        yield slice(start, blank.start())
+        start = blank.start()
     yield slice(start, len(text))
 
 
