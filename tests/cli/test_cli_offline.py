@@ -48,6 +48,7 @@ ASKING = {
     "fetch abstracts": [],
     "fetch benchmark": ["nfcorpus"],
     "fetch baseline": ["there", "--yes"],
+    "fetch mesh": [],
     "catalog add": ["pmid:1"],
     "catalog check-links": [],
     "catalog refresh": [],

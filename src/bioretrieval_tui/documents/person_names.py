@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import lru_cache
 from unicodedata import east_asian_width
 
 _BETWEEN_NAMES = re.compile(r"[\s.\-\u2010\u2011]+")
@@ -45,7 +44,6 @@ def is_east_asian(text: str) -> bool:
     return east_asian_width(text[:1] or " ") == "W"
 
 
-@lru_cache(maxsize=8192)
 def short_name(name: str) -> str:
     """A person as PubMed writes it, "Family IJ Jr", from "Family, Given M.", "Family, I.J., Jr",
     "Family I.J." or "I. J. Family"; unchanged where it cannot be told (groups, "Given Family")."""

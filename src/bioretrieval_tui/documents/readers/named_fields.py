@@ -147,6 +147,8 @@ _ENTITY = re.compile(r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,30});", re.I
 _BETWEEN = re.compile(r"[;|\n]")
 _LONGEST_INDEX = 100_000
 """Words of an abstract that OpenAlex gives as positions."""
+_KEPT_NAMES = 10_000
+"""Characters of the names of an object whose columns are kept for the next one."""
 _DEEPEST = 3
 
 # "J Foo. 2020 Jan 5;12(3):1-5. doi: 10.1/x.", in PubMed's own export.
@@ -518,11 +520,18 @@ def _within(
                 yield found, [part[found] for part in inner if found in part]
 
 
-@lru_cache(maxsize=256)
 def object_columns(
     names: tuple[str, ...], mapping: tuple[tuple[str, str], ...], nested: int
 ) -> Columns:
     """As `columns_of`, of the objects that have these names, of which mapped ones may be absent.
     Raises CorpusError if there is none for any text."""
+    is_usual = sum(map(len, names)) <= _KEPT_NAMES
+    return (_object_columns if is_usual else _object_columns.__wrapped__)(names, mapping, nested)
+
+
+@lru_cache(maxsize=256)
+def _object_columns(
+    names: tuple[str, ...], mapping: tuple[tuple[str, str], ...], nested: int
+) -> Columns:
     present = {field: name for field, name in mapping if name in names}
     return columns_of(names, present, "the record", nested)
