@@ -115,7 +115,7 @@ def read(data: bytes, name: str, block: int = 0) -> list[Item] | str:
 
 
 def test_every_format_that_is_text_has_a_seed() -> None:
-    assert {format_.name for format_ in FORMATS} - {"parquet"} == set(SEEDS)
+    assert {*FORMATS} - {"parquet"} == set(SEEDS)
     for name in SEEDS:
         assert by_name(name).recognises(whole_of(name))
         assert len(documents(read_nameless(whole_of(name), by_name(name)))) == len(NUMBERS)

@@ -18,7 +18,8 @@ from text_index_help import SUBJECTS, VERBS, documents, opened, reference, write
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import IndexFault
 from bioretrieval_tui.index import text_index
-from bioretrieval_tui.index.analysis import ANALYSER, tokens
+from bioretrieval_tui.index.analysis import tokens
+from bioretrieval_tui.index.layout import ANALYSER, ENGINE
 from bioretrieval_tui.index.manifest import TextFacts
 from bioretrieval_tui.index.text_index import TextIndex, TextIndexWriter
 
@@ -400,5 +401,5 @@ def test_what_was_begun_and_left_ends_its_threads(tmp_path: Path) -> None:
         writer.add(0, documents(50))
     assert writer._writer is None
     with pytest.raises(IndexFault, match="damaged"):
-        TextIndex(tmp_path / "text", TextFacts(analyser=ANALYSER, engine=text_index.ENGINE,
+        TextIndex(tmp_path / "text", TextFacts(analyser=ANALYSER, engine=ENGINE,
                                                labels=50, documents=50), name="demo")  # fmt: skip

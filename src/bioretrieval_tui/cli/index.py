@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from bioretrieval_tui.render.formats import Format
 
 
-_FORMAT_NAMES = ("auto", *(each.name for each in FORMATS))
+_FORMAT_NAMES = ("auto", *FORMATS)
 _LISTED = 5
 """Rejected records that are listed on stderr; the report has them all."""
 

@@ -8,7 +8,10 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
 from pathlib import Path, PurePath
+from typing import cast
 
 from bioretrieval_tui.documents.document import (
     Deleted,
@@ -20,25 +23,6 @@ from bioretrieval_tui.documents.document import (
     Rejected,
     Skipped,
 )
-from bioretrieval_tui.documents.readers.bibtex import BIBTEX
-from bioretrieval_tui.documents.readers.endnote_xml import ENDNOTE_XML
-from bioretrieval_tui.documents.readers.europepmc_xml import EUROPEPMC_XML
-from bioretrieval_tui.documents.readers.jats import JATS
-from bioretrieval_tui.documents.readers.json_corpora import (
-    BEIR,
-    CSL,
-    EUROPEPMC,
-    JSON,
-    MEDCPT,
-    MEDRAG,
-)
-from bioretrieval_tui.documents.readers.medline import MEDLINE
-from bioretrieval_tui.documents.readers.ovid import OVID
-from bioretrieval_tui.documents.readers.pubmed_xml import PUBMED_XML
-from bioretrieval_tui.documents.readers.refer import REFER, REFWORKS
-from bioretrieval_tui.documents.readers.ris import RIS
-from bioretrieval_tui.documents.readers.tables import CSV, PARQUET, TSV
-from bioretrieval_tui.documents.readers.web_of_science import WOS
 from bioretrieval_tui.documents.source import (
     STDIN,
     Format,
@@ -51,23 +35,24 @@ from bioretrieval_tui.documents.source import (
 )
 from bioretrieval_tui.errors import CorpusError, NotFoundError, UsageError
 
-_LINED = (BEIR, MEDRAG, OVID, MEDLINE, RIS, WOS, REFER, REFWORKS, BIBTEX)
-_SURE: tuple[Format, ...] = (
-    PARQUET, PUBMED_XML, JATS, ENDNOTE_XML, EUROPEPMC_XML, EUROPEPMC, MEDCPT, CSL,
-    *_LINED, JSON,
-)  # fmt: skip
-_TABLES = (CSV, TSV)
-FORMATS = (*_SURE, *_TABLES)
-"""All formats, in the order of detection: the most specific first."""
-
-_NAMES = ", ".join(format_.name for format_ in FORMATS)
+_READERS = {
+    "parquet": "tables.PARQUET", "pubmed-xml": "pubmed_xml.PUBMED_XML", "jats": "jats.JATS",
+    "endnote-xml": "endnote_xml.ENDNOTE_XML", "europepmc-xml": "europepmc_xml.EUROPEPMC_XML",
+    "europepmc": "json_corpora.EUROPEPMC", "medcpt-chunk": "json_corpora.MEDCPT",
+    "csl-json": "json_corpora.CSL", "beir": "json_corpora.BEIR", "medrag": "json_corpora.MEDRAG",
+    "ovid": "ovid.OVID", "medline": "medline.MEDLINE", "ris": "ris.RIS",
+    "wos": "web_of_science.WOS", "refer": "refer.REFER", "refworks": "refer.REFWORKS",
+    "bibtex": "bibtex.BIBTEX", "json": "json_corpora.JSON", "csv": "tables.CSV",
+    "tsv": "tables.TSV",
+}  # fmt: skip
+"""Where each format's reader is, which is imported when files are read; in the order of detection:
+the most specific first."""
+FORMATS = tuple(_READERS)
+"""The names of all formats."""
+_TABLES = ("csv", "tsv")
 # For formats of lines or fields the name decides, so that a file with broken first records is
 # still read: these are reported, and the others are kept.
-_BELIEVED = {
-    suffix: one
-    for one in (BEIR, OVID, MEDLINE, RIS, WOS, REFER, BIBTEX, *_TABLES)
-    for suffix in one.suffixes
-}
+_BELIEVED = ("beir", "ovid", "medline", "ris", "wos", "refer", "bibtex", *_TABLES)
 _DEFAULTS = ReadSettings()
 _NULS = 50
 """A file with a NUL in every so many characters is binary."""
@@ -102,10 +87,17 @@ class UnknownFormatError(CorpusError):
 
 def by_name(name: str) -> Format:
     """The format of that name. Raises UsageError, which lists the names."""
-    for format_ in FORMATS:
-        if format_.name == name:
-            return format_
-    raise UsageError(f"there is no format {name!r}", remedy=f"one of: {_NAMES}")
+    if name not in _READERS:
+        raise UsageError(f"there is no format {name!r}", remedy=f"one of: {', '.join(FORMATS)}")
+    module, _, constant = _READERS[name].partition(".")
+    found = getattr(import_module(f"bioretrieval_tui.documents.readers.{module}"), constant)
+    return cast("Format", found)
+
+
+@cache
+def formats(*, tables: bool) -> tuple[Format, ...]:
+    """The formats of tables, or all others, in the order of detection."""
+    return tuple(by_name(name) for name in FORMATS if (name in _TABLES) == tables)
 
 
 def suffix_of(name: str) -> str:
@@ -118,13 +110,13 @@ def recognise(source: SourceReader, settings: ReadSettings = _DEFAULTS) -> Forma
     """Detect the format of a file that is not read yet. Raises CorpusError if it is not known; the
     line says what the file seems to be."""
     head = source.head()
-    if PARQUET.recognises(head):
-        return PARQUET
+    if (parquet := by_name("parquet")).recognises(head):
+        return parquet
     head = without_blanks(head)
     seems = _foreign(head)
     if seems is None:
         suffix = "" if source.path is None else suffix_of(source.path.name)
-        format_ = _chosen(head, settings) or _by_content(head, suffix) or _BELIEVED.get(suffix)
+        format_ = _chosen(head, settings) or _by_content(head, suffix) or _believed(suffix)
         if format_ is not None:
             return format_
         text = text_of_head(head).lstrip()
@@ -132,7 +124,7 @@ def recognise(source: SourceReader, settings: ReadSettings = _DEFAULTS) -> Forma
         kind = next(kind for mark, kind in kinds.items() if text.startswith(mark))
         seems = f"{kind} of another kind" if text else "empty"
     name = "stdin" if source.name == STDIN else source.name
-    what = f"{name} is {seems}, not one of: {_NAMES}"
+    what = f"{name} is {seems}, not one of: {', '.join(FORMATS)}"
     remedy = "name its format with --format if it is one of them"
     if "--encoding" in seems:
         what, remedy = f"{name} is {seems.partition(' (')[0]}", seems.partition("try ")[2][:-1]
@@ -144,25 +136,26 @@ def recognise(source: SourceReader, settings: ReadSettings = _DEFAULTS) -> Forma
 def _chosen(head: bytes, settings: ReadSettings) -> Format | None:
     """The format that settings are for, or None: JSON with a mapping, a table with a delimiter."""
     if settings.mapping and text_of_head(head).lstrip()[:1] in ("{", "["):
-        return JSON
-    is_sure = settings.delimiter is None or any(one.recognises(head) for one in _SURE)
-    return None if is_sure else CSV
+        return by_name("json")
+    sure = formats(tables=False)
+    is_sure = settings.delimiter is None or any(one.recognises(head) for one in sure)
+    return None if is_sure else by_name("csv")
 
 
 def applies(format_: Format, settings: ReadSettings, name: str) -> None:
     """Raise UsageError if a setting is given that the format of the file `name` does not have."""
     for option, given in (("map", settings.mapping), ("delimiter", settings.delimiter)):
         if given and option not in format_.takes:
-            able = ", ".join(one.name for one in FORMATS if option in one.takes)
+            able = ", ".join(name for name in FORMATS if option in by_name(name).takes)
             what = f"{name} is {format_.name}, to which --{option} does not apply"
             raise UsageError(what, remedy=f"it is for {able}: read other files without it")
-    if settings.encoding is not None and format_ is PARQUET:
+    if settings.encoding is not None and format_.name == "parquet":
         what = f"{name} is parquet, to which --encoding does not apply"
         raise UsageError(what, remedy="its texts are UTF-8: read it without the option")
 
 
 def _by_content(head: bytes, suffix: str) -> Format | None:
-    likely, rest = _SURE, head
+    likely, rest = formats(tables=False), head
     for _ in range(1 + _LINES_TRIED):
         for format_ in likely:
             if rest and format_.recognises(rest):
@@ -170,9 +163,13 @@ def _by_content(head: bytes, suffix: str) -> Format | None:
         # If the first record is broken, one of the next decides, if the name agrees.
         likely = tuple(format_ for format_ in likely if suffix in format_.suffixes)
         rest = rest.partition(b"\n")[2]
-    fitting = [format_ for format_ in _TABLES if format_.recognises(head)]
+    fitting = [format_ for format_ in formats(tables=True) if format_.recognises(head)]
     fitting.sort(key=lambda format_: suffix not in format_.suffixes)
     return fitting[0] if fitting else None
+
+
+def _believed(suffix: str) -> Format | None:
+    return next((one for one in map(by_name, _BELIEVED) if suffix in one.suffixes), None)
 
 
 def _foreign(head: bytes) -> str | None:

@@ -20,7 +20,6 @@ from bioretrieval_tui.documents.document import RecordFault
 from bioretrieval_tui.documents.source import SourceReader, reading_fault, text_lines
 from bioretrieval_tui.errors import BioRetrievalError, CorpusError, NotFoundError
 from bioretrieval_tui.evaluation.metrics import Ranking
-from bioretrieval_tui.evaluation.topics import read_judgements, read_queries
 from bioretrieval_tui.paths import save_file
 
 DEFAULT_SPLIT = "test"
@@ -191,6 +190,9 @@ def read_benchmark(folder: Path, split: str | None = None) -> BenchmarkFolder:
     or for the only split. Raises NotFoundError: no such folder, file or split; CorpusError: a line
     is malformed, a judged query has no text, or no judgement is of a known query."""
     parts = find_parts(folder, split)
+    # Reads many formats, of which the list of jobs needs none.
+    from bioretrieval_tui.evaluation.topics import read_judgements, read_queries
+
     asked = read_queries(*parts.queries)
     texts, named = asked.texts, parts.queries[0].name
     judged, again = read_judgements(*parts.qrels)

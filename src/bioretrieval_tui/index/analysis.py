@@ -4,7 +4,7 @@ A name of several parts gives the joined parts and each part that is a word: "TN
 "TNF\u03b1" and "TNF alpha" all give `tnfa` and `tnf`; "IL-6", "IL6" and "IL 6" give `il6` and
 `il`. An acronym in capitals that is a stop word otherwise (WHO, ALL, US) is a term of its own, and
 so is one that would be stemmed to another word (AIDS, ALS), beside its stem. Every change of the
-terms changes what an index contains: raise `ANALYSER` with it.
+terms changes what an index contains: raise `layout.ANALYSER` with it.
 
 Text is folded first: one case, no accents, plain hyphens, letters instead of ligatures. Each
 character is folded independently of the others, so that a place in the folded text can be traced
@@ -19,10 +19,6 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from itertools import chain
-
-ANALYSER = "biomedical-english-2"
-ENGINE = "tantivy-1"
-"""How terms are laid out in tantivy's segments; raise it with the schema or the title's weight."""
 
 MAX_TERM = 64
 """Characters of a term that count; no word of a language is longer."""

@@ -42,6 +42,14 @@ LONGER = "longer.npy"
 TEXT = "text"
 METADATA = "metadata"
 
+# Versions of what an index stores; an older one is made again by compacting.
+ANALYSER = "biomedical-english-2"
+"""The terms of a text; raise it with any change of `analysis`."""
+ENGINE = "tantivy-1"
+"""How terms are laid out in tantivy's segments; raise it with the schema or the title's weight."""
+VALUES = "metadata-2"
+"""How values of fields are read from documents and folded; raise it with any change of them."""
+
 CATALOGUE = "catalogue"
 """The index of the catalogue's entries, which the app makes, not `index build`."""
 

@@ -20,8 +20,6 @@ from bioretrieval_tui.documents.checksum import remembered_sha256, sha256_of
 from bioretrieval_tui.encoding.recipe import recipe_hash
 from bioretrieval_tui.errors import IndexFault, NotFoundError
 from bioretrieval_tui.index import layout
-from bioretrieval_tui.index.analysis import ANALYSER, ENGINE
-from bioretrieval_tui.index.metadata_fields import VERSION as METADATA
 
 FORMAT = 4
 READABLE = (2, 3, FORMAT)
@@ -195,9 +193,9 @@ class Manifest(_Facts, frozen=True, kw_only=True):
         None if it can."""
         if self.format != FORMAT:
             return f"it has the older format {self.format}"
-        if (self.lexical.analyser, self.lexical.engine) != (ANALYSER, ENGINE):
+        if (self.lexical.analyser, self.lexical.engine) != (layout.ANALYSER, layout.ENGINE):
             return "another version has made its text index"
-        if self.fields is not None and self.fields.version != METADATA:
+        if self.fields is not None and self.fields.version != layout.VALUES:
             return "another version has made its metadata"
         return None
 

@@ -37,14 +37,13 @@ from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.store import DocumentStore
 from bioretrieval_tui.errors import FilterError, IndexFault, UsageError
 from bioretrieval_tui.index.analysis import is_acronym, tokens
-from bioretrieval_tui.index.layout import share_file
+from bioretrieval_tui.index.layout import VALUES, share_file
 from bioretrieval_tui.index.manifest import COMPACT, FieldFacts, MetadataFacts
 from bioretrieval_tui.index.mesh_conditions import exploded
 from bioretrieval_tui.index.metadata_fields import (
     MOST_EXTRAS,
     MOST_VALUES,
     STANDARD,
-    VERSION,
     YEAR,
     pairs,
     schema_of,
@@ -403,7 +402,7 @@ def write_metadata(
     """
     out.mkdir(parents=True)
     first, left_out = 0, set[str]()
-    if base is not None and base[1].version == VERSION:
+    if base is not None and base[1].version == VALUES:
         folder, facts = base
         left_out |= set(facts.left_out)
         paths, first = sorted(folder.glob(f"*{_SUFFIX}")), facts.labels
@@ -452,7 +451,7 @@ def _facts(blocks: list[_Block], alive: Truths, left_out: set[str]) -> MetadataF
         return int(np.count_nonzero(having & alive))
 
     return MetadataFacts(
-        version=VERSION,
+        version=VALUES,
         labels=len(alive),
         fields=tuple(FieldFacts(name=name, documents=count(name)) for name in sorted(names)),
         dated=int(np.count_nonzero((_dates(blocks)[:, 0] >= 0) & alive)),
@@ -493,10 +492,10 @@ class MetadataIndex:
         documents: DocumentStore,
     ) -> None:
         self._remedy = remedy = COMPACT.format(text.name)
-        if facts.version != VERSION:
+        if facts.version != VALUES:
             raise IndexFault(
                 f"the metadata of index {text.name} was made by {facts.version}, this version reads"
-                f" {VERSION}",
+                f" {VALUES}",
                 remedy=remedy,
             )
         self.facts = facts

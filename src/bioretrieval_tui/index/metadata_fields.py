@@ -15,10 +15,6 @@ from bioretrieval_tui.documents.bibliography import document_date, is_retracted
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.query import Field, Schema
 
-VERSION = "metadata-2"
-"""How values are read from documents and folded; raise it with any change, since an index stores
-the values."""
-
 YEAR = Field("year", "number")
 FIELDS = (
     Field("abstract", "bool"),  # whether there is a text besides the title

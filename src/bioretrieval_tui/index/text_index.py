@@ -31,8 +31,8 @@ from numpy.typing import NDArray
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.superscripts import powers_on_line
 from bioretrieval_tui.errors import IndexFault
-from bioretrieval_tui.index.analysis import ANALYSER, ENGINE, spans, tokens
-from bioretrieval_tui.index.layout import share_file
+from bioretrieval_tui.index.analysis import spans, tokens
+from bioretrieval_tui.index.layout import ANALYSER, ENGINE, share_file
 from bioretrieval_tui.index.manifest import COMPACT, TextFacts
 from bioretrieval_tui.index.vectors import Labels, existing
 
