@@ -36,6 +36,7 @@ from bioretrieval_tui.actions import ACTIONS, Action, in_scope
 from bioretrieval_tui.catalog.catalogue import Catalogue, section_of
 from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser, UsageError
 from bioretrieval_tui.index.layout import CATALOGUE
+from bioretrieval_tui.memory import memory_fault
 from bioretrieval_tui.paths import keep_report, places
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.driver import CompactDriver, CompactUpdate
@@ -207,6 +208,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             error = error.error
         if isinstance(error, InterruptedByUser):
             return
+        error = memory_fault(error) or error
         if isinstance(error, BioRetrievalError):
             self.say(error.line(), "bar.strong" if type(error) is UsageError else "error")
             return
