@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bioretrieval_tui.documents.document import Document, Place, Record
-from bioretrieval_tui.documents.duplicates import alike, keys_of, merged, same_journal, same_work
+from bioretrieval_tui.documents.duplicates import Work, merged, same_journal
 from bioretrieval_tui.documents.store import DocumentStore, StoreOutcome, StoreWriter, Twin
 
 TITLE = "Effect of diet on the survival of newts in shallow ponds"
@@ -27,6 +27,14 @@ WORK: dict[str, Any] = {
 def work(identifier: str = "x", title: str = TITLE, text: str = "", **fields: Any) -> Document:
     known = {**WORK, **fields}
     return Document(identifier, title, text, {k: v for k, v in known.items() if v is not None})
+
+
+def same_work(one: Document, other: Document) -> str | None:
+    return Work(one).same_as(Work(other))
+
+
+def alike(one: Document, other: Document) -> bool:
+    return Work(one).is_like(Work(other))
 
 
 @pytest.mark.parametrize(
@@ -55,12 +63,37 @@ def work(identifier: str = "x", title: str = TITLE, text: str = "", **fields: An
             {"title": f"{TITLE}: a study of twelve years"},
             "same beginning of the title, author, volume and page",
         ),
+        ({}, {"authors": ["MILLER A"]}, "same title, first author and year"),
+        (
+            {"authors": ["M\u00fcller A"]},
+            {"authors": ["Mueller A"]},
+            "same title, first author and year",
+        ),
+        (
+            {"title": f"{TITLE}, and tumour"},
+            {"title": f"{TITLE}, and tumor"},
+            "same title, first author and year",
+        ),
+        (
+            {"title": "Sepsis in adults"},
+            {"title": "Sepsis in adults"},
+            "same title, first author and year",
+        ),
+        ({}, {"authors": None}, "same title, volume and page"),
+        ({}, {"volume": "Vol. 3"}, "same title, first author and year"),
+        ({}, {"year": 2013}, "same title, first author and year"),
+        # A translated title, by author and page.
+        (
+            {"doi": "10.1000/x"},
+            {"doi": "10.1000/x", "title": "Supervivencia de los tritones"},
+            "same DOI",
+        ),
     ],
 )
 def test_the_same_work(one: dict[str, Any], other: dict[str, Any], why: str) -> None:
     first, second = work("a", **one), work("b", **other)
     assert same_work(first, second) == same_work(second, first) == why
-    assert set(keys_of(first)) & set(keys_of(second))
+    assert set(Work(first).keys()) & set(Work(second).keys())
 
 
 @pytest.mark.parametrize(
@@ -70,16 +103,48 @@ def test_the_same_work(one: dict[str, Any], other: dict[str, Any], why: str) -> 
         ({"pmid": "5"}, {"pmid": "6"}),
         ({"doi": "10.1101/2020.01.01.1"}, {"doi": "10.1000/x"}),
         # The abstracts of a supplement share its DOI.
-        ({"doi": "10.1000/s"}, {"doi": "10.1000/s", "title": "Owls over barley fields"}),
+        (
+            {"doi": "10.1000/s", "pages": None},
+            {"doi": "10.1000/s", "title": "Owls over barley fields"},
+        ),
         ({}, {"authors": ["Berg OP"]}),
-        ({}, {"year": 2014}),
-        ({}, {"year": None}),
-        ({}, {"authors": None}),
+        ({}, {"authors": ["Miller Y"]}),
+        ({"pages": None}, {"year": 2014, "pages": None}),
+        ({"pages": None}, {"year": None, "pages": None}),
+        ({"pages": None}, {"authors": None, "pages": None}),
+        (
+            {"volume": None, "pages": None, "title": "Annual report of the pond registry"},
+            {
+                "volume": None,
+                "pages": None,
+                "title": "Annual report of the pond registry",
+                "year": 2012,
+            },
+        ),
+        (
+            {"doi": "10.1186/s"},
+            {"doi": "10.1186/s", "title": "Poster two: owls", "authors": ["C D"]},
+        ),
+        (
+            {"doi": "10.1186/s", "title": "Effects of vancomycin on kidney injury in rats"},
+            {
+                "doi": "10.1186/s",
+                "title": "Effects of gentamicin on liver injury in mice",
+                "pages": None,
+            },
+        ),
+        ({"volume": None, "pages": None}, {"volume": None, "pages": None, "types": ["Preprint"]}),
+        (
+            {"volume": None, "pages": None},
+            {"volume": None, "pages": None, "doi": "10.1101/2020.01.01.1"},
+        ),
+        ({}, {"types": ["Conference Abstract"]}),
+        ({}, {"types": ["Published Erratum"]}),
         # The abstract of a meeting, and the paper.
         ({}, {"journal": "Proceedings of the Pond Congress", "volume": None, "pages": None}),
         ({}, {"pages": "212-219"}),
         ({}, {"volume": "4"}),
-        ({"title": "Editorial"}, {"title": "Editorial"}),
+        ({"title": "Editorial", "pages": None}, {"title": "Editorial"}),
         ({"title": f"{TITLE}. Part I"}, {"title": f"{TITLE}. Part II", "pages": None}),
         ({}, {"title": f"{TITLE}: a study of twelve years", "volume": None}),
     ],
@@ -107,8 +172,10 @@ def test_names_of_journals(one: str, other: str, same: bool) -> None:
 
 def test_titles_that_share_nothing_are_alike_only_by_their_texts() -> None:
     text = "We watched twelve ponds for a year and counted all of the newts and frogs."
-    assert not alike(work(title="Herons"), work(title="Moss on walls"))
-    assert alike(work(title="Garzas", text=text), work(title="Herons", text=f"{text} (C)"))
+    assert not alike(work(title="Herons", pages=None), work(title="Moss on walls"))
+    assert alike(
+        work(title="Garzas", text=text, pages=None), work(title="Herons", text=f"{text} (C)")
+    )
     assert alike(work(title=""), work(title="Moss on walls"))
 
 

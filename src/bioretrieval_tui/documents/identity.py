@@ -58,8 +58,13 @@ _NAMED_PMID = re.compile(
 _NAMED_PMCID = re.compile(r"(?<![^\W\d_])PMC\s?([1-9]\d{1,9})\b", re.IGNORECASE)
 _IN_BRACKETS = re.compile(r"\[(?:doi|pii|pmc?id)\]", re.IGNORECASE)
 _ERIC = re.compile(r"\bE[JD]\d{5,8}\b")
-_COUNTER = re.compile(r"\d{1,6}|[^\W\d_]{1,12}[ _.-]?\d{1,5}|.")
-"""A number that only counts records: "12", "rayyan-17"; those of databases are longer."""
+_COUNTER = re.compile(
+    r"""\W*(?:(?:no|nr|number|ref|reference|rec|record|item|id|study|citation|key|entry)\b)?[\s.:\#_-]*
+    (?:0*\d{1,6}|[^\W\d_]{1,12}[ _.-]?\d{1,5}|.)(?:\s*(?:/|of)\s*\d+)?\W*|(?:rayyan|covidence)\W*\d+""",
+    re.VERBOSE | re.IGNORECASE,
+)
+"""A number that only counts records: "12", "[0000012]", "record 3 of 30", "rayyan-12345678"; those
+of databases are longer."""
 
 # The primary registries of WHO's ICTRP, with ClinicalTrials.gov and EudraCT.
 _TRIAL = re.compile(
@@ -181,7 +186,7 @@ def identify(
     `issue` and `pages` are read; accession: its number in `database`, or its trial number if it is
     a registration.
     """
-    accession = " ".join(accession.split())
+    accession = " ".join(accession.split()).strip(".,;: ")
     eric = accession if _ERIC.fullmatch(accession) else ""
     doi = fields.get("doi")
     known = fields.get("pmid") or fields.get("pmcid") or eric or (doi and same_doi(doi))
@@ -190,9 +195,11 @@ def identify(
     trials = trials_of(accession)
     if len(trials) == 1 and _TRIAL.fullmatch(accession):
         return trials[0]
-    if not _COUNTER.fullmatch(accession) and 0 < len(accession) < MAX_ID_LENGTH:
-        # The same digits are other records in other databases.
-        return f"{database.strip()}:{accession}" if database and accession.isdigit() else accession
+    # The same digits are other records in other databases.
+    own = f"{database.strip()}:{accession}" if accession.isdigit() else accession
+    is_number = any(map(str.isdigit, accession)) and not _COUNTER.fullmatch(accession)
+    if is_number and not own.startswith(":") and len(own) <= MAX_ID_LENGTH:
+        return own
     return made_identifier(fields, title, text)
 
 
