@@ -59,8 +59,9 @@ _NAMED_PMCID = re.compile(r"(?<![^\W\d_])PMC\s?([1-9]\d{1,9})\b", re.IGNORECASE)
 _IN_BRACKETS = re.compile(r"\[(?:doi|pii|pmc?id)\]", re.IGNORECASE)
 _ERIC = re.compile(r"\bE[JD]\d{5,8}\b")
 _COUNTER = re.compile(
-    r"""\W*(?:(?:no|nr|number|ref|reference|rec|record|item|id|study|citation|key|entry)\b)?[\s.:\#_-]*
-    (?:0*\d{1,6}|[^\W\d_]{1,12}[ _.-]?\d{1,5}|.)(?:\s*(?:/|of)\s*\d+)?\W*|(?:rayyan|covidence)\W*\d+""",
+    r"""\W*(?:(?:no|nr|number|ref|reference|rec|record|item|id|study|citation|key|entry)\b)?
+    [\s.:\#_-]*(?:0*\d{1,6}|[^\W\d_]{1,12}[ _.-]?\d{1,5}|.)(?:\s*(?:/|of)\s*\d+)?\W*
+    |(?:rayyan|covidence)\W*\d+""",
     re.VERBOSE | re.IGNORECASE,
 )
 """A number that only counts records: "12", "[0000012]", "record 3 of 30", "rayyan-12345678"; those
@@ -204,16 +205,16 @@ def identify(
 
 
 def made_identifier(fields: Mapping[str, Any], title: str, text: str = "") -> str:
-    """`made:` and a hash of title, year, first author, journal or book, volume, issue, first page;
-    and of the text where nothing but a title and a year is known. Equal on every machine and in
-    every export, until one of them is corrected."""
+    """`made:` and a hash of title, year, first author, journal or book, volume, issue and first
+    page, and of the text where no page is known: replies and letters share all else. Equal on every
+    machine and in every export, until one of them is corrected."""
     title, text = _letters(title), " ".join(text.split())
     authors = fields.get("authors") or fields.get("editors") or [""]
     page = str(fields.get("pages") or "").partition("-")[0]
     container = fields.get("journal") or fields.get("book")
     where = [str(one or "") for one in (container, fields.get("volume"), fields.get("issue"))]
     parts = [_letters(str(authors[0])), *map(_letters, where), _letters(page)]
-    if not any(parts) or len(title) < _LEAST_TITLE:
+    if not parts[-1] or len(title) < _LEAST_TITLE:
         parts.append(text)
     digest = hashlib.blake2b(digest_size=10)
     for part in (title, str(fields.get("year") or ""), *parts):
