@@ -237,6 +237,77 @@ def test_the_store_names_or_merges_them(tmp_path: Path, split: bool) -> None:
         store.close()
 
 
+def outcomes(path: Path, *records: tuple[str, Document], mode: Any = "report") -> list[str]:
+    """What the store does with records of files, and the documents at its end, by id."""
+    with StoreWriter(path) as writer:
+        writer.dedupe, writer.keeps_works = mode, True
+        said = [writer.add(Record(one, Place(file, 1))).value for file, one in records]
+        writer.finish()
+    return said
+
+
+def stored(path: Path, identifier: str) -> Document:
+    store = DocumentStore([path])
+    found = store.find(identifier)
+    store.close()
+    assert found is not None
+    return found[1]
+
+
+def test_an_empty_text_replaces_none(tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite"
+    bare = work("5", pmid="5", keywords=["Ponds"])
+    assert outcomes(path, ("a", PUBMED), ("b", bare), ("b", bare)) == ["new", "merged", "same"]
+    found = stored(path, "5")
+    assert (found.text, found.metadata["keywords"]) == ("Short.", ["Ponds"])
+
+
+def test_the_later_revision_stands(tmp_path: Path) -> None:
+    old, new = (work("5", text=f"Of {y}.", pmid="5", revised=f"{y}-01-01") for y in (2010, 2020))
+    for mode in ("report", "merge"):
+        path = tmp_path / f"{mode}.sqlite"
+        said = outcomes(path, ("a", old), ("b", new), ("c", old), mode=mode)
+        assert said == ["new", "replaced", "same"]
+        assert stored(path, "5").text == "Of 2020."
+
+
+def test_merging_one_id_of_two_sources(tmp_path: Path) -> None:
+    scopus = work("5", text="A longer abstract.", pmid="5", doi="10.1000/X", pmcid="PMC7")
+    path = tmp_path / "s.sqlite"
+    assert outcomes(path, ("a", scopus), ("b", PUBMED), mode="merge") == ["new", "merged"]
+    found = stored(path, "5")
+    assert (found.text, found.metadata["pmcid"]) == ("A longer abstract.", "PMC7")
+    assert found.metadata["mesh"] == ["Ponds"]
+
+
+def test_equal_texts_under_two_ids_keep_the_fields_of_both(tmp_path: Path) -> None:
+    scopus = work("10.1000/x", text="Short.", doi="10.1000/X")
+    path = tmp_path / "s.sqlite"
+    assert outcomes(path, ("a", scopus), ("b", PUBMED)) == ["new", "alias"]
+    for name in ("5", "10.1000/x", "10.1000/X"):
+        assert stored(path, name).metadata["pmid"] == "5"
+
+
+def test_what_was_merged_stays_merged_and_what_was_kept_can_be_merged(tmp_path: Path) -> None:
+    first, more, last = (tmp_path / f"{name}.sqlite" for name in "abc")
+    written(first, SCOPUS, PUBMED, mode="merge")
+    base = DocumentStore([first])
+    again = written(more, SCOPUS, PUBMED, mode="report", base=base)
+    assert [outcome for outcome, _ in again] == [StoreOutcome.SAME] * 2
+    base.close()
+    kept = tmp_path / "kept.sqlite"
+    written(kept, SCOPUS, PUBMED, mode="report")
+    base = DocumentStore([kept])
+    joined = written(last, PUBMED, mode="merge", base=base)
+    assert joined == [(StoreOutcome.MERGED, Twin("10.1000/x", "same DOI"))]
+    base.close()
+    store = DocumentStore([kept, last])
+    assert store.lookup("5") == (2, False)
+    assert store.lookup("10.1000/x") == (2, True)
+    assert store.superseded() == [0, 1]
+    store.close()
+
+
 def test_a_shared_doi_joins_no_works(tmp_path: Path) -> None:
     one = Document("10.1000/s", "Herons eat newts in ponds", "A", {"doi": "10.1000/S"})
     two = Document("10.1000/s", "Owls over barley fields", "B", {"doi": "10.1000/S"})

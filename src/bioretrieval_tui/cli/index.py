@@ -161,7 +161,8 @@ def _tell_outcome(done: str, outcome: BuildOutcome) -> None:
         return
     speed = counted = ""
     if report.encoded:
-        speed = f", {rate(manifest.docs_per_second)} documents/s on {manifest.device}"
+        what = "documents" if report.passages is None else "passages"
+        speed = f", {rate(manifest.docs_per_second)} {what}/s on {manifest.device}"
     if report.encoded != manifest.documents and report.passages is None:
         counted = f" ({report.encoded:,} of them encoded now)"
     took = f"in {duration(manifest.seconds)}{speed}"

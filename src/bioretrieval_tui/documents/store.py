@@ -33,7 +33,7 @@ import msgspec
 
 from bioretrieval_tui.documents.document import Document, Place, Record
 from bioretrieval_tui.documents.duplicates import Work, is_bibliographic, merged
-from bioretrieval_tui.documents.identity import made_identifier, same_doi
+from bioretrieval_tui.documents.identity import doi_of, made_identifier, same_doi
 from bioretrieval_tui.errors import IndexFault
 
 _APPLICATION = 0x42525455  # "BRTU"
@@ -242,8 +242,10 @@ class DocumentStore:
         return None
 
     def find(self, identifier: str) -> tuple[int, Document] | None:
-        """Label and document of an id or alias, or None."""
+        """Label and document of an id or alias, also of a DOI as it is written, or None."""
         found = self.lookup(identifier)
+        if found is None and (doi := doi_of(identifier)):
+            found = self.lookup(same_doi(doi))
         return None if found is None else (found.label, self.get([found.label])[0])
 
     def labels(self, identifiers: Iterable[str]) -> dict[str, int]:
