@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import islice
 from unicodedata import east_asian_width
 
 _BETWEEN_NAMES = re.compile(r"[\s.\-\u2010\u2011]+")
-_RANK = re.compile(r"(?:Jr|Sr|2nd|3rd|[4-9]th|II|III|IV|VI{0,3})\.?")
+RANK = re.compile(r"(?:(?i:Jr|Sr|[1-9](?:st|nd|rd|th))|II|III|IV|VI{0,3})\.?")
 _POINTED = r"(?:[^\W\d_]\.[\s\-\u2010]*)+"
 _INITIALS = rf"(?:{_POINTED}|[^\W\d_a-z]{{1,3}}(?:-[^\W\d_a-z])?)"
 _POINTED_FIRST = re.compile(rf"({_POINTED})([^\W\d_]{{2}}.*)")
 _POINTED_LAST = re.compile(rf"(.+?[^.])\s+({_POINTED})")
 _JOINED_NAMES = re.compile(r"\s+(?:and|&)\s+")
 _ONLY_INITIALS = re.compile(_INITIALS)
-_WITH_INITIALS = re.compile(rf"[^,;.\d]{{2,}}\s{_INITIALS}(?:\s{_RANK.pattern})?")
+_WITH_INITIALS = re.compile(rf"[^,;.\d]{{2,}}\s{_INITIALS}(?:\s{RANK.pattern})?")
 _AND_OTHERS = re.compile(
     r"[\s,;]*\(?(?:(?:and|&)\s+)?\b(?:et\.? al(?:ii)?|others)\b\.?\)?[\s,;]*$", re.IGNORECASE
 )
+_TAIL = 40
+"""Characters at the end of a line in which "et al." is looked for."""
+MOST_NAMES = 10_000
+"""Names of a record that are kept: more than any paper has."""
+LONGEST_LIST = 50 * MOST_NAMES
+_LONGEST_NAME = 1_000
 _GROUP = re.compile(
     r"\b(?:groups?|consortium|collaborat\w*|stud(?:y|ies)|societ\w+|committee|network|investigators?"
     r"|team|institut\w*|universit\w*|association|foundation|council|organi[sz]ation|cent(?:er|re)s?"
@@ -49,9 +56,9 @@ def short_name(name: str) -> str:
     "Family I.J." or "I. J. Family"; unchanged where it cannot be told (groups, "Given Family")."""
     name = name.strip(" ,;")
     family, *rest = [part.strip() for part in name.split(",")]
-    if is_group(family):
+    if is_group(family) or len(name) > _LONGEST_NAME:
         return name
-    ranks = [part for part in rest if _RANK.fullmatch(part)]
+    ranks = [part for part in rest if RANK.fullmatch(part)]
     given = next((part for part in rest if part not in ranks), "")
     if not rest:
         if found := _POINTED_FIRST.fullmatch(family):
@@ -59,7 +66,7 @@ def short_name(name: str) -> str:
         elif found := _POINTED_LAST.fullmatch(family):
             family, given = found.groups()
     words = given.split()
-    if len(words) > 1 and _RANK.fullmatch(words[-1]):
+    if len(words) > 1 and RANK.fullmatch(words[-1]):
         ranks.append(words.pop())
     letters = initials(" ".join(words)) if words else ""
     return " ".join(filter(None, (family, letters, ranks[0].rstrip(".") if ranks else "")))
@@ -72,9 +79,15 @@ def is_group(name: str) -> bool:
 
 def people(names: Iterable[str]) -> list[str]:
     """Persons and groups as `short_name`, in order; lines of several names are parted. Equal names
-    stay: two authors may have the same initials. "et al." is left out."""
-    parts = (part for line in names for part in listed_names(_AND_OTHERS.sub("", line)))
-    return list(filter(None, map(short_name, parts)))
+    stay: two authors may have the same initials. "et al." is left out, and what follows the first
+    `MOST_NAMES`."""
+    parts = (part for line in names for part in listed_names(_without_others(line)))
+    return list(islice(filter(None, map(short_name, parts)), MOST_NAMES))
+
+
+def _without_others(line: str) -> str:
+    line = " ".join(line[:LONGEST_LIST].split())
+    return line[:-_TAIL] + _AND_OTHERS.sub("", line[-_TAIL:])
 
 
 def listed_names(line: str) -> list[str]:

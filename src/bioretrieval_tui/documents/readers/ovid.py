@@ -12,13 +12,13 @@ from bioretrieval_tui.documents.bibliography import (
     abstract_of,
     best_date,
     distinct,
-    document,
     isbn_of,
     mesh_of,
     page_range,
+    work_document,
 )
 from bioretrieval_tui.documents.document import Document
-from bioretrieval_tui.documents.identity import doi_of, identify, pmid_of, pmids_in, trials_of
+from bioretrieval_tui.documents.identity import doi_of, pmid_of, pmids_in, trials_of
 from bioretrieval_tui.documents.person_names import people
 from bioretrieval_tui.documents.readers.medline import MOST_PMID
 from bioretrieval_tui.documents.readers.ris import keywords
@@ -139,7 +139,7 @@ def _document(record: TaggedRecord) -> Document:
         "publisher": record.first("PB") if book else "",
         "isbn": isbn_of(" ".join(record.all("IB"))),
     }
-    return document(identify(fields, title, text, number, database), title, text, fields)
+    return work_document(fields, title, text, number, database)
 
 
 def _pmid(record: TaggedRecord, number: str, *, is_medline: bool) -> str | None:
