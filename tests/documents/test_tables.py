@@ -296,7 +296,7 @@ EXPORTS: dict[str, tuple[dict[str, str], str, dict[str, Any]]] = {
         },
         "10.1000/x1",
         {
-            "authors": ["Z Lai", "SY Shi"], "journal": "J Foo", "pages": "998-1004"
+            "authors": ["Lai Z", "Shi SY"], "journal": "J Foo", "pages": "998-1004"
         },
     ),
     "ClinicalTrials.gov": (
@@ -346,7 +346,7 @@ EXPORTS: dict[str, tuple[dict[str, str], str, dict[str, Any]]] = {
         },
         "123",
         {
-            "authors": ["Zhen Lai", "Shi SY"], "doi": "10.1000/x1", "pages": "998-1004"
+            "authors": ["Lai Z", "Shi SY"], "doi": "10.1000/x1", "pages": "998-1004"
         },
     ),
     "IEEE": (
@@ -374,6 +374,19 @@ EXPORTS: dict[str, tuple[dict[str, str], str, dict[str, Any]]] = {
         {
             **LAI,
             "date": "2018-11-25"
+        },
+    ),
+    "SpringerLink": (
+        {
+            "Item Title": "Herons", "Publication Title": "J Foo", "Book Series Title": "",
+            "Journal Volume": "31", "Journal Issue": "11", "Item DOI": "10.1000/x1",
+            "Authors": "Zhen LaiS\u00e9bastien ShiAngus McDonald", "Publication Year": "2018",
+            "URL": "https://s/1", "Content Type": "Article", "Abstract": "Newts."
+        },
+        "10.1000/x1",
+        {
+            **LAI,
+            "authors": ["Lai Z", "Shi S", "McDonald A"], "types": ["Journal Article"]
         },
     ),
     "pandas": (

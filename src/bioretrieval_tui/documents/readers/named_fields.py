@@ -145,6 +145,9 @@ _FAMILY = ("family", "last", "lastName", "last_name", "lastname", "surname")
 _GIVEN = ("given", "first", "firstName", "first_name", "firstname", "forename", "initials")
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,30});", re.IGNORECASE)
 _BETWEEN = re.compile(r"[;|\n]")
+_RUN_TOGETHER = re.compile(
+    r"(?<=[^\W\d_A-Z])(?<!\b[MD][ace])(?<!\bMac)(?<!\bVan)(?=[A-Z\u00c0-\u00d6\u00d8-\u00de])"
+)
 _LONGEST_INDEX = 100_000
 """Words of an abstract that OpenAlex gives as positions."""
 _KEPT_NAMES = 10_000
@@ -331,9 +334,10 @@ def _fields(values: _Values) -> dict[str, Any]:
     fields |= best_date([year, *values.texts("date"), f"{year} {month} {day}" if month else ""])
     known = columns.fields.keys()
     for name in known & {"authors", "editors"}:
-        fields[name] = people(
-            line for names in values.texts(name) for line in _lines_of_names(_read_entities(names))
-        )
+        lines = map(_read_entities, values.texts(name))
+        if "Item DOI" in columns.names:  # SpringerLink writes nothing between names
+            lines = (_RUN_TOGETHER.sub("; ", line) for line in lines)
+        fields[name] = people(lines, cell=True)
     if not known.isdisjoint(("mesh", "mesh_major")):
         fields |= mesh_of(values.all("mesh"))
         fields["mesh_major"] += values.all("mesh_major")
@@ -392,26 +396,6 @@ def _pmid(text: str) -> str | None:
 def _pmcid(text: str) -> str | None:
     number = _NUMBER.fullmatch(text.strip())
     return pmcid_of(f"PMC{number[1]}" if number else text) or pmcid_in(text)
-
-
-def _lines_of_names(text: str) -> list[str]:
-    """The persons of a text as lines for `people`: those that bars, `and` or commas part. A comma
-    within a name ("Smith, John") stays."""
-    if ";" in text:
-        return [text]
-    if "|" in text or "\n" in text:
-        return re.split(r"[|\n]", text)
-    if text.endswith(".") and text.count(".") == 1:
-        text = text[:-1]  # "Lai Z, Shi SY."
-    parts = re.split(r"\s+(?:and|&)\s+", text)
-    if len(parts) > 1 and all("," in part for part in parts):
-        return parts  # "Smith, J. and Miller, A."
-    parts = re.split(r",\s*(?:and\s+|&\s*)?|\s+(?:and|&)\s+", text)
-    full = [part for part in parts if len(part.split()) > 1]
-    initials_first = all(re.match(r"[A-Z]{1,3} [A-Z]", part) for part in parts)
-    if len(parts) > 1 and len(full) == len(parts) and (initials_first or len(parts) > 2):
-        return parts  # "J Smith, A Miller", "John Smith, Ann Miller, Bo Berg"
-    return [text]
 
 
 # Values -----------------------------------------------------------------------------------------
