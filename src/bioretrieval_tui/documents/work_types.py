@@ -20,7 +20,8 @@ _NAMES = {
     "Dataset": "dataset",
     "Patent": "patent",
     "Webpage": "webpage post postweblog blogpost",
-    "Review": "review reviewbook bookreview reviewarticle peerreview",
+    "Review": "review reviewarticle",
+    "Book Review": "reviewbook bookreview",
     "Legislation": "legislation bill",
     "": "document generic component other miscellaneous motionpicture personalcommunication",
 }
