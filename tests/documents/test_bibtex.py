@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reader_help import documents, promises_kept, read, read_nameless, rejected
 
-from bioretrieval_tui.documents.bibliography import without_markup
-from bioretrieval_tui.documents.bibliography import said
+from bioretrieval_tui.documents.bibliography import said, without_markup
 from bioretrieval_tui.documents.detect import by_name
 from bioretrieval_tui.documents.document import Skipped
 from bioretrieval_tui.documents.latex import latex_text

@@ -90,6 +90,7 @@ def _document(record: TaggedRecord) -> Document:
     fields |= {
         "authors": _authors(record),
         **dated(record.first("DP", "CDAT", "DEP")),
+        "revised": dated(record.first("LR")).get("date"),
         "doi": next(filter(None, dois), None),
         "pmid": pmid_of(pmid),
         "pmcid": pmcid_of(record.first("PMC")),
@@ -109,7 +110,7 @@ def _document(record: TaggedRecord) -> Document:
             del fields["book"]
     title = next(filter(None, map(said, titles)), "")
     text = abstract_of(record.texts("AB")) or _other_abstract(record)
-    return work_document(fields, title, text, eric or unique)
+    return work_document(fields, title, text, eric or unique, "UI")
 
 
 def _authors(record: TaggedRecord) -> list[str]:

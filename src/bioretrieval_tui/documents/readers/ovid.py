@@ -139,7 +139,7 @@ def _document(record: TaggedRecord) -> Document:
         "publisher": record.first("PB") if book else "",
         "isbn": isbn_of(" ".join(record.all("IB"))),
     }
-    return work_document(fields, title, text, number, database)
+    return work_document(fields, title, text, number, database or "Ovid")
 
 
 def _pmid(record: TaggedRecord, number: str, *, is_medline: bool) -> str | None:
