@@ -367,7 +367,7 @@ def names_of(values: list[str]) -> list[str]:
     """Persons and groups of BibTeX: "von Last, Jr, First and First von Last and {A Group}"."""
     names = (name.strip() for value in values for name in _each_name(value[:LONGEST_LIST]))
     parted = (one for name in names for one in ([name] if "{" in name else listed_names(name)))
-    return list(islice(filter(None, map(_name, parted)), MOST_NAMES))
+    return list(islice(filter(None, map(_name, filter(str.strip, parted))), MOST_NAMES))
 
 
 def _each_name(value: str) -> Iterator[str]:
