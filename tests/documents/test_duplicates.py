@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bioretrieval_tui.documents.document import Document, Place, Record
-from bioretrieval_tui.documents.duplicates import alike, keys_of, merged, same_journal, same_work
+from bioretrieval_tui.documents.duplicates import Work, merged, same_journal
 from bioretrieval_tui.documents.store import DocumentStore, StoreOutcome, StoreWriter, Twin
 
 TITLE = "Effect of diet on the survival of newts in shallow ponds"
@@ -27,6 +27,14 @@ WORK: dict[str, Any] = {
 def work(identifier: str = "x", title: str = TITLE, text: str = "", **fields: Any) -> Document:
     known = {**WORK, **fields}
     return Document(identifier, title, text, {k: v for k, v in known.items() if v is not None})
+
+
+def same_work(one: Document, other: Document) -> str | None:
+    return Work(one).same_as(Work(other))
+
+
+def alike(one: Document, other: Document) -> bool:
+    return Work(one).is_like(Work(other))
 
 
 @pytest.mark.parametrize(
@@ -55,12 +63,37 @@ def work(identifier: str = "x", title: str = TITLE, text: str = "", **fields: An
             {"title": f"{TITLE}: a study of twelve years"},
             "same beginning of the title, author, volume and page",
         ),
+        ({}, {"authors": ["MILLER A"]}, "same title, first author and year"),
+        (
+            {"authors": ["M\u00fcller A"]},
+            {"authors": ["Mueller A"]},
+            "same title, first author and year",
+        ),
+        (
+            {"title": f"{TITLE}, and tumour"},
+            {"title": f"{TITLE}, and tumor"},
+            "same title, first author and year",
+        ),
+        (
+            {"title": "Sepsis in adults"},
+            {"title": "Sepsis in adults"},
+            "same title, first author and year",
+        ),
+        ({}, {"authors": None}, "same title, volume and page"),
+        ({}, {"volume": "Vol. 3"}, "same title, first author and year"),
+        ({}, {"year": 2013}, "same title, first author and year"),
+        # A translated title, by author and page.
+        (
+            {"doi": "10.1000/x"},
+            {"doi": "10.1000/x", "title": "Supervivencia de los tritones"},
+            "same DOI",
+        ),
     ],
 )
 def test_the_same_work(one: dict[str, Any], other: dict[str, Any], why: str) -> None:
     first, second = work("a", **one), work("b", **other)
     assert same_work(first, second) == same_work(second, first) == why
-    assert set(keys_of(first)) & set(keys_of(second))
+    assert set(Work(first).keys()) & set(Work(second).keys())
 
 
 @pytest.mark.parametrize(
@@ -70,16 +103,48 @@ def test_the_same_work(one: dict[str, Any], other: dict[str, Any], why: str) -> 
         ({"pmid": "5"}, {"pmid": "6"}),
         ({"doi": "10.1101/2020.01.01.1"}, {"doi": "10.1000/x"}),
         # The abstracts of a supplement share its DOI.
-        ({"doi": "10.1000/s"}, {"doi": "10.1000/s", "title": "Owls over barley fields"}),
+        (
+            {"doi": "10.1000/s", "pages": None},
+            {"doi": "10.1000/s", "title": "Owls over barley fields"},
+        ),
         ({}, {"authors": ["Berg OP"]}),
-        ({}, {"year": 2014}),
-        ({}, {"year": None}),
-        ({}, {"authors": None}),
+        ({}, {"authors": ["Miller Y"]}),
+        ({"pages": None}, {"year": 2014, "pages": None}),
+        ({"pages": None}, {"year": None, "pages": None}),
+        ({"pages": None}, {"authors": None, "pages": None}),
+        (
+            {"volume": None, "pages": None, "title": "Annual report of the pond registry"},
+            {
+                "volume": None,
+                "pages": None,
+                "title": "Annual report of the pond registry",
+                "year": 2012,
+            },
+        ),
+        (
+            {"doi": "10.1186/s"},
+            {"doi": "10.1186/s", "title": "Poster two: owls", "authors": ["C D"]},
+        ),
+        (
+            {"doi": "10.1186/s", "title": "Effects of vancomycin on kidney injury in rats"},
+            {
+                "doi": "10.1186/s",
+                "title": "Effects of gentamicin on liver injury in mice",
+                "pages": None,
+            },
+        ),
+        ({"volume": None, "pages": None}, {"volume": None, "pages": None, "types": ["Preprint"]}),
+        (
+            {"volume": None, "pages": None},
+            {"volume": None, "pages": None, "doi": "10.1101/2020.01.01.1"},
+        ),
+        ({}, {"types": ["Conference Abstract"]}),
+        ({}, {"types": ["Published Erratum"]}),
         # The abstract of a meeting, and the paper.
         ({}, {"journal": "Proceedings of the Pond Congress", "volume": None, "pages": None}),
         ({}, {"pages": "212-219"}),
         ({}, {"volume": "4"}),
-        ({"title": "Editorial"}, {"title": "Editorial"}),
+        ({"title": "Editorial", "pages": None}, {"title": "Editorial"}),
         ({"title": f"{TITLE}. Part I"}, {"title": f"{TITLE}. Part II", "pages": None}),
         ({}, {"title": f"{TITLE}: a study of twelve years", "volume": None}),
     ],
@@ -107,8 +172,10 @@ def test_names_of_journals(one: str, other: str, same: bool) -> None:
 
 def test_titles_that_share_nothing_are_alike_only_by_their_texts() -> None:
     text = "We watched twelve ponds for a year and counted all of the newts and frogs."
-    assert not alike(work(title="Herons"), work(title="Moss on walls"))
-    assert alike(work(title="Garzas", text=text), work(title="Herons", text=f"{text} (C)"))
+    assert not alike(work(title="Herons", pages=None), work(title="Moss on walls"))
+    assert alike(
+        work(title="Garzas", text=text, pages=None), work(title="Herons", text=f"{text} (C)")
+    )
     assert alike(work(title=""), work(title="Moss on walls"))
 
 
@@ -168,6 +235,77 @@ def test_the_store_names_or_merges_them(tmp_path: Path, split: bool) -> None:
             label = labels.pop()
             assert set(store.aliases(label)) == {"10.1000/x", EMBASE.id}
         store.close()
+
+
+def outcomes(path: Path, *records: tuple[str, Document], mode: Any = "report") -> list[str]:
+    """What the store does with records of files, and the documents at its end, by id."""
+    with StoreWriter(path) as writer:
+        writer.dedupe, writer.keeps_works = mode, True
+        said = [writer.add(Record(one, Place(file, 1))).value for file, one in records]
+        writer.finish()
+    return said
+
+
+def stored(path: Path, identifier: str) -> Document:
+    store = DocumentStore([path])
+    found = store.find(identifier)
+    store.close()
+    assert found is not None
+    return found[1]
+
+
+def test_an_empty_text_replaces_none(tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite"
+    bare = work("5", pmid="5", keywords=["Ponds"])
+    assert outcomes(path, ("a", PUBMED), ("b", bare), ("b", bare)) == ["new", "merged", "same"]
+    found = stored(path, "5")
+    assert (found.text, found.metadata["keywords"]) == ("Short.", ["Ponds"])
+
+
+def test_the_later_revision_stands(tmp_path: Path) -> None:
+    old, new = (work("5", text=f"Of {y}.", pmid="5", revised=f"{y}-01-01") for y in (2010, 2020))
+    for mode in ("report", "merge"):
+        path = tmp_path / f"{mode}.sqlite"
+        said = outcomes(path, ("a", old), ("b", new), ("c", old), mode=mode)
+        assert said == ["new", "replaced", "same"]
+        assert stored(path, "5").text == "Of 2020."
+
+
+def test_merging_one_id_of_two_sources(tmp_path: Path) -> None:
+    scopus = work("5", text="A longer abstract.", pmid="5", doi="10.1000/X", pmcid="PMC7")
+    path = tmp_path / "s.sqlite"
+    assert outcomes(path, ("a", scopus), ("b", PUBMED), mode="merge") == ["new", "merged"]
+    found = stored(path, "5")
+    assert (found.text, found.metadata["pmcid"]) == ("A longer abstract.", "PMC7")
+    assert found.metadata["mesh"] == ["Ponds"]
+
+
+def test_equal_texts_under_two_ids_keep_the_fields_of_both(tmp_path: Path) -> None:
+    scopus = work("10.1000/x", text="Short.", doi="10.1000/X")
+    path = tmp_path / "s.sqlite"
+    assert outcomes(path, ("a", scopus), ("b", PUBMED)) == ["new", "alias"]
+    for name in ("5", "10.1000/x", "10.1000/X"):
+        assert stored(path, name).metadata["pmid"] == "5"
+
+
+def test_what_was_merged_stays_merged_and_what_was_kept_can_be_merged(tmp_path: Path) -> None:
+    first, more, last = (tmp_path / f"{name}.sqlite" for name in "abc")
+    written(first, SCOPUS, PUBMED, mode="merge")
+    base = DocumentStore([first])
+    again = written(more, SCOPUS, PUBMED, mode="report", base=base)
+    assert [outcome for outcome, _ in again] == [StoreOutcome.SAME] * 2
+    base.close()
+    kept = tmp_path / "kept.sqlite"
+    written(kept, SCOPUS, PUBMED, mode="report")
+    base = DocumentStore([kept])
+    joined = written(last, PUBMED, mode="merge", base=base)
+    assert joined == [(StoreOutcome.MERGED, Twin("10.1000/x", "same DOI"))]
+    base.close()
+    store = DocumentStore([kept, last])
+    assert store.lookup("5") == (2, False)
+    assert store.lookup("10.1000/x") == (2, True)
+    assert store.superseded() == [0, 1]
+    store.close()
 
 
 def test_a_shared_doi_joins_no_works(tmp_path: Path) -> None:

@@ -122,7 +122,6 @@ ACCESSION = "<accession-num>30000001</accession-num>"
     [
         (f"{ACCESSION}<remote-database-provider>NLM</remote-database-provider>", "30000001"),
         (f"{ACCESSION}<remote-database-name>CINAHL</remote-database-name>", "CINAHL:30000001"),
-        (ACCESSION, "30000001"),
         ("<urls><web-urls><url>https://pubmed.ncbi.nlm.nih.gov/30000001/</url></web-urls></urls>",
          "30000001"),
         ("<urls><pdf-urls><url>http://www.ncbi.nlm.nih.gov/pubmed/30000001</url></pdf-urls></urls>",

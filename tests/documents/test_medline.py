@@ -156,7 +156,7 @@ def test_medlars() -> None:
         "21234567",
         "Ponds",
     )
-    assert second.id == "97012345"
+    assert second.id == "UI:97012345"
     assert "pmid" not in second.metadata
     assert FORMAT.recognises(MEDLARS.encode())
 

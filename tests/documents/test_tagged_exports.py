@@ -386,7 +386,7 @@ def test_embase_text() -> None:
         ("SO  - Ponds. 201(2-3):327-334, November 15, 2004.", "issue", "2-3"),
         ("PM  - 21234567 [https://www.ncbi.nlm.nih.gov/pubmed/?term=21234567]", "pmid", "21234567"),
         ("DB  - Journals@Ovid\nAN  - 00135124-201001000-00018.", "id", "00135124-201001000-00018"),
-        ("UI  - 97012345", "id", "97012345"),
+        ("UI  - 97012345", "id", "Ovid:97012345"),
         ("BT  - A book\nED  - Ed, E", "book", "A book"),
         ("SO  - Ponds and Walls. Vol.24(7), 2019, pp. 847-856.", "pages", "847-856"),
         ("SO  - Ponds and Walls. Vol.24(7), 2019, pp. 847-856.", "volume", "24"),

@@ -113,9 +113,9 @@ def test_nothing_new_is_no_change(written: Written) -> None:
 
 
 def test_an_alias_that_comes_again_with_its_own_metadata_is_no_change(written: Written) -> None:
-    """A PubMed record carries its PMID, so no alias has the metadata of its document."""
-    written.segment(record("a", "one", pmid=1), record("b", "one", pmid=2))
-    written.segment(record("a", "one", pmid=1), record("b", "one", pmid=2))
+    """A chunk carries its number, so no alias has the metadata of its document."""
+    written.segment(record("a", "one", chunk=1), record("b", "one", chunk=2))
+    written.segment(record("a", "one", chunk=1), record("b", "one", chunk=2))
     assert written.said == [
         StoreOutcome.NEW,
         StoreOutcome.ALIAS,
@@ -123,6 +123,18 @@ def test_an_alias_that_comes_again_with_its_own_metadata_is_no_change(written: W
         StoreOutcome.SAME,
     ]
     assert written.changes == 0
+
+
+def test_the_same_text_of_two_works_is_two_documents(written: Written) -> None:
+    written.segment(
+        record("a", "one", pmid="1"),
+        record("b", "one", pmid="2"),
+        record("c", "one", authors=["Miller A"]),
+        record("d", "one", authors=["Berg O"], pmid="3"),
+        record("e", "one", pmid="1", types=["Preprint"]),
+    )
+    assert written.said[:2] == [StoreOutcome.NEW] * 2
+    assert written.said[3] is StoreOutcome.NEW
 
 
 @pytest.mark.parametrize("split", [False, True])

@@ -55,6 +55,7 @@ TEXT = st.one_of(
         ("tumor", "tumour|tumors|Tumours|tumor's"),
         ("diagnos", "diagnosis|diagnoses|diagnosed"),
         ("crohn", "Crohn's|Crohn\u2019s|Crohn"),
+        ("nct01234567", "NCT01234567|NCT 01234567|nct-01234567"),
         ("naiv", "na\u00efve|naive|nai\u0308ve"),
         ("hemoglobin", "haemoglobin|hemoglobin"),
     ],
@@ -89,6 +90,8 @@ def test_parts_that_are_words_are_found_alone() -> None:
         ("ME", "ME"),
         ("na\u00efve B cells in AIDS", "AIDS"),
         ("ALS is not et al.", "ALS"),
+        ("SALT INTAKE IN ADULTS: THE WHO GUIDELINE", "WHO"),
+        ("CHILDREN WITH ALL AND AML", "ALL"),
     ],
 )
 def test_an_acronym_in_capitals_is_a_word(text: str, acronym: str) -> None:
@@ -106,7 +109,7 @@ def test_an_acronym_in_capitals_is_a_word(text: str, acronym: str) -> None:
     [
         "PATIENTS AND METHODS: we",
         "The Who",
-        "MOST OF ALL WE WERE IN IT",
+        "MOST OF IT WAS ON AS WE WERE",
         "DNA and RNA",
         "who us all",
     ],

@@ -11,6 +11,7 @@ from hashing_encoder import HashingEncoder
 from index_help import deleted, feeding, no_encoder, path_of, record
 
 from bioretrieval_tui.documents.document import Document, Item
+from bioretrieval_tui.encoding.encoder import Encoder
 from bioretrieval_tui.errors import IndexFault
 from bioretrieval_tui.index import layout
 from bioretrieval_tui.index.build import add_to_index, build_index, compact_index
@@ -38,7 +39,7 @@ class WindowEncoder(HashingEncoder):
         return found if len(found) > 1 else [(0, len(document.text))]
 
 
-def encoder(*_: object, **__: object) -> WindowEncoder:
+def hashing_windows(*_: object, **__: object) -> WindowEncoder:
     return WindowEncoder(dimension=64)
 
 
@@ -48,7 +49,7 @@ OTHER = record("other", " ".join(reversed(WORDS)))
 
 
 def built(*items: Item, passages: bool = True) -> Manifest:
-    return build_index("demo", feeding(items), encoder, passages=passages).manifest  # type: ignore[arg-type]  # has no Shape
+    return build_index("demo", feeding(items), hashing_windows, passages=passages).manifest  # type: ignore[arg-type]  # has no Shape
 
 
 @contextmanager
@@ -62,7 +63,7 @@ def opened(*, exact_below: int | None = None) -> Iterator[OpenIndex]:
 
 
 def nearest(index: OpenIndex, query: str, k: int = 9) -> dict[str, float]:
-    (vector,) = encoder().encode_queries([query])
+    (vector,) = hashing_windows().encode_queries([query])
     labels, scores = index.vectors.search(vector, k)
     assert len(set(labels.tolist())) == len(labels)
     assert np.allclose(scores, index.vectors.similarities(vector, labels), atol=1e-3)
@@ -80,7 +81,7 @@ def test_the_best_passage_counts(exact_below: int | None) -> None:
         assert [*found][:2] == ["long", "other"] or [*found][:2] == ["other", "long"]
         assert len(found) == 5
         assert nearest(index, "crane stork", 1).keys() <= {"long", "other"}
-        (vector,) = encoder().encode_queries(["crane stork"])
+        (vector,) = hashing_windows().encode_queries(["crane stork"])
         label, _ = index.documents.find("long") or (0, None)
         span = index.vectors.best_passage(vector, label)
         assert span is not None
@@ -91,7 +92,7 @@ def test_the_best_passage_counts(exact_below: int | None) -> None:
         labels, _ = index.vectors.search(vector, 5, np.array([label, short]))
         assert labels.tolist() == [label, short]
         # The first vector of a document is that of its beginning.
-        whole = encoder().encode_documents([LONG.document])[0]
+        whole = hashing_windows().encode_documents([LONG.document])[0]
         assert np.allclose(index.vectors.beginnings(np.array([label]))[0], whole, atol=1e-3)
     assert verify_index("demo").ok
 
@@ -108,7 +109,7 @@ def test_without_passages_nothing_changes() -> None:
 def test_adding_replacing_and_compacting() -> None:
     built(*SHORT, LONG)
     more = feeding([OTHER, record("long", " ".join(WORDS[:8])), deleted("swan")])
-    outcome = add_to_index("demo", more, encoder)  # type: ignore[arg-type]  # has no Shape
+    outcome = add_to_index("demo", more, hashing_windows)  # type: ignore[arg-type]  # has no Shape
     assert outcome.manifest.passages
     assert outcome.manifest.vectors == 3 + 5 + 5 + 3
     with opened() as index:
@@ -128,13 +129,25 @@ def test_adding_replacing_and_compacting() -> None:
 
 def test_building_again_encodes_nothing() -> None:
     built(*SHORT, LONG)
-    again = build_index("demo", feeding([LONG, *SHORT]), encoder, passages=True)  # type: ignore[arg-type]
+    again = build_index("demo", feeding([LONG, *SHORT]), hashing_windows, passages=True)  # type: ignore[arg-type]
     assert again.report.encoded == 0
-    plain = build_index("demo", feeding([LONG, *SHORT]), encoder)  # type: ignore[arg-type]
+    plain = build_index("demo", feeding([LONG, *SHORT]), hashing_windows)  # type: ignore[arg-type]
     assert plain.report.encoded == 0
     assert not plain.manifest.passages
-    split = build_index("demo", feeding([LONG, *SHORT]), encoder, passages=True)  # type: ignore[arg-type]
+    split = build_index("demo", feeding([LONG, *SHORT]), hashing_windows, passages=True)  # type: ignore[arg-type]
     assert split.report.encoded == 4
+
+
+def test_a_title_too_long_to_be_one_hides_no_text(encoder: Encoder) -> None:
+    text = " ".join(f"Herons ate {number} newts." for number in range(300))
+    spans = encoder.windows(Document("a", "On herons", text))
+    assert spans[0][0] == 0 < spans[1][0] < spans[0][1]
+    assert spans[-1][1] == len(text)
+    long = encoder.windows(Document("a", "On herons and newts. " * 60, text))
+    # The first is the document, of which the model reads the title; the others are its whole text.
+    assert long[0] == long[1]
+    assert long[1][0] == 0
+    assert long[-1][1] == len(text)
 
 
 @pytest.mark.parametrize("labels", [[0, 0, 2], [1, 0], [0, 1, 2, 3], [-1, 0, 1], [5]])

@@ -151,16 +151,18 @@ def _tell_outcome(done: str, outcome: BuildOutcome) -> None:
         tell(passed_over)
     for pair in report.pairs[:_LISTED]:
         tell(f"{_place(pair)}: {pair.id} is the work of {pair.same_as}: {pair.why}")
-    if report.likely or report.merged > _LISTED:
-        more = report.likely + report.merged - _LISTED
-        joins = "; --dedupe merge joins such records" if report.likely else ""
-        tell(f"{max(0, more):,} more of such pairs; --report FILE lists them{joins}")
+    more = report.likely + report.merged - len(report.pairs[:_LISTED])
+    if more:
+        tell(f"{more:,} more of such pairs; --report FILE lists them")
+    if report.likely:
+        tell("records of one work are kept; the same call with --dedupe merge joins them")
     if not outcome.changed:
         tell(f"nothing to do: {report.line()}; {manifest.name} is unchanged")
         return
     speed = counted = ""
     if report.encoded:
-        speed = f", {rate(manifest.docs_per_second)} documents/s on {manifest.device}"
+        what = "documents" if report.passages is None else "passages"
+        speed = f", {rate(manifest.docs_per_second)} {what}/s on {manifest.device}"
     if report.encoded != manifest.documents and report.passages is None:
         counted = f" ({report.encoded:,} of them encoded now)"
     took = f"in {duration(manifest.seconds)}{speed}"

@@ -334,7 +334,7 @@ def indexes() -> Iterator[Row]:
         if one.status != "ok":
             remedy = f"see: bioretrieval-tui index verify {one.name}"
             yield one.name, "note", one.status, remedy
-        elif one.passages is None and (line := longer_line(one.longer, one.max_tokens, None)):
+        elif one.passages is None and (line := longer_line(one.longer, one.max_tokens)):
             yield one.name, "note", line, None
 
 

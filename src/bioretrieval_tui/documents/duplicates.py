@@ -1,10 +1,12 @@
 """Duplicates across sources: whether two records with different ids describe the same work.
 
-Two records are the same work if they share a PMID, a PMC id or a DOI and their titles do not
-contradict it (a supplement's DOI stands on each of its abstracts); or if their titles are equal but
-for case, markup and punctuation, the first author's family name and the year (one apart at most)
-agree, and neither the journal nor volume and first page differ. Two PMIDs or two DOIs are two
-works, whatever else agrees: a preprint and its article, an abstract of a meeting and the paper.
+Two records are the same work if they share a PMID, or a PMC id or DOI which their titles, authors
+and pages do not contradict (a supplement's DOI stands on each of its abstracts); or if their titles
+are equal but for case, markup, spelling and punctuation, and the first author, the year, the
+journal, volume and first page agree as far as they are known. Little that is known must be balanced
+by more: a title of a few words, a missing author or a later year needs volume and page. Two PMIDs
+or two DOIs are two works, whatever else agrees, and so are a preprint and its article, the abstract
+of a meeting and the paper, a work and the notice that corrects it.
 """
 
 from __future__ import annotations
@@ -13,63 +15,177 @@ import hashlib
 import html
 import re
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from bioretrieval_tui.documents.bibliography import LISTS, document_year
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.identity import same_doi
-from bioretrieval_tui.documents.person_names import short_name
+from bioretrieval_tui.documents.person_names import initials, short_name
 from bioretrieval_tui.util.folding import fold
 
 _IDS = ("pmid", "pmcid", "doi")
-_SHORTEST_TITLE = 20
+_TELLING = 20
 """Letters of a title that identifies a work together with author and year; "Editorial" does not."""
+_UNIQUE = 60
+"""Letters of a title that hardly stands twice, as that of an annual report does."""
 _KEY_LETTERS = 40
-_ALIKE = 0.3
-"""Least share of words that the titles of one work have in common; translations are checked by
-PMID alone."""
+_ALIKE = 0.5
+"""Share of the words of the longer title that two titles of one work have in common."""
+_SAME_TEXT = 0.6
 _TAG = re.compile(r"</?[a-zA-Z][^<>]{0,40}>")
 _WORDS = re.compile(r"[^\W_]+")
 _GREEK = str.maketrans(
     dict(zip("αβγδεκλμπστω", "alpha beta gamma delta epsilon kappa lambda mu pi sigma tau omega"
              .split(), strict=True))
 )  # fmt: skip
-_SILENT = frozenset("the of and for in on de der et an la le und".split())
+_SILENT = frozenset("the of and for in on to with by from de der et an la le und".split())
 _PAGES = re.compile(r"[A-Za-z]*0*(\w+?)(?:[-\u2013].*)?")
+_VOLUME = re.compile(r"^v(?:ol(?:ume)?)?[\s.]*")
+_PREPRINT = re.compile(
+    r"preprint|\b(?:bio|med|chem|psy|ar|edu|soc)ar?xiv\b|research square|ssrn"
+    r"|^10\.(?:1101|21203|2139|48550|20944|26434|3123[14]|31219|31222|64898)/",
+    re.IGNORECASE,
+)
+_MEETING = re.compile(r"(?:conference|meeting|congress) abstract|^abstract$", re.IGNORECASE)
+_NOTICE = re.compile(
+    r"erratum|corrigendum|^correction|retraction (?:of publication|notice)|expression of concern",
+    re.IGNORECASE,
+)
 
 
-def keys_of(document: Document) -> Iterator[int]:
-    """64-bit hashes under which records of the same work meet: of its PMID, PMC id, DOI, and the
-    beginning of its title where that is telling and its author is known."""
-    known = document.metadata
-    for name in _IDS:
-        if value := _identifier(known, name):
-            yield _hash(f"{name}:{value}")
-    title = _letters(document.title)
-    if len(title) >= _SHORTEST_TITLE and known.get("authors"):
-        yield _hash(f"title:{title[:_KEY_LETTERS]}")
+class Work:
+    """What tells whether a record is of a work: its fields in the form in which they are compared,
+    "" where they are not known."""
 
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        known = document.metadata
+        self.ids = tuple(_identifier(known, name) for name in _IDS)
+        self.volume = _VOLUME.sub("", _text(known, "volume").lower())
+        self.journal = _text(known, "journal")
 
-def same_work(one: Document, other: Document) -> str | None:
-    """Why two records are the same work, in a few words; None if they are not."""
-    shared = None
-    for name in _IDS:
-        values = _identifier(one.metadata, name), _identifier(other.metadata, name)
-        if values[0] and values[0] == values[1]:
-            shared = shared or {"pmid": "PMID", "pmcid": "PMC id", "doi": "DOI"}[name]
-        elif all(values):
+    @cached_property
+    def title(self) -> str:
+        return _letters(self.document.title)
+
+    @cached_property
+    def year(self) -> int | None:
+        return document_year(self.document.metadata)
+
+    @cached_property
+    def page(self) -> str:
+        """The first page, without leading letters and zeros."""
+        page = _PAGES.fullmatch(_text(self.document.metadata, "pages"))
+        return page[1].lower() if page else ""
+
+    @cached_property
+    def author(self) -> tuple[str, str]:
+        """Family name and first initial of the first author."""
+        authors = self.document.metadata.get("authors")
+        if isinstance(authors, str):  # of a table
+            authors = authors.split(";") if ";" in authors else authors.split(",")
+        if not isinstance(authors, list) or not authors:
+            return "", ""
+        *family, letters = short_name(str(authors[0])).split() or [""]
+        if not family or not (letters.isupper() and len(letters) <= 4):
+            family, letters = [*family, letters], ""
+        joined = "".join(_WORDS.findall(_respelt(fold(" ".join(family)))))
+        return joined, initials(letters)[:1] if letters else ""
+
+    @cached_property
+    def kind(self) -> str:
+        """What the record is: a preprint, an abstract of a meeting, a notice, or a work proper."""
+        types = self.document.metadata.get("types")
+        said = [str(one) for one in types] if isinstance(types, list) else []
+        for kind, pattern, more in (
+            ("preprint", _PREPRINT, (self.journal, self.ids[2])),
+            ("meeting", _MEETING, ()),
+            ("notice", _NOTICE, ()),
+        ):
+            if any(map(pattern.search, (*said, *more))):
+                return kind
+        return "work"
+
+    def keys(self) -> Iterator[int]:
+        """64-bit hashes under which records of the same work meet: of its PMID, PMC id, DOI, and
+        the beginning of its title where that may identify it."""
+        for name, value in zip(_IDS, self.ids, strict=True):
+            if value:
+                yield _hash(f"{name}:{value}")
+        placed = bool(self.volume and self.page)
+        if self.title and (placed or (len(self.title) >= _TELLING and self.author[0])):
+            place = "" if len(self.title) >= _TELLING else f":{self.volume}:{self.page}"
+            yield _hash(f"title:{self.title[:_KEY_LETTERS]}{place}")
+
+    def same_as(self, other: Work) -> str | None:
+        """Why two records are the same work, in a few words; None if they are not."""
+        if self.contradicts(other):
             return None
-    if shared:
-        return f"same {shared}" if shared == "PMID" or alike(one, other) else None
-    return _same_title(one, other)
+        shared = [a for a, b in zip(self.ids, other.ids, strict=True) if a and a == b]
+        if shared:
+            said = ("PMID", "PMC id", "DOI")[self.ids.index(shared[0])]
+            return f"same {said}" if said == "PMID" or self.is_like(other) else None
+        return self._same_title(other) if self.kind == other.kind else None
+
+    def contradicts(self, other: Work) -> bool:
+        """Whether they have two identifiers of one kind, or were written by two people."""
+        pairs = [*zip(self.ids, other.ids, strict=True)]
+        if any(a and a == b for a, b in pairs[:1]):
+            return False
+        return any(a and b and a != b for a, b in pairs) or self._other_author(other)
+
+    def is_like(self, other: Work) -> bool:
+        """Whether two records of one identifier may be of one work: nothing of what is known speaks
+        against it, or the titles are equal."""
+        if not (self.title and other.title) or self._title_begins(other):
+            return True
+        if self._other_author(other) or (self.page and other.page and self.page != other.page):
+            return False
+        words = [set(_WORDS.findall(_plain(one.document.title))) - _SILENT for one in (self, other)]
+        most = max(map(len, words))
+        if most and len(words[0] & words[1]) / most > _ALIKE:
+            return True
+        translated = self.author[0] != "" and self.page == other.page != ""
+        return translated or self._same_text(other)
+
+    def _same_title(self, other: Work) -> str | None:
+        pairs = ((self.volume, other.volume), (self.page, other.page))
+        agree = [a == b for a, b in pairs if a and b]
+        placed = len(agree) == 2
+        authored = bool(self.author[0] and other.author[0])
+        journals = not (self.journal and other.journal) or same_journal(self.journal, other.journal)
+        if not self._title_begins(other) or not all(agree) or not (authored or placed):
+            return None
+        if self.title != other.title:  # one without its subtitle, or cut
+            said = "same beginning of the title, author, volume and page"
+            return said if placed and authored else None
+        if not placed and (len(self.title) < _TELLING or not journals):
+            return None
+        apart = 9 if None in (self.year, other.year) else abs((self.year or 0) - (other.year or 0))
+        sure = bool(agree) or len(self.title) >= _UNIQUE or self._same_text(other)
+        if placed or apart == 0 or (apart == 1 and sure):
+            return (
+                "same title, first author and year" if authored else "same title, volume and page"
+            )
+        return None
+
+    def _title_begins(self, other: Work) -> bool:
+        short, long = sorted((self.title, other.title), key=len)
+        return short == long or (len(short) >= _TELLING and long.startswith(short))
+
+    def _other_author(self, other: Work) -> bool:
+        return any(a and b and a != b for a, b in zip(self.author, other.author, strict=True))
+
+    def _same_text(self, other: Work) -> bool:
+        texts = (fold(one.document.text[:2_000]) for one in (self, other))
+        words = [set(_WORDS.findall(text)) for text in texts]
+        return all(words) and len(words[0] & words[1]) / min(map(len, words)) >= _SAME_TEXT
 
 
-def alike(one: Document, other: Document) -> bool:
-    """Whether two titles may be of one work: one is missing, or they share enough of their words,
-    or the texts do (of a translated title)."""
-    words = [set(_WORDS.findall(_plain(each.title))) for each in (one, other)]
-    return not all(words) or _share(*words) >= _ALIKE or _texts_alike(one, other)
+def is_bibliographic(document: Document) -> bool:
+    """Whether a document is a record of a published work, with an identifier or an author."""
+    return any(document.metadata.get(name) for name in (*_IDS, "authors"))
 
 
 def merged(one: Document, other: Document) -> Document:
@@ -86,39 +202,8 @@ def merged(one: Document, other: Document) -> Document:
     ids = [str(fields.get(name) or "") for name in _IDS]
     rule = [*ids[:2], same_doi(ids[2])]
     own = sorted((one.id, other.id), key=lambda each: each.startswith("made:"))
-    return Document(
-        next((each for each in rule if each in own), own[0]), title, fuller.text, fields
-    )
-
-
-def _same_title(one: Document, other: Document) -> str | None:
-    titles = _letters(one.title), _letters(other.title)
-    known, others = one.metadata, other.metadata
-    if (
-        min(map(len, titles)) < _SHORTEST_TITLE
-        or titles[0][:_KEY_LETTERS] != titles[1][:_KEY_LETTERS]
-    ):
-        return None
-    families = _family(known), _family(others)
-    years = document_year(known), document_year(others)
-    if not all(families) or families[0] != families[1] or None in years:
-        return None
-    if abs((years[0] or 0) - (years[1] or 0)) > 1:
-        return None
-    places = [_place(each) for each in (known, others)]
-    agree = [a == b for a, b in zip(*places, strict=True) if a and b]
-    if not all(agree):
-        return None
-    journals = str(known.get("journal") or ""), str(others.get("journal") or "")
-    if titles[0] == titles[1]:
-        if all(journals) and not same_journal(*journals) and len(agree) < 2:
-            return None
-        return "same title, first author and year"
-    # One without its subtitle, or cut: volume and page must agree.
-    cut = titles[0].startswith(titles[1]) or titles[1].startswith(titles[0])
-    return (
-        "same beginning of the title, author, volume and page" if cut and len(agree) == 2 else None
-    )
+    identity = next((each for each in rule if each in own), own[0])
+    return Document(identity, title, fuller.text, fields)
 
 
 def same_journal(one: str, other: str) -> bool:
@@ -145,40 +230,24 @@ def _journal_words(name: str) -> list[str]:
 
 
 def _identifier(known: Mapping[str, Any], name: str) -> str:
-    value = known.get(name)
-    text = str(value).strip() if isinstance(value, str | int) else ""
+    text = _text(known, name)
     return same_doi(text) if name == "doi" else text.upper()
 
 
-def _place(known: Mapping[str, Any]) -> tuple[str, str]:
-    """Volume, and the first page without its letters and zeros."""
-    page = _PAGES.fullmatch(str(known.get("pages") or "").strip())
-    return str(known.get("volume") or "").strip(), page[1].lower() if page else ""
-
-
-def _family(known: Mapping[str, Any]) -> str:
-    authors = known.get("authors")
-    if isinstance(authors, str):  # of a table
-        authors = authors.split(";") if ";" in authors else authors.split(",")
-    first = short_name(str(authors[0])) if isinstance(authors, list) and authors else ""
-    # "van der Berg OP": all words but the initials.
-    words = [word for word in first.split() if not word.isupper()]
-    return "".join(_WORDS.findall(fold(" ".join(words) or first)))
-
-
-def _texts_alike(one: Document, other: Document) -> bool:
-    words = [set(_WORDS.findall(fold(each.text[:2_000]))) for each in (one, other)]
-    return all(words) and _share(*words) >= 2 * _ALIKE
-
-
-def _share(one: set[str], other: set[str]) -> float:
-    return len(one & other) / min(len(one), len(other))
+def _text(known: Mapping[str, Any], name: str) -> str:
+    value = known.get(name)
+    return str(value).strip() if isinstance(value, str | int) else ""
 
 
 @lru_cache(maxsize=1024)
 def _plain(title: str) -> str:
     title = fold(_TAG.sub("", html.unescape(title)))
-    return title.translate(_GREEK).replace("&", " and ")
+    return _respelt(title.translate(_GREEK).replace("&", " and "))
+
+
+def _respelt(folded: str) -> str:
+    """British and American spellings, and umlauts and their transcriptions, in one form."""
+    return folded.replace("ae", "a").replace("oe", "o").replace("ue", "u").replace("our", "or")
 
 
 def _letters(title: str) -> str:

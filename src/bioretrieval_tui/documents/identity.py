@@ -58,8 +58,14 @@ _NAMED_PMID = re.compile(
 _NAMED_PMCID = re.compile(r"(?<![^\W\d_])PMC\s?([1-9]\d{1,9})\b", re.IGNORECASE)
 _IN_BRACKETS = re.compile(r"\[(?:doi|pii|pmc?id)\]", re.IGNORECASE)
 _ERIC = re.compile(r"\bE[JD]\d{5,8}\b")
-_COUNTER = re.compile(r"\d{1,6}|[^\W\d_]{1,12}[ _.-]?\d{1,5}|.")
-"""A number that only counts records: "12", "rayyan-17"; those of databases are longer."""
+_COUNTER = re.compile(
+    r"""\W*(?:(?:no|nr|number|ref|reference|rec|record|item|id|study|citation|key|entry)\b)?
+    [\s.:\#_-]*(?:0*\d{1,6}|[^\W\d_]{1,12}[ _.-]?\d{1,5}|.)(?:\s*(?:/|of)\s*\d+)?\W*
+    |(?:rayyan|covidence)\W*\d+""",
+    re.VERBOSE | re.IGNORECASE,
+)
+"""A number that only counts records: "12", "[0000012]", "record 3 of 30", "rayyan-12345678"; those
+of databases are longer."""
 
 # The primary registries of WHO's ICTRP, with ClinicalTrials.gov and EudraCT.
 _TRIAL = re.compile(
@@ -181,7 +187,7 @@ def identify(
     `issue` and `pages` are read; accession: its number in `database`, or its trial number if it is
     a registration.
     """
-    accession = " ".join(accession.split())
+    accession = " ".join(accession.split()).strip(".,;: ")
     eric = accession if _ERIC.fullmatch(accession) else ""
     doi = fields.get("doi")
     known = fields.get("pmid") or fields.get("pmcid") or eric or (doi and same_doi(doi))
@@ -190,23 +196,25 @@ def identify(
     trials = trials_of(accession)
     if len(trials) == 1 and _TRIAL.fullmatch(accession):
         return trials[0]
-    if not _COUNTER.fullmatch(accession) and 0 < len(accession) < MAX_ID_LENGTH:
-        # The same digits are other records in other databases.
-        return f"{database.strip()}:{accession}" if database and accession.isdigit() else accession
+    # The same digits are other records in other databases.
+    own = f"{database.strip()}:{accession}" if accession.isdigit() else accession
+    is_number = any(map(str.isdigit, accession)) and not _COUNTER.fullmatch(accession)
+    if is_number and not own.startswith(":") and len(own) <= MAX_ID_LENGTH:
+        return own
     return made_identifier(fields, title, text)
 
 
 def made_identifier(fields: Mapping[str, Any], title: str, text: str = "") -> str:
-    """`made:` and a hash of title, year, first author, journal or book, volume, issue, first page;
-    and of the text where nothing but a title and a year is known. Equal on every machine and in
-    every export, until one of them is corrected."""
+    """`made:` and a hash of title, year, first author, journal or book, volume, issue and first
+    page, and of the text where no page is known: replies and letters share all else. Equal on every
+    machine and in every export, until one of them is corrected."""
     title, text = _letters(title), " ".join(text.split())
     authors = fields.get("authors") or fields.get("editors") or [""]
     page = str(fields.get("pages") or "").partition("-")[0]
     container = fields.get("journal") or fields.get("book")
     where = [str(one or "") for one in (container, fields.get("volume"), fields.get("issue"))]
     parts = [_letters(str(authors[0])), *map(_letters, where), _letters(page)]
-    if not any(parts) or len(title) < _LEAST_TITLE:
+    if not parts[-1] or len(title) < _LEAST_TITLE:
         parts.append(text)
     digest = hashlib.blake2b(digest_size=10)
     for part in (title, str(fields.get("year") or ""), *parts):

@@ -32,8 +32,8 @@ from urllib.parse import quote
 import msgspec
 
 from bioretrieval_tui.documents.document import Document, Place, Record
-from bioretrieval_tui.documents.duplicates import alike, keys_of, merged, same_work
-from bioretrieval_tui.documents.identity import made_identifier, same_doi
+from bioretrieval_tui.documents.duplicates import Work, is_bibliographic, merged
+from bioretrieval_tui.documents.identity import doi_of, made_identifier, same_doi
 from bioretrieval_tui.errors import IndexFault
 
 _APPLICATION = 0x42525455  # "BRTU"
@@ -242,8 +242,10 @@ class DocumentStore:
         return None
 
     def find(self, identifier: str) -> tuple[int, Document] | None:
-        """Label and document of an id or alias, or None."""
+        """Label and document of an id or alias, also of a DOI as it is written, or None."""
         found = self.lookup(identifier)
+        if found is None and (doi := doi_of(identifier)):
+            found = self.lookup(same_doi(doi))
         return None if found is None else (found.label, self.get([found.label])[0])
 
     def labels(self, identifiers: Iterable[str]) -> dict[str, int]:
@@ -492,79 +494,110 @@ class StoreWriter:
 
     def _add(self, record: Record) -> StoreOutcome:
         document, place = record.document, record.place
+        at = (place.file, place.line if place.line is not None else place.offset)
         self.twin = None
-        known = self._lookup(document.id)
+        work, known, held = Work(document), self._lookup(document.id), None
         if known is not None:
             held = self._document(known.label)
-            if not known.alias and _is_older(document, held):
-                return StoreOutcome.SAME
             by_doi = same_doi(str(document.metadata.get("doi"))) == document.id
-            if by_doi and not known.alias and not alike(document, held):
+            if by_doi and not known.alias and not work.is_like(Work(held)):
                 # A DOI of a supplement or of a whole book stands on many works.
                 made = made_identifier(document.metadata, document.title, document.text)
-                document = replace(document, id=made)
-                known = self._lookup(made)
-            elif self.dedupe == "merge" and not known.alias and not document.text.strip():
-                document = merged(document, held)
+                document, known = replace(document, id=made), self._lookup(made)
+                held = None if known is None else self._document(known.label)
         digest = document.content_hash()
         # Sorted keys, so that equal metadata are equal bytes.
         encoded = msgspec.json.encode(document.metadata, order="deterministic")
         metadata = encoded if document.metadata else None
-        content = (document.title, document.text, metadata, digest)
-        at = (place.file, place.line if place.line is not None else place.offset)
-        if known is not None:
-            _, _, had, kept, *_ = self._row(known.label)
-            # The metadata of an alias are not stored.
-            if kept == digest and (known.alias or had == metadata):
+        keys = list(work.keys()) if self.keeps_works else []
+        same = False
+        if known is not None and held is not None:
+            if not known.alias and _is_older(document, held):
                 return StoreOutcome.SAME
+            _, _, had, kept, file, _ = self._row(known.label)
+            # The metadata of an alias are not stored.
+            same = kept == digest and (known.alias or had == metadata)
+            why = None if same else work.same_as(Work(held))
             several = known.alias or self._names_of(known.label)
-            if self.dedupe == "merge" and several and same_work(held, document):
-                return self._merge(document, known.label, at)
-            self._forget(document.id, known)
+            sources = self.dedupe == "merge" and file != at[0] and not _is_revision(document, held)
+            # What was merged once, or comes from another source, is merged with it.
+            if why and (several or sources):
+                return self._merge(document, known.label, at, why)
+            if is_bibliographic(document) and held.text.strip() and not document.text.strip():
+                return self._merge(document, known.label, at, why or "same id")
         elif self.joins_twins and document.text.strip():
             # Equal titles without a text ("Editorial") may be different papers.
-            twin = self._twin(digest)
+            twin = self._twin(document, digest)
+            if twin is not None and is_bibliographic(document):
+                self._merge(document, twin, at, "same text")
+                self.twin = None
+                return StoreOutcome.ALIAS
             if twin is not None:
                 self.name(document.id, twin)
                 return StoreOutcome.ALIAS
-        keys = list(keys_of(document)) if self.keeps_works else []
-        if self.dedupe != "off" and known is None:
-            label = self._same_work(document, keys)
-            if label is not None and self.dedupe == "merge":
-                return self._merge(document, label, at)
+        if self.dedupe == "merge" or (self.dedupe == "report" and not same):
+            found = self._same_work(work, keys, known)
+            if found is not None and self.dedupe == "merge":
+                return self._merge(document, found[0], at, found[1], known)
+        if same:
+            return StoreOutcome.SAME
+        if known is not None:
+            self._forget(document.id, known)
+        content = (document.title, document.text, metadata, digest)
         self._insert(document.id, *content, *at, keys=keys)
         return StoreOutcome.NEW if known is None else StoreOutcome.REPLACED
 
-    def _same_work(self, document: Document, keys: Iterable[int]) -> int | None:
-        """The label of a living document of the same work, which also becomes `twin`."""
+    def _same_work(
+        self, work: Work, keys: Iterable[int], known: StoredId | None
+    ) -> tuple[int, str] | None:
+        """Label and reason of a living document of the same work, besides that of the work's own
+        id; it also becomes `twin`."""
         for key in keys:
             own = [int(row[0]) for row in self._db.execute(_WITH_WORK, (key,))]
             for label in (*own, *self._base.with_work(key)):
+                if known is not None and label == known.label:
+                    continue
                 held = self._document(label)
-                if self._lookup(held.id) == (label, False) and (why := same_work(held, document)):
+                if self._lookup(held.id) != (label, False):
+                    continue
+                if why := work.same_as(Work(held)):
                     self.twin = Twin(held.id, why)
-                    return label
+                    return label, why
         return None
 
-    def _merge(self, document: Document, label: int, at: tuple[str, int | None]) -> StoreOutcome:
+    def _merge(
+        self,
+        document: Document,
+        label: int,
+        at: tuple[str, int | None],
+        why: str,
+        known: StoredId | None = None,
+    ) -> StoreOutcome:
         """Put what a document of this label and another one of the same work have together in its
-        place. The id is the better one by the rule of `identity`, the others are aliases."""
+        place. The id is the better one by the rule of `identity`, the others are aliases. known:
+        the other one's own row, if it is stored already."""
         held = self._document(label)
         both = merged(held, document)
-        if both == held and self._lookup(document.id) is not None:
+        names, aliases = {*self._names_of(label), held.id, document.id}, len(self._names_of(label))
+        if known is not None and known.alias:
+            aliases += 1  # of another document, until now
+        elif known is not None:
+            stored = self._names_of(known.label)
+            names, aliases = {*names, *stored}, aliases + len(stored)
+            self._bury(document.id, known.label)
+        elif both == held and self._lookup(document.id) is not None:
             return StoreOutcome.SAME
-        self.twin = Twin(held.id, same_work(held, document) or "")
+        self.twin = Twin(held.id, why)
         metadata = msgspec.json.encode(both.metadata, order="deterministic")
-        before = self._names_of(label)
         self._bury(held.id, label)
         content = (both.title, both.text, metadata, both.content_hash())
-        self._insert(both.id, *content, *at, keys=keys_of(both))
+        self._insert(both.id, *content, *at, keys=Work(both).keys() if self.keeps_works else ())
         self._db.execute("DELETE FROM aliases WHERE id = ?", (both.id,))
-        names = {*before, held.id, document.id} - {both.id}
+        names.discard(both.id)
         self._db.executemany("DELETE FROM gone WHERE id = ?", [(name,) for name in names])
         moved = [(name, self.next - 1) for name in names]
         self._db.executemany("INSERT OR REPLACE INTO aliases VALUES (?, ?)", moved)
-        self.aliases += len(names) - len(before)
+        self.aliases += len(names) - aliases
         return StoreOutcome.MERGED
 
     def _lookup(self, identifier: str) -> StoredId | None:
@@ -588,13 +621,19 @@ class StoreWriter:
             rows = [row for segment in self._base.segments for row in segment.rows(_ROW, [label])]
         return tuple(rows[0])
 
-    def _twin(self, digest: bytes) -> int | None:
+    def _twin(self, document: Document, digest: bytes) -> int | None:
+        """The label of a living document with the same text, unless it is of another work."""
         live = "SELECT label FROM documents WHERE hash = ? AND dead = 0"
-        for (label,) in self._db.execute(live, (digest,)):
-            return int(label)
-        older = self._base.same_content(digest)
+        own = [int(label) for (label,) in self._db.execute(live, (digest,))]
         dead = (self._base_dead, self.died)
-        return next((label for label in older if not any(label in one for one in dead)), None)
+        older = self._base.same_content(digest)
+        for label in (*own, *(one for one in older if not any(one in each for each in dead))):
+            if not is_bibliographic(document):
+                return label
+            held, work = Work(self._document(label)), Work(document)
+            if held.kind == work.kind and not held.contradicts(work):
+                return label
+        return None
 
     def _insert(self, identifier: str, *content: Any, keys: Iterable[int] = ()) -> None:
         """Add a row of title, text, metadata, content hash, file and line, and its works' keys."""
@@ -629,7 +668,7 @@ class StoreWriter:
             heir, *others = heirs
             self._db.execute("DELETE FROM aliases WHERE id = ?", (heir,))
             self.aliases -= 1
-            keys = keys_of(self._document(known.label)) if self.keeps_works else ()
+            keys = Work(self._document(known.label)).keys() if self.keeps_works else ()
             self._insert(heir, *self._row(known.label), keys=keys)
             moved = [(name, self.next - 1) for name in others]
             self._db.executemany("INSERT OR REPLACE INTO aliases VALUES (?, ?)", moved)
@@ -653,7 +692,17 @@ class StoreWriter:
 
 
 def _is_older(document: Document, held: Document) -> bool:
-    """Whether a record is of an older version of its PMID than the stored one."""
-    versions = (one.metadata.get("pmid_version", 1) for one in (document, held))
-    mine, known = (value if isinstance(value, int) else 1 for value in versions)
-    return mine < known
+    """Whether a record is of an older version or revision of its PMID than the stored one."""
+    states = [
+        (one.metadata.get("pmid_version", 1), str(one.metadata.get("revised") or ""))
+        for one in (document, held)
+    ]
+    versions = [version if isinstance(version, int) else 1 for version, _ in states]
+    if versions[0] != versions[1]:
+        return versions[0] < versions[1]
+    return _is_revision(document, held) and states[0][1] < states[1][1]
+
+
+def _is_revision(document: Document, held: Document) -> bool:
+    """Whether both are states of one record of a database, of which the later one stands."""
+    return bool(document.metadata.get("revised") and held.metadata.get("revised"))

@@ -40,6 +40,8 @@ Vectors = npt.NDArray[np.float32]
 EXTRA = 3
 """Components that are added to a vector for Euclidean distance."""
 _SCALE = 1024.0
+_LONGEST_TITLE = 400
+"""Characters of a title that is read with each passage; a longer one is no title."""
 _OVERLAP = 0.25
 """Share of a passage that the next one repeats, so that what is said across their border is in
 one."""
@@ -177,12 +179,14 @@ class Encoder:
         length, tokenizer = engine.shape.document_length, engine.tokenizer
         if tokenizer is None or len(document.title) + len(document.text) < length // 2:
             return whole
-        empty = replace(document, text="")
+        empty = replace(document, text="", title=passage_title(document))
         (title,) = tokenizer.tokens(
             [self._document.document(empty, separator=engine.shape.separator)], length
         )
         size = max(length - len(title.ids), length // 2)
-        return tokenizer.windows(document.text, size, int(size * _OVERLAP))
+        found = tokenizer.windows(document.text, size, int(size * _OVERLAP))
+        # What is read of a document with so long a title may be the title alone.
+        return found if empty.title == document.title else [(0, found[0][1]), *found]
 
     def plain_queries(self, texts: Sequence[str], *, instruction: str | None = None) -> Vectors:
         """Query vectors as the authors define them, without the EXTRA components."""
@@ -230,6 +234,11 @@ class Encoder:
                     progress(Progress("encoding", done, len(inputs), note=part.note))
         refuse_no_numbers(vectors, self.model_id, self.device)
         return unit_length(vectors) if self.normalised else vectors
+
+
+def passage_title(document: Document) -> str:
+    """The title that is read with each passage of a document after the first."""
+    return document.title if len(document.title) <= _LONGEST_TITLE else ""
 
 
 EncoderFactory = Callable[[], Encoder]

@@ -56,7 +56,10 @@ _STOP_ACRONYMS = frozenset(word.upper() for word in STOP_WORDS if 1 < len(word) 
 """Stop words that are acronyms in capitals: without those that only stand in headings ("PATIENTS
 AND METHODS")."""
 _HEADING_WORDS = 4
-"""A text of at least so many words, all in capitals, is a heading without acronyms."""
+"""A text of at least so many words, all in capitals, is a heading."""
+_IN_HEADINGS = frozenset("AIDS ALL ALS ME SHE US WHO".split())
+"""The acronyms that are known in a heading; its other capitals may be any words."""
+_REGISTRIES = ("nct", "isrctn", "actrn", "drks")
 
 _GREEK = dict(
     zip(
@@ -77,12 +80,14 @@ _JOINT = "\x01"
 _END = r"(?![\w-]|[.,']\w)"
 _LETTERED = "vitamin|vitamins|hepatitis|influenza|coenzyme"
 _AFTER_NOUN = "|".join(f"(?<={noun} )" for noun in f"{_NUMBERED}|{_LETTERED}".split("|"))
+_AFTER_REGISTRY = "|".join(rf"(?<=\b{name} )" for name in _REGISTRIES)
 # Nearly every blank is none of these: each branch first tests the next characters.
 _BLANK = re.compile(
     r" (?:(?=[^a-z])"
     rf"(?:(?=(?:\d{{1,3}}[a-z]?|[\u03b1-\u03b4\u03ba]){_END})"
     r"|(?=[<>=\u2264\u2265])(?<=\bp )"
     r"|(?=0?\.\d)(?<=[<>=\u2264\u2265] ))"
+    rf"|(?=\d{{8}})(?:{_AFTER_REGISTRY})"
     rf"|(?=[abgdk][ael][lmpt][ahmpt])(?=(?:alpha|beta|gamma|delta|kappa){_END})"
     r"|(?=[a-z](?![a-z])|[ivx][ivx])"
     rf"(?=(?:[a-z]\d{{0,2}}|[ivx]{{2,4}}){_END})(?:{_AFTER_NOUN}|(?<=kappa )|(?<=\u03ba )))"
@@ -92,6 +97,7 @@ _BLANK = re.compile(
 # its hyphens.
 _WORD = re.compile(
     r"\bp\x01?[<>=\u2264\u2265]\x01?0?\.\d+"
+    rf"|\b(?:{'|'.join(_REGISTRIES)})\x01\d{{8,14}}\b"
     rf"|\b(?:{_NUMBERED})\x01(?:[ivx]{{1,4}}|[a-z]|\d{{1,3}}[a-z]?){_END}"
     rf"|\b(?:{_LETTERED})\x01[a-z]\d{{0,2}}{_END}"
     r"|\bnf[-\x01]?(?:kappa|\u03ba)[-\x01]?b\b"
@@ -247,7 +253,7 @@ def chunks(text: str) -> list[str]:
 def _marked(text: str) -> str:
     """`text` with the letters of its acronyms marked."""
     if text.isupper() and text.count(" ") >= _HEADING_WORDS - 1:
-        return text
+        return _CAPITAL_WORD.sub(_marked_in_heading, text)
     return _CAPITAL_WORD.sub(_marked_word, text)
 
 
@@ -256,6 +262,10 @@ def _marked_word(found: re.Match[str]) -> str:
     if word in _STOP_ACRONYMS or (word[-1] == "S" and _is_stemmed(word.lower())):
         return word.translate(_MARKED)
     return word
+
+
+def _marked_in_heading(found: re.Match[str]) -> str:
+    return found[0].translate(_MARKED) if found[0] in _IN_HEADINGS else found[0]
 
 
 def _is_stemmed(word: str) -> bool:

@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.store import DocumentStore
 from bioretrieval_tui.errors import FilterError, IndexFault, UsageError
-from bioretrieval_tui.index.analysis import is_acronym, tokens
+from bioretrieval_tui.index.analysis import tokens
 from bioretrieval_tui.index.layout import VALUES, share_file
 from bioretrieval_tui.index.manifest import COMPACT, FieldFacts, MetadataFacts
 from bioretrieval_tui.index.mesh_conditions import exploded
@@ -690,9 +690,8 @@ class MetadataIndex:
     def _phrase(self, text: str, within: Truths) -> Truths:
         """Documents with these whole words in this order in title or text."""
         terms = tokens(text)
-        # A digit may belong to the name before the phrase ("type 2 diabetes"), and be no term; an
-        # acronym may stand in a heading.
-        safe = [one for one in terms if one.isalpha() and not is_acronym(one)] or terms
+        # A digit may belong to the name before the phrase ("type 2 diabetes"), and be no term.
+        safe = [term for term in terms if term.isalpha()] or terms
         candidates = np.flatnonzero(within & self._alive & self._with_terms(safe))
         if len(candidates) > MOST_READ:
             raise UsageError(

@@ -61,7 +61,8 @@ _OURS = {
 _NEVER = frozenset(
     {
         "year", "date", "pubdate", "publication_date", "abstract", "id", "title", "text", "has",
-        "is", "url", "pages", "pmid_version", "retracted", "vernacular_title",
+        "is", "url", "pages", "pmid_version", "retracted", "revised",
+        "vernacular_title",
     }
 )  # fmt: skip
 """Keys that are read in another way, or are of no use in a filter."""

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bioretrieval_tui.documents.document import Document
+from bioretrieval_tui.encoding.encoder import passage_title
 from bioretrieval_tui.errors import IndexFault
 from bioretrieval_tui.index.manifest import UNREADABLE
 
@@ -42,9 +43,9 @@ def table_of(
 
 
 def passages_of(document: Document, spans: Sequence[tuple[int, int]]) -> list[Document]:
-    """The document, and its passages after the first as documents of their own, with its title."""
-    more = (Document("", document.title, document.text[start:end]) for start, end in spans[1:])
-    return [document, *more]
+    """The document, and its passages after the first as documents of their own."""
+    title = passage_title(document)
+    return [document, *(Document("", title, document.text[start:end]) for start, end in spans[1:])]
 
 
 class Passages:

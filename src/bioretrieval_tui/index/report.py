@@ -131,7 +131,9 @@ class Report(msgspec.Struct):
         )
 
 
-def longer_line(longer: int | None, max_tokens: int | None, passages: int | None) -> str | None:
+def longer_line(
+    longer: int | None, max_tokens: int | None, passages: int | None = None
+) -> str | None:
     """What to say of documents with more tokens than the model reads; None if there are none, or
     it is not known. passages: vectors of an index that was built with --passages."""
     if not longer:
@@ -141,7 +143,8 @@ def longer_line(longer: int | None, max_tokens: int | None, passages: int | None
     said = f"{plural(longer, 'document')} {are} longer than the {what} that the model reads"
     if passages is not None:
         return f"{said} at once, and split into passages ({passages:,} vectors in all)"
-    return f"{said}; only BM25 reads the rest; index build --passages splits such texts"
+    remedy = "index build --passages, over all files again, splits such texts"
+    return f"{said}; only BM25 reads the rest; {remedy}"
 
 
 class Check(msgspec.Struct, frozen=True):

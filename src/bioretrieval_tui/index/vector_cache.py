@@ -291,7 +291,8 @@ class ModelVectors(Vectoriser):
         read, table = table_of(first, documents, spans)
 
         def heard(step: Progress) -> None:
-            tell(replace(step, done=step.done * len(documents) // len(read)))
+            note = f"{step.done:,} of {len(read):,} passages of this part"
+            tell(replace(step, done=step.done * len(documents) // len(read), note=note))
 
         vectors = self.vectors(read, heard)
         self.longer = [place for place, each in enumerate(spans) if len(each) > 1]

@@ -69,7 +69,8 @@ def _facts(one: IndexInfo) -> Iterator[tuple[str, str]]:
     yield "device", one.device or ""
     yield "built", one.built or ""
     if one.docs_per_second:
-        yield "speed", f"{rate(one.docs_per_second)} documents/s when it was built"
+        what = "documents" if one.passages is None else "passages"
+        yield "speed", f"{rate(one.docs_per_second)} {what}/s when it was built"
     if one.segments:
         yield "segments", f"{one.segments:,}, from builds and additions since it was compacted"
     if one.fields:

@@ -89,6 +89,7 @@ def _document(record: TaggedRecord) -> Document:
     fields |= {
         "authors": _authors(record),
         **dated(record.first("DP", "CDAT", "DEP")),
+        "revised": dated(record.first("LR")).get("date"),
         "doi": next(filter(None, dois), None),
         "pmid": pmid_of(pmid),
         "pmcid": pmcid_of(record.first("PMC")),
@@ -108,7 +109,7 @@ def _document(record: TaggedRecord) -> Document:
             del fields["book"]
     title = next((given for given in titles if given.casefold() not in _NO_TITLE), "")
     text = abstract_of(record.texts("AB")) or _other_abstract(record)
-    return document(identify(fields, title, text, eric or unique), title, text, fields)
+    return document(identify(fields, title, text, eric or unique, "UI"), title, text, fields)
 
 
 def _authors(record: TaggedRecord) -> list[str]:

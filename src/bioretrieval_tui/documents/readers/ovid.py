@@ -178,7 +178,8 @@ def _document(record: TaggedRecord) -> Document:
         "publisher": record.first("PB") if book else "",
         "isbn": isbn_of(" ".join(record.all("IB"))),
     }
-    return document(identify(fields, title, text, number, database), title, text, fields)
+    identity = identify(fields, title, text, number, database or "Ovid")
+    return document(identity, title, text, fields)
 
 
 def _persons(lines: Iterable[str]) -> list[str]:

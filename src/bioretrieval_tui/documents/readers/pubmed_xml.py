@@ -123,6 +123,7 @@ def _document(element: _Element) -> Document | str:
     fields |= {
         "pmid": _pmid(pmid),
         "pmid_version": int(version) if _LATER_VERSION.fullmatch(version) else None,
+        "revised": _date(_child(holder, "DateRevised")),
         "pmcid": next((match[0] for match in pmcids if match), ""),
         "doi": next(filter(None, map(doi_of, dois)), None),
         "authors": _people(article, "authors") or _people(_child(holder, "Book"), "authors"),
