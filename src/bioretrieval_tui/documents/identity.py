@@ -103,6 +103,7 @@ _NEXT_STATEMENT = re.compile(
 _ISSN = re.compile(r"\s*\d{4}-\d{3}[\dX]\s*\n", re.IGNORECASE)
 # What Mendeley writes before the notes of records that it merged.
 _MERGED = re.compile(r"from duplicate \d+ \(.*?\)\s+(?=pmid|pmc|doi|10\.)", re.IGNORECASE)
+_IDLE = re.compile(r"[\W_]*(?:(?:journal )?article|review)?[\W_]*", re.IGNORECASE)
 _LONGEST_NOTE = 20_000
 _IN_BRACKETS = re.compile(r"\[(?:doi|pii|pmc?id)\]", re.IGNORECASE)
 _ERIC = re.compile(r"\bE[JD]\d{5,8}\b")
@@ -230,7 +231,7 @@ def own_part(note: str) -> str:
             kept.append(statement[:end])
             if any(map(str.isalnum, statement[end:])):
                 break
-        elif any(map(str.isalnum, statement)) and (not keyed or _OTHER_KEY.search(keyed[0])):
+        elif not _IDLE.fullmatch(statement) and (not keyed or _OTHER_KEY.search(keyed[0])):
             break
     return " ".join(kept)
 
