@@ -83,6 +83,7 @@ def test_every_field() -> None:
         "@article{k, title={A}, year={2010}\n",
         "@article{k, title={A},\n funding_text 1={The Fund, of Ponds}, year=2010}",
         "@article{k, funding text (a)={B}, title={A}}",
+        "@article{k, ={A}, C#={x}, title={A}}",
         "@article{k, author+an={1=x}, a/b:c.d={B}, title={A}}",
         "@article(k, title={A},\n",
     ],

@@ -148,7 +148,8 @@ _NO_ABSTRACT = re.compile(
 _BOILERPLATE = re.compile(
     r"^(?:Abstract|ABSTRACT)\s*[:\u2014]\s*"
     r"|\s*\[ABSTRACT FROM (?:AUTHOR|PUBLISHER)\]"
-    r"|\s*\(?(?i:PsycINFO) Database Record \(c\).{1,80}?reserved\)?(?:\s*\([a-z ]+ abstract\))?"
+    r"|\s*\(?(?i:Psyc\w+) Database Record (?:\([cC]\)|\u00a9).{1,80}?reserved[.)]*"
+    r"(?:\s*\([a-z ]+ abstract\))?"
     r"|^(?:Copyright\s+)?\u00a9\s*\d{4}[^.]{0,100}(?:\.|$)(?:\s*All rights reserved\.)?\s*"
     r"|(?<=[.!?)\]])\s*(?:Copyright\s*(?:\u00a9|\([cC]\))|\u00a9)\s*(?:Copyright\s*)?\d{4}"
     r"[^\u00a9]{0,300}$"

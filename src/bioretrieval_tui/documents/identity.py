@@ -210,7 +210,7 @@ def pmcid_in(text: str) -> str | None:
     return f"PMC{match[1]}" if match else None
 
 
-def own_part(note: str) -> str:
+def _own_part(note: str) -> str:
     """What identifies the record itself within one of its notes, extras or custom fields.
 
     An identifier there is the record's own only if nothing before it may point to another work: it
@@ -237,9 +237,9 @@ def own_part(note: str) -> str:
 
 
 def noted_identifiers(notes: Iterable[str]) -> dict[str, str | None]:
-    """DOI, PMID and PMC id of a record as its notes name them (`own_part`), each only where they
+    """DOI, PMID and PMC id of a record as its notes name them (`_own_part`), each only where they
     name one."""
-    parts = list(filter(None, map(own_part, notes)))
+    parts = list(filter(None, map(_own_part, notes)))
     dois = {same_doi(doi): doi for part in parts for doi in _dois_in(part)}
     pmids = dict.fromkeys(pmid for part in parts for pmid in pmids_in(part))
     pmcids = dict.fromkeys(f"PMC{one}" for part in parts for one in _NAMED_PMCID.findall(part))

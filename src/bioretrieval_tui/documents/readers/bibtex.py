@@ -55,7 +55,7 @@ _NO_ENTRIES = ("comment", "preamble")
 _STRAY = re.compile(r"\s*(?:title|author)\s*=\s*[{\"]", re.IGNORECASE)
 _KEY = re.compile(r"\s*([^,={}\"]*?)\s*,")
 # Scopus writes "funding_text 1": an odd name is a field, which is not read.
-_NAME = re.compile(r"[\s,]*([^\s=,{}\"#][^=,{}\"#\n]*?)\s*=\s*")
+_NAME = re.compile(r"[\s,]*([^=,{}\"\n]*?)\s*=\s*")
 _FIELD_WITHIN = re.compile(r"\}\s*,\s*[A-Za-z][\w-]*\s*=\s*[{\"\w]")
 _BARE = re.compile(r"[^\s,#{}\"=()]+")
 _JOINED = re.compile(r"\s*#\s*")

@@ -29,7 +29,6 @@ from bioretrieval_tui.documents.identity import (
     doi_of,
     eric_of,
     noted_identifiers,
-    own_part,
     pmcid_in,
     pmcid_of,
     pmid_of,
@@ -51,9 +50,11 @@ _TAGS = frozenset(
     " PM PP PY RI RN RP SE SN SP ST T1 T2 T3 TA TI TT U1 U2 U3 U4 U5 UR VL VO WT Y1 Y2"
     " DCOM DOI OWN PMC PMCID PMID STAT".split()
 )
+# Tags that count with a blank too few also in records that are else written well: those behind a
+# field of one line, since lines of text, too, begin with "T2 - " or "PY - "; and those of MEDLINE.
+_SURE_TAGS = frozenset("TI T1 AB N2 AU A1 PY Y1 DO UR KW JO JF T2".split())
+_OF_ONE_LINE = frozenset("TY AU A1 A2 PY Y1 DA VL IS SP EP SN DO UR LA ID AN".split())
 _OF_MEDLINE = frozenset("DCOM OWN PMID STAT".split())
-"""Tags that count with a blank too few also in records that are else written well, where lines of
-text begin with "T2 - " or "PY - "."""
 _SHORT = {"PMID": "PM", "DOI": "DO", "PMC": "C8", "PMCID": "C8", "ISSN": "SN", "ISBN": "SN"}
 _BLANK = "[ \\t\\u00a0\\u2002\\u2003\\u2009]"
 _DASH = "[-\\u2010-\\u2015\\u2212]"
@@ -82,6 +83,9 @@ def _field(text: str, record: TaggedRecord | None) -> tuple[str, str] | None:
     if match is None:
         return None
     tag, value = match[2], text[match.end() :]
+    above = record.order[-1][0] if record and record.order else ""
+    if record and len(record.order) == 1 and above == "TY" and tag in _TAGS:
+        opening = record.opening = text  # only the type is written otherwise
     indented = match[1].strip("\ufeff") and not opening[:1].isspace()
     if indented or not (spaced or _is_tight(opening)):
         return None
@@ -89,10 +93,12 @@ def _field(text: str, record: TaggedRecord | None) -> tuple[str, str] | None:
         sure = _TYPE.fullmatch(value) is not None
     elif tag == "ER":
         sure = not value.strip()
+    elif not _WELL.match(opening):
+        sure = tag in _TAGS
+    elif tag in _OF_MEDLINE:
+        sure = above not in _NOTES
     else:
-        in_note = record is not None and any(at in _NOTES for at, _ in record.order[-1:])
-        sure = tag in (_OF_MEDLINE if _WELL.match(opening) else _TAGS)
-        sure = sure and not (in_note and tag in _OF_MEDLINE)
+        sure = tag in _SURE_TAGS and above in _OF_ONE_LINE
     return (_SHORT.get(tag, tag), value) if sure else None
 
 
@@ -242,15 +248,19 @@ def _dates(record: TaggedRecord) -> list[str]:
 
 def _identifiers(record: TaggedRecord) -> dict[str, str | None]:
     """DOI, PMID and PMC id, wherever they are."""
-    places = [*map(own_part, record.lined(*_CUSTOM)), *record.all(*_LINKS)]
-    named = " ".join(places)
+    links = record.all(*_LINKS)
+    linked = " ".join(links)
+    custom = [noted_identifiers([text]) for text in record.lined(*_CUSTOM)]
     noted = noted_identifiers(record.lined(*_NOTES))
-    dois = map(doi_of, [*record.all(*_OWN_DOI), *places])
-    pmids = pmids_in(" ".join([*record.all("PM"), named])) or _pmids_alone(record)
+    dois = [*map(doi_of, record.all(*_OWN_DOI)), *(one["doi"] for one in custom)]
+    dois += [*map(doi_of, links), noted["doi"]]
+    pmids = [*pmids_in(" ".join(record.all("PM"))), *(one["pmid"] for one in custom)]
+    pmids += [*pmids_in(linked), *_pmids_alone(record), noted["pmid"]]
+    pmcids = [*(one["pmcid"] for one in custom), pmcid_in(linked), noted["pmcid"]]
     return {
-        "doi": next(filter(_is_of_work, dois), None) or noted["doi"],
-        "pmid": next(iter(pmids), None) or noted["pmid"],
-        "pmcid": pmcid_in(named) or noted["pmcid"],
+        "doi": next(filter(_is_of_work, dois), None),
+        "pmid": next(filter(None, pmids), None),
+        "pmcid": next(filter(None, pmcids), None),
     }
 
 
