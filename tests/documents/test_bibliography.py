@@ -113,6 +113,24 @@ def test_retracted(metadata: dict[str, Any], expected: bool) -> None:
         ("de la Cruz-Vega, María José", "de la Cruz-Vega MJ"),
         ("Wang Y 3rd", "Wang Y 3rd"),
         ("Ada Miller", "Ada Miller"),
+        ("Zhang Wei", "Zhang Wei"),
+        ("UK Biobank", "UK Biobank"),
+        ("[Anonymous]", "[Anonymous]"),
+        ("Herbert H. Clark", "Clark HH"),
+        ("Ada B Miller", "Miller AB"),
+        ("Ludwig M. van Beethoven", "van Beethoven LM"),
+        ("A Miller", "Miller A"),
+        ("Lee Y-T", "Lee YT"),
+        ("Lee, Y-T", "Lee YT"),
+        ("da Silva Jr., J. A.", "da Silva JA Jr"),
+        ("da Silva Jr. J.", "da Silva J Jr"),
+        ("Miller Jr, A.B.", "Miller AB Jr"),
+        ("Miller A., Jr.", "Miller A Jr"),
+        ("Miller III, A.", "Miller A III"),
+        ("Nordheim, E. V. [Author]", "Nordheim EV"),
+        ("Lai, Zhen (57193)", "Lai Z"),
+        ("Wesenbeeck, B. K. van", "van Wesenbeeck BK"),
+        ("Berg, Jan van den", "van den Berg J"),
     ],
 )
 def test_short_names(name: str, short: str) -> None:
@@ -178,6 +196,30 @@ def test_a_notice_with_the_title_of_the_work_is_not_retracted(metadata: dict[str
 @pytest.mark.parametrize(
     ("line", "names"),
     [
+        ("Silva Jr. J., Souza A.", ["Silva J Jr", "Souza A"]),
+        ("Li W., Silva J., Jr., Souza A.", ["Li W", "Silva J Jr", "Souza A"]),
+        ("Miller, Ada, Berg, Otto", ["Miller A", "Berg O"]),
+        ("Miller, Ada B., Berg, Otto", ["Miller AB", "Berg O"]),
+        ("Miller, A. B., Berg, O., & Li, W.", ["Miller AB", "Berg O", "Li W"]),
+        ("Miller, A., Jr., Berg, O.", ["Miller A Jr", "Berg O"]),
+        ("A. Miller, O. Berg", ["Miller A", "Berg O"]),
+        ("A. Miller, O. Berg, and W. Li", ["Miller A", "Berg O", "Li W"]),
+        ("Ada B. Miller, Otto H. Berg", ["Miller AB", "Berg OH"]),
+        ("Ada Miller and Otto Berg", ["Miller A", "Berg O"]),
+        ("Ada Miller, Otto Berg, Bo Ek", ["Miller A", "Berg O", "Ek B"]),
+        (
+            "Ludwig van Beethoven; Maria de la Cruz; Al Ek Jr.; Pond Study Group",
+            ["van Beethoven L", "de la Cruz M", "Ek A Jr", "Pond Study Group"],
+        ),
+        ("Z Lai, SY Shi", ["Lai Z", "Shi SY"]),
+        ("Miller A., Berg O., Pond Study Group", ["Miller A", "Berg O", "Pond Study Group"]),
+        ("Ada Miller; Berg, Otto", ["Ada Miller", "Berg O"]),
+        ("Wei Miller; Berg OP", ["Wei Miller", "Berg OP"]),
+        ("\u674e \u5c0f\u660e; \u738b \u4f1f", ["\u674e \u5c0f\u660e", "\u738b \u4f1f"]),
+        ("Garcia Lopez, Maria Jose", ["Garcia Lopez MJ"]),
+        ("Department of Health, New York", ["Department of Health, New York"]),
+        ("Health and Safety Executive", ["Health and Safety Executive"]),
+        ("VAN DYKE, MARY B", ["VAN DYKE MB"]),
         ("Miller A, Berg O.P.", ["Miller A", "Berg OP"]),
         ("Miller, A. and Berg, O. P.", ["Miller A", "Berg OP"]),
         ("Miller AB & Berg O", ["Miller AB", "Berg O"]),
@@ -189,3 +231,17 @@ def test_a_notice_with_the_title_of_the_work_is_not_retracted(metadata: dict[str
 )
 def test_lines_of_several_names(line: str, names: list[str]) -> None:
     assert people([line]) == names
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        ("Ada Miller, Otto Berg", ["Miller A", "Berg O"]),
+        ("Ada Miller, O. Berg", ["Miller A", "Berg O"]),
+        ("Garcia Lopez, Maria J.", ["Garcia Lopez MJ"]),
+        ("van der Berg, Jan Willem", ["van der Berg JW"]),
+        ("Smith, John, MD", ["Smith J"]),
+    ],
+)
+def test_two_names_in_a_cell(line: str, names: list[str]) -> None:
+    assert people([line], cell=True) == names

@@ -105,6 +105,7 @@ def test_quotes_over_lines_and_blank_rows() -> None:
     ("row", "reason"),
     [
         (b"9,T", "2 fields, not 3"),
+        (b"2,more", "2 fields, not 3"),
         (b"9,T,B,more", "4 fields, not 3"),
         (b"9,,", "neither a title nor an abstract"),
         (b"9,a\0b,B", "NUL"),
@@ -149,6 +150,34 @@ def test_quotes_in_tsv_are_only_quotes_where_they_fit() -> None:
     ]
 
 
+def test_a_row_that_lacks_its_last_fields() -> None:
+    data = "id,title,text,doi,year\n1,T,B\n2,U,C,10.1000/x1\n3,V\n4,W,E,,2018\n"
+    found = read(data, CSV)
+    assert [document.id for document in documents(found)] == ["1", "2", "4"]
+    assert [item.reason for item in rejected(found)] == [
+        "the row has 2 fields, not 5 as the first one"
+    ]
+
+
+@pytest.mark.parametrize("format_", [CSV, TSV])
+def test_the_header_of_a_second_table_is_no_record(format_: Format) -> None:
+    header, row = "id,title,text\n", "{},T,B\n"
+    data = (header + row.format(1) + header + row.format(2)).replace(
+        ",", "\t" if format_ is TSV else ","
+    )
+    found = read(data, format_)
+    assert [document.id for document in documents(found)] == ["1", "2"]
+    (skipped,) = (item for item in found if isinstance(item, Skipped))
+    assert (skipped.place.line, skipped.reason) == (3, "the header of the table, again")
+
+
+@pytest.mark.parametrize("nothing", ["nan", "NaN", "None", "NULL", "<NA>", " nan "])
+def test_what_pandas_writes_for_nothing_is_nothing(nothing: str) -> None:
+    row = ",".join([nothing] * 4)
+    (document,) = documents(read(f"title,year,authors,journal,other\nHerons,{row}\n", CSV))
+    assert document.metadata == {}
+
+
 def test_utf16_as_excel_saves_it() -> None:
     data = "id\ttitle\r\n1\tÄther\r\n".encode("utf-16")
     assert TSV.recognises(data)
@@ -177,7 +206,7 @@ EXPORTS: dict[str, tuple[dict[str, str], str, dict[str, Any]]] = {
             **LAI,
             "doi": "10.1000/X1", "pmid": "123", "pages": "998-1004",
             "url": "https://www.scopus.com/1", "keywords": ["pond", "reed", "Birds"],
-            "language": ["English"], "types": ["Article"], "EID": "2-s2.0-85057",
+            "language": ["English"], "types": ["Journal Article"], "EID": "2-s2.0-85057",
             "Source": "Scopus"
         },
     ),
@@ -192,7 +221,7 @@ EXPORTS: dict[str, tuple[dict[str, str], str, dict[str, Any]]] = {
         "10.1000/x1",
         {
             **LAI,
-            "date": "2018-11-25", "pages": "998-1004", "types": ["Article"],
+            "date": "2018-11-25", "pages": "998-1004", "types": ["Journal Article"],
             "keywords": ["pond", "reed", "BIRDS"], "UT": "WOS:000451"
         },
     ),
@@ -296,7 +325,7 @@ EXPORTS: dict[str, tuple[dict[str, str], str, dict[str, Any]]] = {
         },
         "10.1000/x1",
         {
-            "authors": ["Z Lai", "SY Shi"], "journal": "J Foo", "pages": "998-1004"
+            "authors": ["Lai Z", "Shi SY"], "journal": "J Foo", "pages": "998-1004"
         },
     ),
     "ClinicalTrials.gov": (
@@ -346,7 +375,7 @@ EXPORTS: dict[str, tuple[dict[str, str], str, dict[str, Any]]] = {
         },
         "123",
         {
-            "authors": ["Zhen Lai", "Shi SY"], "doi": "10.1000/x1", "pages": "998-1004"
+            "authors": ["Lai Z", "Shi SY"], "doi": "10.1000/x1", "pages": "998-1004"
         },
     ),
     "IEEE": (
@@ -370,10 +399,41 @@ EXPORTS: dict[str, tuple[dict[str, str], str, dict[str, Any]]] = {
             "Accession Number": "131234567", "DOI": "", "Publisher": "Foo", "Doctype": "Article",
             "Subjects": "", "Keywords": "pond", "Abstract": "Newts.", "PLink": "https://e/1"
         },
-        "Accession Number:131234567",
+        "made:",
         {
             **LAI,
             "date": "2018-11-25"
+        },
+    ),
+    "Embase.com": (
+        {
+            "Title": "Herons", "Author Names": "Lai Z., Shi S.Y.",
+            "Source": "J Foo (2018) 31:11 (998-1004). Date of Publication: 25 Nov 2018",
+            "Abstract": "Newts.", "Emtree Drug Index Terms (Major Focus)": "",
+            "Emtree Drug Index Terms": "n,n dimethyl (endogenous compound), newt toxin",
+            "Emtree Medical Index Terms (Major Focus)": "bird (diagnosis, drug therapy), pond",
+            "Emtree Medical Index Terms": "human", "Clinical Trial Numbers": "NCT01234567",
+            "Open URL Link": "http://s.nl/u?sid=EMBASE&id=doi:10.1000%2Fx1&atitle=Herons"
+        },
+        "10.1000/x1",
+        {
+            **LAI,
+            "date": "2018-11-25", "pages": "998-1004", "trials": ["NCT01234567"],
+            "keywords": ["n,n dimethyl (endogenous compound)", "newt toxin",
+                         "bird (diagnosis, drug therapy)", "pond", "human"]
+        },
+    ),
+    "SpringerLink": (
+        {
+            "Item Title": "Herons", "Publication Title": "J Foo", "Book Series Title": "",
+            "Journal Volume": "31", "Journal Issue": "11", "Item DOI": "10.1000/x1",
+            "Authors": "Zhen LaiS\u00e9bastien ShiAngus McDonald", "Publication Year": "2018",
+            "URL": "https://s/1", "Content Type": "Article", "Abstract": "Newts."
+        },
+        "10.1000/x1",
+        {
+            **LAI,
+            "authors": ["Lai Z", "Shi S", "McDonald A"], "types": ["Journal Article"]
         },
     ),
     "pandas": (
@@ -476,7 +536,35 @@ def test_a_chapter_of_zotero_is_in_a_book() -> None:
     first, second = documents(read(data, CSV))
     assert (first.metadata["book"], first.metadata["types"]) == ("Birds", ["Book Chapter"])
     assert "journal" not in first.metadata
-    assert second.metadata["types"] == ["book"]
+    assert second.metadata["types"] == ["Book"]
+
+
+@pytest.mark.parametrize(
+    ("data", "metadata"),
+    [
+        ("Item Type,Title,Publication Title,Publisher,Place\nconferencePaper,T,Birds,Foo,Bern\n",
+         {"types": ["Conference Paper"], "book": "Birds", "publisher": "Foo", "place": "Bern"}),
+        ("Item Type,Title,Publication Title,Publisher\nthesis,T,,Uni Foo\n",
+         {"types": ["Thesis"], "school": "Uni Foo"}),
+        ("Item Type,Title\npreprint,T\n", {"types": ["Preprint"]}),
+        ("Document Type,Title,Source title\nBook chapter,T,Birds\n",
+         {"types": ["Book Chapter"], "book": "Birds"}),
+        ("Publication Type,Title,Source title,Anthology title\nChapter,T,,Birds\n",
+         {"types": ["Book Chapter"], "book": "Birds"}),
+        ("Content Type,Item Title,Publication Title\nChapter,T,Birds\n",
+         {"types": ["Book Chapter"], "book": "Birds"}),
+        ("Publication Type,Title,Publication Date,Publication Year\nJ,T,DEC 16,2018\n",
+         {"year": 2018, "date": "2018-12-16"}),
+        ("Title,Publication Date,Publication Year\nT,NOV-DEC,2018\n",
+         {"year": 2018, "date": "2018"}),
+        ("Title,Published Year,Accession Number\nT,2018,31858815\n",
+         {"year": 2018, "date": "2018", "Accession Number": "31858815"}),
+    ],
+)  # fmt: skip
+def test_types_dates_and_numbers(data: str, metadata: dict[str, Any]) -> None:
+    (document,) = documents(read(data, CSV))
+    assert document.metadata == metadata
+    assert document.id.startswith("made:")
 
 
 def test_markup_is_no_text() -> None:
@@ -600,7 +688,8 @@ def test_recognised_by_content(data: bytes, is_csv: bool, is_tsv: bool) -> None:
 cells = st.text(
     st.characters(exclude_categories=["Cs", "No"], exclude_characters="\0\r<&["), max_size=10
 ).filter(lambda cell: cell.strip().casefold() not in ("nan", "none", "null", "n/a", "#n/a"))
-rows = st.lists(st.tuples(cells.filter(str.strip), cells.filter(str.strip), cells), max_size=6)
+texts = cells.filter(lambda cell: any(map(str.isalnum, cell)))
+rows = st.lists(st.tuples(cells.filter(str.strip), texts, texts), max_size=6)
 
 
 @given(rows, st.sampled_from([CSV, TSV]))

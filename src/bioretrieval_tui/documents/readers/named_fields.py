@@ -24,6 +24,7 @@ from bioretrieval_tui.documents.bibliography import (
     mesh_of,
     page_range,
     plain,
+    said,
     sound,
     sound_value,
     without_markup,
@@ -32,13 +33,15 @@ from bioretrieval_tui.documents.document import Document, RecordFault
 from bioretrieval_tui.documents.identity import (
     doi_of,
     identify,
+    noted_identifiers,
     pmcid_in,
     pmcid_of,
     pmid_of,
     pmids_in,
     trials_of,
 )
-from bioretrieval_tui.documents.person_names import people
+from bioretrieval_tui.documents.person_names import LONGEST_LIST, MOST_NAMES, people
+from bioretrieval_tui.documents.work_types import WITHIN_BOOKS, type_of
 from bioretrieval_tui.errors import CorpusError
 
 # Names without case and signs ("Source title", "source_title" and "sourceTitle" are one), best
@@ -61,7 +64,7 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
         " journaltitle journalname fulljournalname containertitle secondarytitle periodical"
         " venue publication primarylocationsourcedisplayname hostvenuedisplayname"
         " journaltitlefull journalabbreviation containertitleshort journalinfojournaltitle",
-        "book": "booktitle",
+        "book": "booktitle anthologytitle",
         "year": "year publicationyear pubyear publishedyear yearofpublication yearpublished"
         " publishyear py",
         "date": "date publicationdate dateofpublication datepublished pubdate publishtime"
@@ -69,7 +72,7 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
         " firstpublicationdate dateregistration firstposted startdate dp",
         "month": "publishedmonth publicationmonth pubmonth month pd",
         "day": "day",
-        "doi": "doi di doilink doiurl dois digitalobjectidentifier articledoi itemdoi"
+        "doi": "doi di doilink doiurl dois digitalobjectidentifier articledoi itemdoi openurllink"
         " externalidsdoi idsdoi identifiersdoi",
         "pmid": "pmid pubmedid medlinepmid pubmed pubmedids pm externalidspubmed idspmid"
         " identifierspmid",
@@ -78,15 +81,17 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
         "language": "language languages languageoforiginaldocument articlelanguage"
         " languageofarticle lang la",
         "types": "types type documenttype publicationtype publicationtypes itemtype articletype"
-        " doctype pubtype pubtypes studytype dt",
+        " doctype pubtype pubtypes studytype contenttype dt",
         "mesh": "mesh meshterms meshheadings meshterm meshheading",
         "mesh_major": "meshmajor majormesh meshmajortopics",
         "keywords": "keywords keyword authorkeywords authorkeyword indexkeywords keywordsplus"
-        " manualtags conditions de",
+        " manualtags conditions emtreedrugindextermsmajorfocus emtreedrugindexterms"
+        " emtreemedicalindextermsmajorfocus emtreemedicalindexterms de",
         "affiliations": "affiliations affiliation authoraffiliations addresses authoraddresses"
         " authoraddress",
         "trials": "trials clinicaltrialnumbers clinicaltrialnumber trialregistration nctnumber"
-        " nctid trialid",
+        " nctid trialid nct nctnumbers nctids trialids trialnumber trialnumbers registrationnumber"
+        " trialregistrationnumber clinicaltrialid clinicaltrialsgovid isrctn eudractnumber",
         "volume": "volume vol journalvolume bibliovolume journalinfovolume vl",
         "issue": "issue journalissue issuenumber biblioissue journalinfoissue",
         "pages": "pages page pagination pageinfo pagerange journalpages",
@@ -100,8 +105,8 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
         "vernacular_title": "vernaculartitle originaltitle originalnonenglishtitle titleoriginal",
         "accession": "accessionnumber accession eid ut utuniquewosid uniquewosid publicationid"
         " lensid embaseaccessionid pui an storeid paperid corpusid cochranereviewid nctnumber"
-        " nctid trialid openalexid ericnumber key",
-        "database": "database databasename sourcedatabase",
+        " nctid trialid registrationnumber openalexid ericnumber key",
+        "database": "database databasename longdbname sourcedatabase",
         "notes": "extra notes note",
     }.items()
 }  # fmt: skip
@@ -125,17 +130,18 @@ _HELPERS = _KEPT - {"trials"} | {"id", "title", "text", "first_page", "last_page
 _JOINED = frozenset({"keywords", "types", "language", "affiliations", "trials"})
 """Lists that all columns of their names give; of the others the first one does."""
 _IDENTIFIERS = frozenset({"doi", "pmid", "pmcid"})
-_ZOTERO = {
-    "journalArticle": "Journal Article", "magazineArticle": "Magazine Article",
-    "newspaperArticle": "Newspaper Article", "bookSection": "Book Chapter",
-    "encyclopediaArticle": "Book Chapter", "dictionaryEntry": "Book Chapter",
-    "conferencePaper": "Conference Paper",
-}  # fmt: skip
-"""Types of items of Zotero in the words of the other readers."""
-_WITHIN_BOOKS = ("Book Chapter", "Conference Paper")
+_ANY_DATABASE = frozenset({"accessionnumber", "accession", "an", "key", "ut"})
+"""Names of accession numbers that tell no database."""
 _SHOWN = 12
 """Names that an error lists."""
-_NOTHING = frozenset({"nan", "none", "null", "n/a", "#n/a", "[no author name available]"})
+_NOTHING = frozenset({
+    "", "nan", "none", "null", "n/a", "#n/a", "<na>", "[no author name available]"
+})  # fmt: skip
+_TRIAL_NUMBERS = frozenset("nctnumber nctid trialid registrationnumber".split())
+_OF_PAPERS = frozenset({"authors", "journal", "book", "doi", "pmid", "volume", "pages"})
+_REGISTRATION = re.compile(r"\bregist(?:ry|ration)\b", re.IGNORECASE)
+_ITEM = re.compile(r"[A-Z\d]{8}")
+"""A key of Zotero; those of citations ("lai2018") are no ids."""
 _OPENALEX = re.compile(r"https?://openalex\.org/([A-Za-z]\d+)")
 _NUMBER = re.compile(r"(\d{1,10})(?:\.0)?")
 _LABELS = ("text", "name", "fullName", "full_name", "literal", "display_name", "title", "value",
@@ -145,6 +151,10 @@ _FAMILY = ("family", "last", "lastName", "last_name", "lastname", "surname")
 _GIVEN = ("given", "first", "firstName", "first_name", "firstname", "forename", "initials")
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,30});", re.IGNORECASE)
 _BETWEEN = re.compile(r"[;|\n]")
+_BETWEEN_EMTREE = re.compile(r";|,\s(?![^()]*\))")
+_RUN_TOGETHER = re.compile(
+    r"(?<=[^\W\d_A-Z])(?<!\b[MD][ace])(?<!\bMac)(?<!\bVan)(?=[A-Z\u00c0-\u00d6\u00d8-\u00de])"
+)
 _LONGEST_INDEX = 100_000
 """Words of an abstract that OpenAlex gives as positions."""
 _KEPT_NAMES = 10_000
@@ -153,6 +163,11 @@ _DEEPEST = 3
 
 # "J Foo. 2020 Jan 5;12(3):1-5. doi: 10.1/x.", in PubMed's own export.
 _PUBMED = ("PMID", "Title", "Authors", "Citation")
+# "J Foo (2014) 3:3 (152-160). Date of Publication: 1 Jan 2014", in Embase's.
+_EMBASE = re.compile(
+    r"(?P<journal>.+?) \((?P<year>\d{4})\) (?:(?P<volume>[^\s:()]+)(?::(?P<issue>\S+))?)?"
+    r"(?: ?\((?P<pages>[^()]*)\))?\.(?: Date of Publication: (?P<date>[^.]+))?.*"
+)
 _CITATION = re.compile(r";\s*([^\s;:()]+)?(?:\(([^()]*)\))?(?::\s*([^\s;:]+?))?\.(?:\s|$)")
 
 
@@ -173,13 +188,15 @@ def is_known(name: str) -> bool:
 class Columns(NamedTuple):
     """The names of values, and what they stand for.
 
-    names: all of them; width: how many are not within others; fields: from our fields to the
+    names: all of them; width: how many are not within others; least: how many of these reach to the
+    title and the text; fields: from our fields to the
     positions that give them, best first; others: from the names of those that become metadata
     unchanged to their positions; pubmed: whether it is PubMed's own export.
     """
 
     names: tuple[str, ...]
     width: int
+    least: int
     fields: Mapping[str, tuple[int, ...]]
     others: Mapping[str, int]
     pubmed: bool
@@ -220,7 +237,10 @@ def columns_of(
         for at, name in enumerate(names[:width])
         if at not in taken | mapped and name.strip() and name not in mapping
     }
-    return Columns(tuple(names), width, fields, others, tuple(names[: len(_PUBMED)]) == _PUBMED)
+    least = 1 + max(fields[name][0] for name in ("title", "text") if name in fields)
+    return Columns(
+        tuple(names), width, least, fields, others, tuple(names[: len(_PUBMED)]) == _PUBMED
+    )
 
 
 def _fault(file: str, names: Sequence[str], field: str, what: str) -> CorpusError:
@@ -259,8 +279,10 @@ class _Values:
         found = []
         for at, words in self.each(field):
             self.used.add(at)
+            emtree = self.columns.names[at].startswith("Emtree ")
+            between = _BETWEEN_EMTREE if emtree else _BETWEEN
             for word in words:
-                found += [part.strip() for part in _BETWEEN.split(_read_entities(word))]
+                found += [part.strip() for part in between.split(_read_entities(word))]
         return found
 
     def first(self, field: str, read: Any) -> str | None:
@@ -286,9 +308,8 @@ def named_document(columns: Columns, cells: Sequence[Any], *, own_id: bool = Tru
     judged corpus of BEIR's form, whose texts stay as they are."""
     values = _Values(columns, cells)
     titles, paragraphs = values.texts("title"), values.texts("text")
-    title = without_markup(" ".join(titles))
-    texts = [without_markup(one) for one in paragraphs]
-    text = abstract_of(texts)
+    title = said(without_markup(" ".join(titles)))
+    text = abstract_of(map(without_markup, paragraphs))
     given = values.word("id").strip() if own_id else ""
     if in_openalex := _OPENALEX.fullmatch(given):
         given = ""
@@ -296,15 +317,20 @@ def named_document(columns: Columns, cells: Sequence[Any], *, own_id: bool = Tru
     others = {name: sound_value(cells[at]) for name, at in columns.others.items()}
     if columns.pubmed and (found := _CITATION.search(str(others.pop("Citation", "")))):
         fields |= zip(("volume", "issue", "pages"), found.groups(), strict=True)
+    if found := _EMBASE.fullmatch(str(others.get("Source", ""))):
+        parts = {name: part for name, part in found.groupdict().items() if part}
+        dates = best_date([parts.pop("year"), parts.pop("date", "")])
+        fields = {**parts, **dates} | {name: value for name, value in fields.items() if value}
+        del others["Source"]
     for name, value in values.rest():
         # What is no identifier may not be taken for one, and the id is that of the document.
         name = f"{name}_as_written" if name.casefold() in _IDENTIFIERS else name
         others.setdefault("openalex" if in_openalex and name == "id" else name, sound_value(value))
-    metadata = {name: value for name, value in others.items() if value not in (None, "")}
+    metadata = {name: value for name, value in others.items() if not _says_nothing(value)}
     metadata |= {name: value for name, value in fields.items() if value not in (None, "", [])}
     identity = identifier(given) if given else ""
     if identity and columns.names[columns.fields["id"][0]] == "_id":
-        return Document(identity, " ".join(titles), " ".join(paragraphs), metadata)
+        return Document(identity, said(" ".join(titles)), said(" ".join(paragraphs)), metadata)
     if not identity:
         accession, database = _accession(values)
         accession = in_openalex[1] if in_openalex and not accession else accession
@@ -320,29 +346,31 @@ def _fields(values: _Values) -> dict[str, Any]:
         "pmcid": values.first("pmcid", _pmcid),
         "doi": values.first("doi", doi_of),
     }
-    if "notes" in columns.fields and not fields["pmid"]:
-        notes = " ".join(values.texts("notes"))
-        fields["pmid"] = next(iter(pmids_in(notes)), None)
-        fields["pmcid"] = fields["pmcid"] or pmcid_in(notes)
     fields["url"] = values.first("url", lambda text: text.strip().split(" ")[0])
     if not fields["doi"] and "doi.org/" in (fields["url"] or ""):
         fields["doi"] = doi_of(fields["url"])
+    if "notes" in columns.fields:
+        noted = noted_identifiers(word for _, words in values.each("notes") for word in words)
+        fields |= {name: fields[name] or found for name, found in noted.items()}
     year, month, day = (values.word(name) for name in ("year", "month", "day"))
-    fields |= best_date([year, *values.texts("date"), f"{year} {month} {day}" if month else ""])
+    days = values.texts("date")
+    # "DEC 16" of Web of Science, beside the year.
+    days += [f"{year} {one}" for one in [f"{month} {day}" if month else "", *days] if one]
+    fields |= best_date([year, *days])
     known = columns.fields.keys()
     for name in known & {"authors", "editors"}:
-        fields[name] = people(
-            line for names in values.texts(name) for line in _lines_of_names(_read_entities(names))
-        )
+        lines = [_read_entities(one[:LONGEST_LIST]) for one in values.texts(name)[:MOST_NAMES]]
+        if "Item DOI" in columns.names:  # SpringerLink writes nothing between names
+            lines = [_RUN_TOGETHER.sub("; ", line) for line in lines]
+        fields[name] = people(lines, cell=True)
     if not known.isdisjoint(("mesh", "mesh_major")):
         fields |= mesh_of(values.all("mesh"))
         fields["mesh_major"] += values.all("mesh_major")
     for name in known & _JOINED:
         fields[name] = distinct(values.all(name))
     # Web of Science writes J for journals beside the type of the document.
-    fields["types"] = types = [one for one in fields.get("types", ()) if len(one) > 1]
-    if any(one in _ZOTERO for one in types):
-        fields["types"] = [_ZOTERO.get(one, one) for one in types]
+    types = distinct(type_of(one) for one in fields.get("types", ()) if len(one) > 1)
+    fields["types"] = types
     if "trials" in fields:
         found = (number for text in fields["trials"] for number in trials_of(text))
         fields["trials"] = distinct(found)
@@ -359,18 +387,28 @@ def _fields(values: _Values) -> dict[str, Any]:
             (at,) = columns.fields[name]
             fields[name] = sound_value(values.cells[at])
             values.used.add(at)
-    if types != fields["types"] and fields["types"][0] in _WITHIN_BOOKS:
-        fields["book"] = fields.get("book") or fields.pop("journal", "")
+    if types[:1] == ["Thesis"] and not fields.get("school"):
+        fields["school"] = fields.pop("publisher", "")
+    elif WITHIN_BOOKS.intersection(types[:1]):
+        within = fields.pop("journal", "")
+        fields["book"] = fields.get("book") or within
     return fields
 
 
 def _accession(values: _Values) -> tuple[str, str]:
-    """The accession number of a record and its database, which the number's name stands for."""
+    """The accession number of a record and its database, which the number's name may stand for;
+    digits are a number only with one. The number of a trial is that of a registration: papers have
+    authors and a journal."""
+    is_paper = not _OF_PAPERS.isdisjoint(values.columns.fields)
+    is_paper = is_paper and not any(map(_REGISTRATION.search, _first_words(values, "types")))
     for at, words in values.each("accession"):
-        number = plain(words[0])
+        number, name = plain(words[0]), name_key(values.columns.names[at])
+        if (is_paper and name in _TRIAL_NUMBERS) or (name == "key" and not _ITEM.fullmatch(number)):
+            continue
         if number.isdigit():
-            database = next(iter(_first_words(values, "database")), values.columns.names[at])
-            return number, plain(database)
+            database = "" if name in _ANY_DATABASE else values.columns.names[at]
+            database = next(iter(_first_words(values, "database")), database)
+            return (number, plain(database)) if database else ("", "")
         return number, ""
     return "", ""
 
@@ -394,27 +432,12 @@ def _pmcid(text: str) -> str | None:
     return pmcid_of(f"PMC{number[1]}" if number else text) or pmcid_in(text)
 
 
-def _lines_of_names(text: str) -> list[str]:
-    """The persons of a text as lines for `people`: those that bars, `and` or commas part. A comma
-    within a name ("Smith, John") stays."""
-    if ";" in text:
-        return [text]
-    if "|" in text or "\n" in text:
-        return re.split(r"[|\n]", text)
-    if text.endswith(".") and text.count(".") == 1:
-        text = text[:-1]  # "Lai Z, Shi SY."
-    parts = re.split(r"\s+(?:and|&)\s+", text)
-    if len(parts) > 1 and all("," in part for part in parts):
-        return parts  # "Smith, J. and Miller, A."
-    parts = re.split(r",\s*(?:and\s+|&\s*)?|\s+(?:and|&)\s+", text)
-    full = [part for part in parts if len(part.split()) > 1]
-    initials_first = all(re.match(r"[A-Z]{1,3} [A-Z]", part) for part in parts)
-    if len(parts) > 1 and len(full) == len(parts) and (initials_first or len(parts) > 2):
-        return parts  # "J Smith, A Miller", "John Smith, Ann Miller, Bo Berg"
-    return [text]
-
-
 # Values -----------------------------------------------------------------------------------------
+
+
+def _says_nothing(value: Any) -> bool:
+    """Whether a value is empty, or what pandas and Excel write for it."""
+    return value is None or (isinstance(value, str) and value.strip().casefold() in _NOTHING)
 
 
 def words_of(value: Any, name: str = "") -> list[str]:
@@ -425,7 +448,7 @@ def words_of(value: Any, name: str = "") -> list[str]:
     if isinstance(value, str):
         if value[0] == "[" and value[-1] == "]" and value[1:2] in ("'", '"'):
             return _written_list(value)
-        return [] if value.strip().casefold() in _NOTHING or not value.strip() else [sound(value)]
+        return [] if _says_nothing(value) else [sound(value)]
     if isinstance(value, bool):
         return []
     if isinstance(value, int | float):

@@ -12,21 +12,25 @@ from functools import partial
 from typing import Any
 
 from bioretrieval_tui.documents.bibliography import (
+    REGISTRY,
     abstract_of,
+    bare_number,
     best_date,
     corrections_in,
     distinct,
-    document,
     isbn_of,
     page_range,
+    said,
     without_markup,
+    work_document,
 )
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.identity import (
     doi_of,
     eric_of,
-    identify,
+    noted_identifiers,
     pmcid_in,
+    pmcid_of,
     pmid_of,
     pmids_in,
     trials_of,
@@ -43,30 +47,45 @@ from bioretrieval_tui.documents.source import Format
 _TAGS = frozenset(
     "TY ER A1 A2 A3 A4 AB AD AF AN AU AV BN BT C1 C2 C3 C4 C5 C6 C7 C8 CA CN CP CT CY DA DB DI DO"
     " DP DS ED EP ET ID IP IS J1 J2 JA JF JO JT K1 KW L1 L2 L3 L4 LA LB LK M1 M2 M3 N1 N2 NV OP PB"
-    " PM PP PY RI RN RP SE SN SP ST T1 T2 T3 TA TI TT U1 U2 U3 U4 U5 UR VL VO WT Y1 Y2".split()
+    " PM PP PY RI RN RP SE SN SP ST T1 T2 T3 TA TI TT U1 U2 U3 U4 U5 UR VL VO WT Y1 Y2"
+    " DCOM DOI OWN PMC PMCID PMID STAT".split()
 )
-_SURE_TAGS = frozenset("TY ER TI T1 AB N2 AU A1 PY Y1 DO UR KW JO JF T2".split())
-"""Tags that count with a blank too few also in records that are else written well; lines of text
-hardly begin so."""
+# Tags that count with a blank too few also in records that are else written well: those behind a
+# field of one line, since lines of text, too, begin with "T2 - " or "PY - "; and those of MEDLINE.
+_SURE_TAGS = frozenset("TI T1 AB N2 AU A1 PY Y1 DO UR KW JO JF T2".split())
+_OF_ONE_LINE = frozenset("TY AU A1 A2 PY Y1 DA VL IS SP EP SN DO UR LA ID AN".split())
+_OF_MEDLINE = frozenset("DCOM OWN PMID STAT".split())
+_SHORT = {"PMID": "PM", "DOI": "DO", "PMC": "C8", "PMCID": "C8", "ISSN": "SN", "ISBN": "SN"}
 _BLANK = "[ \\t\\u00a0\\u2002\\u2003\\u2009]"
 _DASH = "[-\\u2010-\\u2015\\u2212]"
-_WELL = re.compile(rf"[\ufeff\s]*([A-Z][A-Z0-9])(?:{_BLANK}{{2,}}|[\t\u00a0]){_DASH}{_BLANK}*")
-_SLACK = re.compile(rf"([\ufeff\s]*)([A-Z][A-Z0-9]){_BLANK}?{_DASH}(?:{_BLANK}+|$)")
-_TIGHT = re.compile(rf"([\ufeff\s]*)([A-Z][A-Z0-9]){_BLANK}?{_DASH}")
+_TAG = "[A-Z][A-Z0-9]{1,5}"
+_WELL = re.compile(rf"[\ufeff\s]*({_TAG})(?:{_BLANK}{{2,}}|[\t\u00a0]){_DASH}{_BLANK}*")
+_SLACK = re.compile(rf"([\ufeff\s]*)({_TAG}){_BLANK}?{_DASH}(?:{_BLANK}+|$)")
+_TIGHT = re.compile(rf"([\ufeff\s]*)({_TAG}){_BLANK}?{_DASH}")
+_LOWER = re.compile(rf"[\ufeff\s]*ty{_BLANK}{{2,}}{_DASH}")
+_LOWER_TAG = re.compile(rf"[\ufeff\s]*[a-z][a-z0-9](?={_BLANK}*{_DASH})")
 _TYPE = re.compile(r"[A-Z]{2,8}\s*|[A-Z][a-z]+(?: [A-Za-z]+)*")
 
 
 def _field(text: str, record: TaggedRecord | None) -> tuple[str, str] | None:
     """Tag and value of a line: "TI  - Title"; with blanks as in the first line of the record; with
     one blank too few where the tag is sure."""
+    opening = record.opening if record else text
+    if _LOWER.match(opening):
+        opening = opening.upper()
+        text = _LOWER_TAG.sub(lambda match: match[0].upper(), text, count=1)
     if match := _WELL.match(text):
-        return match[1], text[match.end() :]
+        if record is None and len(match[1]) > 2 and match[1] not in _TAGS:
+            return None
+        return _SHORT.get(match[1], match[1]), text[match.end() :]
     match = spaced = _SLACK.match(text)
     match = match or _TIGHT.match(text)
     if match is None:
         return None
     tag, value = match[2], text[match.end() :]
-    opening = record.opening if record else text
+    above = record.order[-1][0] if record and record.order else ""
+    if record and len(record.order) == 1 and above == "TY" and tag in _TAGS:
+        opening = record.opening = text  # only the type is written otherwise
     indented = match[1].strip("\ufeff") and not opening[:1].isspace()
     if indented or not (spaced or _is_tight(opening)):
         return None
@@ -74,9 +93,13 @@ def _field(text: str, record: TaggedRecord | None) -> tuple[str, str] | None:
         sure = _TYPE.fullmatch(value) is not None
     elif tag == "ER":
         sure = not value.strip()
+    elif not _WELL.match(opening):
+        sure = tag in _TAGS
+    elif tag in _OF_MEDLINE:
+        sure = above not in _NOTES
     else:
-        sure = tag in (_SURE_TAGS if _WELL.match(opening) else _TAGS)
-    return (tag, value) if sure else None
+        sure = tag in _SURE_TAGS and above in _OF_ONE_LINE
+    return (_SHORT.get(tag, tag), value) if sure else None
 
 
 def _is_tight(opening: str) -> bool:
@@ -89,8 +112,8 @@ _GRAMMAR = Grammar(
 )
 # A type, or without one the end of a record.
 _HEAD = re.compile(
-    rf"^[\ufeff\s]*TY{_BLANK}*{_DASH}{_BLANK}*(?:[A-Z]{{2,8}}[ \t]*$|(?<=TY  - )\S)"
-    rf"|^[ \t]*ER{_BLANK}*{_DASH}{_BLANK}*$",
+    rf"^[\ufeff \t]{{0,4}}(?i:TY){_BLANK}*{_DASH}{_BLANK}*"
+    rf"(?:[A-Z]{{2,8}}[ \t]*$|(?<=[Tt][Yy]  - )\S)|^[ \t]{{0,4}}ER{_BLANK}*{_DASH}{_BLANK}*$",
     re.MULTILINE,
 )
 _TYPES = {
@@ -101,6 +124,14 @@ _TYPES = {
     "CONF": "Conference Paper", "CPAPER": "Conference Paper", "THES": "Thesis", "RPRT": "Report",
     "GOVDOC": "Report", "UNPB": "Preprint", "UNPD": "Preprint", "DATA": "Dataset",
     "AGGR": "Dataset", "PAT": "Patent", "ELEC": "Webpage", "WEB": "Webpage", "GEN": "",
+    "BLOG": "Blog", "SER": "Serial", "STAND": "Standard", "VIDEO": "Video", "MPCT": "Film",
+    "MANSCPT": "Manuscript", "ART": "Artwork", "ADVS": "Audiovisual", "BILL": "Bill",
+    "CASE": "Legal Case", "CHART": "Chart", "CLSWK": "Classical Work", "ANCIENT": "Ancient Text",
+    "COMP": "Software", "CTLG": "Catalogue", "DBASE": "Database", "FIGURE": "Figure",
+    "GRANT": "Grant", "HEAR": "Hearing", "ICOMM": "Internet Communication", "LEGAL": "Legal Rule",
+    "MAP": "Map", "MULTI": "Multimedia", "MUSIC": "Music", "PAMP": "Pamphlet",
+    "PCOMM": "Personal Communication", "SLIDE": "Slide", "SOUND": "Sound Recording",
+    "STAT": "Statute", "INTV": "Interview", "EQUA": "Equation",
 }  # fmt: skip
 _BOOKS = frozenset({"Book", "Thesis", "Report"})
 PLAIN_TYPES = frozenset({"article", "journal article", "journal: article", "journal"})
@@ -110,22 +141,13 @@ _BETWEEN_LANGUAGES = re.compile(r"[;,/|]")
 
 # Custom fields, links and numbers in which exporters put identifiers.
 _OWN_DOI = ("DO", "DI")
-_ID_TAGS = (
+_CUSTOM = (
     "L3", "M3", "C1", "C2", "C3", "C4", "C5", "C6", "C7", "C8", "U1", "U2", "U3", "U4", "U5", "AN",
-    "ID", "M1", "M2", "UR", "L1", "L2", "L4", "LK", "AV",
+    "ID", "M1", "M2",
 )  # fmt: skip
+_LINKS = ("UR", "L1", "L2", "L4", "LK", "AV")
 _NOTES = ("N1", "RN")
-# In notes: "doi: 10.1000/x" or nothing else, before what they say of other works.
-_NOTED_DOI = re.compile(
-    r"(?:^|\bdoi\b[\s:=]*)(?:https?://\S*?doi\.org/)?10\.\d{4,9}/", re.IGNORECASE
-)
 _NOTED_ABSTRACT = re.compile(r"abstract\s*:\s*(.+)", re.IGNORECASE)
-_OTHER_WORKS = re.compile(
-    r"\b(?:references\s*:|cited by|comment(?:ed)? (?:in|on)|erratum|corrected|retract(?:ion|ed and)"
-    r"|update (?:in|of)|republished|expression of concern|summary for|original report|related"
-    r"|supplement|see also|preprint)",
-    re.IGNORECASE,
-)
 _PUBMED = re.compile(r"pubmed(?! central)|medline|\bnlm\b|\b(?:cmedm|mdc|mdl|mnh)\b", re.IGNORECASE)
 _PMID_ALONE = re.compile(r"[1-9]\d{6,7}")
 # What is a number of a database also in `ID` or elsewhere: CENTRAL's, Web of Science's, those of
@@ -133,11 +155,6 @@ _PMID_ALONE = re.compile(r"[1-9]\d{6,7}")
 _DATABASE_NUMBER = re.compile(
     r"CN-\d{6,9}|(?:WOS|MEDLINE|BIOSIS|CCC|BCI|KJD|RSCI|SCIELO|INSPEC|PQDT|PPRN):\S+|pub\.\d{7,}"
     r"|\d{3}(?:-\d{3}){3}-\d{2}[\dX]|2-s2\.0-\d+|L\d{8,12}|S\d{4}-\d{3}[\dX]\d{13}(?:-\w+)?|\d{9,12}",
-    re.IGNORECASE,
-)
-_REGISTRY = re.compile(
-    r"clinicaltrials?(?:\.gov|register)|isrctn|trialsearch|anzctr|drks|chictr|ctri\.nic|umin\.ac"
-    r"|jrct|irct\.|pactr|ictrp",
     re.IGNORECASE,
 )
 _EID = re.compile(r"\beid=(2-s2\.0-\d+)", re.IGNORECASE)
@@ -150,21 +167,26 @@ def ris_document(record: TaggedRecord) -> Document:
     """The document of a record with the tags of RIS. The id follows the rule of `identity`."""
     kind, types = _types(record)
     title = next(iter(record.texts("TI", "T1", "CT", "BT", "T2", "ST")), "")
+    title = said(title) or next(iter(record.texts("TT")), "")
     noted = map(_NOTED_ABSTRACT.match, record.texts("N1"))
     text = abstract_of(record.texts("AB", "N2") or [found[1] for found in noted if found])
     database = record.first("DB", "DP")
     if kind in _PARTS:
-        within = {"book": record.first("T2", "BT", "JF", "JO", "JA", "J2", "T3", "J1")}
+        within = {"book": record.first("BT", "T2", "JF", "JO", "JA", "J2", "T3", "J1")}
     elif kind in _BOOKS:
         within = {"journal": record.first("JF", "JO")}
     else:
         within = {"journal": record.first("JF", "JO", "T2", "JT", "SO", "JA", "J2", "J1", "TA")}
     # The first author may be apart, in A1 before AU.
     authors = people(without_markup(name) for _, name in record.in_order("AU", "A1"))
-    editors = people(record.texts("A2", "ED") or record.texts("A3"))
+    # A2 of an article may hold the authors that it cites, A3 of a thesis its supervisors.
+    apart = kind.endswith("Article") or kind == "Thesis"
+    editors = people(record.texts(*(["ED"] if apart else ["A2", "ED"])))
+    editors = editors or people(() if apart else record.texts("A3"))
     if record.first("TY") == "EDBOOK":
         authors, editors = [], [*authors, *editors]
-    number = next(filter(_ARTICLE_NUMBER.fullmatch, record.all("C7")), "")
+    numbers = (one for one in record.all("C7") if not pmcid_of(one))
+    number = next(filter(_ARTICLE_NUMBER.fullmatch, numbers), "")
     fields: dict[str, Any] = {
         "authors": authors,
         "editors": editors,
@@ -178,10 +200,10 @@ def ris_document(record: TaggedRecord) -> Document:
         "types": types,
         "keywords": keywords(record.texts("KW", "K1")),
         "affiliations": distinct(record.texts("AD", "AF")),
-        "trials": distinct(trials_of(" ".join(record.all(*_ID_TAGS, *_NOTES, "SI", "KW")))),
+        "trials": distinct(trials_of(" ".join(record.all(*_CUSTOM, *_LINKS, *_NOTES, "SI", "KW")))),
         "corrections": corrections_in(record.texts(*_NOTES)),
-        "volume": record.first("VL", "VO"),
-        "issue": record.first("IS", "IP", "CP"),
+        "volume": bare_number(record.first("VL", "VO")),
+        "issue": bare_number(record.first("IS", "IP", "CP")),
         "pages": page_range(record.first("SP", "PG"), record.first("EP")) or number,
     }
     if kind and not kind.endswith("Article"):
@@ -189,13 +211,13 @@ def ris_document(record: TaggedRecord) -> Document:
         fields["school" if kind == "Thesis" else "publisher"] = publisher
         fields["place"] = without_markup(record.first("CY"))
         fields["isbn"] = isbn_of(" ".join(record.all("SN", "BN")))
-    identity = identify(fields, title, text, _accession(record), database)
-    return document(identity, title, text, fields)
+    return work_document(fields, title, text, _accession(record), database)
 
 
-def keywords(texts: Iterable[str]) -> list[str]:
-    """Keywords, each once; a line may hold several between semicolons, and mark major ones."""
-    return distinct(word.strip(" *") for text in texts for word in text.split(";"))
+def keywords(texts: Iterable[str], marks: str = "*") -> list[str]:
+    """Keywords, each once, without `marks` (of major ones); a line may hold several between
+    semicolons."""
+    return distinct(word.strip(f" {marks}") for text in texts for word in text.split(";"))
 
 
 def _types(record: TaggedRecord) -> tuple[str, list[str]]:
@@ -225,22 +247,20 @@ def _dates(record: TaggedRecord) -> list[str]:
 
 
 def _identifiers(record: TaggedRecord) -> dict[str, str | None]:
-    """DOI, PMID and PMC id, wherever they are. Notes count where they name one only."""
-    places = record.all(*_ID_TAGS)
-    named = " ".join(places)
-    notes = [_OTHER_WORKS.split(note, maxsplit=1)[0] for note in record.all(*_NOTES)]
-    noted = distinct(
-        doi_of(note[found.start() :]) or "" for note in notes for found in _NOTED_DOI.finditer(note)
-    )
-    dois = map(doi_of, [*record.all(*_OWN_DOI), *places])
-    pmids = pmids_in(" ".join([*record.all("PM"), named])) or _pmids_alone(record)
-    if not pmids:
-        pmids = pmids_in(" ".join(notes))
-        pmids = pmids if len(pmids) == 1 else []
+    """DOI, PMID and PMC id, wherever they are."""
+    links = record.all(*_LINKS)
+    linked = " ".join(links)
+    custom = [noted_identifiers([text]) for text in record.lined(*_CUSTOM)]
+    noted = noted_identifiers(record.lined(*_NOTES))
+    dois = [*map(doi_of, record.all(*_OWN_DOI)), *(one["doi"] for one in custom)]
+    dois += [*map(doi_of, links), noted["doi"]]
+    pmids = [*pmids_in(" ".join(record.all("PM"))), *(one["pmid"] for one in custom)]
+    pmids += [*pmids_in(linked), *_pmids_alone(record), noted["pmid"]]
+    pmcids = [*(one["pmcid"] for one in custom), pmcid_in(linked), noted["pmcid"]]
     return {
-        "doi": next(filter(_is_of_work, dois), None) or (noted[0] if len(noted) == 1 else None),
-        "pmid": next(iter(pmids), None),
-        "pmcid": pmcid_in(" ".join([named, *notes])),
+        "doi": next(filter(_is_of_work, dois), None),
+        "pmid": next(filter(None, pmids), None),
+        "pmcid": next(filter(None, pmcids), None),
     }
 
 
@@ -274,7 +294,7 @@ def _accession(record: TaggedRecord) -> str:
     given = _number(record)
     database = " ".join(record.all("DB", "DP"))
     for text in record.all("UR", "L2", "LK", "ID", "AN", "M1", "M3", "C7", "U1"):
-        if _REGISTRY.search(f"{database} {text}") and len(trials := trials_of(text)) == 1:
+        if REGISTRY.search(f"{database} {text}") and len(trials := trials_of(text)) == 1:
             return trials[0]
     if "eric" in f"{database} {given}".casefold() and (eric := eric_of(given)):
         return eric

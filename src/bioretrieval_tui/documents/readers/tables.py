@@ -154,8 +154,11 @@ def _rows(
         fault: RecordFault | None = None
         try:
             cells = next(reader)
-            if columns is not None and not any(cells[columns.width :]):
-                cells = cells[: columns.width]  # rows, but not the header, end with a delimiter
+            if columns is not None and len(cells) != columns.width:
+                if columns.least <= len(cells) < columns.width and len(cells) > 1:
+                    cells += [""] * (columns.width - len(cells))  # empty fields, as Excel saves
+                elif not any(cells[columns.width :]):
+                    cells = cells[: columns.width]  # rows, but not the header, end with a delimiter
         except StopIteration:
             if above:
                 raise _of_the_header(above) from None
@@ -177,7 +180,9 @@ def _rows(
             continue
         place = Place(source.name, line=first.number)
         if columns is not None:
-            yield place, fault or (columns, cells)
+            again = tuple(cells) == columns.names
+            header = Skipped(place, "the header of the table, again") if again else None
+            yield place, fault or header or (columns, cells)
         elif fault is None:
             if first.number == 1 and _NOTICE.fullmatch(first.text):
                 continue
