@@ -111,9 +111,9 @@ def table(
     # Ids that say nothing of the PMID or the DOI, so that only the fields decide.
     first = [Document(f"p{one.id}", *_rest(bare(one, "pmid", *strip))) for one in known]
     second = [Document(f"o{number}-{one.id}", *_rest(bare(one, *strip))) for number, one in others]
-    started = time.perf_counter()
+    started = time.process_time()
     pairs = matched([*first, *second])
-    took = time.perf_counter() - started
+    took = time.process_time() - started
     origin = {one.id: one.id.rpartition("-")[2].lstrip("p") for one in (*first, *second)}
     right = [pair for pair in pairs if origin[pair[0]] == origin[pair[1]]]
     found = {pair[0] for pair in right if pair[0].startswith("o")}
@@ -122,7 +122,7 @@ def table(
     reasons = Counter(pair[2] for pair in right)
     report.table(
         ("records", "pairs named", "right", "precision", "recall", "wrong within PubMed",
-         "us a record"),
+         "processor us a record"),
         [(
             f"{len(first) + len(second):,}", f"{len(pairs):,}", f"{len(right):,}",
             f"{len(right) / len(pairs):.4f}", f"{len(found) / len(second):.4f}", f"{within:,}",
