@@ -129,8 +129,8 @@ _NO_ABSTRACT = re.compile(
 # The heading of an abstract, and what EBSCO writes below it.
 _BOILERPLATE = re.compile(
     r"^(?:Abstract|ABSTRACT)\s*[:\u2014]\s*"
-    r"|\s*\[ABSTRACT FROM (?:AUTHOR|PUBLISHER)\]"
-    r"|\s*Copyright of .{1,300}? is the property of .{1,300}? and its content may not be copied.*",
+    r"|\[ABSTRACT FROM (?:AUTHOR|PUBLISHER)\]"
+    r"|Copyright of .{1,300}? is the property of .{1,300}? and its content may not be copied.*",
     re.DOTALL,
 )
 _CUT_OFF = "\u2026."

@@ -62,8 +62,10 @@ def short_name(name: str) -> str:
     "Family I.J.", "I. J. Family" or "Given I. Family"; unchanged where it cannot be told (groups,
     "Given Family")."""
     name = _NOTE.sub("", name.strip(" ,;"))
-    if is_group(name.partition(",")[0]):
-        return name
+    return name if is_group(name.partition(",")[0]) else _short_person(name)
+
+
+def _short_person(name: str) -> str:
     ranks = _SURE_RANK.findall(name)
     family, *rest = map(str.strip, (_SURE_RANK.sub("", name) if ranks else name).split(","))
     ranks += [part for part in rest if _RANK.fullmatch(part)]
@@ -108,20 +110,25 @@ def people(names: Iterable[str], *, cell: bool = False) -> list[str]:
     """
     parts = (part for line in names for part in listed_names(_AND_OTHERS.sub("", line), cell=cell))
     found = [part for part in (_NOTE.sub("", part.strip(" ,;")) for part in parts) if part]
-    persons = {
-        name: _SURE_RANK.sub("", name) for name in found if " " in name and not is_group(name)
-    }
-    if len(persons) > 1 and all(map(_may_begin_with_given, persons.values())):
-        found = [
-            ", ".join([*_turned(persons[name]), *_SURE_RANK.findall(name)])
-            if name in persons else name for name in found
-        ]  # fmt: skip
-    return list(map(short_name, found))
+    groups = {name for name in found if is_group(name.partition(",")[0])}
+    persons = {name for name in found if " " in name} - groups
+    is_turned = len(persons) > 1 and all(map(_may_begin_with_given, persons))
+    return [
+        name if name in groups
+        else _short_person(_given_last(name) if is_turned and name in persons else name)
+        for name in found
+    ]  # fmt: skip
 
 
 def _may_begin_with_given(name: str) -> bool:
-    last = name.rpartition(" ")[2]
-    return "," not in name and last.upper() != last and not last.endswith(".")
+    if "," in name:
+        return False
+    last = _SURE_RANK.sub("", name).rpartition(" ")[2]
+    return last.upper() != last and not last.endswith(".")
+
+
+def _given_last(name: str) -> str:
+    return ", ".join([*_turned(_SURE_RANK.sub("", name)), *_SURE_RANK.findall(name)])
 
 
 def listed_names(line: str, *, cell: bool = False) -> list[str]:

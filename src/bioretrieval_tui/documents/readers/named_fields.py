@@ -134,6 +134,7 @@ _SHOWN = 12
 _NOTHING = frozenset({
     "", "nan", "none", "null", "n/a", "#n/a", "<na>", "[no author name available]"
 })  # fmt: skip
+_LONGEST_NOTHING = 40
 _OPENALEX = re.compile(r"https?://openalex\.org/([A-Za-z]\d+)")
 _NUMBER = re.compile(r"(\d{1,10})(?:\.0)?")
 _LABELS = ("text", "name", "fullName", "full_name", "literal", "display_name", "title", "value",
@@ -427,7 +428,9 @@ def _pmcid(text: str) -> str | None:
 
 def _says_nothing(value: Any) -> bool:
     """Whether a value is empty, or what pandas and Excel write for it."""
-    return value is None or (isinstance(value, str) and value.strip().casefold() in _NOTHING)
+    if isinstance(value, str):
+        return len(value) < _LONGEST_NOTHING and value.strip().casefold() in _NOTHING
+    return value is None
 
 
 def words_of(value: Any, name: str = "") -> list[str]:
