@@ -81,6 +81,9 @@ def test_every_field() -> None:
         "@comment{an open {brace\n@article{k, title={A}}",
         "\ufeff@misc{k, title={A}}",
         "@article{k, title={A}, year={2010}\n",
+        "@article{k, title={A},\n funding_text 1={The Fund, of Ponds}, year=2010}",
+        "@article{k, funding text (a)={B}, title={A}}",
+        "@article{k, author+an={1=x}, a/b:c.d={B}, title={A}}",
         "@article(k, title={A},\n",
     ],
 )
@@ -94,6 +97,18 @@ def test_ways_to_write_an_entry(entry: str) -> None:
     ("entry", "reason"),
     [
         ("@article{k, title={Open,\n year=2012\n}\n", "does not end: a brace is open"),
+        (
+            "@article{k, title={T}, abstract={open { here}, year=2011}\n",
+            "brace is open; line 17 of the file is a value without an end: abstract",
+        ),
+        (
+            "@article{k,\n abstract = {an open { here},\n title = {T},\n year = 2011\n}\n",
+            "brace is open; line 18 of the file is a value without an end: abstract",
+        ),
+        (
+            "@article{k,\n title = {T},\n note = {{open},\n month = jan}\n\n",
+            "brace is open; line 19 of the file is a value without an end: note",
+        ),
         ("@article{k, year=2012,\n title {x}}\n", "line 18 of the file is no field: title {x}"),
         ('@article{k,\n title="x}, year=1}\n', "line 18 of the file is a value without an end"),
         ("@article{k, year=2012}\n", "neither a title nor an abstract"),

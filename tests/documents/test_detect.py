@@ -41,6 +41,35 @@ def test_an_unknown_name_lists_those_that_are() -> None:
     assert all(name in caught.value.line() for name in FORMATS)
 
 
+PUBMED = (
+    "1. Ponds. 2011;3:1-9. doi: 10.1000/x.\n\nHerons, and newts.\n\nBerg O, Lind E.\n\nPMID: 21\n"
+)
+EBSCO = "Title: Herons eat newts.\nAuthors: Berg, O.\nSource: Ponds, p1.\nDatabase: CINAHL\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "maker"),
+    [
+        (PUBMED, "PubMed"),
+        (
+            PUBMED + "\n\n2. Walls. 2012;1:1.\n\nMoss.\n\nPMID: 22  [Indexed for MEDLINE]\n",
+            "PubMed",
+        ),
+        ("1: Berg O, Lind E. Herons eat newts. Ponds. 2011;3(2):1-9.\nPMID: 21.\n", "PubMed"),
+        (EBSCO, "EBSCO"),
+        ("\nRecord: 1\nTitle:\n\tHerons eat newts.\nAccession Number:\n\t117\n", "EBSCO"),
+        ("_____\n\nReport from ProQuest\n\nDocument 1 of 2\n\nHerons, and newts\n", "ProQuest"),
+    ],
+)
+def test_text_for_people_names_the_export_to_choose(tmp_path: Path, text: str, maker: str) -> None:
+    path = tmp_path / "export.txt"
+    path.write_text(text)
+    with SourceReader(path) as source, pytest.raises(CorpusError) as caught:
+        recognise(source)
+    assert f"export.txt is text of {maker} for people to read; " in caught.value.line()
+    assert "RIS" in caught.value.line() or "NBIB" in caught.value.line()
+
+
 @pytest.mark.parametrize(
     ("name", "suffix"),
     [

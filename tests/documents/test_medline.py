@@ -243,6 +243,8 @@ DP  - 2000
 LID - http://eric.ed.gov/?id=EJ9000001
 AB  - Children drew herons.
 ISSN - ISSN-0000-0000
+EISSN - EISSN-0000-0000
+EISSN- 0000-0000
 LA  - English
 PT  - Journal Articles
 

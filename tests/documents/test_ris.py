@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from reader_help import SAMPLES, documents, read, read_path, rejected
+from reader_help import SAMPLES, documents, file_of, read, read_path, rejected
 
-from bioretrieval_tui.documents.detect import by_name
+from bioretrieval_tui.documents.detect import by_name, recognise
 from bioretrieval_tui.documents.document import Skipped
+from bioretrieval_tui.documents.source import SourceReader
 
 FORMAT = by_name("ris")
 
@@ -250,7 +251,9 @@ def test_ris_of_ovid() -> None:
     assert documents(found)[0].id.startswith("made:")
     assert [one.id for one in documents(found)[1:]] == ["21234567", "21234568"]
     assert len(found) == 3
-    assert documents(found)[2].metadata["doi"] == "10.1000/owls"
+    owls = documents(found)[2].metadata
+    assert owls["doi"] == "10.1000/owls"
+    assert owls["url"] == "http://ovidsp.example/web.cgi?D=medl&AN=21234568"
 
 
 EBSCO = """TY  - JOUR
@@ -333,6 +336,60 @@ def test_lines_of_text_are_no_fields() -> None:
     assert "affiliations" not in document.metadata
 
 
+WRAPPED = """TY  - JOUR
+TI  - Herons
+AB  - We acquired images with
+T2 - weighted and
+T1 - weighted sequences from the
+PY - 2011 cohort;
+DO - not resuscitate
+AU  - Miller, A.
+ER  -
+"""
+
+
+@pytest.mark.parametrize("written", [WRAPPED, WRAPPED + "\n" + WRAPPED])
+def test_wrapped_lines_are_no_fields(written: str) -> None:
+    for document in documents(read(written, FORMAT)):
+        assert document.text.endswith("T1 - weighted sequences from the PY - 2011 cohort; DO - not"
+                                      " resuscitate")  # fmt: skip
+        assert document.metadata == {"authors": ["Miller A"], "types": ["Journal Article"]}
+
+
+@pytest.mark.parametrize(
+    ("line", "identity"),
+    [
+        ("PMID  - 12345678", "12345678"),
+        ("PMID- 12345678", "12345678"),
+        ("PMCID  - PMC1234567", "PMC1234567"),
+        ("DOI  - 10.1000/a4", "10.1000/a4"),
+        ("UI  - 123", None),
+        ("UI  - 12345678", None),
+        ("OWN - NLM", None),
+        ("STAT- MEDLINE", None),
+        ("DCOM- 20110304", None),
+        ("N1  - a note\n<1. >\nVN  - Ovid Technologies\nDB  - Ovid", None),
+        ("N1  - a note\nPT J\nAU Miller, A", None),
+        ("NOTES  - of no meaning", None),
+    ],
+)
+def test_lines_of_other_formats(line: str, identity: str | None) -> None:
+    text = f"TY  - JOUR\nTI  - Herons\nAB  - Newts.\n{line}\nER  - \n"
+    with file_of(text.encode()) as path, SourceReader(path) as source:
+        assert recognise(source).name == "ris"
+    (document,) = documents(read(text, FORMAT))
+    assert (document.title, document.text) == ("Herons", "Newts.")
+    assert document.id == identity or (identity is None and document.id.startswith("made:"))
+
+
+def test_tags_in_small_letters() -> None:
+    text = "ty  - JOUR\nti  - A\nau  - B, C\nab  - in\nin-vitro\ner  - \n\nty  - BLOG\nti  - B\n"
+    assert FORMAT.recognises(text.encode())
+    first, second = documents(read(text, FORMAT))
+    assert (first.title, first.text, second.title) == ("A", "in in-vitro", "B")
+    assert (first.metadata["authors"], second.metadata["types"]) == (["B C"], ["Blog"])
+
+
 @pytest.mark.parametrize(
     "written",
     [
@@ -340,6 +397,10 @@ def test_lines_of_text_are_no_fields() -> None:
         "DB  - X\nTI  - A\nTY  - JOUR\nER  - \nDB  - X\nTI  - B\nTY  - JOUR\nER  - \n",
         "C1  - 1\nTI  - A\nPY  - 2011\nER  - \n\nC1  - 2\nTI  - B\nER  - \n",
         "TI  - A\nTY  - JOUR\n\nTI  - B\nTY  - JOUR\n",
+        "TI  - A\nTY  - JOUR\nTI  - B\nTY  - JOUR\n",
+        "T1  - A\nTY  - JOUR\nPY  - 2011\nT1  - B\nTY  - JOUR\n",
+        "TY  - JOUR\nTI  - A\nER  - \nNL  - http://a.example/1\n\nTY  - JOUR\nTI  - B\nER  - \n",
+        "TY  - JOUR\nTI  - A\nER  - \n\nNL  - x\n\n\nTY  - JOUR\nTI  - B\nER  - \n\nNL  - x\n",
         "TI  - A\nAU  - M\n\nTI  - B\nAU  - N\n",
         "TI  - A\nER  - \nTY  - JOUR\nTI  - B\n",
         "TY  - JOUR\nTI  - A\nER  - \nTI  - B\nER  - \n",
@@ -361,7 +422,7 @@ def test_fields_of_a_record_without_type_are_not_those_of_the_next() -> None:
 
 
 def test_text_between_records_is_told() -> None:
-    found = read(f"Herons, by Miller.\nMore of it.\n{THREE}TI Moss\n", FORMAT)
+    found = read(f"Herons, by Miller.\nABST  - Abstract\n{THREE}TI Moss\n", FORMAT)
     told = [item for item in found if isinstance(item, Skipped)]
     assert [(one.place.line, one.reason) for one in told] == [
         (1, "text between records: Herons, by Miller."),
@@ -393,6 +454,9 @@ def test_text_between_records_is_told() -> None:
         "ID  - 10.1000/Pond.1",
         "U1  - 10.1000/Pond.1[doi]",
         "U2  - https://doi.org/10.1000/Pond.1",
+        "C1  - Article; DOI: 10.1000/Pond.1",
+        "M1  - 10.1000/Pond.1",
+        "L1  - https://a.example/pdf/10.1000/Pond.1",
     ],
 )
 def test_where_a_doi_is(field: str) -> None:
@@ -407,6 +471,10 @@ def test_where_a_doi_is(field: str) -> None:
         "N1  - Comment on: Ponds. 2010;1:1. doi: 10.1000/a",
         "N1  - doi: 10.1000/a and doi: 10.1000/b",
         "AB  - As shown (doi: 10.1000/a).",
+        "M1  - Andres, PG (1999). Ponds. J Birds, 1, 2-3. http://dx.doi.org/10.1000/a",
+        "M1  - Andres, PG (1999). Ponds. doi: 10.1000/a; Berg, O (2000). doi: 10.1000/b",
+        "C1  - Berg O. Walls. Moss. 2001;3:1. PMID: 7. doi: 10.1000/a",
+        "U1  - as in Berg, http://dx.doi.org/10.1000/a",
         "M3  - Article",
     ],
 )
@@ -519,6 +587,18 @@ def test_counters_are_no_ids(counter: str) -> None:
         ("AB  - [No abstract available]\n", ""),
         ("AB  - <p>First <b>word</b></p><p>p &lt; 0.001</p>\n", "First word p < 0.001"),
         ("AB  - p < 0.001 and n > 5; a <b and c> d\n", "p < 0.001 and n > 5; a <b and c> d"),
+        ("AB  - Text. (PsycINFO Database Record (c) 2019 APA, all rights reserved)\n", "Text."),
+        (
+            "AB  - Text. PsycInfo Database Record (c) 2021, all reserved (journal abstract)\n",
+            "Text.",
+        ),
+        ("AB  - Text. \u00a9 2020 The Author(s). Published by Pond Press Ltd.\n", "Text."),
+        ("AB  - Text. Copyright \u00a9 2020, Pond Press. All rights reserved.\n", "Text."),
+        ("AB  - \u00a9 2020 The Author(s). Text.\n", "Text."),
+        ("AB  - \u00a9 2015 Pond Ltd. All rights reserved. Text.\n", "Text."),
+        ("AB  - The sign \u00a9 2020 is text.\n", "The sign \u00a9 2020 is text."),
+        ("AB  - 10<sup>&minus;3</sup> 10<sup>&#8722;4</sup>\n", "10^-3 10^-4"),
+        ("AB  - 10&lt;sup&gt;&amp;minus;3&lt;/sup&gt; m<sup>&minus;2</sup>\n", "10^-3 m-2"),
         ("AB  - 10<sup>5</sup> &amp;lt;i&amp;gt;Rana&amp;lt;/i&amp;gt;\n", "10^5 Rana"),
     ],
 )
@@ -588,6 +668,14 @@ def test_names(lines: str, authors: list[str]) -> None:
         ("UNPB", "T2  - bioRxiv\n", {"types": ["Preprint"], "journal": "bioRxiv"}),
         ("ABST", "JO  - Ponds\n", {"types": ["Abstract"], "journal": "Ponds"}),
         ("THES", "PB  - University\n", {"types": ["Thesis"], "school": "University"}),
+        ("THES", "A3  - Supervisor, S\n", {"types": ["Thesis"]}),
+        ("CHAP", "BT  - A book\nT2  - A series\n", {"types": ["Book Chapter"], "book": "A book"}),
+        ("JOUR", "A2  - Andres, Bucchianeri, Calvete\n", {"types": ["Journal Article"]}),
+        ("JOUR", "ED  - Ed, E\n", {"types": ["Journal Article"], "editors": ["Ed E"]}),
+        ("SER", "", {"types": ["Serial"]}),
+        ("STAND", "", {"types": ["Standard"]}),
+        ("VIDEO", "", {"types": ["Video"]}),
+        ("MANSCPT", "", {"types": ["Manuscript"]}),
         ("RPRT", "PB  - WHO\n", {"types": ["Report"], "publisher": "WHO"}),
         (
             "JOUR",
@@ -616,10 +704,27 @@ def test_kinds_of_works(kind: str, fields: str, expected: dict[str, object]) -> 
         ("SP  - e0815\nEP  - \n", "e0815"),
         ("SP  - 5\nEP  - 5\n", "5"),
         ("C7  - 1722034\n", "1722034"),
+        ("C7  - PMC1234567\n", None),
+        ("SP  - No-Specified\nEP  - No-Specified\n", None),
+        ("SP  - No Pagination Specified\n", None),
+        ("SP  - NA\nEP  - NA\n", None),
+        ("SP  - 105685-105685\n", "105685"),
+        ("SP  - pp.  20\n", "20"),
+        ("SP  - 3-\n", "3"),
     ],
 )
-def test_pages(fields: str, pages: str) -> None:
-    assert _one(fields)["pages"] == pages
+def test_pages(fields: str, pages: str | None) -> None:
+    assert _one(fields).get("pages") == pages
+
+
+@pytest.mark.parametrize(
+    ("written", "number"),
+    [("v. 40", "40"), ("Vol 40", "40"), ("NA", None), ("n/a", None), ("Suppl 1", "Suppl 1"),
+     ("No. 3", "3"), ("N12", "N12")],
+)  # fmt: skip
+def test_numbers_of_volumes_and_issues(written: str, number: str | None) -> None:
+    found = _one(f"VL  - {written}\nIS  - {written}\n")
+    assert (found.get("volume"), found.get("issue")) == (number, number)
 
 
 @pytest.mark.parametrize(
@@ -729,6 +834,31 @@ def test_web_of_science() -> None:
         "place": "BERN",
         "pmid": "21234568",
     }
+
+
+@pytest.mark.parametrize(
+    ("lines", "name", "value"),
+    [
+        ("PD DEC 16 2020", "date", "2020-12-16"),
+        ("PD 2020-Dec", "date", "2020-12"),
+        ("PY 2020\nPD DEC 16", "date", "2020-12-16"),
+        ("PY 2020\nPD 2019-Dec", "date", "2020"),
+        ("PS 2457-71", "pages", "2457-71"),
+        ("BP 5\nEP 9\nPS 5-9", "pages", "5-9"),
+        ("ID 0003-6951/2006/$23.00],[S0003-6951(06)22430-6],[10.1000/x.1]", "doi", "10.1000/x.1"),
+        ("ID HERONS; NEWTS", "keywords", ["HERONS", "NEWTS"]),
+        (
+            "C1 Pond Univ, Dept Birds,\n   Bern, Land.\n   Wall Univ, Rome.",
+            "affiliations",
+            ["Pond Univ, Dept Birds, Bern, Land.", "Wall Univ, Rome."],
+        ),
+        ("C1 Pond\n   Lab., Zurich, Land", "affiliations", ["Pond Lab., Zurich, Land"]),
+        ("C1 [A, B] One\n   [C, D] Two", "affiliations", ["[A, B] One", "[C, D] Two"]),
+    ],
+)
+def test_lines_of_web_of_science(lines: str, name: str, value: object) -> None:
+    (document,) = documents(read(f"PT J\nAU B, C\nTI A\n{lines}\nER\n", by_name("wos")))
+    assert document.metadata[name] == value
 
 
 def test_web_of_science_sample() -> None:

@@ -388,10 +388,62 @@ def test_embase_text() -> None:
         ("DB  - Journals@Ovid\nAN  - 00135124-201001000-00018.", "id", "00135124-201001000-00018"),
         ("UI  - 97012345", "id", "Ovid:97012345"),
         ("BT  - A book\nED  - Ed, E", "book", "A book"),
+        ("SO  - Ponds and Walls. Vol.24(7), 2019, pp. 847-856.", "pages", "847-856"),
+        ("SO  - Ponds and Walls. Vol.24(7), 2019, pp. 847-856.", "volume", "24"),
+        ("SO  - Ponds and Walls. Vol.24(7), 2019, pp. 847-856.", "date", "2019"),
+        ("SO  - Ponds. Vol 4, 2019, ArtID 12.", "journal", "Ponds"),
+        ("SO  - Open Ponds; 2020. 10(1):12-19. 3 ref.", "journal", "Open Ponds"),
+        ("SO  - Open Ponds; 2020. 10(1):12-19. 3 ref.", "date", "2020"),
+        ("SO  - Open Ponds; 2020. 10(1):12-19. 3 ref.", "issue", "1"),
+        (
+            "MH  - *Major Depression; *Self-Criticism\nDB  - PsycInfo",
+            "keywords",
+            ["Major Depression", "Self-Criticism"],
+        ),
+        (
+            "AU  - Miller MD\nAU  - Berg, MD\nAU  - Lind, Eva MD",
+            "authors",
+            ["Miller MD", "Berg MD", "Lind E"],
+        ),
+        (
+            "AU  - Miller, Ada MD *;  Berg, Otto MD, PhD +;  van Lind, Eva Maria MPH",
+            "authors",
+            ["Miller A", "Berg O", "van Lind EM"],
+        ),
+        ("ID  - 10.1000/x [doi]", "doi", "10.1000/x"),
     ],
 )
 def test_lines_of_ovid(lines: str, name: str, value: object) -> None:
     assert _one(f"<1. >\nTI  - A.  [Article]\n{lines}\n", "ovid")[name] == value
+
+
+@pytest.mark.parametrize(
+    "name", ["Journal Subset", "ISSN Electronic", "Document Type", "NLM Journal Code", "Score"]
+)
+@pytest.mark.parametrize("indent", ["  ", " ", "\t"])
+def test_unknown_names_of_fields(name: str, indent: str) -> None:
+    text = (
+        f"<8>\n{name}\n{indent}One.  Two.\nTitle\n{indent}Herons\nAbstract\n{indent}We watched.\n"
+        f"{name}\n{indent}One.\nLANGUAGE OF ARTICLE\n{indent}English\n"
+        f"DOI Number\n{indent}10.1000/x\n"
+    )
+    found = _one(text, "ovid")
+    assert (found["title"], found["text"], found["doi"]) == ("Herons", "We watched.", "10.1000/x")
+    assert found["language"] == ["English"]
+
+
+def test_names_of_fields_above_text_at_the_margin() -> None:
+    text = "<8>\nTitle\nHerons Eat Newts\nAbstract\nWe watched\ntwelve ponds\nJournal Subset\nX\n"
+    found = _one(text, "ovid")
+    assert (found["title"], found["text"]) == ("Herons Eat Newts", "We watched twelve ponds")
+
+
+def test_small_tags_of_refworks() -> None:
+    found = _one(
+        "RT Journal Article\nT1 A\nvo 57\nis 3\nsp 12\nop 15\nAB it\nis 3 times\n", "refworks"
+    )
+    assert [found[name] for name in ("volume", "issue", "pages")] == ["57", "3", "12-15"]
+    assert found["text"] == "it is 3 times"
 
 
 def test_a_bad_record_costs_no_neighbour() -> None:

@@ -114,7 +114,7 @@ _SUBSCRIPT = re.compile(r"<(/?)(?:\w+:)?(?:inf|sub)>", re.IGNORECASE)
 _SUPERSCRIPT = re.compile(r"<(/?)(?:\w+:)?(?:super|sup)>", re.IGNORECASE)
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,30});", re.IGNORECASE)
 _MARKED_TWICE = 3
-"""Times that markup is read: entities of entities of elements are in real exports."""
+"""Times that entities are read: those of entities of elements are in real exports."""
 
 _NO_ABSTRACT = re.compile(
     r"""\W*(?:there\ is\ )?(?:no\ abstract(?:\ (?:is\ )?(?:available|provided))?(?:\ .{0,40})?
@@ -126,15 +126,25 @@ _NO_ABSTRACT = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 """A notice in place of an abstract, as PubMed, Scopus, Embase and publishers write it."""
-# The heading of an abstract, and what EBSCO writes below it.
+# The heading of an abstract, and what databases and publishers write around it.
 _BOILERPLATE = re.compile(
     r"^(?:Abstract|ABSTRACT)\s*[:\u2014]\s*"
     r"|\[ABSTRACT FROM (?:AUTHOR|PUBLISHER)\]"
+    r"|\(?(?i:PsycINFO) Database Record \(c\).{1,80}?reserved\)?(?:\s*\([a-z ]+ abstract\))?"
+    r"|^(?:Copyright\s+)?\u00a9\s*\d{4}[^.]{0,100}(?:\.|$)(?:\s*All rights reserved\.)?\s*"
+    r"|(?<=[.!?)\]])\s*(?:Copyright\s*(?:\u00a9|\([cC]\))|\u00a9)\s*(?:Copyright\s*)?\d{4}"
+    r"[^\u00a9]{0,300}$"
     r"|Copyright of .{1,300}? is the property of .{1,300}? and its content may not be copied.*",
     re.DOTALL,
 )
 _CUT_OFF = "\u2026."
 _PAGES = re.compile(r"^(?:pp?|pages?|art(?:icle)?(?:\s*(?:no|number))?)\b[.:]?\s*", re.IGNORECASE)
+_NO_PAGES = re.compile(
+    r"(?:no|not|non)[ -](?:pagination|specified|available).*|n/?a", re.IGNORECASE
+)
+_NUMBER_LABEL = re.compile(
+    r"^(?:v(?:ol(?:ume)?)?|n[or]?|iss(?:ue)?)\b[. ]*(?=\d)|^(?:n/?a|none)$", re.IGNORECASE
+)
 _DASHES = re.compile(r"\s*(?:--+|[-\u2010-\u2015\u2212])\s*")
 _ISBN = re.compile(r"(?<!\d)(?:97[89][- ]?)?\d(?:[- ]?\d){8}[- ]?[\dX](?![\d-])", re.IGNORECASE)
 _RIS_DATE = re.compile(r"(\d{4})/(\d{0,2})/(\d{0,2})(?:/.*)?", re.DOTALL)
@@ -268,14 +278,15 @@ def _texts(metadata: Mapping[str, Any], *keys: str) -> list[str]:
 def without_markup(text: str) -> str:
     """`text` without the elements and entities of HTML, JATS and MathML, on one line; superscripts
     as in `superscripts`."""
+    # Entities first, so that "10<sup>&minus;3</sup>" is a power.
     for _ in range(_MARKED_TWICE):
-        if "<" in text:
-            text = _ABSTRACT_TITLE.sub(" ", text)
-            text = _SUPERSCRIPT.sub(r"<\1sup>", _SUBSCRIPT.sub(r"<\1sub>", text))
-            text = _INLINE.sub("", scripts_on_line(_BLOCK.sub(" ", text)))
         if "&" not in text:
             break
         text = _ENTITY.sub(lambda found: html.unescape(found[0]), text)
+    if "<" in text:
+        text = _ABSTRACT_TITLE.sub(" ", text)
+        text = _SUPERSCRIPT.sub(r"<\1sup>", _SUBSCRIPT.sub(r"<\1sub>", text))
+        text = _INLINE.sub("", scripts_on_line(_BLOCK.sub(" ", text)))
     return plain(text)
 
 
@@ -297,9 +308,15 @@ def abstract_of(paragraphs: Iterable[str]) -> str:
 def page_range(first: str, last: str = "") -> str:
     """Pages as "1-9" from a first and a last page, of which the first may be the whole range."""
     first, last = (_DASHES.sub("-", _PAGES.sub("", page.strip())) for page in (first, last))
-    if first.casefold().startswith("no pagination"):
-        first = ""
-    return first if "-" in first else "-".join(distinct([first, last]))
+    first, last = (_NO_PAGES.sub("", page) for page in (first, last))
+    if "-" in first:
+        first, _, last = first.partition("-")
+    return "-".join(distinct([first.strip(), last.strip()]))
+
+
+def bare_number(text: str) -> str:
+    """The volume or issue of "v. 40" or "No. 3"; "" for "NA"."""
+    return _NUMBER_LABEL.sub("", text)
 
 
 def isbn_of(text: str) -> str:

@@ -40,7 +40,7 @@ _READERS = {
     "endnote-xml": "endnote_xml.ENDNOTE_XML", "europepmc-xml": "europepmc_xml.EUROPEPMC_XML",
     "europepmc": "json_corpora.EUROPEPMC", "medcpt-chunk": "json_corpora.MEDCPT",
     "csl-json": "json_corpora.CSL", "beir": "json_corpora.BEIR", "medrag": "json_corpora.MEDRAG",
-    "ovid": "ovid.OVID", "medline": "medline.MEDLINE", "ris": "ris.RIS",
+    "ris": "ris.RIS", "ovid": "ovid.OVID", "medline": "medline.MEDLINE",
     "wos": "web_of_science.WOS", "refer": "refer.REFER", "refworks": "refer.REFWORKS",
     "bibtex": "bibtex.BIBTEX", "json": "json_corpora.JSON", "csv": "tables.CSV",
     "tsv": "tables.TSV",
@@ -75,6 +75,17 @@ _FOREIGN = (
 _HTML = re.compile(
     r"\s*(?:<!--.*?-->\s*)*(?:<!doctype\s+html|<html|<head|<body)", re.IGNORECASE | re.DOTALL
 )
+
+
+_FOR_READING = {
+    r"\A\W*1[.:]\s.{20,6000}?\bPMID: ?\d": ("PubMed", "save it with the format PubMed (NBIB)"),
+    r"\A\W*(?:Record: ?1\s+)?(?:Title|Authors?):\s.{9,6000}?^(?:Accession Num|Database:)": (
+        "EBSCO",
+        "export it as RIS (Direct Export in RIS Format)",
+    ),
+    r"^Document 1 of \d+\s*$|^ProQuest document ID:": ("ProQuest", "save it as RIS"),
+}
+"""Text of databases that is not meant for programs, and the export to choose instead."""
 
 
 class UnknownFormatError(CorpusError):
@@ -116,10 +127,18 @@ def recognise(source: SourceReader, settings: ReadSettings = _DEFAULTS) -> Forma
     seems = _foreign(head)
     if seems is None:
         suffix = "" if source.path is None else suffix_of(source.path.name)
-        format_ = _chosen(head, settings) or _by_content(head, suffix) or _believed(suffix)
+        format_ = _chosen(head, settings) or _by_content(head, suffix)
+        text = text_of_head(head).lstrip()
+        if format_ is None or format_.name in _TABLES:
+            for pattern, (maker, remedy) in _FOR_READING.items():
+                if re.search(pattern, text, re.DOTALL | re.MULTILINE):
+                    what = f"text of {maker} for people to read"
+                    raise UnknownFormatError(
+                        f"{source.name} is {what}", f"it is {what}: {remedy}", remedy
+                    )
+        format_ = format_ or _believed(suffix)
         if format_ is not None:
             return format_
-        text = text_of_head(head).lstrip()
         kinds = {"<?xml": "XML", "<": "markup", "{": "JSON", "[": "JSON", "": "text"}
         kind = next(kind for mark, kind in kinds.items() if text.startswith(mark))
         seems = f"{kind} of another kind" if text else "empty"

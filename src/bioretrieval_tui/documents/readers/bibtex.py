@@ -47,7 +47,9 @@ _NO_ENTRIES = ("comment", "preamble")
 # A field of an entry whose first line is damaged.
 _STRAY = re.compile(r"\s*(?:title|author)\s*=\s*[{\"]", re.IGNORECASE)
 _KEY = re.compile(r"\s*([^,={}\"]*?)\s*,")
-_NAME = re.compile(r"[\s,]*([^\s=,{}\"#()]+)\s*=\s*")
+# Scopus writes "funding_text 1": an odd name is a field, which is not read.
+_NAME = re.compile(r"[\s,]*([^\s=,{}\"#][^=,{}\"#\n]*?)\s*=\s*")
+_FIELD_WITHIN = re.compile(r"\}\s*,\s*[A-Za-z][\w-]*\s*=\s*[{\"\w]")
 _BARE = re.compile(r"[^\s,#{}\"=()]+")
 _JOINED = re.compile(r"\s*#\s*")
 _PARENTS = frozenset(
@@ -184,7 +186,8 @@ def _parse(entry: BibEntry, macros: dict[str, str]) -> None:
     except RecordFault as fault:
         if entry.depth == 0:
             raise
-        raise RecordFault("the entry does not end: a brace is open") from fault
+        what = f"the entry does not end: a brace is open; {fault.reason}"
+        raise RecordFault(what) from fault
 
 
 def _find_fields(entry: BibEntry, macros: dict[str, str]) -> None:
@@ -194,6 +197,8 @@ def _find_fields(entry: BibEntry, macros: dict[str, str]) -> None:
         entry.key, at = key[1], key.end()
     while name := _NAME.match(text, at):
         value, at = _value(entry, text, name.end(), macros)
+        if entry.depth and _FIELD_WITHIN.search(value):
+            raise _fault_at(entry, text, name.start(1), f"a value without an end: {name[1]}")
         entry.fields.setdefault(name[1].lower(), []).append(value)
     rest = text[at:].strip(" \t\r\n,")
     if rest:

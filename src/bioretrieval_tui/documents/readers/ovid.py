@@ -5,11 +5,13 @@ own, with the text indented below."""
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
 from bioretrieval_tui.documents.bibliography import (
     abstract_of,
+    bare_number,
     best_date,
     distinct,
     document,
@@ -31,7 +33,10 @@ from bioretrieval_tui.documents.readers.tagged import (
 from bioretrieval_tui.documents.source import Format
 
 _HEAD_TAG = "<>"
+_OTHER_TAG = "--"
 _RECORD = re.compile(r"[\ufeff\s]*(?:<\s*\d+\s*\.?\s*>|RECORD \d+)\s*$")
+_NAME = re.compile(r"[A-Z][\w/&'() ,-]{1,50}:? *")
+_CAPITALS = re.compile(r"[A-Z][\w()-]*(?: (?:(?:of|the|and|or) )?[A-Z][\w()-]*){1,4}:? *")
 _TAGGED = re.compile(r"([A-Z][A-Z0-9]{1,3}) *(?<=^.{4})-(?: |$)")
 # The tags of fields that have names, in Ovid's and in Embase.com's words.
 _NAMES = {
@@ -45,14 +50,15 @@ _NAMES = {
         "AU": "authors|author|author names", "FA": "authors full name|author full name",
         "ED": "editor|editors|book editors", "IN": "institution|author addresses|affiliation",
         "AB": "abstract|original (non-english) abstract", "PT": "publication type",
-        "LG": "language|article language", "MH": "mesh subject headings|subject headings"
-        "|emtree drug index terms|emtree medical index terms"
-        "|emtree drug index terms (major focus)|emtree medical index terms (major focus)",
+        "LG": "language|article language|language of article",
+        "MH": "mesh subject headings|subject headings|emtree drug index terms"
+        "|emtree medical index terms|emtree drug index terms (major focus)"
+        "|emtree medical index terms (major focus)",
         "KW": "keyword heading|keywords|author keywords", "PM": "pmid|medline pmid|pubmed id",
-        "DO": "digital object identifier|doi", "NM": "name of substance", "IB": "isbn",
+        "DO": "digital object identifier|doi|doi number", "NM": "name of substance", "IB": "isbn",
         "CN": "clinical trial number|clinical trial numbers", "PB": "publisher",
         "U2": "pui|embase accession id", "XL": "link to the ovid full text or citation",
-        "--": "issn|status|country of publication|copyright|abbreviated source|embase link"
+        _OTHER_TAG: "issn|status|country of publication|copyright|abbreviated source|embase link"
         "|full text link|open url link|date created|entry date|version id|publishing model"
         "|record owner|local messages|summary language|correspondence address|url",
     }.items()
@@ -67,9 +73,22 @@ def _field(text: str, record: TaggedRecord | None) -> tuple[str, str] | None:
         return match[1], text[match.end() :]
     # Names stand at the margin; records of Embase.com may have no number before their title.
     tag = _NAMES.get(text.rstrip(" :").casefold()) if text[:1].isalpha() else None
-    if tag is None or (record is None and tag not in ("TI", "UI")):
-        return None
-    return tag, ""
+    if record is None:
+        return (tag, "") if tag in ("TI", "UI") else None
+    if tag is None and record.order and _may_be_name(text, record):
+        tag = _OTHER_TAG
+    return (tag, "") if tag else None
+
+
+def _may_be_name(text: str, record: TaggedRecord) -> bool:
+    """Whether a line is the name of a field that is not known: at the margin, below text that is
+    indented; in capitals, below text that is not."""
+    if not _NAME.fullmatch(text):
+        return False
+    (_, first), (tag, lines) = record.order[:2][-1], record.order[-1]
+    above = lines[-1]
+    is_named = not first[0] and (above[:1].isspace() or (above != "" and _CAPITALS.fullmatch(text)))
+    return tag == _HEAD_TAG or bool(is_named)
 
 
 _GRAMMAR = Grammar(
@@ -84,14 +103,28 @@ _HEAD = re.compile(
     r"|^RECORD \d+\s*\n\s*TITLE\s*\n|^TITLE\s*\n\s+\S.*\n(?:.*\n){0,40}?SOURCE TITLE\s*\n",
     re.MULTILINE,
 )
-_ROLE = re.compile(r"\s*\[.*|\s+(?:MD|M\.D\.|Ph\.?D|[BM]Sc|MPH|RN|DVM|FACSM)\b.*|[\s\d,*+]+$")
+# "Gazic, Barbara MD, PhD *", but not the initials of "Miller MD" or "Miller, MD".
+_DEGREES = (
+    r"MD|M\.D\.|Ph\.?D|[BM]Sc|MPH|MBA|MBBS|RN|DVM|DDS|DMD|DrPH|DSc|PharmD|FAC[A-Z]{1,3}|FRC\w+"
+)
+_DEGREE = re.compile(rf"([^,;]+, *[^\s,][^,]*?),? +(?:{_DEGREES})\b.*")
+_ROLE = re.compile(r"\s*\[.*|[\s\d,*+]+$")
 _KIND_OF_TEXT = re.compile(
     r"\.?\s*\[(?:Article|Report|Miscellaneous|Review|Letter|Editorial|Abstract)s?\]\s*$"
 )
 _QUALIFIER = re.compile(r"/(\*?)[a-z]{2} \[([^\]]+)\]")
 _MARK = re.compile(r"\s*\[[A-Z][^\]]*\]$")
 # "Ponds. 12(3):45-9, 2010 Jan." and "Ponds January 2010;12(3):45-9".
+# In PsycInfo "Ponds. Vol.24(7), 2019, pp. 847-856.", in CAB "Ponds; 2020. 10(1):1-9".
 _SOURCES = (
+    re.compile(
+        r"(?P<journal>.+?)\.\s+Vol\.?\s*(?P<volume>\w[\w-]*)\s*(?:\((?P<issue>[^)]*)\))?,"
+        r"(?:.*?\b(?P<year>\d{4}))?(?:.*?\bpp?\.\s*(?P<pages>[\w-]+))?"
+    ),
+    re.compile(
+        r"(?P<journal>.+?);\s*(?P<year>\d{4})\.\s*(?P<volume>\w[\w-]*)\s*"
+        r"(?:\((?P<issue>[^)]*)\))?(?::\s*(?P<pages>[\w-]+))?"
+    ),
     re.compile(
         r"(?P<journal>.+?)\.\s+(?:.*?\.\s+)*?(?P<volume>\d[\w-]*)\s*(?:\((?P<issue>[^)]*)\))?"
         r"\s*(?:\((?:pp )?(?P<within>[\w-]+)\)|\(no pagination\)|:\s*(?P<pages>[\w-]+))?[,.]"
@@ -100,6 +133,7 @@ _SOURCES = (
         r"(?P<journal>.+?)\s+(?:[A-Z][a-z/A-Z]+\s+)?(?:\d{1,2},?\s+)?\d{4};(?P<volume>[\w-]+)"
         r"(?:\((?P<issue>[^)]*)\))?:(?P<pages>[\w-]+)"
     ),
+    re.compile(r"(?P<journal>[^\d.;:]+)\.?\s*$"),
 )
 
 
@@ -113,16 +147,21 @@ def _document(record: TaggedRecord) -> Document:
     titles = record.texts("TI", "OT", "BT")
     title = _KIND_OF_TEXT.sub("", titles[0]) if titles else ""
     book = record.first("BT")
-    headings = [_QUALIFIER.sub(_qualified, text) for text in record.texts("MH")]
+    headings = [_QUALIFIER.sub(_qualified, one) for one in keywords(record.texts("MH"), marks="")]
     words = [] if is_medline or (pmid and not database) else [one.strip("* ") for one in headings]
     text = abstract_of([" ".join(record.texts("AB"))])
     fields: dict[str, Any] = {
-        "authors": people(_ROLE.sub("", name) for name in record.texts("AU") or record.texts("FA")),
-        "editors": people(_ROLE.sub("", name) for name in record.texts("ED")),
+        "authors": _persons(record.texts("AU") or record.texts("FA")),
+        "editors": _persons(record.texts("ED")),
         "journal": "" if book else record.first("JN", "JT", "TA") or source.get("journal", ""),
         "book": book if titles[:1] != [book] else "",
-        **best_date([*record.all("DP", "YR"), record.first("SO").rpartition(",")[2]]),
-        "doi": next(filter(None, map(doi_of, record.all("DO", "DI"))), None),
+        **best_date(
+            [
+                *record.all("DP", "YR"),
+                source.get("year") or record.first("SO").rpartition(",")[2],
+            ]
+        ),
+        "doi": next(filter(None, map(doi_of, record.all("DO", "DI", "ID"))), None),
         "pmid": pmid,
         "language": distinct(
             part.strip(" .") for one in record.all("LG", "LA") for part in one.split(",")
@@ -132,8 +171,8 @@ def _document(record: TaggedRecord) -> Document:
         "keywords": distinct([*keywords(record.texts("KW", "KF")), *words]),
         "affiliations": distinct(record.texts("IN")),
         "trials": trials_of(" ".join(record.all("CN", "SI"))),
-        "volume": record.first("VO", "VI") or source.get("volume", ""),
-        "issue": record.first("IP") or source.get("issue", ""),
+        "volume": bare_number(record.first("VO", "VI")) or source.get("volume", ""),
+        "issue": bare_number(record.first("IP")) or source.get("issue", ""),
         "pages": page_range(record.first("PG", "SP"), record.first("EP"))
         or page_range(source.get("pages") or source.get("within") or ""),
         "publisher": record.first("PB") if book else "",
@@ -141,6 +180,11 @@ def _document(record: TaggedRecord) -> Document:
     }
     identity = identify(fields, title, text, number, database or "Ovid")
     return document(identity, title, text, fields)
+
+
+def _persons(lines: Iterable[str]) -> list[str]:
+    names = (name.strip() for line in lines for name in line.split(";"))
+    return people(_ROLE.sub("", _DEGREE.sub(r"\1", name)) for name in names)
 
 
 def _pmid(record: TaggedRecord, number: str, *, is_medline: bool) -> str | None:

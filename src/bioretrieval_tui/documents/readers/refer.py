@@ -36,14 +36,14 @@ def _document(record: TaggedRecord, tags: dict[str, str]) -> Document:
     ris = record.renamed(tags)
     for lines in ris.values.get("TY", ()):
         lines[:] = [_TYPES.get(given.strip().casefold(), given) for given in lines]
-    for name in ("AU", "A2", "KW"):
+    for name in ("AU", "ED", "KW"):
         for lines in ris.values.get(name, ()):
             lines[:] = [_NEXT_FIELD.sub("; ", line) for line in lines]
     return ris_document(ris)
 
 
 _REFER_TAGS = {
-    "%0": "TY", "%A": "AU", "%B": "T2", "%C": "CY", "%D": "PY", "%E": "A2", "%G": "LA", "%I": "PB",
+    "%0": "TY", "%A": "AU", "%B": "T2", "%C": "CY", "%D": "PY", "%E": "ED", "%G": "LA", "%I": "PB",
     "%J": "JF", "%K": "KW", "%M": "AN", "%N": "IS", "%P": "SP", "%R": "DO", "%S": "T3", "%T": "TI",
     "%U": "UR", "%V": "VL", "%W": "DP", "%X": "AB", "%Z": "N1", "%1": "C1", "%2": "C2", "%3": "C3",
     "%4": "C4", "%#": "C5", "%$": "C6", "%]": "C7", "%8": "DA", "%9": "M3", "%@": "SN", "%+": "AD",
@@ -68,16 +68,22 @@ REFER = Format(
 )
 
 _REFWORKS_TAGS = {
-    "RT": "TY", "A1": "AU", "A2": "A2", "A3": "A2", "T1": "TI", "T2": "T2", "T3": "T3", "JF": "JF",
+    # Some write these in small letters before numbers.
+    "vo": "VL", "is": "IS", "sp": "SP", "op": "EP", "yr": "PY",
+    "RT": "TY", "A1": "AU", "A2": "ED", "A3": "ED", "T1": "TI", "T2": "T2", "T3": "T3", "JF": "JF",
     "JO": "JO", "YR": "PY", "FD": "DA", "VO": "VL", "IS": "IS", "SP": "SP", "OP": "EP", "K1": "KW",
     "AB": "AB", "NO": "N1", "PB": "PB", "PP": "CY", "SN": "SN", "AD": "AD", "AN": "AN", "LA": "LA",
     "DO": "DO", "DB": "DB", "DS": "DP", "UL": "UR", "LK": "LK", "U1": "U1", "U2": "U2", "U3": "U3",
     "U4": "U4", "U5": "U5", "ID": "ID", "PMID": "PM", "PMCID": "C8",
 }  # fmt: skip
 _OTHERS = "SR ED AV CL SF OT CN IP RD ST SL LL CR WT WV WP OL A4 A5 A6 ER".split()
+_UPPER = "|".join(filter(str.isupper, [*_REFWORKS_TAGS, *_OTHERS]))
 _REFWORKS = Grammar(
     "RefWorks",
-    by_pattern(rf"[\ufeff\s]*({'|'.join([*_REFWORKS_TAGS, *_OTHERS])}|U\d\d?)(?:[ \t]+|$)"),
+    by_pattern(
+        rf"[\ufeff\s]*(?:({_UPPER}|U\d\d?)(?:[ \t]+|$)"
+        r"|(vo|is|sp|op|yr)[ \t]+(?=[\w-]*\d[\w-]*$))"
+    ),
     begins="RT",
     ends="ER",
     listed=frozenset({"K1"}),

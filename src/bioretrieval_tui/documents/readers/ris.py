@@ -13,6 +13,7 @@ from typing import Any
 
 from bioretrieval_tui.documents.bibliography import (
     abstract_of,
+    bare_number,
     best_date,
     corrections_in,
     distinct,
@@ -27,6 +28,7 @@ from bioretrieval_tui.documents.identity import (
     eric_of,
     identify,
     pmcid_in,
+    pmcid_of,
     pmid_of,
     pmids_in,
     trials_of,
@@ -43,30 +45,40 @@ from bioretrieval_tui.documents.source import Format
 _TAGS = frozenset(
     "TY ER A1 A2 A3 A4 AB AD AF AN AU AV BN BT C1 C2 C3 C4 C5 C6 C7 C8 CA CN CP CT CY DA DB DI DO"
     " DP DS ED EP ET ID IP IS J1 J2 JA JF JO JT K1 KW L1 L2 L3 L4 LA LB LK M1 M2 M3 N1 N2 NV OP PB"
-    " PM PP PY RI RN RP SE SN SP ST T1 T2 T3 TA TI TT U1 U2 U3 U4 U5 UR VL VO WT Y1 Y2".split()
+    " PM PP PY RI RN RP SE SN SP ST T1 T2 T3 TA TI TT U1 U2 U3 U4 U5 UR VL VO WT Y1 Y2"
+    " DCOM DOI OWN PMC PMCID PMID STAT".split()
 )
-_SURE_TAGS = frozenset("TY ER TI T1 AB N2 AU A1 PY Y1 DO UR KW JO JF T2".split())
-"""Tags that count with a blank too few also in records that are else written well; lines of text
-hardly begin so."""
+_OF_MEDLINE = frozenset("DCOM OWN PMID STAT".split())
+"""Tags that count with a blank too few also in records that are else written well, where lines of
+text begin with "T2 - " or "PY - "."""
+_SHORT = {"PMID": "PM", "DOI": "DO", "PMC": "C8", "PMCID": "C8", "ISSN": "SN", "ISBN": "SN"}
 _BLANK = "[ \\t\\u00a0\\u2002\\u2003\\u2009]"
 _DASH = "[-\\u2010-\\u2015\\u2212]"
-_WELL = re.compile(rf"[\ufeff\s]*([A-Z][A-Z0-9])(?:{_BLANK}{{2,}}|[\t\u00a0]){_DASH}{_BLANK}*")
-_SLACK = re.compile(rf"([\ufeff\s]*)([A-Z][A-Z0-9]){_BLANK}?{_DASH}(?:{_BLANK}+|$)")
-_TIGHT = re.compile(rf"([\ufeff\s]*)([A-Z][A-Z0-9]){_BLANK}?{_DASH}")
+_TAG = "[A-Z][A-Z0-9]{1,5}"
+_WELL = re.compile(rf"[\ufeff\s]*({_TAG})(?:{_BLANK}{{2,}}|[\t\u00a0]){_DASH}{_BLANK}*")
+_SLACK = re.compile(rf"([\ufeff\s]*)({_TAG}){_BLANK}?{_DASH}(?:{_BLANK}+|$)")
+_TIGHT = re.compile(rf"([\ufeff\s]*)({_TAG}){_BLANK}?{_DASH}")
+_LOWER = re.compile(rf"[\ufeff\s]*ty{_BLANK}{{2,}}{_DASH}")
+_LOWER_TAG = re.compile(rf"[\ufeff\s]*[a-z][a-z0-9](?={_BLANK}*{_DASH})")
 _TYPE = re.compile(r"[A-Z]{2,8}\s*|[A-Z][a-z]+(?: [A-Za-z]+)*")
 
 
 def _field(text: str, record: TaggedRecord | None) -> tuple[str, str] | None:
     """Tag and value of a line: "TI  - Title"; with blanks as in the first line of the record; with
     one blank too few where the tag is sure."""
+    opening = record.opening if record else text
+    if _LOWER.match(opening):
+        opening = opening.upper()
+        text = _LOWER_TAG.sub(lambda match: match[0].upper(), text, count=1)
     if match := _WELL.match(text):
-        return match[1], text[match.end() :]
+        if record is None and len(match[1]) > 2 and match[1] not in _TAGS:
+            return None
+        return _SHORT.get(match[1], match[1]), text[match.end() :]
     match = spaced = _SLACK.match(text)
     match = match or _TIGHT.match(text)
     if match is None:
         return None
     tag, value = match[2], text[match.end() :]
-    opening = record.opening if record else text
     indented = match[1].strip("\ufeff") and not opening[:1].isspace()
     if indented or not (spaced or _is_tight(opening)):
         return None
@@ -75,8 +87,10 @@ def _field(text: str, record: TaggedRecord | None) -> tuple[str, str] | None:
     elif tag == "ER":
         sure = not value.strip()
     else:
-        sure = tag in (_SURE_TAGS if _WELL.match(opening) else _TAGS)
-    return (tag, value) if sure else None
+        in_note = record is not None and any(at in _NOTES for at, _ in record.order[-1:])
+        sure = tag in (_OF_MEDLINE if _WELL.match(opening) else _TAGS)
+        sure = sure and not (in_note and tag in _OF_MEDLINE)
+    return (_SHORT.get(tag, tag), value) if sure else None
 
 
 def _is_tight(opening: str) -> bool:
@@ -89,8 +103,8 @@ _GRAMMAR = Grammar(
 )
 # A type, or without one the end of a record.
 _HEAD = re.compile(
-    rf"^[\ufeff\s]*TY{_BLANK}*{_DASH}{_BLANK}*(?:[A-Z]{{2,8}}[ \t]*$|(?<=TY  - )\S)"
-    rf"|^[ \t]*ER{_BLANK}*{_DASH}{_BLANK}*$",
+    rf"^[\ufeff \t]{{0,4}}(?i:TY){_BLANK}*{_DASH}{_BLANK}*"
+    rf"(?:[A-Z]{{2,8}}[ \t]*$|(?<=[Tt][Yy]  - )\S)|^[ \t]{{0,4}}ER{_BLANK}*{_DASH}{_BLANK}*$",
     re.MULTILINE,
 )
 _TYPES = {
@@ -101,6 +115,14 @@ _TYPES = {
     "CONF": "Conference Paper", "CPAPER": "Conference Paper", "THES": "Thesis", "RPRT": "Report",
     "GOVDOC": "Report", "UNPB": "Preprint", "UNPD": "Preprint", "DATA": "Dataset",
     "AGGR": "Dataset", "PAT": "Patent", "ELEC": "Webpage", "WEB": "Webpage", "GEN": "",
+    "BLOG": "Blog", "SER": "Serial", "STAND": "Standard", "VIDEO": "Video", "MPCT": "Film",
+    "MANSCPT": "Manuscript", "ART": "Artwork", "ADVS": "Audiovisual", "BILL": "Bill",
+    "CASE": "Legal Case", "CHART": "Chart", "CLSWK": "Classical Work", "ANCIENT": "Ancient Text",
+    "COMP": "Software", "CTLG": "Catalogue", "DBASE": "Database", "FIGURE": "Figure",
+    "GRANT": "Grant", "HEAR": "Hearing", "ICOMM": "Internet Communication", "LEGAL": "Legal Rule",
+    "MAP": "Map", "MULTI": "Multimedia", "MUSIC": "Music", "PAMP": "Pamphlet",
+    "PCOMM": "Personal Communication", "SLIDE": "Slide", "SOUND": "Sound Recording",
+    "STAT": "Statute", "INTV": "Interview", "EQUA": "Equation",
 }  # fmt: skip
 _BOOKS = frozenset({"Book", "Thesis", "Report"})
 PLAIN_TYPES = frozenset({"article", "journal article", "journal: article", "journal"})
@@ -110,10 +132,16 @@ _BETWEEN_LANGUAGES = re.compile(r"[;,/|]")
 
 # Custom fields, links and numbers in which exporters put identifiers.
 _OWN_DOI = ("DO", "DI")
-_ID_TAGS = (
+_CUSTOM = (
     "L3", "M3", "C1", "C2", "C3", "C4", "C5", "C6", "C7", "C8", "U1", "U2", "U3", "U4", "U5", "AN",
-    "ID", "M1", "M2", "UR", "L1", "L2", "L4", "LK", "AV",
+    "ID", "M1", "M2",
 )  # fmt: skip
+_LINKS = ("UR", "L1", "L2", "L4", "LK", "AV")
+# M1 and others may hold cited works, whose identifiers are not those of the record.
+_CITED = re.compile(r"\b(?:19|20)\d\d[a-z]?[);,.]")
+_DOI_OF_ITS_OWN = re.compile(
+    r"(?:^\W*|\bdoi\b[\s:=]*)(?:https?://\S*?)?10\.\d{4,9}[./%]", re.IGNORECASE
+)
 _NOTES = ("N1", "RN")
 # In notes: "doi: 10.1000/x" or nothing else, before what they say of other works.
 _NOTED_DOI = re.compile(
@@ -154,17 +182,21 @@ def ris_document(record: TaggedRecord) -> Document:
     text = abstract_of(record.texts("AB", "N2") or [found[1] for found in noted if found])
     database = record.first("DB", "DP")
     if kind in _PARTS:
-        within = {"book": record.first("T2", "BT", "JF", "JO", "JA", "J2", "T3", "J1")}
+        within = {"book": record.first("BT", "T2", "JF", "JO", "JA", "J2", "T3", "J1")}
     elif kind in _BOOKS:
         within = {"journal": record.first("JF", "JO")}
     else:
         within = {"journal": record.first("JF", "JO", "T2", "JT", "SO", "JA", "J2", "J1", "TA")}
     # The first author may be apart, in A1 before AU.
     authors = people(without_markup(name) for _, name in record.in_order("AU", "A1"))
-    editors = people(record.texts("A2", "ED") or record.texts("A3"))
+    # A2 of an article may hold the authors that it cites, A3 of a thesis its supervisors.
+    apart = kind.endswith("Article") or kind == "Thesis"
+    editors = people(record.texts(*(["ED"] if apart else ["A2", "ED"])))
+    editors = editors or people(() if apart else record.texts("A3"))
     if record.first("TY") == "EDBOOK":
         authors, editors = [], [*authors, *editors]
-    number = next(filter(_ARTICLE_NUMBER.fullmatch, record.all("C7")), "")
+    numbers = (one for one in record.all("C7") if not pmcid_of(one))
+    number = next(filter(_ARTICLE_NUMBER.fullmatch, numbers), "")
     fields: dict[str, Any] = {
         "authors": authors,
         "editors": editors,
@@ -178,10 +210,10 @@ def ris_document(record: TaggedRecord) -> Document:
         "types": types,
         "keywords": keywords(record.texts("KW", "K1")),
         "affiliations": distinct(record.texts("AD", "AF")),
-        "trials": distinct(trials_of(" ".join(record.all(*_ID_TAGS, *_NOTES, "SI", "KW")))),
+        "trials": distinct(trials_of(" ".join(record.all(*_CUSTOM, *_LINKS, *_NOTES, "SI", "KW")))),
         "corrections": corrections_in(record.texts(*_NOTES)),
-        "volume": record.first("VL", "VO"),
-        "issue": record.first("IS", "IP", "CP"),
+        "volume": bare_number(record.first("VL", "VO")),
+        "issue": bare_number(record.first("IS", "IP", "CP")),
         "pages": page_range(record.first("SP", "PG"), record.first("EP")) or number,
     }
     if kind and not kind.endswith("Article"):
@@ -193,9 +225,10 @@ def ris_document(record: TaggedRecord) -> Document:
     return document(identity, title, text, fields)
 
 
-def keywords(texts: Iterable[str]) -> list[str]:
-    """Keywords, each once; a line may hold several between semicolons, and mark major ones."""
-    return distinct(word.strip(" *") for text in texts for word in text.split(";"))
+def keywords(texts: Iterable[str], marks: str = "*") -> list[str]:
+    """Keywords, each once, without `marks` (of major ones); a line may hold several between
+    semicolons."""
+    return distinct(word.strip(f" {marks}") for text in texts for word in text.split(";"))
 
 
 def _types(record: TaggedRecord) -> tuple[str, list[str]]:
@@ -226,13 +259,15 @@ def _dates(record: TaggedRecord) -> list[str]:
 
 def _identifiers(record: TaggedRecord) -> dict[str, str | None]:
     """DOI, PMID and PMC id, wherever they are. Notes count where they name one only."""
-    places = record.all(*_ID_TAGS)
-    named = " ".join(places)
+    own = [text for text in record.all(*_CUSTOM) if not _CITED.search(text)]
+    links = record.all(*_LINKS)
+    named = " ".join([*own, *links])
     notes = [_OTHER_WORKS.split(note, maxsplit=1)[0] for note in record.all(*_NOTES)]
     noted = distinct(
         doi_of(note[found.start() :]) or "" for note in notes for found in _NOTED_DOI.finditer(note)
     )
-    dois = map(doi_of, [*record.all(*_OWN_DOI), *places])
+    places = [*record.all(*_OWN_DOI), *filter(_DOI_OF_ITS_OWN.search, own), *links]
+    dois = map(doi_of, places)
     pmids = pmids_in(" ".join([*record.all("PM"), named])) or _pmids_alone(record)
     if not pmids:
         pmids = pmids_in(" ".join(notes))

@@ -34,7 +34,8 @@ _NO_EXPORT = re.compile(
     re.MULTILINE | re.VERBOSE,
 )
 """Lines of Markdown, reStructuredText, programs and LaTeX."""
-_LINKS = re.compile(r"\s*link to the (?:ovid|external)\b", re.IGNORECASE)
+_LINKS = re.compile(r"\s*(?:NL  - |link to the (?:ovid|external)\b)", re.IGNORECASE)
+_NEXT_LINK = re.compile(r"(?=link to the external)", re.IGNORECASE)
 """What Ovid writes below the end of a record, and of it: its addresses hold the PMID."""
 _LINK_TAG = "LK"
 _SHOWN = 40
@@ -70,6 +71,8 @@ class Grammar:
         if tag == self.begins:
             apart = self.ends is not None and (blank or first == tag)
             return self.begins in current.values or current.fault is not None or apart
+        if tag == current.first_tag and self.ends is not None and self.begins in current.values:
+            return blank or tag not in self.listed
         return self.ends is not None and blank and tag in (current.first_tag, *self.opens)
 
 
@@ -167,7 +170,7 @@ def tagged_records(
         if current is None:
             if ended is not None and not ends:
                 if line.fault is None and "\0" not in text and _LINKS.match(text):
-                    ended.add(_LINK_TAG, text)
+                    ended.add(_LINK_TAG, _NEXT_LINK.sub(" ", text))
                     continue
                 yield _closed(source, ended)
                 ended = None

@@ -8,7 +8,7 @@ from functools import partial
 
 from bioretrieval_tui.documents.bibliography import (
     abstract_of,
-    dated,
+    best_date,
     distinct,
     document,
     fields_of,
@@ -48,15 +48,16 @@ def _document(record: TaggedRecord) -> Document:
         return distinct(word.strip() for some in record.texts(*tags) for word in some.split(";"))
 
     title, accession = next(iter(record.texts("TI")), ""), record.first("UT")
+    year, date, words = map(record.first, ("PY", "PD", "ID"))  # INSPEC's ID holds identifiers
     fields = fields_of(_FIELDS, record.texts) | {
         "authors": [*people(record.texts("AU")), *record.texts("CA")],
-        **dated(f"{record.first('PY')} {record.first('PD')}"),
-        "doi": doi_of(record.first("DI")),
+        **best_date([year, f"{year} {date}", date]),
+        "doi": doi_of(record.first("DI")) or doi_of(words),
         "pmid": pmid_of(record.first("PM")) or next(iter(pmids_in(accession)), None),
         "types": listed("DT"),
-        "keywords": listed("DE", "ID"),
-        "affiliations": distinct(record.texts("C1")),
-        "pages": page_range(record.first("BP"), record.first("EP")) or record.first("AR"),
+        "keywords": listed(*(["DE"] if doi_of(words) else ["DE", "ID"])),
+        "affiliations": distinct(_joined(record.texts("C1"))),
+        "pages": page_range(record.first("BP"), record.first("EP")) or record.first("PS", "AR"),
     }
     if record.first("PT") in _TYPES:
         fields |= fields_of(_BOOK_FIELDS, record.texts)
@@ -64,6 +65,17 @@ def _document(record: TaggedRecord) -> Document:
         fields["editors"] = people(record.texts("BE", "ED"))
     text = abstract_of(record.texts("AB"))
     return document(identify(fields, title, text, accession), title, text, fields)
+
+
+def _joined(lines: list[str]) -> list[str]:
+    """Addresses of several lines, each of which ends with a point."""
+    whole: list[str] = []
+    for line in lines:
+        if whole and not whole[-1].endswith(".") and not line.startswith("["):
+            whole[-1] += f" {line}"
+        else:
+            whole.append(line)
+    return whole
 
 
 WOS = Format(
