@@ -137,6 +137,8 @@ _BOILERPLATE = re.compile(
     r"|Copyright of .{1,300}? is the property of .{1,300}? and its content may not be copied.*",
     re.DOTALL,
 )
+_SIGNS = ("Abstract", "ABSTRACT", "Copyright", "\u00a9", "Database Record")
+"""One of these is in all that `_BOILERPLATE` finds."""
 _CUT_OFF = "\u2026."
 _PAGES = re.compile(r"^(?:pp?|pages?|art(?:icle)?(?:\s*(?:no|number))?)\b[.:]?\s*", re.IGNORECASE)
 _NO_PAGES = re.compile(
@@ -294,7 +296,9 @@ def abstract_of(paragraphs: Iterable[str]) -> str:
     """The text of the paragraphs of an abstract, each once: not those that another one holds or
     continues, and no notice that there is none."""
     kept: list[str] = []
-    for text in (_BOILERPLATE.sub("", paragraph).strip() for paragraph in paragraphs):
+    for paragraph in paragraphs:
+        shown = any(sign in paragraph for sign in _SIGNS)
+        text = (_BOILERPLATE.sub("", paragraph) if shown else paragraph).strip()
         letters = text.rstrip(_CUT_OFF).casefold()
         if not letters or _NO_ABSTRACT.fullmatch(text):
             continue
