@@ -29,7 +29,6 @@ from bioretrieval_tui.documents.identity import (
 )
 from bioretrieval_tui.documents.latex import latex_text
 from bioretrieval_tui.documents.person_names import is_group, listed_names, short_name
-from bioretrieval_tui.documents.readers.ris import PLAIN_TYPES
 from bioretrieval_tui.documents.readers.tagged import shows_lines
 from bioretrieval_tui.documents.source import (
     MAX_LINE_BYTES,
@@ -38,6 +37,7 @@ from bioretrieval_tui.documents.source import (
     SourceReader,
     text_lines,
 )
+from bioretrieval_tui.documents.work_types import type_of
 
 _OPENS = re.compile(r"@\s*([A-Za-z]+)\s*([{(])")
 _OPENS_LINE = re.compile(r"[\ufeff\s]*@\s*[A-Za-z]+\s*[{(]")
@@ -299,8 +299,8 @@ def _document(entry: BibEntry) -> Document:
     """The id follows the rule of `identity`; citation keys are no ids."""
     first = entry.first
     kind = _TYPES.get(entry.kind, entry.kind)
-    given = [one for one in entry.texts("type", "document_type") if len(one) < _SHOWN]
-    given = [one for one in given if one.casefold() not in PLAIN_TYPES]
+    given = [type_of(one) for one in entry.texts("type", "document_type") if len(one) < _SHOWN]
+    given = [one for one in given if one != "Journal Article"]
     title = ": ".join(filter(None, (first("title", "booktitle"), first("subtitle"))))
     text = abstract_of(entry.texts("abstract"))
     notes = " ".join(entry.texts(*_NOTES))

@@ -41,6 +41,7 @@ from bioretrieval_tui.documents.readers.tagged import (
     tagged_records,
 )
 from bioretrieval_tui.documents.source import Format
+from bioretrieval_tui.documents.work_types import type_of
 
 _TAGS = frozenset(
     "TY ER A1 A2 A3 A4 AB AD AF AN AU AV BN BT C1 C2 C3 C4 C5 C6 C7 C8 CA CN CP CT CY DA DB DI DO"
@@ -125,7 +126,6 @@ _TYPES = {
     "STAT": "Statute", "INTV": "Interview", "EQUA": "Equation",
 }  # fmt: skip
 _BOOKS = frozenset({"Book", "Thesis", "Report"})
-PLAIN_TYPES = frozenset({"article", "journal article", "journal: article", "journal"})
 _PARTS = frozenset({"Book Chapter", "Conference Paper", "Conference Proceedings"})
 _LONGEST_TYPE = 60
 _BETWEEN_LANGUAGES = re.compile(r"[;,/|]")
@@ -236,13 +236,13 @@ def _types(record: TaggedRecord) -> tuple[str, list[str]]:
     given = record.first("TY")
     kind = _TYPES.get(given.upper(), given)
     more = [
-        part.strip()
+        type_of(part.strip())
         for text in record.texts("M3")
         if not doi_of(text) and not trials_of(text) and len(text) <= _LONGEST_TYPE
         for part in text.split(";")
     ]
-    known = {kind.casefold(), *PLAIN_TYPES}
-    more = [one for one in more if one.casefold() not in known and not one.isdigit()]
+    # "Article" says nothing, also of a chapter.
+    more = [one for one in more if one != "Journal Article" and not one.isdigit()]
     notes = " ".join(record.all(*_NOTES))
     if "retracted publication" in notes.casefold():
         more.append("Retracted Publication")
