@@ -151,6 +151,9 @@ def _one(fields: str, kind: str = "JOUR") -> dict[str, object]:
         THREE.replace("  - ", "  -  "),
         THREE.replace("  - ", "\t-\t"),
         THREE.replace("  - ", "\t- "),
+        THREE.replace("  - ", " - ").replace("TY - ", "TY  - "),
+        THREE.replace("  - ", "- ").replace("TY- ", "TY  - "),
+        THREE.replace("PY  - 2011", "PY - 2011").replace("PY  - 2012", "PY - 2012"),
         THREE.replace("  - ", "\u00a0\u00a0-\u00a0"),
         THREE.replace("  - ", " \u00a0- "),
         THREE.replace("  - ", "  \u2013 "),
@@ -343,6 +346,8 @@ T2 - weighted and
 T1 - weighted sequences from the
 PY - 2011 cohort;
 DO - not resuscitate
+KW  - T1 - weighted
+T2 - weighted
 AU  - Miller, A.
 ER  -
 """
@@ -353,7 +358,11 @@ def test_wrapped_lines_are_no_fields(written: str) -> None:
     for document in documents(read(written, FORMAT)):
         assert document.text.endswith("T1 - weighted sequences from the PY - 2011 cohort; DO - not"
                                       " resuscitate")  # fmt: skip
-        assert document.metadata == {"authors": ["Miller A"], "types": ["Journal Article"]}
+        assert document.metadata == {
+            "authors": ["Miller A"],
+            "types": ["Journal Article"],
+            "keywords": ["T1 - weighted", "T2 - weighted"],
+        }
 
 
 @pytest.mark.parametrize(
@@ -474,6 +483,8 @@ def test_where_a_doi_is(field: str) -> None:
         "M1  - Andres, PG (1999). Ponds. J Birds, 1, 2-3. http://dx.doi.org/10.1000/a",
         "M1  - Andres, PG (1999). Ponds. doi: 10.1000/a; Berg, O (2000). doi: 10.1000/b",
         "C1  - Berg O. Walls. Moss. 2001;3:1. PMID: 7. doi: 10.1000/a",
+        "M1  - 10.1000/a 10.1000/b",
+        "M1  - Andres 1999 Ponds http://dx.doi.org/10.1000/a",
         "U1  - as in Berg, http://dx.doi.org/10.1000/a",
         "M3  - Article",
     ],
