@@ -9,6 +9,7 @@ from bioretrieval_tui.documents.identity import (
     identify,
     listed,
     made_identifier,
+    noted_identifiers,
     pmcid_of,
     pmid_of,
     trials_of,
@@ -68,6 +69,20 @@ LANCET = "10.1016/S0140-6736(05)67889-2"
             "https://journals.plos.org/plosone/article?id=10.1371/journal.pone.01&rev=2",
             "10.1371/journal.pone.01",
         ),
+        ("10.1000/x\u200b1", "10.1000/x1"),
+        ("\ufeff10.1000/\u2060x1\u00ad", "10.1000/x1"),
+        ("10.1000/x1%20", "10.1000/x1"),
+        ("https://doi.org/10.1000/x1%E2%80%8B", "10.1000/x1"),
+        ("https://doi.org/10.1000/x1%20and%20more", "10.1000/x1"),
+        ("10.1000/x1%0A", "10.1000/x1"),
+        ("<doi>10.1000/x1</doi>", "10.1000/x1"),
+        ("10.1000/x1&lt;/doi&gt;", "10.1000/x1"),
+        ("10.1000/x1&amp;lt;br/&amp;gt;", "10.1000/x1"),
+        ("10.1000/x1&lt;", "10.1000/x1"),
+        ("10.1000/x1&nbsp;", "10.1000/x1"),
+        ("https://doi.org/10.1000/x1/", "10.1000/x1"),
+        ("10.1000\\/x1", "10.1000/x1"),
+        ("https:\\/\\/doi.org\\/10.1000\\/x\\_1", "10.1000/x_1"),
         ("10.1000/", None),
         ("no doi; 10.5 of 12/13", None),
     ],
@@ -165,3 +180,58 @@ def test_made_ids_are_equal_for_one_work_and_differ_for_two() -> None:
         made_identifier({"year": 2020}, "Editorial", text) for text in ("On herons.", "On moss.")
     ]
     assert bare[0] != bare[1]
+
+
+@pytest.mark.parametrize(
+    ("note", "expected"),
+    [
+        ("PMID: 123", {"pmid": "123"}),
+        ("PMID: 123\nPMCID: PMC45", {"pmid": "123", "pmcid": "PMC45"}),
+        ("PMID: 123 PMCID: PMC45", {"pmid": "123", "pmcid": "PMC45"}),
+        ("[PMID: 12]; doi = 10.1000/a", {"pmid": "12", "doi": "10.1000/a"}),
+        ("123 [pmid]", {"pmid": "123"}),
+        ("10.1000/supplement.1", {"doi": "10.1000/supplement.1"}),
+        ("https://pubmed.ncbi.nlm.nih.gov/123/", {"pmid": "123"}),
+        ("Available from: https://doi.org/10.1000/q", {"doi": "10.1000/q"}),
+        ("_eprint: https://foo.org/doi/pdf/10.1000/abc", {"doi": "10.1000/abc"}),
+        ("Publisher: Foo Press\nPMID: 123", {"pmid": "123"}),
+        ("Cited By :12\nExport Date: 2 Jan\nPMID: 123", {"pmid": "123"}),
+        ("LR: 2019; JID: 03; 2019/01/01 [pubmed]; PMCID: PMC12", {"pmcid": "PMC12"}),
+        ("Accession Number: 7. Language: English. PMID: NLM123.", {"pmid": "123"}),
+        ("From Duplicate 1 (T (x) - Miller) PMID: 123", {"pmid": "123"}),
+        ("1473-5598\nMiller, Ada\nPonds. 2010. doi: 10.1000/a. Epub", {"doi": "10.1000/a"}),
+        ("PMID: 123. Comment in: Ponds. PMID: 456", {"pmid": "123"}),
+        ("PMID: 123; cited by PMID: 456", {"pmid": "123"}),
+        ("EMBASE 36, PUBMED 123", {"pmid": "123"}),
+        ("PMID: 1 PMID: 2", {}),
+        ("doi: 10.1000/a and doi: 10.1000/b", {}),
+        ("doi: 10.1000/a; DOI 10.1000/A", {"doi": "10.1000/A"}),
+        ("Comment on PMID: 123 (10.1000/a)", {}),
+        ("Comment on: Ponds. 2010;1:1.\nPMID: 123", {}),
+        ("Comment: PMID: 123", {}),
+        ("Original article: https://doi.org/10.1000/a", {}),
+        ("Original article\nPMID: 123", {}),
+        ("Companion paper: Smith 2010. PMID: 123", {}),
+        ("Sister trial: Smith 2010; PMID: 123", {}),
+        ("Erratum for PMID 123", {}),
+        ("Retraction of: Ponds. doi: 10.1000/a", {}),
+        ("See also PMC45", {}),
+        ("See PMID: 123", {}),
+        ("Cites PMID: 123", {}),
+        ("Cites: 10.1000/a", {}),
+        ("Reply to: PMID: 123", {}),
+        ("Update of PMID: 123", {}),
+        ("Related article PMID: 123", {}),
+        ("Smith J, et al. Ponds 2010. PMID: 123", {}),
+        ("This extends PMID: 123", {}),
+        ("Included, full text read. 10.1000/a", {}),
+        ("Same cohort as https://pubmed.ncbi.nlm.nih.gov/123/", {}),
+        ("", {}),
+    ],
+)
+def test_what_a_note_says_of_its_own_record(note: str, expected: dict[str, str]) -> None:
+    assert {name: one for name, one in noted_identifiers([note]).items() if one} == expected
+
+
+def test_a_long_note_takes_no_long_time() -> None:
+    assert noted_identifiers(["a: b. " * 1_000_000 + "PMID: 1", "and " * 500_000])["pmid"] is None

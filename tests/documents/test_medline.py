@@ -13,6 +13,7 @@ from reader_help import (
     rejected,
 )
 
+from bioretrieval_tui.documents.bibliography import said
 from bioretrieval_tui.documents.detect import by_name
 
 FORMAT = by_name("medline")
@@ -383,9 +384,8 @@ words = st.text(
     min_size=1,
     max_size=8,
 )
-records = st.lists(
-    st.tuples(st.integers(1, 10**8), st.lists(words, min_size=1, max_size=6)), max_size=5
-)
+titles = st.lists(words, min_size=1, max_size=6).filter(lambda parts: said(" ".join(parts)))
+records = st.lists(st.tuples(st.integers(1, 10**8), titles), max_size=5)
 
 
 def written(given_: list[tuple[int, list[str]]], end: str) -> bytes:

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from bioretrieval_tui.documents.document import Document, RecordFault
-from bioretrieval_tui.documents.identity import MAX_ID_LENGTH, trials_of
+from bioretrieval_tui.documents.identity import MAX_ID_LENGTH, identify, trials_of
 from bioretrieval_tui.documents.superscripts import powers_on_line, scripts_on_line
 
 LISTS = (
@@ -87,6 +87,12 @@ _TRIAL_BANKS = re.compile(
     r"|jprn|jrct|lbctr|ntr$|pactr|rebec|repec|rpcec|slctr|tctr|umin|ictrp|itmctr",
     re.IGNORECASE,
 )
+# A registry in the place of a journal or a database, or an address of one.
+REGISTRY = re.compile(
+    r"clinicaltrials?(?:\.gov|register)|isrctn|trialsearch|anzctr|drks|chictr|ctri\.nic|umin\.ac"
+    r"|jrct|irct\.|pactr|ictrp",
+    re.IGNORECASE,
+)
 # The section of an abstract that says where the trial of the work is registered.
 _REGISTRATION = re.compile(
     r"\bregistration(?: (?:number|no\.?|details|information))?:\s*([^\n]{1,300})", re.IGNORECASE
@@ -116,10 +122,22 @@ _ENTITY = re.compile(r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,30});", re.I
 _MARKED_TWICE = 3
 """Times that entities are read: those of entities of elements are in real exports."""
 
+_LETTER = re.compile(r"[^\W_]")
+_NO_TITLE = re.compile(
+    r"""\W*(?:(?:this\ \w+\ has\ )?no\ (?:article\ |document\ )?title
+    (?:\ (?:is\ |was\ )?(?:available|provided|given|found|supplied|recorded))?
+    |(?:article\ |document\ )?title\ (?:is\ |was\ )?(?:not\ \w+|unavailable|missing|unknown)
+    |(?:title\ )?not\ available|not?\ applicable|untitled|unnamed|n/?a|none|null|nan|undefined
+    |no\ abstract(?:\ (?:is\ )?(?:available|provided))?
+    |ohne\ titel|kein\ titel|sans\ titre|sin\ t\u00edtulo|sem\ t\u00edtulo|senza\ titolo)\W*""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""A notice in place of a title."""
+_LONGEST_NOTICE = 200
 _NO_ABSTRACT = re.compile(
     r"""\W*(?:there\ is\ )?(?:no\ abstract(?:\ (?:is\ )?(?:available|provided))?(?:\ .{0,40})?
     |(?:abstract|summary)\ (?:is\ )?(?:not\ )?available(?:\ (?:from|at|on|for)\ .{1,60})?
-    |abstract\ not\ (?:available|provided).{0,40}|not\ available|n/?a
+    |abstract\ not\ (?:available|provided).{0,40}|not\ available|n/?a|none|null|nan|untitled
     |r\u00e9sum\u00e9\ (?:non\ )?disponible.{0,60}|resumen\ (?:no\ )?disponible.{0,60}
     |resumo\ (?:n\u00e3o\ )?dispon\u00edvel.{0,60}|abstract\ (?:non\ )?disponibile.{0,60}
     |(?:kein|zusammenfassung).{0,20}\ (?:verf\u00fcgbar|erh\u00e4ltlich|vorhanden).{0,60})\W*""",
@@ -291,13 +309,22 @@ def without_markup(text: str) -> str:
     return plain(text)
 
 
+def said(text: str, notices: re.Pattern[str] = _NO_TITLE) -> str:
+    """`text`, a title, or "" where it says nothing: no letter and no digit, or a notice that there
+    is none."""
+    if len(text) <= _LONGEST_NOTICE:
+        shown = without_markup(text) if "<" in text or "&" in text else text.strip()
+        return text if _LETTER.search(shown) and not notices.fullmatch(shown) else ""
+    return text if _LETTER.search(text) else ""
+
+
 def abstract_of(paragraphs: Iterable[str]) -> str:
     """The text of the paragraphs of an abstract, each once: not those that another one holds or
     continues, and no notice that there is none."""
     kept: list[str] = []
     for text in (_BOILERPLATE.sub("", paragraph).strip() for paragraph in paragraphs):
         letters = text.rstrip(_CUT_OFF).casefold()
-        if not letters or _NO_ABSTRACT.fullmatch(text):
+        if not letters or not said(text, _NO_ABSTRACT):
             continue
         if any(letters in other.casefold() for other in kept):
             continue
@@ -415,11 +442,26 @@ def fields_of(table: Mapping[str, str], texts: Callable[[str], Iterable[str]]) -
     return fields
 
 
+def work_document(
+    fields: Mapping[str, Any], title: str, text: str, accession: str = "", database: str = ""
+) -> Document:
+    """The document of a bibliographic record, with the id of `identity.identify`. The number of a
+    trial is that of a registration: what has authors and a journal only names it."""
+    title, text = said(title), said(text, _NO_ABSTRACT)
+    is_paper = fields.get("authors") and fields.get("journal")
+    trials = trials_of(accession) if is_paper else []
+    if trials and not REGISTRY.search(f"{fields['journal']} {database}"):
+        fields = {**fields, "trials": distinct([*(fields.get("trials") or ()), *trials])}
+        accession = ""
+    return document(identify(fields, title, text, accession, database), title, text, fields)
+
+
 def document(
     identity: str, title: str, text: str, metadata: Mapping[str, Any], called: str = "the record"
 ) -> Document:
-    """Make a document, without empty metadata. Raises RecordFault without title and text."""
-    title, text = powers_on_line(title), powers_on_line(text)
+    """Make a document, without empty metadata and what only says that there is no title or text.
+    Raises RecordFault without both."""
+    title, text = powers_on_line(said(title)), powers_on_line(said(text, _NO_ABSTRACT))
     if _RETRACTED_TITLE.match(title) and not is_retracted(metadata):
         types, links = (list(_each(metadata.get(name) or ())) for name in ("types", "corrections"))
         # Some notices have the title of the work.
@@ -428,7 +470,7 @@ def document(
     named = _REGISTRATION.findall(text) if "registration" in text.lower() else ()
     if registered := [number for part in named for number in trials_of(part)]:
         metadata = {**metadata, "trials": distinct([*metadata.get("trials", ()), *registered])}
-    if not title.strip() and not text.strip():
+    if not title and not text:
         raise RecordFault(f"{called} has neither a title nor an abstract")
     held = {name: value for name, value in metadata.items() if value not in (None, "", [])}
     return Document(identity, title, text, held)

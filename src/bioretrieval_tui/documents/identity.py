@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import html
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -37,16 +37,25 @@ _PAGE = re.compile(
     re.IGNORECASE,
 )
 _PREPRINT = re.compile(r"(10\.1101/[\d.]+)v\d+")
-_ESCAPE = re.compile(r"%(?:2[\dF]|3[A-F]|5[BD])", re.IGNORECASE)
+_ESCAPE = re.compile(r"%(?:0[9AD]|2[\dF]|3[A-F]|5[BD]|C2%A0|E2%80%8[B-F])", re.IGNORECASE)
 """An escape of a sign of which an address is made, too."""
 _OPENING = {")": "(", "]": "[", ">": "<", "}": "{"}
-_ENDINGS = ".,;:'\"!\u2019\u201d\u00bb*"
+_ENDINGS = ".,;:'\"!\u2019\u201d\u00bb*/\\<"
+_UNSEEN = dict.fromkeys(
+    [0xAD, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2065), 0xFEFF]
+)
+"""Characters without width, which copies of a page leave within words."""
+_TAG = re.compile(r"</[a-z]|<(?:a|b|br|div|doi|em|i|p|span|su[bp])(?=[\s/>]|$)", re.IGNORECASE)
+"""Where markup begins; SICI DOIs hold other signs of less."""
+_BACKSLASHED = re.compile(r"\\([/_&%#])")
+_ESCAPED_TWICE = 2
 
 _PMID = re.compile(r"(?:(?:pmid|pubmed|medline)[\s:]*)?([1-9]\d{0,8})", re.IGNORECASE)
 _PMCID = re.compile(r"(?:pmcid[\s:]*)?PMC\s?([1-9]\d{0,9})(?:\.\d+)?", re.IGNORECASE)
 # Within notes, custom fields and addresses.
 _NAMED_PMID = re.compile(
-    r"""\b(?:pmid|pub\s?med(?:\ id)?|medline)(?:\ (?:no|number))?[\s:=\#.-]{1,3}([1-9]\d{0,8})\b
+    r"""\b(?:pmid|pub\s?med(?:\ id)?|medline)(?:\ (?:no|number))?[\s:=\#.-]{1,3}
+    (?:NLM)?([1-9]\d{0,8})\b
     |\b([1-9]\d{0,8})\s*\[(?:pmid|pubmed)\]
     |pubmed\.ncbi\.nlm\.nih\.gov/([1-9]\d{0,8})\b
     |ncbi\.nlm\.nih\.gov/(?:m/)?(?:pubmed|entrez)/(?:\S*?(?:term|list_uids|uid)=)?([1-9]\d{0,8})\b
@@ -56,6 +65,46 @@ _NAMED_PMID = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _NAMED_PMCID = re.compile(r"(?<![^\W\d_])PMC\s?([1-9]\d{1,9})\b", re.IGNORECASE)
+# In notes, what another work is named with, wherever it stands.
+_OTHER_WORKS = re.compile(
+    r"""(?<![\w/.%-])(?:references\s*:|cited\ (?:by(?!\W{0,3}\d{1,5}\b)|in)
+    |comment(?:ary|ed)?\ (?:in|on)|errat(?:um|a)\b|corrigend|corrected|retract(?:ion|ed\ and)
+    |update[ds]?\ (?:in|of|by)|republished|expression\ of\ concern|summary\ (?:for|of)
+    |original\ (?:report|article|paper|publication|study)|related|supplement
+    |see\b|cf\b|preprint|companion|(?:in\ )?(?:reply|response)\ to|based\ on|follow-?\ ?up
+    |(?:translation|version|duplicate|part|reprint|review|discussion)\ of)""",
+    re.VERBOSE | re.IGNORECASE,
+)
+# The same within the key of a statement, "Main paper: ...".
+_OTHER_KEY = re.compile(
+    r"""\b(?:articles?|papers?|stud(?:y|ies)|trials?|works?|reports?|letters?|protocols?|comment\w*
+    |repl(?:y|ies)|responses?|originals?|references?|cit(?:es?|ing|ations?)|compare|previous
+    |prior|parent|main|primary|secondary|earlier|later|other|another|same|sister|linked|links?\ to
+    |discuss\w*|reviewe?d?\ by|replace[ds]?|supersede[sd]?|extends?|continue[sd]?|duplicates?
+    |publications?(?=\W*$))\b""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_KEYED = re.compile(r"\W{0,3}[^\W\d][\w /().-]{0,40}?\s*[:=]")
+# An identifier behind the words that may introduce it.
+_LABELLED = re.compile(
+    rf"""[\W_]*(?:(?:and|or)\s+)?
+    (?:(?:this|own|the|article|record|publication|document|accession|full[ -]?text|links?|urls?
+    |eprint|numbers?|no|ids?|identifiers?|digital|object|ncbi|pub\s?med(?:\ central)?|medline
+    |pmid|pmcid|pmc|doi|(?:available|retrieved|accessed)(?:\ (?:online|at|from))*)\b
+    [\s:=\#.-]*){{0,6}}?
+    (?:{_NAMED_PMID.pattern}|{_NAMED_PMCID.pattern}|{_DOI.pattern}|https?://\S+|arxiv:\s?\S+
+    |(?:embase|cinahl|central|psycinfo|ctgov|ictrp)\s:?\s?\w+)(?:\s*\[[^\[\]]*\])?""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_NEXT_STATEMENT = re.compile(
+    rf"\s*\n\s*|(?<=[.;|,\])])\s+(?={_KEYED.pattern}|10\.\d{{4}}|pmid|pmc|doi|https?:)",
+    re.IGNORECASE,
+)
+_ISSN = re.compile(r"\s*\d{4}-\d{3}[\dX]\s*\n", re.IGNORECASE)
+# What Mendeley writes before the notes of records that it merged.
+_MERGED = re.compile(r"from duplicate \d+ \(.*?\)\s+(?=pmid|pmc|doi|10\.)", re.IGNORECASE)
+_IDLE = re.compile(r"[\W_]*(?:(?:journal )?article|review)?[\W_]*", re.IGNORECASE)
+_LONGEST_NOTE = 20_000
 _IN_BRACKETS = re.compile(r"\[(?:doi|pii|pmc?id)\]", re.IGNORECASE)
 _ERIC = re.compile(r"\bE[JD]\d{5,8}\b")
 _COUNTER = re.compile(
@@ -89,7 +138,10 @@ def doi_of(text: str) -> str | None:
     A DOI may hold any character (SICI ones brackets, semicolons and `<...>`), so it ends at white
     space, before the next identifier of a list, or at a bracket that closes what opened before it.
     """
-    text = html.unescape(text) if "&" in text else text
+    for _ in range(_ESCAPED_TWICE):
+        text = html.unescape(text) if "&" in text else text
+    text = _BACKSLASHED.sub(r"\1", text) if "\\" in text else text
+    text = text if text.isascii() else text.translate(_UNSEEN)
     text = _IN_BRACKETS.sub(" ", text) if "[" in text else text
     match = _DOI.search(text)
     if match is None:
@@ -101,7 +153,8 @@ def doi_of(text: str) -> str | None:
         if not _RESOLVER.search(address[0]):
             found = _PREPRINT.sub(r"\1", _PAGE.sub("", found))
     if _ESCAPE.search(found):
-        found = unquote(found)
+        found = next(iter(unquote(found).translate(_UNSEEN).split()))
+    found = _TAG.split(found, maxsplit=1)[0]
     for place, sign in enumerate(found):
         opening = _OPENING.get(sign, "")
         if opening and found.count(sign, 0, place) >= found.count(opening, 0, place):
@@ -155,6 +208,53 @@ def pmcid_in(text: str) -> str | None:
     """The first PMC id within `text`, also of an address, or None."""
     match = _NAMED_PMCID.search(text)
     return f"PMC{match[1]}" if match else None
+
+
+def _own_part(note: str) -> str:
+    """What identifies the record itself within one of its notes, extras or custom fields.
+
+    An identifier there is the record's own only if nothing before it may point to another work: it
+    stands at the beginning, behind its label ("PMID: 123"), or behind statements with keys that are
+    not of works ("Publisher: Foo"). Any other text before it is of what it names. EndNote's notes
+    of PubMed's records, which begin with the ISSN, cite the record.
+    """
+    note = _OTHER_WORKS.split(_MERGED.sub("", note[:_LONGEST_NOTE]), maxsplit=1)[0]
+    if _ISSN.match(note):
+        return note
+    kept: list[str] = []
+    for statement in _NEXT_STATEMENT.split(note):
+        end = 0
+        while found := _LABELLED.match(statement, end):
+            end = found.end()
+        keyed = _KEYED.match(statement)
+        if end:
+            kept.append(statement[:end])
+            if any(map(str.isalnum, statement[end:])):
+                break
+        elif not _IDLE.fullmatch(statement) and (not keyed or _OTHER_KEY.search(keyed[0])):
+            break
+    return " ".join(kept)
+
+
+def noted_identifiers(notes: Iterable[str]) -> dict[str, str | None]:
+    """DOI, PMID and PMC id of a record as its notes name them (`_own_part`), each only where they
+    name one."""
+    parts = list(filter(None, map(_own_part, notes)))
+    dois = {same_doi(doi): doi for part in parts for doi in _dois_in(part)}
+    pmids = dict.fromkeys(pmid for part in parts for pmid in pmids_in(part))
+    pmcids = dict.fromkeys(f"PMC{one}" for part in parts for one in _NAMED_PMCID.findall(part))
+    found = {"doi": list(dois.values()), "pmid": list(pmids), "pmcid": list(pmcids)}
+    return {name: some[0] if len(some) == 1 else None for name, some in found.items()}
+
+
+def _dois_in(text: str) -> Iterator[str]:
+    at = 0
+    while match := _DOI.search(text, at):
+        # What is before it tells an address.
+        before = text[: match.start()].rpartition(" ")[2]
+        if doi := doi_of(before + text[match.start() :]):
+            yield doi
+        at = match.end()
 
 
 def eric_of(text: str) -> str | None:

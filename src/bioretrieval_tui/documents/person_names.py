@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import islice
 from unicodedata import east_asian_width
 
 _BETWEEN_NAMES = re.compile(r"[\s.\-\u2010\u2011]+")
-_RANK = re.compile(r"(?:Jr|Sr|2nd|3rd|[4-9]th|II|III|IV|VI{1,3})\.?")
+_SURE = "(?i:Jr|Sr)|[1-9](?:st|nd|rd|th)"
+RANK = re.compile(rf"(?:{_SURE}|II|III|IV|VI{{1,3}})\.?")
 # What is a rank wherever it is: "IV" may be initials.
-_SURE_RANK = re.compile(r"[\s,]+(Jr|Sr|2nd|3rd|[4-9]th)\b\.?(?=[\s,]|$)")
+_SURE_RANK = re.compile(rf"[\s,]+({_SURE})\b\.?(?=[\s,]|$)")
 _POINTED = r"(?:[^\W\d_]\.[\s\-\u2010]*)+"
 _CAPITALS = r"[^\W\d_a-z]{1,3}(?:-[^\W\d_a-z])?"
 _INITIALS = rf"(?:{_POINTED}|{_CAPITALS})"
@@ -31,6 +33,13 @@ _NOTE = re.compile(r"(?<=[^\W_]|[.,])\s*(?:\[[^\]]*\]|\((?:\d+|[Ee]ds?\.?)\))$")
 _AND_OTHERS = re.compile(
     r"[\s,;]*\(?(?:(?:and|&)\s+)?\b(?:et\.? al(?:ii)?|others)\b\.?\)?[\s,;]*$", re.IGNORECASE
 )
+_BLANKS = re.compile(r"[^\S\n]+")
+_TAIL = 40
+"""Characters at the end of a line in which "et al." is looked for."""
+MOST_NAMES = 10_000
+"""Names of a record that are kept: more than any paper has."""
+LONGEST_LIST = 50 * MOST_NAMES
+_LONGEST_NAME = 1_000
 _GROUP = re.compile(
     r"\b(?:groups?|consortium|collaborat\w*|stud(?:y|ies)|societ\w+|committee|network|investigators?"
     r"|team|institut\w*|universit\w*|association|foundation|council|organi[sz]ation|cent(?:er|re)s?"
@@ -61,12 +70,12 @@ def short_name(name: str) -> str:
     """A person as PubMed writes it, "Family IJ Jr", from "Family, Given M.", "Family, I.J., Jr",
     "Family I.J.", "I. J. Family" or "Given I. Family"; unchanged where it cannot be told (groups,
     "Given Family")."""
-    name = _NOTE.sub("", name.strip(" ,;"))
+    name = _NOTE.sub("", name[:_LONGEST_NAME].strip(" ,;"))
     if is_group(name.partition(",")[0]):
         return name
     ranks = _SURE_RANK.findall(name)
     family, *rest = map(str.strip, (_SURE_RANK.sub("", name) if ranks else name).split(","))
-    ranks += [part for part in rest if _RANK.fullmatch(part)]
+    ranks += [part for part in rest if RANK.fullmatch(part)]
     given = next((part for part in rest if part not in ranks), "")
     if not given:
         if found := _POINTED_FIRST.fullmatch(family):
@@ -77,7 +86,7 @@ def short_name(name: str) -> str:
             family, given = _turned(family)
     words, families = given.split(), family.split()
     for part in (words, families) if given else ():
-        if len(part) > 1 and _RANK.fullmatch(part[-1]):
+        if len(part) > 1 and RANK.fullmatch(part[-1]):
             ranks.append(part.pop())
     while len(words) > 1 and words[-1] in _PARTICLES:
         families.insert(0, words.pop())  # "Wesenbeeck, B. K. van"
@@ -101,13 +110,15 @@ def is_group(name: str) -> bool:
 
 def people(names: Iterable[str], *, cell: bool = False) -> list[str]:
     """Persons and groups as `short_name`, in order; lines of several names are parted. Equal names
-    stay: two authors may have the same initials. "et al." is left out. Two names or more that are
+    stay: two authors may have the same initials. "et al." is left out, and what follows the first
+    `MOST_NAMES`. Two names or more that are
     all of the form "Given Family" are turned round; one alone may be "Family Given".
 
     cell: whether all names of a record may be in one line, between commas.
     """
-    parts = (part for line in names for part in listed_names(_AND_OTHERS.sub("", line), cell=cell))
-    found = [part for part in (_NOTE.sub("", part.strip(" ,;")) for part in parts) if part]
+    parts = (part for line in names for part in listed_names(_without_others(line), cell=cell))
+    plainly = (_NOTE.sub("", part[:_LONGEST_NAME].strip(" ,;")) for part in parts)
+    found = list(islice(filter(None, plainly), MOST_NAMES))
     persons = {
         name: _SURE_RANK.sub("", name) for name in found if " " in name and not is_group(name)
     }
@@ -117,6 +128,11 @@ def people(names: Iterable[str], *, cell: bool = False) -> list[str]:
             if name in persons else name for name in found
         ]  # fmt: skip
     return list(map(short_name, found))
+
+
+def _without_others(line: str) -> str:
+    line = _BLANKS.sub(" ", line[:LONGEST_LIST])
+    return line[:-_TAIL] + _AND_OTHERS.sub("", line[-_TAIL:])
 
 
 def _may_begin_with_given(name: str) -> bool:
@@ -135,10 +151,10 @@ def listed_names(line: str, *, cell: bool = False) -> list[str]:
         line = line[:-1]  # "Lai Z, Shi SY."
     parts: list[str] = []
     for part in filter(None, _BETWEEN_PERSONS.split(line)):
-        if parts and _RANK.fullmatch(part):
+        if parts and RANK.fullmatch(part):
             parts[-1] += f" {part}"
         else:
-            parts.append(part)
+            parts.append(part[:_LONGEST_NAME])
     plainly = [_SURE_RANK.sub("", part) for part in parts if not is_group(part)]
     forms = (_INITIALS_LAST, _INITIALS_FIRST, _MIDDLE_INITIAL)
     own = [any(form.fullmatch(one) for form in forms) for one in plainly]

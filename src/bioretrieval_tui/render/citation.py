@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from bioretrieval_tui.catalog import fields as table
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of
 from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Dataset, Model, Paper
-from bioretrieval_tui.documents.person_names import is_east_asian, is_group
+from bioretrieval_tui.documents.person_names import RANK, is_east_asian, is_group
 from bioretrieval_tui.render.sheet import one_line
 from bioretrieval_tui.terminal.clean import safe_url
 
@@ -50,7 +50,6 @@ _VOLUME = re.compile(
 )
 _MANNER = re.compile(r" \((?:oral|poster|spotlight|demo)\)$", re.IGNORECASE)
 _MOST_CITED = 200
-_RANK = re.compile(r"(?:Jr|Sr|[1-9](?:st|nd|rd|th)|II|III|IV|VI{0,3})\.?", re.IGNORECASE)
 _DIGRAPHS = ("Ia", "Ie", "Iu", "Kh", "Zh", "Sh", "Ch", "Ts", "Th", "Ph", "Dzh")
 """Initials of two letters and more, of names from other scripts ("Petrov IuA")."""
 _MOST_INITIALS = 5
@@ -302,7 +301,7 @@ def _person(name: str, *, full: bool = False) -> str:
         return name if words else ""
     is_body = (full or len(words) > 2) and is_group(name)
     family, *given = filter(None, (part.strip() for part in name.split(",")))
-    ranks = [part for part in given if _RANK.fullmatch(part)]
+    ranks = [part for part in given if RANK.fullmatch(part)]
     rest = [part for part in given if part not in ranks]
     if is_body or len(given) > 2 or len(rest) > 1:
         return f"{{{name}}}"
@@ -310,7 +309,7 @@ def _person(name: str, *, full: bool = False) -> str:
         return ", ".join([family, *ranks, *(_dotted(part.split()) or part for part in rest)])
     if len(words) == 1:
         return words[0]
-    ends = len(words) > 2 and _RANK.fullmatch(words[-1]) and bool(_letters(words[-2]))
+    ends = len(words) > 2 and RANK.fullmatch(words[-1]) and bool(_letters(words[-2]))
     rank = [words.pop()] if ends else []
     start = len(words)
     while start > 1 and _letters(words[start - 1]):

@@ -7,28 +7,35 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 
 from bioretrieval_tui.documents.bibliography import (
     abstract_of,
     best_date,
     distinct,
-    document,
     isbn_of,
     page_range,
     plain,
     without_markup,
+    work_document,
 )
 from bioretrieval_tui.documents.document import Document, Place, RecordFault, Skipped
 from bioretrieval_tui.documents.identity import (
     doi_of,
-    identify,
+    noted_identifiers,
     pmcid_in,
     pmid_of,
     pmids_in,
     trials_of,
 )
 from bioretrieval_tui.documents.latex import latex_text
-from bioretrieval_tui.documents.person_names import is_group, listed_names, short_name
+from bioretrieval_tui.documents.person_names import (
+    LONGEST_LIST,
+    MOST_NAMES,
+    is_group,
+    listed_names,
+    short_name,
+)
 from bioretrieval_tui.documents.readers.ris import PLAIN_TYPES
 from bioretrieval_tui.documents.readers.tagged import shows_lines
 from bioretrieval_tui.documents.source import (
@@ -86,6 +93,11 @@ class BibEntry:
     def texts(self, *names: str) -> list[str]:
         """As `all`, without LaTeX and markup."""
         return list(filter(None, (readable_text(value) for value in self.all(*names))))
+
+    def lined(self, *names: str) -> list[str]:
+        """As `texts`, with the line ends of each value."""
+        values = (value for name in names for value in self.fields.get(name, ()))
+        return ["\n".join(map(readable_text, value.splitlines())) for value in values]
 
     def first(self, *names: str) -> str:
         return next(iter(self.texts(*names)), "")
@@ -303,14 +315,14 @@ def _document(entry: BibEntry) -> Document:
     given = [one for one in given if one.casefold() not in PLAIN_TYPES]
     title = ": ".join(filter(None, (first("title", "booktitle"), first("subtitle"))))
     text = abstract_of(entry.texts("abstract"))
-    notes = " ".join(entry.texts(*_NOTES))
+    noted = noted_identifiers(entry.lined(*_NOTES))
     links = [_ESCAPED.sub(r"\1", value) for value in entry.all("url", "ee", "link")]
     urls = [url for link in links for url in _URL.findall(link)]
     archive = first("archiveprefix", "eprinttype").casefold()
     eprint = first("eprint")
     numbered = [*entry.texts("pmid", "pubmed_id"), eprint if archive in ("pubmed", "pmid") else ""]
-    pmids = [*filter(None, map(pmid_of, numbered)), *pmids_in(" ".join([notes, *urls]))]
-    dois = map(doi_of, [*entry.texts("doi"), *urls, *entry.texts("note", "howpublished", "eprint")])
+    pmids = [*filter(None, map(pmid_of, numbered)), *pmids_in(" ".join(urls))]
+    dois = map(doi_of, [*entry.texts("doi"), *urls])
     within = first("booktitle", "maintitle")
     fields = {
         "authors": names_of(entry.all("author")),
@@ -318,16 +330,16 @@ def _document(entry: BibEntry) -> Document:
         "journal": first("journal", "journaltitle", "fjournal", "shortjournal"),
         "book": within if kind in _PARTS else "",
         **_dated(entry),
-        "doi": next(filter(None, dois), None),
-        "pmid": next(iter(pmids), None),
-        "pmcid": pmcid_in(" ".join([*entry.texts("pmcid", "pmc"), notes, *urls])),
+        "doi": next(filter(None, dois), noted["doi"]),
+        "pmid": next(iter(pmids), noted["pmid"]),
+        "pmcid": pmcid_in(" ".join([*entry.texts("pmcid", "pmc"), *urls])) or noted["pmcid"],
         "arxiv": eprint if archive == "arxiv" else "",
         "url": next(iter(urls), None),
         "language": distinct(entry.texts("language", "langid")),
         "types": distinct([kind, *given]),
         "keywords": _keywords(entry),
         "affiliations": distinct(entry.texts("affiliation", "affiliations")),
-        "trials": trials_of(" ".join([notes, *entry.texts("keywords")])),
+        "trials": trials_of(" ".join(entry.texts(*_NOTES, "keywords"))),
         "volume": first("volume"),
         "issue": first("number", "issue"),
         "pages": page_range(first("pages")) or first("eid", "article-number", "art_number"),
@@ -338,7 +350,7 @@ def _document(entry: BibEntry) -> Document:
         fields["place"] = first("address", "location")
         fields["isbn"] = isbn_of(first("isbn"))
     accession = first("unique-id") or next(iter(_EID.findall(" ".join(urls))), "")
-    return document(identify(fields, title, text, accession), title, text, fields)
+    return work_document(fields, title, text, accession)
 
 
 def _dated(entry: BibEntry) -> dict[str, object]:
@@ -358,9 +370,9 @@ def _keywords(entry: BibEntry) -> list[str]:
 
 def names_of(values: list[str]) -> list[str]:
     """Persons and groups of BibTeX: "von Last, Jr, First and First von Last and {A Group}"."""
-    names = [name.strip() for value in values for name in _each_name(value)]
+    names = (name.strip() for value in values for name in _each_name(value[:LONGEST_LIST]))
     parted = (one for name in names for one in ([name] if "{" in name else listed_names(name)))
-    return list(filter(None, map(_name, parted)))
+    return list(islice(filter(None, map(_name, filter(str.strip, parted))), MOST_NAMES))
 
 
 def _each_name(value: str) -> Iterator[str]:

@@ -14,16 +14,16 @@ from bioretrieval_tui.documents.bibliography import (
     best_date,
     corrections_in,
     distinct,
-    document,
     fields_of,
     isbn_of,
     page_range,
     without_markup,
+    work_document,
 )
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.identity import (
     doi_of,
-    identify,
+    noted_identifiers,
     pmcid_in,
     pmid_of,
     pmids_in,
@@ -94,13 +94,16 @@ def _document(record: _Element) -> Document:
     database = first("remote-database-name", "remote-database-provider")
     urls = list(_parts(record, "urls//url"))
     notes = list(_parts(record, "notes"))
+    noted = noted_identifiers(["\n".join(notes), *texts(*_CUSTOM)])
     year, day = first("dates/year"), first("dates/pub-dates/date")
     fields = fields_of(_FIELDS, texts) | {
         "authors": _people(record, "authors"),
         "editors": _people(record, "secondary-authors") if type_ in _IN_BOOK else [],
-        "doi": next(filter(None, map(doi_of, [first("electronic-resource-num"), *urls])), None),
-        "pmid": _pmid(accession, database, urls, notes),
-        "pmcid": pmcid_in(" ".join([*texts(*_CUSTOM), *urls])),
+        "doi": next(
+            filter(None, map(doi_of, [first("electronic-resource-num"), *urls])), noted["doi"]
+        ),
+        "pmid": _pmid(accession, database, urls) or noted["pmid"],
+        "pmcid": pmcid_in(" ".join(urls)) or noted["pmcid"],
         "url": next((url for url in urls if url.startswith(("http://", "https://"))), None),
         "types": distinct([type_, *_parts(record, "work-type")]),
         "keywords": distinct(word.lstrip("*") for word in _parts(record, "keywords/keyword")),
@@ -121,15 +124,13 @@ def _document(record: _Element) -> Document:
         fields["journal"] = venue
     if named == "Edited Book":
         fields["editors"] = fields.pop("authors")
-    return document(identify(fields, title, text, accession, database), title, text, fields)
+    return work_document(fields, title, text, accession, database)
 
 
-def _pmid(accession: str, database: str, urls: list[str], notes: list[str]) -> str | None:
-    """The accession number of PubMed, else what an address or a note that begins so calls the
-    PMID; other notes may name other works."""
+def _pmid(accession: str, database: str, urls: list[str]) -> str | None:
+    """The accession number of PubMed, else what an address calls the PMID."""
     own = pmid_of(accession) if _PUBMED.search(database) or "PMID" in accession else None
-    named = [note for note in notes if note.upper().startswith(("PMID", "PUBMED"))]
-    return own or next(iter(pmids_in(" ".join([*urls, *named]))), None)
+    return own or next(iter(pmids_in(" ".join(urls))), None)
 
 
 def _people(record: _Element, role: str) -> list[str]:

@@ -20,10 +20,12 @@ from bioretrieval_tui.documents.bibliography import (
     json_type,
     mesh_of,
     plain,
+    said,
     without_markup,
+    work_document,
 )
 from bioretrieval_tui.documents.document import Document, Place, RecordFault
-from bioretrieval_tui.documents.identity import doi_of, identify
+from bioretrieval_tui.documents.identity import doi_of
 from bioretrieval_tui.documents.readers.json_records import (
     BOM,
     JsonElement,
@@ -74,7 +76,7 @@ def _beir_document(value: Any) -> Document:
         raise RecordFault("`_id` is missing")
     rest = {key: value for key, value in record.items() if key not in _BEIR_KEYS}
     identity = identifier(record["_id"], "`_id`", as_written=True)
-    return Document(identity, title, text, {**rest, **(metadata or {})})
+    return Document(identity, said(title), said(text), {**rest, **(metadata or {})})
 
 
 BEIR = Format("beir", _LINES, partial(_begins, _BEIR_HEAD), json_lines, _beir_document, _BEIR_SHAPE)
@@ -196,7 +198,7 @@ def _europepmc_document(value: Any) -> Document:
     title = without_markup(text_field(record, "title"))
     text = without_markup(_LABEL.sub(r" \1: ", text_field(record, "abstractText")))
     accession = f"{origin}:{own}" if origin and own else own
-    return document(identify(fields, title, text, accession), title, text, fields)
+    return work_document(fields, title, text, accession)
 
 
 def _heading(heading: Any) -> str:
@@ -266,7 +268,18 @@ _CSL_TYPES = {
     "", "interview": "Interview", "legislation": "Legislation", "bill": "Legislation",
 }  # fmt: skip
 """Types of CSL and of Crossref, which differ, in the words of the other readers."""
-_CSL_KEYS = frozenset({"issued", "container-title", "DOI", "author", "editor", "URL", "page"})
+_CSL_KEYS = frozenset({
+    "issued", "container-title", "DOI", "author", "editor", "URL", "page", "title-short", "ISSN",
+    "ISBN", "PMID", "PMCID", "container-title-short", "collection-title", "publisher-place",
+    "accessed", "citation-key", "event-title", "number-of-pages",
+})  # fmt: skip
+_OPENALEX = re.compile(r"https?://openalex\.org/.*")
+_CITED = re.compile(
+    r"ITEM-\d+|ref[-_ ]?\d+|[a-z]+\d{4}[a-z]?|https?://(?:www\.)?(?:zotero|mendeley)\.\w+/\S+",
+    re.IGNORECASE,
+)
+"""Keys of citations, which are no ids."""
+_ZOTERO = re.compile(r"ITEM-\d+|https?://(?:www\.)?(?:zotero|mendeley)\.\w+/\S+")
 _WITHIN = frozenset({"Book Chapter", "Conference Paper"})
 _TELLING = frozenset({
     "title", "abstract", "text", "contents", "passage", "abstracttext", "abstract_text",
@@ -307,8 +320,14 @@ def _begins_with(head: bytes) -> dict[str, Any]:
 
 
 def _is_csl(head: bytes) -> bool:
+    """Whether the first object has a type of CSL; beside one that others write, too ("article"), a
+    key that only CSL has, or as id the key of a citation."""
     first = _begins_with(head)
-    return first.get("type") in _CSL_TYPES and not _CSL_KEYS.isdisjoint(first)
+    kind, key = first.get("type"), str(first.get("id", ""))
+    if kind not in _CSL_TYPES or _OPENALEX.fullmatch(key):
+        return False
+    is_sure = "-" in str(kind) and key
+    return bool(is_sure or not _CSL_KEYS.isdisjoint(first) or _CITED.fullmatch(key))
 
 
 def _is_named(head: bytes) -> bool:
@@ -343,6 +362,7 @@ def _named_records(
 
 def _named_object(given: NamedObject, *, own_id: bool = True) -> Document:
     mapping, value = given
+    own_id = own_id and _ZOTERO.fullmatch(str(json_object(value).get("id"))) is None
     names, cells, nested = object_row(json_object(value), mapping)
     try:
         columns = object_columns(names, tuple(mapping.items()), nested)

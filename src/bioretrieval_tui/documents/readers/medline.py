@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import partial
+from itertools import islice
 
 from bioretrieval_tui.documents.bibliography import (
     abstract_of,
@@ -11,15 +12,16 @@ from bioretrieval_tui.documents.bibliography import (
     correction,
     dated,
     distinct,
-    document,
     fields_of,
     isbn_of,
     mesh_of,
     page_range,
+    said,
+    work_document,
 )
 from bioretrieval_tui.documents.document import Document, RecordFault
-from bioretrieval_tui.documents.identity import doi_of, eric_of, identify, pmcid_of, pmid_of
-from bioretrieval_tui.documents.person_names import people
+from bioretrieval_tui.documents.identity import doi_of, eric_of, pmcid_of, pmid_of
+from bioretrieval_tui.documents.person_names import MOST_NAMES, people
 from bioretrieval_tui.documents.readers.tagged import (
     Grammar,
     TaggedRecord,
@@ -54,7 +56,6 @@ _FIELDS = {
     "journal": "JT TA", "language": "LA", "types": "PT", "vernacular_title": "TT",
     "volume": "VI", "issue": "IP", "affiliations": "AD", "supplementary": "NM",
 }  # fmt: skip
-_NO_TITLE = frozenset({"[not available].", "[not available]", "not available."})
 MOST_PMID = 60_000_000
 """Numbers of MEDLINE (`UI`) from before PubMed are greater."""
 _BOOK_FIELDS = {"book": "BTI", "publisher": "PB", "place": "PL"}
@@ -107,16 +108,17 @@ def _document(record: TaggedRecord) -> Document:
         fields["isbn"] = isbn_of(record.first("ISBN"))
         if not record.first("TI"):
             del fields["book"]
-    title = next((given for given in titles if given.casefold() not in _NO_TITLE), "")
+    title = next(filter(None, map(said, titles)), "")
     text = abstract_of(record.texts("AB")) or _other_abstract(record)
-    return document(identify(fields, title, text, eric or unique, "UI"), title, text, fields)
+    return work_document(fields, title, text, eric or unique, "UI")
 
 
 def _authors(record: TaggedRecord) -> list[str]:
     """Persons and groups in their order. Names in full serve only where there are no short ones."""
     tag = "AU" if record.first("AU") else "FAU"
     named = record.in_order(tag, "CN")
-    return [one for at, name in named for one in ([name] if at == "CN" else people([name]))]
+    found = (one for at, name in named for one in ([name] if at == "CN" else people([name])))
+    return list(islice(found, MOST_NAMES))
 
 
 def _other_abstract(record: TaggedRecord) -> str:

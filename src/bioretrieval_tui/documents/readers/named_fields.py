@@ -24,6 +24,7 @@ from bioretrieval_tui.documents.bibliography import (
     mesh_of,
     page_range,
     plain,
+    said,
     sound,
     sound_value,
     without_markup,
@@ -32,13 +33,14 @@ from bioretrieval_tui.documents.document import Document, RecordFault
 from bioretrieval_tui.documents.identity import (
     doi_of,
     identify,
+    noted_identifiers,
     pmcid_in,
     pmcid_of,
     pmid_of,
     pmids_in,
     trials_of,
 )
-from bioretrieval_tui.documents.person_names import people
+from bioretrieval_tui.documents.person_names import LONGEST_LIST, MOST_NAMES, people
 from bioretrieval_tui.documents.work_types import WITHIN_BOOKS, type_of
 from bioretrieval_tui.errors import CorpusError
 
@@ -88,7 +90,8 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
         "affiliations": "affiliations affiliation authoraffiliations addresses authoraddresses"
         " authoraddress",
         "trials": "trials clinicaltrialnumbers clinicaltrialnumber trialregistration nctnumber"
-        " nctid trialid",
+        " nctid trialid nct nctnumbers nctids trialids trialnumber trialnumbers registrationnumber"
+        " trialregistrationnumber clinicaltrialid clinicaltrialsgovid isrctn eudractnumber",
         "volume": "volume vol journalvolume bibliovolume journalinfovolume vl",
         "issue": "issue journalissue issuenumber biblioissue journalinfoissue",
         "pages": "pages page pagination pageinfo pagerange journalpages",
@@ -102,7 +105,7 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
         "vernacular_title": "vernaculartitle originaltitle originalnonenglishtitle titleoriginal",
         "accession": "accessionnumber accession eid ut utuniquewosid uniquewosid publicationid"
         " lensid embaseaccessionid pui an storeid paperid corpusid cochranereviewid nctnumber"
-        " nctid trialid openalexid ericnumber key",
+        " nctid trialid registrationnumber openalexid ericnumber key",
         "database": "database databasename longdbname sourcedatabase",
         "notes": "extra notes note",
     }.items()
@@ -134,6 +137,11 @@ _SHOWN = 12
 _NOTHING = frozenset({
     "", "nan", "none", "null", "n/a", "#n/a", "<na>", "[no author name available]"
 })  # fmt: skip
+_TRIAL_NUMBERS = frozenset("nctnumber nctid trialid registrationnumber".split())
+_OF_PAPERS = frozenset({"authors", "journal", "book", "doi", "pmid", "volume", "pages"})
+_REGISTRATION = re.compile(r"\bregist(?:ry|ration)\b", re.IGNORECASE)
+_ITEM = re.compile(r"[A-Z\d]{8}")
+"""A key of Zotero; those of citations ("lai2018") are no ids."""
 _OPENALEX = re.compile(r"https?://openalex\.org/([A-Za-z]\d+)")
 _NUMBER = re.compile(r"(\d{1,10})(?:\.0)?")
 _LABELS = ("text", "name", "fullName", "full_name", "literal", "display_name", "title", "value",
@@ -300,9 +308,8 @@ def named_document(columns: Columns, cells: Sequence[Any], *, own_id: bool = Tru
     judged corpus of BEIR's form, whose texts stay as they are."""
     values = _Values(columns, cells)
     titles, paragraphs = values.texts("title"), values.texts("text")
-    title = without_markup(" ".join(titles))
-    texts = [without_markup(one) for one in paragraphs]
-    text = abstract_of(texts)
+    title = said(without_markup(" ".join(titles)))
+    text = abstract_of(map(without_markup, paragraphs))
     given = values.word("id").strip() if own_id else ""
     if in_openalex := _OPENALEX.fullmatch(given):
         given = ""
@@ -323,7 +330,7 @@ def named_document(columns: Columns, cells: Sequence[Any], *, own_id: bool = Tru
     metadata |= {name: value for name, value in fields.items() if value not in (None, "", [])}
     identity = identifier(given) if given else ""
     if identity and columns.names[columns.fields["id"][0]] == "_id":
-        return Document(identity, " ".join(titles), " ".join(paragraphs), metadata)
+        return Document(identity, said(" ".join(titles)), said(" ".join(paragraphs)), metadata)
     if not identity:
         accession, database = _accession(values)
         accession = in_openalex[1] if in_openalex and not accession else accession
@@ -339,13 +346,12 @@ def _fields(values: _Values) -> dict[str, Any]:
         "pmcid": values.first("pmcid", _pmcid),
         "doi": values.first("doi", doi_of),
     }
-    if "notes" in columns.fields and not fields["pmid"]:
-        notes = " ".join(values.texts("notes"))
-        fields["pmid"] = next(iter(pmids_in(notes)), None)
-        fields["pmcid"] = fields["pmcid"] or pmcid_in(notes)
     fields["url"] = values.first("url", lambda text: text.strip().split(" ")[0])
     if not fields["doi"] and "doi.org/" in (fields["url"] or ""):
         fields["doi"] = doi_of(fields["url"])
+    if "notes" in columns.fields:
+        noted = noted_identifiers(word for _, words in values.each("notes") for word in words)
+        fields |= {name: fields[name] or found for name, found in noted.items()}
     year, month, day = (values.word(name) for name in ("year", "month", "day"))
     days = values.texts("date")
     # "DEC 16" of Web of Science, beside the year.
@@ -353,7 +359,7 @@ def _fields(values: _Values) -> dict[str, Any]:
     fields |= best_date([year, *days])
     known = columns.fields.keys()
     for name in known & {"authors", "editors"}:
-        lines = list(map(_read_entities, values.texts(name)))
+        lines = [_read_entities(one[:LONGEST_LIST]) for one in values.texts(name)[:MOST_NAMES]]
         if "Item DOI" in columns.names:  # SpringerLink writes nothing between names
             lines = [_RUN_TOGETHER.sub("; ", line) for line in lines]
         fields[name] = people(lines, cell=True)
@@ -391,12 +397,16 @@ def _fields(values: _Values) -> dict[str, Any]:
 
 def _accession(values: _Values) -> tuple[str, str]:
     """The accession number of a record and its database, which the number's name may stand for;
-    digits are a number only with one."""
+    digits are a number only with one. The number of a trial is that of a registration: papers have
+    authors and a journal."""
+    is_paper = not _OF_PAPERS.isdisjoint(values.columns.fields)
+    is_paper = is_paper and not any(map(_REGISTRATION.search, _first_words(values, "types")))
     for at, words in values.each("accession"):
-        number = plain(words[0])
+        number, name = plain(words[0]), name_key(values.columns.names[at])
+        if (is_paper and name in _TRIAL_NUMBERS) or (name == "key" and not _ITEM.fullmatch(number)):
+            continue
         if number.isdigit():
-            name = values.columns.names[at]
-            database = "" if name_key(name) in _ANY_DATABASE else name
+            database = "" if name in _ANY_DATABASE else values.columns.names[at]
             database = next(iter(_first_words(values, "database")), database)
             return (number, plain(database)) if database else ("", "")
         return number, ""

@@ -14,13 +14,13 @@ from bioretrieval_tui.documents.bibliography import (
     bare_number,
     best_date,
     distinct,
-    document,
     isbn_of,
     mesh_of,
     page_range,
+    work_document,
 )
 from bioretrieval_tui.documents.document import Document
-from bioretrieval_tui.documents.identity import doi_of, identify, pmid_of, pmids_in, trials_of
+from bioretrieval_tui.documents.identity import doi_of, pmid_of, pmids_in, trials_of
 from bioretrieval_tui.documents.person_names import people
 from bioretrieval_tui.documents.readers.medline import MOST_PMID
 from bioretrieval_tui.documents.readers.ris import keywords
@@ -179,8 +179,7 @@ def _document(record: TaggedRecord) -> Document:
         "publisher": record.first("PB") if book else "",
         "isbn": isbn_of(" ".join(record.all("IB"))),
     }
-    identity = identify(fields, title, text, number, database or "Ovid")
-    return document(identity, title, text, fields)
+    return work_document(fields, title, text, number, database or "Ovid")
 
 
 def _persons(lines: Iterable[str]) -> list[str]:

@@ -17,6 +17,7 @@ from bioretrieval_tui.documents.bibliography import (
     fields_of,
     iso_date,
     mesh_of,
+    said,
     without_markup,
 )
 from bioretrieval_tui.documents.document import Document, Place, RecordFault
@@ -39,7 +40,6 @@ _SIGN = re.compile(rb"<(?:Pubmed(?:Book)?Article(?:Set)?|DeleteCitation|DeleteDo
 _PMID = re.compile(r"[0-9]{1,12}")
 _LATER_VERSION = re.compile(r"[2-9]|[1-9]\d{1,5}")
 _PMCID = re.compile(r"PMC[0-9]{1,12}")
-_NO_TITLE = frozenset({"[not available].", "[not available]", "not available.", "not available"})
 # Where fields are found in a citation and in a chapter of a book, in order of preference.
 _ARTICLE = {
     "title": "Article/ArticleTitle",
@@ -99,9 +99,7 @@ def _document(element: _Element) -> Document | str:
         raise RecordFault("the record has no PMID")
     table = _ARTICLE if is_article else _CHAPTER
     fields = fields_of(table, lambda path: map(plain_text, holder.iterfind(path)))
-    title = without_markup(fields.pop("title"))
-    if title.lower() in _NO_TITLE:
-        title = ""
+    title = said(without_markup(fields.pop("title")))
     if not title and not is_article:
         title, fields["book"] = fields["book"], ""
     named = [

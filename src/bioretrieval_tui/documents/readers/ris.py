@@ -12,21 +12,23 @@ from functools import partial
 from typing import Any
 
 from bioretrieval_tui.documents.bibliography import (
+    REGISTRY,
     abstract_of,
     bare_number,
     best_date,
     corrections_in,
     distinct,
-    document,
     isbn_of,
     page_range,
+    said,
     without_markup,
+    work_document,
 )
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.identity import (
     doi_of,
     eric_of,
-    identify,
+    noted_identifiers,
     pmcid_in,
     pmcid_of,
     pmid_of,
@@ -145,25 +147,8 @@ _CUSTOM = (
     "ID", "M1", "M2",
 )  # fmt: skip
 _LINKS = ("UR", "L1", "L2", "L4", "LK", "AV")
-# M1 and others may hold cited works, whose identifiers are not those of the record.
-_CITED = re.compile(r"\b(?:19|20)\d\d[a-z]?[);,.]")
-_DOI_OF_ITS_OWN = re.compile(
-    r"(?:^\W*|\bdoi\b[\s:=]*)(?:https?://\S*?)?10\.\d{4,9}[./%]"
-    r"(?!.*\s\S*10\.\d{4,9}/)",
-    re.IGNORECASE,
-)
 _NOTES = ("N1", "RN")
-# In notes: "doi: 10.1000/x" or nothing else, before what they say of other works.
-_NOTED_DOI = re.compile(
-    r"(?:^|\bdoi\b[\s:=]*)(?:https?://\S*?doi\.org/)?10\.\d{4,9}/", re.IGNORECASE
-)
 _NOTED_ABSTRACT = re.compile(r"abstract\s*:\s*(.+)", re.IGNORECASE)
-_OTHER_WORKS = re.compile(
-    r"\b(?:references\s*:|cited by|comment(?:ed)? (?:in|on)|erratum|corrected|retract(?:ion|ed and)"
-    r"|update (?:in|of)|republished|expression of concern|summary for|original report|related"
-    r"|supplement|see also|preprint)",
-    re.IGNORECASE,
-)
 _PUBMED = re.compile(r"pubmed(?! central)|medline|\bnlm\b|\b(?:cmedm|mdc|mdl|mnh)\b", re.IGNORECASE)
 _PMID_ALONE = re.compile(r"[1-9]\d{6,7}")
 # What is a number of a database also in `ID` or elsewhere: CENTRAL's, Web of Science's, those of
@@ -171,11 +156,6 @@ _PMID_ALONE = re.compile(r"[1-9]\d{6,7}")
 _DATABASE_NUMBER = re.compile(
     r"CN-\d{6,9}|(?:WOS|MEDLINE|BIOSIS|CCC|BCI|KJD|RSCI|SCIELO|INSPEC|PQDT|PPRN):\S+|pub\.\d{7,}"
     r"|\d{3}(?:-\d{3}){3}-\d{2}[\dX]|2-s2\.0-\d+|L\d{8,12}|S\d{4}-\d{3}[\dX]\d{13}(?:-\w+)?|\d{9,12}",
-    re.IGNORECASE,
-)
-_REGISTRY = re.compile(
-    r"clinicaltrials?(?:\.gov|register)|isrctn|trialsearch|anzctr|drks|chictr|ctri\.nic|umin\.ac"
-    r"|jrct|irct\.|pactr|ictrp",
     re.IGNORECASE,
 )
 _EID = re.compile(r"\beid=(2-s2\.0-\d+)", re.IGNORECASE)
@@ -188,6 +168,7 @@ def ris_document(record: TaggedRecord) -> Document:
     """The document of a record with the tags of RIS. The id follows the rule of `identity`."""
     kind, types = _types(record)
     title = next(iter(record.texts("TI", "T1", "CT", "BT", "T2", "ST")), "")
+    title = said(title) or next(iter(record.texts("TT")), "")
     noted = map(_NOTED_ABSTRACT.match, record.texts("N1"))
     text = abstract_of(record.texts("AB", "N2") or [found[1] for found in noted if found])
     database = record.first("DB", "DP")
@@ -231,8 +212,7 @@ def ris_document(record: TaggedRecord) -> Document:
         fields["school" if kind == "Thesis" else "publisher"] = publisher
         fields["place"] = without_markup(record.first("CY"))
         fields["isbn"] = isbn_of(" ".join(record.all("SN", "BN")))
-    identity = identify(fields, title, text, _accession(record), database)
-    return document(identity, title, text, fields)
+    return work_document(fields, title, text, _accession(record), database)
 
 
 def keywords(texts: Iterable[str], marks: str = "*") -> list[str]:
@@ -268,24 +248,20 @@ def _dates(record: TaggedRecord) -> list[str]:
 
 
 def _identifiers(record: TaggedRecord) -> dict[str, str | None]:
-    """DOI, PMID and PMC id, wherever they are. Notes count where they name one only."""
-    own = [text for text in record.all(*_CUSTOM) if not _CITED.search(text)]
+    """DOI, PMID and PMC id, wherever they are."""
     links = record.all(*_LINKS)
-    named = " ".join([*own, *links])
-    notes = [_OTHER_WORKS.split(note, maxsplit=1)[0] for note in record.all(*_NOTES)]
-    noted = distinct(
-        doi_of(note[found.start() :]) or "" for note in notes for found in _NOTED_DOI.finditer(note)
-    )
-    places = [*record.all(*_OWN_DOI), *filter(_DOI_OF_ITS_OWN.search, own), *links]
-    dois = map(doi_of, places)
-    pmids = pmids_in(" ".join([*record.all("PM"), named])) or _pmids_alone(record)
-    if not pmids:
-        pmids = pmids_in(" ".join(notes))
-        pmids = pmids if len(pmids) == 1 else []
+    linked = " ".join(links)
+    custom = [noted_identifiers([text]) for text in record.lined(*_CUSTOM)]
+    noted = noted_identifiers(record.lined(*_NOTES))
+    dois = [*map(doi_of, record.all(*_OWN_DOI)), *(one["doi"] for one in custom)]
+    dois += [*map(doi_of, links), noted["doi"]]
+    pmids = [*pmids_in(" ".join(record.all("PM"))), *(one["pmid"] for one in custom)]
+    pmids += [*pmids_in(linked), *_pmids_alone(record), noted["pmid"]]
+    pmcids = [*(one["pmcid"] for one in custom), pmcid_in(linked), noted["pmcid"]]
     return {
-        "doi": next(filter(_is_of_work, dois), None) or (noted[0] if len(noted) == 1 else None),
-        "pmid": next(iter(pmids), None),
-        "pmcid": pmcid_in(" ".join([named, *notes])),
+        "doi": next(filter(_is_of_work, dois), None),
+        "pmid": next(filter(None, pmids), None),
+        "pmcid": next(filter(None, pmcids), None),
     }
 
 
@@ -319,7 +295,7 @@ def _accession(record: TaggedRecord) -> str:
     given = _number(record)
     database = " ".join(record.all("DB", "DP"))
     for text in record.all("UR", "L2", "LK", "ID", "AN", "M1", "M3", "C7", "U1"):
-        if _REGISTRY.search(f"{database} {text}") and len(trials := trials_of(text)) == 1:
+        if REGISTRY.search(f"{database} {text}") and len(trials := trials_of(text)) == 1:
             return trials[0]
     if "eric" in f"{database} {given}".casefold() and (eric := eric_of(given)):
         return eric

@@ -107,6 +107,11 @@ class TaggedRecord:
         lines = (lines for tag in tags for lines in self.values.get(tag, ()))
         return list(filter(None, (plain(" ".join(some)) for some in lines)))
 
+    def lined(self, *tags: str) -> list[str]:
+        """As `all`, with the line ends of each value."""
+        lines = (lines for tag in tags for lines in self.values.get(tag, ()))
+        return list(filter(None, ("\n".join(map(plain, some)).strip() for some in lines)))
+
     def first(self, *tags: str) -> str:
         """The first value of the first of these tags that has one, else ""."""
         return next(iter(self.all(*tags)), "")

@@ -10,13 +10,13 @@ from bioretrieval_tui.documents.bibliography import (
     abstract_of,
     best_date,
     distinct,
-    document,
     fields_of,
     isbn_of,
     page_range,
+    work_document,
 )
 from bioretrieval_tui.documents.document import Document
-from bioretrieval_tui.documents.identity import doi_of, identify, pmid_of, pmids_in
+from bioretrieval_tui.documents.identity import doi_of, pmid_of, pmids_in
 from bioretrieval_tui.documents.person_names import people
 from bioretrieval_tui.documents.readers.tagged import (
     Grammar,
@@ -64,7 +64,7 @@ def _document(record: TaggedRecord) -> Document:
         fields |= {"journal": "", "isbn": isbn_of(record.first("BN"))}
         fields["editors"] = people(record.texts("BE", "ED"))
     text = abstract_of(record.texts("AB"))
-    return document(identify(fields, title, text, accession), title, text, fields)
+    return work_document(fields, title, text, accession)
 
 
 def _joined(lines: list[str]) -> list[str]:
