@@ -57,6 +57,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "onnx" / "model.safetensors").write_bytes(b"of another kind")
     (folder / "1_Pooling").mkdir()
     (folder / "1_Pooling" / "config.json").write_text("{}")
+    (folder / "2_Dense").mkdir()
+    (folder / "2_Dense" / "model.safetensors").write_bytes(b"of a module")
     return folder
 
 
@@ -107,6 +109,7 @@ fetch_model(plan_download("{MODEL}"), keep)
     assert found["pinned"] == [True, False]
     assert "model.safetensors" in names
     assert "1_Pooling/config.json" in names
+    assert "2_Dense/model.safetensors" in names
     assert "tokenizer.json" in names
     unwanted = {"pytorch_model.bin", "code.py", "README.md", "onnx/model.safetensors"}
     assert unwanted.isdisjoint(names)

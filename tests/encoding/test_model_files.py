@@ -12,7 +12,12 @@ import pytest
 
 from bioretrieval_tui.encoding import model_files
 from bioretrieval_tui.encoding.encoder_registry import load_encoder
-from bioretrieval_tui.encoding.model_files import adapter_folder, missing_models, model_folder
+from bioretrieval_tui.encoding.model_files import (
+    adapter_folder,
+    missing_models,
+    model_folder,
+    revision_of,
+)
 from bioretrieval_tui.errors import ModelError
 
 _PLACE = "sentence_transformers.models"
@@ -127,3 +132,13 @@ def test_a_folder_of_the_user_is_not_looked_for_on_the_hub(folder: Path) -> None
     shutil.rmtree(folder / "1_Pooling")
     fifo(folder / "vocab.txt")
     assert missing_models(str(folder), None) == ()
+
+
+def test_the_revision_is_of_the_weights_of_all_modules(folder: Path) -> None:
+    alone = revision_of("m", folder)
+    dense = folder / "2_Dense" / "model.safetensors"
+    dense.parent.mkdir()
+    dense.write_bytes(b"one")
+    first = revision_of("m", folder)
+    dense.write_bytes(b"another")
+    assert len({alone, first, revision_of("m", folder)}) == 3

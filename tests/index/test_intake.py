@@ -50,7 +50,7 @@ def shown(document: Document) -> str:
 
 def test_a_document_without_any_text_is_no_document(tmp_path: Path) -> None:
     report = taken(
-        tmp_path, record("a", "one"), record("b", " \n", " "), record("c", "", "T")
+        tmp_path, record("a", "one"), record("b", " \u200b\n", "-..."), record("c", "", "T")
     ).report
     assert (report.read, report.kept) == (2, 2)
     assert [one.reason for one in report.skipped] == ["document 'b' has neither a title nor a text"]

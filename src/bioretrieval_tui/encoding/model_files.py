@@ -39,6 +39,8 @@ COMPANIONS = (
     "config_sentence_transformers.json", "1_Pooling/config.json", ADAPTER_CONFIG,
 )  # fmt: skip
 """Files that a model needs besides its weights, where its repository has them."""
+_MODULE_FILE = re.compile(r"\d+_\w+/(?:config\.json|model\.safetensors)")
+"""A file of a further module, such as `2_Dense`."""
 _PICKLES = (".bin", ".ckpt", ".joblib", ".pickle", ".pkl", ".pt", ".pth")
 _SETTINGS = (".jinja", ".json", ".model", ".txt")
 """Of files that are read whole."""
@@ -181,11 +183,12 @@ def revision_of(model: str, folder: Path, weights: str = "*.safetensors") -> str
     if folder.parent.name == "snapshots":
         return folder.name
     digest = hashlib.sha256()
-    for path in sorted(folder.glob(weights)):
+    for path in sorted([*folder.glob(weights), *folder.glob(f"[0-9]*_*/{weights}")]):
+        name = path.relative_to(folder).as_posix()
         try:
-            digest.update(f"{path.name}:{remembered_sha256(path)}\n".encode())
+            digest.update(f"{name}:{remembered_sha256(path)}\n".encode())
         except OSError as error:
-            raise ModelError(f"{model}: {path.name} cannot be read: {error.strerror}") from error
+            raise ModelError(f"{model}: {name} cannot be read: {error.strerror}") from error
     return f"sha256:{digest.hexdigest()}"
 
 
@@ -344,7 +347,8 @@ def _wanted(model: str, names: dict[str, int]) -> list[str]:
             remedy="look for a revision or a converted copy that has model.safetensors",
         )
     others = COMPANIONS if whole else (SHARDS, *COMPANIONS)
-    return [*weights, *(name for name in others if name in names)]
+    modules = filter(_MODULE_FILE.fullmatch, names)
+    return [*dict.fromkeys([*weights, *(name for name in others if name in names), *modules])]
 
 
 @contextlib.contextmanager

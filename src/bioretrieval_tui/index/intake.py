@@ -8,6 +8,7 @@ disk.
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -35,6 +36,8 @@ from bioretrieval_tui.errors import BioRetrievalError, CorpusError, NotFoundErro
 from bioretrieval_tui.index.manifest import InputFacts
 from bioretrieval_tui.index.report import FileReport, Report
 
+_TEXT = re.compile(r"[^\W_]|[\ud800-\udfff]")
+"""A letter or digit, or half a character, for which the record is rejected."""
 _WAKING = 128
 """Rows after which the thread that waits for the reader is woken."""
 _LOOK = 0.1
@@ -82,9 +85,7 @@ class Intake:
         self.step()
         if isinstance(item, Record):
             item = self.accept(item)
-        if isinstance(item, Record) and not (
-            item.document.title.strip() or item.document.text.strip()
-        ):
+        if isinstance(item, Record) and not _TEXT.search(item.document.title + item.document.text):
             # Of a benchmark, too: no search can find it, and its vector would be near any query.
             said = f"document {item.document.id!r} has neither a title nor a text"
             item = Skipped(item.place, said)

@@ -42,15 +42,15 @@ Terms = Sequence[tuple[str, float]]
 DEPTH = 100
 """Search depth: documents of each retriever, unless more hits are requested."""
 
-_FEEDBACK = 8
+_FEEDBACK = 10
 """Documents that the query is moved towards."""
 _SHARPNESS = 0.5
 """Inverse temperature of the softmax that weights them."""
 _TOWARDS = 0.5
 """Weight of their mean, relative to the query."""
-_LEXICAL_WEIGHT = 0.5
+_LEXICAL_WEIGHT = 0.35
 """Of BM25 in the final ranking, where no document stands out."""
-_OUTSTANDING, _OUTSTANDING_LAST = 2.0, 4.0
+_OUTSTANDING, _OUTSTANDING_LAST = 1.75, 3.0
 """Standard deviations of the top BM25 score above which its weight grows in proportion, in the
 first ranking and in the final one."""
 _MAIN_SHARE = 0.5
