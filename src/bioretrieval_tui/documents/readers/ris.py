@@ -63,8 +63,8 @@ _TAG = "[A-Z][A-Z0-9]{1,5}"
 _WELL = re.compile(rf"[\ufeff\s]*({_TAG})(?:{_BLANK}{{2,}}|[\t\u00a0]){_DASH}{_BLANK}*")
 _SLACK = re.compile(rf"([\ufeff\s]*)({_TAG}){_BLANK}?{_DASH}(?:{_BLANK}+|$)")
 _TIGHT = re.compile(rf"([\ufeff\s]*)({_TAG}){_BLANK}?{_DASH}")
-_LOWER = re.compile(rf"[\ufeff\s]*ty{_BLANK}{{2,}}{_DASH}")
-_LOWER_TAG = re.compile(rf"[\ufeff\s]*[a-z][a-z0-9](?={_BLANK}*{_DASH})")
+_LOWER = re.compile(rf"[\ufeff\s]*[Tt]y{_BLANK}*{_DASH}")
+_LOWER_TAG = re.compile(rf"[\ufeff\s]*[A-Za-z][a-z0-9](?={_BLANK}*{_DASH})")
 _TYPE = re.compile(r"[A-Z]{2,8}\s*|[A-Z][a-z]+(?: [A-Za-z]+)*")
 
 
@@ -85,8 +85,9 @@ def _field(text: str, record: TaggedRecord | None) -> tuple[str, str] | None:
         return None
     tag, value = match[2], text[match.end() :]
     above = record.order[-1][0] if record and record.order else ""
-    if record and len(record.order) == 1 and above == "TY" and tag in _TAGS:
-        opening = record.opening = text  # only the type is written otherwise
+    only_type = record is not None and len(record.order) == 1 and above == "TY"
+    if record and only_type and tag in _TAGS and _WELL.match(opening):
+        opening = record.opening = text  # only the type is written well
     indented = match[1].strip("\ufeff") and not opening[:1].isspace()
     if indented or not (spaced or _is_tight(opening)):
         return None
