@@ -159,6 +159,15 @@ def test_a_row_that_lacks_its_last_fields() -> None:
     ]
 
 
+def test_a_stray_quote_over_lines_does_not_make_a_short_row() -> None:
+    data = 'id,title,text,year\n1,T,"B,2018\n2,U,C,2018\n3,V,"D",2019\n'
+    found = read(data, CSV)
+    assert [document.id for document in documents(found)] == ["2", "3"]
+    tabs = 'id\ttitle\ttext\tyear\n1\tT\t"B\t2018"\n'
+    (document,) = documents(read(tabs, TSV))
+    assert (document.text, document.metadata["year"]) == ('"B', 2018)
+
+
 @pytest.mark.parametrize("format_", [CSV, TSV])
 def test_the_header_of_a_second_table_is_no_record(format_: Format) -> None:
     header, row = "id,title,text\n", "{},T,B\n"
@@ -427,13 +436,14 @@ EXPORTS: dict[str, tuple[dict[str, str], str, dict[str, Any]]] = {
         {
             "Item Title": "Herons", "Publication Title": "J Foo", "Book Series Title": "",
             "Journal Volume": "31", "Journal Issue": "11", "Item DOI": "10.1000/x1",
-            "Authors": "Zhen LaiS\u00e9bastien ShiAngus McDonald", "Publication Year": "2018",
-            "URL": "https://s/1", "Content Type": "Article", "Abstract": "Newts."
+            "Authors": "Zhen LaiS\u00e9bastien ShiAngus McDonaldWei MaLi Na",
+            "Publication Year": "2018", "URL": "https://s/1", "Content Type": "Article", "Abstract": "Newts."
         },
         "10.1000/x1",
         {
             **LAI,
-            "authors": ["Lai Z", "Shi S", "McDonald A"], "types": ["Journal Article"]
+            "authors": ["Lai Z", "Shi S", "McDonald A", "Ma W", "Na L"],
+            "types": ["Journal Article"]
         },
     ),
     "pandas": (

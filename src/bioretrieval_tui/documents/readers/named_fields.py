@@ -154,7 +154,8 @@ _ENTITY = re.compile(r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,30});", re.I
 _BETWEEN = re.compile(r"[;|\n]")
 _BETWEEN_EMTREE = re.compile(r";|,\s(?![^()]*\))")
 _RUN_TOGETHER = re.compile(
-    r"(?<=[^\W\d_A-Z])(?<!\b[MD][ace])(?<!\bMac)(?<!\bVan)(?=[A-Z\u00c0-\u00d6\u00d8-\u00de])"
+    r"(?<=[^\W\d_A-Z])(?<!\bMc)(?<!\bDe)(?<!\bMac)(?<!\bVan)"
+    r"(?=[A-Z\u00c0-\u00d6\u00d8-\u00de\u010c\u0130\u0141\u015a\u015e\u0160\u017b\u017d])"
 )
 _LONGEST_INDEX = 100_000
 """Words of an abstract that OpenAlex gives as positions."""
