@@ -890,3 +890,15 @@ def test_web_of_science_sample() -> None:
     assert second.metadata["date"] == "2004-06-08"
     assert second.metadata["pages"] == "7017-7027"
     assert "CRYSTAL-STRUCTURE" in first.metadata["keywords"]
+
+
+def test_given_names_first() -> None:
+    record = "TY  - JOUR\nTI  - Herons\nAU  - Ada B. Miller\nAU  - Otto van Berg\nER  - \n"
+    (document,) = documents(read(record, FORMAT))
+    assert document.metadata["authors"] == ["Miller AB", "van Berg O"]
+
+
+def test_a_type_beside_that_of_the_tag() -> None:
+    record = "TY  - JOUR\nTI  - Herons\nM3  - Article; Proceedings paper\nER  - \n"
+    (document,) = documents(read(record, FORMAT))
+    assert document.metadata["types"] == ["Journal Article", "Conference Paper"]

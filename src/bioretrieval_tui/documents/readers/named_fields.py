@@ -267,13 +267,15 @@ class _Values:
 
     def texts(self, field: str) -> list[str]:
         """The texts of the first position of a field that has any."""
-        for at, words in self.each(field):
-            self.used.add(at)
-            return words
+        for at in self.columns.fields.get(field, ()):  # not by `each`, which costs more
+            if words := words_of(self.cells[at], self.columns.names[at]):
+                self.used.add(at)
+                return words
         return []
 
     def word(self, field: str) -> str:
-        return next(iter(self.texts(field)), "")
+        words = self.texts(field)
+        return words[0] if words else ""
 
     def all(self, field: str) -> list[str]:
         """The texts of all positions of a field; lists within them are parted."""
