@@ -127,7 +127,7 @@ _NO_TITLE = re.compile(
     r"""\W*(?:(?:this\ \w+\ has\ )?no\ (?:article\ |document\ )?title
     (?:\ (?:is\ |was\ )?(?:available|provided|given|found|supplied|recorded))?
     |(?:article\ |document\ )?title\ (?:is\ |was\ )?(?:not\ \w+|unavailable|missing|unknown)
-    |(?:title\ )?not\ available|not?\ applicable|untitled|unnamed|n/?a|none|null|nan|undefined
+    |(?:title\ )?not\ available|not\ applicable|untitled|n/?a|none|null|nan
     |no\ abstract(?:\ (?:is\ )?(?:available|provided))?
     |ohne\ titel|kein\ titel|sans\ titre|sin\ t\u00edtulo|sem\ t\u00edtulo|senza\ titolo)\W*""",
     re.IGNORECASE | re.VERBOSE,
