@@ -438,7 +438,8 @@ EXPORTS: dict[str, tuple[dict[str, str], str, dict[str, Any]]] = {
             "Item Title": "Herons", "Publication Title": "J Foo", "Book Series Title": "",
             "Journal Volume": "31", "Journal Issue": "11", "Item DOI": "10.1000/x1",
             "Authors": "Zhen LaiS\u00e9bastien ShiAngus McDonaldWei MaLi Na",
-            "Publication Year": "2018", "URL": "https://s/1", "Content Type": "Article", "Abstract": "Newts."
+            "Publication Year": "2018", "URL": "https://s/1", "Content Type": "Article",
+            "Abstract": "Newts."
         },
         "10.1000/x1",
         {
