@@ -14,6 +14,7 @@ from bioretrieval_tui.documents.bibliography import (
     is_retracted,
     mesh_of,
     without_markup,
+    without_notices,
 )
 from bioretrieval_tui.documents.person_names import people, short_name
 
@@ -220,6 +221,7 @@ def test_a_notice_with_the_title_of_the_work_is_not_retracted(metadata: dict[str
         ("Department of Health, New York", ["Department of Health, New York"]),
         ("Health and Safety Executive", ["Health and Safety Executive"]),
         ("VAN DYKE, MARY B", ["VAN DYKE MB"]),
+        pytest.param("A." * 20_000 + ", B C", ["A." * 500], id="much text of points"),
         ("Miller A, Berg O.P.", ["Miller A", "Berg OP"]),
         ("Miller, A. and Berg, O. P.", ["Miller A", "Berg OP"]),
         ("Miller AB & Berg O", ["Miller AB", "Berg O"]),
@@ -245,3 +247,28 @@ def test_lines_of_several_names(line: str, names: list[str]) -> None:
 )
 def test_two_names_in_a_cell(line: str, names: list[str]) -> None:
     assert people([line], cell=True) == names
+
+
+@pytest.mark.parametrize(
+    ("notice", "is_one"),
+    [
+        ("\u00a9 2020 The Author(s)", True),
+        ("\u00a9 2020 The Authors. Ponds published by Pond Press on behalf of Birds.", True),
+        ("(C) 2011 Elsevier B.V. All rights reserved.", True),
+        ("Copyright 2018 Elsevier B.V., All rights reserved.", True),
+        ("Copyright (c) 2018, Pond Press.", True),
+        ("Crown Copyright \u00a9 2010 Published by Pond Press.", True),
+        ("(PsycINFO Database Record (c) 2019 APA, all rights reserved)", True),
+        ("(PsycTests Database Record (c) 2020 APA, all rights reserved) (journal abstract)", True),
+        ("[ABSTRACT FROM AUTHOR]", True),
+        ("[PUBLICATION ABSTRACT]", True),
+        ("Copyright of Ponds is the property of X and its content may not be copied or so.", True),
+        ("They were (a) birds, (b) newts, (c) 2010 herons.", False),
+        ("Copyright law of 2010 matters.", False),
+        ("Copyright of texts is the property of nobody.", False),
+    ],
+)
+@pytest.mark.parametrize("between", [" ", "\n", ""])
+def test_notices_of_rights_are_no_text(notice: str, is_one: bool, between: str) -> None:
+    text = f"Herons ate newts.{between}{notice}"
+    assert without_notices(text) == ("Herons ate newts." if is_one else text)

@@ -156,6 +156,8 @@ def test_an_entry_without_end_is_not_held(monkeypatch: pytest.MonkeyPatch) -> No
         ("Miller AB and Berg O", ["Miller AB", "Berg O"]),
         ("Miller, A.; Berg, O.", ["Miller A", "Berg O"]),
         ("Miller A., Berg O.P.", ["Miller A", "Berg OP"]),
+        ("A. Miller, O. Berg, and W. Li", ["Miller A", "Berg O", "Li W"]),
+        ("Garcia Lopez, Maria Jose and Ada Li", ["Garcia Lopez MJ", "Li A"]),
         ("\u5f20\u4e09 and others", ["\u5f20\u4e09"]),
         ("Miller, Ada\n    and\n    Berg, Otto", ["Miller A", "Berg O"]),
     ],

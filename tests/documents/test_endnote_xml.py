@@ -100,7 +100,7 @@ def test_every_field() -> None:
         ("Thesis", "32", {"types": ["Thesis"], "school": "P", "publisher": None}),
         ("Report", "27", {"types": ["Report"], "publisher": "P", "place": "Ghent"}),
         ("Unpublished Work", "34", {"types": ["Preprint"], "journal": "V"}),
-        ("Web Page", "12", {"types": ["Web Page"], "journal": "V"}),
+        ("Web Page", "12", {"types": ["Webpage"], "journal": "V"}),
     ],
 )  # fmt: skip
 def test_kinds_of_references(kind: str, number: str, expected: dict[str, Any]) -> None:

@@ -179,6 +179,7 @@ REAL = "<abstract><title>Abstract</title><p>Real.</p></abstract>"
         "<abstract><title>Highlights</title><p>Other.</p></abstract>",
         '<abstract xml:lang="es"><p>Otro.</p></abstract>',
         "<abstract><p/></abstract>",
+        "<abstract><p>\u00a9 2020 The Author(s).</p></abstract>",
         '<trans-abstract xml:lang="en"><p>Other.</p></trans-abstract>',
     ],
 )  # fmt: skip

@@ -246,6 +246,7 @@ AB  - Children drew herons.
 ISSN - ISSN-0000-0000
 EISSN - EISSN-0000-0000
 EISSN- 0000-0000
+PUBLISHER - Pond Press
 LA  - English
 PT  - Journal Articles
 

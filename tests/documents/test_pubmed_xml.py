@@ -41,7 +41,8 @@ FULL = """
 <ELocationID EIdType="doi" ValidYN="Y">10.1000/right</ELocationID>
 <Abstract><AbstractText Label="BACKGROUND" NlmCategory="BACKGROUND">Why <b>we</b>
  did it.</AbstractText><AbstractText Label="UNLABELLED">More.</AbstractText>
-<AbstractText Label="RESULTS"><i>p</i> <sup>2</sup>&lt; 0.05.</AbstractText><AbstractText/>
+<AbstractText Label="RESULTS"><i>p</i> <sup>2</sup>&lt; 0.05.</AbstractText>
+<AbstractText>© 2020 The Author(s).</AbstractText>
 <CopyrightInformation>(c) Nobody</CopyrightInformation></Abstract>
 <AuthorList CompleteYN="Y">
 <Author ValidYN="Y"><LastName>Müller-Lüdenscheidt</LastName><ForeName>Jean-Pierre A</ForeName>

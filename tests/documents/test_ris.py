@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -391,8 +393,11 @@ def test_lines_of_other_formats(line: str, identity: str | None) -> None:
     assert document.id == identity or (identity is None and document.id.startswith("made:"))
 
 
-def test_tags_in_small_letters() -> None:
-    text = "ty  - JOUR\nti  - A\nau  - B, C\nab  - in\nin-vitro\ner  - \n\nty  - BLOG\nti  - B\n"
+@pytest.mark.parametrize("dash", ["  - ", " - ", "- "])
+@pytest.mark.parametrize("written", [str.lower, str.title])
+def test_tags_in_small_letters(dash: str, written: Callable[[str], str]) -> None:
+    fields = ["TY JOUR", "TI A", "AU B, C", "AB in\nin-vitro", "ER ", "TY BLOG", "TI B"]
+    text = "".join(f"{written(one[:2])}{dash}{one[3:]}\n" for one in fields)
     assert FORMAT.recognises(text.encode())
     first, second = documents(read(text, FORMAT))
     assert (first.title, first.text, second.title) == ("A", "in in-vitro", "B")
@@ -885,3 +890,15 @@ def test_web_of_science_sample() -> None:
     assert second.metadata["date"] == "2004-06-08"
     assert second.metadata["pages"] == "7017-7027"
     assert "CRYSTAL-STRUCTURE" in first.metadata["keywords"]
+
+
+def test_given_names_first() -> None:
+    record = "TY  - JOUR\nTI  - Herons\nAU  - Ada B. Miller\nAU  - Otto van Berg\nER  - \n"
+    (document,) = documents(read(record, FORMAT))
+    assert document.metadata["authors"] == ["Miller AB", "van Berg O"]
+
+
+def test_a_type_beside_that_of_the_tag() -> None:
+    record = "TY  - JOUR\nTI  - Herons\nM3  - Article; Proceedings paper\nER  - \n"
+    (document,) = documents(read(record, FORMAT))
+    assert document.metadata["types"] == ["Journal Article", "Conference Paper"]

@@ -16,6 +16,7 @@ from reader_help import (
     rejected,
 )
 
+from bioretrieval_tui.documents.bibliography import abstract_of, said
 from bioretrieval_tui.documents.detect import Format, by_name, items, recognise
 from bioretrieval_tui.documents.document import Document, Skipped
 from bioretrieval_tui.documents.source import ReadSettings, SourceReader
@@ -157,6 +158,15 @@ def test_a_row_that_lacks_its_last_fields() -> None:
     assert [item.reason for item in rejected(found)] == [
         "the row has 2 fields, not 5 as the first one"
     ]
+
+
+def test_a_stray_quote_over_lines_does_not_make_a_short_row() -> None:
+    data = 'id,title,text,year\n1,T,"B,2018\n2,U,C,2018\n3,V,"D",2019\n'
+    found = read(data, CSV)
+    assert [document.id for document in documents(found)] == ["2", "3"]
+    tabs = 'id\ttitle\ttext\tyear\n1\tT\t"B\t2018"\n'
+    (document,) = documents(read(tabs, TSV))
+    assert (document.text, document.metadata["year"]) == ('"B', 2018)
 
 
 @pytest.mark.parametrize("format_", [CSV, TSV])
@@ -427,13 +437,15 @@ EXPORTS: dict[str, tuple[dict[str, str], str, dict[str, Any]]] = {
         {
             "Item Title": "Herons", "Publication Title": "J Foo", "Book Series Title": "",
             "Journal Volume": "31", "Journal Issue": "11", "Item DOI": "10.1000/x1",
-            "Authors": "Zhen LaiS\u00e9bastien ShiAngus McDonald", "Publication Year": "2018",
-            "URL": "https://s/1", "Content Type": "Article", "Abstract": "Newts."
+            "Authors": "Zhen LaiS\u00e9bastien ShiAngus McDonaldWei MaLi Na",
+            "Publication Year": "2018", "URL": "https://s/1", "Content Type": "Article",
+            "Abstract": "Newts."
         },
         "10.1000/x1",
         {
             **LAI,
-            "authors": ["Lai Z", "Shi S", "McDonald A"], "types": ["Journal Article"]
+            "authors": ["Lai Z", "Shi S", "McDonald A", "Ma W", "Na L"],
+            "types": ["Journal Article"]
         },
     ),
     "pandas": (
@@ -688,7 +700,7 @@ def test_recognised_by_content(data: bytes, is_csv: bool, is_tsv: bool) -> None:
 cells = st.text(
     st.characters(exclude_categories=["Cs", "No"], exclude_characters="\0\r<&["), max_size=10
 ).filter(lambda cell: cell.strip().casefold() not in ("nan", "none", "null", "n/a", "#n/a"))
-texts = cells.filter(lambda cell: any(map(str.isalnum, cell)))
+texts = cells.filter(lambda cell: said(cell) and abstract_of([cell]))
 rows = st.lists(st.tuples(cells.filter(str.strip), texts, texts), max_size=6)
 
 

@@ -392,6 +392,12 @@ def test_embase_text() -> None:
         ("SO  - Ponds and Walls. Vol.24(7), 2019, pp. 847-856.", "volume", "24"),
         ("SO  - Ponds and Walls. Vol.24(7), 2019, pp. 847-856.", "date", "2019"),
         ("SO  - Ponds. Vol 4, 2019, ArtID 12.", "journal", "Ponds"),
+        ("SO  - Ponds, Vol 24(7), Jul 2019, pp. 847-856.", "journal", "Ponds"),
+        (
+            "AU  - Miller, Ada M.D., Ph.D.; Berg, Otto FRCP(C); Lind, E PharmD",
+            "authors",
+            ["Miller A", "Berg O", "Lind E"],
+        ),
         ("SO  - Open Ponds; 2020. 10(1):12-19. 3 ref.", "journal", "Open Ponds"),
         ("SO  - Open Ponds; 2020. 10(1):12-19. 3 ref.", "date", "2020"),
         ("SO  - Open Ponds; 2020. 10(1):12-19. 3 ref.", "issue", "1"),

@@ -127,7 +127,7 @@ _NO_TITLE = re.compile(
     r"""\W*(?:(?:this\ \w+\ has\ )?no\ (?:article\ |document\ )?title
     (?:\ (?:is\ |was\ )?(?:available|provided|given|found|supplied|recorded))?
     |(?:article\ |document\ )?title\ (?:is\ |was\ )?(?:not\ \w+|unavailable|missing|unknown)
-    |(?:title\ )?not\ available|not?\ applicable|untitled|unnamed|n/?a|none|null|nan|undefined
+    |(?:title\ )?not\ available|not\ applicable|untitled|n/?a|none|null|nan
     |no\ abstract(?:\ (?:is\ )?(?:available|provided))?
     |ohne\ titel|kein\ titel|sans\ titre|sin\ t\u00edtulo|sem\ t\u00edtulo|senza\ titolo)\W*""",
     re.IGNORECASE | re.VERBOSE,
@@ -146,16 +146,20 @@ _NO_ABSTRACT = re.compile(
 """A notice in place of an abstract, as PubMed, Scopus, Embase and publishers write it."""
 # The heading of an abstract, and what databases and publishers write around it.
 _BOILERPLATE = re.compile(
-    r"^(?:Abstract|ABSTRACT)\s*[:\u2014]\s*"
-    r"|\s*\[ABSTRACT FROM (?:AUTHOR|PUBLISHER)\]"
-    r"|\s*\(?(?i:Psyc\w+) Database Record (?:\([cC]\)|\u00a9).{1,80}?reserved[.)]*"
-    r"(?:\s*\([a-z ]+ abstract\))?"
-    r"|^(?:Copyright\s+)?\u00a9\s*\d{4}[^.]{0,100}(?:\.|$)(?:\s*All rights reserved\.)?\s*"
-    r"|(?<=[.!?)\]])\s*(?:Copyright\s*(?:\u00a9|\([cC]\))|\u00a9)\s*(?:Copyright\s*)?\d{4}"
-    r"[^\u00a9]{0,300}$"
-    r"|\s*Copyright of .{1,300}? is the property of .{1,300}? and its content may not be copied.*",
-    re.DOTALL,
+    r"""^(?:Abstract|ABSTRACT)\s*[:\u2014]\s*
+    |^(?:Copyright\s+)?\u00a9\s*\d{4}[^.]{0,100}(?:\.|$)(?:\s*All\ rights\ reserved\.)?\s*
+    |\s*\[(?:ABSTRACT\ FROM\ (?:AUTHOR|PUBLISHER)|PUBLICATION\ ABSTRACT)\]
+    |\s*\(?(?i:Psyc\w+)\ Database\ Record\ (?:\([cC]\)|\u00a9).{1,80}?reserved[.)]*
+     (?:\s*\([a-z ]+\ abstract\))?
+    |\s*Copyright\ of\ .{1,300}?\ is\ the\ property\ of\ .{1,300}?
+     \ and\ its\ content\ may\ not\ be\ copied.*
+    |(?<=[.!?)\]])\s*(?:Crown\ )?(?:Copyright[\s,]*(?:\u00a9|\([cC]\))?|\u00a9|\([cC]\)
+     (?=.{5,200}\b(?:reserved|Elsevier|Springer|Wiley|Ltd|Inc|Press|Society|Author|Published)\b))
+     [\s,]*(?:Copyright\s*)?\d{4}\b[^\u00a9]{0,300}$""",
+    re.DOTALL | re.VERBOSE,
 )
+_SIGNS = ("\u00a9", "(c)", "(C)", "opyright", "Abstract", "ABSTRACT")
+"""Of these one is in every such text."""
 _CUT_OFF = "\u2026."
 _PAGES = re.compile(r"^(?:pp?|pages?|art(?:icle)?(?:\s*(?:no|number))?)\b[.:]?\s*", re.IGNORECASE)
 _NO_PAGES = re.compile(
@@ -318,11 +322,16 @@ def said(text: str, notices: re.Pattern[str] = _NO_TITLE) -> str:
     return text if _LETTER.search(text) else ""
 
 
+def without_notices(text: str) -> str:
+    """An abstract without its heading and what a database or publisher says of the rights to it."""
+    return _BOILERPLATE.sub("", text).strip() if any(map(text.__contains__, _SIGNS)) else text
+
+
 def abstract_of(paragraphs: Iterable[str]) -> str:
     """The text of the paragraphs of an abstract, each once: not those that another one holds or
     continues, and no notice that there is none."""
     kept: list[str] = []
-    for text in (_BOILERPLATE.sub("", paragraph).strip() for paragraph in paragraphs):
+    for text in map(str.strip, map(without_notices, paragraphs)):
         letters = text.rstrip(_CUT_OFF).casefold()
         if not letters or not said(text, _NO_ABSTRACT):
             continue
@@ -447,7 +456,7 @@ def work_document(
 ) -> Document:
     """The document of a bibliographic record, with the id of `identity.identify`. The number of a
     trial is that of a registration: what has authors and a journal only names it."""
-    title, text = said(title), said(text, _NO_ABSTRACT)
+    title, text = said(title), said(without_notices(text), _NO_ABSTRACT)
     is_paper = fields.get("authors") and fields.get("journal")
     trials = trials_of(accession) if is_paper else []
     if trials and not REGISTRY.search(f"{fields['journal']} {database}"):

@@ -12,7 +12,7 @@ _SURE = "(?i:Jr|Sr)|[1-9](?:st|nd|rd|th)"
 RANK = re.compile(rf"(?:{_SURE}|II|III|IV|VI{{1,3}})\.?")
 # What is a rank wherever it is: "IV" may be initials.
 _SURE_RANK = re.compile(rf"[\s,]+({_SURE})\b\.?(?=[\s,]|$)")
-_POINTED = r"(?:[^\W\d_]\.[\s\-\u2010]*)+"
+_POINTED = r"(?:[^\W\d_]\.[\s\-\u2010]*+)++"
 _CAPITALS = r"[^\W\d_a-z]{1,3}(?:-[^\W\d_a-z])?"
 _INITIALS = rf"(?:{_POINTED}|{_CAPITALS})"
 _POINTED_FIRST = re.compile(rf"({_POINTED})([^\W\d_]{{2}}.*)")
@@ -40,6 +40,7 @@ MOST_NAMES = 10_000
 """Names of a record that are kept: more than any paper has."""
 LONGEST_LIST = 50 * MOST_NAMES
 _LONGEST_NAME = 1_000
+_LONGEST_PERSON = 200
 _GROUP = re.compile(
     r"\b(?:groups?|consortium|collaborat\w*|stud(?:y|ies)|societ\w+|committee|network|investigators?"
     r"|team|institut\w*|universit\w*|association|foundation|council|organi[sz]ation|cent(?:er|re)s?"
@@ -71,8 +72,10 @@ def short_name(name: str) -> str:
     "Family I.J.", "I. J. Family" or "Given I. Family"; unchanged where it cannot be told (groups,
     "Given Family")."""
     name = _NOTE.sub("", name[:_LONGEST_NAME].strip(" ,;"))
-    if is_group(name.partition(",")[0]):
-        return name
+    return name if is_group(name.partition(",")[0]) else _short_person(name)
+
+
+def _short_person(name: str) -> str:
     ranks = _SURE_RANK.findall(name)
     family, *rest = map(str.strip, (_SURE_RANK.sub("", name) if ranks else name).split(","))
     ranks += [part for part in rest if RANK.fullmatch(part)]
@@ -119,15 +122,14 @@ def people(names: Iterable[str], *, cell: bool = False) -> list[str]:
     parts = (part for line in names for part in listed_names(_without_others(line), cell=cell))
     plainly = (_NOTE.sub("", part[:_LONGEST_NAME].strip(" ,;")) for part in parts)
     found = list(islice(filter(None, plainly), MOST_NAMES))
-    persons = {
-        name: _SURE_RANK.sub("", name) for name in found if " " in name and not is_group(name)
-    }
-    if len(persons) > 1 and all(map(_may_begin_with_given, persons.values())):
-        found = [
-            ", ".join([*_turned(persons[name]), *_SURE_RANK.findall(name)])
-            if name in persons else name for name in found
-        ]  # fmt: skip
-    return list(map(short_name, found))
+    groups = {name for name in found if is_group(name.partition(",")[0])}
+    persons = {name for name in found if " " in name} - groups
+    is_turned = len(persons) > 1 and all(map(_may_begin_with_given, persons))
+    return [
+        name if name in groups
+        else _short_person(_given_last(name) if is_turned and name in persons else name)
+        for name in found
+    ]  # fmt: skip
 
 
 def _without_others(line: str) -> str:
@@ -136,8 +138,14 @@ def _without_others(line: str) -> str:
 
 
 def _may_begin_with_given(name: str) -> bool:
-    last = name.rpartition(" ")[2]
-    return "," not in name and last.upper() != last and not last.endswith(".")
+    if "," in name:
+        return False
+    last = _SURE_RANK.sub("", name).rpartition(" ")[2]
+    return last.upper() != last and not last.endswith(".")
+
+
+def _given_last(name: str) -> str:
+    return ", ".join([*_turned(_SURE_RANK.sub("", name)), *_SURE_RANK.findall(name)])
 
 
 def listed_names(line: str, *, cell: bool = False) -> list[str]:
@@ -155,11 +163,13 @@ def listed_names(line: str, *, cell: bool = False) -> list[str]:
             parts[-1] += f" {part}"
         else:
             parts.append(part[:_LONGEST_NAME])
+    if len(parts) < 2 or max(map(len, parts)) > _LONGEST_PERSON:
+        return [line]
     plainly = [_SURE_RANK.sub("", part) for part in parts if not is_group(part)]
     forms = (_INITIALS_LAST, _INITIALS_FIRST, _MIDDLE_INITIAL)
     own = [any(form.fullmatch(one) for form in forms) for one in plainly]
-    if len(parts) < 2 or (own and all(own)):
-        return parts or [line]
+    if own and all(own):
+        return parts
     if len(plainly) < len(parts):
         return [line]
     short = [" " not in one or _INITIALS_ONLY.fullmatch(one) is not None for one in plainly]

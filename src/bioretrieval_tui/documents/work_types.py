@@ -4,7 +4,7 @@ from __future__ import annotations
 
 _NAMES = {
     "Journal Article": "article articlejournal journalarticle journal electronicarticle"
-    " journalelectronic originalarticle researcharticle articleinpress",
+    " journalelectronic originalarticle researcharticle",
     "Magazine Article": "magazinearticle articlemagazine",
     "Newspaper Article": "newspaperarticle articlenewspaper",
     "Book": "book bookwhole wholebook monograph electronicbook ebook editedbook bookedited"

@@ -36,7 +36,6 @@ from bioretrieval_tui.documents.person_names import (
     listed_names,
     short_name,
 )
-from bioretrieval_tui.documents.readers.ris import PLAIN_TYPES
 from bioretrieval_tui.documents.readers.tagged import shows_lines
 from bioretrieval_tui.documents.source import (
     MAX_LINE_BYTES,
@@ -45,6 +44,7 @@ from bioretrieval_tui.documents.source import (
     SourceReader,
     text_lines,
 )
+from bioretrieval_tui.documents.work_types import type_of
 
 _OPENS = re.compile(r"@\s*([A-Za-z]+)\s*([{(])")
 _OPENS_LINE = re.compile(r"[\ufeff\s]*@\s*[A-Za-z]+\s*[{(]")
@@ -311,8 +311,8 @@ def _document(entry: BibEntry) -> Document:
     """The id follows the rule of `identity`; citation keys are no ids."""
     first = entry.first
     kind = _TYPES.get(entry.kind, entry.kind)
-    given = [one for one in entry.texts("type", "document_type") if len(one) < _SHOWN]
-    given = [one for one in given if one.casefold() not in PLAIN_TYPES]
+    given = [type_of(one) for one in entry.texts("type", "document_type") if len(one) < _SHOWN]
+    given = [one for one in given if one != "Journal Article"]
     title = ": ".join(filter(None, (first("title", "booktitle"), first("subtitle"))))
     text = abstract_of(entry.texts("abstract"))
     noted = noted_identifiers(entry.lined(*_NOTES))

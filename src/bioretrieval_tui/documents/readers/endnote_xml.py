@@ -37,6 +37,7 @@ from bioretrieval_tui.documents.readers.xml_records import (
     xml_records,
 )
 from bioretrieval_tui.documents.source import Format
+from bioretrieval_tui.documents.work_types import type_of
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
@@ -59,11 +60,6 @@ _NAMES = {  # of types whose records have only EndNote's number
     "28": "Edited Book", "44": "Electronic Book", "5": "Book Section", "60": "Book Section",
     "10": "Conference Proceedings", "47": "Conference Paper", "27": "Report", "32": "Thesis",
     "34": "Unpublished Work",
-}  # fmt: skip
-_TYPES = {  # in PubMed's words, where they differ
-    "Electronic Article": "Journal Article", "Book Section": "Book Chapter",
-    "Electronic Book Section": "Book Chapter", "Edited Book": "Book", "Electronic Book": "Book",
-    "Unpublished Work": "Preprint",
 }  # fmt: skip
 _IN_BOOK = ("Book Chapter", "Conference Proceedings", "Conference Paper")
 _BOOKS = (*_IN_BOOK, "Book", "Report", "Thesis")
@@ -88,7 +84,7 @@ def _document(record: _Element) -> Document:
 
     kind = record.find("ref-type")
     named = "" if kind is None else kind.get("name") or _NAMES.get(squeezed(kind.text), "")
-    type_ = _TYPES.get(named, named)
+    type_ = type_of(named)
     title, text = first("titles/title"), abstract_of(texts("abstract"))
     accession = first("accession-num")
     database = first("remote-database-name", "remote-database-provider")
@@ -105,7 +101,7 @@ def _document(record: _Element) -> Document:
         "pmid": _pmid(accession, database, urls) or noted["pmid"],
         "pmcid": pmcid_in(" ".join(urls)) or noted["pmcid"],
         "url": next((url for url in urls if url.startswith(("http://", "https://"))), None),
-        "types": distinct([type_, *_parts(record, "work-type")]),
+        "types": distinct(map(type_of, [named, *_parts(record, "work-type")])),
         "keywords": distinct(word.lstrip("*") for word in _parts(record, "keywords/keyword")),
         "affiliations": distinct(_parts(record, "auth-address")),
         "trials": trials_of(accession),

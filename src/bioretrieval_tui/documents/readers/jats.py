@@ -8,7 +8,14 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bioretrieval_tui.documents.bibliography import correction, dated, distinct, document, iso_date
+from bioretrieval_tui.documents.bibliography import (
+    correction,
+    dated,
+    distinct,
+    document,
+    iso_date,
+    without_notices,
+)
 from bioretrieval_tui.documents.document import Document, RecordFault
 from bioretrieval_tui.documents.identity import doi_of, identify, pmcid_of, pmid_of, trials_of
 from bioretrieval_tui.documents.person_names import initials
@@ -179,7 +186,7 @@ def _abstract(meta: _Element, language: str) -> str:
     own = list(_children(meta, "abstract"))
     if language != "eng":
         own += [one for one in _children(meta, "trans-abstract") if _language(one) == "eng"]
-    texts = ("\n".join(_sections(abstract)) for abstract in sorted(own, key=rank))
+    texts = (without_notices("\n".join(_sections(one))) for one in sorted(own, key=rank))
     return next(filter(None, texts), "")
 
 

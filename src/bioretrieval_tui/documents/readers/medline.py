@@ -38,14 +38,14 @@ _TAGS = (
     " MH MHDA MID NM OAB OABL OCI OID ORI OT OTO OWN PB PG PHST PL PMC PMCR PMID PRIN PROF PS PST"
     " PT PUBM RF RIN RN ROF RPF RPI RRF RRI SB SFM SI SO SPIN STAT TA TI TT UIN UOF VI VTI"
 )
-# Other tags have up to six characters, and the dash in the fifth column (in ERIC's "ISSN - " and
-# "EISSN - " behind it), so that "IL-2 was" at the margin is no field. Continuation lines are
+# Other tags have the dash in the fifth column, or behind more than three letters as in ERIC's
+# "ISSN - " and "EISSN - ", so that "IL-2 was" at the margin is no field. Continuation lines are
 # indented, blank lines part the records.
 _GRAMMAR = Grammar(
     "MEDLINE",
     by_pattern(
         rf"\ufeff?({_TAGS.replace(' ', '|')})[ \t]*-(?:[ \t]|$|(?=\d|[A-Z][a-z ]))"
-        r"|([A-Z][A-Z0-9]{1,5}) *(?:(?<=^.{4})|(?<=^.{5})|(?<=^.{6}))-(?: |$)"
+        r"|([A-Z][A-Z0-9]{1,3}) *(?<=^.{4})-(?: |$)|([A-Z][A-Z0-9]{3,11}) ?-(?: |$)"
     ),
     begins="PMID",
     blank_ends=True,

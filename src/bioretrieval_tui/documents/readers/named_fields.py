@@ -137,6 +137,7 @@ _SHOWN = 12
 _NOTHING = frozenset({
     "", "nan", "none", "null", "n/a", "#n/a", "<na>", "[no author name available]"
 })  # fmt: skip
+_LONGEST_NOTHING = 40
 _TRIAL_NUMBERS = frozenset("nctnumber nctid trialid registrationnumber".split())
 _OF_PAPERS = frozenset({"authors", "journal", "book", "doi", "pmid", "volume", "pages"})
 _REGISTRATION = re.compile(r"\bregist(?:ry|ration)\b", re.IGNORECASE)
@@ -153,7 +154,8 @@ _ENTITY = re.compile(r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,30});", re.I
 _BETWEEN = re.compile(r"[;|\n]")
 _BETWEEN_EMTREE = re.compile(r";|,\s(?![^()]*\))")
 _RUN_TOGETHER = re.compile(
-    r"(?<=[^\W\d_A-Z])(?<!\b[MD][ace])(?<!\bMac)(?<!\bVan)(?=[A-Z\u00c0-\u00d6\u00d8-\u00de])"
+    r"(?<=[^\W\d_A-Z])(?<!\bMc)(?<!\bDe)(?<!\bMac)(?<!\bVan)"
+    r"(?=[A-Z\u00c0-\u00d6\u00d8-\u00de\u010c\u0130\u0141\u015a\u015e\u0160\u017b\u017d])"
 )
 _LONGEST_INDEX = 100_000
 """Words of an abstract that OpenAlex gives as positions."""
@@ -266,13 +268,15 @@ class _Values:
 
     def texts(self, field: str) -> list[str]:
         """The texts of the first position of a field that has any."""
-        for at, words in self.each(field):
-            self.used.add(at)
-            return words
+        for at in self.columns.fields.get(field, ()):  # not by `each`, which costs more
+            if words := words_of(self.cells[at], self.columns.names[at]):
+                self.used.add(at)
+                return words
         return []
 
     def word(self, field: str) -> str:
-        return next(iter(self.texts(field)), "")
+        words = self.texts(field)
+        return words[0] if words else ""
 
     def all(self, field: str) -> list[str]:
         """The texts of all positions of a field; lists within them are parted."""
@@ -437,7 +441,9 @@ def _pmcid(text: str) -> str | None:
 
 def _says_nothing(value: Any) -> bool:
     """Whether a value is empty, or what pandas and Excel write for it."""
-    return value is None or (isinstance(value, str) and value.strip().casefold() in _NOTHING)
+    if isinstance(value, str):
+        return len(value) < _LONGEST_NOTHING and value.strip().casefold() in _NOTHING
+    return value is None
 
 
 def words_of(value: Any, name: str = "") -> list[str]:

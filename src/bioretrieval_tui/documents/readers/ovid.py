@@ -105,9 +105,10 @@ _HEAD = re.compile(
 )
 # "Gazic, Barbara MD, PhD *", but not the initials of "Miller MD" or "Miller, MD".
 _DEGREES = (
-    r"MD|M\.D\.|Ph\.?D|[BM]Sc|MPH|MBA|MBBS|RN|DVM|DDS|DMD|DrPH|DSc|PharmD|FAC[A-Z]{1,3}|FRC\w+"
+    r"M\.?D|Ph\.? ?D|[BM]Sc|MPH|MBA|MBBS|[BM]SN|RN|D[VM]M|DDS|DMD|DrPH|DNP|DSc|EdD|PsyD|PharmD"
+    r"|FAC[A-Z]{1,3}|FRA?C\w+"
 )
-_DEGREE = re.compile(rf"([^,;]+, *[^\s,][^,]*?),? +(?:{_DEGREES})\b.*")
+_DEGREE = re.compile(rf"([^,;]+, *[^\s,][^,]*?),? +(?:{_DEGREES})(?!\w).*")
 _ROLE = re.compile(r"\s*\[.*|[\s\d,*+]+$")
 _KIND_OF_TEXT = re.compile(
     r"\.?\s*\[(?:Article|Report|Miscellaneous|Review|Letter|Editorial|Abstract)s?\]\s*$"
@@ -118,7 +119,7 @@ _MARK = re.compile(r"\s*\[[A-Z][^\]]*\]$")
 # In PsycInfo "Ponds. Vol.24(7), 2019, pp. 847-856.", in CAB "Ponds; 2020. 10(1):1-9".
 _SOURCES = (
     re.compile(
-        r"(?P<journal>.+?)\.\s+Vol\.?\s*(?P<volume>\w[\w-]*)\s*(?:\((?P<issue>[^)]*)\))?,"
+        r"(?P<journal>.+?)[.,;]\s+Vol\.?\s*(?P<volume>\w[\w-]*)\s*(?:\((?P<issue>[^)]*)\))?,"
         r"(?:.*?\b(?P<year>\d{4}))?(?:.*?\bpp?\.\s*(?P<pages>[\w-]+))?"
     ),
     re.compile(

@@ -19,6 +19,7 @@ from bioretrieval_tui.documents.bibliography import (
     mesh_of,
     said,
     without_markup,
+    without_notices,
 )
 from bioretrieval_tui.documents.document import Document, Place, RecordFault
 from bioretrieval_tui.documents.identity import doi_of, identify
@@ -157,7 +158,7 @@ def _abstract(element: _Element) -> str:
             text = f"{label}: {text}"
         if text:
             sections.append(text)
-    return "\n".join(sections)
+    return without_notices("\n".join(sections))
 
 
 def _people(holder: _Element, role: str) -> list[str]:

@@ -43,6 +43,7 @@ from bioretrieval_tui.documents.readers.tagged import (
     tagged_records,
 )
 from bioretrieval_tui.documents.source import Format
+from bioretrieval_tui.documents.work_types import type_of
 
 _TAGS = frozenset(
     "TY ER A1 A2 A3 A4 AB AD AF AN AU AV BN BT C1 C2 C3 C4 C5 C6 C7 C8 CA CN CP CT CY DA DB DI DO"
@@ -62,8 +63,8 @@ _TAG = "[A-Z][A-Z0-9]{1,5}"
 _WELL = re.compile(rf"[\ufeff\s]*({_TAG})(?:{_BLANK}{{2,}}|[\t\u00a0]){_DASH}{_BLANK}*")
 _SLACK = re.compile(rf"([\ufeff\s]*)({_TAG}){_BLANK}?{_DASH}(?:{_BLANK}+|$)")
 _TIGHT = re.compile(rf"([\ufeff\s]*)({_TAG}){_BLANK}?{_DASH}")
-_LOWER = re.compile(rf"[\ufeff\s]*ty{_BLANK}{{2,}}{_DASH}")
-_LOWER_TAG = re.compile(rf"[\ufeff\s]*[a-z][a-z0-9](?={_BLANK}*{_DASH})")
+_LOWER = re.compile(rf"[\ufeff\s]*[Tt]y{_BLANK}*{_DASH}")
+_LOWER_TAG = re.compile(rf"[\ufeff\s]*[A-Za-z][a-z0-9](?={_BLANK}*{_DASH})")
 _TYPE = re.compile(r"[A-Z]{2,8}\s*|[A-Z][a-z]+(?: [A-Za-z]+)*")
 
 
@@ -84,8 +85,9 @@ def _field(text: str, record: TaggedRecord | None) -> tuple[str, str] | None:
         return None
     tag, value = match[2], text[match.end() :]
     above = record.order[-1][0] if record and record.order else ""
-    if record and len(record.order) == 1 and above == "TY" and tag in _TAGS:
-        opening = record.opening = text  # only the type is written otherwise
+    only_type = record is not None and len(record.order) == 1 and above == "TY"
+    if record and only_type and tag in _TAGS and _WELL.match(opening):
+        opening = record.opening = text  # only the type is written well
     indented = match[1].strip("\ufeff") and not opening[:1].isspace()
     if indented or not (spaced or _is_tight(opening)):
         return None
@@ -134,7 +136,6 @@ _TYPES = {
     "STAT": "Statute", "INTV": "Interview", "EQUA": "Equation",
 }  # fmt: skip
 _BOOKS = frozenset({"Book", "Thesis", "Report"})
-PLAIN_TYPES = frozenset({"article", "journal article", "journal: article", "journal"})
 _PARTS = frozenset({"Book Chapter", "Conference Paper", "Conference Proceedings"})
 _LONGEST_TYPE = 60
 _BETWEEN_LANGUAGES = re.compile(r"[;,/|]")
@@ -225,13 +226,13 @@ def _types(record: TaggedRecord) -> tuple[str, list[str]]:
     given = record.first("TY")
     kind = _TYPES.get(given.upper(), given)
     more = [
-        part.strip()
+        type_of(part.strip())
         for text in record.texts("M3")
         if not doi_of(text) and not trials_of(text) and len(text) <= _LONGEST_TYPE
         for part in text.split(";")
     ]
-    known = {kind.casefold(), *PLAIN_TYPES}
-    more = [one for one in more if one.casefold() not in known and not one.isdigit()]
+    # "Article" says nothing, also of a chapter.
+    more = [one for one in more if one != "Journal Article" and not one.isdigit()]
     notes = " ".join(record.all(*_NOTES))
     if "retracted publication" in notes.casefold():
         more.append("Retracted Publication")

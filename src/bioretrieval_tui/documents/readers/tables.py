@@ -154,11 +154,8 @@ def _rows(
         fault: RecordFault | None = None
         try:
             cells = next(reader)
-            if columns is not None and len(cells) != columns.width:
-                if columns.least <= len(cells) < columns.width and len(cells) > 1:
-                    cells += [""] * (columns.width - len(cells))  # empty fields, as Excel saves
-                elif not any(cells[columns.width :]):
-                    cells = cells[: columns.width]  # rows, but not the header, end with a delimiter
+            if columns is not None and not any(cells[columns.width :]):
+                cells = cells[: columns.width]  # rows, but not the header, end with a delimiter
         except StopIteration:
             if above:
                 raise _of_the_header(above) from None
@@ -169,12 +166,16 @@ def _rows(
             fault = RecordFault(next(plainly, reason))
         first = lines.row[0]
         if fault is not None or (columns is not None and len(cells) != columns.width):
+            is_whole = fault is None and len(lines.row) == 1
             lines.keep_first()
             raw = first.text.rstrip("\r\n").split("\t")
             if delimiter == "\t" and (columns is None or len(raw) == columns.width):
                 cells, fault = raw, None
             elif len(lines.row) > 1:
                 fault = RecordFault(f"a quote is left open here for {len(lines.row):,} lines")
+            elif columns is not None and is_whole and len(cells) >= max(columns.least, 2):
+                # Excel leaves empty fields at the end out; more fields than names are a fault.
+                cells += [""] * (columns.width - len(cells))
         fault = next((line.fault for line in lines.row if line.fault), fault)
         if fault is None and not any(cells):
             continue
