@@ -143,6 +143,7 @@ def test_trial_numbers(text: str, numbers: list[str]) -> None:
         ({}, "2010123456", "Embase", "Embase:2010123456"),
         ({}, "WOS:000123456700001.", "", "WOS:000123456700001"),
         ({}, "CN-01234567", "CENTRAL", "CN-01234567"),
+        ({}, "ABCD2345", "", "ABCD2345"),
     ],
 )
 def test_the_rule_of_ids(

@@ -108,7 +108,7 @@ import time
 from bioretrieval_tui.encoding.encoder import Encoder
 encode, done = Encoder.encode_documents, 0
 
-def halted(self, documents, progress=lambda step: None):
+def halted(self, documents, progress=lambda step: None, longer=None):
     global done
 
     def heard(step):
@@ -117,7 +117,7 @@ def halted(self, documents, progress=lambda step: None):
             time.sleep(0.05)
             progress(step)
 
-    vectors = encode(self, documents, heard)
+    vectors = encode(self, documents, heard, longer)
     done += len(documents)
     return vectors
 

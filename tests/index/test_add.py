@@ -155,7 +155,7 @@ def test_adding_the_same_file_twice_is_adding_it_once(begun: Manifest, tmp_path:
     """Aliases too, which have metadata of their own."""
     path = write_records(
         tmp_path / "a.jsonl",
-        [{"id": str(number), "text": "the same", "pmid": number} for number in (71, 72, 73)],
+        [{"id": str(number), "text": "the same", "chunk": number} for number in (71, 72, 73)],
     )
     first = add(path)
     assert (first.report.kept, first.report.duplicates) == (1, 2)

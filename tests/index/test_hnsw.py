@@ -13,10 +13,11 @@ import msgspec
 import numpy as np
 import pytest
 from hashing_encoder import HashingEncoder
-from index_help import build_items, path_of, record
+from index_help import build_items, feeding, path_of, record
 
 from bioretrieval_tui.errors import IndexFault
 from bioretrieval_tui.index import vectors as graphs
+from bioretrieval_tui.index.build import build_index
 from bioretrieval_tui.index.layout import index_folder
 from bioretrieval_tui.index.manifest import GraphSettings, Manifest
 from bioretrieval_tui.index.vectors import (
@@ -127,8 +128,15 @@ def test_documents_that_say_the_same_are_no_fault_of_the_graph() -> None:
     assert verify_index("demo").ok
 
 
-def test_documents_without_a_word_are_no_fault_either() -> None:
-    built = build_items("demo", *(record(str(n)) for n in range(40))).manifest
+def test_documents_without_a_known_word_are_no_fault_either() -> None:
+    """Models with a table of words give them vectors of zeros."""
+
+    class Unknowing(HashingEncoder):
+        def encode_documents(self, documents, *how):  # type: ignore[no-untyped-def]
+            return 0 * super().encode_documents(documents, *how)
+
+    items = feeding([record(str(n), f"word{n}") for n in range(40)])
+    built = build_index("demo", items, Unknowing).manifest  # type: ignore[arg-type]  # has no Shape
     assert built.documents == 40
     assert verify_index("demo").ok
 

@@ -108,7 +108,8 @@ _LONGEST_NOTE = 20_000
 _IN_BRACKETS = re.compile(r"\[(?:doi|pii|pmc?id)\]", re.IGNORECASE)
 _ERIC = re.compile(r"\bE[JD]\d{5,8}\b")
 _COUNTER = re.compile(
-    r"""\W*(?:(?:no|nr|number|ref|reference|rec|record|item|id|study|citation|key|entry)\b)?
+    r"""(?!(?-i:[2-9A-NP-Z]{8})$)  # a key of Zotero
+    \W*(?:(?:no|nr|number|ref|reference|rec|record|item|id|study|citation|key|entry)\b)?
     [\s.:\#_-]*(?:0*\d{1,6}|[^\W\d_]{1,12}[ _.-]?\d{1,5}|.)(?:\s*(?:/|of)\s*\d+)?\W*
     |(?:rayyan|covidence)\W*\d+""",
     re.VERBOSE | re.IGNORECASE,

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -235,8 +236,10 @@ class TextTokenizer:
                 begin = spans.pop()[0]  # the last window goes on in the next part
         if len(spans) < 2:
             return [(0, len(text))]
-        # What makes no token at either end belongs to the text all the same.
-        return [(0, spans[0][1]), *spans[1:-1], (spans[-1][0], len(text))]
+        # What makes no token, at an end or between windows, belongs to the text all the same.
+        begins = [0, *(begin for begin, _ in spans[1:])]
+        ends = [max(end, begin) for (_, end), (begin, _) in pairwise(spans)]
+        return list(zip(begins, [*ends, len(text)], strict=True))
 
     def _of_length(self, max_length: int) -> Tokenizer:
         from tokenizers import Tokenizer
