@@ -254,6 +254,18 @@ def stored(path: Path, identifier: str) -> Document:
     return found[1]
 
 
+def test_the_numbers_of_two_tables_are_no_ids(tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite"
+    one, two = work("1", "Herons eat newts"), work("1", "Owls over barley fields", pages=None)
+    corrected = work("1", "Herons eat newts in ponds")
+    records = [("a", one), ("b", two), ("a", one), ("b", two), ("c", corrected)]
+    assert outcomes(path, *records) == ["new", "new", "same", "same", "replaced"]
+    # In one file, and without authors, an id is what it is.
+    assert outcomes(tmp_path / "t.sqlite", ("a", one), ("a", two)) == ["new", "replaced"]
+    plain = [Document("1", title, "", {}) for title in ("Herons eat newts", "Owls over barley")]
+    assert outcomes(tmp_path / "u.sqlite", ("a", plain[0]), ("b", plain[1])) == ["new", "replaced"]
+
+
 def test_an_empty_text_replaces_none(tmp_path: Path) -> None:
     path = tmp_path / "s.sqlite"
     bare = work("5", pmid="5", keywords=["Ponds"])

@@ -279,6 +279,11 @@ def _registry_writing(number: str) -> str:
     )
 
 
+def is_counter(identifier: str) -> bool:
+    """Whether an identifier only counts the records of one export."""
+    return _COUNTER.fullmatch(identifier) is not None
+
+
 def identify(
     fields: Mapping[str, Any], title: str, text: str = "", accession: str = "", database: str = ""
 ) -> str:
@@ -299,7 +304,7 @@ def identify(
         return trials[0]
     # The same digits are other records in other databases.
     own = f"{database.strip()}:{accession}" if accession.isdigit() else accession
-    is_number = any(map(str.isdigit, accession)) and not _COUNTER.fullmatch(accession)
+    is_number = any(map(str.isdigit, accession)) and not is_counter(accession)
     if is_number and not own.startswith(":") and len(own) <= MAX_ID_LENGTH:
         return own
     return made_identifier(fields, title, text)

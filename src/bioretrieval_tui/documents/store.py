@@ -33,7 +33,7 @@ import msgspec
 
 from bioretrieval_tui.documents.document import Document, Place, Record
 from bioretrieval_tui.documents.duplicates import Work, is_bibliographic, merged
-from bioretrieval_tui.documents.identity import doi_of, made_identifier, same_doi
+from bioretrieval_tui.documents.identity import doi_of, is_counter, made_identifier, same_doi
 from bioretrieval_tui.errors import IndexFault
 
 _APPLICATION = 0x42525455  # "BRTU"
@@ -500,8 +500,15 @@ class StoreWriter:
         if known is not None:
             held = self._document(known.label)
             by_doi = same_doi(str(document.metadata.get("doi"))) == document.id
-            if by_doi and not known.alias and not work.is_like(Work(held)):
-                # A DOI of a supplement or of a whole book stands on many works.
+            numbered = (
+                is_counter(document.id)
+                and is_bibliographic(document)
+                and document.metadata.get("pmid") != document.id
+                and self._row(known.label)[4] != at[0]
+            )
+            if (by_doi or numbered) and not known.alias and not work.is_like(Work(held)):
+                # A DOI of a supplement or of a whole book stands on many works, and the numbers of
+                # one table are other works in another.
                 made = made_identifier(document.metadata, document.title, document.text)
                 document, known = replace(document, id=made), self._lookup(made)
                 held = None if known is None else self._document(known.label)
