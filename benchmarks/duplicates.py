@@ -19,8 +19,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from benchmarks.filters import citations
 from benchmarks.measuring import Report
@@ -105,7 +106,10 @@ def matched(documents: Iterable[Document]) -> list[tuple[str, str, str]]:
 
 
 def table(
-    report: Report, known: list[Document], others: list[Document], strip: tuple[str, ...]
+    report: Report,
+    known: list[Document],
+    others: list[tuple[str, Document]],
+    strip: tuple[str, ...],
 ) -> None:
     """Pair all records, and print precision and recall."""
     # Ids that say nothing of the PMID or the DOI, so that only the fields decide.
@@ -135,7 +139,7 @@ def table(
         print(pair)
 
 
-def _rest(document: Document) -> tuple[str, str, object]:
+def _rest(document: Document) -> tuple[str, str, Mapping[str, Any]]:
     return document.title, document.text, document.metadata
 
 
