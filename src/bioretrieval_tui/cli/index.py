@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import click
 from msgspec import structs
@@ -16,7 +16,7 @@ from bioretrieval_tui.cli.root import NamedGroup
 from bioretrieval_tui.cli.streams import confirm, duration, narrated, put_object, put_sheet, tell
 from bioretrieval_tui.documents.detect import FORMATS
 from bioretrieval_tui.documents.document import Place
-from bioretrieval_tui.documents.source import ReadSettings, text_encoding
+from bioretrieval_tui.documents.source import Dedupe, ReadSettings, text_encoding
 from bioretrieval_tui.encoding.embedded import MODEL_ID
 from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser, UsageError
 from bioretrieval_tui.index import registry
@@ -69,7 +69,7 @@ _filling_options = options.together(
     option(
         "--dedupe MODE",
         "Records of one work under several ids: report them, merge them, or off.",
-        type=click.Choice(["report", "merge", "off"]),
+        type=click.Choice(get_args(Dedupe)),
         default="report",
     ),
     option("--report FILE", "Write the outcome of every record, as JSON.", type=options.FILE),
@@ -88,7 +88,7 @@ def _fill(
     encoding: str | None,
     delimiter: str | None,
     strict: bool,
-    dedupe: Literal["report", "merge", "off"],
+    dedupe: Dedupe,
     report: Path | None,
     quiet: bool,
     progress: str,

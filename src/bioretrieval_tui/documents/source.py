@@ -59,6 +59,10 @@ _NO_TEXT = frozenset({"idna", "mbcs", "oem", "punycode", "raw_unicode_escape", "
 _OTHERS = ("gb18030", "shift_jis", "big5", "euc_kr", "cp1251")
 
 
+Dedupe = Literal["report", "merge", "off"]
+"""Records of one work under several ids: name them, make them one document, or do not look."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReadSettings:
     """How files are read.
@@ -67,8 +71,7 @@ class ReadSettings:
     or a name of metadata) to columns of a table or keys of JSON lines; strict: stop at the first
     rejected record; encoding: of the files without a byte order mark, None for UTF-8 (or what XML
     declares); delimiter: of a table's fields, None to detect it; dedupe: what is done with records
-    of one work under several ids: "report" names them, "merge" makes them one document, "off" does
-    not look.
+    of one work under several ids, see `Dedupe`.
     """
 
     format: str | None = None
@@ -76,7 +79,7 @@ class ReadSettings:
     strict: bool = False
     encoding: str | None = None
     delimiter: str | None = None
-    dedupe: Literal["report", "merge", "off"] = "report"
+    dedupe: Dedupe = "report"
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from enum import Enum
 from functools import cache
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 from urllib.parse import quote
 
 import msgspec
@@ -34,6 +34,7 @@ import msgspec
 from bioretrieval_tui.documents.document import Document, Place, Record
 from bioretrieval_tui.documents.duplicates import Work, is_bibliographic, merged
 from bioretrieval_tui.documents.identity import doi_of, is_counter, made_identifier, same_doi
+from bioretrieval_tui.documents.source import Dedupe
 from bioretrieval_tui.errors import IndexFault
 
 _APPLICATION = 0x42525455  # "BRTU"
@@ -398,10 +399,6 @@ class Twin(NamedTuple):
     why: str
 
 
-Dedupe = Literal["report", "merge", "off"]
-"""Records of one work under several ids: name them, merge them, or do not look."""
-
-
 class StoreWriter:
     """Writes a new segment at `path`, on top of `base` if given; a context manager.
 
@@ -496,8 +493,13 @@ class StoreWriter:
         document, place = record.document, record.place
         at = (place.file, place.line if place.line is not None else place.offset)
         self.twin = None
-        work, known, held = Work(document), self._lookup(document.id), None
-        if known is not None:
+        work, digest = Work(document), document.content_hash()
+        # Sorted keys, so that equal metadata are equal bytes.
+        encoded = msgspec.json.encode(document.metadata, order="deterministic")
+        metadata = encoded if document.metadata else None
+        known, held = self._lookup(document.id), None
+        same = self._holds(known, digest, metadata)
+        if known is not None and not same:
             held = self._document(known.label)
             by_doi = same_doi(str(document.metadata.get("doi"))) == document.id
             numbered = (
@@ -511,28 +513,19 @@ class StoreWriter:
                 # one table are other works in another.
                 made = made_identifier(document.metadata, document.title, document.text)
                 document, known = replace(document, id=made), self._lookup(made)
-                held = None if known is None else self._document(known.label)
-        digest = document.content_hash()
-        # Sorted keys, so that equal metadata are equal bytes.
-        encoded = msgspec.json.encode(document.metadata, order="deterministic")
-        metadata = encoded if document.metadata else None
-        keys = list(work.keys()) if self.keeps_works else []
-        same = False
+                same = self._holds(known, digest, metadata)
+                held = None if known is None or same else self._document(known.label)
         if known is not None and held is not None:
             if not known.alias and _is_older(document, held):
                 return StoreOutcome.SAME
-            _, _, had, kept, file, _ = self._row(known.label)
-            # The metadata of an alias are not stored.
-            same = kept == digest and (known.alias or had == metadata)
-            why = None if same else work.same_as(Work(held))
-            several = known.alias or self._names_of(known.label)
+            why, file = work.same_as(Work(held)), self._row(known.label)[4]
             sources = self.dedupe == "merge" and file != at[0] and not _is_revision(document, held)
             # What was merged once, or comes from another source, is merged with it.
-            if why and (several or sources):
+            if why and (sources or known.alias or self._names_of(known.label)):
                 return self._merge(document, known.label, at, why)
             if is_bibliographic(document) and held.text.strip() and not document.text.strip():
                 return self._merge(document, known.label, at, why or "same id")
-        elif self.joins_twins and document.text.strip():
+        elif known is None and self.joins_twins and document.text.strip():
             # Equal titles without a text ("Editorial") may be different papers.
             twin = self._twin(document, digest)
             if twin is not None and is_bibliographic(document):
@@ -542,6 +535,7 @@ class StoreWriter:
             if twin is not None:
                 self.name(document.id, twin)
                 return StoreOutcome.ALIAS
+        keys = list(work.keys()) if self.keeps_works else []
         if self.dedupe == "merge" or (self.dedupe == "report" and not same):
             found = self._same_work(work, keys, known)
             if found is not None and self.dedupe == "merge":
@@ -553,6 +547,13 @@ class StoreWriter:
         content = (document.title, document.text, metadata, digest)
         self._insert(document.id, *content, *at, keys=keys)
         return StoreOutcome.NEW if known is None else StoreOutcome.REPLACED
+
+    def _holds(self, known: StoredId | None, digest: bytes, metadata: bytes | None) -> bool:
+        """Whether an id has this content already; the metadata of an alias are not stored."""
+        if known is None:
+            return False
+        _, _, had, kept, *_ = self._row(known.label)
+        return bool(kept == digest and (known.alias or had == metadata))
 
     def _same_work(
         self, work: Work, keys: Iterable[int], known: StoredId | None

@@ -19,10 +19,12 @@ _NAMES = {
     "Report": "report techreport technicalreport governmentdocument",
     "Dataset": "dataset",
     "Patent": "patent",
-    "Webpage": "webpage post postweblog blogpost",
+    "Webpage": "webpage post",
+    "Blog": "postweblog blogpost",
     "Review": "review reviewarticle",
     "Book Review": "reviewbook bookreview",
-    "Legislation": "legislation bill",
+    "Legislation": "legislation",
+    "Bill": "bill",
     "": "document generic component other miscellaneous motionpicture personalcommunication",
 }
 _TYPES = {name: words for words, names in _NAMES.items() for name in names.split()}

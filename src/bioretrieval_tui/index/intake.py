@@ -85,7 +85,9 @@ class Intake:
         self.step()
         if isinstance(item, Record):
             item = self.accept(item)
-        if isinstance(item, Record) and not _TEXT.search(item.document.title + item.document.text):
+        if isinstance(item, Record) and not (
+            _TEXT.search(item.document.title) or _TEXT.search(item.document.text)
+        ):
             # Of a benchmark, too: no search can find it, and its vector would be near any query.
             said = f"document {item.document.id!r} has neither a title nor a text"
             item = Skipped(item.place, said)

@@ -261,7 +261,7 @@ _CSL_TYPES = {
     "entry-encyclopedia": "Book Chapter", "reference-entry": "Book Chapter",
     "paper-conference": "Conference Paper", "proceedings-article": "Conference Paper",
     "thesis": "Thesis", "dissertation": "Thesis", "report": "Report", "dataset": "Dataset",
-    "patent": "Patent", "webpage": "Webpage", "post": "Webpage", "post-weblog": "Webpage",
+    "patent": "Patent", "webpage": "Webpage", "post": "Webpage", "post-weblog": "Blog",
     "review": "Review", "review-book": "Review", "book-review": "Review", "speech": "Speech",
     "manuscript": "Manuscript", "document": "", "component": "", "peer-review": "Review",
     "standard": "Standard", "software": "Software", "motion_picture": "", "personal_communication":

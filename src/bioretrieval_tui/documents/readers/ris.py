@@ -43,7 +43,7 @@ from bioretrieval_tui.documents.readers.tagged import (
     tagged_records,
 )
 from bioretrieval_tui.documents.source import Format
-from bioretrieval_tui.documents.work_types import type_of
+from bioretrieval_tui.documents.work_types import WITHIN_BOOKS, type_of
 
 _TAGS = frozenset(
     "TY ER A1 A2 A3 A4 AB AD AF AN AU AV BN BT C1 C2 C3 C4 C5 C6 C7 C8 CA CN CP CT CY DA DB DI DO"
@@ -136,7 +136,6 @@ _TYPES = {
     "STAT": "Statute", "INTV": "Interview", "EQUA": "Equation",
 }  # fmt: skip
 _BOOKS = frozenset({"Book", "Thesis", "Report"})
-_PARTS = frozenset({"Book Chapter", "Conference Paper", "Conference Proceedings"})
 _LONGEST_TYPE = 60
 _BETWEEN_LANGUAGES = re.compile(r"[;,/|]")
 
@@ -172,7 +171,7 @@ def ris_document(record: TaggedRecord) -> Document:
     noted = map(_NOTED_ABSTRACT.match, record.texts("N1"))
     text = abstract_of(record.texts("AB", "N2") or [found[1] for found in noted if found])
     database = record.first("DB", "DP")
-    if kind in _PARTS:
+    if kind in WITHIN_BOOKS:
         within = {"book": record.first("BT", "T2", "JF", "JO", "JA", "J2", "T3", "J1")}
     elif kind in _BOOKS:
         within = {"journal": record.first("JF", "JO")}
