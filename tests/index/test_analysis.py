@@ -14,7 +14,6 @@ from bioretrieval_tui.index.analysis import (
     chunks,
     fold,
     fold_traced,
-    is_acronym,
     spans,
     tokens,
 )
@@ -32,6 +31,11 @@ TEXT = st.one_of(
     st.text(max_size=80),
     st.lists(st.one_of(PIECES, st.just(" "), st.just("")), max_size=30).map("".join),
 )
+
+
+def is_acronym(term: str) -> bool:
+    """Whether a term is written in the letters that only acronyms have."""
+    return analysis._FIRST_MARK <= term[:1] <= analysis._LAST_MARK
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,6 @@ _BASE = r"\{\s*(?:\\([ij])\s*|([^\W\d_]))\s*\}|\s*\\([ij])(?![A-Za-z])|"
 _ACCENTED = re.compile(
     rf"\\([`'^~=.\"])\s*(?:{_BASE}\s*([^\W\d_]))|\\([uvHcdbkr])(?:\s*(?:{_BASE}\s+([^\W\d_])))"
 )
-_DOTLESS = {"i": "i", "j": "j"}
 _BARE_ACCENT = re.compile(r"\\([~^])\{\}|\\[`'=.\"]\{\}")
 # A braced argument may hold braces twice as deep.
 _ARGUMENT = r"\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}"

@@ -1,7 +1,8 @@
 """The documents of an index: one or more segments, each an SQLite file, as one store.
 
-A document has a label, a whole number from 0 that is also the row of its vector, and continues from
-segment to segment. A segment is written once and never changed; a newer one overrides older ones.
+A document has a label, a whole number from 0 that continues from segment to segment, and is the row
+of its vector where documents have one each. A segment is written once and never changed; a newer
+one overrides older ones.
 
 An index may come from others, so a segment is only read if it has the tables and indexes of a
 segment and nothing else: a view or a trigger is a program. It is opened as a file that does not

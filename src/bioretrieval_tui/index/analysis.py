@@ -272,11 +272,6 @@ def _is_stemmed(word: str) -> bool:
     return word not in STOP_WORDS and _WORDS[word] != (word,)
 
 
-def is_acronym(term: str) -> bool:
-    """Whether a term is that of an acronym in capitals."""
-    return _FIRST_MARK <= term[:1] <= _LAST_MARK
-
-
 def tokens(text: str) -> list[str]:
     """The terms of `text` in order, repeated as they occur."""
     return list(

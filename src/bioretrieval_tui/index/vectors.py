@@ -71,7 +71,8 @@ _LOOKED_AT = 4_096
 
 
 class Matrix:
-    """float16 (rows, dimension) over one or more files; a row's number is its label."""
+    """float16 (rows, dimension) over one or more files. Its labels, like those of a graph, number
+    the rows: documents, or their passages in order."""
 
     def __init__(self, parts: Sequence[Halves], dimension: int) -> None:
         self.dimension = dimension

@@ -51,6 +51,12 @@ def heading_of(hit: Hit, length: int = 80) -> str:
     return heading if said else f"{_RETRACTED}: {heading}"
 
 
+def _snippet(hit: Hit) -> str:
+    """The beginning of the text, or of the passage that was found."""
+    start = hit.passage[0] if hit.passage else 0
+    return ("\u2026 " if start else "") + shortened(hit.text[start:])
+
+
 def _title(hit: Hit) -> Cell:
     return Shown(hit.title or heading_of(hit), heading_of(hit), hit.url)
 
@@ -67,14 +73,6 @@ _COLUMNS = (
     column("lexical", "BM25", attrgetter("scores.lexical"), data_only=True),
     column("rerank", "reranker", attrgetter("scores.rerank"), data_only=True),
 )
-
-
-def _snippet(hit: Hit) -> str:
-    """The beginning of the text, or of the passage that was found."""
-    start = hit.passage[0] if hit.passage else 0
-    return ("\u2026 " if start else "") + shortened(hit.text[start:])
-
-
 _SCORED = frozenset(("score", "scores", "dense", "lexical", "rerank"))
 """Columns that the papers of a service do not have."""
 _RETRACTED = "RETRACTED"
