@@ -22,7 +22,7 @@ from bioretrieval_tui.util.formatting import did_you_mean
 if TYPE_CHECKING:
     from bioretrieval_tui.query import Filter, Schema
 
-FieldType = Literal["text", "number", "bool", "set"]
+FieldType = Literal["text", "number", "bool", "set", "date"]
 """How a field is compared: `set` is several texts (tags)."""
 Form = Literal[
     "text", "number", "count", "size", "names", "code", "authors", "splits", "subsets",
@@ -164,6 +164,13 @@ def _extent(entry: AnyEntry, _: Catalogue) -> str | int | None:
     return (entry.size or entry.records) if entry.available else "never released"
 
 
+def _type(entry: AnyEntry, _: Catalogue) -> str | None:
+    """Of a model the type of its recipe: how it scores a document."""
+    if isinstance(entry, Model):
+        return entry.encoding.type if entry.encoding else None
+    return getattr(entry, "type", None)
+
+
 def _unverified_names(entry: AnyEntry, _: Catalogue) -> str:
     """The fields that no source could be read for."""
     if entry.status == "unverified":
@@ -229,8 +236,10 @@ _ROWS = (
     EntryField("use", "text", "what it is for", _DATASET, width=12, weight=2),
     EntryField("size", "text", "size in words", _DATASET, in_list=_extent, width=12, weight=2),
     EntryField("records", "number", "number of records", _DATASET, form="count"),
-    EntryField("available", "bool", "was it released", _DATASET, "released", aliases=("released",)),
-    EntryField("type", "text", "set or suite", _BENCHMARK),
+    EntryField("available", "bool", "was it released", _DATASET, "released"),
+    EntryField("type", "text", "of a benchmark set or suite; of a model bi-encoder, "
+               "cross-encoder, late-interaction, sparse, llm-reranker, static, lexical, none",
+               (*_MODEL, *_BENCHMARK), aliases=("encoder",), compute=_type, marked=False),
     EntryField("task", "text", "task", _BENCHMARK, width=10, weight=2),
     EntryField("domain", "text", "domain", _BENCHMARK, width=10, weight=2),
     EntryField("metric", "text", "measure of its published results", _BENCHMARK, width=7),
@@ -256,6 +265,17 @@ _ROWS = (
     EntryField("access", "text", "how the data are had", _BENCHMARK),
     EntryField("trained_on", "set", "benchmarks whose training data the model saw", _MODEL,
                "has seen the training data of", form="names"),
+    EntryField("languages", "set", "languages, by ISO 639 code", _MODEL,
+               aliases=("language", "lang")),
+    EntryField("released", "date", "day on which the weights were published", _MODEL,
+               "release date"),
+    EntryField("memory", "number", "weights in memory, megabytes", _MODEL, "memory (MB)",
+               form="count"),
+    EntryField("open_weights", "bool", "weights can be downloaded", _MODEL),
+    EntryField("training_data", "text", "where the training data are published", _MODEL),
+    EntryField("instructed", "bool", "queries carry an instruction that the user may word", _MODEL,
+               "takes instructions"),
+    EntryField("revision", "text", "commit of the hub repository", _MODEL, form="code"),
     EntryField("data", "text", "training data", _RECIPE),
     EntryField("objective", "text", "training objective", _RECIPE),
     EntryField("negatives", "text", "where the negatives come from", _RECIPE),
@@ -273,8 +293,6 @@ _ROWS = (
                aliases=("figures",), form="count", width=7,
                compute=lambda entry, c: len(c.results_of(entry.id)) or None, marked=False),
     EntryField("tags", "set", "tags", aliases=("tag",), marked=False),
-    _recipe("encoder", "bi-encoder, cross-encoder, static, lexical, none", type="text",
-            label="type", part="type"),
     _recipe("grade", "how well the recipe is known", "grade", label="evidence"),
     _recipe("library", "library that loads it", type="text"),
     _recipe("query", "how a query becomes input", "side"),

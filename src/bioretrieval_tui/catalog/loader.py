@@ -422,7 +422,13 @@ def _add_entry(draft: Draft, path: Path, section: str, node: yaml.Node, overlay:
 
 def extra_types(section: str) -> dict[str, shapes.Type]:
     """Types of the fields of a section that the table of fields alone declares."""
-    kinds = {"text": models.Text, "number": float, "bool": bool, "set": tuple[models.Text, ...]}
+    kinds = {
+        "text": models.Text,
+        "number": float,
+        "bool": bool,
+        "set": tuple[models.Text, ...],
+        "date": models.Day,
+    }
     found = table_of_fields.TABLE.declared_only(str(SECTIONS[section].__struct_config__.tag))
     return {name: shapes.type_info(kinds[kind]) for name, kind in found.items()}
 
@@ -677,13 +683,15 @@ def schema() -> dict[str, Any]:
     _, components = msgspec.json.schema_components(
         [*sections.values(), Header], ref_template="#/$defs/{name}"
     )
-    written = {"text": "string", "number": "number", "bool": "boolean", "set": "array"}
+    written = {"number": "number", "bool": "boolean", "set": "array"}
     for entry in SECTIONS.values():
         part = components[entry.__name__]
         # The section implies the kind; `extra` holds the fields that follow.
         del part["properties"]["kind"], part["properties"]["extra"]
         declared = table_of_fields.TABLE.declared_only(str(entry.__struct_config__.tag))
-        part["properties"] |= {name: {"type": written[kind]} for name, kind in declared.items()}
+        part["properties"] |= {
+            name: {"type": written.get(kind, "string")} for name, kind in declared.items()
+        }
         part["required"] = [name for name in part.get("required", []) if name != "kind"]
     properties = components.pop("Header")["properties"]
     for name, part_type in sections.items():

@@ -20,6 +20,9 @@ LinkType = Literal[
     "paper", "arxiv", "doi", "acl", "pubmed", "model", "dataset", "code", "site", "download"
 ]
 Role = Literal["retriever", "reranker", "lexical", "entity-linking", "similarity", "encoder"]
+ScoreKind = Literal["run", "no-revision", "self-reported"]
+"""How mteb came to a score: its own run of a named revision, a run of an unknown revision, or the
+authors' model card."""
 Pooling = Literal["cls", "mean", "last"]
 Similarity = Literal["dot", "cosine", "l2"]
 
@@ -35,6 +38,13 @@ Day = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$", description="a date (Y
 ArxivId = Annotated[str, Meta(pattern=r"^\d{4}\.\d{4,5}$", description="an arXiv number")]
 Doi = Annotated[str, Meta(pattern=r"^10\.\d{4,9}/\S+$", description="a DOI (10.1234/...)")]
 Md5 = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$", description="an MD5 in hexadecimal digits")]
+Language = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z]{2,3}$", description="a language code of ISO 639 (two letters, else three)"
+    ),
+]
+Revision = Annotated[str, Meta(pattern=r"^[0-9a-f]{7,40}$", description="a commit in hexadecimal")]
 Count = Annotated[int, Meta(ge=0)]
 Year = Annotated[int, Meta(ge=1990, le=2100)]
 Text = Annotated[str, Meta(min_length=1)]
@@ -94,7 +104,11 @@ class CheckVector(
 class Encoding(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """The recipe that turns text into vectors (or scores) as the model's authors do."""
 
-    type: Literal["bi-encoder", "cross-encoder", "static", "lexical", "none"]
+    type: Literal[
+        "bi-encoder", "cross-encoder", "late-interaction", "sparse", "llm-reranker", "static",
+        "lexical", "none",
+    ]  # fmt: skip
+    """llm-reranker: a language model that is asked whether a document answers the query."""
     grade: Literal["A", "B", "C"]
     """A: the authors' own code or card was read; B: third-party code; C: inferred."""
     library: Literal["transformers", "sentence-transformers", "adapters", "model2vec"] | None = None
@@ -169,6 +183,17 @@ class Model(Entry, frozen=True, kw_only=True, tag_field="kind", tag="model"):
     licence: str | None = None
     gated: bool | None = None
     trained_on: tuple[str, ...] = ()
+    languages: tuple[Language, ...] = ()
+    released: Day | None = None
+    revision: Revision | None = None
+    """Commit of the hub repository that the facts are of."""
+    memory: Count | None = None
+    """Weights in memory as published, in megabytes."""
+    open_weights: bool | None = None
+    training_data: str | None = None
+    """Address of the public training data, or what is known of them."""
+    instructed: bool | None = None
+    """True where queries carry an instruction that the user may word."""
     encoding: Encoding | None = None
 
     @property
@@ -182,6 +207,8 @@ class Subset(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     """A part of a benchmark, with its own size."""
 
     name: Text
+    task: str | None = None
+    """Name of its task in mteb, where the parts of a benchmark are tasks of their own."""
     queries: Count | None = None
     documents: Count | None = None
     note: str | None = None
@@ -271,6 +298,16 @@ class Result(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     comparable: bool = True
     """False where the score must not be ranked against others; `note` says why."""
     note: str | None = None
+    kind: ScoreKind | None = None
+    """None for a score that was read in a paper or a repository of authors."""
+    split: str | None = None
+    revision: str | None = None
+    """Commit of the weights that were measured."""
+    dataset_revision: str | None = None
+    path: str | None = None
+    """File of the source that holds the score."""
+    others: Count = 0
+    """Other published values of the same model, benchmark, split and subset."""
 
 
 AnyEntry = Paper | Model | Dataset | Benchmark | Recipe | Milestone | Step

@@ -204,6 +204,12 @@ _NOT_VECTORS = {
         "every index has BM25 already; use a model that makes dense vectors"),
     "cross-encoder": ("it is a cross-encoder, which scores a query and a document together",
         "use it to rerank, and another model for the index"),
+    "llm-reranker": ("it is a language model that judges a query and a document together",
+        "use a bi-encoder for the index, and a cross-encoder to rerank"),
+    "late-interaction": ("it makes a vector for each token, and an index here holds one for a text",
+        "use a bi-encoder: bioretrieval-tui list models -w type:bi-encoder"),
+    "sparse": ("its vectors are weights of a vocabulary, and an index here holds dense ones",
+        "use a bi-encoder: bioretrieval-tui list models -w type:bi-encoder"),
 }  # fmt: skip
 
 

@@ -12,13 +12,13 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from itertools import chain
 from typing import TypeAlias, TypeVar
 
 from bioretrieval_tui.query import ast
 from bioretrieval_tui.query.parser import parse
-from bioretrieval_tui.query.schema import Interval, Schema
+from bioretrieval_tui.query.schema import FieldType, Interval, Schema, day_number
 from bioretrieval_tui.util.folding import (
     WORD,
     begins_word,
@@ -300,21 +300,26 @@ class Filter:
         if field.type in ("text", "set"):
             texts = _kept(self._columns, node.field, lambda name: _TextColumn(self._values(name)))
             return texts.fitting(node) if isinstance(node, ast.Matches) else texts.filled()
-        numbers = field.type == "number"
-        known = _kept(self._known, node.field, lambda name: self._numbers(name, numbers))
+        read = self._dates if field.type == "date" else partial(self._numbers, field.type)
+        known = _kept(self._known, node.field, read)
         if isinstance(node, ast.Flag):
             return (row for row, value in known.items() if value is node.value)
         if isinstance(node, ast.Compares):
             return chain.from_iterable(_within(known, one) for one in node.intervals)
         return known
 
-    def _numbers(self, name: str, numbers: bool) -> dict[int, float]:
+    def _dates(self, name: str) -> dict[int, float]:
+        """The dates of a field by row, as numbers."""
+        found = {row: day_number(str(value)) for row, value in enumerate(self._values(name))}
+        return {row: float(number) for row, number in found.items() if number is not None}
+
+    def _numbers(self, kind: FieldType, name: str) -> dict[int, float]:
         """The finite numbers, or the truth values, of a field by row."""
         return {
             row: value
             for row, value in enumerate(self._values(name))
             if isinstance(value, int | float)
-            and isinstance(value, bool) is not numbers
+            and isinstance(value, bool) is (kind == "bool")
             and math.isfinite(value)
         }
 

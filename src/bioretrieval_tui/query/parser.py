@@ -22,6 +22,7 @@ from bioretrieval_tui.query.schema import (
     Field,
     FieldType,
     Schema,
+    days,
     interval,
 )
 from bioretrieval_tui.util.folding import needles
@@ -217,7 +218,7 @@ class _Parser:
         self, field: Field, operator: Operator, values: list[_Value], sign_at: int
     ) -> ast.Node:
         """The node of a field's own type; `operator` is no longer !=."""
-        if field.type == "number":
+        if field.type in ("number", "date"):
             return self.comparison(field, operator, values)
         if operator not in (":", "="):
             raise self.fault(
@@ -254,9 +255,10 @@ class _Parser:
             remedy = f"write {digits}" if digits.isdecimal() else "write two conditions with OR"
             raise self.fault(f"{operator} takes one number", values[1][1], remedy)
         intervals = []
+        read = days if field.type == "date" else interval
         for text, column, _ in values:
             try:
-                intervals.append(interval(text.strip(), operator))
+                intervals.append(read(text.strip(), operator))
             except BadValueError as bad:
                 message, remedy = bad.args
                 raise self.fault(f"{field.name}: {message}", column, remedy) from bad

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-FieldType = Literal["text", "number", "bool", "set"]
+FieldType = Literal["text", "number", "bool", "set", "date"]
 RESERVED = frozenset({"has", "is"})
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "g": 10**9, "t": 10**12, "%": 1}
@@ -21,6 +21,9 @@ _NUMBER = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _DOTS = re.compile(r"\.{2,}|\u2026")
+_DAY = re.compile(
+    r"(?P<year>[0-9]{4})(?:-(?P<month>0[1-9]|1[0-2])(?:-(?P<day>[0-2][0-9]|3[01]))?)?", re.ASCII
+)
 _DASHED = re.compile(r"([0-9]+)[-\u2013]([0-9]+)", re.ASCII)
 BOOLEANS = {"true": True, "yes": True, "false": False, "no": False}
 
@@ -31,7 +34,8 @@ class BadValueError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field: `number` is compared, `bool` is yes or no, `set` is several texts (tags)."""
+    """One field: `number` and `date` (2025-03-31) are compared, `bool` is yes or no, `set` is
+    several texts (tags)."""
 
     name: str
     type: FieldType
@@ -113,6 +117,50 @@ def interval(text: str, operator: str) -> Interval:
     if operator in ("<", "<="):
         return Interval(None, value, high_open=operator == "<")
     return Interval(value, value)
+
+
+def day_number(text: str) -> int | None:
+    """A date as the number 20250331, for comparison; None for a text that is no date."""
+    match = _DAY.fullmatch(text)
+    if match is None or match["day"] is None:
+        return None
+    return int(match["year"] + match["month"] + match["day"])
+
+
+def days(text: str, operator: str) -> Interval:
+    """What `operator` followed by a year, a month or a day (2025, 2025-03, 2025-03-31), or a range
+    of them, accepts, in the numbers of `day_number`. Raises BadValueError as `interval`."""
+    if _DOTS.search(text):
+        if operator not in (":", "="):
+            raise BadValueError(f"a range cannot follow {operator}", "write a range after : or =")
+        ends = _DOTS.split(text)
+        if len(ends) != 2 or not any(ends):
+            raise BadValueError(f'"{text}" is not a range', "write 2024..2025-06, 2025.. or ..2024")
+        low = _days_of(ends[0])[0] if ends[0] else None
+        high = _days_of(ends[1])[1] if ends[1] else None
+        if low is not None and high is not None and low > high:
+            raise BadValueError("the ends of the range are reversed", f"write {ends[1]}..{ends[0]}")
+        return Interval(low, high)
+    first, last = _days_of(text)
+    match operator:
+        case ">":
+            return Interval(last, None, low_open=True)
+        case ">=":
+            return Interval(first, None)
+        case "<":
+            return Interval(None, first, high_open=True)
+        case "<=":
+            return Interval(None, last)
+    return Interval(first, last)
+
+
+def _days_of(text: str) -> tuple[int, int]:
+    """The first and the last day of a year, a month or a day, as numbers."""
+    match = _DAY.fullmatch(text)
+    if match is None:
+        raise BadValueError(f'"{text}" is not a date', "write 2025, 2025-03 or 2025-03-31")
+    year, month, day = match["year"], match["month"], match["day"]
+    return int(f"{year}{month or '00'}{day or '00'}"), int(f"{year}{month or '99'}{day or '99'}")
 
 
 def _number(text: str) -> tuple[float, float, float]:
