@@ -13,8 +13,9 @@ from msgspec import Meta, Struct
 Kind = Literal["paper", "model", "dataset", "benchmark", "recipe", "milestone", "step"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-Status = Literal["confirmed", "secondary", "unverified"]
-"""How well a value is known: read in a primary source, read in a secondary one, or not read."""
+Status = Literal["confirmed", "secondary", "unverified", "declared"]
+"""How well a value is known: read in a primary source, read in a secondary one, not read, or (of
+listed models) declared to mteb and not checked."""
 
 LinkType = Literal[
     "paper", "arxiv", "doi", "acl", "pubmed", "model", "dataset", "code", "site", "download"
@@ -182,6 +183,8 @@ class Model(Entry, frozen=True, kw_only=True, tag_field="kind", tag="model"):
     hub: tuple[str, ...] = ()
     licence: str | None = None
     gated: bool | None = None
+    aliases: tuple[Text, ...] = ()
+    """Names under which others list it."""
     trained_on: tuple[str, ...] = ()
     languages: tuple[Language, ...] = ()
     released: Day | None = None
@@ -238,6 +241,8 @@ class Benchmark(Entry, frozen=True, kw_only=True, tag_field="kind", tag="benchma
     scale: str | None = None
     splits: dict[str, Count] = {}
     subsets: tuple[Subset, ...] = ()
+    averaged: bool = False
+    """Its score is the mean over its subsets."""
     members: tuple[Text, ...] = ()
     """Of a suite: ids of catalogue entries, or names of sets that have none."""
     loaders: Loaders = Loaders()

@@ -85,7 +85,7 @@ def show(identifier: str, format_: Format) -> None:
         put_object(entry_record(entry, found))
     elif format_ == "jsonl":
         put([encoded(entry_record(entry, found)) + "\n"])
-    elif format_ in ("csv", "bibtex"):
+    elif format_ in ("csv", "bibtex", "latex"):
         sheet = entry_sheet([entry], found)
         if format_ == "bibtex" and not sheet.citations:
             papers = [other.id for other in found.related(entry.id) if isinstance(other, Paper)]

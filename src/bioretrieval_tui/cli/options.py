@@ -193,7 +193,7 @@ def _format(*without: str) -> Option:
     return option(
         "-f --format FORMAT",
         "table (default on a terminal), markdown (default in a pipe; or md), json, jsonl,"
-        f" csv{'' if 'bibtex' in without else ', bibtex'}.",
+        f" csv{'' if 'bibtex' in without else ', bibtex'}, latex.",
         name="format_",
         callback=resolved,
         shell_complete=completes(names),

@@ -219,7 +219,9 @@ class ExportDialog(Dialog[Path]):
     def _explain(self, problem: str = "") -> None:
         lines = [
             line(Span(f"Export {plural(self.count, 'row')} to a file", "strong")),
-            line(Span("The extension sets the format: .md .csv .json .jsonl .bib .txt", "dim")),
+            line(
+                Span("The extension sets the format: .md .csv .json .jsonl .bib .tex .txt", "dim")
+            ),
             line(Span("enter: write, esc: cancel", "dim")),
         ]
         self.page.show([*lines, line(Span(problem, "error"))] if problem else lines)
@@ -247,7 +249,7 @@ class ExportDialog(Dialog[Path]):
 
 EXPORT_FORMATS = {
     ".md": "markdown", ".markdown": "markdown", ".csv": "csv", ".json": "json",
-    ".jsonl": "jsonl", ".bib": "bibtex", ".txt": "table",
+    ".jsonl": "jsonl", ".bib": "bibtex", ".txt": "table", ".tex": "latex",
 }  # fmt: skip
 
 
