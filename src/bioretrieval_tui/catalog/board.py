@@ -1,9 +1,9 @@
-"""The public board: the biomedical scores of mteb's results, and what mteb declares of the models.
+"""The public board: the biomedical scores of mteb's results, and what mteb declares of models.
 
-`scripts/board.py` writes `data/board.jsonl`: a header, a line a model, a line a score, the scores of
-a task together. The file is read where scores beyond the curated ones are wanted, whole or for some
-tasks. Its checksum is compared first, so that a file that was cut or edited is named with its line
-and never shows a wrong number; the curated catalogue works without it.
+`scripts/board.py` writes `data/board.jsonl`: a header, a line a model, a line a score, the scores
+of a task together. The file is read where scores beyond the curated ones are wanted, whole or for
+some tasks. Its checksum is compared first, so that a file that was cut or edited is named with its
+line and never shows a wrong number; the curated catalogue works without it.
 """
 
 from __future__ import annotations

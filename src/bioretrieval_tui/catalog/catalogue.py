@@ -53,10 +53,10 @@ def kind_of_section(section: str) -> str:
 class Catalogue:
     """Entries, results and sources. Immutable; look-up tables are made on first use.
 
-    entries: the curated ones. listed: models of the board that are none of them, with the facts that
-    mteb declares; declared: what it declares, by the id of a curated or listed model; board: where
-    the board comes from. These are empty until `listing.with_board` adds them. here: tells whether
-    the weights of a model are on this machine, where a face has set it.
+    entries: the curated ones. listed: models of the board that are none of them, with the facts
+    that mteb declares; declared: what it declares, by the id of a curated or listed model; board:
+    where the board comes from. These are empty until `listing.with_board` adds them. here: tells
+    whether the weights of a model are on this machine, where a face has set it.
     """
 
     def __init__(

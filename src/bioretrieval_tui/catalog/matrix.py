@@ -140,8 +140,8 @@ class ScoreTable:
         return f"{axis.benchmark}{subset}" + ("" if axis.metric == usual else f"@{axis.metric}")
 
     def title(self, axis: Axis) -> str:
-        """The heading of a column."""
-        name = self.catalogue.names.get(axis.benchmark, axis.benchmark)
+        """The heading of a column: the benchmark without what its name has in brackets."""
+        name = self.catalogue.names.get(axis.benchmark, axis.benchmark).partition(" (")[0]
         subset = f" {axis.subset}" if axis.subset else ""
         return f"{name}{subset}" + ("" if axis.metric == MEAN_METRIC else f" ({axis.metric})")
 

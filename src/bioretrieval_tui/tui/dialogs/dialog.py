@@ -219,9 +219,7 @@ class ExportDialog(Dialog[Path]):
     def _explain(self, problem: str = "") -> None:
         lines = [
             line(Span(f"Export {plural(self.count, 'row')} to a file", "strong")),
-            line(
-                Span("The extension sets the format: .md .csv .json .jsonl .bib .tex .txt", "dim")
-            ),
+            line(Span(f"The extension sets the format: {_EXTENSIONS}", "dim")),
             line(Span("enter: write, esc: cancel", "dim")),
         ]
         self.page.show([*lines, line(Span(problem, "error"))] if problem else lines)
@@ -247,6 +245,7 @@ class ExportDialog(Dialog[Path]):
             self._explain(error.line())
 
 
+_EXTENSIONS = ".md .csv .json .jsonl .bib .tex .txt"
 EXPORT_FORMATS = {
     ".md": "markdown", ".markdown": "markdown", ".csv": "csv", ".json": "json",
     ".jsonl": "jsonl", ".bib": "bibtex", ".txt": "table", ".tex": "latex",
