@@ -82,7 +82,7 @@ class DeclaredModel(Struct, frozen=True, kw_only=True, omit_defaults=True):
     training_declared: bool = False
 
 
-class BoardScore(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class BoardScore(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """One score. model, kind, revision, dataset_revision: places in the tables; others: further
     published values of this model, task, split and subset; path: "" for the usual one."""
 

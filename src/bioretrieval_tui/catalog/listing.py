@@ -61,23 +61,27 @@ def places(benchmarks: Iterable[Benchmark]) -> dict[str, TaskPlace]:
     return found
 
 
-def load_listing(catalogue: Catalogue, benchmarks: Iterable[str] | None = None) -> Catalogue:
-    """The catalogue with the board, or with its scores of some benchmarks only (ids). Raises
+def load_listing(
+    catalogue: Catalogue, benchmarks: Iterable[str] | None = None, *, main_only: bool = False
+) -> Catalogue:
+    """The catalogue with the board, or with its scores of some benchmarks only (ids). main_only:
+    without the scores of other splits than a task's own, which are half of all. Raises
     CatalogueError as `load_board`."""
     tasks = None
     if benchmarks is not None:
         wanted = set(benchmarks)
         found = places(catalogue.of_type(Benchmark))
         tasks = {task for task, place in found.items() if place.benchmark in wanted}
-    return with_board(catalogue, load_board(data_folder(), tasks))
+    return with_board(catalogue, load_board(data_folder(), tasks), main_only=main_only)
 
 
-def with_board(catalogue: Catalogue, board: Board) -> Catalogue:
-    """Join a catalogue and the board."""
+def with_board(catalogue: Catalogue, board: Board, *, main_only: bool = False) -> Catalogue:
+    """Join a catalogue and the board; main_only: as in `load_listing`."""
     found = places(catalogue.of_type(Benchmark))
     ids, listed = _identified(catalogue, board.models, found)
     declared = {ids[at]: one for at, one in enumerate(board.models)}
-    results = _merged(catalogue, _results(board, ids, found), declared, found)
+    scores = _results(board, ids, found, main_only=main_only)
+    results = _merged(catalogue, scores, declared, found)
     content = structs.replace(catalogue.content, results=tuple(results))
     made = Catalogue(content, listed=tuple(listed), declared=declared, board=board.header)
     made.here = catalogue.here
@@ -171,7 +175,9 @@ def disagreements(entry: Model, declared: DeclaredModel) -> list[tuple[str, Any]
 # Scores ---------------------------------------------------------------------------------------
 
 
-def _results(board: Board, ids: Sequence[str], found: Mapping[str, TaskPlace]) -> list[Result]:
+def _results(
+    board: Board, ids: Sequence[str], found: Mapping[str, TaskPlace], *, main_only: bool
+) -> list[Result]:
     """The scores of the board that a benchmark of the catalogue has the task of. A score of another
     split than the task's has the split's name in its subset."""
     splits: dict[str, set[str]] = defaultdict(set)
@@ -203,7 +209,11 @@ def _results(board: Board, ids: Sequence[str], found: Mapping[str, TaskPlace]) -
             others=one.others,
         )
 
-    return [result(one, found[one.task]) for one in board.scores if one.task in found]
+    return [
+        result(one, found[one.task])
+        for one in board.scores
+        if one.task in found and not (main_only and one.split != main[one.task])
+    ]
 
 
 def _merged(

@@ -287,7 +287,9 @@ class Step(Entry, frozen=True, kw_only=True, tag_field="kind", tag="step"):
     expect: str | None = None
 
 
-class Result(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class Result(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, gc=False
+):
     """One published result."""
 
     model: Id
