@@ -272,6 +272,9 @@ class Recipe(Entry, frozen=True, kw_only=True, tag_field="kind", tag="recipe"):
     negatives: str | None = None
     best: str | None = None
     """Best published result, in words; the scores themselves are result records."""
+    mean: Annotated[float, Meta(ge=0.0, le=1.0)] | None = None
+    """Published mean nDCG@10 over NFCorpus, SciFact, SCIDOCS and TREC-COVID, where not all four
+    scores are published."""
     paper: Id | None = None
 
 

@@ -55,14 +55,11 @@ def ranked_by(matrix: ResultMatrix, table: ScoreTable) -> str:
     """One line that says what ranks, over which columns, and how many rows lack scores."""
     if not matrix.basis:
         return ""
-    over = ", ".join(map(table.title, matrix.basis))
-    said = f"ranked by {SCORE[matrix.view.ranking]} over {over}"
+    said = f"{SCORE[matrix.view.ranking]} of {', '.join(map(table.title, matrix.basis))}"
     missing = sum(row.have < len(matrix.basis) for row in matrix.rows)
-    if missing:
-        lack = f"{plural(missing, 'model')} without all of these scores"
-        borda = matrix.view.ranking == "borda"
-        said += f"; {lack}: " + ("a missing score earns no points" if borda else "no rank")
-    return said
+    if missing and matrix.view.ranking == "borda":
+        return f"{said}; {missing} lack a score, which earns no points"
+    return said + (f"; {missing} lack a score and have no rank" if missing else "")
 
 
 def hidden_words(matrix: ResultMatrix) -> str:

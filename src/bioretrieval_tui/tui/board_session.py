@@ -37,7 +37,7 @@ from bioretrieval_tui.render.rankings import (
 from bioretrieval_tui.tui.entry_session import EntrySession, paper_of
 from bioretrieval_tui.tui.text import Row, Span
 from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn
-from bioretrieval_tui.util.formatting import short
+from bioretrieval_tui.util.formatting import figure, short
 
 Mode = Literal["recipes", "matrix", "heat"]
 _NONE = Span("- ", "faint")
@@ -68,13 +68,18 @@ class OwnRow:
 
 @dataclass(frozen=True, slots=True)
 class RecipeRow:
-    """A training recipe with the results of the model that came out, None without any."""
+    """A training recipe with the results of the model that came out, None without any; mean: over
+    the four sets, the published one where not all four scores are."""
 
     recipe: Recipe
     row: MatrixRow | None
+    mean: float | None
+    rank: int | None
 
 
-AnyRow = MatrixRow | OwnRow | RecipeRow
+ModelRow = MatrixRow | OwnRow
+AnyRow = ModelRow | RecipeRow
+_Cells = Callable[[ModelRow], list[Span]]
 
 
 def row_id(row: AnyRow) -> str:
@@ -83,15 +88,13 @@ def row_id(row: AnyRow) -> str:
     return row.run.record.id if isinstance(row, OwnRow) else row.model
 
 
-_CellMaker = Callable[[AnyRow], list[Span]]
-
-
 class BoardSession:
     """What the leaderboard shows, and how.
 
     mode: recipes, matrix, or the matrix as a heat map; view: columns, order and ranking of the
     matrix; recipe_sort: (column, reverse) of the recipes; own: all runs, newest first; with_own:
-    they are shown; rows: what is shown; shown_own: the runs that the filter keeps.
+    they are shown; recipe_rows, model_rows: what is shown in each mode; shown_own: the runs that
+    the filter keeps.
     """
 
     def __init__(self, catalogue: Catalogue) -> None:
@@ -100,7 +103,8 @@ class BoardSession:
         self.recipe_sort = ("rank", False)
         self.own: Sequence[OwnRow] = ()
         self.with_own = True
-        self.rows: Sequence[AnyRow] = ()
+        self.recipe_rows: Sequence[RecipeRow] = ()
+        self.model_rows: Sequence[ModelRow] = ()
         self.shown_own: Sequence[OwnRow] = ()
         self.use(catalogue)
 
@@ -123,6 +127,10 @@ class BoardSession:
         return self.mode != "recipes"
 
     @property
+    def rows(self) -> Sequence[AnyRow]:
+        return self.model_rows if self.in_matrix else self.recipe_rows
+
+    @property
     def entries(self) -> EntrySession:
         """The recipes or the models, with the filter that is typed."""
         return self._sessions[self.in_matrix]
@@ -133,7 +141,7 @@ class BoardSession:
         if not self.in_matrix:
             session.fill()
             self.matrix = self.table.matrix(MatrixView(), [one.model for one in self._recipes()])
-            self.rows = self._recipe_rows()
+            self.recipe_rows = self._ordered_recipes()
             return
         if not self._sortable():
             self.view = structs.replace(self.view, sort="rank", reverse=False)
@@ -144,7 +152,7 @@ class BoardSession:
             published = structs.replace(published, sort="rank", reverse=False)
         self.matrix = self.table.matrix(published, kept if filtered is not None else None)
         self.shown_own = [row for row in self.own if self.with_own and self._fits(row, filtered)]
-        self.rows = merged(self.matrix, self.shown_own, self.table, self.view)
+        self.model_rows = merged(self.matrix, self.shown_own, self.table, self.view)
         session.shown = [self.catalogue.by_id[row.model] for row in self.matrix.rows]
 
     def _recipes(self) -> list[Recipe]:
@@ -154,16 +162,12 @@ class BoardSession:
 
     def sort_by(self, key: str) -> None:
         """Order by a column, best or largest first; again: the other way. Rows and columns stay."""
+        key = "rank" if key == "score" else key
         if self.in_matrix:
-            key = "rank" if key == "score" else key
-            again = key == self.view.sort
-            self.view = structs.replace(
-                self.view, sort=key, reverse=again and not self.view.reverse
-            )
+            again = key == self.view.sort and not self.view.reverse
+            self.view = structs.replace(self.view, sort=key, reverse=again)
         else:
-            key = "rank" if key == "score" else key
-            again = key == self.recipe_sort[0]
-            self.recipe_sort = (key, again and not self.recipe_sort[1])
+            self.recipe_sort = (key, self.recipe_sort == (key, False))
 
     @property
     def sorted_by(self) -> tuple[str, bool]:
@@ -205,10 +209,21 @@ class BoardSession:
 
     # Recipes -----------------------------------------------------------------------------
 
-    def _recipe_rows(self) -> list[RecipeRow]:
+    def _ordered_recipes(self) -> list[RecipeRow]:
         """The recipes in their order; those without a value in the column that sorts come last."""
         by_model = {row.model: row for row in self.matrix.rows}
-        rows = [RecipeRow(one, by_model.get(one.model)) for one in self._recipes()]
+        found = {one.id: by_model.get(one.model) for one in self._recipes()}
+        means = {
+            one.id: row.score if row and row.score is not None else one.mean
+            for one in self._recipes()
+            for row in [found[one.id]]
+        }
+        order = sorted((mean for mean in means.values() if mean is not None), reverse=True)
+        rows = [
+            RecipeRow(one, found[one.id], mean, None if mean is None else order.index(mean) + 1)
+            for one in self._recipes()
+            for mean in [means[one.id]]
+        ]
         key, reverse = self.recipe_sort
 
         def value(one: RecipeRow) -> float | str | None:
@@ -218,14 +233,14 @@ class BoardSession:
                 found: int | None = getattr(one.recipe, key)
                 return None if found is None else -found
             if key == "rank":
-                return one.row.rank if one.row else None
+                return one.rank
             axis = self.table.by_key.get(key)
             result = one.row.figures.get(axis) if one.row and axis else None
             return None if result is None else -result.value
 
         keyed = [(value(one), one) for one in rows]
         known = [(found, one) for found, one in keyed if found is not None]
-        known.sort(key=lambda pair: pair[0], reverse=reverse)  # type: ignore[arg-type,return-value]  # one type a column
+        known.sort(key=lambda pair: pair[0], reverse=reverse)
         return [*(one for _, one in known), *(one for found, one in keyed if found is None)]
 
     # Columns and cells -------------------------------------------------------------------
@@ -264,17 +279,17 @@ class BoardSession:
             )
         return tuple(columns)
 
-    def list_rows(self) -> ListRows[AnyRow]:
+    def list_rows(self) -> ListRows[RecipeRow] | ListRows[ModelRow]:
         if not self.in_matrix:
-            return ListRows(self.rows, self._recipe_cells, self._recipe_below)
+            return ListRows(self.recipe_rows, self._recipe_cells, self._recipe_below)
         cells = self._heat_cells() if self.mode == "heat" else self._matrix_cells()
-        return ListRows(self.rows, cells)
+        return ListRows(self.model_rows, cells)
 
-    def _recipe_cells(self, row: AnyRow) -> list[Span]:
-        assert isinstance(row, RecipeRow)
+    def _recipe_cells(self, row: RecipeRow) -> list[Span]:
         recipe, found = row.recipe, row.row
-        rank = str(found.rank) if found and found.rank else "-"
-        score = score_text(self.matrix, found) if found and found.score is not None else "-"
+        rank, score = str(row.rank or "-"), "-"
+        if row.mean is not None:
+            score = f"{row.mean:.4f}" if row.mean != recipe.mean else figure(row.mean)
         cells = [
             Span(rank, "strong"), Span(recipe.name.removesuffix(" recipe"), "recipe.strong"),
             Span(short(recipe.params) or "-", "dim"), Span(score, "strong"),
@@ -284,8 +299,7 @@ class BoardSession:
             cells.append(_score_cell(result, None) if result else _NONE)
         return [*cells, Span(str(recipe.year or ""), "dim")]
 
-    def _recipe_below(self, row: AnyRow) -> Row:
-        assert isinstance(row, RecipeRow)
+    def _recipe_below(self, row: RecipeRow) -> Row:
         paper = paper_of(row.recipe, self.catalogue)
         return (
             Span("    "),
@@ -293,14 +307,14 @@ class BoardSession:
             Span(row.recipe.method, "dim"),
         )
 
-    def _matrix_cells(self) -> _CellMaker:
+    def _matrix_cells(self) -> _Cells:
         """Rank, name, facts, mean, scores. Marks need no colour; of runs `!` where they differ from
         the published score by more than 0.01."""
         axes = axes_of(self.matrix, self.shown_own)
         # The best of what is published: a run has no source that others can read.
         best = {axis: found[0] for axis, found in best_values(self.matrix).items() if found}
 
-        def cells(row: AnyRow) -> list[Span]:
+        def cells(row: ModelRow) -> list[Span]:
             if isinstance(row, OwnRow):
                 off = row.run.deviates
                 mark = "!" if off else "t" if row.run.trained else " "
@@ -308,7 +322,6 @@ class BoardSession:
                 scores = {axis: Span(f"{one:.4f}{mark}", role) for axis, one in row.figures.items()}
                 facts = [Span(""), Span(""), Span("")]
             else:
-                assert isinstance(row, MatrixRow)
                 scores = {axis: _score_cell(row.figures[axis], best[axis])
                           for axis in axes if axis in row.figures}  # fmt: skip
                 entry = self.catalogue.by_id.get(row.model)
@@ -324,7 +337,7 @@ class BoardSession:
 
         return cells
 
-    def _heat_cells(self) -> _CellMaker:
+    def _heat_cells(self) -> _Cells:
         """A cell a score: the tenth of its column that it is in, 1 for the best, 0 for the last."""
         axes = axes_of(self.matrix, self.shown_own)
         values = {
@@ -337,8 +350,7 @@ class BoardSession:
             for axis, found in values.items()
         }
 
-        def cell(row: AnyRow, axis: Axis) -> Span:
-            assert not isinstance(row, RecipeRow)
+        def cell(row: ModelRow, axis: Axis) -> Span:
             result = row.figures.get(axis)
             if result is None:
                 return _NO_CELL
@@ -347,13 +359,13 @@ class BoardSession:
             tenth = tenths[axis][result.value]
             return Span(str((tenth + 1) % _TENTHS), _heat_role(tenth))
 
-        def cells(row: AnyRow) -> list[Span]:
+        def cells(row: ModelRow) -> list[Span]:
             score = score_text(self.matrix, row) if isinstance(row, MatrixRow) else ""
             return [*self._lead(row), Span(score, "strong"), *(cell(row, axis) for axis in axes)]
 
         return cells
 
-    def _lead(self, row: AnyRow) -> list[Span]:
+    def _lead(self, row: ModelRow) -> list[Span]:
         """Rank and name, and in a list with runs how a run was made."""
         if isinstance(row, OwnRow):
             return [
@@ -361,7 +373,6 @@ class BoardSession:
                 Span(f"{MARK} {row.run.name}", "own.strong"),
                 Span(row.run.how, "own"),
             ]
-        assert isinstance(row, MatrixRow)
         entry = self.catalogue.by_id.get(row.model)
         listed = entry is not None and entry.status == "declared"
         name = self.catalogue.names.get(row.model, row.model)
@@ -392,7 +403,7 @@ def _score_cell(result: Result, best: float | None) -> Span:
     role = "warn" if mark in ("?", "t", "s") else "text"
     if best is not None and result.value == best:
         role = "ok"
-    return Span(f"{score_figure(result)}{mark or ' '}", role)
+    return Span(f"{score_figure(result):<6}{mark or ' '}", role)  # three and four decimals align
 
 
 def _heat_role(tenth: int) -> str:
@@ -432,7 +443,7 @@ def axes_of(matrix: ResultMatrix, own: Sequence[OwnRow]) -> tuple[Axis, ...]:
 
 def merged(
     matrix: ResultMatrix, own: Sequence[OwnRow], table: ScoreTable, view: MatrixView
-) -> list[AnyRow]:
+) -> list[ModelRow]:
     """Published results and runs in one order. A run is ranked by its score where the column of its
     benchmark sorts, or alone ranks; else runs come last."""
     if view.sort == "own":
@@ -440,7 +451,7 @@ def merged(
         return [*newest, *matrix.rows]
     if view.sort == "model":
 
-        def name(row: AnyRow) -> str:
+        def name(row: ModelRow) -> str:
             if isinstance(row, OwnRow):
                 return row.run.name.casefold()
             return table.catalogue.names.get(row_id(row), row_id(row)).casefold()
@@ -455,12 +466,12 @@ def merged(
     if sorts is None:
         return [*matrix.rows, *own]
 
-    def value(row: AnyRow) -> float:
-        assert not isinstance(row, RecipeRow)
+    def value(row: ModelRow) -> float:
         score = row.figures[sorts]
         return score.value if isinstance(score, Result) else score
 
-    ranked = [row for row in (*matrix.rows, *own) if sorts in row.figures]
+    rows: list[ModelRow] = [*matrix.rows, *own]
+    ranked = [row for row in rows if sorts in row.figures]
     # Stable: equal published scores keep the order of the matrix, and stand before runs.
     ranked.sort(key=value, reverse=not view.reverse)
-    return [*ranked, *(row for row in (*matrix.rows, *own) if sorts not in row.figures)]
+    return [*ranked, *(row for row in rows if sorts not in row.figures)]

@@ -1,4 +1,4 @@
-"""The leaderboard: training recipes, models by benchmarks as numbers or as a heat map, your runs."""
+"""The leaderboard: training recipes, models by benchmarks as numbers or heat map, your runs."""
 
 from __future__ import annotations
 
@@ -216,7 +216,7 @@ class LeaderboardPane(Pane):
 
     def _recipes_head(self) -> list[Span]:
         count = len(self.board.rows)
-        words = "  ranked by one mean; the first page mixed three measures that cannot be compared"
+        words = "  by four-set mean; the seed page mixed measures that cannot be compared"
         found = [Span("Recipes", "strong"), Span(f"  {count}", "dim")]
         if self.entry_list.filter:
             return [*found, Span("  filter ", "faint"), Span(self.entry_list.filter, "ok")]

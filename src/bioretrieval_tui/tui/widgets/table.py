@@ -13,7 +13,7 @@ from textual import events
 from textual.message import Message
 from textual.strip import Strip
 
-from bioretrieval_tui.tui.text import Row, Span, fit, strip
+from bioretrieval_tui.tui.text import Row, Span, clipped, fit, strip
 from bioretrieval_tui.tui.widgets.canvas import Canvas
 
 _T = TypeVar("_T")
@@ -302,7 +302,8 @@ class VirtualTable(Canvas, can_focus=True):
             spans.append(Span(text, cell.role, cell.url))
         if self.rows.below is None:
             return (tuple(spans),)
-        return tuple(spans), (edge, *self.rows.below(self.rows.items[index]))
+        below = (edge, *self.rows.below(self.rows.items[index]))
+        return tuple(spans), clipped(below, self.size.width)
 
     # Events ------------------------------------------------------------------------------
 
