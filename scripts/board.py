@@ -70,6 +70,7 @@ SUBSETS = {"BrightRetrieval": ("biology",)}
 SAME_SET = {
     "bright": "brightbiology",
     "brightbiologylong": "brightbiology",
+    "brightlong": "brightbiology",
     "brightprobiology": "brightbiology",
     "r2medbiology": "brightbiology",  # the same queries and documents
     "cmedqa": "cmedqav2",  # CmedqaRetrieval is made from it
