@@ -134,7 +134,7 @@ def load_board(folder: Path, tasks: Collection[str] | None = None) -> Board:
         raise CatalogueError([Problem(path, message)]) from error
     try:
         header = _HEADER.decode(head)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _fault(path, 1, _newer(head) or f"is no header of the board: {error}") from error
     if header.format != FORMAT:
         raise _fault(path, 1, _newer(head) or f"has the unknown format {header.format}")
@@ -183,7 +183,7 @@ def _newer(head: bytes) -> str | None:
     """What to say of a header of another format."""
     try:
         found = msgspec.json.decode(head)["format"]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
     newer = isinstance(found, int) and found > FORMAT
     return f"has format {found}, and this program reads {FORMAT}: update it" if newer else None

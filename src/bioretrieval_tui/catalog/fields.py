@@ -317,8 +317,8 @@ _ROWS = (
     EntryField("negatives", "text", "where the negatives come from", _RECIPE),
     EntryField("best", "text", "best published result, in words", _RECIPE, "best result", width=14,
                weight=4),
-    EntryField("mean", "number", "published mean of NFCorpus, SciFact, SCIDOCS and TREC-COVID, where"
-               " not all four scores are", _RECIPE, "four-set mean"),
+    EntryField("mean", "number", "published mean of NFCorpus, SciFact, SCIDOCS and TREC-COVID,"
+               " where not all four scores are", _RECIPE, "four-set mean"),
     EntryField("paper", "text", "the paper that describes it", _RECIPE, form="names", width=10,
                weight=2),
     EntryField("era", "text", "era", ("milestone",)),

@@ -59,7 +59,7 @@ from bioretrieval_tui.render.rankings import hidden_words, matrix_sheet, ranked_
 )
 @option("-r --reverse", "With --wide: worst first.")
 @option("-n --limit LIMIT", "At most this many rows.", type=options.POSITIVE)
-@options.format_
+@options.ranked_format
 def results(
     benchmarks: Sequence[str],
     models: Sequence[str],

@@ -8,9 +8,9 @@ from typing import get_args
 
 import click
 
-from bioretrieval_tui.catalog.catalogue import kind_of_section
+from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of_section
 from bioretrieval_tui.catalog.fields import field_name, filtered, ordered
-from bioretrieval_tui.catalog.models import AnyEntry, Link, LinkType, Paper
+from bioretrieval_tui.catalog.models import AnyEntry, Link, LinkType, Model, Paper
 from bioretrieval_tui.cli import options
 from bioretrieval_tui.cli.lookups import catalogue, kind_section
 from bioretrieval_tui.cli.options import option
@@ -79,8 +79,7 @@ def show(identifier: str, format_: Format) -> None:
     bioretrieval-tui show medcpt
     bioretrieval-tui show nfcorpus -f json | jq '.results[] | {model, value}'
     """
-    found = catalogue()
-    entry = found.entry(identifier)
+    found, entry = _entry(identifier)
     if format_ == "json":
         put_object(entry_record(entry, found))
     elif format_ == "jsonl":
@@ -94,6 +93,15 @@ def show(identifier: str, format_: Format) -> None:
         put_sheet(sheet, format_)
     else:
         put_page(entry_page(entry, found), format_)
+
+
+def _entry(identifier: str) -> tuple[Catalogue, AnyEntry]:
+    """The catalogue and its entry of that id; the board is read for models, curated or listed."""
+    found = catalogue()
+    known = found.by_id.get(identifier) or found.by_id.get(identifier.casefold())
+    if known is None or isinstance(known, Model):
+        found = with_board(found)
+    return found, found.entry(identifier)
 
 
 @click.command("open")
@@ -115,7 +123,7 @@ def open_entry(identifier: str, label: str | None, only_print: bool) -> None:
     from bioretrieval_tui.terminal.clean import safe_url
     from bioretrieval_tui.terminal.desktop import Route, copy, open_url
 
-    entry = catalogue().entry(identifier)
+    _, entry = _entry(identifier)
     link = _chosen(entry, label)
     url = safe_url(link.url)
     if url is None:

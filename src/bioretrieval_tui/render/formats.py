@@ -65,9 +65,9 @@ def render(
 
         return citation.bibliography(sheet.citations)
     if format == "latex":
-        from bioretrieval_tui.render import latex
+        from bioretrieval_tui.render import booktabs
 
-        return latex.render(sheet)
+        return booktabs.render(sheet)
     return {"json": json_array, "jsonl": json_lines, "csv": csv_lines}[format](sheet)
 
 
