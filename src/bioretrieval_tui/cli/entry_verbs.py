@@ -12,7 +12,7 @@ from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of_section
 from bioretrieval_tui.catalog.fields import field_name, filtered, ordered
 from bioretrieval_tui.catalog.models import AnyEntry, Link, LinkType, Model, Paper
 from bioretrieval_tui.cli import options
-from bioretrieval_tui.cli.lookups import catalogue, kind_section
+from bioretrieval_tui.cli.lookups import catalogue, kind_section, with_board
 from bioretrieval_tui.cli.options import option
 from bioretrieval_tui.cli.streams import put, put_object, put_page, put_sheet, tell
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError
