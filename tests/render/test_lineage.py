@@ -137,15 +137,5 @@ def test_known_lineages(child: str, parent: str) -> None:
     assert (child, parent) in tree(lineage(REAL))
 
 
-def test_lineage_never_runs_backwards() -> None:
-    made = lineage(REAL)
-    wrong = [
-        (one.name, made[one.parent].name)
-        for one in made
-        if one.parent is not None and one.year < made[one.parent].year
-    ]
-    assert wrong == []
-
-
 def test_the_gap_of_the_timeline_is_one() -> None:
     assert timeline(REAL).gaps == ((2004, 2019),)

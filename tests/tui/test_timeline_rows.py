@@ -15,6 +15,7 @@ from bioretrieval_tui.tui.timeline_rows import (
     branch_row,
     draw_timeline,
     kinship,
+    publications,
     year_axis,
 )
 
@@ -85,6 +86,20 @@ def test_a_cell_leads_to_its_milestone() -> None:
     assert picture.at(one.row, picture.left + one.end - 1) == "evolution-beir"
     assert picture.at(one.row, picture.left + one.end + 1) is None
     assert picture.at(0, picture.left) is None
+
+
+@pytest.mark.parametrize(
+    ("years", "width", "shown"),
+    [
+        ([], 40, ""),
+        ([None], 40, ""),
+        ([2020, None], 40, "2020 █ 2020  1"),
+        ([2018, 2020, 2020, *[2021] * 8], 40, "2018 ▁ ▂█ 2021  1 0 2 8"),
+        ([*range(1990, 2020), 2000, 2000], 46, "1990 ▄▄▄▄▄█▄▄▄▄▄▄▄▄▄ 2019  most in 2000: 3"),
+    ],
+)
+def test_publications_by_year(years: list[int | None], width: int, shown: str) -> None:
+    assert said(publications(years, width)) == shown
 
 
 def test_the_tree() -> None:

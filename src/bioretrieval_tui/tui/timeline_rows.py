@@ -1,7 +1,8 @@
-"""Rows of cells for the Evolution pane: a year axis, milestones by era, the tree of families."""
+"""Rows of cells over years: an axis, milestones by era, the tree of families, publications."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -11,6 +12,7 @@ from rich.cells import cell_len
 from bioretrieval_tui.render.lineage import Branch, Timeline, TimelineMark
 from bioretrieval_tui.terminal.clean import clean
 from bioretrieval_tui.tui.text import Row, Span, fit
+from bioretrieval_tui.util.formatting import sparkline
 
 LONGEST_NAME = 24
 TO_SCALE = 8
@@ -202,6 +204,23 @@ def _filled(pieces: Iterable[Piece], width: int, filling: str = " ") -> Row:
         row += [Span(filling * (column - used), "rule"), Span(text, role)]
         used = column + cell_len(text)
     return (*row, Span(filling * (width - used), "rule"))
+
+
+def publications(years: Iterable[int | None], width: int) -> Row:
+    """How many publications each year has: bars from the first year to the last, then the numbers,
+    or the largest where they are too many. Empty without a year."""
+    counts = Counter(filter(None, years))
+    if not counts:
+        return ()
+    first, last = min(counts), max(counts)
+    numbers = [counts[year] for year in range(first, last + 1)]
+    said = " ".join(map(str, numbers))
+    if 2 * (_YEAR + 1) + len(numbers) + 2 + len(said) > width:
+        top = max(counts, key=lambda year: (counts[year], year))
+        said = f"most in {top}: {counts[top]}"
+    bars = sparkline(numbers, width - 2 * (_YEAR + 1) - 2 - len(said))
+    ends = (Span(f"{first} ", "dim"), Span(f" {last}  ", "dim"))
+    return ends[0], Span(bars, "gauge"), ends[1], Span(said, "dim")
 
 
 # The tree of families -------------------------------------------------------------------------
