@@ -22,7 +22,7 @@ CODE := src tests scripts benchmarks hatch_build.py
 BENCHES := $(basename $(notdir $(shell grep -ls '^if __name__ == "__main__":' benchmarks/*.py)))
 
 .DELETE_ON_ERROR:
-.PHONY: help environment run test thorough faults check lint types imports audit format snapshots catalogue bench wheel clean
+.PHONY: help environment run test thorough faults check lint types imports audit format snapshots catalogue board bench wheel clean
 
 help: ## This list
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):[^#]*## /\1\t/' | \
@@ -68,6 +68,10 @@ snapshots: $(STAMPS)/dev ## Rewrite screens and golden files; read the differenc
 catalogue: $(STAMPS)/dev ## Check data/ and rewrite its JSON Schema
 	@$(BIN)/python -m bioretrieval_tui.catalog.loader --schema data
 	@$(BIN)/python -m bioretrieval_tui.catalog.loader data
+
+board: $(STAMPS)/dev ## Rewrite data/board.jsonl; MTEB_RESULTS= and MTEB= name clones, or EXTRACTION= a folder
+	@$(BIN)/python scripts/board.py $(if $(EXTRACTION),--extraction "$(EXTRACTION)",--results \
+		"$(MTEB_RESULTS)" --mteb "$(MTEB)") $(ARGS)
 
 bench: $(STAMPS)/dev ## Run the benchmarks; ARGS=--keep writes the results into benchmarks/results
 	@set -e; for name in $(BENCHES); do echo "== $$name"; $(BIN)/python -m "benchmarks.$$name" $(ARGS); done
