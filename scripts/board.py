@@ -19,7 +19,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,7 @@ SUBSETS = {"BrightRetrieval": ("biology",)}
 SAME_SET = {
     "bright": "brightbiology",
     "brightbiologylong": "brightbiology",
+    "brightlong": "brightbiology",
     "brightprobiology": "brightbiology",
     "r2medbiology": "brightbiology",  # the same queries and documents
     "cmedqa": "cmedqav2",  # CmedqaRetrieval is made from it
@@ -86,7 +87,11 @@ SAME_SET = {
 
 LANGUAGES = {"fil": "tl"}
 """What langcodes does not reduce to ISO 639-1."""
-TYPES = {"dense": "bi-encoder"}
+TYPES = {
+    "dense": "bi-encoder",
+    **{one: one for one in ("late-interaction", "sparse", "cross-encoder")},
+}
+"""Types of models by mteb's names; its routers and hybrids have none here."""
 SIMILARITIES = {
     **dict.fromkeys(("cosine", "COSINE"), "cosine"),
     **dict.fromkeys(("dot", "DOT_PRODUCT"), "dot"),
@@ -405,7 +410,6 @@ def model_line(name: str, models: Mapping[str, Line]) -> dict[str, Any]:
         return {"name": name, "training_declared": False}
     declared = models[name]
     sets = training_sets(name, models)
-    data = declared.get("public_training_data")
     line = {
         "name": name,
         "revision": declared.get("revision"),
@@ -414,15 +418,15 @@ def model_line(name: str, models: Mapping[str, Line]) -> dict[str, Any]:
         "dimension": _whole(declared.get("embed_dim")),
         "max_tokens": _whole(declared.get("max_tokens")),
         "licence": _licence(declared.get("license")),
-        "released": declared.get("release_date"),
+        "released": _date(declared.get("release_date")),
         "languages": languages(declared.get("languages") or ()),
         "type": _type(declared.get("model_type")),
         "similarity": SIMILARITIES.get(str(declared.get("similarity_fn_name"))),
         "memory": _whole(declared.get("memory_usage_mb")),
         "open_weights": declared.get("open_weights"),
         "instructed": declared.get("use_instructions"),
-        "training_data": "public, no address given" if data is True else data or None,
-        "training_code": declared.get("public_training_code"),
+        "training_data": _address(declared.get("public_training_data")),
+        "training_code": _address(declared.get("public_training_code")),
         "base": declared.get("adapted_from"),
         "superseded_by": _other(declared.get("superseded_by"), name),
         "trained_on": tasks_of(sets or ()),
@@ -446,10 +450,17 @@ def _licence(text: str | None) -> str | None:
     return None if text == "not specified" else text
 
 
-def _type(kinds: Iterable[str] | None) -> str | None:
+def _type(kinds: Sequence[str] | None) -> str | None:
     """The type; mteb's default is dense."""
-    first = next(iter(kinds or ("dense",)))
-    return TYPES.get(first, first)
+    return TYPES.get((kinds or ("dense",))[0])
+
+
+def _date(text: str | None) -> str | None:
+    return text if text and re.fullmatch(r"\d{4}-\d{2}-\d{2}", text) else None
+
+
+def _address(value: str | bool | None) -> str | None:
+    return "public, no address given" if value is True else value or None
 
 
 def _other(successor: str | None, name: str) -> str | None:

@@ -8,6 +8,7 @@ models.
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import os
 import subprocess
@@ -160,6 +161,8 @@ def published(kind: str, revision: str, value: float, path: str = "") -> board.P
         ([("self-reported", "", 0.1), ("no-revision", "", 0.2)], 0.2),
         ([("run", "named", 0.1, "results/a__a/named/experiments/e/SciFact.json"),
           ("run", "named", 0.2)], 0.2),
+        ([("run", "r1", 0.1),
+          ("run", "named", 0.2, "results/a__a/named/experiments/e/SciFact.json")], 0.2),
     ],
 )  # fmt: skip
 def test_one_value_is_chosen_and_the_others_counted(
@@ -210,6 +213,8 @@ def test_a_model_is_described_in_the_words_of_the_catalogue() -> None:
         "type": "bi-encoder", "similarity": "dot", "open_weights": False,
         "training_data": "public, no address given", "training_declared": True,
     }  # fmt: skip
+    for kinds, expected in ((["router"], None), (["sparse"], "sparse"), (None, "bi-encoder")):
+        assert board.model_line("a/a", {"a/a": {"model_type": kinds}}).get("type") == expected
     assert board.model_line("b/b", {}) == {"name": "b/b", "training_declared": False}
 
 
@@ -258,6 +263,7 @@ def test_a_module_that_is_no_python_is_told(
     [
         (["--results", "{tmp}/bare", "--mteb", "{mteb}"], "bare: is no git clone; name a clone of"),
         (["--results", "{tmp}/none", "--mteb", "{mteb}"], "none: is no git clone; name a clone of"),
+        (["--results", "{results}/results", "--mteb", "{mteb}"], "results/results: is no git"),
         (["--results", "{mteb}", "--mteb", "{mteb}"], "mteb: holds nothing of embeddings-bench"),
         (["--results", "{results}", "--mteb", "{mteb}", "--mteb-commit", "0" * 40],
          f"mteb: has no commit {'0' * 40}; fetch it, or name one that is there"),
@@ -277,6 +283,24 @@ def test_a_folder_that_is_no_source_is_told(
     assert board.main([*filled, "--out", str(tmp_path / "out")]) == 1
     assert fault in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_the_board_is_as_the_script_writes_it() -> None:
+    _, _, body = board.BOARD.read_bytes().partition(b"\n")
+    header, models, scores = read(board.BOARD)
+    assert header["sha256"] == hashlib.sha256(body).hexdigest()
+    assert (header["models"], header["scores"]) == (len(models), len(scores))
+    assert {score[0] for score in scores} == set(board.METRICS)
+    assert [line["name"] for line in models] == sorted({line["name"] for line in models})
+    places = [score[:4] for score in scores]
+    assert places == sorted(places)
+    assert len(places) == len(set(map(tuple, places)))
+    for task, _, _, model, value, metric, _, _, zero_shot, *_ in scores:
+        line = models[model]
+        seen = task in line.get("trained_on", ())
+        assert metric == board.METRICS[task]
+        assert (-1 if metric in board.SIGNED else 0) <= value <= 1
+        assert zero_shot is (not seen if line["training_declared"] else None)
 
 
 def extraction(folder: Path, row: str, model: str = '{"name": "a/a"}') -> Path:
