@@ -52,7 +52,7 @@ PANES: tuple[tuple[str, str, str], ...] = (
     (
         "timeline",
         "Evolution",
-        "The milestones of the field by year and era, and the lineage of models",
+        "Milestones by year and era, and the lineage of models",
     ),
     ("papers", "Papers", "Every paper of the catalogue"),
     ("models", "Models", "Every model, with how to encode with it"),
