@@ -70,8 +70,8 @@ catalogue: $(STAMPS)/dev ## Check data/ and rewrite its JSON Schema
 	@$(BIN)/python -m bioretrieval_tui.catalog.loader data
 
 board: $(STAMPS)/dev ## Rewrite data/board.jsonl; MTEB_RESULTS= and MTEB= name clones, or EXTRACTION= a folder
-	@$(BIN)/python scripts/board.py $(if $(EXTRACTION),--extraction "$(EXTRACTION)",--results \
-		"$(MTEB_RESULTS)" --mteb "$(MTEB)") $(ARGS)
+	@$(BIN)/python scripts/board.py $(if $(MTEB_RESULTS),--results "$(MTEB_RESULTS)") \
+		$(if $(MTEB),--mteb "$(MTEB)") $(if $(EXTRACTION),--extraction "$(EXTRACTION)") $(ARGS)
 
 bench: $(STAMPS)/dev ## Run the benchmarks; ARGS=--keep writes the results into benchmarks/results
 	@set -e; for name in $(BENCHES); do echo "== $$name"; $(BIN)/python -m "benchmarks.$$name" $(ARGS); done

@@ -1,10 +1,10 @@
 """The board's data: `python scripts/board.py` writes data/board.jsonl, for `make board`.
 
-Sources are local clones of mteb's results and of mteb itself, read with git plumbing at one commit
-each, or an extraction of them: a folder with scores.csv.gz (one row a score), models.jsonl (what
-mteb declares of a model) and README.md (which names the two commits). The same input gives the same
-bytes. Where the input is faulty, each fault is one line and data/board.jsonl stays as it was.
-`catalog/board.py` reads the file and describes its lines.
+The source is two local clones, of mteb's results and of mteb itself, read with git plumbing at one
+commit each; or an extraction of them, a folder with scores.csv.gz (one row a score), models.jsonl
+(what mteb declares of a model) and README.md (which names the two commits). The same input gives
+the same bytes. Where the input is faulty, each fault is one line and data/board.jsonl stays as it
+was. `catalog/board.py` reads the file and describes its lines.
 """
 
 from __future__ import annotations
@@ -14,16 +14,21 @@ import csv
 import gzip
 import hashlib
 import json
+import os
 import re
+import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from langcodes import standardize_tag
 
 from bioretrieval_tui.paths import write_atomically
+from mteb_models import read_models
 
 BOARD = Path(__file__).resolve().parent.parent / "data" / "board.jsonl"
 FORMAT = 1
@@ -55,12 +60,17 @@ TASKS = {
 METRICS = {task: metric for metric, tasks in TASKS.items() for task in tasks}
 SIGNED = ("Spearman",)
 """Measures that go down to -1; the others to 0."""
+RESULT_PATH = re.compile(
+    r"results/[^/]+__[^/]+/[^/]+/(?:experiments/model_kwargs_\{\}/)?[^/]+\.json"
+)
+"""A result file; other experiments than that without arguments are no published scores."""
 SUBSETS = {"BrightRetrieval": ("biology",)}
 """The biomedical subsets of a task that has others as well."""
 
 SAME_SET = {
     "bright": "brightbiology",
     "brightbiologylong": "brightbiology",
+    "brightlong": "brightbiology",
     "brightprobiology": "brightbiology",
     "r2medbiology": "brightbiology",  # the same queries and documents
     "cmedqa": "cmedqav2",  # CmedqaRetrieval is made from it
@@ -77,7 +87,11 @@ SAME_SET = {
 
 LANGUAGES = {"fil": "tl"}
 """What langcodes does not reduce to ISO 639-1."""
-TYPES = {"dense": "bi-encoder"}
+TYPES = {
+    "dense": "bi-encoder",
+    **{one: one for one in ("late-interaction", "sparse", "cross-encoder")},
+}
+"""Types of models by mteb's names; its routers and hybrids have none here."""
 SIMILARITIES = {
     **dict.fromkeys(("cosine", "COSINE"), "cosine"),
     **dict.fromkeys(("dot", "DOT_PRODUCT"), "dot"),
@@ -116,11 +130,13 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What a board is made of. commits: by repository; models: what mteb declares, by name."""
+    """What a board is made of. commits: by repository; models: what mteb declares, by name; notes:
+    what of that could not be read."""
 
     commits: Mapping[str, str]
     scores: list[Published]
     models: Mapping[str, Line]
+    notes: tuple[str, ...] = ()
 
 
 def read_extraction(folder: Path) -> Source:
@@ -171,6 +187,143 @@ def _row(row: Mapping[str, str], place: str) -> Published:
     return Published(row["model"], revision, kind, value=value, place=place, **texts)
 
 
+class Clone:
+    """A commit of a local clone. Only git's object database is read, never the working tree."""
+
+    def __init__(self, folder: Path, repository: str, commit: str) -> None:
+        """Raises BoardFault: the folder is no clone, or has no such commit."""
+        self.folder = folder
+        self._command = ("git", "-C", str(folder))
+        # A folder within another repository is no clone of its own.
+        self._environment = {key: os.environ[key] for key in os.environ if key[:4] != "GIT_"}
+        self._environment["GIT_CEILING_DIRECTORIES"] = str(folder.resolve().parent)
+        if not self._git("rev-parse", "--git-dir"):
+            raise BoardFault(f"{folder}: is no git clone; name a clone of {repository}")
+        found = self._git("rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}")
+        if not found:
+            message = f"{folder}: has no commit {commit}; fetch it, or name one that is there"
+            raise BoardFault(message)
+        self.commit = found.decode().strip()
+
+    def _git(self, *words: str) -> bytes:
+        """What git prints; nothing where it fails."""
+        command = [*self._command, *words]
+        try:
+            ended = subprocess.run(command, env=self._environment, check=False, capture_output=True)
+        except FileNotFoundError as error:
+            raise BoardFault("git is not installed; install it") from error
+        return b"" if ended.returncode else ended.stdout
+
+    def files(self, folder: str, pattern: re.Pattern[str]) -> dict[str, str]:
+        """The object id of each file below a folder whose path matches, by path."""
+        found = {}
+        listing = self._git("ls-tree", "-r", "-z", "--full-tree", self.commit, "--", folder)
+        for entry in listing.decode(errors="surrogateescape").split("\0")[:-1]:
+            facts, _, path = entry.partition("\t")
+            _, kind, name = facts.split(" ")
+            if kind == "blob" and pattern.fullmatch(path):
+                found[path] = name
+        return found
+
+    def contents(self, files: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
+        """The path and the bytes of each file.
+
+        Raises:
+            BoardFault: the clone is partial and lacks one.
+        """
+        command = [*self._command, "cat-file", "--batch"]
+        with tempfile.TemporaryFile() as names, tempfile.TemporaryFile() as found:
+            names.write("".join(f"{name}\n" for name in files.values()).encode())
+            names.seek(0)
+            subprocess.run(command, env=self._environment, check=False, stdin=names, stdout=found)
+            found.seek(0)
+            for path in files:
+                size = found.readline().rpartition(b" ")[2].strip()
+                if not size.isdigit():
+                    message = f"{self.folder}: lacks the content of {path}; fetch it whole"
+                    raise BoardFault(message)
+                yield path, found.read(int(size) + 1)[:-1]
+
+
+class Cell(msgspec.Struct):
+    """The scores of one split and subset in a result file."""
+
+    main_score: float
+    hf_subset: str
+
+
+class Result(msgspec.Struct):
+    """A result file. scores: by split."""
+
+    scores: dict[str, list[Cell]]
+    dataset_revision: str | None = None
+
+
+def read_clones(results: Clone, mteb: Clone) -> Source:
+    """Read the scores from one clone and the models from the other.
+
+    Raises:
+        BoardFault: a file cannot be used, or there is none.
+    """
+    files = {
+        path: name
+        for path, name in results.files("results", RESULT_PATH).items()
+        if path.rpartition("/")[2].removesuffix(".json") in METRICS
+    }
+    modules = mteb.files("mteb/models", re.compile(r".*\.py"))
+    for clone, found, name in ((results, files, RESULTS), (mteb, modules, MTEB)):
+        if not found:
+            message = f"{clone.folder}: holds nothing of {name} at {clone.commit}"
+            raise BoardFault(f"{message}; name a clone of it")
+    scores, faults = [], []
+    for path, data in results.contents(files):
+        try:
+            scores += result_scores(path, data)
+        except BoardFault as fault:
+            faults.append(f"{fault}; correct it, or name another commit by --results-commit")
+    sources = {path: data.decode(errors="replace") for path, data in mteb.contents(modules)}
+    try:
+        models, notes = read_models(sources)
+    except SyntaxError as error:
+        place = f"{error.filename}:{error.lineno}: is no Python: {error.msg}"
+        faults.append(f"{place}; correct it, or name another commit by --mteb-commit")
+    if faults:
+        raise BoardFault("\n".join(faults))
+    return Source({RESULTS: results.commit, MTEB: mteb.commit}, scores, models, tuple(notes))
+
+
+def result_scores(path: str, data: bytes) -> list[Published]:
+    """The scores of a result file.
+
+    Raises:
+        BoardFault: it is not JSON, or lacks a field.
+    """
+    try:
+        result = msgspec.convert(json.loads(data), Result)
+    except json.JSONDecodeError as error:
+        raise BoardFault(f"{path}:{error.lineno}: is not JSON: {error.msg}") from error
+    except (ValueError, RecursionError) as error:
+        raise BoardFault(f"{path}: is no result file: {error}") from error
+    _, model, folder, *_, file = path.split("/")
+    kind = next((kind for kind, name in FOLDERS.items() if name == folder), "run")
+    return [
+        Published(
+            model=model.replace("__", "/", 1),
+            revision="" if kind in FOLDERS else folder,
+            kind=kind,
+            task=file.removesuffix(".json"),
+            split=split,
+            subset=cell.hf_subset,
+            value=cell.main_score,
+            dataset_revision=result.dataset_revision or "",
+            path=path,
+            place=path,
+        )
+        for split, cells in result.scores.items()
+        for cell in cells
+    ]
+
+
 def board(source: Source) -> bytes:
     """The bytes of data/board.jsonl.
 
@@ -184,7 +337,7 @@ def board(source: Source) -> bytes:
     ]
     check_ranges(scores)
     names = sorted({one.model for one in scores})
-    models = [model_line(name, source.models.get(name)) for name in names]
+    models = [model_line(name, source.models) for name in names]
     chosen = list(choose(scores, source.models))
     revisions = sorted({one.revision for one, _ in chosen})
     datasets = sorted({_dataset_revision(one) for one, _ in chosen})
@@ -251,12 +404,12 @@ def _dataset_revision(one: Published) -> str:
     return "" if one.dataset_revision == "None" else one.dataset_revision
 
 
-def model_line(name: str, declared: Line | None) -> dict[str, Any]:
+def model_line(name: str, models: Mapping[str, Line]) -> dict[str, Any]:
     """What the board says of a model: what mteb declares of it, in the catalogue's words."""
-    if declared is None:
+    if name not in models:
         return {"name": name, "training_declared": False}
-    sets = declared.get("training_datasets")
-    data = declared.get("public_training_data")
+    declared = models[name]
+    sets = training_sets(name, models)
     line = {
         "name": name,
         "revision": declared.get("revision"),
@@ -265,15 +418,15 @@ def model_line(name: str, declared: Line | None) -> dict[str, Any]:
         "dimension": _whole(declared.get("embed_dim")),
         "max_tokens": _whole(declared.get("max_tokens")),
         "licence": _licence(declared.get("license")),
-        "released": declared.get("release_date"),
+        "released": _date(declared.get("release_date")),
         "languages": languages(declared.get("languages") or ()),
         "type": _type(declared.get("model_type")),
         "similarity": SIMILARITIES.get(str(declared.get("similarity_fn_name"))),
         "memory": _whole(declared.get("memory_usage_mb")),
         "open_weights": declared.get("open_weights"),
         "instructed": declared.get("use_instructions"),
-        "training_data": "public, no address given" if data is True else data or None,
-        "training_code": declared.get("public_training_code"),
+        "training_data": _address(declared.get("public_training_data")),
+        "training_code": _address(declared.get("public_training_code")),
         "base": declared.get("adapted_from"),
         "superseded_by": _other(declared.get("superseded_by"), name),
         "trained_on": tasks_of(sets or ()),
@@ -297,10 +450,17 @@ def _licence(text: str | None) -> str | None:
     return None if text == "not specified" else text
 
 
-def _type(kinds: Iterable[str] | None) -> str | None:
+def _type(kinds: Sequence[str] | None) -> str | None:
     """The type; mteb's default is dense."""
-    first = next(iter(kinds or ("dense",)))
-    return TYPES.get(first, first)
+    return TYPES.get((kinds or ("dense",))[0])
+
+
+def _date(text: str | None) -> str | None:
+    return text if text and re.fullmatch(r"\d{4}-\d{2}-\d{2}", text) else None
+
+
+def _address(value: str | bool | None) -> str | None:
+    return "public, no address given" if value is True else value or None
 
 
 def _other(successor: str | None, name: str) -> str | None:
@@ -316,6 +476,20 @@ def languages(codes: Iterable[str]) -> list[str]:
             tag = standardize_tag(language, macro=True).partition("-")[0]
             found.add(LANGUAGES.get(tag, tag))
     return sorted(found, key=lambda tag: (tag != "en", tag))
+
+
+def training_sets(name: str, models: Mapping[str, Line]) -> set[str] | None:
+    """The sets that a model saw, and those of the models it was adapted from, as mteb counts them;
+    None where nothing is declared of the model itself."""
+    if models[name].get("training_datasets") is None:
+        return None
+    found: set[str] = set()
+    passed: set[str] = set()
+    while name in models and name not in passed:
+        passed.add(name)
+        found.update(models[name].get("training_datasets") or ())
+        name = models[name].get("adapted_from") or ""
+    return found
 
 
 def tasks_of(sets: Iterable[str]) -> list[str]:
@@ -339,16 +513,29 @@ def _json_line(value: object) -> bytes:
 def main(arguments: list[str]) -> int:
     """Write the board; 1 where the source is faulty."""
     parser = argparse.ArgumentParser(prog="board.py", description="Write data/board.jsonl.")
-    parser.add_argument("--extraction", type=Path, help="folder of an extraction")
+    parser.add_argument("--results", type=Path, help=f"a clone of {RESULTS}")
+    parser.add_argument("--results-commit", default="HEAD", help="its commit (default: HEAD)")
+    parser.add_argument("--mteb", type=Path, help=f"a clone of {MTEB}")
+    parser.add_argument("--mteb-commit", default="HEAD", help="its commit (default: HEAD)")
+    parser.add_argument("--extraction", type=Path, help="an extraction, in place of the clones")
     parser.add_argument("--out", type=Path, default=BOARD, help="file to write")
     options = parser.parse_args(arguments)
+    if not options.extraction and not (options.results and options.mteb):
+        parser.error("name two clones (--results, --mteb) or an extraction (--extraction)")
     try:
-        source = read_extraction(options.extraction)
+        if options.extraction:
+            source = read_extraction(options.extraction)
+        else:
+            source = read_clones(
+                Clone(options.results, RESULTS, options.results_commit),
+                Clone(options.mteb, MTEB, options.mteb_commit),
+            )
         data = board(source)
     except BoardFault as fault:
         sys.stderr.write(f"{fault}\n{options.out} was not changed\n")
         return 1
     write_atomically(options.out, data)
+    sys.stderr.writelines(f"{note}\n" for note in source.notes)
     return 0
 
 

@@ -34,6 +34,7 @@ SCOPES: dict[str, str] = {
     "list": "In a list",
     "browse": "In a list of the catalogue",
     "detail": "In the detail pane",
+    "timeline": "In Evolution",
     "leaderboard": "On the leaderboard",
     "qrels": "While exploring a benchmark",
     "news": "In News",
@@ -49,7 +50,11 @@ SCOPES: dict[str, str] = {
 
 PANES: tuple[tuple[str, str, str], ...] = (
     ("home", "Home", "What this is, what is new, where to start"),
-    ("timeline", "Evolution", "The milestones of the field in their order"),
+    (
+        "timeline",
+        "Evolution",
+        "Milestones by year and era, and the lineage of models",
+    ),
     ("papers", "Papers", "Every paper of the catalogue"),
     ("models", "Models", "Every model, with how to encode with it"),
     ("datasets", "Datasets", "Training data"),
@@ -111,6 +116,8 @@ page-down | ctrl+d pagedown space | scroll_half(1) | Half a page down | Half a p
 page-up | ctrl+u pageup | scroll_half(-1) | Half a page up | Half a page up | -
 top | g home | scroll_edge(-1) | Top | To the top | -
 bottom | G end | scroll_edge(1) | Bottom | To the end | -
+[timeline]
+lineage | v | view | Lineage | Switch between the timeline and the lineage of models | 2
 [leaderboard]
 view | v | view | Recipes or results | Switch between training recipes and the results matrix | 1
 zero-shot | z | zero_shot | Zero-shot | Show only scores known to be zero-shot | 6
