@@ -44,6 +44,7 @@ SCOPES: dict[str, str] = {
     "ask": "While typing a query",
     "indexes": "In Indexes",
     "files": "While choosing files",
+    "plot": "On a plot",
     "line": "While typing",
 }
 
@@ -185,6 +186,16 @@ files-page-down | ctrl+d pagedown | half(1) | Half a page down | Half a page dow
 files-page-up | ctrl+u pageup | half(-1) | Half a page up | Half a page up | -
 files-first | g home | edge(-1) | First | First row | -
 files-last | G end | edge(1) | Last | Last row | -
+[plot]
+next-point | right l down j | point(1) | Next | Next point to the right, or next bar | 1
+previous-point | left h up k | point(-1) | Previous | Previous point or bar | 1
+first-point | g home | point_edge(-1) | First | First point or bar | -
+last-point | G end | point_edge(1) | Last | Last point or bar | -
+plot-read | enter | enter | Read | Show the page of the model under the cursor | 2
+plot-kind | v | kind | Kind | Pareto front, history, profile of the model, your runs | 2
+plot-axis | x | axis | X axis | Parameters, dimension, release date, memory | 2
+plot-export | e | export | Export | Write a picture (.svg .png .txt) or the data (.csv .md) | 3
+plot-close | escape q | close | Close | Close the plot | 4
 [line]
 accept | enter | submit | Accept | Apply the filter and go to the list | -
 cancel | escape | cancel | Cancel | Undo the edit | -
