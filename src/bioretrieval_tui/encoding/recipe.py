@@ -231,7 +231,7 @@ def refuse_unsupported(model_id: str, recipe: Encoding) -> None:
         required = re.split(r"[\s<>=!~\[;]", (recipe.requires or "").strip(), maxsplit=1)[0]
         faults = {
             f"it needs {recipe.library}": recipe.library == "model2vec",
-            f"it needs the package {required}": (
+            f"it needs {recipe.requires}": (
                 bool(required) and required.casefold().replace("_", "-") not in _LIBRARIES
             ),
             "its recipe names no adapter": recipe.library == "adapters" and not adapted,
