@@ -181,7 +181,8 @@ def _milestone_names(catalogue: Catalogue) -> dict[str, str]:
         called = short_name(one)
         for model in (catalogue.by_id[identifier] for identifier in introduced(one, catalogue)):
             family = family_of(model) if isinstance(model, Model) else called
-            if called in model.name and called.casefold() not in family.casefold():
+            either, other = called.casefold(), family.casefold()
+            if called in model.name and either not in other and other not in either:
                 names[family] = called
     return names
 

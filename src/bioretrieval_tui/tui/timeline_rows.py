@@ -48,9 +48,10 @@ class YearAxis:
                 free = place + _YEAR + 1
             if year in gaps:
                 start, end = place + _YEAR, self.places[gaps[year]]
-                words = f" {gaps[year] - year - 1} years "
-                words = words if len(words) < end - start else ""
-                pieces.append((start, f"{words:┄^{end - start}}", "faint"))
+                words = f" {gaps[year] - year - 1} years"
+                forms = (f"{words} without a milestone ", f"{words} ", "")
+                shown = next(form for form in forms if len(form) < end - start or not form)
+                pieces.append((start, f"{shown:┄^{end - start}}", "faint"))
                 free = end
         return _filled(pieces, width, "─")
 

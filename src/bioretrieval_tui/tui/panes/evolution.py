@@ -117,7 +117,7 @@ class EvolutionPane(Pane):
 
     def list_head(self) -> list[Span]:
         spans, found = super().list_head(), self.entry_list
-        if found.problem or found.filter:
+        if found.problem or found.filter or self.letters:
             return spans
         if self.in_lineage:
             return [*spans, Span(" families of models, by first release", "dim")]
