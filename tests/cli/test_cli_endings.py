@@ -39,7 +39,7 @@ WRONG: list[tuple[list[str], int, str]] = [
     (["results", "-m", "scifact"], 3, "'scifact' is a benchmark, not a model"),
     (["plot"], 2, "missing argument 'KIND'"),
     (["plot", "paretto"], 2, "there is no kind of plot 'paretto'; did you mean pareto?"),
-    (["plot", "zzz"], 2, "kinds: pareto, history, profile, runs"),
+    (["plot", "zzz"], 2, "kinds: pareto, history, profile, runs, timeline"),
     (["plot", "profile"], 2, "profile needs a model"),
     (["plot", "profile", "medcpd"], 3, "no model has the id 'medcpd'; nearest: medcpt"),
     (["plot", "pareto", "medcpt"], 2, "pareto takes no model"),

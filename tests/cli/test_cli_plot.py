@@ -14,6 +14,7 @@ from test_cli_terminal import Call
         (["pareto", "-b", "scifact"], {"name", "params", "score", "front", "id"}),
         (["pareto", "--against", "memory"], {"name", "memory", "score", "front", "id"}),
         (["history", "-b", "nfcorpus"], {"benchmark", "name", "released", "score", "front", "id"}),
+        (["timeline"], {"year", "era", "name", "trained_from", "id"}),
         (["profile", "medcpt"], {"benchmark", "rank", "of", "score", "id"}),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

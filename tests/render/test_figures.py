@@ -23,8 +23,10 @@ from bioretrieval_tui.render.figures import (
     profile_figure,
     quality_figure,
     runs_figure,
+    timeline_figure,
 )
 from bioretrieval_tui.render.formats import render
+from bioretrieval_tui.render.lineage import Era, Timeline, TimelineMark
 
 PAIRS = st.lists(st.tuples(st.integers(0, 9).map(float), st.integers(0, 9).map(float)), max_size=30)
 
@@ -123,6 +125,19 @@ def test_runs_have_a_front_for_each_benchmark_and_say_where_machines_differ() ->
     assert figure.curves[0].corners[-1] == (80.0, 0.7)
     assert figure.notes == ("speeds of 2 machines: cpu; gpu",)
     assert runs_figure(runs[:3], "nDCG@10").notes == ()
+
+
+def test_a_milestone_says_what_its_models_were_trained_from() -> None:
+    marks = (
+        TimelineMark("a", "A", 2019, heirs=("b",)),
+        TimelineMark("b", "B", 2020, bases=("a",)),
+    )
+    figure = timeline_figure(Timeline((Era("encoders", marks),), ((2004, 2019),)))
+    rows = json.loads("".join(render(figure_sheet(figure), "json")))
+    assert [(row["year"], row["era"], row["trained_from"]) for row in rows] == [
+        (2019, "encoders", ""), (2020, "encoders", "A"),
+    ]  # fmt: skip
+    assert figure.notes == ("no milestone between 2004 and 2019",)
 
 
 @pytest.mark.parametrize("kind", ["points", "bars", "series"])

@@ -27,7 +27,7 @@ def texts(svg: bytes) -> list[str]:
     return [node.text or "" for node in etree.fromstring(svg).iter("{*}text")]
 
 
-@pytest.mark.parametrize("name", ["pareto", "history", "profile"])
+@pytest.mark.parametrize("name", ["pareto", "history", "profile", "timeline"])
 def test_svg_has_its_text_and_is_the_same_each_time(name: str) -> None:
     figure = FIGURES[name]
     svg = picture(figure, ".svg")

@@ -19,7 +19,9 @@ from bioretrieval_tui.render.figures import (
     profile_figure,
     quality_figure,
     score_axis,
+    timeline_figure,
 )
+from bioretrieval_tui.render.lineage import Era, Timeline, TimelineMark
 from bioretrieval_tui.render.plot_layout import (
     ANY,
     HARD,
@@ -32,6 +34,7 @@ from bioretrieval_tui.render.plot_layout import (
 from bioretrieval_tui.render.plot_text import (
     MARKS,
     draw,
+    fitting_height,
     front_lines,
     target_text,
     targets,
@@ -85,6 +88,7 @@ WISHES = st.lists(
         st.integers(1, 45),
         st.integers(1, 3),
         st.sampled_from([0, 3, ANY]),
+        st.booleans(),
     ),
     max_size=25,
 )
@@ -150,13 +154,36 @@ FIGURES: dict[str, Figure] = {
     "crowd": crowd(),
     "history": history_figure({"Facts": SCORED, "Covid": [(SMALL, 0.2), (LARGE, 0.3)]}, "nDCG@10"),
     "profile": profile_figure(SMALL, ranks()),
+    "timeline": timeline_figure(
+        Timeline(
+            (
+                Era("lexical", (TimelineMark("words", "Words", 2004),)),
+                Era(
+                    "encoders",
+                    (
+                        TimelineMark("early", "Early", 2019, heirs=("late", "later")),
+                        TimelineMark("other", "Other", 2019),
+                    ),
+                ),
+                Era(
+                    "contrastive",
+                    (
+                        TimelineMark("late", "Late", 2021, bases=("early",)),
+                        TimelineMark("later", "Later", 2023, bases=("early",)),
+                    ),
+                ),
+            ),
+            ((2004, 2019),),
+        )
+    ),
 }
 
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_drawings(name: str, golden: Golden) -> None:
     figure = FIGURES[name]
-    lines = [*unpainted(draw(figure, 78, 22)), *front_lines(figure)]
+    height = fitting_height(figure, 22)
+    lines = [*unpainted(draw(figure, 78, height)), *front_lines(figure)]
     golden(f"plot-{name}.txt", "\n".join([figure.title, *lines, ""]))
 
 

@@ -63,12 +63,13 @@ def plot(
     output: Path | None,
     format_: Format,
 ) -> None:
-    """Plot quality, history, a model's ranks, your runs.
+    """Plot quality, history, a model's ranks, the timeline, your runs.
 
     \b
     pareto         scores against parameters, dimension, release date or memory; Pareto front
     history        the best score of each benchmark over time
     profile MODEL  the rank of a model in each benchmark
+    timeline       the milestones of the field, and which models were trained from which
     runs           your runs (`eval`): quality against documents encoded a second
 
     Drawn with characters on a terminal; the data as a table in a pipe, or with -f.
@@ -77,6 +78,7 @@ def plot(
     bioretrieval-tui plot pareto -b scifact --against memory
     bioretrieval-tui plot history -b nfcorpus -b trec-covid -o history.svg
     bioretrieval-tui plot profile medcpt -f csv
+    bioretrieval-tui plot timeline -o evolution.png
     """
     if kind not in KINDS:
         remedy = did_you_mean(kind.casefold(), KINDS, f"kinds: {', '.join(KINDS)}", cutoff=0.5)

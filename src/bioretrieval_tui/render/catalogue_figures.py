@@ -22,7 +22,9 @@ from bioretrieval_tui.render.figures import (
     profile_figure,
     quality_figure,
     runs_figure,
+    timeline_figure,
 )
+from bioretrieval_tui.render.lineage import timeline
 from bioretrieval_tui.util.formatting import plural
 
 if TYPE_CHECKING:
@@ -51,6 +53,8 @@ def make_figure(
     nothing to draw."""
     if wish.kind == "runs":
         return _runs(catalogue, records)
+    if wish.kind == "timeline":
+        return timeline_figure(timeline(catalogue))
     if wish.kind == "profile":
         figure = _profile(catalogue, wish)
         remedy = "its scores: bioretrieval-tui results -m " + (wish.model or "")

@@ -15,14 +15,17 @@ from typing import Any, Literal, get_args
 from msgspec import Struct
 
 from bioretrieval_tui.catalog.models import Model
+from bioretrieval_tui.render.lineage import Timeline
 from bioretrieval_tui.render.sheet import Column, Sheet, Shown
 from bioretrieval_tui.util.formatting import count, figure, plural, rate, short, size
 
-FigureKind = Literal["pareto", "history", "profile", "runs"]
+FigureKind = Literal["pareto", "history", "profile", "runs", "timeline"]
 KINDS: tuple[FigureKind, ...] = get_args(FigureKind)
 Scale = Literal["linear", "log", "log2", "date"]
 MOST_SERIES = 6
 """Series that marks and colours can tell apart."""
+_BESIDE = 0.3 * 365
+"""Days from a milestone to the line that leads to its heirs."""
 _MIDDLE = "-07-01"
 """Where a model stands of which only the year is known."""
 
@@ -31,12 +34,14 @@ _MIDDLE = "-07-01"
 
 
 class FigureAxis(Struct, frozen=True):
-    """One axis. key: its column in csv; text: how a value of it is written."""
+    """One axis. key: its column in csv; text: how a value of it is written; lanes: values with
+    names, where the axis is not one of numbers."""
 
     key: str
     title: str
     scale: Scale
     text: Callable[[float], str]
+    lanes: tuple[tuple[float, str], ...] = ()
 
     def place(self, value: float) -> float:
         """`value` where the axis is even: the logarithm on a logarithmic scale."""
@@ -99,11 +104,18 @@ class Figure(Struct, frozen=True, kw_only=True):
         return tuple(point for point in self.points if point.standing == "front")
 
     @property
+    def several(self) -> bool:
+        """Whether each curve is a series, with a mark and a colour of its own."""
+        return self.kind in ("history", "runs") and len(self.curves) > 1
+
+    @property
     def legend(self) -> dict[str, str]:
         """What the standings of points are called where there is one series."""
         front = self.curves[0].name if self.curves else "front"
         if self.kind == "pareto":
             return {"front": front, "named": "curated", "other": "listed"}
+        if self.kind == "timeline":
+            return {}
         return {"front": front, "named": "others"}
 
     def when(self, point: Point) -> str:
@@ -300,6 +312,38 @@ def runs_figure(runs: Iterable[MeasuredRun], measure: str) -> Figure:
     )
 
 
+def timeline_figure(found: Timeline) -> Figure:
+    """Milestones by year, those of an era together, with a line to each from what its models were
+    trained from."""
+    marks = [(era.name, mark) for era in found.eras for mark in era.marks]
+    points: list[Point] = []
+    places: dict[str, Point] = {}
+    lanes: dict[str, float] = {}
+    for row, (era, mark) in enumerate(marks):
+        year = float(date(mark.year, 1, 1).toordinal())
+        points.append(Point(year, -float(row), mark.name, mark.id, "front", when=str(mark.year)))
+        places[mark.id] = points[-1]
+        lanes.setdefault(era, -float(row))
+    curves = []
+    for _, mark in marks:
+        heir = places[mark.id]
+        for base in (places[one] for one in mark.bases):
+            # Down beside the mark: below it stand others of the same year.
+            way = base.x + _BESIDE
+            corners = ((base.x, base.y), (way, base.y), (way, heir.y), (heir.x, heir.y))
+            curves.append(Curve(f"{base.name} to {heir.name}", corners))
+    axis = FigureAxis("year", "year", "date", day_text)
+    return Figure(
+        kind="timeline",
+        title="Evolution of biomedical text retrieval",
+        x=axis,
+        y=FigureAxis("era", "", "linear", str, tuple((row, era) for era, row in lanes.items())),
+        points=tuple(points),
+        curves=tuple(curves),
+        notes=tuple(f"no milestone between {first} and {then}" for first, then in found.gaps),
+    )
+
+
 def _placed(scored: Scored, against: str) -> tuple[list[tuple[Model, float, float]], int]:
     """Models with x and y; and how many have no x."""
     found = [(model, _x_of(model, against), score) for model, score in scored]
@@ -335,6 +379,8 @@ def _year_only(model: Model, against: str) -> str:
 def figure_sheet(figure_: Figure) -> Sheet:
     """The data of a figure, a row a point or bar, best first within its series."""
     records: list[dict[str, Any]]
+    if figure_.kind == "timeline":
+        return _timeline_sheet(figure_)
     if figure_.bars:
         records = [
             {"benchmark": bar.name, "id": bar.id, "rank": bar.rank, "of": bar.of,
@@ -370,6 +416,27 @@ def figure_sheet(figure_: Figure) -> Sheet:
         Column("score", figure_.y.title, "right"),
         Column("front", "on the front" if figure_.kind != "history" else "best so far"),
         Column("id", "id", min_width=8, weight=2),
+    )
+    return _sheet(figure_, columns, records)
+
+
+def _timeline_sheet(figure_: Figure) -> Sheet:
+    records: list[dict[str, Any]] = []
+    eras = dict(figure_.y.lanes)
+    era = ""
+    for point in figure_.points:
+        era = eras.get(point.y, era)
+        bases = {curve.corners[0] for curve in figure_.curves
+                 if curve.corners[-1] == (point.x, point.y)}  # fmt: skip
+        names = [one.name for one in figure_.points if (one.x, one.y) in bases]
+        records.append({"year": int(point.when), "era": era, "name": point.name,
+                        "trained_from": ", ".join(names), "id": point.id})  # fmt: skip
+    columns = (
+        Column("year", "year", "right"),
+        Column("era", "era", min_width=12),
+        Column("name", "name", min_width=16, weight=2),
+        Column("trained_from", "trained from", min_width=12),
+        Column("id", "id", min_width=8),
     )
     return _sheet(figure_, columns, records)
 

@@ -100,6 +100,8 @@ def picture(figure: Figure, extension: str) -> bytes:
     out = io.BytesIO()
     with mpl.rc_context(_STYLE):
         height = max(2.5, 1.2 + 0.3 * len(figure.bars)) if figure.bars else _SIZE[1]
+        if figure.kind == "timeline":
+            height = max(height, 1.5 + 0.22 * len(figure.points))
         canvas = Canvas(figsize=(_SIZE[0], height), dpi=_DPI, facecolor="white")
         FigureCanvasAgg(canvas)  # it measures texts, for both kinds of files
         axes = canvas.add_axes((0.0, 0.0, 1.0, 1.0))
@@ -128,11 +130,11 @@ def _points(axes: Axes, figure: Figure) -> None:
             (figure.y, [point.y for point in figure.points]),
         )
     )
-    several = len(figure.curves) > 1
+    several = figure.several
     for at, curve in enumerate(figure.curves):
         across = [figure.x.place(corner[0]) for corner in curve.corners]
         up = [corner[1] for corner in curve.corners]
-        colour = _COLOURS[at % len(_COLOURS)]
+        colour = _COLOURS[at % len(_COLOURS) if several else 0]
         axes.plot(across, up, color=colour, linewidth=1.2, alpha=0.8, zorder=2)
     for standing, size, filled in (("other", 9, True), ("named", 22, False), ("front", 30, True)):
         for at in range(max(1, len(figure.curves))):
@@ -140,7 +142,7 @@ def _points(axes: Axes, figure: Figure) -> None:
             if not found:
                 continue
             colour = _DOT if standing == "other" else _COLOURS[at % len(_COLOURS)]
-            name = figure.legend[standing]
+            name = figure.legend.get(standing, "")
             if several:
                 name = figure.curves[at].name if standing == "front" else ""
             axes.scatter(
@@ -155,11 +157,15 @@ def _points(axes: Axes, figure: Figure) -> None:
                 linewidths=0 if standing == "other" else 1,
             )
     axes.set_xlim(x.low, x.high)
-    axes.set_ylim(y.low, y.high)
+    beyond = 0.7 if figure.y.lanes else 0.0
+    axes.set_ylim(y.low - beyond, y.high + beyond)
     for shown, axis in ((x, axes.xaxis), (y, axes.yaxis)):
         marks = ticks(shown, 8)
-        axis.set_ticks([shown.axis.place(value) for value, _ in marks], [text for _, text in marks])
-    if len(figure.points) > 1:
+        axis.set_ticks(
+            [shown.axis.place(value) for value, _ in marks],
+            [shortened(text, 40) for _, text in marks],
+        )
+    if len(figure.points) > 1 and figure.legend:
         handles, _ = axes.get_legend_handles_labels()
         axes.legend(
             handles=handles if several else handles[::-1],
@@ -185,6 +191,7 @@ def _frame(canvas: Canvas, axes: Axes, figure: Figure) -> None:
     width, height = canvas.get_size_inches()
     notes = [one_line(note) for note in figure.notes]
     names = [shortened(bar.name, 40) for bar in figure.bars]
+    names += [shortened(name, 40) for _, name in figure.y.lanes]
     left = 0.35 + 0.075 * max(map(len, names)) if names else 0.75
     foot, head = 0.6 + 0.17 * len(notes), 0.7 if figure.points else 0.5
     axes.set_position((left / width, foot / height, 1 - (left + 0.2) / width,
@@ -233,16 +240,18 @@ def _labels(canvas: Canvas, axes: Axes, figure: Figure) -> None:
     asked = sorted((point for point in figure.points if point.standing in order),
                    key=lambda one: (order[one.standing], -one.y))  # fmt: skip
     texts = []
-    wishes = []
+    wishes, lanes = [], bool(figure.y.lanes)
     for point in asked:
         front = point.standing == "front"
         text = axes.text(0, 0, shortened(point.name, 40), fontsize=8 if front else 7.5, va="top",
                          color=_INK if front else _FAINT, zorder=4)  # fmt: skip
         size = text.get_window_extent(renderer)
         across, down = (int(length / _CELL) + 1 for length in (size.width, size.height))
-        wishes.append(LabelWish(*cell(point.x, point.y), across, down, ANY if front else 0))
+        wishes.append(LabelWish(*cell(point.x, point.y), across, down, ANY if front else 0, lanes))
         texts.append(text)
-    found = place_labels(wishes, (columns, rows), taken, (3, 2))
+    # Space for the line that goes down beside a milestone.
+    reach = (5, 2) if lanes else (3, 2)
+    found = place_labels(wishes, (columns, rows), taken, reach)
     for text, place in zip(texts, found, strict=True):
         if place is None:
             text.remove()

@@ -43,12 +43,14 @@ def range_of(axis: FigureAxis, values: Iterable[float]) -> AxisRange:
     least = {"date": 60.0, "log": 0.3, "log2": 1.0}.get(axis.scale, 0.01)
     if high - low < least:
         low, high = (low + high - least) / 2, (low + high + least) / 2
-    margin = (high - low) * _MARGIN
+    margin = 0.0 if axis.lanes else (high - low) * _MARGIN
     return AxisRange(axis, low - margin, high + margin)
 
 
 def ticks(shown: AxisRange, most: int) -> list[tuple[float, str]]:
     """At most `most` round values in the range with their texts, as many as there may be."""
+    if shown.axis.lanes:
+        return list(shown.axis.lanes)
     sets = (_texts(shown, values) for values in _tick_sets(shown, most))
     return next((found for found in sets if len(found) <= most), [])
 
@@ -110,13 +112,14 @@ ANY = 10**6
 
 class LabelWish(Struct, frozen=True):
     """A label for the mark at `column`, `row`. over: cells of dots and lines that it may cover
-    where no place is free; ANY: as many as there are."""
+    where no place is free; ANY: as many as there are. beside: neither above nor below."""
 
     column: int
     row: int
     width: int
     height: int = 1
     over: int = 0
+    beside: bool = False
 
 
 class PlacedLabel(Struct, frozen=True):
@@ -168,6 +171,8 @@ def _beside(wish: LabelWish, reach: tuple[int, int]) -> Iterator[Cell]:
     above, below = wish.row - along - wish.height, wish.row + along + 1
     centre = wish.column - wish.width // 2
     yield from ((right, level), (left, level))
+    if wish.beside:
+        return
     # Further away a label seems to be that of another mark: only where it must be shown.
     further = (above - wish.height, below + wish.height) if wish.over >= ANY else ()
     for row in (above, below, *further):

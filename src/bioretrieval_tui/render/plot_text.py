@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, pairwise
 
-from bioretrieval_tui.render.figures import Bar, Curve, Figure, Point
+from bioretrieval_tui.render.figures import Bar, Figure, Point
 from bioretrieval_tui.render.plot_layout import (
     ANY,
     HARD,
@@ -39,7 +39,11 @@ _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _LONGEST_NAME = 32
 _FEW = 3
 """Cells of dots and lines that the label of a curated model may cover."""
-_CORNERS = {"ur": "└", "ul": "┘", "dr": "┌", "dl": "┐", "ud": "│", "lr": "─"}
+_LINES = {
+    "u": "│", "d": "│", "ud": "│", "l": "─", "r": "─", "lr": "─", "ur": "└", "ul": "┘", "dr": "┌",
+    "dl": "┐", "udr": "├", "udl": "┤", "ulr": "┴", "dlr": "┬", "udlr": "┼",
+}  # fmt: skip
+"""Characters of lines by the directions that they join: up, down, left, right."""
 _COLOURS = {"model": "32", "dataset": "36", "benchmark": "35", "recipe": "33", "paper": "31",
             "strong": "1", "faint": "2", "dim": "2", "rule": "2", "cursor": "7"}  # fmt: skip
 
@@ -68,13 +72,13 @@ def target_text(figure: Figure, target: Point | Bar) -> str:
     if isinstance(target, Bar):
         return f"{target.name}: {target.text}, {score_text(target.score)}"
     text = f"{target.name}: {score_text(target.y)}, {figure.x.title} {figure.when(target)}"
-    series = figure.curves[target.series].name if len(figure.curves) > 1 else ""
+    series = figure.curves[target.series].name if figure.several else ""
     return f"{text}, {series}" if series else text
 
 
 def front_lines(figure: Figure) -> Iterator[str]:
     """The points of each front in words, and the notes: what stands below a drawing."""
-    for place, curve in enumerate(figure.curves):
+    for place, curve in enumerate(figure.curves if figure.kind != "timeline" else ()):
         front = [
             point
             for point in targets(figure)
@@ -111,11 +115,14 @@ class _Drawing:
         self.y = range_of(figure.y, (point.y for point in points))
         self.width, self.height = width, height
         self.plot_rows = height - 4
-        self.y_ticks = ticks(self.y, max(2, self.plot_rows // 3))
-        self.gutter = max((len(text) for _, text in self.y_ticks), default=0) + 1
+        self.y_ticks = [
+            (value, shortened(text, max(8, width // 4)))
+            for value, text in ticks(self.y, max(2, self.plot_rows // 3))
+        ]
+        self.gutter = max((cells_of(text) for _, text in self.y_ticks), default=0) + 1
         self.columns = width - self.gutter - 2
         self.marked = targets(figure)[cursor] if cursor is not None else None
-        self.several = len(figure.curves) > 1
+        self.several = figure.several
         self.seen: dict[Cell, tuple[str, str]] = {}
         """Character and role by cell of the plot."""
         self.taken: dict[Cell, int] = {}
@@ -129,27 +136,30 @@ class _Drawing:
         return column, rows - 1 - round(self.y.share(y) * (rows - 1))
 
     def rows(self) -> list[DrawnRow]:
-        for place, curve in enumerate(self.figure.curves):
-            self._line(curve, SERIES_ROLES[place % len(SERIES_ROLES)] if self.several else "rule")
+        self._lines()
         self._dots()
         self._points()
         self._labels()
         plot = [self._row(row) for row in range(self.plot_rows)]
         return [self._head(), *plot, *self._x_axis()]
 
-    def _line(self, curve: Curve, role: str) -> None:
-        ways: dict[Cell, set[str]] = {}
-        for start, end in pairwise(curve.corners):
-            (x1, y1), (x2, y2) = self.cell(*start), self.cell(*end)
-            path = [(x, y1) for x in _span(x1, x2)] + [(x2, y) for y in _span(y1, y2)][1:]
-            for here, there in pairwise(path):
-                ways.setdefault(here, set()).add(_way(here, there))
-                ways.setdefault(there, set()).add(_way(there, here))
-        for here, found in ways.items():
-            key = "".join(way for way in "udlr" if way in found)
-            single = {"u": "│", "d": "│", "l": "─", "r": "─"}.get(key, "┼")
-            self.seen[here] = (_CORNERS.get(key, single), role)
-            self.taken[here] = SOFT
+    def _lines(self) -> None:
+        """Draw the curves; those of one role are one net of lines, which join."""
+        nets: dict[str, dict[Cell, set[str]]] = {}
+        for place, curve in enumerate(self.figure.curves):
+            role = SERIES_ROLES[place % len(SERIES_ROLES)] if self.several else "rule"
+            ways = nets.setdefault(role, {})
+            for start, end in pairwise(curve.corners):
+                (x1, y1), (x2, y2) = self.cell(*start), self.cell(*end)
+                path = [(x, y1) for x in _span(x1, x2)] + [(x2, y) for y in _span(y1, y2)][1:]
+                for here, there in pairwise(path):
+                    ways.setdefault(here, set()).add(_way(here, there))
+                    ways.setdefault(there, set()).add(_way(there, here))
+        for role, ways in nets.items():
+            for here, found in ways.items():
+                key = "".join(way for way in "udlr" if way in found)
+                self.seen[here] = (_LINES[key], role)
+                self.taken[here] = SOFT
 
     def _dots(self) -> None:
         bits: dict[Cell, int] = {}
@@ -192,10 +202,10 @@ class _Drawing:
         asked.sort(key=lambda one: (one is not self.marked, ranked[one.standing], -one.y))
         longest = min(_LONGEST_NAME, self.columns // 2)
         names = [shortened(point.name, longest) for point in asked]
-        wishes = []
+        wishes, lanes = [], bool(self.figure.y.lanes)
         for point, name in zip(asked, names, strict=True):
             over = ANY if point.standing == "front" or point is self.marked else _FEW
-            wishes.append(LabelWish(*self.cell(point.x, point.y), cells_of(name), over=over))
+            wishes.append(LabelWish(*self.cell(point.x, point.y), cells_of(name), 1, over, lanes))
         places = place_labels(wishes, (self.columns, self.plot_rows), self.taken)
         roles = {"front": "strong", "named": "dim", "other": "dim"}
         for point, name, place in zip(asked, names, places, strict=True):
@@ -215,7 +225,8 @@ class _Drawing:
     def _row(self, row: int) -> DrawnRow:
         texts = {self._y_row(value): text for value, text in self.y_ticks}
         tick = texts.get(row)
-        lead = ((f"{tick or '':>{self.gutter - 1}} ", "dim"), ("┤" if tick else "│", "rule"))
+        pad = " " * (self.gutter - 1 - cells_of(tick or ""))
+        lead = ((f"{pad}{tick or ''} ", "dim"), ("┤" if tick else "│", "rule"))
         blank = (" ", "text")
         found = (self.seen.get((column, row), blank) for column in range(self.columns))
         return (*lead, *_runs(found))
@@ -327,7 +338,9 @@ def _bar(share: float, columns: int) -> str:
 
 
 def fitting_height(figure: Figure, rows: int) -> int:
-    """Rows that a drawing takes where it may have `rows`: all bars are shown."""
+    """Rows that a drawing takes where it may have `rows`: all bars and milestones are shown."""
+    if figure.kind == "timeline":
+        return len(figure.points) + 4
     return len(figure.bars) + 3 if figure.bars else rows
 
 

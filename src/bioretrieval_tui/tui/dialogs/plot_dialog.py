@@ -23,6 +23,8 @@ from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine, hints
 from bioretrieval_tui.tui.widgets.plot_view import PlotView
 
+_KINDS = tuple(kind for kind in KINDS if kind != "timeline")
+"""Kinds that the key leads to: Evolution has a pane of its own."""
 FigureMaker = Callable[[FigureWish], Figure]
 """Makes the figure of a wish, or raises BioRetrievalError."""
 
@@ -106,7 +108,7 @@ class PlotDialog(Dialog[str]):
         figure, current = self.plot.figure, self.plot.current
         if figure is not None and current is not None and figure.kind in ("pareto", "history"):
             self.wish = replace(self.wish, model=current.id)
-        kind = KINDS[(KINDS.index(self.wish.kind) + 1) % len(KINDS)]
+        kind = _KINDS[(_KINDS.index(self.wish.kind) + 1) % len(_KINDS)]
         if kind == "profile" and self.wish.model is None:
             kind = "runs"
         self.wish = replace(self.wish, kind=kind)
