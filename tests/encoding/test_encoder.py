@@ -372,6 +372,7 @@ def test_other_content_gives_another_revision(tiny: Path, tmp_path: Path) -> Non
         ({"library": "model2vec"}, "it needs model2vec"),
         ({"library": "adapters"}, "names no adapter"),
         ({"requires": "gritlm"}, "it needs the package gritlm"),
+        ({"requires": "own-code"}, "it runs code from its own repository"),
         ({"padding_side": "left"}, "pads on the left and pools by cls"),
         ({"pooling": None}, "pooling is not known"),
         ({"type": "static", "document": Side(pair=("{title}", "{text}"))}, "as a pair"),

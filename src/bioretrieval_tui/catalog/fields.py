@@ -347,7 +347,7 @@ _ROWS = (
     _recipe("instructions", "instructions by benchmark", "pairs"),
     _recipe("precomputed", "published vectors", address="{}"),
     _recipe("check", "first components that a right set-up gives", "vector"),
-    _recipe("requires", "version that the authors insist on", type="text"),
+    _recipe("requires", "version the authors insist on; own-code: its own code", type="text"),
     _recipe("note", "note on the recipe"),
     _recipe("traps", "common mistakes, each with its consequence", "lines", label="watch for"),
 )  # fmt: skip
@@ -367,7 +367,7 @@ LISTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("type",),
     ),
     "recipe": (("model", "params", "method", "best", "paper"), ("name", "year")),
-    "milestone": (("year", "name", "summary"), ("era",)),
+    "milestone": (("year", "name", "era", "summary"), ()),
     "step": (("number", "name", "commands"), ("expect",)),
     "": (("kind", "name", "year", "summary"), ()),
 }

@@ -197,6 +197,9 @@ def _parse(template: str) -> tuple[tuple[str, str | None], ...]:
 
 _LIBRARIES = ("transformers", "sentence-transformers", "tokenizers", "torch")
 """Packages that a recipe may require: the ones that encode here."""
+OWN_CODE = "own-code"
+"""What a recipe requires whose model runs Python code from its repository, which is not run here:
+without it a model of a known architecture would load and give other vectors."""
 _NOT_VECTORS = {
     "none": ("it predicts masked words, and must be fine-tuned before it retrieves",
         "use a model trained for retrieval: bioretrieval-tui list models -w role=retriever"),
@@ -228,8 +231,11 @@ def refuse_unsupported(model_id: str, recipe: Encoding) -> None:
             f"it pools by {recipe.pooling}": recipe.pooling not in (None, "mean"),
         }
     else:
-        required = re.split(r"[\s<>=!~\[;]", (recipe.requires or "").strip(), maxsplit=1)[0]
+        own_code = recipe.requires == OWN_CODE
+        needs = "" if own_code else (recipe.requires or "").strip()
+        required = re.split(r"[\s<>=!~\[;]", needs, maxsplit=1)[0]
         faults = {
+            "it runs code from its own repository": own_code,
             f"it needs {recipe.library}": recipe.library == "model2vec",
             f"it needs the package {required}": (
                 bool(required) and required.casefold().replace("_", "-") not in _LIBRARIES

@@ -304,7 +304,9 @@ def _fields(entry: AnyEntry, catalogue: Catalogue, group: str, numbers: _Numbers
             continue
         values = tuple(_values(row, entry, found, catalogue, numbers))
         if values:
-            yield Fact(row.title, values, row.status(entry), row.form in _LINES)
+            # The page of a listed model says once that its facts are declared.
+            status = "confirmed" if entry.status == "declared" else row.status(entry)
+            yield Fact(row.title, values, status, row.form in _LINES)
     if isinstance(holder, models.Encoding):
         unread = [name for name in holder.unverified if name not in holder.__struct_fields__]
         if unread:
