@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from bioretrieval_tui.catalog import fields
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.compiled import load
 from bioretrieval_tui.catalog.models import Content, Link, Milestone, Model, Paper
+from bioretrieval_tui.render.entries import record
 from bioretrieval_tui.render.lineage import Branch, lineage, timeline, trained_from
 
 REAL = load().catalogue
@@ -139,3 +141,23 @@ def test_known_lineages(child: str, parent: str) -> None:
 
 def test_the_gap_of_the_timeline_is_one() -> None:
     assert timeline(REAL).gaps == ((2004, 2019),)
+
+
+def test_the_list_has_what_the_timeline_shows() -> None:
+    rows = {row["id"]: row for row in map(record, REAL.section("timeline"))}
+    made = timeline(REAL)
+    for era in made.eras:
+        for mark in era.marks:
+            row = rows.pop(mark.id)
+            assert (row["year"], row["era"]) == (mark.year, era.name)
+            assert row["name"].startswith(mark.name)
+    assert rows == {}
+    assert {"year", "name", "era"} <= {row.name for row in fields.TABLE.listed("milestone")[0]}
+
+
+def test_pages_lead_along_the_lineage() -> None:
+    made = lineage(REAL)
+    for one in made:
+        if one.parent is not None:
+            related = {other.id for name in one.models for other in REAL.related(name)}
+            assert related & {*made[one.parent].models}, one.name

@@ -110,17 +110,17 @@ class Catalogue:
 
     @cached_property
     def _by_address(self) -> dict[str, Model]:
-        """Models by the hub ids of their links: a repository that was renamed keeps its old one."""
-        models = reversed(self.of_type(Model))
+        """Models by hub id, also by those of their links: one that was renamed keeps the old one.
+        The first model of the catalogue comes first."""
+        models = self.of_type(Model)[::-1]
         links = ((link.url, model) for model in models for link in model.links)
-        return {url.partition("://")[2].partition("/")[2]: model for url, model in links}
+        found = {url.partition("://")[2].partition("/")[2]: model for url, model in links}
+        return found | {hub: model for model in models for hub in model.hub}
 
     def base_of(self, model: Model) -> Model | None:
         """The model of the catalogue that a model was trained from, as `base` says."""
-        if model.base is None or model.base in model.hub:
-            return None
-        found = self.model_of_hub(model.base) or self._by_address.get(model.base)
-        return None if found is model else found
+        found = self._by_address.get(model.base or "")
+        return None if found is model or model.base in model.hub else found
 
     @cached_property
     def _related(self) -> dict[str, tuple[str, ...]]:

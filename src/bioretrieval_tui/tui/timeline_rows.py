@@ -209,17 +209,17 @@ def _filled(pieces: Iterable[Piece], width: int, filling: str = " ") -> Row:
 
 def publications(years: Iterable[int | None], width: int) -> Row:
     """How many publications each year has: bars from the first year to the last, then the numbers,
-    or the largest where they are too many. Empty without a year."""
+    or the largest one where they are too many. Empty without a year."""
     counts = Counter(filter(None, years))
     if not counts:
         return ()
     first, last = min(counts), max(counts)
     numbers = [counts[year] for year in range(first, last + 1)]
-    said = " ".join(map(str, numbers))
-    if 2 * (_YEAR + 1) + len(numbers) + 2 + len(said) > width:
-        top = max(counts, key=lambda year: (counts[year], year))
-        said = f"most in {top}: {counts[top]}"
-    bars = sparkline(numbers, width - 2 * (_YEAR + 1) - 2 - len(said))
+    top = max(counts, key=lambda year: (counts[year], year))
+    forms = (" ".join(map(str, numbers)), f"most in {top}: {counts[top]}", f"max {counts[top]}")
+    free = width - 2 * (_YEAR + 1) - 2
+    said = next((form for form in forms if len(numbers) + len(form) <= free), forms[-1])
+    bars = sparkline(numbers, free - len(said))
     ends = (Span(f"{first} ", "dim"), Span(f" {last}  ", "dim"))
     return ends[0], Span(bars, "gauge"), ends[1], Span(said, "dim")
 
