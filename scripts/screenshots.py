@@ -23,6 +23,7 @@ SHOTS: dict[str, tuple[str, tuple[int, int], list[str]]] = {
     "models": ("dark", (140, 40), ["4", "j", "j", "j", "j", "j"]),
     "leaderboard": ("dark", (140, 30), ["7", "v"]),
     "evolution-light": ("light", (120, 30), ["2", *["j"] * 12]),
+    "lineage": ("dark", (110, 30), ["2", *["j"] * 6, "v"]),
     "filter": ("dark", (120, 30), ["4", "slash", *"role:retriever params<=500M"]),
 }
 KEYS = {":": "colon", "<": "less_than_sign", "=": "equals_sign", " ": "space"}

@@ -180,6 +180,7 @@ HEAVY: dict[str, tuple[str, ...]] = {
     "transformers": (),
     "sentence_transformers": (),
     "huggingface_hub": (),
+    "matplotlib": (),
     "httpx": ("online",),
     "filelock": ("encoding",),
     "numpy": ("encoding", "evaluation", "index", "search"),

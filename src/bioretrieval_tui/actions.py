@@ -34,6 +34,7 @@ SCOPES: dict[str, str] = {
     "list": "In a list",
     "browse": "In a list of the catalogue",
     "detail": "In the detail pane",
+    "timeline": "In Evolution",
     "leaderboard": "On the leaderboard",
     "qrels": "While exploring a benchmark",
     "news": "In News",
@@ -43,12 +44,17 @@ SCOPES: dict[str, str] = {
     "ask": "While typing a query",
     "indexes": "In Indexes",
     "files": "While choosing files",
+    "plot": "On a plot",
     "line": "While typing",
 }
 
 PANES: tuple[tuple[str, str, str], ...] = (
     ("home", "Home", "What this is, what is new, where to start"),
-    ("timeline", "Evolution", "The milestones of the field in their order"),
+    (
+        "timeline",
+        "Evolution",
+        "Milestones by year and era, and the lineage of models",
+    ),
     ("papers", "Papers", "Every paper of the catalogue"),
     ("models", "Models", "Every model, with how to encode with it"),
     ("datasets", "Datasets", "Training data"),
@@ -110,6 +116,8 @@ page-down | ctrl+d pagedown space | scroll_half(1) | Half a page down | Half a p
 page-up | ctrl+u pageup | scroll_half(-1) | Half a page up | Half a page up | -
 top | g home | scroll_edge(-1) | Top | To the top | -
 bottom | G end | scroll_edge(1) | Bottom | To the end | -
+[timeline]
+lineage | v | view | Lineage | Switch between the timeline and the lineage of models | 2
 [leaderboard]
 view | v | view | Recipes or results | Switch between training recipes and the results matrix | 1
 zero-shot | z | zero_shot | Zero-shot | Show only scores known to be zero-shot | 6
@@ -178,6 +186,16 @@ files-page-down | ctrl+d pagedown | half(1) | Half a page down | Half a page dow
 files-page-up | ctrl+u pageup | half(-1) | Half a page up | Half a page up | -
 files-first | g home | edge(-1) | First | First row | -
 files-last | G end | edge(1) | Last | Last row | -
+[plot]
+next-point | right l down j | point(1) | Next | Next point to the right, or next bar | 1
+previous-point | left h up k | point(-1) | Previous | Previous point or bar | 1
+first-point | g home | point_edge(-1) | First | First point or bar | -
+last-point | G end | point_edge(1) | Last | Last point or bar | -
+plot-read | enter | enter | Read | Show the page of the model under the cursor | 2
+plot-kind | v | kind | Kind | Pareto front, history, profile of the model, your runs | 2
+plot-axis | x | axis | X axis | Parameters, dimension, release date, memory | 2
+plot-export | e | export | Export | Write a picture (.svg .png .txt) or the data (.csv .md) | 3
+plot-close | escape q | close | Close | Close the plot | 4
 [line]
 accept | enter | submit | Accept | Apply the filter and go to the list | -
 cancel | escape | cancel | Cancel | Undo the edit | -

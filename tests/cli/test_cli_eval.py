@@ -247,6 +247,12 @@ def test_records_are_listed_compared_and_removed(call: Call, folder: Path, first
     assert set(one["per_query"]) == {"1", "2", "3"}
     assert one["hardware"].endswith("queries on cpu")
     assert {"bioretrieval-tui", "python", "ir-measures"} <= set(one["versions"])
+    assert one["docs_per_second"] > 0
+    assert one["encoded_on"] == "cpu"
+    assert "docs_per_second" not in oldest["lexical"]
+    drawn = call("plot", "runs", "-f", "json").json
+    speeds = {row["docs_per_second"] for row in drawn if row["benchmark"] == "tiny-claims"}
+    assert one["docs_per_second"] in speeds
     same = call("eval", folder, "-m", "dense", "--compare", f"{one['id']},dense", "-f", "json")
     assert (same.json["comparison"]["p"], same.json["comparison"]["ties"]) == (1.0, 3)
     for format_ in ("table", "markdown", "csv", "jsonl"):

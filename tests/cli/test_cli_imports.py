@@ -13,7 +13,7 @@ Call = Callable[..., Any]
 HEAVY = {
     "textual", "torch", "numpy", "httpx", "rich", "transformers", "sentence_transformers",
     "hnswlib", "yaml", "asyncio", "sqlite3", "subprocess", "importlib.metadata",
-    "bioretrieval_tui.tui",
+    "bioretrieval_tui.tui", "matplotlib",
 }  # fmt: skip
 
 # Written to stderr at the end, whatever the call wrote.
@@ -43,6 +43,7 @@ def loaded(cli: Call, *words: str) -> set[str]:
         ["list", "-f", "table"],
         ["show", "medcpt"],
         ["results", "-f", "json"],
+        ["plot", "pareto", "-f", "csv"],
         ["keys"],
         ["completion", "bash"],
     ],

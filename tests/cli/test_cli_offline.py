@@ -61,6 +61,7 @@ STAYING = {
     "show": ["medcpt"],
     "open": ["medcpt", "--print"],
     "results": ["-f", "json"],
+    "plot": ["history", "-f", "json"],
     "index build": ["small", "corpus.jsonl"],
     "index add": ["small", "more.jsonl"],
     "index info": ["small"],

@@ -244,6 +244,7 @@ def test_a_folder_is_evaluated_by_one_typed_call(tmp_path: Path) -> None:
     assert msgspec.json.decode(msgspec.json.encode(request), type=EvaluationRequest) == request
     (record,) = records.records()
     assert (record.index, record.sha256) == (report.index, report.sha256)
+    assert (record.docs_per_second, record.encoded_on) == (None, None)  # BM25 encodes nothing
     assert record.metrics == report.runs[0].metrics
     assert out.read_text().startswith("q1 Q0 d1 1 ")
     assert steps[-1].stage == "running"

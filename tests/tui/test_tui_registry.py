@@ -35,6 +35,8 @@ from bioretrieval_tui.tui.dialogs.dialog import (
 from bioretrieval_tui.tui.dialogs.fetch_dialogs import FetchDialog, IntoDialog
 from bioretrieval_tui.tui.dialogs.file_dialogs import BenchmarkDialog, FilesDialog
 from bioretrieval_tui.tui.dialogs.palette import Palette
+from bioretrieval_tui.tui.dialogs.plot_dialog import PlotDialog
+from bioretrieval_tui.tui.panes.evolution import EvolutionPane, TimelineCanvas
 from bioretrieval_tui.tui.panes.found import FoundPane
 from bioretrieval_tui.tui.panes.home import HomePane, home_letters
 from bioretrieval_tui.tui.panes.index_list import IndexesPane
@@ -48,12 +50,14 @@ from bioretrieval_tui.tui.widgets.bars import HeadLine, NavBar, StatusBar, TooSm
 from bioretrieval_tui.tui.widgets.canvas import Detail
 from bioretrieval_tui.tui.widgets.input import AskLine, Buttons, QueryLine, Stepper
 from bioretrieval_tui.tui.widgets.picker import FilePicker, PathLine
+from bioretrieval_tui.tui.widgets.plot_view import PlotView
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 
 HANDLERS: dict[str, tuple[type, ...]] = {
     "everywhere": (BioRetrievalApp,),
     "list": (
         BrowsePane,
+        EvolutionPane,
         LeaderboardPane,
         StartPane,
         SearchPane,
@@ -62,8 +66,9 @@ HANDLERS: dict[str, tuple[type, ...]] = {
         NewsPane,
         FoundPane,
     ),
-    "browse": (BrowsePane, LeaderboardPane, StartPane),
+    "browse": (BrowsePane, EvolutionPane, LeaderboardPane, StartPane),
     "detail": (Detail,),
+    "timeline": (EvolutionPane,),
     "leaderboard": (LeaderboardPane,),
     "start": (StartPane,),
     "search": (SearchPane,),
@@ -73,6 +78,7 @@ HANDLERS: dict[str, tuple[type, ...]] = {
     "news": (NewsPane,),
     "found": (FoundPane,),
     "files": (FilePicker,),
+    "plot": (PlotDialog,),
     "line": (QueryLine,),
 }
 """The classes in which the actions of a scope run."""
@@ -82,12 +88,13 @@ EVERY_CLASS: tuple[type, ...] = (
     IndexesPane, FilePicker, PathLine, Buttons, Stepper, WorkBar,
     Detail, VirtualTable, QueryLine, AskLine, HeadLine, NavBar, StatusBar, TooSmall,
     Dialog, PageDialog, ExportDialog, Palette, Confirm, FilesDialog, BenchmarkDialog,
-    QrelsPane, NewsPane, FetchDialog, IntoDialog, FoundPane,
+    QrelsPane, NewsPane, FetchDialog, IntoDialog, FoundPane, PlotDialog, PlotView,
+    EvolutionPane, TimelineCanvas,
 )  # fmt: skip
 
 PANE_CLASSES: tuple[type[Pane], ...] = (
     HomePane, BrowsePane, LeaderboardPane, StartPane, SearchPane, IndexesPane, QrelsPane, NewsPane,
-    FoundPane,
+    FoundPane, EvolutionPane,
 )  # fmt: skip
 
 # The detail pane takes over the keys that move in a list, on purpose: they move in what has the

@@ -43,6 +43,14 @@ STATES = (
     *(State(f"{pane}-large", pane, size=LARGE) for pane in PANES),
     *(State(f"{pane}-light", pane, theme="light") for pane in ("home", "models", "leaderboard")),
     *(State(f"{pane}-terminal", pane, theme="terminal") for pane in ("home", "papers", "path")),
+    State("timeline-kin", "timeline", ("j",)),
+    State("timeline-light", "timeline", ("j",), theme="light"),
+    State("timeline-filtered", "timeline", ("slash",), "year>=2021", ("enter",)),
+    State("timeline-low", "timeline", size=(80, 15)),
+    State("lineage", "timeline", ("v", "j")),
+    State("lineage-narrow", "timeline", ("v",), size=NARROW),
+    State("lineage-reading", "timeline", ("v", "j", "enter")),
+    State("lineage-filtered", "timeline", ("v", "slash"), "beta", ("enter",)),
     State("models-300x100", "models", size=(300, 100)),
     State("small-window", "models", size=(50, 12)),
     State("reading-narrow", "models", ("j", "enter"), size=NARROW),
@@ -133,7 +141,7 @@ async def arrived(pilot: Pilot[Any], pane: str) -> Session:
     return session
 
 
-@pytest.mark.parametrize("pane", ["home", "models", "leaderboard"])
+@pytest.mark.parametrize("pane", ["home", "models", "leaderboard", "timeline"])
 def test_without_colour(
     pane: str, small: Catalogue, snap_compare: Compare, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -109,11 +109,27 @@ class Catalogue:
         return next((entry for entry in self.of_type(Model) if hub in entry.hub), None)
 
     @cached_property
+    def _by_address(self) -> dict[str, Model]:
+        """Models by hub id, also by those of their links: one that was renamed keeps the old one.
+        The first model of the catalogue comes first."""
+        models = self.of_type(Model)[::-1]
+        links = ((link.url, model) for model in models for link in model.links)
+        found = {url.partition("://")[2].partition("/")[2]: model for url, model in links}
+        return found | {hub: model for model in models for hub in model.hub}
+
+    def base_of(self, model: Model) -> Model | None:
+        """The model of the catalogue that a model was trained from, as `base` says."""
+        found = self._by_address.get(model.base or "")
+        return None if found is model or model.base in model.hub else found
+
+    @cached_property
     def _related(self) -> dict[str, tuple[str, ...]]:
         ways: dict[str, dict[str, None]] = defaultdict(dict)
         for entry in self.entries:
             implied = [getattr(entry, field, None) or () for field in _RELATING]
             more = chain.from_iterable((one,) if isinstance(one, str) else one for one in implied)
+            base = self.base_of(entry) if isinstance(entry, Model) else None
+            more = chain(more, (base.id,) if base else ())
             for target in (*entry.relations, *more):
                 if target != entry.id and target in self.by_id:
                     ways[entry.id][target] = None

@@ -329,7 +329,7 @@ LISTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("type",),
     ),
     "recipe": (("model", "params", "method", "best", "paper"), ("name", "year")),
-    "milestone": (("year", "name", "summary"), ("era",)),
+    "milestone": (("year", "name", "era", "summary"), ()),
     "step": (("number", "name", "commands"), ("expect",)),
     "": (("kind", "name", "year", "summary"), ()),
 }

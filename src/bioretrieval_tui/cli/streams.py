@@ -60,6 +60,14 @@ def put_page(page: Page, format_: Format) -> None:
     put(page_text(page, **{**look, "width": look["width"] or 80}))
 
 
+def put_drawing(draw: Callable[[int, int | None, bool], Iterable[str]]) -> None:
+    """Write what `draw` makes of the width, height (None if unknown) and colours of stdout."""
+    from bioretrieval_tui.terminal.capabilities import here
+
+    look, size = _terminal(), here(sys.stdout).size
+    put(draw(look["width"] or 80, size[1] if size else None, look["colour"]))
+
+
 def put_object(value: dict[str, object]) -> None:
     from bioretrieval_tui.render.formats import object_text
 

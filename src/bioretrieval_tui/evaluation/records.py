@@ -38,7 +38,9 @@ class EvaluationRecord(
     nDCG@10 by query id; latency_ms: p50 and p95 per query, warm; instruction: put before each
     query, None for the recipe's own; keep_own: whether a query's own document was ranked; hardware:
     the machine, and the device of queries; versions: of the software; date: ISO 8601, UTC;
-    catalogue: id of the catalogue's entry for this benchmark, where it is that one.
+    catalogue: id of the catalogue's entry for this benchmark, where it is that one;
+    docs_per_second: documents that the model encoded a second when the index was built, on
+    encoded_on; None where nothing was encoded.
     """
 
     format: int
@@ -64,6 +66,8 @@ class EvaluationRecord(
     keep_own: bool = False
     reranker: str | None = None
     catalogue: str | None = None
+    docs_per_second: float | None = None
+    encoded_on: str | None = None
 
 
 class _Versioned(msgspec.Struct):

@@ -206,6 +206,7 @@ def evaluate_folder(
     date = datetime.now(UTC).isoformat(timespec="microseconds")
     same = {name: getattr(report, name) for name in _OF_THE_REPORT}
     same |= {"hardware": records.hardware(device), "versions": records.versions(), "date": date}
+    speed = manifest.docs_per_second or None  # 0 where all vectors were known, or imported
     try:
         for one in report.runs:
             unique = f"{date}\n{report.sha256}"
@@ -219,6 +220,8 @@ def evaluate_folder(
                 keep_own=request.keep_own,
                 reranker=request.reranker if one.mode == RERANK else None,
                 catalogue=match.entry.id if match is not None and match.fits else None,
+                docs_per_second=speed if one.mode != "lexical" else None,
+                encoded_on=manifest.device if speed and one.mode != "lexical" else None,
                 **same,
             )
             records.save(record)

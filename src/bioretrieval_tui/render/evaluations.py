@@ -35,6 +35,7 @@ from bioretrieval_tui.render.sheet import (
     shortened,
     unverified,
 )
+from bioretrieval_tui.util.formatting import rate
 
 if TYPE_CHECKING:
     from bioretrieval_tui.evaluation.metrics import Comparison
@@ -188,6 +189,10 @@ RECORD_FIELDS: tuple[ColumnOf[EvaluationRecord], ...] = (
     column("queries", make=lambda one: counted(one.queries), align="right"),
     column("documents", make=lambda one: counted(one.documents), align="right"),
     column("hardware", weight=2, min_width=10),
+    column("docs_per_second", "documents encoded a second",
+           lambda one: Shown(one.docs_per_second, rate(one.docs_per_second))
+           if one.docs_per_second else None, data_only=True),
+    column("encoded_on", "encoded on", data_only=True),
     column("revision", make=_of_model("revision"), data_only=True),
     column("recipe_hash", "recipe", _of_model("recipe_hash"), data_only=True),
     column("sha256", data_only=True),

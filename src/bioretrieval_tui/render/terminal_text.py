@@ -172,6 +172,11 @@ def page_text(page: Page, *, width: int, colour: bool, links: bool) -> Iterator[
             yield from render(section, width=width, colour=colour, links=links)
 
 
+def paragraph(text: str, width: int) -> Iterator[str]:
+    """`text` in lines of at most `width` cells."""
+    return _wrapped([(clean(text), "", None)], max(1, width), "")
+
+
 def _fact(item: Fact, links: bool) -> Iterator[tuple[str, list[_Run]]]:
     """The lines of a fact, each with its bullet."""
     label: _Run = (clean(item.label), _BOLD, None)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+BARS = "▁▂▃▄▅▆▇█"
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
@@ -30,6 +31,15 @@ def figure(value: float) -> str:
     """Format a score with at least three decimals, and no more than were published."""
     whole, _, decimals = f"{value:.6f}".partition(".")
     return f"{whole}.{decimals.rstrip('0'):0<3}"
+
+
+def sparkline(counts: Sequence[int], most: int) -> str:
+    """Draw counts as bars in at most `most` cells, neighbours added up where they are more; blank
+    for zero."""
+    each = -(-len(counts) // max(1, most)) or 1
+    sums = [sum(counts[at : at + each]) for at in range(0, len(counts), each)]
+    top = max(sums, default=0)
+    return "".join(BARS[-(-one * len(BARS) // top) - 1] if one else " " for one in sums)
 
 
 def plural(count: int, what: str) -> str:

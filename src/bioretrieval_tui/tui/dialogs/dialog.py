@@ -196,9 +196,19 @@ class ExportDialog(Dialog[Path]):
 
     DEFAULT_CSS = "ExportDialog > Vertical { height: 10; }"
 
-    def __init__(self, make: Callable[[], Sheet], suggestion: str, count: int) -> None:
+    def __init__(
+        self,
+        make: Callable[[], Sheet],
+        suggestion: str,
+        count: int,
+        *,
+        write: Callable[[Path], Path] | None = None,
+        extensions: str = ".md .csv .json .jsonl .bib .txt",
+    ) -> None:
+        """write: used in place of `write_export`, with the extensions that it knows."""
         super().__init__()
-        self.make = make
+        self.write = write or (lambda path: write_export(path, make()))
+        self.extensions = extensions
         self.count = count
         self.file = QueryLine("file name", suggestion)
         self.page = Detail(measure=120)
@@ -219,7 +229,7 @@ class ExportDialog(Dialog[Path]):
     def _explain(self, problem: str = "") -> None:
         lines = [
             line(Span(f"Export {plural(self.count, 'row')} to a file", "strong")),
-            line(Span("The extension sets the format: .md .csv .json .jsonl .bib .txt", "dim")),
+            line(Span(f"The extension sets the format: {self.extensions}", "dim")),
             line(Span("enter: write, esc: cancel", "dim")),
         ]
         self.page.show([*lines, line(Span(problem, "error"))] if problem else lines)
@@ -240,7 +250,7 @@ class ExportDialog(Dialog[Path]):
             self._explain(f"{path} exists: enter again to replace it")
             return
         try:
-            self.dismiss(write_export(path, self.make()))
+            self.dismiss(self.write(path))
         except BioRetrievalError as error:
             self._explain(error.line())
 

@@ -18,9 +18,12 @@ from bioretrieval_tui.online.watches import Watched, watches
 from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.spans import inline
 from bioretrieval_tui.tui.text import Line, Span, line
+from bioretrieval_tui.tui.timeline_rows import publications
 from bioretrieval_tui.tui.widgets.canvas import Detail
 from bioretrieval_tui.util.formatting import count
 
+YEARS_WIDTH = 60
+"""Cells of the papers by year, which fit beside their label at 80 columns."""
 LATEST = 6
 OUTSIDE = 5
 """Changes outside the catalogue that are shown."""
@@ -99,7 +102,10 @@ def home_lines(
         lines.append(line(key, " ", name, size, Span(text, "dim"), hang=22))
     updated = f", each with its source. Updated {catalogue.updated or 'never'}."
     results = Span(f"{count(len(catalogue.results))} published results", "strong")
-    lines += [line(), line(results, Span(updated, "dim")), line(), _header("Latest")]
+    lines += [line(), line(results, Span(updated, "dim"))]
+    if years := publications((one.year for one in catalogue.of_type(Paper)), YEARS_WIDTH):
+        lines.append(line("Papers by year  ", *years, hang=16))
+    lines += [line(), _header("Latest")]
     for letter, entry in zip(home_letters(len(newest)), newest, strict=False):
         kind = kind_of(entry)
         lines.append(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import Horizontal
+from textual.containers import Horizontal, Vertical
 from textual.suggester import Suggester
 from textual.widgets import Input
 
@@ -21,6 +21,7 @@ from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.search_session import NOTHING, FacetValue, SearchSession, facet_values
 from bioretrieval_tui.tui.spans import PaintedPage
 from bioretrieval_tui.tui.text import Span
+from bioretrieval_tui.tui.timeline_rows import publications
 from bioretrieval_tui.tui.widgets.bars import HeadLine
 from bioretrieval_tui.tui.widgets.canvas import Detail
 from bioretrieval_tui.tui.widgets.input import AskLine, QueryLine
@@ -34,6 +35,8 @@ WAITING = "Hits appear here as you type."
 NONE = "No document fits."
 EXPLAIN_PAUSE = 0.3
 """Seconds without a move of the cursor after which a hit is explained."""
+FACETS_WIDTH = 46
+"""Columns of the facets in a narrow window; see `DEFAULT_CSS`."""
 THREE_PARTS = 140
 """Columns from which hits, facets and page fit side by side."""
 
@@ -59,19 +62,20 @@ class SearchPane(Pane):
     SCOPES = ("search", "list", "everywhere")
     MORE_SCOPES = ("ask",)
     DEFAULT_CSS = """
-    SearchPane #filter, SearchPane #right, SearchPane #facets { display: none; }
+    SearchPane #filter, SearchPane #right, SearchPane #facet-panel { display: none; }
     SearchPane.-beside #right { display: block; }
     SearchPane.-beside Detail, SearchPane.-wide.-beside Detail { display: none; }
     SearchPane.-beside.-reading #hits, SearchPane.-beside.-reading #right { display: none; }
     SearchPane.-beside.-reading Detail, SearchPane.-wide.-beside.-reading Detail {
         display: block; width: 1fr;
     }
-    SearchPane.-facets #facets { display: block; width: 46; }
+    SearchPane.-facets #facet-panel { display: block; width: 46; }
     SearchPane.-facets Detail, SearchPane.-wide.-facets Detail { display: none; }
-    SearchPane.-facets.-reading #facets { display: none; }
-    SearchPane.-wide #facets { width: 52; }
+    SearchPane.-facets.-reading #facet-panel { display: none; }
+    SearchPane.-wide #facet-panel { width: 52; }
     SearchPane.-wide.-facets.-reading Detail { display: block; width: 55%; }
     SearchPane.-three.-facets Detail { display: block; width: 50%; }
+    SearchPane.-three.-facets.-reading #facet-panel,
     SearchPane.-three.-facets.-reading #facets { display: block; }
     SearchPane.-three.-facets.-reading Detail { display: block; width: 50%; }
     """
@@ -87,6 +91,8 @@ class SearchPane(Pane):
         self.left = VirtualTable(hit_list.HIT_COLUMNS, id="hits", empty=WAITING)
         self.right = VirtualTable(hit_list.BESIDE_COLUMNS["dense"], id="right", empty=NONE)
         self.facet_list = VirtualTable(hit_list.facet_columns(0), id="facets", empty="No values.")
+        self.years = HeadLine()
+        """How many of the hits each year has."""
         self.facets: list[FacetValue] = []
         """What the list of facets shows."""
 
@@ -97,7 +103,9 @@ class SearchPane(Pane):
         with Horizontal():
             yield self.left
             yield self.right
-            yield self.facet_list
+            with Vertical(id="facet-panel"):
+                yield self.years
+                yield self.facet_list
             yield Detail(rule=True)
 
     def on_mount(self) -> None:
@@ -306,6 +314,9 @@ class SearchPane(Pane):
         at = next((n for n, one in enumerate(self.facets) if one.clause == clause), at)
         if self.facets:
             table.set_columns(hit_list.facet_columns(answer.among))
+        years = publications((hit.year for hit in answer.hits), FACETS_WIDTH - 2)
+        self.years.show(*years)
+        self.years.display = bool(years)
         table.show(hit_list.facet_rows(self.facets, self.session.filter), at)
         table.repaint()
 

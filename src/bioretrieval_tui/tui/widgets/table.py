@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from rich.cells import cell_len
 from textual import events
 from textual.message import Message
 from textual.strip import Strip
@@ -43,16 +44,17 @@ class TableColumn:
 
 
 class ListRows(Generic[_T]):
-    """Items as rows; `cells_of` makes the spans of an item, one a column."""
+    """Items as rows; `cells_of` makes the cells of an item, one a column: a span, or a row of them
+    for a column that is drawn (cut where it is too long, without a sign)."""
 
-    def __init__(self, items: Sequence[_T], cells_of: Callable[[_T], Sequence[Span]]) -> None:
+    def __init__(self, items: Sequence[_T], cells_of: Callable[[_T], Sequence[Span | Row]]) -> None:
         self.items = items
         self.cells_of = cells_of
 
     def __len__(self) -> int:
         return len(self.items)
 
-    def cells(self, index: int) -> Sequence[Span]:
+    def cells(self, index: int) -> Sequence[Span | Row]:
         return self.cells_of(self.items[index])
 
 
@@ -253,6 +255,10 @@ class VirtualTable(Canvas, can_focus=True):
             if place:
                 spans.append(Span(" " * GAP))
             cell = cells[i] if i < len(cells) else Span("")
+            if isinstance(cell, tuple):
+                spans += cell
+                spans.append(Span(" " * (size - sum(cell_len(span.text) for span in cell))))
+                continue
             text = fit(cell.text, size, self.columns[i].align)
             spans.append(Span(text, cell.role, cell.url))
         return tuple(spans)
