@@ -92,11 +92,16 @@ def _quality(catalogue: Catalogue, wish: FigureWish) -> Figure:
 def _history(catalogue: Catalogue, wish: FigureWish) -> Figure:
     sets = _sets(catalogue, wish)[:MOST_SERIES]
     measures = {one.id: _metric(catalogue, one.id) for one in sets}
+    if len(set(measures.values())) > 1:
+        by_set = ", ".join(f"{one.name} by {measures[one.id]}" for one in sets)
+        raise BioRetrievalError(
+            f"these benchmarks have different measures ({by_set})", remedy="plot them apart"
+        )
     series = {}
     for one in sets:
         found = scores_of(catalogue, one.id, measures[one.id], wish.models)
         series[one.name] = [(model, found[model.id]) for model in _models(catalogue, found)]
-    return history_figure(series, " or ".join(dict.fromkeys(measures.values())))
+    return history_figure(series, measures[sets[0].id])
 
 
 def _profile(catalogue: Catalogue, wish: FigureWish) -> Figure:
