@@ -167,13 +167,20 @@ def result(name: str, benchmark: str, value: float, **other: object) -> Result:
 def catalogue() -> Catalogue:
     sets = [
         Benchmark(id=name, name=name.upper(), summary="Text.", sources=("card",), members=members)
-        for name, members in (("a", ()), ("b", ()), ("both", ("a", "b", "Elsewhere")), ("none", ()))
+        for name, members in (
+            ("a", ()),
+            ("b", ()),
+            ("both", ("a", "b", "Elsewhere")),
+            ("none", ()),
+            ("near", ()),
+        )
     ]
     results = (
         result("small", "a", 0.6), result("small", "b", 0.4), result("large", "a", 0.8),
         result("large", "b", 0.5), result("worse", "a", 0.9, status="unverified"),
         result("worse", "a", 0.5), result("words", "a", 0.95, comparable=False),
         result("words", "a", 0.97, subset="part"), result("worse", "b", 0.7, metric="R@100"),
+        result("small", "near", 0.8, metric="Spearman"),
     )  # fmt: skip
     entries = (SMALL, WORSE, LARGE, WORDS, *sets)
     return Catalogue(Content(entries=entries, results=results, sources=()))
@@ -202,6 +209,7 @@ def test_a_mean_is_over_models_that_have_all_scores(
         (FigureWish(benchmarks=("a",), models=()), "no model that the filter keeps"),
         (FigureWish("profile", model="words"), "nothing to draw for 'Ranks of Words'"),
         (FigureWish("profile"), "no model is named"),
+        (FigureWish("history", benchmarks=("a", "near")), "different measures (A by nDCG@10, NEAR"),
         (FigureWish("runs"), "there are no runs"),
     ],
     ids=lambda value: str(value)[:40],

@@ -47,8 +47,10 @@ def test_png_is_a_picture_of_a_known_size() -> None:
 
 def test_names_are_never_formulas_nor_markup() -> None:
     evil = model("$x_1$ <b>&amp;\x1b[31m", params=10**8)
-    scored = [(evil, 0.5), *SCORED]
+    wide = model("生物医学", params=10**9)
+    scored = [(evil, 0.5), (wide, 0.9), *SCORED]
     svg = picture(quality_figure(scored, "params", "nDCG@10", "A$B$", {evil.id}), ".svg")
+    assert "生物医学" in texts(svg)
     assert "$x_1$ <b>&amp;" in texts(svg)
     assert "nDCG@10 of A$B$ against parameters" in texts(svg)
 

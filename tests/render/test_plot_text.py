@@ -33,17 +33,23 @@ from bioretrieval_tui.render.plot_layout import (
 )
 from bioretrieval_tui.render.plot_text import (
     MARKS,
+    DrawnRow,
     draw,
     fitting_height,
     front_lines,
     target_text,
     targets,
     text_of,
-    unpainted,
 )
 from bioretrieval_tui.render.terminal_text import cells
 
 Golden = Callable[[str, str], None]
+
+
+def unpainted(rows: list[DrawnRow]) -> list[str]:
+    """The lines of a drawing without colours."""
+    return "".join(text_of(rows, colour=False)).splitlines()
+
 
 AXIS = st.sampled_from([*AXES.values(), score_axis("nDCG@10")])
 
@@ -210,6 +216,20 @@ def test_series_are_told_apart_without_colour() -> None:
     text = "\n".join(unpainted(draw(FIGURES["history"], 80, 24)))
     assert f"{MARKS[0]} Facts   {MARKS[1]} Covid" in text
     assert text.count(MARKS[1]) == 3
+
+
+def test_six_series_are_named_on_a_narrow_screen() -> None:
+    names = [
+        "NFCorpus",
+        "SciFact",
+        "SCIDOCS",
+        "TREC-COVID",
+        "CUREv1 (English)",
+        "BioASQ (BEIR cut)",
+    ]
+    figure = history_figure(dict.fromkeys(names, SCORED), "nDCG@10")
+    head = unpainted(draw(figure, 80, 24))[0]
+    assert all(f"{mark} {name[:5]}" in head for mark, name in zip(MARKS, names, strict=True))
 
 
 def test_every_point_of_the_front_has_its_name() -> None:

@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
-from bioretrieval_tui.catalog.models import Benchmark, Model, Result, Status
+from bioretrieval_tui.catalog.models import Benchmark, Model, Result
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.evaluation.metrics import MAIN
 from bioretrieval_tui.render.figures import (
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 FOUR_SETS = ("nfcorpus", "scifact", "scidocs", "trec-covid")
 """The benchmarks whose mean is meant where none is named."""
-_TRUST: dict[Status, int] = {"confirmed": 0, "secondary": 1, "unverified": 2}
+_TRUST = {"confirmed": 0, "secondary": 1, "unverified": 3}
 
 
 class FigureWish(Struct, frozen=True):
@@ -92,11 +92,16 @@ def _quality(catalogue: Catalogue, wish: FigureWish) -> Figure:
 def _history(catalogue: Catalogue, wish: FigureWish) -> Figure:
     sets = _sets(catalogue, wish)[:MOST_SERIES]
     measures = {one.id: _metric(catalogue, one.id) for one in sets}
+    if len(set(measures.values())) > 1:
+        by_set = ", ".join(f"{one.name} by {measures[one.id]}" for one in sets)
+        raise BioRetrievalError(
+            f"these benchmarks have different measures ({by_set})", remedy="plot them apart"
+        )
     series = {}
     for one in sets:
         found = scores_of(catalogue, one.id, measures[one.id], wish.models)
         series[one.name] = [(model, found[model.id]) for model in _models(catalogue, found)]
-    return history_figure(series, " or ".join(dict.fromkeys(measures.values())))
+    return history_figure(series, measures[sets[0].id])
 
 
 def _profile(catalogue: Catalogue, wish: FigureWish) -> Figure:
@@ -150,9 +155,14 @@ def scores_of(
     for one in _comparable(catalogue, benchmark):
         if one.metric == metric and (models is None or one.model in models):
             held = best.get(one.model)
-            if held is None or _TRUST[one.status] < _TRUST[held.status]:
+            if held is None or _doubt(one) < _doubt(held):
                 best[one.model] = one
     return {model: result.value for model, result in best.items()}
+
+
+def _doubt(one: Result) -> tuple[int, bool]:
+    """Lowest for the score that counts where a model has several."""
+    return _TRUST.get(one.status, 2), one.kind == "self-reported"
 
 
 def _comparable(catalogue: Catalogue, benchmark: str) -> list[Result]:

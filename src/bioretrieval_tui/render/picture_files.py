@@ -44,6 +44,7 @@ _COLOURS = ("#036b4d", "#1d4ed8", "#b45309", "#6d28d9", "#be123c", "#0c667f")
 with the help of the marks."""
 _MARKS = "o^sDvP"
 _INK, _FAINT, _GRID, _DOT = "#18181b", "#5b5b63", "#e8e8e5", "#a1a1aa"
+_LEGEND_COLUMNS = 4
 _CELL = 4
 """Pixels a side of the cells in which labels are placed."""
 _STYLE: Any = {  # matplotlib's type lists every one of its settings
@@ -93,12 +94,18 @@ def picture(figure: Figure, extension: str) -> bytes:
     """The figure as SVG or PNG."""
     # Else matplotlib would keep its list of fonts in a folder of its own.
     os.environ.setdefault("MPLCONFIGDIR", str(places().cache / "matplotlib"))
+    import logging
+    import warnings
+
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it tells of its list of fonts
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Canvas
 
     out = io.BytesIO()
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(_STYLE), warnings.catch_warnings():
+        # A name in Chinese is boxes in a PNG; in an SVG the reader's own font shows it.
+        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
         height = max(2.5, 1.2 + 0.3 * len(figure.bars)) if figure.bars else _SIZE[1]
         if figure.kind == "timeline":
             height = max(height, 1.5 + 0.22 * len(figure.points))
@@ -144,7 +151,7 @@ def _points(axes: Axes, figure: Figure) -> None:
             colour = _DOT if standing == "other" else _COLOURS[at % len(_COLOURS)]
             name = figure.legend.get(standing, "")
             if several:
-                name = figure.curves[at].name if standing == "front" else ""
+                name = shortened(figure.curves[at].name, 32) if standing == "front" else ""
             axes.scatter(
                 [figure.x.place(point.x) for point in found],
                 [point.y for point in found],
@@ -169,8 +176,8 @@ def _points(axes: Axes, figure: Figure) -> None:
         handles, _ = axes.get_legend_handles_labels()
         axes.legend(
             handles=handles if several else handles[::-1],
-            loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=6, frameon=False, borderpad=0.1,
-            handletextpad=0.3, columnspacing=1.2, labelcolor=_INK,
+            loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=_LEGEND_COLUMNS, frameon=False,
+            borderpad=0.1, handletextpad=0.3, columnspacing=1.2, labelcolor=_INK,
         )  # fmt: skip
 
 
@@ -193,7 +200,9 @@ def _frame(canvas: Canvas, axes: Axes, figure: Figure) -> None:
     names = [shortened(bar.name, 40) for bar in figure.bars]
     names += [shortened(name, 40) for _, name in figure.y.lanes]
     left = 0.35 + 0.075 * max(map(len, names)) if names else 0.75
-    foot, head = 0.6 + 0.17 * len(notes), 0.7 if figure.points else 0.5
+    foot, head = 0.6 + 0.17 * len(notes), 0.5
+    if figure.legend and not figure.bars:
+        head += 0.2 * (1 + (len(figure.curves) - 1) // _LEGEND_COLUMNS if figure.several else 1)
     axes.set_position((left / width, foot / height, 1 - (left + 0.2) / width,
                        1 - (foot + head) / height))  # fmt: skip
     canvas.text(0.15 / width, 1 - 0.1 / height, one_line(figure.title), fontsize=12,

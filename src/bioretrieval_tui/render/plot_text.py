@@ -7,7 +7,7 @@ are those of the app's looks.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import groupby, pairwise
 
 from bioretrieval_tui.render.figures import Bar, Figure, Point
@@ -37,6 +37,8 @@ SERIES_ROLES = ("model", "dataset", "benchmark", "recipe", "paper", "text")
 _DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _LONGEST_NAME = 32
+_NAME_LENGTHS = (32, 24, 16, 10, 6)
+"""Of the names of series, in the order in which they are tried."""
 _FEW = 3
 """Cells of dots and lines that the label of a curated model may cover."""
 _LINES = {
@@ -115,11 +117,11 @@ class _Drawing:
         self.y = range_of(figure.y, (point.y for point in points))
         self.width, self.height = width, height
         self.plot_rows = height - 4
-        self.y_ticks = [
-            (value, shortened(text, max(8, width // 4)))
+        self.y_texts = {
+            self._y_row(value): shortened(text, max(8, width // 4))
             for value, text in ticks(self.y, max(2, self.plot_rows // 3))
-        ]
-        self.gutter = max((cells_of(text) for _, text in self.y_ticks), default=0) + 1
+        }
+        self.gutter = max(map(cells_of, self.y_texts.values()), default=0) + 1
         self.columns = width - self.gutter - 2
         self.marked = targets(figure)[cursor] if cursor is not None else None
         self.several = figure.several
@@ -223,10 +225,9 @@ class _Drawing:
     # Frame ------------------------------------------------------------------------------------
 
     def _row(self, row: int) -> DrawnRow:
-        texts = {self._y_row(value): text for value, text in self.y_ticks}
-        tick = texts.get(row)
-        pad = " " * (self.gutter - 1 - cells_of(tick or ""))
-        lead = ((f"{pad}{tick or ''} ", "dim"), ("┤" if tick else "│", "rule"))
+        tick = self.y_texts.get(row, "")
+        pad = " " * (self.gutter - 1 - cells_of(tick))
+        lead = ((f"{pad}{tick} ", "dim"), ("┤" if tick else "│", "rule"))
         blank = (" ", "text")
         found = (self.seen.get((column, row), blank) for column in range(self.columns))
         return (*lead, *_runs(found))
@@ -249,13 +250,14 @@ class _Drawing:
                 for key, name in self.figure.legend.items()
                 if key in standings
             ]
-        legend: list[tuple[str, str]] = []
-        for mark, name, role in marked:
-            legend += [("   ", "text"), (mark, role), (f" {shortened(name, 24)}", "dim")]
-        space = self.width - sum(cells_of(text) for text, _ in legend)
-        if space < self.width // 3:  # the names do not fit: they stand below the drawing
-            return ((cut(self.figure.y.title, self.width), "dim"),)
-        return ((shortened(self.figure.y.title, space), "dim"), *legend)
+        for longest in _NAME_LENGTHS:
+            legend: list[tuple[str, str]] = []
+            for mark, name, role in marked:
+                legend += [("   ", "text"), (mark, role), (f" {shortened(name, longest)}", "dim")]
+            space = self.width - sum(cells_of(text) for text, _ in legend)
+            if space >= min(cells_of(self.figure.y.title), self.width // 4):
+                return ((shortened(self.figure.y.title, space), "dim"), *legend)
+        return ((cut(self.figure.y.title, self.width), "dim"),)
 
     def _x_axis(self) -> list[DrawnRow]:
         found = ticks(self.x, max(2, self.columns // 9))
@@ -342,8 +344,3 @@ def fitting_height(figure: Figure, rows: int) -> int:
     if figure.kind == "timeline":
         return len(figure.points) + 4
     return len(figure.bars) + 3 if figure.bars else rows
-
-
-def unpainted(rows: Sequence[DrawnRow]) -> list[str]:
-    """The characters of a drawing alone, a line a row."""
-    return [line.rstrip("\n") for line in text_of(rows, colour=False)]
