@@ -33,6 +33,8 @@ SCOPES: dict[str, str] = {
     "everywhere": "Everywhere",
     "list": "In a list",
     "browse": "In a list of the catalogue",
+    "marking": "To compare rows",
+    "comparison": "In a comparison",
     "detail": "In the detail pane",
     "timeline": "In Evolution",
     "leaderboard": "On the leaderboard",
@@ -109,6 +111,23 @@ filter | slash | filter | Filter | Filter as you type | 2
 next-match | n | match(1) | Next match | Next row that matches the last filter
 previous-match | N | match(-1) | Previous match | Previous row that matches the last filter
 copy-bibtex | Y | copy_bibtex | Copy BibTeX | Copy a BibTeX record
+[marking]
+mark-row | space | mark_row | Mark | Mark or unmark the row, to compare two to six | 6
+compare | equals_sign | compare | Compare | Show the marked rows side by side
+unmark | U | unmark | Unmark all | Unmark all rows of this kind
+[comparison]
+comparison-down | j down | move(1) | Down | Next row | -
+comparison-up | k up | move(-1) | Up | Previous row | -
+comparison-half-down | ctrl+d pagedown space | half(1) | Half a page down | Half a page down | -
+comparison-half-up | ctrl+u pageup | half(-1) | Half a page up | Half a page up | -
+comparison-first | g home | edge(-1) | First | First row | -
+comparison-last | G end | edge(1) | Last | Last row | -
+comparison-right | right l greater_than_sign | column(1) | Column | Next column | 3
+comparison-left | left h less_than_sign | column(-1) | Column | Previous column | -
+fold | f | fold | Fold | Fold or show the rows in which all are equal | 1
+section | tab | section | Section | Scores, facts, recipe | 2
+comparison-export | e | export | Export | Write it to a file | 4
+comparison-close | escape q equals_sign | close | Close | Close it | 5
 [detail]
 scroll-down | j down | scroll_lines(1) | Down | Scroll down | -
 scroll-up | k up | scroll_lines(-1) | Up | Scroll up | -
@@ -239,6 +258,7 @@ def shown_key(key: str) -> str:
         "question_mark": "?", "slash": "/", "escape": "esc", "greater_than_sign": ">",
         "less_than_sign": "<", "pagedown": "pgdn", "pageup": "pgup", "left": "←",
         "right": "→", "up": "↑", "down": "↓", "full_stop": ".", "asterisk": "*",
+        "equals_sign": "=",
     }  # fmt: skip
     return names.get(key, key)
 

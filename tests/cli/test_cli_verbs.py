@@ -237,6 +237,36 @@ def test_a_ranking_as_latex(cli: Call) -> None:
     assert out.count(" \\\\\n") == 4
 
 
+def test_entries_side_by_side(cli: Call) -> None:
+    rows = cli("compare", "medcpt", "bge-base-en-v1-5", "BAAI/bge-m3", "-f", "json").json
+    scidocs = next(row for row in rows if row["field"] == "scidocs")
+    assert list(scidocs["values"]) == ["medcpt", "bge-base-en-v1-5", "bge-m3"]
+    assert scidocs["best"] == ["bge-base-en-v1-5"]
+    assert "sources" in scidocs["remark"]
+    called = cli("compare", "nfcorpus", "scifact", "--differences", "-f", "markdown")
+    assert "| Facts | queries | 323 | 300 |" in called.out
+    assert "| = |" not in called.out
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["medcpt"], 2, "1 cannot be compared; name 2 to 6 entries"),
+        (["a", "b", "c", "d", "e", "f", "g"], 2, "7 cannot be compared"),
+        (["medcpt", "ncbi/MedCPT-Query-Encoder"], 2, "'medcpt' is given twice"),
+        (["medcpt", "nfcorpus"], 2, "several kinds: medcpt (model), nfcorpus (benchmark)"),
+        (["medcpt", "medcbt"], 3, "no entry has the id 'medcbt'; nearest: medcpt"),
+    ],
+)
+def test_a_comparison_that_cannot_be_made(
+    cli: Call, words: list[str], code: int, says: str
+) -> None:
+    called = cli("compare", *words)
+    assert (called.code, called.out) == (code, "")
+    assert says in called.lines[0]
+    assert len(called.lines) == 1
+
+
 def test_a_listed_model_has_a_page_and_says_that_its_facts_are_declared(cli: Call) -> None:
     for name in ("intfloat/multilingual-e5-small", "intfloat-multilingual-e5-small"):
         out = cli("show", name).out

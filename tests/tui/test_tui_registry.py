@@ -25,6 +25,7 @@ from bioretrieval_tui.actions import (
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.tui.app import BioRetrievalApp
 from bioretrieval_tui.tui.bindings import bindings
+from bioretrieval_tui.tui.dialogs.comparison_dialog import ComparisonDialog
 from bioretrieval_tui.tui.dialogs.dialog import (
     Confirm,
     Dialog,
@@ -67,6 +68,8 @@ HANDLERS: dict[str, tuple[type, ...]] = {
         FoundPane,
     ),
     "browse": (BrowsePane, EvolutionPane, LeaderboardPane, StartPane),
+    "marking": (BrowsePane, LeaderboardPane),
+    "comparison": (ComparisonDialog,),
     "detail": (Detail,),
     "timeline": (EvolutionPane,),
     "leaderboard": (LeaderboardPane,),
@@ -89,7 +92,7 @@ EVERY_CLASS: tuple[type, ...] = (
     Detail, VirtualTable, QueryLine, AskLine, HeadLine, NavBar, StatusBar, TooSmall,
     Dialog, PageDialog, ExportDialog, Palette, Confirm, FilesDialog, BenchmarkDialog,
     QrelsPane, NewsPane, FetchDialog, IntoDialog, FoundPane, PlotDialog, PlotView,
-    EvolutionPane, TimelineCanvas,
+    EvolutionPane, TimelineCanvas, ComparisonDialog,
 )  # fmt: skip
 
 PANE_CLASSES: tuple[type[Pane], ...] = (
@@ -102,7 +105,8 @@ PANE_CLASSES: tuple[type[Pane], ...] = (
 INTENDED = {
     ("down", "scroll-down"), ("up", "scroll-up"), ("half-down", "page-down"),
     ("half-up", "page-up"), ("first", "top"), ("last", "bottom"),
-    ("page-down", "done"), ("page-down", "star"),  # space: text, or a mark
+    # Space: text, or a mark.
+    ("page-down", "done"), ("page-down", "star"), ("page-down", "mark-row"),
 }  # fmt: skip
 
 

@@ -70,6 +70,14 @@ STATES = (
     State("filter-light", "papers", ("slash",), "alpha", theme="light"),
     State("sorted", "models", (">", "s")),
     State("sorted-reversed", "models", (">", "s", "s")),
+    State("marked", "models", ("space", "space"), size=NARROW),
+    State("compared", "models", ("space", "space", "space", "equals_sign")),
+    State(
+        "compared-narrow", "models", ("space", "space", "j", "space", "equals_sign"), size=NARROW
+    ),
+    State(
+        "compared-folded", "benchmarks", ("space", "space", "equals_sign", "f", "j"), size=NARROW
+    ),
     State("links-letter", "papers", ("l",)),
     State("relations-letter", "papers", ("r",)),
     State("relations-letter-narrow", "papers", ("r",), size=NARROW),

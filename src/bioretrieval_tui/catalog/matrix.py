@@ -170,6 +170,10 @@ class ScoreTable:
         """Ids of the models with a score."""
         return list(self._cells)
 
+    def scores_of(self, model: str) -> dict[Axis, Result]:
+        """The score of a model in each column that it has."""
+        return {axis: held[0] for axis, held in self._cells.get(model, {}).items()}
+
     def matrix(self, view: MatrixView, models: Collection[str] | None = None) -> ResultMatrix:
         """The matrix of the models with these ids (None: of all). Raises UsageError: the view names
         an unknown column."""

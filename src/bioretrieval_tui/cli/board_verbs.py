@@ -1,4 +1,4 @@
-"""`results`: published results, as a list or ranked as a matrix."""
+"""`results` and `compare`: published results, and entries side by side."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from msgspec import structs
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.fields import filtered
 from bioretrieval_tui.catalog.matrix import FACTS, RANKINGS, MatrixView, ScoreTable
-from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Model
+from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Model, Recipe
 from bioretrieval_tui.cli import options
 from bioretrieval_tui.cli.lookups import catalogue, entry_of_type, with_board
 from bioretrieval_tui.cli.options import option
 from bioretrieval_tui.cli.streams import put_sheet, tell
-from bioretrieval_tui.errors import UsageError
+from bioretrieval_tui.errors import NotFoundError, UsageError
+from bioretrieval_tui.render.comparison import Compared, check_count, compare, comparison_sheet
 from bioretrieval_tui.render.entries import result_sheet
 from bioretrieval_tui.render.formats import Format
 from bioretrieval_tui.render.rankings import hidden_words, matrix_sheet, ranked_by
@@ -168,3 +169,47 @@ def _put_matrix(
         for line in (ranked_by(matrix, table), hidden_words(matrix)):
             if line:
                 tell(line)
+
+
+@click.command("compare")
+@click.argument(
+    "identifiers", metavar="ID ID...", nargs=-1, required=True, shell_complete=options.complete_id
+)
+@option("--differences", "Without the rows in which all are equal.")
+@options.ranked_format
+def compare_entries(identifiers: Sequence[str], differences: bool, format_: Format) -> None:
+    """Compare two to six entries of one kind side by side.
+
+    Scores come first: those that at least two have, with the difference to the first ID; its
+    largest losses are at the top. Then facts and recipe. ID is an entry, a hub id, or one of your
+    runs (see eval --list), which may stand beside models.
+
+    \b
+    bioretrieval-tui compare medcpt bge-base-en-v1-5 BAAI/bge-m3 --differences
+    bioretrieval-tui compare nfcorpus scifact -f csv
+    bioretrieval-tui compare medcpt bmretriever-410m -f json | jq '.[] | select(.best != [])'
+    """
+    check_count(len(identifiers))
+    found = catalogue()
+    entries = [found.by_id.get(one.casefold()) for one in identifiers]
+    if not all(entries) or any(isinstance(one, Model | Recipe) for one in entries):
+        found = with_board(found)
+    compared = compare([_compared(found, one) for one in identifiers], found)
+    put_sheet(comparison_sheet(compared, differences=differences), format_)
+    if format_ in ("table", "markdown"):
+        for line in compared.notes:
+            tell(line)
+
+
+def _compared(found: Catalogue, identifier: str) -> Compared:
+    """The entry of an id, or the run."""
+    try:
+        return found.entry(identifier)
+    except NotFoundError:
+        from bioretrieval_tui.evaluation.records import records
+        from bioretrieval_tui.render.evaluations import own_runs
+
+        for run in own_runs(records(tell), found):
+            if identifier in (run.record.id, *(one.id for one in run.earlier)):
+                return run
+        raise

@@ -92,6 +92,18 @@ def cell(row: EntryField, entry: AnyEntry, catalogue: Catalogue) -> Cell:
     return unverified(made) if row.status(entry) == "unverified" else made
 
 
+def field_cell(row: EntryField, entry: AnyEntry, catalogue: Catalogue) -> Cell:
+    """Any field as a cell: as in a list, or what its page says on one line."""
+    if row.form not in _FORMS or row.form in ("count", "size", "code", "authors"):
+        return cell(row, entry, catalogue)
+    if row.form == "grade":
+        return row.read(entry, catalogue)  # type: ignore[no-any-return]  # a letter
+    found = row.read(entry, catalogue)
+    values = _values(row, entry, found, catalogue, {}) if found else ()
+    made = "; ".join("".join(part.text for part in one) for one in values)
+    return unverified(made) if made and row.status(entry) == "unverified" else made or None
+
+
 def _cell(row: EntryField, entry: AnyEntry, found: Any, catalogue: Catalogue) -> Cell:
     if row.name == "url":
         return safe_url(entry.links[0].url)

@@ -69,6 +69,11 @@ class OwnRun(msgspec.Struct, frozen=True):
     earlier: tuple[EvaluationRecord, ...] = ()
 
     @property
+    def title(self) -> str:
+        """Its name as headings show it."""
+        return f"{MARK} {self.name}"
+
+    @property
     def deviates(self) -> bool:
         """The score differs from a published one by more than the tolerance."""
         return any(one.marked for one in self.published)
@@ -119,32 +124,32 @@ def published_scores(record: EvaluationRecord, catalogue: Catalogue) -> list[Ref
     return references(catalogue, match, record.mode, record.model, record.metrics[MAIN])
 
 
+def run_result(run: OwnRun) -> Published:
+    """A run as a result like the published ones."""
+    record = run.record
+    model = "own-bm25" if record.mode == "lexical" else run.model or record.model
+    if record.mode in ("hybrid", "rerank"):
+        model += "+bm25"
+    if record.mode == "rerank":
+        model += f"+{record.reranker}"
+    return Published(
+        model=model,
+        benchmark=record.catalogue or record.benchmark,
+        value=round(record.metrics["nDCG@10"], 4),
+        source="own",
+        zero_shot=run.zero_shot,
+        subset=None if record.split == _SPLIT else record.split,
+        note=f"{record.id}, {record.date[:10]}",
+    )
+
+
 def own_results(
     records: Sequence[EvaluationRecord], catalogue: Catalogue
 ) -> tuple[list[Published], dict[str, str]]:
     """Runs of the user as results like the published ones, and names for their models."""
-    names: dict[str, str] = {}
-    rows = []
-    for run in own_runs(records, catalogue):
-        record = run.record
-        model = "own-bm25" if record.mode == "lexical" else run.model or record.model
-        if record.mode in ("hybrid", "rerank"):
-            model += "+bm25"
-        if record.mode == "rerank":
-            model += f"+{record.reranker}"
-        names[model] = run.name
-        rows.append(
-            Published(
-                model=model,
-                benchmark=record.catalogue or record.benchmark,
-                value=round(record.metrics["nDCG@10"], 4),
-                source="own",
-                zero_shot=run.zero_shot,
-                subset=None if record.split == _SPLIT else record.split,
-                note=f"{record.id}, {record.date[:10]}",
-            )
-        )
-    return rows, names
+    runs = own_runs(records, catalogue)
+    rows = list(map(run_result, runs))
+    return rows, {row.model: run.name for row, run in zip(rows, runs, strict=True)}
 
 
 # The fields of a record -----------------------------------------------------------------------
@@ -226,7 +231,7 @@ def run_page(run: OwnRun) -> Page:
         (one.date[:10], f"{one.metrics.get(MAIN, 0.0):.4f}  {one.id}") for one in run.earlier
     )
     return Page(
-        f"{MARK} {run.name}",
+        run.title,
         kind="own",
         byline=(text("your run"),),
         sections=(

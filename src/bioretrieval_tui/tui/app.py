@@ -34,6 +34,7 @@ from textual.worker import WorkerFailed
 
 from bioretrieval_tui.actions import ACTIONS, Action, in_scope
 from bioretrieval_tui.catalog.catalogue import Catalogue, section_of
+from bioretrieval_tui.catalog.models import Entry
 from bioretrieval_tui.errors import BioRetrievalError, CatalogueError, InterruptedByUser, UsageError
 from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.memory import memory_fault
@@ -42,6 +43,7 @@ from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.driver import CompactDriver, CompactUpdate
 from bioretrieval_tui.tui.folders import BENCHMARK_FOLDER, first_folder
 from bioretrieval_tui.tui.panes.pane import Pane
+from bioretrieval_tui.tui.row_marks import RowMarks
 from bioretrieval_tui.tui.themes import LOOKS, Look
 from bioretrieval_tui.tui.widgets.bars import LEAST_HEIGHT, LEAST_WIDTH, NavBar, StatusBar, TooSmall
 from bioretrieval_tui.tui.widgets.canvas import Canvas
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     from bioretrieval_tui.backend.jobs import JobQueue, JobRecord
     from bioretrieval_tui.backend.protocol import EvaluateJob, FetchJob, Job
     from bioretrieval_tui.online.spool import FetchRequest
+    from bioretrieval_tui.render.comparison import Compared
     from bioretrieval_tui.render.sheet import Sheet
     from bioretrieval_tui.settings import SettingsStore
     from bioretrieval_tui.terminal.capabilities import Capabilities
@@ -131,6 +134,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         """When the current key was passed on, 0 if its action is done."""
         self.current = "home"
         """The pane that is shown."""
+        self.marks = RowMarks()
         self.index = CATALOGUE
         """The index that Search searches."""
         self._quitting: Screen[bool] | None = None
@@ -408,6 +412,25 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         else:
             if self.catalogue.board is None:  # two panes may have asked
                 self.catalogue = wide
+
+    def marks_changed(self) -> None:
+        for pane in self._panes():
+            pane.marks_changed()
+
+    def compare(self, kind: str) -> None:
+        """Show what is marked of a kind side by side. Raises UsageError: too little is marked."""
+        self.run_worker(self._compare(self.marks.to_compare(kind)), group="compare", exclusive=True)
+
+    async def _compare(self, marked: Sequence[Compared]) -> None:
+        from bioretrieval_tui.render.comparison import compare
+        from bioretrieval_tui.tui.dialogs.comparison_dialog import ComparisonDialog
+
+        await self.widen()
+        known = self.catalogue.by_id
+        things = [known.get(one.id, one) if isinstance(one, Entry) else one for one in marked]
+        found = await asyncio.to_thread(compare, things, self.catalogue)
+        if not isinstance(self.screen, ComparisonDialog):
+            self.push_screen(ComparisonDialog(found))
 
     # Jobs --------------------------------------------------------------------------------
 

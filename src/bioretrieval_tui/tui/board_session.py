@@ -94,10 +94,11 @@ class BoardSession:
     mode: recipes, matrix, or the matrix as a heat map; view: columns, order and ranking of the
     matrix; recipe_sort: (column, reverse) of the recipes; own: all runs, newest first; with_own:
     they are shown; recipe_rows, model_rows: what is shown in each mode; shown_own: the runs that
-    the filter keeps.
+    the filter keeps; sign: what stands before the name of a row with this id.
     """
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, sign: Callable[[str], str] = lambda _: "") -> None:
+        self.sign = sign
         self.mode: Mode = "recipes"
         self.view = MatrixView()
         self.recipe_sort = ("rank", False)
@@ -291,7 +292,8 @@ class BoardSession:
         if row.mean is not None:
             score = f"{row.mean:.4f}" if row.mean != recipe.mean else figure(row.mean)
         cells = [
-            Span(rank, "strong"), Span(recipe.name.removesuffix(" recipe"), "recipe.strong"),
+            Span(rank, "strong"),
+            Span(f"{self.sign(recipe.id)}{recipe.name.removesuffix(' recipe')}", "recipe.strong"),
             Span(short(recipe.params) or "-", "dim"), Span(score, "strong"),
         ]  # fmt: skip
         for axis in self.matrix.basis:
@@ -370,12 +372,12 @@ class BoardSession:
         if isinstance(row, OwnRow):
             return [
                 Span(""),
-                Span(f"{MARK} {row.run.name}", "own.strong"),
+                Span(self.sign(row.run.record.id) + row.run.title, "own.strong"),
                 Span(row.run.how, "own"),
             ]
         entry = self.catalogue.by_id.get(row.model)
         listed = entry is not None and entry.status == "declared"
-        name = self.catalogue.names.get(row.model, row.model)
+        name = self.sign(row.model) + self.catalogue.names.get(row.model, row.model)
         lead = [Span(str(row.rank or "-"), "dim"), Span(name, "dim" if listed else "model.strong")]
         return [*lead, Span("")] if self.shown_own else lead
 

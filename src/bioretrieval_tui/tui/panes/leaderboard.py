@@ -32,6 +32,7 @@ from bioretrieval_tui.tui.widgets.table import GAP, VirtualTable
 
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.jobs import JobRecord
+    from bioretrieval_tui.render.comparison import Compared
     from bioretrieval_tui.tui.entry_session import EntrySession
 
 BESIDE = 170
@@ -41,8 +42,9 @@ BESIDE = 170
 class LeaderboardPane(Pane):
     """Recipes first; `v` shows the matrix, `m` its heat map, with your runs among the results."""
 
-    BINDINGS = bindings("leaderboard", "browse")
-    SCOPES = ("leaderboard", "list", "browse", "everywhere")
+    BINDINGS = bindings("leaderboard", "browse", "marking")
+    SCOPES = ("leaderboard", "list", "browse", "marking", "everywhere")
+    MORE_SCOPES = ("comparison",)
     DEFAULT_CSS = """
     LeaderboardPane #matrix { display: none; }
     LeaderboardPane.-matrix #matrix { display: block; }
@@ -56,7 +58,7 @@ class LeaderboardPane(Pane):
         self.matrix_table = VirtualTable(
             (), "matrix", squeeze=False, empty="No model matches: clear the filter (esc)."
         )
-        self.board = BoardSession(self.catalogue)
+        self.board = BoardSession(self.catalogue, self.owner.marks.sign)
         self.entry_list: EntrySession = self.board.entries
 
     def compose(self) -> ComposeResult:
@@ -90,6 +92,14 @@ class LeaderboardPane(Pane):
     @property
     def current(self) -> AnyEntry | None:
         return self.board.entry_of(self.table.at_cursor(self.board.rows))
+
+    @property
+    def kind(self) -> str:
+        return "model" if self.in_matrix else "recipe"
+
+    @property
+    def markable(self) -> Compared | None:
+        return self.own_row.run if self.own_row else self.current
 
     def ids(self) -> Sequence[str]:
         return [row_id(row) for row in self.board.rows]

@@ -46,10 +46,12 @@ if TYPE_CHECKING:
     from bioretrieval_tui.backend.jobs import JobQueue, JobRecord
     from bioretrieval_tui.backend.protocol import EvaluateJob, Job
     from bioretrieval_tui.online.spool import FetchRequest
+    from bioretrieval_tui.render.comparison import Compared
     from bioretrieval_tui.render.sheet import Sheet
     from bioretrieval_tui.settings import SettingsStore
     from bioretrieval_tui.tui.found_session import FoundSession
     from bioretrieval_tui.tui.qrels_session import QrelsSession
+    from bioretrieval_tui.tui.row_marks import RowMarks
     from bioretrieval_tui.tui.search_session import SearchSession
 
 _T = TypeVar("_T")
@@ -76,6 +78,7 @@ class PaneContext(Protocol):
     client: SearchClient
     jobs: JobQueue
     found: FoundSession
+    marks: RowMarks
 
     def say(self, message: str, role: str = ...) -> None: ...
     def confirm(
@@ -91,6 +94,8 @@ class PaneContext(Protocol):
         self, before: FetchRequest | None = ..., *, query: str = ..., index: str = ...
     ) -> None: ...
     async def widen(self) -> None: ...
+    def compare(self, kind: str) -> None: ...
+    def marks_changed(self) -> None: ...
     def ask_into(
         self, index: str | None, papers: Mapping[str, bytes], then: Callable[[str], None]
     ) -> None: ...
@@ -239,6 +244,10 @@ class Pane(Widget):
 
     def head(self) -> None:
         spans = self.list_head()
+        if "marking" in self.SCOPES and not self.entry_list.problem:
+            count = self.owner.marks.count(self.kind)
+            more = ", = compares" if count > 1 else ""
+            spans.insert(1, Span(f"  {count} marked{more}" if count else "", "ok"))
         if self.letters:
             spans = [*spans, Span(f"   {self.letters}: type its letter, esc cancels", "warn")]
         self.query_one(HeadLine).show(*spans)
@@ -375,8 +384,43 @@ class Pane(Widget):
         self.head()
         self.show_page()
 
-    def mark(self, entry: AnyEntry) -> str:  # noqa: ARG002 - a pane that marks entries uses it
-        return ""
+    def mark(self, entry: AnyEntry) -> str:
+        return self.owner.marks.sign(entry.id)
+
+    # Marked rows -------------------------------------------------------------------------
+
+    @property
+    def kind(self) -> str:
+        """The kind of the rows: what one of them can be compared with."""
+        return kind_of_section(self.section) if self.section else ""
+
+    @property
+    def markable(self) -> Compared | None:
+        """What the row under the cursor stands for."""
+        return self.current
+
+    def marks_changed(self) -> None:
+        """Show which rows are marked."""
+        if "marking" in self.SCOPES:
+            self.table.update()
+            self.head()
+
+    def action_mark_row(self) -> None:
+        thing, identifier = self.markable, self.place()
+        if thing is None or identifier is None:
+            raise UsageError("There is no row to mark")
+        self.owner.marks.toggle(self.kind, identifier, thing)
+        self.owner.marks_changed()
+        self.action_move(1)
+
+    def action_unmark(self) -> None:
+        self.owner.marks.clear(self.kind)
+        self.owner.marks_changed()
+
+    def action_compare(self) -> None:
+        self.owner.compare(self.kind)
+
+    # Order, matches, export ----------------------------------------------------------------
 
     def action_column(self, by: int) -> None:
         self.table.move_column(by)
@@ -469,8 +513,9 @@ class Pane(Widget):
 class BrowsePane(Pane):
     """One section of the catalogue, by the name of the pane."""
 
-    BINDINGS = bindings("browse")
-    SCOPES = ("list", "browse", "everywhere")
+    BINDINGS = bindings("browse", "marking")
+    SCOPES = ("list", "browse", "marking", "everywhere")
+    MORE_SCOPES = ("comparison",)
 
     def __init__(self, name: str) -> None:
         super().__init__(name, name)
