@@ -120,7 +120,7 @@ bottom | G end | scroll_edge(1) | Bottom | To the end | -
 [timeline]
 lineage | v | view | Lineage | Switch between the timeline and the lineage of models | 2
 [models]
-listed | a | listed | Listed models | Show or hide the models of the public board that are not curated | 2
+listed | a | listed | Listed models | Show or hide the models of the board that are not curated | 2
 [leaderboard]
 view | v | view | Recipes or models | Switch between training recipes and models by benchmarks | 1
 heat | m | heat | Heat map | A cell a score, all benchmarks at once; again: numbers | 2

@@ -571,7 +571,9 @@ class Checks:
 
     def _hub(self, entry: str, record: Record) -> Faults:
         """A hub id belongs to one model; only adapters share the repository below them."""
-        names = [str(name).casefold() for name in (*record.get("hub", ()), *record.get("aliases", ()))]
+        names = [
+            str(name).casefold() for name in (*record.get("hub", ()), *record.get("aliases", ()))
+        ]
         for name in dict.fromkeys(names):
             first = self._hubs.setdefault(name, (entry, len(names)))
             if first[0] != entry and 1 in (len(names), first[1]):

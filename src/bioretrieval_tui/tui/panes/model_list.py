@@ -57,5 +57,7 @@ class ModelsPane(BrowsePane):
     def list_head(self) -> list[Span]:
         spans = super().list_head()
         if self.with_listed and not self.entry_list.problem:
-            spans.append(Span("  \N{MIDDLE DOT} listed: facts declared to mteb, not checked", "faint"))
+            spans.append(
+                Span("  \N{MIDDLE DOT} listed: facts declared to mteb, not checked", "faint")
+            )
         return spans
