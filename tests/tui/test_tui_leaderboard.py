@@ -226,7 +226,7 @@ async def test_marks_are_characters(small: Catalogue) -> None:
         assert any("0.712 t" in row for row in rows)
         assert any("?" in row for row in rows)
         assert any("*" in row for row in rows)
-        assert "t trained on it  * secondary  ? unverified" in session.rows[1]
+        assert "t trained on it  s self-reported  * secondary  ? unverified" in session.rows[1]
 
 
 async def test_the_figure_under_the_cursor_is_explained(small: Catalogue) -> None:

@@ -49,6 +49,8 @@ _RECIPE_COLUMNS = (
     TableColumn("params", "Params", 6, align="right", priority=7),
     TableColumn("score", "Mean", 6, align="right", priority=2),
 )
+_SCORE_WIDTH = 8
+"""Cells of a score with four decimals and two marks."""
 _TENTHS = 10
 """Parts of a column in the heat map."""
 
@@ -275,10 +277,10 @@ class BoardSession:
     def columns(self) -> tuple[TableColumn, ...]:
         if not self.in_matrix:
             four = (
-                TableColumn(self.table.key(axis), self.table.title(axis), len(name) + 1,
+                TableColumn(self.table.key(axis), title, max(_SCORE_WIDTH, len(title)),
                             align="right", priority=3 + at)
                 for at, axis in enumerate(self.matrix.basis)
-                for name in [max(self.table.title(axis), "0.0000", key=len)]
+                for title in [self.table.title(axis)]
             )  # fmt: skip
             return (*_RECIPE_COLUMNS, *four, TableColumn("year", "Year", 4, align="right"))
         heat = self.mode == "heat"
@@ -300,7 +302,7 @@ class BoardSession:
         own = {row.axis: row.title for row in self.shown_own if row.title}
         for axis in axes_of(self.matrix, self.shown_own):
             name = own.get(axis) or self.table.title(axis)
-            width = 1 if heat else max(8, len(name) + 2)
+            width = 1 if heat else max(_SCORE_WIDTH, len(name) + 2)
             columns.append(
                 TableColumn(axis_key(axis, self.table), name, width, align="right", upright=heat)
             )
