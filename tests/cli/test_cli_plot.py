@@ -11,9 +11,9 @@ from test_cli_terminal import Call
 @pytest.mark.parametrize(
     ("words", "keys"),
     [
-        (["pareto", "-b", "scifact"], {"name", "params", "score", "front", "id"}),
-        (["pareto", "--against", "memory"], {"name", "memory", "score", "front", "id"}),
-        (["history", "-b", "nfcorpus"], {"benchmark", "name", "released", "score", "front", "id"}),
+        (["pareto", "-b", "scifact"], {"name", "params", "score", "mark", "front", "id"}),
+        (["pareto", "--against", "memory"], {"name", "memory", "score", "mark", "front", "id"}),
+        (["history", "-b", "nfcorpus"], {"benchmark", "name", "released", "score", "mark", "front", "id"}),
         (["timeline"], {"year", "era", "name", "trained_from", "id"}),
         (["profile", "medcpt"], {"benchmark", "rank", "of", "score", "id"}),
     ],

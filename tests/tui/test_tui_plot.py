@@ -9,12 +9,13 @@ from driving import Session, make_app, running
 from own_records import record
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.matrix import MatrixView, ScoreTable
 from bioretrieval_tui.evaluation.records import records
 from bioretrieval_tui.render.catalogue_figures import FigureWish, make_figure
 from bioretrieval_tui.tui.dialogs.dialog import ExportDialog
 from bioretrieval_tui.tui.dialogs.plot_dialog import PlotDialog
 
-WISH = FigureWish(benchmarks=("facts-set",))
+WISH = FigureWish(view=MatrixView(columns=("facts-set",)))
 
 
 async def opened(session: Session, catalogue: Catalogue, wish: FigureWish = WISH) -> list[str]:
@@ -22,7 +23,7 @@ async def opened(session: Session, catalogue: Catalogue, wish: FigureWish = WISH
     answers: list[str] = []
 
     def make(wish: FigureWish):  # type: ignore[no-untyped-def]  # Figure, for the dialog
-        return make_figure(catalogue, wish, records())
+        return make_figure(ScoreTable(catalogue), wish, records())
 
     session.app.push_screen(PlotDialog(make, wish), lambda one: answers.append(one or ""))
     await session.settle()

@@ -80,6 +80,7 @@ def write_figure(path: Path, figure: Figure) -> Path:
     if extension in PICTURES:
         data = picture(figure, extension)
     elif extension == ".txt":
+        figure = figure.drawn
         rows = draw(figure, 100, fitting_height(figure, 32))
         lines = (f"{line}\n" for line in front_lines(figure))
         text = "".join([one_line(figure.title), "\n", *text_of(rows, colour=False), *lines])
@@ -92,6 +93,7 @@ def write_figure(path: Path, figure: Figure) -> Path:
 
 def picture(figure: Figure, extension: str) -> bytes:
     """The figure as SVG or PNG."""
+    figure = figure.drawn
     # Else matplotlib would keep its list of fonts in a folder of its own.
     os.environ.setdefault("MPLCONFIGDIR", str(places().cache / "matplotlib"))
     import logging
@@ -252,7 +254,7 @@ def _labels(canvas: Canvas, axes: Axes, figure: Figure) -> None:
     wishes, lanes = [], bool(figure.y.lanes)
     for point in asked:
         front = point.standing == "front"
-        text = axes.text(0, 0, shortened(point.name, 40), fontsize=8 if front else 7.5, va="top",
+        text = axes.text(0, 0, shortened(point.label, 40), fontsize=8 if front else 7.5, va="top",
                          color=_INK if front else _FAINT, zorder=4)  # fmt: skip
         size = text.get_window_extent(renderer)
         across, down = (int(length / _CELL) + 1 for length in (size.width, size.height))

@@ -73,7 +73,7 @@ def target_text(figure: Figure, target: Point | Bar) -> str:
     """A point or bar in one line."""
     if isinstance(target, Bar):
         return f"{target.name}: {target.text}, {score_text(target.score)}"
-    text = f"{target.name}: {score_text(target.y)}, {figure.x.title} {figure.when(target)}"
+    text = f"{target.label}: {score_text(target.y)}, {figure.x.title} {figure.when(target)}"
     series = figure.curves[target.series].name if figure.several else ""
     return f"{text}, {series}" if series else text
 
@@ -86,7 +86,7 @@ def front_lines(figure: Figure) -> Iterator[str]:
             for point in targets(figure)
             if isinstance(point, Point) and (point.standing, point.series) == ("front", place)
         ]
-        ends = (f"{point.name} ({score_text(point.y)}, {figure.when(point)})" for point in front)
+        ends = (f"{point.label} ({score_text(point.y)}, {figure.when(point)})" for point in front)
         yield one_line(f"{curve.name}: {'; '.join(ends)}")
     yield from map(one_line, figure.notes)
 
@@ -203,7 +203,7 @@ class _Drawing:
         asked += [self.marked] if isinstance(self.marked, Point) else []
         asked.sort(key=lambda one: (one is not self.marked, ranked[one.standing], -one.y))
         longest = min(_LONGEST_NAME, self.columns // 2)
-        names = [shortened(point.name, longest) for point in asked]
+        names = [shortened(point.label, longest) for point in asked]
         wishes, lanes = [], bool(self.figure.y.lanes)
         for point, name in zip(asked, names, strict=True):
             over = ANY if point.standing == "front" or point is self.marked else _FEW

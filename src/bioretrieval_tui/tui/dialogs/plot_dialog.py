@@ -76,8 +76,9 @@ class PlotDialog(Dialog[str]):
             return
         self.plot.show(figure, current.id if current else "")
         self.title_line.show(Span(figure.title, "strong"))
-        self.notes.display = bool(figure.notes)
-        self.notes.show(Span("; ".join(figure.notes), "faint"))
+        notes = figure.drawn.notes
+        self.notes.display = bool(notes)
+        self.notes.show(Span("; ".join(notes), "faint"))
         self._tell()
 
     def _tell(self) -> None:
