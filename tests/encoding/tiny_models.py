@@ -61,8 +61,9 @@ def save_mpnet(folder: Path) -> Path:
     return folder
 
 
-def save_xlm_roberta(folder: Path) -> Path:
-    """An XLM-RoBERTa with a unigram tokenizer: its places are counted from the padding's id."""
+def save_xlm_roberta(folder: Path, tokens: int = 62) -> Path:
+    """An XLM-RoBERTa of `tokens` tokens with a unigram tokenizer: its places are counted from the
+    padding's id."""
     import torch
     from transformers import XLMRobertaConfig, XLMRobertaModel, XLMRobertaTokenizerFast
 
@@ -71,9 +72,10 @@ def save_xlm_roberta(folder: Path) -> Path:
     pieces += [*"\u2581abcdefghijklmnopqrstuvwxyz.,?:", "<mask>"]
     vocabulary = [(piece, -float(number)) for number, piece in enumerate(pieces)]
     torch.manual_seed(7)
-    config = XLMRobertaConfig(**_small(), vocab_size=len(vocabulary), pad_token_id=1)
+    changes = {"vocab_size": len(vocabulary), "max_position_embeddings": tokens + 2}
+    config = XLMRobertaConfig(**(_small() | changes), pad_token_id=1)
     XLMRobertaModel(config).save_pretrained(folder)
-    XLMRobertaTokenizerFast(vocab=vocabulary, model_max_length=62).save_pretrained(folder)
+    XLMRobertaTokenizerFast(vocab=vocabulary, model_max_length=tokens).save_pretrained(folder)
     return folder
 
 

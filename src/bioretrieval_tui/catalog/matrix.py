@@ -177,8 +177,9 @@ class ScoreTable:
         basis = axes
         if not axes:
             axes = self.axes[: self.usual]
-            four = [axis for axis in axes[: len(FOUR)] if axis.benchmark in FOUR]
-            basis = tuple(axis for axis in four if axis.metric == MEAN_METRIC) or axes[:1]
+            known = [axis for axis in axes if axis.metric == MEAN_METRIC][: len(FOUR)]
+            four = [axis for axis in known if axis.benchmark in FOUR]
+            basis = tuple(four or known or axes[:1])
         if view.ranking == "mean":
             measure = MEAN_METRIC if any(a.metric == MEAN_METRIC for a in basis) else ""
             measure = measure or next((axis.metric for axis in basis), "")

@@ -12,7 +12,6 @@ from textual.containers import Vertical
 from bioretrieval_tui.catalog.matrix import ScoreTable
 from bioretrieval_tui.tui.dialogs.dialog import Dialog, title_line
 from bioretrieval_tui.tui.text import Span
-from bioretrieval_tui.tui.widgets.input import QueryLine
 from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTable
 
 _COLUMNS = (
@@ -23,18 +22,23 @@ _COLUMNS = (
 
 
 class ColumnDialog(Dialog[Sequence[str]]):
-    """Chosen columns first, in their order, then the others; typing finds one. Answers the keys of
-    the chosen columns, () for all.
+    """Chosen columns first, in their order, then the others. Answers the keys of the chosen
+    columns, () for all.
 
     table: where the columns are; chosen: those that are shown now, () for all.
     """
 
     DEFAULT_CSS = "ColumnDialog > Vertical { height: 90%; }"
     BINDINGS: ClassVar = [
-        Binding("space", "take", show=False, priority=True),
-        Binding("shift+up", "shift(-1)", show=False, priority=True),
-        Binding("shift+down", "shift(1)", show=False, priority=True),
-        Binding("ctrl+r", "reset", show=False, priority=True),
+        Binding("space", "take", show=False),
+        Binding("j,down", "move(1)", show=False),
+        Binding("k,up", "move(-1)", show=False),
+        Binding("ctrl+d,pagedown", "move(10)", show=False),
+        Binding("ctrl+u,pageup", "move(-10)", show=False),
+        Binding("J,shift+down", "shift(1)", show=False),
+        Binding("K,shift+up", "shift(-1)", show=False),
+        Binding("a", "reset", show=False),
+        Binding("enter", "accept", show=False),
     ]
 
     def __init__(self, table: ScoreTable, chosen: Sequence[str]) -> None:
@@ -42,28 +46,19 @@ class ColumnDialog(Dialog[Sequence[str]]):
         self.scores = table
         self.chosen = list(chosen)
         self.shown: list[str] = []
-        self.list = VirtualTable(_COLUMNS, chooses=True, empty="No benchmark has this name.")
+        self.list = VirtualTable(_COLUMNS, chooses=True)
 
     def compose(self) -> ComposeResult:
-        yield Vertical(
-            title_line("Columns", "space: choose  shift+up/down: move  enter: show  ctrl+r: all"),
-            QueryLine("part of a name"),
-            self.list,
-            self.note,
-        )
+        keys = "space: choose  J K: move it  a: all  enter: show"
+        yield Vertical(title_line("Columns", keys), self.list, self.note)
 
     def on_mount(self) -> None:
-        self.query_one(QueryLine).focus()
+        self.list.focus()
         self.fill()
 
     def fill(self, keep: str | None = None) -> None:
-        """Show the columns whose name holds what is typed; the cursor stays on `keep`."""
-        wanted = self.query_one(QueryLine).value.casefold().split()
-        order = list(dict.fromkeys([*self.chosen, *self.scores.by_key]))
-        self.shown = [
-            key for key in order
-            if all(word in f"{key} {self._title(key)}".casefold() for word in wanted)
-        ]  # fmt: skip
+        """Show the columns; the cursor stays on `keep`."""
+        self.shown = list(dict.fromkeys([*self.chosen, *self.scores.by_key]))
         at = self.shown.index(keep) if keep in self.shown else 0
         self.list.show(ListRows(self.shown, self._cells), at)
         count = len(self.chosen)
@@ -85,10 +80,7 @@ class ColumnDialog(Dialog[Sequence[str]]):
     def at(self) -> str | None:
         return self.list.at_cursor(self.shown)
 
-    def typed(self, _: object) -> None:
-        self.fill(self.at)
-
-    def left(self, by: int) -> None:
+    def action_move(self, by: int) -> None:
         self.list.move_to(self.list.cursor + by)
 
     def action_take(self) -> None:
@@ -116,5 +108,5 @@ class ColumnDialog(Dialog[Sequence[str]]):
         self.chosen = []
         self.fill()
 
-    def entered(self) -> None:
+    def action_accept(self) -> None:
         self.dismiss(tuple(self.chosen))

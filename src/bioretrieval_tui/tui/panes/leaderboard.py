@@ -122,7 +122,8 @@ class LeaderboardPane(Pane):
         cursor = next((i for i, row in enumerate(self.board.rows) if row_id(row) == keep), 0)
         table.show(self.board.list_rows(), cursor)
         self.head()
-        self.show_page()
+        if not self._page_hidden:
+            self.show_page()
 
     def action_view(self) -> None:
         self._show("recipes" if self.in_matrix else "matrix")
@@ -192,8 +193,13 @@ class LeaderboardPane(Pane):
         super().action_column(by)
         self.head()
 
+    @property
+    def _page_hidden(self) -> bool:
+        return not self.wide and not self.has_class("-reading")
+
     def show_page(self, *, lead: bool = False) -> None:
-        super().show_page(lead=lead)
+        if not (lead and self._page_hidden):
+            super().show_page(lead=lead)
         if self.in_matrix:
             self.head()
 
@@ -201,7 +207,7 @@ class LeaderboardPane(Pane):
 
     def make_page(self) -> PaintedPage:
         if self.own_row is None:
-            return super().make_page() if self.wide or self.has_class("-reading") else _NO_PAGE
+            return super().make_page()
         page = paint(run_page(self.own_row.run))
         hint = line(Span("x explores its queries and judgements, d deletes it", "faint"))
         return page.with_lines(len(page.lines), [line(), hint])
@@ -270,7 +276,7 @@ class LeaderboardPane(Pane):
 
     def action_enter(self) -> None:
         super().action_enter()
-        self.show_page()
+        self.head()
 
     def leave(self) -> bool:
         left = super().leave()
@@ -338,7 +344,3 @@ class LeaderboardPane(Pane):
             raise UsageError("No runs yet: E explores a benchmark, 8 starts one")
         self.board.with_own = not self.board.with_own
         self.refill()
-
-
-_NO_PAGE = PaintedPage(())
-"""Of a row whose page is not on the screen."""
