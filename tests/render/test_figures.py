@@ -228,12 +228,14 @@ def test_a_mean_is_over_models_that_have_all_scores(
 @pytest.mark.parametrize(
     ("wish", "said"),
     [
-        (FigureWish(), "there are no scores of nfcorpus, scifact, scidocs, trec-covid"),
-        (FigureWish(view=over("none")), "nothing to draw for 'nDCG@10 of NONE"),
+        (FigureWish(view=over("none")), "no column is called 'none'"),
         (FigureWish(view=over("a"), models=()), "no model that the filter keeps"),
         (FigureWish("profile", model="words"), "nothing to draw for 'Ranks of Words'"),
         (FigureWish("profile"), "no model is named"),
-        (FigureWish("history", view=over("a", "near")), "different measures (A by nDCG@10, NEAR"),
+        (
+            FigureWish("history", view=over("a", "near")),
+            "(A: nDCG@10, NEAR: Spearman)",
+        ),
         (FigureWish("runs"), "there are no runs"),
     ],
     ids=lambda value: str(value)[:40],

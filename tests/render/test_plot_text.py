@@ -158,10 +158,13 @@ def ranks() -> dict[tuple[str, str], dict[str, float]]:
     }
 
 
+COVID = [ScoredModel(SMALL, 0.2), ScoredModel(LARGE, 0.3)]
 FIGURES: dict[str, Figure] = {
     "pareto": quality_figure(SCORED, "params", "nDCG@10", "SciFact", {"worse"}),
     "crowd": crowd(),
-    "history": history_figure({"Facts": SCORED, "Covid": [ScoredModel(SMALL, 0.2), ScoredModel(LARGE, 0.3)]}, "nDCG@10"),
+    "history": history_figure(
+        {"Facts": SCORED, "Covid": [ScoredModel(SMALL, 0.2), ScoredModel(LARGE, 0.3)]}, "nDCG@10"
+    ),
     "profile": profile_figure(SMALL, ranks()),
     "timeline": timeline_figure(
         Timeline(
@@ -251,7 +254,9 @@ def test_all_bars_can_be_reached() -> None:
 
 def test_hostile_names_are_cleaned_and_colours_are_optional() -> None:
     evil = model("Evil \x1b]0;x\x07\x1b[31mred\n生物医学", params=10**8)
-    figure = quality_figure([ScoredModel(evil, 0.5), ScoredModel(SMALL, 0.4)], "params", "nDCG@10", "\x1b[2Jx")
+    figure = quality_figure(
+        [ScoredModel(evil, 0.5), ScoredModel(SMALL, 0.4)], "params", "nDCG@10", "\x1b[2Jx"
+    )
     plain = "".join(text_of(draw(figure, 80, 20), colour=False))
     assert "\x1b" not in plain
     assert "生物医学" in plain

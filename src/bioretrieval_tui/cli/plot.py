@@ -51,7 +51,7 @@ from bioretrieval_tui.util.formatting import did_you_mean
 @option("--measured", "No results that are self-reported on a model card.")
 @option(
     "-o --output FILE",
-    "Write .svg, .png, .txt, .md, .csv, .json or .jsonl.",
+    "Write .svg, .png, .txt, .md, .csv, .json, .jsonl or .tex.",
     type=options.PATH,
 )
 @options.format_

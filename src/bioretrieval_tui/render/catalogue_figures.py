@@ -77,9 +77,8 @@ def _quality(table: ScoreTable, wish: FigureWish) -> Figure:
     metric = basis[0].metric if basis else MAIN
     rows = [row for row in matrix.rows if row.have]
     figure = quality_figure(
-        # As many decimals as the scores have.
         [
-            ScoredModel(model, round(row.score, 4), _gravest(row.figures[axis] for axis in basis))
+            ScoredModel(model, row.score, _gravest(row.figures[axis] for axis in basis))
             for row in rows
             if row.score is not None
             and isinstance(model := table.catalogue.by_id.get(row.model), Model)
@@ -114,7 +113,8 @@ def _history(table: ScoreTable, wish: FigureWish) -> Figure:
     if len(axes) > MOST_SERIES:
         raise BioRetrievalError(f"history shows at most {MOST_SERIES} benchmarks, not {len(axes)}")
     if len({axis.metric for axis in axes}) > 1:
-        named = ", ".join(f"{table.title(axis)}: {axis.metric}" for axis in axes)
+        names = table.catalogue.names
+        named = ", ".join(f"{names.get(one.benchmark)}: {one.metric}" for one in axes)
         raise BioRetrievalError(
             f"these benchmarks have different measures ({named})", remedy="plot them apart"
         )

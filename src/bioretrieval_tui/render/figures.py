@@ -183,8 +183,13 @@ _SPEED = FigureAxis("docs_per_second", "documents encoded a second", "log", rate
 _BELOW = FigureAxis("below", "models ranked below", "linear", _percent)
 
 
+def score_text(value: float) -> str:
+    """A score with four decimals, or three where no more were published."""
+    return figure(round(value, 4))
+
+
 def score_axis(title: str) -> FigureAxis:
-    return FigureAxis("score", title, "linear", figure)
+    return FigureAxis("score", title, "linear", score_text)
 
 
 # Fronts ---------------------------------------------------------------------------------------
@@ -437,7 +442,7 @@ def figure_sheet(figure_: Figure) -> Sheet:
     if figure_.bars:
         records = [
             {"benchmark": bar.name, "id": bar.id, "rank": bar.rank, "of": bar.of,
-             "score": Shown(bar.score, figure(bar.score))}
+             "score": Shown(bar.score, score_text(bar.score))}
             for bar in figure_.bars
         ]  # fmt: skip
         columns = (
@@ -456,7 +461,7 @@ def figure_sheet(figure_: Figure) -> Sheet:
         | {
             "name": point.name,
             figure_.x.key: Shown(figure_.when(point) if dated else point.x, figure_.when(point)),
-            "score": Shown(point.y, figure(point.y)),
+            "score": Shown(round(point.y, 6), score_text(point.y)),
             "mark": point.mark or None,
             "front": point.standing == "front",
             "id": point.id,

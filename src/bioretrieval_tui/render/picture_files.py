@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.paths import places, save_file
-from bioretrieval_tui.render.figures import Figure, figure_sheet
+from bioretrieval_tui.render.figures import Figure, figure_sheet, score_text
 from bioretrieval_tui.render.formats import Format, render
 from bioretrieval_tui.render.plot_layout import (
     ANY,
@@ -27,7 +27,6 @@ from bioretrieval_tui.render.plot_layout import (
 )
 from bioretrieval_tui.render.plot_text import draw, fitting_height, front_lines, text_of
 from bioretrieval_tui.render.sheet import one_line, shortened
-from bioretrieval_tui.util.formatting import figure as score_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
 PICTURES = (".svg", ".png")
 FORMATS_BY_EXTENSION: dict[str, Format] = {
     ".md": "markdown", ".csv": "csv", ".json": "json", ".jsonl": "jsonl",
+    ".tex": "latex",
 }  # fmt: skip
 EXTENSIONS = (*PICTURES, ".txt", *FORMATS_BY_EXTENSION)
 _SIZE, _DPI = (9.0, 6.0), 160

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import groupby, pairwise
 
-from bioretrieval_tui.render.figures import Bar, Figure, Point
+from bioretrieval_tui.render.figures import Bar, Figure, Point, score_text
 from bioretrieval_tui.render.plot_layout import (
     ANY,
     HARD,
@@ -25,7 +25,6 @@ from bioretrieval_tui.render.plot_layout import (
 from bioretrieval_tui.render.sheet import one_line, shortened
 from bioretrieval_tui.render.terminal_text import cells as cells_of
 from bioretrieval_tui.render.terminal_text import cut
-from bioretrieval_tui.util.formatting import figure as score_text
 
 DrawnRow = tuple[tuple[str, str], ...]
 """Runs of text, each with its role."""
