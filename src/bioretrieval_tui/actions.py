@@ -35,6 +35,7 @@ SCOPES: dict[str, str] = {
     "browse": "In a list of the catalogue",
     "detail": "In the detail pane",
     "timeline": "In Evolution",
+    "models": "In Models",
     "leaderboard": "On the leaderboard",
     "qrels": "While exploring a benchmark",
     "news": "In News",
@@ -118,6 +119,8 @@ top | g home | scroll_edge(-1) | Top | To the top | -
 bottom | G end | scroll_edge(1) | Bottom | To the end | -
 [timeline]
 lineage | v | view | Lineage | Switch between the timeline and the lineage of models | 2
+[models]
+listed | a | listed | Listed models | Show or hide the models of the board that are not curated | 2
 [leaderboard]
 view | v | view | Recipes or models | Switch between training recipes and models by benchmarks | 1
 heat | m | heat | Heat map | A cell a score, all benchmarks at once; again: numbers | 2

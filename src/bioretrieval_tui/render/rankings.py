@@ -13,18 +13,15 @@ from bioretrieval_tui.util.formatting import figure, plural, short
 
 SCORE = {"mean": "mean", "mean-rank": "mean rank", "borda": "Borda"}
 """Heading of the column that ranks, by the ranking."""
-MARKS = {"self-reported": "s", "trained": "t", "unverified": "?", "secondary": "*"}
-"""Behind a score in a list."""
-LEGEND = "s self-reported  t trained on it  * secondary  ? unverified"
+LEGEND = "t trained on it  s self-reported  * secondary  ? unverified"
+_DOUBTS = {"unverified": "?", "secondary": "*"}
 
 
 def score_mark(result: Result) -> str:
-    """The sign behind a score, the gravest first; "" where there is nothing to say."""
-    if result.zero_shot is False:
-        return MARKS["trained"]
-    if result.kind == "self-reported":
-        return MARKS["self-reported"]
-    return MARKS.get(result.status, "")
+    """The signs behind a score, at most two; "" where there is nothing to say."""
+    trained = "t" if result.zero_shot is False else ""
+    reported = "s" if result.kind == "self-reported" else ""
+    return (trained + reported + _DOUBTS.get(result.status, ""))[:2]
 
 
 def score_figure(result: Result) -> str:

@@ -40,7 +40,7 @@ from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn
 from bioretrieval_tui.util.formatting import figure, short
 
 Mode = Literal["recipes", "matrix", "heat"]
-_NONE = Span("- ", "faint")
+_NONE = Span("-  ", "faint")
 _NO_CELL = Span("·", "faint")
 _RECIPE_COLUMNS = (
     TableColumn("rank", "#", 3, align="right", priority=1),
@@ -400,10 +400,10 @@ class BoardSession:
 
 def _score_cell(result: Result, best: float | None) -> Span:
     mark = score_mark(result)
-    role = "warn" if mark in ("?", "t", "s") else "text"
+    role = "text" if mark in ("", "*") else "warn"
     if best is not None and result.value == best:
         role = "ok"
-    return Span(f"{score_figure(result):<6}{mark or ' '}", role)  # three and four decimals align
+    return Span(f"{score_figure(result):<6}{mark:<2}", role)  # three and four decimals align
 
 
 def _heat_role(tenth: int) -> str:
