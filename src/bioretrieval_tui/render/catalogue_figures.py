@@ -26,14 +26,15 @@ from bioretrieval_tui.render.figures import (
     timeline_figure,
 )
 from bioretrieval_tui.render.lineage import timeline
-from bioretrieval_tui.render.rankings import LEGEND, MARKS, score_mark
+from bioretrieval_tui.render.rankings import LEGEND, score_mark
 from bioretrieval_tui.util.formatting import plural
 
 if TYPE_CHECKING:
     from bioretrieval_tui.evaluation.records import EvaluationRecord
 
 
-_GRAVEST = tuple(MARKS[one] for one in ("trained", "self-reported", "unverified", "secondary"))
+_MEANINGS = {part[0]: part[1:] for part in LEGEND.split("  ")}
+"""The signs behind scores."""
 
 
 class FigureWish(Struct, frozen=True):
@@ -78,7 +79,7 @@ def _quality(table: ScoreTable, wish: FigureWish) -> Figure:
     rows = [row for row in matrix.rows if row.have]
     figure = quality_figure(
         [
-            ScoredModel(model, row.score, _gravest(row.figures[axis] for axis in basis))
+            ScoredModel(model, row.score, _marks(row.figures[axis] for axis in basis))
             for row in rows
             if row.score is not None
             and isinstance(model := table.catalogue.by_id.get(row.model), Model)
@@ -94,17 +95,17 @@ def _quality(table: ScoreTable, wish: FigureWish) -> Figure:
     return figure
 
 
-def _gravest(results: Iterable[Result]) -> str:
-    """The sign behind a mean: the gravest of those behind its scores."""
-    found = set(map(score_mark, results))
-    return next((mark for mark in _GRAVEST if mark in found), "")
+def _marks(results: Iterable[Result]) -> str:
+    """The signs behind any of these scores."""
+    found = {sign for result in results for sign in score_mark(result)}
+    return "".join(sign for sign in _MEANINGS if sign in found)
 
 
 def _explained(figure: Figure) -> Figure:
     """The figure with a note of what the signs behind its names mean."""
-    used = {point.mark for point in figure.points if point.standing != "other"}
-    meanings = [f"[{part[0]}]{part[1:]}" for part in LEGEND.split("  ") if part[0] in used]
-    return replace(figure, notes=(*figure.notes, ", ".join(meanings))) if meanings else figure
+    used = {sign for point in figure.points if point.standing != "other" for sign in point.mark}
+    said = ", ".join(f"[{sign}]{words}" for sign, words in _MEANINGS.items() if sign in used)
+    return replace(figure, notes=(*figure.notes, said)) if said else figure
 
 
 def _history(table: ScoreTable, wish: FigureWish) -> Figure:

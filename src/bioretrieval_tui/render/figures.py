@@ -55,7 +55,7 @@ class FigureAxis(Struct, frozen=True):
 
 class Point(Struct, frozen=True):
     """A model or a run. id: of its entry or record; standing: on the front, worth a label, or one
-    among others; series: place of its curve; when: the date where that is not exact; mark: the sign
+    among others; series: place of its curve; when: the date where that is not exact; mark: the signs
     behind a score that is limited, as in lists."""
 
     x: float
@@ -225,7 +225,7 @@ def _stairs(corners: Sequence[tuple[float, float]], end: float) -> tuple[tuple[f
 
 
 class ScoredModel(Struct, frozen=True):
-    """A model with its score, and the sign of what limits it."""
+    """A model with its score, and the signs of what limits it."""
 
     model: Model
     score: float
