@@ -64,9 +64,11 @@ class PlotDialog(Dialog[str]):
 
     def _draw(self) -> None:
         """Show the figure of the wish; where there is none, why."""
-        current = self.plot.current
+        current, wish = self.plot.current, self.wish
+        if wish.kind == "profile":  # in all benchmarks, whichever column was plotted
+            wish = replace(wish, view=replace(wish.view, columns=()))
         try:
-            figure = self.make(self.wish)
+            figure = self.make(wish)
         except BioRetrievalError as error:
             self.plot.show(None)
             self.title_line.show(Span(self.wish.kind, "strong"))
@@ -76,8 +78,9 @@ class PlotDialog(Dialog[str]):
             return
         self.plot.show(figure, current.id if current else "")
         self.title_line.show(Span(figure.title, "strong"))
-        self.notes.display = bool(figure.notes)
-        self.notes.show(Span("; ".join(figure.notes), "faint"))
+        notes = figure.drawn.notes
+        self.notes.display = bool(notes)
+        self.notes.show(Span("; ".join(notes), "faint"))
         self._tell()
 
     def _tell(self) -> None:
