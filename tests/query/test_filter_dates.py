@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bioretrieval_tui.errors import FilterError, UnfinishedFilterError
+from bioretrieval_tui.errors import FilterError
 from bioretrieval_tui.query import Field, Filter, Row, Schema
+from bioretrieval_tui.query.parser import UnfinishedFilterError
 from bioretrieval_tui.query.schema import days
 
 SCHEMA = Schema([Field("released", "date", ("out",))])
@@ -55,7 +56,7 @@ def test_a_wrong_date_says_how_to_write_one(expression: str, says: str) -> None:
     assert says in caught.value.line()
 
 
-@pytest.mark.parametrize("expression", ["released:", "released>", "released:2024.."[:9]])
+@pytest.mark.parametrize("expression", ["released:", "released>", "released:2024,"])
 def test_a_date_that_is_being_typed_is_only_incomplete(expression: str) -> None:
     with pytest.raises(UnfinishedFilterError):
         kept(expression)

@@ -131,22 +131,19 @@ async def test_any_column_sorts_and_nothing_is_hidden(small: Catalogue) -> None:
         assert [small.names[i] for i in session.ids] == names[::-1]
 
 
-def cursor_row(session: Session) -> str:
-    return next(row for row in session.rows if "▌" in row)
-
-
 async def test_ranks_are_over_the_chosen_columns(small: Catalogue) -> None:
     async with running(make_app(small), WIDE, pane="leaderboard") as session:
         await session.press("v", "C")
-        assert isinstance(session.app.screen, ColumnDialog)
-        while "Covid" not in cursor_row(session):
+        dialog = session.app.screen
+        assert isinstance(dialog, ColumnDialog)
+        while dialog.at != "covid-set":
             await session.press("j")
         await session.press("space")
-        while "Facts" not in cursor_row(session):
+        while dialog.at != "facts-set":
             await session.press("j")
         await session.press("space")
         assert "2 chosen" in session.text
-        while "Facts" not in cursor_row(session):
+        while dialog.at != "facts-set":
             await session.press("k")
         await session.press("K", "enter")
         pane = board(session)
@@ -174,6 +171,12 @@ async def test_columns_can_be_left_as_they_are(small: Catalogue) -> None:
         assert "space chooses a column first" in session.text
         await session.press("space", "K", "ctrl+d", "ctrl+u", "space", "enter")
         assert board(session).in_matrix
+        await session.press("C", "slash")
+        await session.type("nothing like it")
+        assert "No benchmark has this name." in session.text
+        session.line.value = "nutri"
+        await session.press("enter", "space", "enter")
+        assert board(session).board.view.columns == ("nutrition-set",)
 
 
 async def test_a_heat_map_shows_a_cell_a_score(small: Catalogue) -> None:
