@@ -55,8 +55,8 @@ class FigureAxis(Struct, frozen=True):
 
 class Point(Struct, frozen=True):
     """A model or a run. id: of its entry or record; standing: on the front, worth a label, or one
-    among others; series: place of its curve; when: the date where that is not exact; mark: the signs
-    behind a score that is limited, as in lists."""
+    among others; series: place of its curve; when: the date where that is not exact; mark: the
+    signs behind a score that is limited, as in lists."""
 
     x: float
     y: float
