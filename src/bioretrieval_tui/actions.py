@@ -126,6 +126,7 @@ view | v | view | Recipes or models | Switch between training recipes and models
 heat | m | heat | Heat map | A cell a score, all benchmarks at once; again: numbers | 2
 columns | C | columns | Columns | Choose and order the benchmarks that are shown and rank | 3
 rank | R | rank | Ranking | Rank by mean, mean rank (lower is better) or Borda count (points) | 4
+plot | p | plot | Plot | Plot the models over the columns that rank; kinds and axes by keys | 5
 complete | c | complete | Complete | Only models with a score in each column that ranks | 6
 zero-shot | z | zero_shot | Zero-shot | Only scores known to be zero-shot | 6
 measured | S | measured | Self-reported | Show or hide scores that authors report on a model card

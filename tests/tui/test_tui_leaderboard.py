@@ -64,7 +64,9 @@ async def test_no_number_of_a_recipe_is_cut(small: Catalogue, width: int) -> Non
         at = session.rows.index(next(row for row in session.rows if "Alpha" in row))
         assert "0.712" in session.rows[at]
         assert "1901.00001  contrastive pairs" in session.rows[at + 1]
-        assert not any("\u2026" in row for row in session.rows[3:] if "0." in row)
+        good = [row for row in session.rows[3:] if "0." in row and "Evil" not in row]
+        assert good
+        assert not any("\N{HORIZONTAL ELLIPSIS}" in row for row in good)
         await session.press("j")
         assert pane.table.cursor == 1
 
@@ -218,13 +220,13 @@ async def test_zero_shot_only(small: Catalogue) -> None:
 
 
 async def test_marks_are_characters(small: Catalogue) -> None:
-    async with running(make_app(small), (200, 30), pane="leaderboard") as session:
+    async with running(make_app(small), (240, 30), pane="leaderboard") as session:
         await session.press("v")
         rows = session.rows[3:7]
         assert any("0.712 t" in row for row in rows)
         assert any("?" in row for row in rows)
         assert any("*" in row for row in rows)
-        assert "t trained on it  * secondary  ? unverified" in session.rows[1]
+        assert "t trained on it  s self-reported  * secondary  ? unverified" in session.rows[1]
 
 
 async def test_the_figure_under_the_cursor_is_explained(small: Catalogue) -> None:

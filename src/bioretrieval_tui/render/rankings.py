@@ -39,13 +39,10 @@ def score_text(matrix: ResultMatrix, row: MatrixRow) -> str:
     return f"{row.score:.1f}" if matrix.view.ranking == "mean-rank" else f"{row.score:g}"
 
 
-def best_values(matrix: ResultMatrix) -> dict[Axis, list[float]]:
-    """The best and the second-best value of each column."""
-    values: dict[Axis, set[float]] = {axis: set() for axis in matrix.axes}
-    for row in matrix.rows:
-        for axis, result in row.figures.items():
-            values[axis].add(result.value)
-    return {axis: sorted(found, reverse=True)[:2] for axis, found in values.items()}
+def best_values(matrix: ResultMatrix, axis: Axis) -> list[float]:
+    """The best and the second-best value of a column."""
+    found = {row.figures[axis].value for row in matrix.rows if axis in row.figures}
+    return sorted(found, reverse=True)[:2]
 
 
 def ranked_by(matrix: ResultMatrix, table: ScoreTable) -> str:
@@ -55,8 +52,8 @@ def ranked_by(matrix: ResultMatrix, table: ScoreTable) -> str:
     said = f"{SCORE[matrix.view.ranking]} of {', '.join(map(table.title, matrix.basis))}"
     missing = sum(row.have < len(matrix.basis) for row in matrix.rows)
     if missing and matrix.view.ranking == "borda":
-        return f"{said}; {missing} lack a score, which earns no points"
-    return said + (f"; {missing} lack a score and have no rank" if missing else "")
+        return f"{said}; {missing} without all scores"
+    return said + (f"; {missing} without all scores: no rank" if missing else "")
 
 
 def hidden_words(matrix: ResultMatrix) -> str:
@@ -70,7 +67,8 @@ def hidden_words(matrix: ResultMatrix) -> str:
 
 def matrix_sheet(matrix: ResultMatrix, table: ScoreTable, *, limit: int | None = None) -> Sheet:
     """The matrix as it is shown, wide. Records hold the results by column."""
-    catalogue, best = table.catalogue, best_values(matrix)
+    catalogue = table.catalogue
+    best = {axis: best_values(matrix, axis) for axis in matrix.axes}
     rows = matrix.rows[:limit]
 
     def value(row: MatrixRow, axis: Axis) -> Cell:

@@ -37,7 +37,8 @@ class ModelsPane(BrowsePane):
         self.entry_list.sorted_by = before.sorted_by
         self.refill(place)
 
-    def action_listed(self) -> None:
+    async def action_listed(self) -> None:
+        await self.owner.widen()
         self.with_listed = not self.with_listed
         self._relist()
         count = len(self.catalogue.listed)
