@@ -105,7 +105,7 @@ def _explained(figure: Figure) -> Figure:
     """The figure with a note of what the signs behind its names mean."""
     used = {sign for point in figure.points if point.standing != "other" for sign in point.mark}
     said = ", ".join(f"[{sign}]{words}" for sign, words in _MEANINGS.items() if sign in used)
-    return replace(figure, notes=(*figure.notes, said)) if said else figure
+    return replace(figure, notes=(said, *figure.notes)) if said else figure
 
 
 def _history(table: ScoreTable, wish: FigureWish) -> Figure:
@@ -139,7 +139,7 @@ def _profile(table: ScoreTable, wish: FigureWish) -> Figure:
         raise BioRetrievalError("no model is named", remedy="name one, such as medcpt")
     matrix = table.matrix(wish.view, wish.models)
     scores = {
-        (table.key(axis), table.title(axis)):
+        (axis.benchmark, table.title(axis)):
             {row.model: row.figures[axis].value for row in matrix.rows if axis in row.figures}
         for axis in matrix.axes
     }  # fmt: skip

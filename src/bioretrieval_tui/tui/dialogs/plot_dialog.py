@@ -25,6 +25,8 @@ from bioretrieval_tui.tui.widgets.plot_view import PlotView
 
 _KINDS = tuple(kind for kind in KINDS if kind != "timeline")
 """Kinds that the key leads to: Evolution has a pane of its own."""
+_ROWS_A_NOTE = 12
+"""Rows of the screen for each row of notes."""
 FigureMaker = Callable[[FigureWish], Figure]
 """Makes the figure of a wish, or raises BioRetrievalError."""
 
@@ -79,8 +81,11 @@ class PlotDialog(Dialog[str]):
         self.plot.show(figure, current.id if current else "")
         self.title_line.show(Span(figure.title, "strong"))
         notes = figure.drawn.notes
+        said = "; ".join(notes)
         self.notes.display = bool(notes)
-        self.notes.show(Span("; ".join(notes), "faint"))
+        width, height = self.app.size
+        self.notes.styles.height = min(height // _ROWS_A_NOTE, 1 + len(said) // (width - 2))
+        self.notes.show(Span(said, "faint"))
         self._tell()
 
     def _tell(self) -> None:
