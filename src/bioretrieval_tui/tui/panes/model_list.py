@@ -5,18 +5,18 @@ from __future__ import annotations
 from bioretrieval_tui.catalog.models import AnyEntry, Model
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.entry_session import EntrySession
-from bioretrieval_tui.tui.panes.pane import BrowsePane
+from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.text import Span
 
 
-class ModelsPane(BrowsePane):
+class ModelsPane(Pane):
     """The models of the catalogue; pages tell the scores of the board once it is read."""
 
     BINDINGS = bindings("models", "browse")
     SCOPES = ("models", "list", "browse", "everywhere")
 
     def __init__(self, name: str) -> None:
-        super().__init__(name)
+        super().__init__(name, "models")
         self.with_listed = False
 
     def activate(self) -> None:

@@ -470,7 +470,7 @@ class BrowsePane(Pane):
     """One section of the catalogue, by the name of the pane."""
 
     BINDINGS = bindings("browse")
-    SCOPES: ClassVar[tuple[str, ...]] = ("list", "browse", "everywhere")
+    SCOPES = ("list", "browse", "everywhere")
 
     def __init__(self, name: str) -> None:
         super().__init__(name, name)
