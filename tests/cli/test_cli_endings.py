@@ -44,7 +44,7 @@ WRONG: list[tuple[list[str], int, str]] = [
     (["plot", "profile", "medcpd"], 3, "no model has the id 'medcpd'; nearest: medcpt"),
     (["plot", "pareto", "medcpt"], 2, "pareto takes no model"),
     (["plot", "pareto", "--against", "price"], 2, "'price' is not one of 'params', 'dimension'"),
-    (["plot", "pareto", "-b", "scifct"], 3, "no benchmark has the id 'scifct'"),
+    (["plot", "pareto", "-b", "scifct"], 2, "no column is called 'scifct'"),
     (["plot", "pareto", "-o", "x.gif"], 2, "no picture has the extension '.gif'"),
     (["plot", "pareto", "-o", "x.svg", "-f", "csv"], 2, "-f and -o exclude each other"),
     (["plot", "pareto", "-w", "licence:none-such"], 1, "no model that the filter keeps"),

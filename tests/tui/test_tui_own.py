@@ -193,7 +193,7 @@ async def test_without_records_nothing_is_there(small: Catalogue) -> None:
 
 
 async def test_what_has_no_figure_in_the_order_comes_behind(small: Catalogue) -> None:
-    made = record(catalogue=None, benchmark="mine")
+    record(catalogue=None, benchmark="mine")
     async with running(make_app(small), (240, 30), pane="leaderboard") as session:
         await session.press("v")
         assert session.rows.index(own_lines(session)[0]) == 3 + len(session.ids)

@@ -25,6 +25,7 @@ from bioretrieval_tui.actions import (
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.tui.app import BioRetrievalApp
 from bioretrieval_tui.tui.bindings import bindings
+from bioretrieval_tui.tui.dialogs.column_dialog import ColumnDialog
 from bioretrieval_tui.tui.dialogs.comparison_dialog import ComparisonDialog
 from bioretrieval_tui.tui.dialogs.dialog import (
     Confirm,
@@ -42,6 +43,7 @@ from bioretrieval_tui.tui.panes.found import FoundPane
 from bioretrieval_tui.tui.panes.home import HomePane, home_letters
 from bioretrieval_tui.tui.panes.index_list import IndexesPane
 from bioretrieval_tui.tui.panes.leaderboard import LeaderboardPane
+from bioretrieval_tui.tui.panes.model_list import ModelsPane
 from bioretrieval_tui.tui.panes.news_list import NewsPane
 from bioretrieval_tui.tui.panes.pane import BrowsePane, Pane
 from bioretrieval_tui.tui.panes.qrels_pane import QrelsPane
@@ -59,6 +61,7 @@ HANDLERS: dict[str, tuple[type, ...]] = {
     "list": (
         BrowsePane,
         EvolutionPane,
+        ModelsPane,
         LeaderboardPane,
         StartPane,
         SearchPane,
@@ -68,10 +71,11 @@ HANDLERS: dict[str, tuple[type, ...]] = {
         FoundPane,
     ),
     "browse": (BrowsePane, EvolutionPane, LeaderboardPane, StartPane),
-    "marking": (BrowsePane, LeaderboardPane),
+    "marking": (BrowsePane, ModelsPane, LeaderboardPane),
     "comparison": (ComparisonDialog,),
     "detail": (Detail,),
     "timeline": (EvolutionPane,),
+    "models": (ModelsPane,),
     "leaderboard": (LeaderboardPane,),
     "start": (StartPane,),
     "search": (SearchPane,),
@@ -92,12 +96,12 @@ EVERY_CLASS: tuple[type, ...] = (
     Detail, VirtualTable, QueryLine, AskLine, HeadLine, NavBar, StatusBar, TooSmall,
     Dialog, PageDialog, ExportDialog, Palette, Confirm, FilesDialog, BenchmarkDialog,
     QrelsPane, NewsPane, FetchDialog, IntoDialog, FoundPane, PlotDialog, PlotView,
-    EvolutionPane, TimelineCanvas, ComparisonDialog,
+    EvolutionPane, TimelineCanvas, ModelsPane, ColumnDialog, ComparisonDialog,
 )  # fmt: skip
 
 PANE_CLASSES: tuple[type[Pane], ...] = (
     HomePane, BrowsePane, LeaderboardPane, StartPane, SearchPane, IndexesPane, QrelsPane, NewsPane,
-    FoundPane, EvolutionPane,
+    FoundPane, EvolutionPane, ModelsPane,
 )  # fmt: skip
 
 # The detail pane takes over the keys that move in a list, on purpose: they move in what has the

@@ -16,15 +16,13 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from bioretrieval_tui.catalog.models import Count, Day, ScoreKind
+from bioretrieval_tui.catalog.models import SIGNED, Count, Day, ScoreKind
 from bioretrieval_tui.errors import CatalogueError, Problem
 
 FORMAT = 1
 FILE = "board.jsonl"
 KINDS: tuple[ScoreKind, ...] = ("run", "no-revision", "self-reported")
 """Meaning of `BoardScore.kind`, best first."""
-SIGNED = ("Spearman", "Pearson")
-"""Measures that go below 0."""
 _SPLITS = ("test", "all", "standard", "dev")
 """Splits that a task's score is of, where it has several; the first that it has."""
 _REMEDY = "reinstall bioretrieval-tui, or run: make board"

@@ -122,6 +122,12 @@ class ScoreTable:
         self.axes: tuple[Axis, ...] = tuple(sorted(counts, key=place))
         self.usual = sum(map(self._usual, self.axes))
         self.by_key = {self.key(axis): axis for axis in self.axes}
+        shown = set(self.axes[: self.usual])
+        self._whole: dict[str, dict[Axis, Result]] = {
+            model: {axis: held[0] for axis, held in row.items() if axis in shown}
+            for model, row in self._cells.items()
+        }
+        """The best known result of each usual column: what is shown most."""
 
     def _usual(self, axis: Axis) -> bool:
         if axis.subset is None:
@@ -205,8 +211,11 @@ class ScoreTable:
     ) -> tuple[Counter[str], list[tuple[str, dict[Axis, Result]]]]:
         """The scores that count in each column, by model; models without any are left out."""
         hidden: Counter[str] = Counter(self._hidden if models is None else ())
+        wanted = self._cells if models is None else models
+        if not (view.zero_shot or view.measured or view.columns):
+            return hidden, [(one, row) for one in wanted if (row := self._whole.get(one))]
         rows = []
-        for model in self._cells if models is None else models:
+        for model in wanted:
             held = self._cells.get(model, {})
             row = {}
             for axis in axes:

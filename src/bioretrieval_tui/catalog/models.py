@@ -21,6 +21,8 @@ LinkType = Literal[
     "paper", "arxiv", "doi", "acl", "pubmed", "model", "dataset", "code", "site", "download"
 ]
 Role = Literal["retriever", "reranker", "lexical", "entity-linking", "similarity", "encoder"]
+SIGNED = ("Spearman", "Pearson")
+"""Measures that go below 0."""
 ScoreKind = Literal["run", "no-revision", "self-reported"]
 """How mteb came to a score: its own run of a named revision, a run of an unknown revision, or the
 authors' model card."""

@@ -15,7 +15,7 @@ from bioretrieval_tui.cli import options
 from bioretrieval_tui.cli.lookups import catalogue, kind_section, with_board
 from bioretrieval_tui.cli.options import option
 from bioretrieval_tui.cli.streams import put, put_object, put_page, put_sheet, tell
-from bioretrieval_tui.errors import BioRetrievalError, NotFoundError
+from bioretrieval_tui.errors import BioRetrievalError, NotFoundError, UsageError
 from bioretrieval_tui.render.entries import entry_page, entry_record, entry_sheet
 from bioretrieval_tui.render.formats import Format, encoded
 
@@ -31,6 +31,7 @@ from bioretrieval_tui.render.formats import Format, encoded
 )
 @option("-s --sort FIELD", "Order by a field.", shell_complete=options.complete_field)
 @option("-r --reverse", "Reverse the order.")
+@option("--listed", "With the models of the public board: their facts are declared, not checked.")
 @option("-n --limit LIMIT", "At most this many.", type=options.POSITIVE)
 @options.cited_format
 def list_entries(
@@ -38,6 +39,7 @@ def list_entries(
     conditions: Sequence[str],
     sort: str | None,
     reverse: bool,
+    listed: bool,
     limit: int | None,
     format_: Format,
 ) -> None:
@@ -53,7 +55,13 @@ def list_entries(
     section = None if kind is None else kind_section(kind)
     sort = None if sort is None else field_name(sort)
     found = catalogue()
+    if listed:
+        if section not in (None, "models"):
+            raise UsageError(f"--listed is for models, not for {section}", remedy="leave it out")
+        found = with_board(found)
     entries: Sequence[AnyEntry] = found.entries if section is None else found.section(section)
+    if listed:
+        entries = (*entries, *found.listed)
     for condition in conditions:
         entries = filtered(entries, condition, found)
     if sort is not None:

@@ -13,18 +13,15 @@ from bioretrieval_tui.util.formatting import figure, plural, short
 
 SCORE = {"mean": "mean", "mean-rank": "mean rank", "borda": "Borda"}
 """Heading of the column that ranks, by the ranking."""
-MARKS = {"self-reported": "s", "trained": "t", "unverified": "?", "secondary": "*"}
-"""Behind a score in a list."""
-LEGEND = "s self-reported  t trained on it  * secondary  ? unverified"
+LEGEND = "t trained on it  s self-reported  * secondary  ? unverified"
+_DOUBTS = {"unverified": "?", "secondary": "*"}
 
 
 def score_mark(result: Result) -> str:
-    """The sign behind a score, the gravest first; "" where there is nothing to say."""
-    if result.zero_shot is False:
-        return MARKS["trained"]
-    if result.kind == "self-reported":
-        return MARKS["self-reported"]
-    return MARKS.get(result.status, "")
+    """The signs behind a score, at most two; "" where there is nothing to say."""
+    trained = "t" if result.zero_shot is False else ""
+    reported = "s" if result.kind == "self-reported" else ""
+    return (trained + reported + _DOUBTS.get(result.status, ""))[:2]
 
 
 def score_figure(result: Result) -> str:
@@ -42,13 +39,10 @@ def score_text(matrix: ResultMatrix, row: MatrixRow) -> str:
     return f"{row.score:.1f}" if matrix.view.ranking == "mean-rank" else f"{row.score:g}"
 
 
-def best_values(matrix: ResultMatrix) -> dict[Axis, list[float]]:
-    """The best and the second-best value of each column."""
-    values: dict[Axis, set[float]] = {axis: set() for axis in matrix.axes}
-    for row in matrix.rows:
-        for axis, result in row.figures.items():
-            values[axis].add(result.value)
-    return {axis: sorted(found, reverse=True)[:2] for axis, found in values.items()}
+def best_values(matrix: ResultMatrix, axis: Axis) -> list[float]:
+    """The best and the second-best value of a column."""
+    found = {row.figures[axis].value for row in matrix.rows if axis in row.figures}
+    return sorted(found, reverse=True)[:2]
 
 
 def ranked_by(matrix: ResultMatrix, table: ScoreTable) -> str:
@@ -58,8 +52,8 @@ def ranked_by(matrix: ResultMatrix, table: ScoreTable) -> str:
     said = f"{SCORE[matrix.view.ranking]} of {', '.join(map(table.title, matrix.basis))}"
     missing = sum(row.have < len(matrix.basis) for row in matrix.rows)
     if missing and matrix.view.ranking == "borda":
-        return f"{said}; {missing} lack a score, which earns no points"
-    return said + (f"; {missing} lack a score and have no rank" if missing else "")
+        return f"{said}; {missing} without all scores"
+    return said + (f"; {missing} without all scores: no rank" if missing else "")
 
 
 def hidden_words(matrix: ResultMatrix) -> str:
@@ -73,7 +67,8 @@ def hidden_words(matrix: ResultMatrix) -> str:
 
 def matrix_sheet(matrix: ResultMatrix, table: ScoreTable, *, limit: int | None = None) -> Sheet:
     """The matrix as it is shown, wide. Records hold the results by column."""
-    catalogue, best = table.catalogue, best_values(matrix)
+    catalogue = table.catalogue
+    best = {axis: best_values(matrix, axis) for axis in matrix.axes}
     rows = matrix.rows[:limit]
 
     def value(row: MatrixRow, axis: Axis) -> Cell:

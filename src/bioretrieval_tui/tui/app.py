@@ -70,6 +70,7 @@ PANE_OF_SECTION = {"recipes": "leaderboard"}
 PANE_CLASSES: dict[str, tuple[str, str]] = {
     "home": ("home", "HomePane"),
     "timeline": ("evolution", "EvolutionPane"),
+    "models": ("model_list", "ModelsPane"),
     "leaderboard": ("leaderboard", "LeaderboardPane"),
     "path": ("start", "StartPane"),
     "search": ("search_pane", "SearchPane"),

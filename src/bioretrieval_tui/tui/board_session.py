@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from functools import cache, partial
+from typing import Literal, overload
 
 from msgspec import structs
 
@@ -40,7 +41,7 @@ from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn
 from bioretrieval_tui.util.formatting import figure, short
 
 Mode = Literal["recipes", "matrix", "heat"]
-_NONE = Span("- ", "faint")
+_NONE = Span("-  ", "faint")
 _NO_CELL = Span("·", "faint")
 _RECIPE_COLUMNS = (
     TableColumn("rank", "#", 3, align="right", priority=1),
@@ -48,6 +49,8 @@ _RECIPE_COLUMNS = (
     TableColumn("params", "Params", 6, align="right", priority=7),
     TableColumn("score", "Mean", 6, align="right", priority=2),
 )
+_SCORE_WIDTH = 8
+"""Cells of a score with four decimals and two marks."""
 _TENTHS = 10
 """Parts of a column in the heat map."""
 
@@ -79,13 +82,39 @@ class RecipeRow:
 
 ModelRow = MatrixRow | OwnRow
 AnyRow = ModelRow | RecipeRow
-_Cells = Callable[[ModelRow], list[Span]]
+_Cells = Callable[[ModelRow], Sequence[Span]]
 
 
 def row_id(row: AnyRow) -> str:
     if isinstance(row, RecipeRow):
         return row.recipe.id
     return row.run.record.id if isinstance(row, OwnRow) else row.model
+
+
+class _LazyCells(Sequence[Span]):
+    """The cells of a row: the first ones as they are, a score when its column is on the screen."""
+
+    def __init__(
+        self,
+        lead: Sequence[Span],
+        row: ModelRow,
+        axes: Sequence[Axis],
+        make: Callable[[ModelRow, Axis], Span],
+    ) -> None:
+        self.lead, self.row, self.axes, self.make = lead, row, axes, make
+
+    def __len__(self) -> int:
+        return len(self.lead) + len(self.axes)
+
+    @overload
+    def __getitem__(self, at: int) -> Span: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Span]: ...
+    def __getitem__(self, at: int | slice) -> Span | Sequence[Span]:
+        if isinstance(at, slice):
+            return [self[place] for place in range(*at.indices(len(self)))]
+        behind = at - len(self.lead)
+        return self.lead[at] if behind < 0 else self.make(self.row, self.axes[behind])
 
 
 class BoardSession:
@@ -249,10 +278,10 @@ class BoardSession:
     def columns(self) -> tuple[TableColumn, ...]:
         if not self.in_matrix:
             four = (
-                TableColumn(self.table.key(axis), self.table.title(axis), len(name) + 1,
+                TableColumn(self.table.key(axis), title, max(_SCORE_WIDTH, len(title)),
                             align="right", priority=3 + at)
                 for at, axis in enumerate(self.matrix.basis)
-                for name in [max(self.table.title(axis), "0.0000", key=len)]
+                for title in [self.table.title(axis)]
             )  # fmt: skip
             return (*_RECIPE_COLUMNS, *four, TableColumn("year", "Year", 4, align="right"))
         heat = self.mode == "heat"
@@ -274,7 +303,7 @@ class BoardSession:
         own = {row.axis: row.title for row in self.shown_own if row.title}
         for axis in axes_of(self.matrix, self.shown_own):
             name = own.get(axis) or self.table.title(axis)
-            width = 1 if heat else max(8, len(name) + 2)
+            width = 1 if heat else max(_SCORE_WIDTH, len(name) + 2)
             columns.append(
                 TableColumn(axis_key(axis, self.table), name, width, align="right", upright=heat)
             )
@@ -314,18 +343,21 @@ class BoardSession:
         the published score by more than 0.01."""
         axes = axes_of(self.matrix, self.shown_own)
         # The best of what is published: a run has no source that others can read.
-        best = {axis: found[0] for axis, found in best_values(self.matrix).items() if found}
+        best = cache(partial(best_values, self.matrix))
 
-        def cells(row: ModelRow) -> list[Span]:
-            if isinstance(row, OwnRow):
-                off = row.run.deviates
-                mark = "!" if off else "t" if row.run.trained else " "
-                role = "warn" if off else "own"
-                scores = {axis: Span(f"{one:.4f}{mark}", role) for axis, one in row.figures.items()}
-                facts = [Span(""), Span(""), Span("")]
-            else:
-                scores = {axis: _score_cell(row.figures[axis], best[axis])
-                          for axis in axes if axis in row.figures}  # fmt: skip
+        def score(row: ModelRow, axis: Axis) -> Span:
+            found = row.figures.get(axis)
+            if found is None:
+                return _NONE
+            if isinstance(found, Result):
+                return _score_cell(found, best(axis)[0])
+            off = isinstance(row, OwnRow) and row.run.deviates
+            mark = "!" if off else "t" if isinstance(row, OwnRow) and row.run.trained else " "
+            return Span(f"{found:.4f}{mark:<2}", "warn" if off else "own")
+
+        def cells(row: ModelRow) -> Sequence[Span]:
+            facts = [Span(""), Span(""), Span("")]
+            if isinstance(row, MatrixRow):
                 entry = self.catalogue.by_id.get(row.model)
                 params = entry.params if isinstance(entry, Model) else None
                 share = zero_shot_share(entry, self.catalogue) if entry else None
@@ -335,7 +367,7 @@ class BoardSession:
                     Span("?" if share is None else str(share), "dim"),
                     Span(score_text(self.matrix, row), ranked),
                 ]
-            return [*self._lead(row), *facts, *(scores.get(axis, _NONE) for axis in axes)]
+            return _LazyCells([*self._lead(row), *facts], row, axes, score)
 
         return cells
 
@@ -361,9 +393,9 @@ class BoardSession:
             tenth = tenths[axis][result.value]
             return Span(str((tenth + 1) % _TENTHS), _heat_role(tenth))
 
-        def cells(row: ModelRow) -> list[Span]:
+        def cells(row: ModelRow) -> Sequence[Span]:
             score = score_text(self.matrix, row) if isinstance(row, MatrixRow) else ""
-            return [*self._lead(row), Span(score, "strong"), *(cell(row, axis) for axis in axes)]
+            return _LazyCells([*self._lead(row), Span(score, "strong")], row, axes, cell)
 
         return cells
 
@@ -402,10 +434,10 @@ class BoardSession:
 
 def _score_cell(result: Result, best: float | None) -> Span:
     mark = score_mark(result)
-    role = "warn" if mark in ("?", "t", "s") else "text"
+    role = "text" if mark in ("", "*") else "warn"
     if best is not None and result.value == best:
         role = "ok"
-    return Span(f"{score_figure(result):<6}{mark or ' '}", role)  # three and four decimals align
+    return Span(f"{score_figure(result):<6}{mark:<2}", role)  # three and four decimals align
 
 
 def _heat_role(tenth: int) -> str:

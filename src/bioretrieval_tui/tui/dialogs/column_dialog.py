@@ -12,6 +12,7 @@ from textual.containers import Vertical
 from bioretrieval_tui.catalog.matrix import ScoreTable
 from bioretrieval_tui.tui.dialogs.dialog import Dialog, title_line
 from bioretrieval_tui.tui.text import Span
+from bioretrieval_tui.tui.widgets.input import QueryLine
 from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTable
 
 _COLUMNS = (
@@ -38,6 +39,7 @@ class ColumnDialog(Dialog[Sequence[str]]):
         Binding("J,shift+down", "shift(1)", show=False),
         Binding("K,shift+up", "shift(-1)", show=False),
         Binding("a", "reset", show=False),
+        Binding("slash", "find", show=False),
         Binding("enter", "accept", show=False),
     ]
 
@@ -46,19 +48,30 @@ class ColumnDialog(Dialog[Sequence[str]]):
         self.scores = table
         self.chosen = list(chosen)
         self.shown: list[str] = []
-        self.list = VirtualTable(_COLUMNS, chooses=True)
+        self.line = QueryLine("part of a name")
+        self.list = VirtualTable(_COLUMNS, chooses=True, empty="No benchmark has this name.")
 
     def compose(self) -> ComposeResult:
-        keys = "space: choose  J K: move it  a: all  enter: show"
-        yield Vertical(title_line("Columns", keys), self.list, self.note)
+        keys = "space: choose  J K: move it  /: find  a: all  enter: show"
+        yield Vertical(title_line("Columns", keys), self.line, self.list, self.note)
 
     def on_mount(self) -> None:
+        self.line.display = False
         self.list.focus()
         self.fill()
 
     def fill(self, keep: str | None = None) -> None:
-        """Show the columns; the cursor stays on `keep`."""
-        self.shown = list(dict.fromkeys([*self.chosen, *self.scores.by_key]))
+        """Show the columns whose name holds the words of the line, the parts of a benchmark behind
+        it; the cursor stays on `keep`."""
+        axes = self.scores.axes
+        first = {axis.benchmark: at for at, axis in reversed([*enumerate(axes)])}
+        order = sorted(axes, key=lambda axis: first[axis.benchmark])
+        words = self.line.value.casefold().split()
+        keys = dict.fromkeys([*self.chosen, *map(self.scores.key, order)])
+        self.shown = [
+            key for key in keys
+            if all(word in f"{key} {self._title(key)}".casefold() for word in words)
+        ]  # fmt: skip
         at = self.shown.index(keep) if keep in self.shown else 0
         self.list.show(ListRows(self.shown, self._cells), at)
         count = len(self.chosen)
@@ -79,6 +92,20 @@ class ColumnDialog(Dialog[Sequence[str]]):
     @property
     def at(self) -> str | None:
         return self.list.at_cursor(self.shown)
+
+    def action_find(self) -> None:
+        self.line.display = True
+        self.line.focus()
+
+    def typed(self, _: object) -> None:
+        self.fill(self.at)
+
+    def left(self, by: int) -> None:
+        self.entered()
+        self.action_move(by)
+
+    def entered(self) -> None:
+        self.list.focus()
 
     def action_move(self, by: int) -> None:
         self.list.move_to(self.list.cursor + by)

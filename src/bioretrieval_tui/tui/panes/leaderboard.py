@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 from textual.app import ComposeResult
 
-from bioretrieval_tui.catalog.models import AnyEntry, Model
+from bioretrieval_tui.catalog.matrix import MatrixView
+from bioretrieval_tui.catalog.models import AnyEntry, Model, Recipe
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.evaluation.metrics import MAIN
 from bioretrieval_tui.render.entries import result_remarks
@@ -198,6 +199,35 @@ class LeaderboardPane(Pane):
                 self.refill()
 
         self.app.push_screen(ColumnDialog(self.board.table, self.board.view.columns), chosen)
+
+    def action_plot(self) -> None:
+        """Plot the models that are shown over the columns that rank."""
+        from bioretrieval_tui.render.catalogue_figures import FigureWish, make_figure
+        from bioretrieval_tui.tui.dialogs.plot_dialog import PlotDialog
+
+        board, entry = self.board, self.current
+        models = {row.model for row in board.matrix.rows} if self.entry_list.filter else None
+        model = entry.model if isinstance(entry, Recipe) else entry.id if entry else None
+        wish = FigureWish(
+            view=board.view if self.in_matrix else MatrixView(),
+            model=model,
+            models=models if self.in_matrix else None,
+        )
+        records = [one for row in board.own for one in (row.run.record, *row.run.earlier)]
+        dialog = PlotDialog(lambda asked: make_figure(board.table, asked, records), wish)
+        self.app.push_screen(dialog, self._plotted)
+
+    def _plotted(self, chosen: str | None) -> None:
+        """Go to what was chosen on a plot: a model or a run on the board, or a benchmark."""
+        if chosen is None:
+            return
+        if not self.in_matrix:
+            self._show("matrix")
+        if chosen in self.ids():
+            self.refill(chosen)
+            self.action_enter()
+        else:
+            self.owner.jump(chosen)
 
     def action_column(self, by: int) -> None:
         super().action_column(by)
