@@ -35,6 +35,7 @@ SCOPES: dict[str, str] = {
     "browse": "In a list of the catalogue",
     "detail": "In the detail pane",
     "timeline": "In Evolution",
+    "models": "In Models",
     "leaderboard": "On the leaderboard",
     "qrels": "While exploring a benchmark",
     "news": "In News",
@@ -118,10 +119,18 @@ top | g home | scroll_edge(-1) | Top | To the top | -
 bottom | G end | scroll_edge(1) | Bottom | To the end | -
 [timeline]
 lineage | v | view | Lineage | Switch between the timeline and the lineage of models | 2
+[models]
+listed | a | listed | Listed models | Show or hide the models of the board that are not curated | 2
 [leaderboard]
-view | v | view | Recipes or results | Switch between training recipes and the results matrix | 1
-zero-shot | z | zero_shot | Zero-shot | Show only scores known to be zero-shot | 6
-own | w | own | Your runs | Show or hide your runs in the matrix | 6
+view | v | view | Recipes or models | Switch between training recipes and models by benchmarks | 1
+heat | m | heat | Heat map | A cell a score, all benchmarks at once; again: numbers | 2
+columns | C | columns | Columns | Choose and order the benchmarks that are shown and rank | 3
+rank | R | rank | Ranking | Rank by mean, mean rank (lower is better) or Borda count (points) | 4
+plot | p | plot | Plot | Plot the models over the columns that rank; kinds and axes by keys | 5
+complete | c | complete | Complete | Only models with a score in each column that ranks | 6
+zero-shot | z | zero_shot | Zero-shot | Only scores known to be zero-shot | 6
+measured | S | measured | Self-reported | Show or hide scores that authors report on a model card
+own | w | own | Your runs | Show or hide your runs among the models
 explore-own | x | explore_own | Explore | Explore the queries and judgements of a run
 remove-own | d delete | remove | Delete | Delete a run (confirms)
 [qrels]

@@ -1,25 +1,32 @@
-"""The results matrix: only like beside like, and nothing ranked that cannot be."""
+"""The results matrix: like beside like, nothing ranked that cannot be, nothing lost by order."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
-from bioretrieval_tui.catalog.matrix import MEAN_METRIC, Axis, ResultMatrix, build
-from bioretrieval_tui.catalog.models import Benchmark, Content, Model, Result
+from bioretrieval_tui.catalog.matrix import Axis, MatrixView, ResultMatrix, ScoreTable
+from bioretrieval_tui.catalog.models import Benchmark, Content, Model, Result, Subset
+from bioretrieval_tui.errors import UsageError
 
 MODELS = ("able", "baker", "charlie", "delta")
 SETS = ("facts", "covid", "nutrition")
 FACTS, COVID, NUTRITION = (Axis(name, "nDCG@10") for name in SETS)
 
 
-def made(*results: Result) -> Catalogue:
+def made(*results: Result, sets: tuple[Benchmark, ...] = ()) -> ScoreTable:
     common: dict[str, Any] = {"summary": "A summary.", "sources": ("card",)}
-    models = [Model(id=m, name=m.title(), role="retriever", **common) for m in MODELS]
-    sets = [Benchmark(id=b, name=b.title(), **common) for b in SETS]
-    return Catalogue(Content(entries=(*models, *sets), results=results, sources=()))
+    models = [
+        Model(id=m, name=m.title(), role="retriever", params=at * 1000 or None, **common)
+        for at, m in enumerate(MODELS)
+    ]
+    known = [Benchmark(id=b, name=b.title(), **common) for b in SETS]
+    return ScoreTable(Catalogue(Content(entries=(*models, *known, *sets), results=results,
+                                        sources=())))  # fmt: skip
 
 
 def figure(model: str, benchmark: str, value: float, **other: Any) -> Result:
@@ -30,8 +37,12 @@ def order(matrix: ResultMatrix) -> list[str]:
     return [row.model for row in matrix.rows]
 
 
+def ranks(matrix: ResultMatrix) -> dict[str, int | None]:
+    return {row.model: row.rank for row in matrix.rows}
+
+
 @pytest.fixture
-def three() -> Catalogue:
+def three() -> ScoreTable:
     """Able has all three, baker two, charlie one."""
     return made(
         figure("able", "facts", 0.5),
@@ -43,145 +54,205 @@ def three() -> Catalogue:
     )
 
 
-def test_rows_with_most_figures_and_columns_with_most_models_come_first(three: Catalogue) -> None:
-    matrix = build(three)
-    assert order(matrix) == ["able", "baker", "charlie"]
+ALL = ("facts", "covid", "nutrition")
+
+
+def test_columns_with_most_models_come_first_and_no_row_is_dropped(three: ScoreTable) -> None:
+    matrix = three.matrix(MatrixView())
     assert matrix.axes == (FACTS, COVID, NUTRITION)
+    assert set(order(matrix)) == {"able", "baker", "charlie"}
     assert matrix.hidden == {}
-    assert matrix.rows[1].figures[FACTS].value == 0.7
+
+
+def test_the_four_sets_rank_where_no_columns_are_chosen() -> None:
+    sets = tuple(
+        Benchmark(id=name, name=name, summary="A set.", sources=("card",))
+        for name in ("nfcorpus", "scifact", "scidocs", "trec-covid")
+    )
+    scores = [figure("able", one.id, 0.4) for one in sets] + [figure("able", "facts", 0.9)]
+    scores += [figure("baker", one.id, 0.5) for one in sets[:3]] + [figure("baker", "facts", 1.0)]
+    matrix = made(*scores, sets=sets).matrix(MatrixView())
+    assert [axis.benchmark for axis in matrix.basis] == [one.id for one in sets]
+    assert [axis.benchmark for axis in matrix.axes] == [*(one.id for one in sets), "facts"]
+    able, baker = matrix.rows
+    assert (able.model, able.rank, able.score, able.have) == ("able", 1, 0.4, 4)
+    assert (baker.rank, baker.score, baker.have) == (None, None, 3)
 
 
 def test_what_is_not_comparable_is_counted_and_not_shown() -> None:
-    matrix = build(
-        made(
-            figure("able", "facts", 0.5),
-            figure("baker", "facts", 0.99, comparable=False, note="reranked"),
-        )
+    table = made(
+        figure("able", "facts", 0.5),
+        figure("baker", "facts", 0.99, comparable=False, note="reranked"),
     )
+    matrix = table.matrix(MatrixView())
     assert order(matrix) == ["able"]
     assert matrix.hidden == {"not comparable": 1}
 
 
-def test_parts_of_a_benchmark_are_no_column() -> None:
-    matrix = build(made(figure("able", "facts", 0.5), figure("able", "facts", 0.9, subset="hard")))
-    assert matrix.rows[0].figures[FACTS].value == 0.5
-    assert matrix.axes == (FACTS,)
-
-
-def test_measures_of_one_benchmark_are_columns_of_their_own() -> None:
-    matrix = build(made(figure("able", "facts", 0.5), figure("able", "facts", 0.9, metric="R@100")))
-    assert set(matrix.axes) == {FACTS, Axis("facts", "R@100")}
-
-
-@pytest.mark.parametrize("turned", [False, True])
-def test_confirmed_figures_are_preferred(turned: bool) -> None:
-    results = [
+def test_the_best_known_and_measured_value_of_a_cell_counts() -> None:
+    table = made(
         figure("able", "facts", 0.9, status="unverified"),
         figure("able", "facts", 0.8, status="secondary"),
-        figure("able", "facts", 0.7),
-        figure("able", "covid", 0.9, status="unverified"),
-        figure("able", "covid", 0.8, status="secondary"),
-    ]
-    (row,) = build(made(*(reversed(results) if turned else results))).rows
-    assert (row.figures[FACTS].value, row.figures[COVID].value) == (0.7, 0.8)
-
-
-def test_the_mean_is_over_what_every_row_has(three: Catalogue) -> None:
-    matrix = build(three)
-    assert matrix.common == (FACTS,)
-    assert [row.mean for row in matrix.rows] == [0.5, 0.7, 0.6]
-    # With fewer rows there is more in common, and the mean is taken anew.
-    matrix = build(three, models=["able", "baker"])
-    assert matrix.common == (COVID, FACTS)
-    assert [row.mean for row in matrix.rows] == pytest.approx([0.55, 0.55])
-
-
-def test_the_mean_is_of_one_measure_only() -> None:
-    everywhere = [
-        figure(model, "facts", value, metric=metric)
-        for model, value in (("able", 0.2), ("baker", 0.4))
-        for metric in (MEAN_METRIC, "R@100", "AP@100")
-    ]
-    matrix = build(made(*everywhere))
-    assert matrix.common == (FACTS,)
-    assert len(matrix.axes) == 3
-    only_recall = build(made(*(r for r in everywhere if r.metric == "R@100")))
-    assert only_recall.common == ()
-    assert [row.mean for row in only_recall.rows] == [None, None]
-
-
-def test_one_row_has_no_mean(three: Catalogue) -> None:
-    matrix = build(three, models=["able"])
-    assert (matrix.common, matrix.rows[0].mean) == ((), None)
-
-
-def test_sorting_by_a_column_hides_the_rows_without_it(three: Catalogue) -> None:
-    matrix = build(three, sort=COVID)
-    assert order(matrix) == ["able", "baker"]
-    assert matrix.hidden == {"no score here": 1}
-    assert matrix.common == (COVID, FACTS)
-    assert order(build(three, sort=COVID, reverse=True)) == ["baker", "able"]
-    assert order(build(three, sort=FACTS)) == ["baker", "charlie", "able"]
-
-
-def test_sorting_by_mean_and_by_name(three: Catalogue) -> None:
-    assert order(build(three, sort="mean")) == ["baker", "charlie", "able"]
-    assert order(build(three, sort="mean", reverse=True)) == ["able", "charlie", "baker"]
-    assert order(build(three, sort="model")) == ["able", "baker", "charlie"]
-    assert order(build(three, sort="model", reverse=True)) == ["charlie", "baker", "able"]
-
-
-def test_the_mean_keeps_within_a_column(three: Catalogue) -> None:
-    matrix = build(three, sort="mean", within=COVID)
-    assert order(matrix) == ["able", "baker"]
-    assert matrix.common == (COVID, FACTS)
-    assert matrix.hidden == {"no score here": 1}
-    # An order by a column is within that column.
-    assert order(build(three, sort=FACTS, within=COVID)) == ["baker", "charlie", "able"]
-
-
-def test_zero_shot_only_keeps_what_is_known_to_be() -> None:
-    catalogue = made(
-        figure("able", "facts", 0.5, zero_shot=True),
-        figure("able", "covid", 0.6, zero_shot=False),
-        figure("baker", "facts", 0.7),
-        figure("charlie", "facts", 0.8, comparable=False),
+        figure("able", "facts", 0.7, kind="self-reported"),
+        figure("able", "facts", 0.6, kind="run"),
     )
-    matrix = build(catalogue, zero_shot_only=True)
-    assert order(matrix) == ["able"]
-    assert matrix.axes == (FACTS,)
-    assert matrix.hidden == {"not known to be zero-shot": 2, "not comparable": 1}
-    # An axis that no row has any more leaves nothing to sort.
-    assert build(catalogue, zero_shot_only=True, sort=COVID).rows == ()
+    assert table.matrix(MatrixView()).rows[0].figures[FACTS].value == 0.6
 
 
-def test_zero_shot_only_falls_back_on_a_less_trusted_figure() -> None:
-    matrix = build(
-        made(
-            figure("able", "facts", 0.9, zero_shot=False),
-            figure("able", "facts", 0.4, zero_shot=True, status="secondary"),
+def test_a_mean_needs_every_score(three: ScoreTable) -> None:
+    matrix = three.matrix(MatrixView(columns=ALL[:2]))
+    assert [(row.model, row.score, row.have) for row in matrix.rows] == [
+        ("able", pytest.approx(0.55), 2), ("baker", pytest.approx(0.55), 2), ("charlie", None, 1),
+    ]  # fmt: skip
+    assert ranks(matrix) == {"able": 1, "baker": 1, "charlie": None}
+
+
+def test_a_mean_is_over_one_measure() -> None:
+    table = made(figure("able", "facts", 0.5), figure("able", "covid", 0.9, metric="MAP"))
+    matrix = table.matrix(MatrixView(columns=("facts", "covid@map")))
+    assert matrix.basis == (FACTS,)
+    assert matrix.rows[0].score == 0.5
+    alone = table.matrix(MatrixView(columns=("covid@map",)))
+    assert alone.rows[0].score == 0.9
+
+
+def test_mean_ranks_share_ties_and_need_every_score() -> None:
+    table = made(
+        *(figure(model, "facts", value) for model, value in zip(MODELS, (5, 4, 4, 1), strict=True)),
+        *(
+            figure(model, "covid", value)
+            for model, value in zip(MODELS[:3], (1, 1, 2), strict=True)
         ),
-        zero_shot_only=True,
     )
-    assert matrix.rows[0].figures[FACTS].value == 0.4
+    matrix = table.matrix(MatrixView(columns=ALL[:2], ranking="mean-rank"))
+    assert {row.model: row.score for row in matrix.rows} == {
+        "able": (1 + 2.5) / 2, "baker": (2.5 + 2.5) / 2, "charlie": (2.5 + 1) / 2, "delta": None,
+    }  # fmt: skip
+    assert ranks(matrix) == {"able": 1, "charlie": 1, "baker": 3, "delta": None}
+    assert order(matrix) == ["able", "charlie", "baker", "delta"]
 
 
-def test_chosen_models_only(three: Catalogue) -> None:
-    assert order(build(three, models=["charlie", "no such model"])) == ["charlie"]
-    nothing = build(three, models=[])
-    assert (nothing.rows, nothing.axes, nothing.common, nothing.hidden) == ((), (), (), {})
+def test_borda_counts_who_is_beaten_and_a_missing_score_earns_nothing(three: ScoreTable) -> None:
+    matrix = three.matrix(MatrixView(columns=ALL, ranking="borda"))
+    assert {row.model: row.score for row in matrix.rows} == {"able": 1, "baker": 2, "charlie": 1}
+    tie = made(figure("able", "facts", 0.5), figure("baker", "facts", 0.5))
+    assert [row.score for row in tie.matrix(MatrixView(ranking="borda")).rows] == [0.5, 0.5]
 
 
-def test_the_shipped_catalogue_ranks_nothing_that_cannot_be(catalogue: Catalogue) -> None:
-    for sort in (None, "mean", "model", *build(catalogue).axes):
-        matrix = build(catalogue, sort=sort)
-        for row in matrix.rows:
-            assert row.figures
-            for axis, result in row.figures.items():
-                assert (result.benchmark, result.metric) == (axis.benchmark, axis.metric)
-                assert result.comparable
-                assert result.subset is None
-            assert set(matrix.common) <= set(row.figures)
-        if isinstance(sort, Axis):
-            values = [row.figures[sort].value for row in matrix.rows]
-            assert values == sorted(values, reverse=True)
+def test_ranks_are_over_the_models_that_are_shown(three: ScoreTable) -> None:
+    view = MatrixView(columns=("facts",), ranking="borda")
+    assert ranks(three.matrix(view)) == {"baker": 1, "charlie": 2, "able": 3}
+    assert ranks(three.matrix(view, ["able", "charlie"])) == {"charlie": 1, "able": 2}
+
+
+def test_complete_rows_only(three: ScoreTable) -> None:
+    matrix = three.matrix(MatrixView(columns=ALL[:2], complete=True))
+    assert order(matrix) == ["able", "baker"]
+    assert matrix.hidden == {"incomplete": 1}
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_sorting_hides_nothing_and_puts_the_unknown_last(three: ScoreTable, reverse: bool) -> None:
+    for sort, ranked in (
+        ("covid", ["able", "baker"]),
+        ("nutrition", ["able"]),
+        ("params", ["charlie", "baker"]),
+        ("results", ["able", "baker", "charlie"]),
+        ("model", ["able", "baker", "charlie"]),
+    ):
+        matrix = three.matrix(MatrixView(sort=sort, reverse=reverse))
+        assert matrix.axes == (FACTS, COVID, NUTRITION)
+        found = order(matrix)
+        assert sorted(found) == ["able", "baker", "charlie"]
+        assert found[: len(ranked)] == (ranked[::-1] if reverse else ranked), sort
+
+
+def test_zero_shot_and_measured_scores_alone() -> None:
+    table = made(
+        figure("able", "facts", 0.5, zero_shot=True, kind="self-reported"),
+        figure("baker", "facts", 0.6, zero_shot=False, kind="run"),
+        figure("charlie", "facts", 0.7, kind="no-revision"),
+    )
+    zero = table.matrix(MatrixView(zero_shot=True))
+    assert order(zero) == ["able"]
+    assert zero.hidden == {"not known to be zero-shot": 2}
+    measured = table.matrix(MatrixView(measured=True))
+    assert order(measured) == ["charlie", "baker"]
+    assert measured.hidden == {"self-reported": 1}
+
+
+def test_another_value_stands_in_for_one_that_does_not_count() -> None:
+    table = made(
+        figure("able", "facts", 0.6, kind="run"),
+        figure("able", "facts", 0.7, zero_shot=True, status="secondary"),
+    )
+    assert table.matrix(MatrixView(zero_shot=True)).rows[0].figures[FACTS].value == 0.7
+
+
+def part(name: str, **more: Any) -> Subset:
+    return Subset(name=name, **more)
+
+
+def test_subsets_are_columns_of_their_own_unless_they_are_averaged() -> None:
+    common: dict[str, Any] = {"summary": "A set.", "sources": ("card",)}
+    parts = Benchmark(id="parts", name="Parts (of a whole)", subsets=(part("a"), part("b")),
+                      **common)  # fmt: skip
+    whole = Benchmark(id="whole", name="Whole", averaged=True, subsets=(part("fr"), part("en")),
+                      **common)  # fmt: skip
+    table = made(
+        figure("able", "parts", 0.1, subset="a"),
+        figure("able", "parts", 0.2, subset="a train"),
+        figure("able", "whole", 0.3, subset="fr"),
+        figure("able", "whole", 0.4),
+        sets=(parts, whole),
+    )
+    assert [table.key(axis) for axis in table.axes[: table.usual]] == ["parts:a", "whole"]
+    assert [table.key(axis) for axis in table.axes[table.usual :]] == ["parts:a train", "whole:fr"]
+    assert table.title(table.by_key["parts:a"]) == "Parts a"
+    assert table.columns(["parts"]) == ("parts:a", "parts:a train")
+    assert table.columns(["WHOLE:FR", "whole"]) == ("whole:fr", "whole")
+
+
+def test_an_unknown_column_names_the_nearest(three: ScoreTable) -> None:
+    with pytest.raises(UsageError) as caught:
+        three.columns(["nutritoin"])
+    assert "did you mean nutrition?" in caught.value.line()
+
+
+SCORES = st.dictionaries(
+    st.tuples(st.sampled_from(MODELS), st.sampled_from(SETS)), st.integers(0, 4), min_size=1
+)
+
+
+@given(SCORES, st.sampled_from(["mean", "mean-rank", "borda"]))
+def test_rankings_follow_their_definitions(scores: dict[tuple[str, str], int], way: Any) -> None:
+    table = made(*(figure(m, b, value / 4) for (m, b), value in scores.items()))
+    matrix = table.matrix(MatrixView(columns=tuple(table.by_key), ranking=way))
+    for row in matrix.rows:
+        whole = all((row.model, axis.benchmark) in scores for axis in matrix.basis)
+        if way != "borda":
+            assert (row.score is None) is not whole
+        if row.score is None:
+            continue
+        points, places = 0.0, []
+        for axis in matrix.basis:
+            mine = scores.get((row.model, axis.benchmark))
+            column = [v for (_, b), v in scores.items() if b == axis.benchmark]
+            if mine is not None:
+                ties = (column.count(mine) - 1) / 2
+                points += sum(v < mine for v in column) + ties
+                places.append(1 + sum(v > mine for v in column) + ties)
+        expected = {
+            "mean": sum(scores[row.model, axis.benchmark] / 4 for axis in matrix.basis)
+            / len(matrix.basis) if whole else None,
+            "mean-rank": sum(places) / len(matrix.basis),
+            "borda": points,
+        }[way]  # fmt: skip
+        assert row.score == pytest.approx(expected)
+        better = [
+            other for other in matrix.rows
+            if other.score is not None
+            and (other.score < row.score - 1e-9 if way == "mean-rank"
+                 else other.score > row.score + 1e-9)
+        ]  # fmt: skip
+        assert row.rank == 1 + len(better)

@@ -141,7 +141,8 @@ FAULTS = [
      "no source has the id 'crad'; did you mean 'card'?"),
     ("bad status", "{params: unverified}", "{params: unverifed}", "unverifed", "alpha",
      "statuses.params",
-     "'unverifed' is not one of confirmed, secondary, unverified; did you mean 'unverified'?"),
+     ("'unverifed' is not one of confirmed, declared, secondary, unverified; "
+      "did you mean 'unverified'?")),
     ("a status of no field", "{params: unverified}", "{parms: unverified}", "id: alpha\n",
      "alpha", "statuses", "unknown field 'parms'; did you mean 'params'?"),
     ("an unread field of no recipe", "unverified: [pooling]", "unverified: [poolin]",

@@ -51,7 +51,7 @@ def answers(shell: Call, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
         "ask bioretrieval-tui index info sci",
         "ask bioretrieval-tui index re",
         "ask bioretrieval-tui completion ''",
-        "ask bioretrieval-tui list --li",
+        "ask bioretrieval-tui list --lim",
     ]
     called = shell(ASK.format(asked="\n".join(lines)), env={"BIORETRIEVAL_HOME": str(home)})
     assert called.err == ""
@@ -67,7 +67,7 @@ def test_bash_completes_verbs(answers: dict[str, list[str]]) -> None:
     assert answers["bioretrieval-tui sh"] == ["show"]
     assert {"list", "show", "index", "doctor"} <= set(answers["bioretrieval-tui "])
     assert answers["bioretrieval-tui index re"] == ["remove"]
-    assert answers["bioretrieval-tui list --li"] == ["--limit"]
+    assert answers["bioretrieval-tui list --lim"] == ["--limit"]
 
 
 def test_bash_completes_kinds_fields_and_formats(answers: dict[str, list[str]]) -> None:

@@ -11,9 +11,12 @@ from test_cli_terminal import Call
 @pytest.mark.parametrize(
     ("words", "keys"),
     [
-        (["pareto", "-b", "scifact"], {"name", "params", "score", "front", "id"}),
-        (["pareto", "--against", "memory"], {"name", "memory", "score", "front", "id"}),
-        (["history", "-b", "nfcorpus"], {"benchmark", "name", "released", "score", "front", "id"}),
+        (["pareto", "-b", "scifact"], {"name", "params", "score", "mark", "front", "id"}),
+        (["pareto", "--against", "memory"], {"name", "memory", "score", "mark", "front", "id"}),
+        (
+            ["history", "-b", "nfcorpus"],
+            {"benchmark", "name", "released", "score", "mark", "front", "id"},
+        ),
         (["timeline"], {"year", "era", "name", "trained_from", "id"}),
         (["profile", "medcpt"], {"benchmark", "rank", "of", "score", "id"}),
     ],
@@ -55,11 +58,11 @@ def test_a_file_takes_the_form_of_its_extension(
 
 
 def test_on_a_terminal_it_is_drawn(terminal: Call) -> None:
-    seen = terminal("plot", "pareto", "-b", "scifact", columns=80, rows=30, env={"NO_COLOR": "1"})
+    seen = terminal("plot", "pareto", "-b", "scifact", columns=80, rows=40, env={"NO_COLOR": "1"})
     assert "\x1b" not in seen.out
     lines = [line.rstrip("\r") for line in seen.out.split("\n")]
     assert lines[0] == "nDCG@10 of SciFact against parameters"
     assert "● Pareto front" in lines[1]
     assert max(map(len, lines)) <= 80
-    assert len(lines) <= 30
+    assert len(lines) <= 40
     assert "\x1b[32m●" in terminal("plot", "history", "-b", "scifact").out

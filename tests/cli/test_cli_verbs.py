@@ -16,6 +16,7 @@ import pytest
 
 from bioretrieval_tui.actions import ACTIONS
 from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.listing import load_listing
 from bioretrieval_tui.render.entries import entry_page, entry_record, entry_sheet
 from bioretrieval_tui.render.formats import FORMATS, Format, encoded, object_text, render
 from bioretrieval_tui.render.page import markdown
@@ -141,7 +142,7 @@ def test_show_cites_what_is_a_work_and_names_the_paper_of_what_is_not(cli: Call)
 
 def test_results_group_like_with_like_best_first(cli: Call, catalogue: Catalogue) -> None:
     rows = cli("results", "-f", "json").json
-    assert len(rows) == len(catalogue.results)
+    assert len(rows) == len(load_listing(catalogue).results)
     groups: list[tuple[Any, ...]] = []
     previous: dict[str, Any] | None = None
     for row in rows:
@@ -181,11 +182,77 @@ def test_results_in_the_other_formats(cli: Call, format_: str) -> None:
     assert len(called.out.splitlines()) == count + heading
 
 
+def test_models_are_ranked_by_the_columns_that_are_asked_for(cli: Call) -> None:
+    rows = cli("results", "--columns", "nfcorpus,curev1:fr", "--complete", "-f", "json").json
+    assert len(rows) > 100
+    scores = [row["score"] for row in rows]
+    assert scores == sorted(scores, reverse=True)
+    for row in rows:
+        values = [row["results"][key]["value"] for key in ("nfcorpus", "curev1:fr")]
+        assert row["score"] == pytest.approx(sum(values) / 2)
+    assert [row["rank"] for row in rows[:3]] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("ranking", ["mean", "mean-rank", "borda"])
+def test_each_ranking_says_what_it_ranks_by(cli: Call, ranking: str) -> None:
+    called = cli("results", "--wide", "--rank", ranking, "-n", "3")
+    heading = {"mean": "mean", "mean-rank": "mean rank", "borda": "Borda"}[ranking]
+    assert f" {heading} |" in called.out
+    assert f"{heading} of NFCorpus, SciFact, SCIDOCS, TREC-COVID" in called.err
+    assert "without all scores" in called.err
+
+
+def test_a_free_small_model_for_french_questions(cli: Call) -> None:
+    """The question of a newcomer: what fits my machine and my licence, in my language?"""
+    where = "params<=150M licence:apache open_weights:yes"
+    rows = cli("results", "--columns", "curev1:fr", "-w", where, "-n", "5", "-f", "json").json
+    assert len(rows) == 5
+    assert all(
+        row["params"] <= 150_000_000 and "apache" in row["licence"].casefold() for row in rows
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["--columns", "nfcorpsu"], 2, "no column is called 'nfcorpsu'; did you mean nfcorpus"),
+        (["--wide", "-s", "nowhere"], 2, "it cannot be sorted by 'nowhere'; use rank, model"),
+        (["--wide", "--rank", "median"], 2, "'median' is not one of"),
+        (["--wide", "-w", "params<<1"], 2, "filter, column"),
+        (["-m", "nobody/nothing"], 3, "no model has the id 'nobody/nothing'"),
+    ],
+)
+def test_a_wrong_wish_for_a_ranking_is_one_line(
+    cli: Call, words: list[str], code: int, says: str
+) -> None:
+    called = cli("results", *words)
+    assert (called.code, called.out) == (code, "")
+    assert says in called.lines[0]
+
+
+def test_a_ranking_as_latex(cli: Call) -> None:
+    models = [word for name in ("medcpt", "bge-base-en-v1-5", "gte-base") for word in ("-m", name)]
+    out = cli("results", "--columns", "nfcorpus,scifact", *models, "-f", "latex").out
+    assert r"\begin{tabular}{rlrrrr}" in out
+    assert r"\textbf{0.379}" in out
+    assert r"\underline{0.3735}" in out
+    assert out.count(" \\\\\n") == 4
+
+
+def test_a_listed_model_has_a_page_and_says_that_its_facts_are_declared(cli: Call) -> None:
+    for name in ("intfloat/multilingual-e5-small", "intfloat-multilingual-e5-small"):
+        out = cli("show", name).out
+        assert "declared to mteb, and not checked" in out
+        assert "https://huggingface.co/intfloat/multilingual-e5-small" in out
+        assert "CUREv1" in out
+
+
 @pytest.mark.parametrize("verb", ["results", "keys", "config", "doctor"])
 def test_what_cannot_be_cited_is_refused_as_bibtex(cli: Call, verb: str) -> None:
     called = cli(verb, "-f", "bibtex")
     assert (called.code, called.out) == (2, "")
     said = "this cannot be written as bibtex; formats: table, markdown, json, jsonl, csv"
+    said += ", latex" if verb == "results" else ""
     assert called.lines == [f"bioretrieval-tui: {said}"]
 
 

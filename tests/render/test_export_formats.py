@@ -39,8 +39,8 @@ def test_resolve(name: str | None, terminal: bool, expected: str) -> None:
         ("jsn", "did you mean json?"),
         ("bibtx", "did you mean bibtex?"),
         ("makdown", "did you mean markdown?"),
-        ("xlsx", "formats: table, markdown, json, jsonl, csv, bibtex"),
-        ("", "formats: table, markdown, json, jsonl, csv, bibtex"),
+        ("xlsx", "formats: table, markdown, json, jsonl, csv, bibtex, latex"),
+        ("", "formats: table, markdown, json, jsonl, csv, bibtex, latex"),
     ],
 )
 def test_unknown_format_names_the_nearest(name: str, remedy: str) -> None:

@@ -24,6 +24,7 @@ SUFFIX = {
     "jsonl": "jsonl",
     "csv": "csv",
     "bibtex": "bib",
+    "latex": "tex",
 }
 PAGES = ("alpha-paper", "hostile-paper", "alpha", "large", "logs", "suite", "small-set")
 PAGES += ("train-alpha", "train-gone", "evolution-alpha", "step-1")

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.matrix import MatrixView, ScoreTable
 from bioretrieval_tui.catalog.models import Benchmark, Content, Model, Result
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.evaluation.records import FORMAT, EvaluationRecord
@@ -17,6 +18,7 @@ from bioretrieval_tui.render.figures import (
     AXES,
     Figure,
     MeasuredRun,
+    ScoredModel,
     figure_sheet,
     history_figure,
     pareto_front,
@@ -40,7 +42,10 @@ SMALL = model("Small", params=20_000_000, released="2021-08-30", dimension=384, 
 WORSE = model("Worse", params=110_000_000, year=2022, dimension=768)
 LARGE = model("Large", params=7_000_000_000, released="2024-02-08", memory=14_000, dimension=4096)
 WORDS = model("Words", params=0, released="1994-01-01")
-SCORED = [(SMALL, 0.6), (WORSE, 0.5), (LARGE, 0.8), (WORDS, 0.55)]
+SCORED = [
+    ScoredModel(one, score)
+    for one, score in ((SMALL, 0.6), (WORSE, 0.5), (LARGE, 0.8), (WORDS, 0.55))
+]
 
 
 @given(PAIRS, st.booleans())
@@ -78,7 +83,7 @@ def test_a_year_alone_is_said_and_never_becomes_a_day() -> None:
         "Small": "2021-08-30", "Worse": "2022", "Large": "2024-02-08", "Words": "1994-01-01",
     }  # fmt: skip
     assert figure.notes == ("1 model known by the year alone: shown at the middle of it",)
-    assert "Worse,2022,0.5,false" in "".join(render(figure_sheet(figure), "csv"))
+    assert "Worse,2022,0.5,,false" in "".join(render(figure_sheet(figure), "csv"))
 
 
 @pytest.mark.parametrize("against", AXES)
@@ -89,9 +94,24 @@ def test_every_axis_is_a_field_of_models_with_a_text(against: str) -> None:
     assert figure.when(large) == expected[against]
 
 
+def test_outliers_are_in_the_data_and_counted_in_a_drawing() -> None:
+    crowd = [ScoredModel(model(f"M{n}", params=10**7 * (n + 2)), 0.5 + n / 1000) for n in range(30)]
+    tiny = ScoredModel(model("Tiny", params=10**6), 0.01, "s")
+    figure = quality_figure([*crowd, tiny], "params", "nDCG@10", "SciFact")
+    assert len(figure.points) == 31
+    assert figure.drawn.notes == ("1 model below 0.48 not drawn; the table has all",)
+    assert [point.label for point in figure.points if point not in figure.drawn.points] == [
+        "Tiny [s]"
+    ]
+    assert figure.low is not None
+    assert {y for curve in figure.drawn.curves for _, y in curve.corners} >= {figure.low, 0.5}
+    few = quality_figure([*crowd[:10], tiny], "params", "nDCG@10", "SciFact")
+    assert few.drawn is few
+
+
 def test_history_keeps_what_was_better_than_all_before() -> None:
     later = model("Later", released="2025-01-01")
-    series = {"A": [*SCORED, (later, 0.7)], "B": [(SMALL, 0.1)]}
+    series = {"A": [*SCORED, ScoredModel(later, 0.7)], "B": [ScoredModel(SMALL, 0.1)]}
     figure = history_figure(series, "nDCG@10")
     assert [(p.name, p.series) for p in figure.points] == [
         ("Words", 0), ("Small", 0), ("Large", 0), ("Small", 1),
@@ -164,7 +184,7 @@ def result(name: str, benchmark: str, value: float, **other: object) -> Result:
 
 
 @pytest.fixture
-def catalogue() -> Catalogue:
+def table() -> ScoreTable:
     sets = [
         Benchmark(id=name, name=name.upper(), summary="Text.", sources=("card",), members=members)
         for name, members in (
@@ -183,19 +203,23 @@ def catalogue() -> Catalogue:
         result("small", "near", 0.8, metric="Spearman"),
     )  # fmt: skip
     entries = (SMALL, WORSE, LARGE, WORDS, *sets)
-    return Catalogue(Content(entries=entries, results=results, sources=()))
+    return ScoreTable(Catalogue(Content(entries=entries, results=results, sources=())))
 
 
-def test_only_comparable_scores_of_whole_benchmarks_are_drawn(catalogue: Catalogue) -> None:
-    figure = make_figure(catalogue, FigureWish(benchmarks=("a",)))
+def over(*columns: str, **other: bool) -> MatrixView:
+    return MatrixView(columns=columns, **other)
+
+
+def test_only_comparable_scores_of_whole_benchmarks_are_drawn(table: ScoreTable) -> None:
+    figure = make_figure(table, FigureWish(view=over("a")))
     assert {p.name: p.y for p in figure.points} == {"Small": 0.6, "Worse": 0.5, "Large": 0.8}
 
 
 @pytest.mark.parametrize("names", [("a", "b"), ("both",)])
 def test_a_mean_is_over_models_that_have_all_scores(
-    catalogue: Catalogue, names: tuple[str, ...]
+    table: ScoreTable, names: tuple[str, ...]
 ) -> None:
-    figure = make_figure(catalogue, FigureWish(benchmarks=names))
+    figure = make_figure(table, FigureWish(view=over(*names)))
     assert figure.title == "mean nDCG@10 of A, B against parameters"
     assert {p.name: p.y for p in figure.points} == {"Small": 0.5, "Large": 0.65}
     assert figure.notes == ("1 model left out: not scored on each benchmark",)
@@ -204,23 +228,25 @@ def test_a_mean_is_over_models_that_have_all_scores(
 @pytest.mark.parametrize(
     ("wish", "said"),
     [
-        (FigureWish(), "there are no scores of nfcorpus, scifact, scidocs, trec-covid"),
-        (FigureWish(benchmarks=("none",)), "nothing to draw for 'nDCG@10 of NONE"),
-        (FigureWish(benchmarks=("a",), models=()), "no model that the filter keeps"),
+        (FigureWish(view=over("none")), "no column is called 'none'"),
+        (FigureWish(view=over("a"), models=()), "no model that the filter keeps"),
         (FigureWish("profile", model="words"), "nothing to draw for 'Ranks of Words'"),
         (FigureWish("profile"), "no model is named"),
-        (FigureWish("history", benchmarks=("a", "near")), "different measures (A by nDCG@10, NEAR"),
+        (
+            FigureWish("history", view=over("a", "near")),
+            "(A: nDCG@10, NEAR: Spearman)",
+        ),
         (FigureWish("runs"), "there are no runs"),
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_nothing_to_draw_is_said(catalogue: Catalogue, wish: FigureWish, said: str) -> None:
+def test_nothing_to_draw_is_said(table: ScoreTable, wish: FigureWish, said: str) -> None:
     with pytest.raises(BioRetrievalError) as caught:
-        make_figure(catalogue, wish)
+        make_figure(table, wish)
     assert said in caught.value.line()
 
 
-def test_runs_are_drawn_where_their_speed_is_known(catalogue: Catalogue) -> None:
+def test_runs_are_drawn_where_their_speed_is_known(table: ScoreTable) -> None:
     def record(mode: str, **other: object) -> EvaluationRecord:
         values: dict[str, object] = {
             "benchmark": "facts", "split": "test", "sha256": "ab", "model": "lab/alpha",
@@ -231,9 +257,9 @@ def test_runs_are_drawn_where_their_speed_is_known(catalogue: Catalogue) -> None
         return EvaluationRecord(format=FORMAT, id=mode, date="2026-03-01", mode=mode, **values)  # type: ignore[arg-type]
 
     known = record("dense", docs_per_second=120.5, encoded_on="cpu")
-    figure = make_figure(catalogue, FigureWish("runs"), [known, record("lexical")])
+    figure = make_figure(table, FigureWish("runs"), [known, record("lexical")])
     assert [(point.x, figure.when(point), point.name) for point in figure.points] == [
         (120.5, "120", "alpha")
     ]
     with pytest.raises(BioRetrievalError, match="1 run without it"):
-        make_figure(catalogue, FigureWish("runs"), [record("lexical")])
+        make_figure(table, FigureWish("runs"), [record("lexical")])

@@ -12,7 +12,7 @@ from test_figures import SCORED, model
 from test_plot_text import FIGURES
 
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
-from bioretrieval_tui.render.figures import quality_figure
+from bioretrieval_tui.render.figures import ScoredModel, quality_figure
 from bioretrieval_tui.render.picture_files import EXTENSIONS, picture, write_figure
 
 
@@ -48,7 +48,7 @@ def test_png_is_a_picture_of_a_known_size() -> None:
 def test_names_are_never_formulas_nor_markup() -> None:
     evil = model("$x_1$ <b>&amp;\x1b[31m", params=10**8)
     wide = model("生物医学", params=10**9)
-    scored = [(evil, 0.5), (wide, 0.9), *SCORED]
+    scored = [ScoredModel(evil, 0.5), ScoredModel(wide, 0.9), *SCORED]
     svg = picture(quality_figure(scored, "params", "nDCG@10", "A$B$", {evil.id}), ".svg")
     assert "生物医学" in texts(svg)
     assert "$x_1$ <b>&amp;" in texts(svg)

@@ -15,6 +15,7 @@ from bioretrieval_tui.render.figures import (
     AXES,
     Figure,
     FigureAxis,
+    ScoredModel,
     history_figure,
     profile_figure,
     quality_figure,
@@ -140,10 +141,12 @@ def test_a_lone_label_stands_to_the_right_of_its_mark() -> None:
 def crowd() -> Figure:
     """Many points, in a form that does not change."""
     scored = [
-        (model(f"Model-{n}", params=int(10 ** (6.5 + n % 37 / 10)), year=2019), 0.3
-         + 0.4 * (math.sin(n) + 1) / 2 * (n % 37 + 10) / 47)
+        ScoredModel(
+            model(f"Model-{n}", params=int(10 ** (6.5 + n % 37 / 10)), year=2019),
+            0.3 + 0.4 * (math.sin(n) + 1) / 2 * (n % 37 + 10) / 47,
+        )
         for n in range(400)
-    ]  # fmt: skip
+    ]
     return quality_figure(scored, "params", "nDCG@10", "Facts", {f"model-{n}" for n in range(60)})
 
 
@@ -155,10 +158,13 @@ def ranks() -> dict[tuple[str, str], dict[str, float]]:
     }
 
 
+COVID = [ScoredModel(SMALL, 0.2), ScoredModel(LARGE, 0.3)]
 FIGURES: dict[str, Figure] = {
     "pareto": quality_figure(SCORED, "params", "nDCG@10", "SciFact", {"worse"}),
     "crowd": crowd(),
-    "history": history_figure({"Facts": SCORED, "Covid": [(SMALL, 0.2), (LARGE, 0.3)]}, "nDCG@10"),
+    "history": history_figure(
+        {"Facts": SCORED, "Covid": [ScoredModel(SMALL, 0.2), ScoredModel(LARGE, 0.3)]}, "nDCG@10"
+    ),
     "profile": profile_figure(SMALL, ranks()),
     "timeline": timeline_figure(
         Timeline(
@@ -248,7 +254,9 @@ def test_all_bars_can_be_reached() -> None:
 
 def test_hostile_names_are_cleaned_and_colours_are_optional() -> None:
     evil = model("Evil \x1b]0;x\x07\x1b[31mred\n生物医学", params=10**8)
-    figure = quality_figure([(evil, 0.5), (SMALL, 0.4)], "params", "nDCG@10", "\x1b[2Jx")
+    figure = quality_figure(
+        [ScoredModel(evil, 0.5), ScoredModel(SMALL, 0.4)], "params", "nDCG@10", "\x1b[2Jx"
+    )
     plain = "".join(text_of(draw(figure, 80, 20), colour=False))
     assert "\x1b" not in plain
     assert "生物医学" in plain

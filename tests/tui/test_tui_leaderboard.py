@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+import pytest
 from driving import Session, make_app, running
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.matrix import Axis
+from bioretrieval_tui.tui.dialogs.column_dialog import ColumnDialog
 from bioretrieval_tui.tui.panes.leaderboard import LeaderboardPane
 from bioretrieval_tui.tui.widgets.canvas import Detail
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 
 WIDE = (120, 30)
+FACTS = Axis("facts-set", "nDCG@10")
 
 
 def board(session: Session) -> LeaderboardPane:
@@ -26,7 +30,7 @@ def figures(session: Session, name: str) -> list[float]:
     pane = board(session)
     return [
         result.value
-        for row in pane.matrix.rows
+        for row in pane.board.matrix.rows
         for axis, result in row.figures.items()
         if axis == Axis(name, "nDCG@10")
     ]
@@ -41,13 +45,51 @@ async def choose(session: Session, key: str) -> None:
 
 async def test_recipes_come_first(small: Catalogue) -> None:
     async with running(make_app(small), (220, 30), pane="leaderboard") as session:
-        assert session.ids == ["train-alpha", "train-beta", "train-gamma", "train-evil"]
-        for text in ("109M", "contrastive pairs", "0.712 on Facts"):
+        assert set(session.ids) == {"train-alpha", "train-beta", "train-gamma", "train-evil"}
+        assert "seed page mixed measures that cannot be compared" in session.head
+        for text in ("109M", "contrastive pairs, then hard negatives", "0.712"):
             assert text in session.text
-        assert "0.69 on Facts?" in session.text  # unverified, said with a character
-        await session.press("z")
-        assert "press v" in session.said
-        assert not board(session).zero_shot_only
+        for key in ("z", "c", "R", "C", "S"):
+            await session.press(key)
+            assert "press v" in session.said
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+async def test_no_number_of_a_recipe_is_cut(small: Catalogue, width: int) -> None:
+    """A row has two lines: the numbers, and below them the paper and the method."""
+    async with running(make_app(small), (width, 30), pane="leaderboard") as session:
+        pane = board(session)
+        assert pane.table.row_lines == 2
+        assert "Facts" in session.rows[2]
+        at = session.rows.index(next(row for row in session.rows if "Alpha" in row))
+        assert "0.712" in session.rows[at]
+        assert "1901.00001  contrastive pairs" in session.rows[at + 1]
+        good = [row for row in session.rows[3:] if "0." in row and "Evil" not in row]
+        assert good
+        assert not any("\N{HORIZONTAL ELLIPSIS}" in row for row in good)
+        await session.press("j")
+        assert pane.table.cursor == 1
+
+
+@pytest.mark.parametrize("key", ["params", "model", "year", "facts-set"])
+async def test_recipes_sort_by_each_column(small: Catalogue, key: str) -> None:
+    async with running(make_app(small), WIDE, pane="leaderboard") as session:
+        await choose(session, key)
+        await session.press("s")
+        rows = board(session).board.recipe_rows
+        values: list[Any] = [
+            row.recipe.name.casefold() if key == "model" else getattr(row.recipe, key, None)
+            for row in rows
+        ]
+        if key == "facts-set":
+            found = [row.row.figures.get(FACTS) if row.row else None for row in rows]
+            values = [None if one is None else one.value for one in found]
+        known = [one for one in values if one is not None]
+        assert values[: len(known)] == known
+        assert known == sorted(known, reverse=key != "model")
+        await session.press("s")
+        if key == "model":
+            assert session.ids != [row.recipe.id for row in rows]
 
 
 async def test_v_shows_the_matrix_and_returns(small: Catalogue) -> None:
@@ -56,80 +98,107 @@ async def test_v_shows_the_matrix_and_returns(small: Catalogue) -> None:
         assert board(session).in_matrix
         assert isinstance(session.focused, VirtualTable)
         assert not board(session).detail.region.area
-        assert "Results" in session.rows[1]
+        assert "Board" in session.rows[1]
         assert "1 score hidden (not comparable)" in session.head
         assert "Facts" in session.rows[2]
         await session.press("v")
-        assert session.ids[0] == "train-alpha"
-        assert "Method" in session.text
+        assert "train-alpha" in session.ids
+        assert "Recipe" in session.text
 
 
-async def test_it_opens_sorted_by_its_widest_column(small: Catalogue) -> None:
+async def test_any_column_sorts_and_nothing_is_hidden(small: Catalogue) -> None:
     async with running(make_app(small), WIDE, pane="leaderboard") as session:
         await session.press("v")
-        axis = board(session).sort
-        assert isinstance(axis, Axis)
-        values = figures(session, axis.benchmark)
-        assert values == sorted(values, reverse=True)
-        assert len(values) == len(session.ids) == 4
-
-
-async def test_any_column_sorts_best_first_and_hides_who_lacks_it(small: Catalogue) -> None:
-    async with running(make_app(small), WIDE, pane="leaderboard") as session:
-        await session.press("v")
-        await choose(session, "patents-set nDCG@10")
+        before = set(session.ids)
+        columns = [column.key for column in board(session).table.columns]
+        await choose(session, "patents-set")
+        first = board(session).table.first_column
         await session.press("s")
-        assert "words" not in session.ids
         values = figures(session, "patents-set")
         assert len(values) == 3
         assert values == sorted(values, reverse=True)
-        assert "models have no score" in session.head
         assert "Patents ↓" in session.rows[2]
+        assert (set(session.ids), board(session).table.first_column) == (before, first)
         await session.press("s")
         assert figures(session, "patents-set") == sorted(values)
         assert "Patents ↑" in session.rows[2]
+        assert [column.key for column in board(session).table.columns] == columns
         await choose(session, "model")
         await session.press("s")
-        # By name nothing is hidden but what cannot be compared.
-        assert "words" in session.ids
         names = [small.names[i] for i in session.ids]
         assert names == sorted(names, key=str.casefold)
         await session.press("s")
         assert [small.names[i] for i in session.ids] == names[::-1]
 
 
-async def test_the_mean_is_over_the_common_columns(small: Catalogue) -> None:
+async def test_ranks_are_over_the_chosen_columns(small: Catalogue) -> None:
     async with running(make_app(small), WIDE, pane="leaderboard") as session:
-        await session.press("v")
+        await session.press("v", "C")
+        dialog = session.app.screen
+        assert isinstance(dialog, ColumnDialog)
+        while dialog.at != "covid-set":
+            await session.press("j")
+        await session.press("space")
+        while dialog.at != "facts-set":
+            await session.press("j")
+        await session.press("space")
+        assert "2 chosen" in session.text
+        while dialog.at != "facts-set":
+            await session.press("k")
+        await session.press("K", "enter")
         pane = board(session)
-        assert "Mean of 5" in session.rows[2]
-        for row in pane.matrix.rows:
-            common = [row.figures[axis].value for axis in pane.matrix.common]
-            assert row.mean == sum(common) / len(common)
-        await choose(session, "mean")
-        await session.press("s")
-        means = [row.mean or 0 for row in pane.matrix.rows]
-        assert means == sorted(means, reverse=True)
-        # The models of the column that sorted before, or there would be nothing in common.
-        assert len(means) == 4
-        assert "Mean of 5 ↓" in session.rows[2]
-        await session.press("slash")
-        await session.type("year>2000")
-        assert "Mean of 8 ↓" in session.rows[3]
-        assert len(pane.matrix.rows) == 3
+        assert pane.board.view.columns == ("facts-set", "covid-set")
+        assert "Mean of 2" in session.rows[2]
+        assert "mean of Facts, Covid" in session.head
+        for row in pane.board.matrix.rows:
+            values = [result.value for result in row.figures.values()]
+            assert row.score == (sum(values) / 2 if len(values) == 2 else None)
+        await session.press("R")
+        assert "Ranked by mean rank" in session.said
+        assert "Mean rank of 2" in session.rows[2]
+        await session.press("R", "c")
+        assert "Borda of 2" in session.rows[2]
+        assert all(row.have == 2 for row in pane.board.matrix.rows)
+        await session.press("c", "C", "a", "enter")
+        assert pane.board.view.columns == ()
 
 
-async def test_one_row_has_no_mean(small: Catalogue) -> None:
+async def test_columns_can_be_left_as_they_are(small: Catalogue) -> None:
     async with running(make_app(small), WIDE, pane="leaderboard") as session:
-        await session.press("v")
-        await choose(session, "mean")
-        await session.press("s", "slash")
-        await session.type("gamma")
-        await session.press("enter")
-        assert session.ids == ["gamma-2b"]
-        assert "Mean" not in session.text
-        await session.press("s", "escape")
-        assert len(session.ids) > 1
+        await session.press("v", "C", "space", "escape")
+        assert board(session).board.view.columns == ()
+        await session.press("C", "J")
+        assert "space chooses a column first" in session.text
+        await session.press("space", "K", "ctrl+d", "ctrl+u", "space", "enter")
+        assert board(session).in_matrix
+        await session.press("C", "slash")
+        await session.type("nothing like it")
+        assert "No benchmark has this name." in session.text
+        session.line.value = "nutri"
+        await session.press("enter", "space", "enter")
+        assert board(session).board.view.columns == ("nutrition-set",)
+
+
+async def test_a_heat_map_shows_a_cell_a_score(small: Catalogue) -> None:
+    async with running(make_app(small), WIDE, pane="leaderboard") as session:
+        await session.press("m")
+        pane = board(session)
+        assert pane.board.mode == "heat"
+        assert len(pane.table._shown_columns()) == len(pane.table.columns)
+        assert "1 best tenth .. 0 last tenth" in session.head
+        upright = [
+            "".join(row[at] for row in session.rows[2:12] if at < len(row)).strip()
+            for at in range(WIDE[0])
+        ]
+        assert any(word.startswith("Facts") for word in upright)
+        cells = pane.table.rows.cells(0)
+        assert {cell.role for cell in cells} & {"heat.1", "heat.2"}
+        await session.press("j", "right", "right", "right", "right")
+        assert pane.table.cursor == 1
+        await session.press("m")
+        assert pane.board.mode == "matrix"
+        await session.press("m", "v")
+        assert not pane.in_matrix
 
 
 async def test_zero_shot_only(small: Catalogue) -> None:
@@ -142,32 +211,36 @@ async def test_zero_shot_only(small: Catalogue) -> None:
         assert "not known to be zero-shot" in session.head
         assert "gamma-2b" not in session.ids
         assert all(
-            result.zero_shot is True for row in pane.matrix.rows for result in row.figures.values()
+            result.zero_shot is True
+            for row in pane.board.matrix.rows
+            for result in row.figures.values()
         )
         await session.press("z")
         assert "gamma-2b" in session.ids
         assert "zero-shot only" not in session.rows[1]
+        await session.press("S")
+        assert "Self-reported scores are hidden" in session.said
 
 
 async def test_marks_are_characters(small: Catalogue) -> None:
-    async with running(make_app(small), WIDE, pane="leaderboard") as session:
+    async with running(make_app(small), (240, 30), pane="leaderboard") as session:
         await session.press("v")
         rows = session.rows[3:7]
         assert any("0.712 t" in row for row in rows)
         assert any("?" in row for row in rows)
         assert any("*" in row for row in rows)
-        assert "* secondary  ? unverified  t trained on it" in session.rows[1]
+        assert "t trained on it  s self-reported  * secondary  ? unverified" in session.rows[1]
 
 
 async def test_the_figure_under_the_cursor_is_explained(small: Catalogue) -> None:
     async with running(make_app(small), WIDE, pane="leaderboard") as session:
         await session.press("v")
-        await choose(session, "facts-set nDCG@10")
+        await choose(session, "facts-set")
         while session.at != "alpha-110m":
             await session.press("j")
         head = session.head
-        assert "0.712" in head
-        assert "0.712  trained on this benchmark" in head
+        assert "Facts 0.712 #" in head
+        assert "of 4  trained on this benchmark" in head
         assert "from Table 2 of the paper" in head
         await session.press("k" if board(session).table.cursor else "j")
         assert "0.712" not in session.head
@@ -177,12 +250,12 @@ async def test_the_matrix_scrolls_sideways(small: Catalogue) -> None:
     async with running(make_app(small), (80, 24), pane="leaderboard") as session:
         await session.press("v")
         assert "Patents" not in session.text
-        await choose(session, "patents-set nDCG@10")
+        await choose(session, "patents-set")
         assert "Patents" in session.rows[2]
         assert "Facts" not in session.rows[2]
-        assert session.rows[2].startswith(" Model")
+        assert "Model" in session.rows[2]
         await choose(session, "model")
-        assert "Facts" in session.rows[2]
+        assert "Params" in session.rows[2]
 
 
 async def test_filter_in_the_matrix(small: Catalogue) -> None:
@@ -197,20 +270,21 @@ async def test_filter_in_the_matrix(small: Catalogue) -> None:
         assert "column" in session.head
 
 
-async def test_enter_goes_to_the_model_and_back_returns(small: Catalogue) -> None:
+async def test_enter_reads_the_model_and_escape_returns(small: Catalogue) -> None:
     async with running(make_app(small), WIDE, pane="leaderboard") as session:
         await session.press("v", "j")
         at = session.at
         await session.press("enter")
-        assert (session.app.current, session.at) == ("models", at)
-        await session.press("backspace")
+        assert (session.app.current, session.at) == ("leaderboard", at)
+        assert isinstance(session.focused, Detail)
+        assert small.names[at] in session.text
+        await session.press("escape")
         assert board(session).in_matrix
         assert session.at == at
         assert isinstance(session.focused, VirtualTable)
 
 
 async def test_relations_and_links_from_the_matrix(small: Catalogue) -> None:
-    """The page is not shown there: the model is, with its letters."""
     async with running(make_app(small), WIDE, pane="leaderboard") as session:
         await session.press("v")
         await choose(session, "model")
@@ -218,29 +292,31 @@ async def test_relations_and_links_from_the_matrix(small: Catalogue) -> None:
         assert session.at == "alpha-110m"
         for key, text in (("r", "a paper"), ("l", "a model  example.org/alpha-model")):
             await session.press(key)
-            assert session.app.current == "models"
             assert text in session.text
             assert "type its letter" in session.head
-            await session.press("escape", "backspace")
+            await session.press("escape", "escape")
             assert board(session).in_matrix
             assert session.at == "alpha-110m"
         await session.press("r", "a")
         assert session.app.current == "papers"
-        await session.press("backspace", "backspace")
+        await session.press("backspace")
         assert board(session).in_matrix
 
 
-async def test_export_of_the_matrix_is_its_figures(small: Catalogue, folder: Path) -> None:
+async def test_export_of_the_matrix_is_what_is_shown(small: Catalogue, folder: Path) -> None:
     async with running(make_app(small), WIDE, pane="leaderboard") as session:
-        await session.press("v", "e")
+        await session.press("v")
         pane = board(session)
-        count = sum(len(row.figures) for row in pane.matrix.rows)
-        assert f"Export {count} rows" in session.text
-        session.line.value = "out.json"
-        await session.press("enter")
-        found = json.loads((folder / "out.json").read_text())
-        assert len(found) == count
-        assert {record["model"] for record in found} == set(session.ids)
+        for name in ("out.json", "out.tex", "out.csv"):
+            await session.press("e")
+            assert f"Export {len(pane.board.matrix.rows)} rows" in session.text
+            session.line.value = name
+            await session.press("enter")
+            text = (folder / name).read_text()
+            if name.endswith("json"):
+                assert [record["model"] for record in json.loads(text)] == session.ids
+            else:
+                assert "toprule" in text if name.endswith("tex") else "facts-set" in text
 
 
 async def test_n_goes_round_in_the_matrix(small: Catalogue) -> None:
@@ -253,6 +329,8 @@ async def test_n_goes_round_in_the_matrix(small: Catalogue) -> None:
 
 async def test_reading_a_recipe(small: Catalogue) -> None:
     async with running(make_app(small), (80, 24), pane="leaderboard") as session:
+        while session.at != "train-alpha":
+            await session.press("j")
         await session.press("enter")
         assert isinstance(session.focused, Detail)
         assert "InfoNCE" in session.text

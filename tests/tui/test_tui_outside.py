@@ -194,7 +194,14 @@ def looks_like(suffix: str, text: str) -> bool:
         return [entry["id"] for entry in json.loads(text)][:2] == ["alpha-paper", "beta-paper"]
     if suffix == ".jsonl":
         return [json.loads(row)["id"] for row in text.splitlines()][1] == "beta-paper"
-    begins = {".md": "|", ".markdown": "|", ".csv": "id,", ".bib": "@", ".txt": ""}
+    begins = {
+        ".md": "|",
+        ".markdown": "|",
+        ".csv": "id,",
+        ".bib": "@",
+        ".txt": "",
+        ".tex": "% needs",
+    }
     return begins[suffix] in text and "Alpha" in text
 
 

@@ -10,17 +10,12 @@ from own_records import HARDWARE, record
 from test_tui_hostile import check
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
-from bioretrieval_tui.catalog.matrix import Axis, build
+from bioretrieval_tui.catalog.matrix import Axis, MatrixView, ScoreTable
 from bioretrieval_tui.evaluation import records
 from bioretrieval_tui.render.evaluations import published_scores
+from bioretrieval_tui.tui.board_session import BoardSession, OwnRow, merged, own_rows
 from bioretrieval_tui.tui.dialogs.dialog import Confirm
-from bioretrieval_tui.tui.panes.leaderboard import (
-    LeaderboardPane,
-    OwnRow,
-    matrix_rows,
-    merged,
-    own_rows,
-)
+from bioretrieval_tui.tui.panes.leaderboard import LeaderboardPane
 
 WIDE, NARROW = (120, 30), (80, 24)
 FACTS = Axis("facts-set", "nDCG@10")
@@ -32,14 +27,14 @@ def board(session: Session) -> LeaderboardPane:
 
 
 def own_lines(session: Session) -> list[str]:
-    return [row for row in session.rows if "◆" in row[:6]]
+    return [row for row in session.rows if "◆" in row[:12]]
 
 
 async def on_own(session: Session, identifier: str) -> None:
     """The cursor on an own row."""
     pane = board(session)
     at = next(
-        i for i, row in enumerate(pane.rows)
+        i for i, row in enumerate(pane.board.rows)
         if isinstance(row, OwnRow) and row.run.record.id == identifier
     )  # fmt: skip
     pane.table.move_to(at)
@@ -49,8 +44,8 @@ async def on_own(session: Session, identifier: str) -> None:
 async def by_facts(session: Session) -> None:
     """Sorted by the column of the records, best first."""
     keys = [column.key for column in board(session).table.columns]
-    await session.press(*["right"] * keys.index("facts-set nDCG@10"), "s")
-    if board(session).reverse:
+    await session.press(*["right"] * (keys.index("facts-set") - board(session).table.column), "s")
+    if board(session).board.view.reverse:
         await session.press("s")
 
 
@@ -108,40 +103,54 @@ def test_a_deviation_over_a_hundredth_is_marked(small: Catalogue) -> None:
     assert published_scores(record(catalogue=None), small) == []
 
 
-def test_own_figures_have_no_part_in_means_and_bests(small: Catalogue) -> None:
-    own = own_rows([record(value=0.9999)], small)
-    matrix = build(small, sort=FACTS)
-    rows = merged(matrix, own, small, sort=FACTS, reverse=False)
-    assert isinstance(rows[0], OwnRow)
-    without = matrix_rows(matrix, small, matrix.rows, ())
-    with_own = matrix_rows(matrix, small, rows, own)
-    for index, row in enumerate(matrix.rows):
-        shown = [span for span in with_own.cells(index + 1) if span.text]
-        assert shown == list(without.cells(index)), row.model
-    mean = next(span for span in with_own.cells(0)[2:3])
-    assert mean.text.strip() == "-"
+def test_own_figures_have_no_part_in_ranks_and_bests(small: Catalogue) -> None:
+    session = BoardSession(small)
+    session.mode = "matrix"
+    session.view = MatrixView(sort="facts-set")
+    session.fill()
+    models, without = [row.model for row in session.matrix.rows], session.list_rows()
+    cells = {model: without.cells(at) for at, model in enumerate(models)}
+    session.own = own_rows([record(value=0.9999)], small)
+    session.fill()
+    assert isinstance(session.rows[0], OwnRow)
+    assert [row.model for row in session.matrix.rows] == models
+    rows = session.list_rows()
+    for at, model in enumerate(models, 1):
+        shown = [cell for cell in rows.cells(at) if not isinstance(cell, tuple) and cell.text]
+        assert shown == [one for one in cells[model] if not isinstance(one, tuple) and one.text]
+    rank = rows.cells(0)[0]
+    assert not isinstance(rank, tuple)
+    assert rank.text == ""
 
 
 def test_every_order_has_a_place_for_own_rows(small: Catalogue) -> None:
     low, high = record(value=0.1, day=1), record("lexical", value=0.99, day=2)
     own = own_rows([high, low], small)
-    matrix = build(small, sort=FACTS)
+    table = ScoreTable(small)
 
-    def ids(sort: Axis | str | None, reverse: bool = False) -> list[str]:
-        rows = merged(matrix, own, small, sort=sort, reverse=reverse)
-        return [r.run.record.id if isinstance(r, OwnRow) else r.model for r in rows]
+    def ids(sort: str, reverse: bool = False) -> tuple[list[str], list[str]]:
+        view = MatrixView(sort=sort, reverse=reverse)
+        known = sort in table.by_key or sort in ("rank", "model")
+        matrix = table.matrix(view if known else MatrixView())
+        rows = merged(matrix, own, table, view)
+        found = [r.run.record.id if isinstance(r, OwnRow) else r.model for r in rows]
+        return found, [row.model for row in matrix.rows]
 
-    models = [row.model for row in matrix.rows]
-    assert ids(FACTS) == [high.id, *models, low.id]
-    assert ids(FACTS, reverse=True) == [low.id, *reversed(models), high.id]
+    found, models = ids("facts-set")
+    ranked = models[:4]
+    assert found == [high.id, *ranked, low.id, *models[4:]]
+    found, models = ids("facts-set", reverse=True)
+    assert found == [low.id, *models[:4], high.id, *models[4:]]
     # Not ranked where they have no figure.
-    assert ids(Axis("covid-set", "nDCG@10"))[-2:] == [high.id, low.id]
-    assert ids(Axis("covid-set", "nDCG@10"), reverse=True)[-2:] == [high.id, low.id]
-    assert ids("mean") == [*models, high.id, low.id]
-    assert ids("own") == [high.id, low.id, *models]
-    assert ids("own", reverse=True) == [low.id, high.id, *models]
-    # Same measure only: R@100 of a record is no nDCG@10 of anybody.
-    assert ids(Axis("questions-set", "R@100")) == [high.id, low.id]
+    for sort, reverse in (("covid-set", False), ("covid-set", True), ("rank", False)):
+        found, models = ids(sort, reverse)
+        assert found == [*models, high.id, low.id]
+    found, models = ids("own")
+    assert found == [high.id, low.id, *models]
+    found, models = ids("own", reverse=True)
+    assert found == [low.id, high.id, *models]
+    names = [name.casefold() for name in ids("model")[0]]
+    assert len(names) == len(models) + 2
 
 
 # The pane -----------------------------------------------------------------------------------
@@ -165,7 +174,6 @@ async def test_own_rows_stand_among_the_others(small: Catalogue, size: tuple[int
         assert f"{due - 0.05:.4f}!" in lines[1]
         assert session.rows.index(lines[0]) == 3
         assert "◆ your runs: 2" in session.head
-        assert len(session.ids) == 4
         await session.press("w")
         assert own_lines(session) == []
         assert "your runs: 2 hidden (w)" in session.head
@@ -179,13 +187,13 @@ async def test_without_records_nothing_is_there(small: Catalogue) -> None:
         assert "press v" in session.said
         await session.press("v", "w")
         assert "No runs yet" in session.said
-        assert "Own" not in session.rows[2]
+        assert "Your run" not in session.rows[2]
         await session.press("d")
         assert "Only your runs can be deleted" in session.said
 
 
 async def test_what_has_no_figure_in_the_order_comes_behind(small: Catalogue) -> None:
-    made = record(catalogue=None, benchmark="mine")
+    record(catalogue=None, benchmark="mine")
     async with running(make_app(small), (240, 30), pane="leaderboard") as session:
         await session.press("v")
         assert session.rows.index(own_lines(session)[0]) == 3 + len(session.ids)
@@ -194,10 +202,9 @@ async def test_what_has_no_figure_in_the_order_comes_behind(small: Catalogue) ->
         await session.press(*["right"] * (len(keys) - 1), "s")
         assert "mine (own)" in session.text
         assert len(own_lines(session)) == 1
-        assert session.ids == []
-        assert session.at == made.id
+        assert "◆" in session.rows[3]
         await session.press("w")  # the order was by a column that is gone
-        assert len(session.ids) == 4
+        assert board(session).board.view.sort == "rank"
 
 
 async def test_filters_keep_what_they_name(small: Catalogue) -> None:

@@ -9,12 +9,13 @@ from driving import Session, make_app, running
 from own_records import record
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.matrix import MatrixView, ScoreTable
 from bioretrieval_tui.evaluation.records import records
 from bioretrieval_tui.render.catalogue_figures import FigureWish, make_figure
 from bioretrieval_tui.tui.dialogs.dialog import ExportDialog
 from bioretrieval_tui.tui.dialogs.plot_dialog import PlotDialog
 
-WISH = FigureWish(benchmarks=("facts-set",))
+WISH = FigureWish(view=MatrixView(columns=("facts-set",)))
 
 
 async def opened(session: Session, catalogue: Catalogue, wish: FigureWish = WISH) -> list[str]:
@@ -22,7 +23,7 @@ async def opened(session: Session, catalogue: Catalogue, wish: FigureWish = WISH
     answers: list[str] = []
 
     def make(wish: FigureWish):  # type: ignore[no-untyped-def]  # Figure, for the dialog
-        return make_figure(catalogue, wish, records())
+        return make_figure(ScoreTable(catalogue), wish, records())
 
     session.app.push_screen(PlotDialog(make, wish), lambda one: answers.append(one or ""))
     await session.settle()
@@ -38,7 +39,7 @@ async def test_it_fills_the_screen_and_names_the_best(
         rows = session.rows
         assert "nDCG@10 of Facts against parameters" in rows[0]
         assert "● Pareto front" in session.text
-        assert "Gamma 2B: 0.7545, parameters 2.51B" in rows[-2]
+        assert "Gamma 2B [?]: 0.7545, parameters 2.51B" in rows[-2]
         assert "esc Close" in rows[-1] or size[0] < 80
 
 
@@ -52,7 +53,7 @@ async def test_the_cursor_visits_every_point_and_enter_answers_its_model(
         for _ in range(4):
             seen.append(session.rows[-2].split(":")[0].strip())
             await session.press("right")
-        assert seen == ["Beta dual", "Alpha 110M", "Gamma 2B", "Gamma 2B"]
+        assert seen == ["Beta dual [*]", "Alpha 110M [t]", "Gamma 2B [?]", "Gamma 2B [?]"]
         await session.press("h", "enter")
         assert answers == ["alpha-110m"]
         assert session.app.screen is session.app.screen_stack[0]
@@ -75,6 +76,9 @@ async def test_keys_change_the_axis_and_the_kind(small: Catalogue) -> None:
             "Your runs: nDCG@10 against speed",
             "pareto",
         ]
+        await session.press("v", "v")
+        assert all(name in session.text for name in ("Facts", "Covid", "Citations"))
+        await session.press("v", "v")
         assert "4 models left out: memory of the weights not known" in session.text
         await session.press("x")
         assert "against parameters" in session.rows[0]

@@ -25,6 +25,7 @@ from bioretrieval_tui.actions import (
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.tui.app import BioRetrievalApp
 from bioretrieval_tui.tui.bindings import bindings
+from bioretrieval_tui.tui.dialogs.column_dialog import ColumnDialog
 from bioretrieval_tui.tui.dialogs.dialog import (
     Confirm,
     Dialog,
@@ -41,6 +42,7 @@ from bioretrieval_tui.tui.panes.found import FoundPane
 from bioretrieval_tui.tui.panes.home import HomePane, home_letters
 from bioretrieval_tui.tui.panes.index_list import IndexesPane
 from bioretrieval_tui.tui.panes.leaderboard import LeaderboardPane
+from bioretrieval_tui.tui.panes.model_list import ModelsPane
 from bioretrieval_tui.tui.panes.news_list import NewsPane
 from bioretrieval_tui.tui.panes.pane import BrowsePane, Pane
 from bioretrieval_tui.tui.panes.qrels_pane import QrelsPane
@@ -58,6 +60,7 @@ HANDLERS: dict[str, tuple[type, ...]] = {
     "list": (
         BrowsePane,
         EvolutionPane,
+        ModelsPane,
         LeaderboardPane,
         StartPane,
         SearchPane,
@@ -69,6 +72,7 @@ HANDLERS: dict[str, tuple[type, ...]] = {
     "browse": (BrowsePane, EvolutionPane, LeaderboardPane, StartPane),
     "detail": (Detail,),
     "timeline": (EvolutionPane,),
+    "models": (ModelsPane,),
     "leaderboard": (LeaderboardPane,),
     "start": (StartPane,),
     "search": (SearchPane,),
@@ -89,12 +93,12 @@ EVERY_CLASS: tuple[type, ...] = (
     Detail, VirtualTable, QueryLine, AskLine, HeadLine, NavBar, StatusBar, TooSmall,
     Dialog, PageDialog, ExportDialog, Palette, Confirm, FilesDialog, BenchmarkDialog,
     QrelsPane, NewsPane, FetchDialog, IntoDialog, FoundPane, PlotDialog, PlotView,
-    EvolutionPane, TimelineCanvas,
+    EvolutionPane, TimelineCanvas, ModelsPane, ColumnDialog,
 )  # fmt: skip
 
 PANE_CLASSES: tuple[type[Pane], ...] = (
     HomePane, BrowsePane, LeaderboardPane, StartPane, SearchPane, IndexesPane, QrelsPane, NewsPane,
-    FoundPane, EvolutionPane,
+    FoundPane, EvolutionPane, ModelsPane,
 )  # fmt: skip
 
 # The detail pane takes over the keys that move in a list, on purpose: they move in what has the

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from itertools import chain
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from bioretrieval_tui.catalog.models import (
     SECTIONS,
@@ -23,6 +24,9 @@ from bioretrieval_tui.catalog.models import (
     Step,
 )
 from bioretrieval_tui.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from bioretrieval_tui.catalog.board import BoardHeader, DeclaredModel
 
 EntryT = TypeVar("EntryT", Paper, Model, Dataset, Benchmark, Recipe, Milestone, Step)
 
@@ -47,10 +51,28 @@ def kind_of_section(section: str) -> str:
 
 
 class Catalogue:
-    """Entries, results and sources. Immutable; look-up tables are made on first use."""
+    """Entries, results and sources. Immutable; look-up tables are made on first use.
 
-    def __init__(self, content: Content) -> None:
+    entries: the curated ones. listed: models of the board that are none of them, with the facts
+    that mteb declares; declared: what it declares, by the id of a curated or listed model; board:
+    where the board comes from. These are empty until `listing.with_board` adds them. here: tells
+    whether the weights of a model are on this machine, where a face has set it.
+    """
+
+    def __init__(
+        self,
+        content: Content,
+        *,
+        listed: tuple[Model, ...] = (),
+        declared: Mapping[str, DeclaredModel] | None = None,
+        board: BoardHeader | None = None,
+    ) -> None:
+        self.content = content
         self.entries: tuple[AnyEntry, ...] = content.entries
+        self.listed = listed
+        self.declared = declared or {}
+        self.board = board
+        self.here: Callable[[Model], bool] | None = None
         self.results: tuple[Result, ...] = content.results
         self.changes: tuple[Change, ...] = content.changes
         self.updated: str | None = content.updated
@@ -58,20 +80,27 @@ class Catalogue:
 
     @cached_property
     def by_id(self) -> dict[str, AnyEntry]:
-        return {entry.id: entry for entry in self.entries}
+        return {entry.id: entry for entry in chain(self.entries, self.listed)}
 
     @cached_property
     def names(self) -> dict[str, str]:
-        return {entry.id: entry.name for entry in self.entries}
+        return {entry.id: entry.name for entry in chain(self.entries, self.listed)}
+
+    @cached_property
+    def models(self) -> tuple[Model, ...]:
+        """The curated models, then the listed ones."""
+        return (*self.of_type(Model), *self.listed)
 
     @cached_property
     def sources(self) -> dict[str, Source]:
         return {source.id: source for source in self._sources}
 
     def entry(self, identifier: str) -> AnyEntry:
-        """The entry with that id. Raises NotFoundError: no entry has it; the remedy names the
-        nearest three."""
+        """The entry with that id, or the model of that hub id. Raises NotFoundError: no entry has
+        it; the remedy names the nearest three."""
         found = self.by_id.get(identifier) or self.by_id.get(identifier.casefold())
+        if found is None and "/" in identifier:
+            found = self.model_of_hub(identifier)
         if found is None:
             near = self.nearest(identifier)
             raise NotFoundError(
@@ -91,7 +120,8 @@ class Catalogue:
             # A model and its paper share a name: the nearer id is first.
             return max(WRatio(wanted, name) for name in names), ratio(wanted, entry.id)
 
-        return [e.id for e in sorted(self.entries, key=likeness, reverse=True)[:count]]
+        known = (*self.entries, *self.listed)
+        return [e.id for e in sorted(known, key=likeness, reverse=True)[:count]]
 
     def section(self, name: str) -> tuple[AnyEntry, ...]:
         """The entries of one section (papers, models, ...); timeline and path in their order."""
@@ -106,7 +136,8 @@ class Catalogue:
         return tuple(entry for entry in self.entries if isinstance(entry, kind))
 
     def model_of_hub(self, hub: str) -> Model | None:
-        return next((entry for entry in self.of_type(Model) if hub in entry.hub), None)
+        wanted = hub.casefold()
+        return next((one for one in self.models if wanted in map(str.casefold, one.hub)), None)
 
     @cached_property
     def _by_address(self) -> dict[str, Model]:

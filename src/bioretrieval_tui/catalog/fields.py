@@ -164,11 +164,36 @@ def _extent(entry: AnyEntry, _: Catalogue) -> str | int | None:
     return (entry.size or entry.records) if entry.available else "never released"
 
 
-def _type(entry: AnyEntry, _: Catalogue) -> str | None:
-    """Of a model the type of its recipe: how it scores a document."""
+def _type(entry: AnyEntry, catalogue: Catalogue) -> str | None:
+    """Of a model the type of its recipe, else the declared one: how it scores a document."""
     if isinstance(entry, Model):
-        return entry.encoding.type if entry.encoding else None
+        declared = catalogue.declared.get(entry.id)
+        return entry.encoding.type if entry.encoding else declared.type if declared else None
     return getattr(entry, "type", None)
+
+
+def zero_shot_share(entry: AnyEntry, catalogue: Catalogue) -> int | None:
+    """Percent of the benchmarks with a score of the model whose training data it has not seen; None
+    where its training data are not known. Rounded down, so that 100 means all of them."""
+    known: dict[str, bool] = {}
+    for result in catalogue.results_of(entry.id) if isinstance(entry, Model) else ():
+        if result.zero_shot is not None:
+            known[result.benchmark] = known.get(result.benchmark, True) and result.zero_shot
+    return 100 * sum(known.values()) // len(known) if known else None
+
+
+def _zero_shot(entry: AnyEntry, catalogue: Catalogue) -> bool | None:
+    share = zero_shot_share(entry, catalogue)
+    return None if share is None else share == 100
+
+
+def _here(entry: AnyEntry, catalogue: Catalogue) -> bool | None:
+    probe = catalogue.here
+    return probe(entry) if probe is not None and isinstance(entry, Model) else None
+
+
+def _tier(entry: AnyEntry, _: Catalogue) -> str:
+    return "listed" if entry.status == "declared" else "curated"
 
 
 def _unverified_names(entry: AnyEntry, _: Catalogue) -> str:
@@ -192,7 +217,10 @@ _ROWS = (
                width=9, marked=False),
     EntryField("name", "text", "display name", group="", width=18, weight=3),
     EntryField("year", "number", "year of publication", group="", form="number"),
-    EntryField("status", "text", "confirmed, secondary, unverified", group="", marked=False),
+    EntryField("status", "text", "confirmed, secondary, unverified, declared", group="",
+               marked=False),
+    EntryField("tier", "text", "curated, or listed: the facts are declared to mteb, not checked",
+               _MODEL, group="", compute=_tier, marked=False),
     EntryField("unverified", None, "fields that no source could be read for", group="",
                compute=_unverified_names, marked=False),
     EntryField("summary", "text", "what it is, in a paragraph", group="", width=20, weight=6,
@@ -253,6 +281,7 @@ _ROWS = (
     EntryField("scale", "text", "size in words where one number cannot say it", _BENCHMARK),
     EntryField("splits", None, "queries a split", _BENCHMARK, form="splits"),
     EntryField("subsets", None, "parts, with their own sizes", _BENCHMARK, form="subsets"),
+    EntryField("averaged", "bool", "its score is the mean over its subsets", _BENCHMARK, group=""),
     EntryField("members", "set", "benchmarks of a suite", _BENCHMARK, form="names"),
     EntryField("loaders", None, "names of its data in loaders, addresses", _BENCHMARK,
                form="loaders"),
@@ -265,6 +294,13 @@ _ROWS = (
     EntryField("access", "text", "how the data are had", _BENCHMARK),
     EntryField("trained_on", "set", "benchmarks whose training data the model saw", _MODEL,
                "has seen the training data of", form="names"),
+    EntryField("zero_shot", "bool", "it has seen the training data of no benchmark with a score",
+               _MODEL, "zero-shot", group="", compute=_zero_shot, marked=False),
+    EntryField("zero_shot_share", "number", "percent of its benchmarks that it was not trained on",
+               _MODEL, "zero-shot share", group="", compute=zero_shot_share, marked=False),
+    EntryField("here", "bool", "its weights are on this machine", _MODEL, group="", compute=_here,
+               marked=False),
+    EntryField("aliases", "set", "names under which others list it", _MODEL, "also named"),
     EntryField("languages", "set", "languages, by ISO 639 code", _MODEL,
                aliases=("language", "lang")),
     EntryField("released", "date", "day on which the weights were published", _MODEL,
@@ -281,6 +317,8 @@ _ROWS = (
     EntryField("negatives", "text", "where the negatives come from", _RECIPE),
     EntryField("best", "text", "best published result, in words", _RECIPE, "best result", width=14,
                weight=4),
+    EntryField("mean", "number", "published mean of NFCorpus, SciFact, SCIDOCS and TREC-COVID,"
+               " where not all four scores are", _RECIPE, "four-set mean"),
     EntryField("paper", "text", "the paper that describes it", _RECIPE, form="names", width=10,
                weight=2),
     EntryField("era", "text", "era", ("milestone",)),

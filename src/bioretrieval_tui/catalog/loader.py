@@ -499,6 +499,7 @@ class Checks:
         self.draft = draft
         self._comparisons = 0
         self._results: dict[tuple[Any, ...], YamlPlace] = {}
+        self._hubs: dict[str, tuple[str, int]] = {}
         self.sources = {record.get("id") for record, _ in draft.lists["sources"]}
         self.sections = {i: section for i, (section, _, _) in draft.entries.items()}
 
@@ -565,6 +566,20 @@ class Checks:
             yield "links", f"label '{shown(label)}' is used twice"
         if isinstance(record.get("encoding"), dict):
             yield from self._encoding(record["encoding"])
+        if section == "models":
+            yield from self._hub(entry, record)
+
+    def _hub(self, entry: str, record: Record) -> Faults:
+        """A hub id belongs to one model; only adapters share the repository below them."""
+        names = [
+            str(name).casefold() for name in (*record.get("hub", ()), *record.get("aliases", ()))
+        ]
+        for name in dict.fromkeys(names):
+            first = self._hubs.setdefault(name, (entry, len(names)))
+            if first[0] != entry and 1 in (len(names), first[1]):
+                place = self.draft.entries[first[0]][2]
+                where = f"{place.file.name}:{place.line}"
+                yield "hub", f"'{shown(name)}' is the model of '{first[0]}' too, at {where}"
 
     def _encoding(self, recipe: Record) -> Faults:
         known = {f.encode_name for f in shape_of(models.Encoding).fields}
@@ -584,6 +599,9 @@ class Checks:
     def _result(self, record: Record, place: YamlPlace) -> Faults:
         yield from self._named("results", record)
         yield from self._sourced("source", record)
+        value, metric = record.get("value", 0.0), record.get("metric", "nDCG@10")
+        if isinstance(value, float) and value < 0 and metric not in models.SIGNED:
+            yield "value", f"{value} is out of the range of {shown(str(metric))} (0 to 1)"
         if record.get("comparable") is False and not record.get("note"):
             yield "note", "is missing: say why it cannot be compared"
         if all(field in record for field in ("model", "benchmark", "source")):

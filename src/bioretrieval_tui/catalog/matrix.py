@@ -1,106 +1,322 @@
-"""Published results as a matrix of models by benchmarks; only comparable scores share a column.
+"""Published results as a matrix of models by benchmarks, ranked; only comparable scores share a
+column.
 
-A column is one benchmark in one measure. Scores that are not comparable are counted, not ranked;
-the mean is taken only over columns of one measure that every shown row has.
+A column is a benchmark, or one subset of it, in one measure. `ScoreTable` holds the scores of a
+catalogue by model and column; `ScoreTable.matrix` makes what a `MatrixView` asks for: columns,
+order, ranking, which rows and scores count. The app and `results --wide` use the same two.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Literal, get_args
 
 from msgspec import Struct
 
+from bioretrieval_tui.catalog import fields
 from bioretrieval_tui.catalog.catalogue import Catalogue
-from bioretrieval_tui.catalog.models import Result, Status
+from bioretrieval_tui.catalog.models import Benchmark, Model, Result, Status
+from bioretrieval_tui.errors import UsageError
+from bioretrieval_tui.util.formatting import did_you_mean
 
-_TRUST: dict[Status, int] = {"confirmed": 0, "secondary": 1, "unverified": 2}
+_TRUST: dict[Status, int] = {"confirmed": 0, "secondary": 1, "declared": 1, "unverified": 2}
 MEAN_METRIC = "nDCG@10"
-NO_SCORE = "no score here"
-"""Why models are hidden where a column sorts; the other reasons count scores."""
+FOUR = ("nfcorpus", "scifact", "scidocs", "trec-covid")
+"""The benchmarks that rank where no columns are chosen: most models have a score on all of them."""
+Ranking = Literal["mean", "mean-rank", "borda"]
+RANKINGS: tuple[Ranking, ...] = get_args(Ranking)
+MEANINGS: dict[Ranking, str] = {
+    "mean": "mean of the scores; only models with a score in each of the columns have one",
+    "mean-rank": "mean of the ranks in each column among the models shown (ties share the mean of"
+    " their ranks); only models with a score in each of the columns have one; lower is better",
+    "borda": "points in each column for every model shown that scores lower, half a point for a"
+    " tie; a missing score earns none, so models with few scores rank low",
+}
+"""Definition of each ranking, for help and documentation."""
+FACTS = ("params", "released", "zero_shot_share")
+"""Facts of a model that the matrix can be sorted by, as by its columns."""
 
 
 class Axis(Struct, frozen=True):
-    """One column: a benchmark in one measure."""
+    """One column: a benchmark, or a subset of it, in one measure."""
 
     benchmark: str
     metric: str
+    subset: str | None = None
+
+
+class MatrixView(Struct, frozen=True, kw_only=True):
+    """What is asked of the matrix.
+
+    columns: keys of the columns, in order (see `ScoreTable.key`); () for all, ranked by `FOUR`;
+    ranking: how models are ranked over the chosen columns; complete: only models with a score in
+    each column that ranks; zero_shot: only scores known to be zero-shot; measured: no self-reported
+    scores; sort: "rank", "model", "results", one of `FACTS` or a key of a column; reverse: worst
+    first.
+    """
+
+    columns: tuple[str, ...] = ()
+    ranking: Ranking = "mean"
+    complete: bool = False
+    zero_shot: bool = False
+    measured: bool = False
+    sort: str = "rank"
+    reverse: bool = False
 
 
 class MatrixRow(Struct, frozen=True):
-    """One model: its result in each column that it has, and its mean over the common ones."""
+    """One model: its result in each column that it has; score: its mean, mean rank or points;
+    have: scores in the columns that rank; rank: 1 for the best, equal for ties."""
 
     model: str
-    figures: dict[Axis, Result]
-    mean: float | None = None
+    figures: Mapping[Axis, Result]
+    have: int = 0
+    score: float | None = None
+    rank: int | None = None
 
 
 class ResultMatrix(Struct, frozen=True):
-    """`common`: the columns that the means are over; `hidden`: results left out, by reason."""
+    """axes: the columns that are shown; basis: those of them that rank; hidden: scores and models
+    that are left out, by reason."""
 
+    view: MatrixView
     axes: tuple[Axis, ...]
+    basis: tuple[Axis, ...]
     rows: tuple[MatrixRow, ...]
-    common: tuple[Axis, ...]
-    hidden: dict[str, int]
+    hidden: Mapping[str, int]
 
 
-def build(
-    catalogue: Catalogue,
-    *,
-    models: Iterable[str] | None = None,
-    zero_shot_only: bool = False,
-    sort: Axis | str | None = None,
-    within: Axis | None = None,
-    reverse: bool = False,
-) -> ResultMatrix:
-    """Build the matrix of whole-benchmark results.
+class ScoreTable:
+    """The scores of a catalogue by model and column.
 
-    models: ids to show (None: all with results); sort: an axis, "mean", "model" or None (by the
-    number of results). Sorting by an axis hides the models that have no result there; a mean is
-    recomputed over the rows that stay. within: hide the models that have no result there, whatever
-    the order: without it the mean is over what all models share, which is soon nothing.
-    reverse: ascending values (best first is the default).
+    axes: all columns with a score: the usual ones (whole benchmarks, and subsets of those that have
+    no score as a whole) with most models first, `FOUR` before them; then the other subsets.
+    usual: how many of them are usual.
     """
-    hidden: Counter[str] = Counter()
-    wanted = None if models is None else set(models)
-    cells: dict[str, dict[Axis, Result]] = {}
-    for result in catalogue.results:
-        if result.subset is not None or (wanted is not None and result.model not in wanted):
-            continue
-        if not result.comparable:
-            hidden["not comparable"] += 1
-        elif zero_shot_only and result.zero_shot is not True:
-            hidden["not known to be zero-shot"] += 1
-        else:
-            axis = Axis(result.benchmark, result.metric)
-            row = cells.setdefault(result.model, {})
-            known = row.get(axis)
-            if known is None or _TRUST[result.status] < _TRUST[known.status]:
-                row[axis] = result
-    needed = sort if isinstance(sort, Axis) else within
-    if needed is not None:
-        without = [model for model, row in cells.items() if needed not in row]
-        hidden[NO_SCORE] += len(without)
-        cells = {model: row for model, row in cells.items() if model not in without}
-    counts = Counter(axis for row in cells.values() for axis in row)
-    axes = sorted(counts, key=lambda axis: (-counts[axis], axis.benchmark))
-    common = tuple(
-        axis
-        for axis in axes
-        if axis.metric == MEAN_METRIC and counts[axis] == len(cells) and len(cells) > 1
-    )
 
-    def mean(row: dict[Axis, Result]) -> float | None:
-        return sum(row[axis].value for axis in common) / len(common) if common else None
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.catalogue = catalogue
+        self._cells: dict[str, dict[Axis, list[Result]]] = defaultdict(lambda: defaultdict(list))
+        self._hidden: Counter[str] = Counter()
+        counts: Counter[Axis] = Counter()
+        for result in catalogue.results:
+            if not result.comparable:
+                self._hidden["not comparable"] += 1
+                continue
+            axis = Axis(result.benchmark, result.metric, result.subset)
+            held = self._cells[result.model][axis]
+            counts[axis] += not held
+            held.append(result)
+        for row in self._cells.values():
+            for held in row.values():
+                held.sort(key=_trust)
+        order = {name: at for at, name in enumerate(FOUR)}
 
-    def order(row: MatrixRow) -> tuple[float, str]:
-        value = float(len(row.figures)) if sort != "model" else 0.0
-        if isinstance(sort, Axis):
-            value = row.figures[sort].value
-        elif sort == "mean":
-            value = -1.0 if row.mean is None else row.mean
-        return -value, catalogue.names.get(row.model, row.model).casefold()
+        def place(axis: Axis) -> tuple[object, ...]:
+            four = order.get(axis.benchmark, len(FOUR)) if axis.subset is None else len(FOUR)
+            name = catalogue.names.get(axis.benchmark, axis.benchmark)
+            return not self._usual(axis), four, -counts[axis], name, axis.subset or "", axis.metric
 
-    rows = [MatrixRow(model, row, mean(row)) for model, row in cells.items()]
-    rows.sort(key=order, reverse=reverse)
-    return ResultMatrix(tuple(axes), tuple(rows), common, {k: n for k, n in hidden.items() if n})
+        self.counts: Mapping[Axis, int] = counts
+        self.axes: tuple[Axis, ...] = tuple(sorted(counts, key=place))
+        self.usual = sum(map(self._usual, self.axes))
+        self.by_key = {self.key(axis): axis for axis in self.axes}
+        shown = set(self.axes[: self.usual])
+        self._whole: dict[str, dict[Axis, Result]] = {
+            model: {axis: held[0] for axis, held in row.items() if axis in shown}
+            for model, row in self._cells.items()
+        }
+        """The best known result of each usual column: what is shown most."""
+
+    def _usual(self, axis: Axis) -> bool:
+        if axis.subset is None:
+            return True
+        entry = self.catalogue.by_id.get(axis.benchmark)
+        if not isinstance(entry, Benchmark) or entry.averaged:
+            return False
+        return any(part.name == axis.subset for part in entry.subsets)
+
+    def key(self, axis: Axis) -> str:
+        """How a column is written: `nfcorpus`, `curev1:fr`; with another measure than its
+        benchmark's usual one, `litsearch@Recall@5`."""
+        entry = self.catalogue.by_id.get(axis.benchmark)
+        usual = (isinstance(entry, Benchmark) and entry.metric) or MEAN_METRIC
+        subset = f":{axis.subset}" if axis.subset else ""
+        return f"{axis.benchmark}{subset}" + ("" if axis.metric == usual else f"@{axis.metric}")
+
+    def title(self, axis: Axis) -> str:
+        """The heading of a column: the benchmark without what its name has in brackets."""
+        name = self.catalogue.names.get(axis.benchmark, axis.benchmark).partition(" (")[0]
+        subset = f" {axis.subset}" if axis.subset else ""
+        return f"{name}{subset}" + ("" if axis.metric == MEAN_METRIC else f" ({axis.metric})")
+
+    def columns(self, keys: Iterable[str]) -> tuple[str, ...]:
+        """The columns that these keys name; a suite stands for its members, a benchmark without a
+        score as a whole for its subsets. Raises UsageError: there is no such column; the nearest
+        are named."""
+        found: dict[str, None] = {}
+        for written in keys:
+            key = written.strip().casefold()
+            names = [one for one in self.by_key if one.casefold() == key]
+            entry = self.catalogue.by_id.get(key)
+            if not names and isinstance(entry, Benchmark):
+                names = [one for one in entry.members if one in self.by_key]
+                names = names or [self.key(axis) for axis in self.axes if axis.benchmark == key]
+            if not names:
+                near = did_you_mean(
+                    key, self.by_key, "see: bioretrieval-tui results --wide", most=3
+                )
+                raise UsageError(f"no column is called '{written}'", remedy=near)
+            found |= dict.fromkeys(names)
+        return tuple(found)
+
+    @property
+    def models(self) -> list[str]:
+        """Ids of the models with a score."""
+        return list(self._cells)
+
+    def matrix(self, view: MatrixView, models: Collection[str] | None = None) -> ResultMatrix:
+        """The matrix of the models with these ids (None: of all). Raises UsageError: the view names
+        an unknown column."""
+        axes = tuple(self.by_key[key] for key in self.columns(view.columns))
+        basis = axes
+        if not axes:
+            axes = self.axes[: self.usual]
+            known = [axis for axis in axes if axis.metric == MEAN_METRIC][: len(FOUR)]
+            four = [axis for axis in known if axis.benchmark in FOUR]
+            basis = tuple(four or known or axes[:1])
+        if view.ranking == "mean":
+            measure = MEAN_METRIC if any(a.metric == MEAN_METRIC for a in basis) else ""
+            measure = measure or next((axis.metric for axis in basis), "")
+            basis = tuple(axis for axis in basis if axis.metric == measure)
+        hidden, rows = self._rows(view, models, axes)
+        if view.complete:
+            whole = [one for one in rows if all(axis in one[1] for axis in basis)]
+            hidden["incomplete"] = len(rows) - len(whole)
+            rows = whole
+        scores = _scores(view.ranking, basis, dict(rows))
+        made = _ranked(rows, basis, scores, lower=view.ranking == "mean-rank")
+        ordered = self._ordered(made, view)
+        return ResultMatrix(
+            view, axes, basis, tuple(ordered), {k: n for k, n in hidden.items() if n}
+        )
+
+    def _rows(
+        self, view: MatrixView, models: Collection[str] | None, axes: Sequence[Axis]
+    ) -> tuple[Counter[str], list[tuple[str, dict[Axis, Result]]]]:
+        """The scores that count in each column, by model; models without any are left out."""
+        hidden: Counter[str] = Counter(self._hidden if models is None else ())
+        wanted = self._cells if models is None else models
+        if not (view.zero_shot or view.measured or view.columns):
+            return hidden, [(one, row) for one in wanted if (row := self._whole.get(one))]
+        rows = []
+        for model in wanted:
+            held = self._cells.get(model, {})
+            row = {}
+            for axis in axes:
+                found = held.get(axis)
+                if not found:
+                    continue
+                for result in found:
+                    if view.zero_shot and result.zero_shot is not True:
+                        reason = "not known to be zero-shot"
+                    elif view.measured and result.kind == "self-reported":
+                        reason = "self-reported"
+                    else:
+                        row[axis] = result
+                        break
+                else:
+                    hidden[reason] += 1
+            if row:
+                rows.append((model, row))
+        return hidden, rows
+
+    def _ordered(self, rows: list[MatrixRow], view: MatrixView) -> list[MatrixRow]:
+        """Rows by what the view sorts by, best or largest first; those without it come last."""
+        names, sort = self.catalogue.names, view.sort
+
+        def name(row: MatrixRow) -> str:
+            return names.get(row.model, row.model).casefold()
+
+        if sort == "model":
+            return sorted(rows, key=name, reverse=view.reverse)
+        axis = self.by_key.get(sort)
+
+        def value(row: MatrixRow) -> float | None:
+            if axis is not None:
+                found = row.figures.get(axis)
+                return found.value if found else None
+            if sort == "results":
+                return float(len(row.figures))
+            if sort in FACTS:
+                return _fact(self.catalogue, row.model, sort)
+            return None if row.rank is None else -float(row.rank)
+
+        keyed = [(value(row), row) for row in rows]
+        known = [(one, row) for one, row in keyed if one is not None]
+        rest = [row for one, row in keyed if one is None]
+        sign = 1 if view.reverse else -1
+        known.sort(key=lambda pair: (sign * pair[0], name(pair[1])))
+        rest.sort(key=lambda row: (-row.have, -(row.score or 0), name(row)))
+        return [*(row for _, row in known), *rest]
+
+
+def _trust(result: Result) -> tuple[int, bool]:
+    return _TRUST[result.status], result.kind == "self-reported"
+
+
+def _fact(catalogue: Catalogue, model: str, name: str) -> float | None:
+    """A fact of a model as a number; a date as its digits."""
+    entry = catalogue.by_id.get(model)
+    found = fields.TABLE.by_name[name].read(entry, catalogue) if isinstance(entry, Model) else None
+    return None if found is None else float(str(found).replace("-", ""))
+
+
+def _scores(
+    ranking: Ranking, basis: Sequence[Axis], rows: Mapping[str, Mapping[Axis, Result]]
+) -> dict[str, float]:
+    """The mean, mean rank or points of each model; see `MEANINGS`."""
+    whole = {model for model, row in rows.items() if all(axis in row for axis in basis)}
+    if not basis:
+        return {}
+    if ranking == "mean":
+        return {m: sum(rows[m][axis].value for axis in basis) / len(basis) for m in whole}
+    total: dict[str, float] = defaultdict(float)
+    for axis in basis:
+        values = {model: row[axis].value for model, row in rows.items() if axis in row}
+        counts = Counter(values.values())
+        below, lower = {}, 0
+        for value in sorted(counts):
+            below[value] = lower
+            lower += counts[value]
+        for model, value in values.items():
+            ties = (counts[value] - 1) / 2
+            if ranking == "borda":
+                total[model] += below[value] + ties
+            elif model in whole:
+                total[model] += (len(values) - below[value] - counts[value] + 1 + ties) / len(basis)
+    return dict(total)
+
+
+def _ranked(
+    rows: Iterable[tuple[str, dict[Axis, Result]]],
+    basis: Sequence[Axis],
+    scores: Mapping[str, float],
+    *,
+    lower: bool,
+) -> list[MatrixRow]:
+    """Rows with their scores and ranks; equal scores (to six decimals) have equal ranks."""
+    rounded = {model: round(score, 6) for model, score in scores.items()}
+    counts = Counter(rounded.values())
+    ranks, at = {}, 1
+    for value in sorted(counts, reverse=not lower):
+        ranks[value] = at
+        at += counts[value]
+    return [
+        MatrixRow(
+            model, row, sum(axis in row for axis in basis), scores.get(model),
+            ranks[rounded[model]] if model in rounded else None,
+        )
+        for model, row in rows
+    ]  # fmt: skip

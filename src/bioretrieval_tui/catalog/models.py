@@ -13,13 +13,16 @@ from msgspec import Meta, Struct
 Kind = Literal["paper", "model", "dataset", "benchmark", "recipe", "milestone", "step"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-Status = Literal["confirmed", "secondary", "unverified"]
-"""How well a value is known: read in a primary source, read in a secondary one, or not read."""
+Status = Literal["confirmed", "secondary", "unverified", "declared"]
+"""How well a value is known: read in a primary source, read in a secondary one, not read, or (of
+listed models) declared to mteb and not checked."""
 
 LinkType = Literal[
     "paper", "arxiv", "doi", "acl", "pubmed", "model", "dataset", "code", "site", "download"
 ]
 Role = Literal["retriever", "reranker", "lexical", "entity-linking", "similarity", "encoder"]
+SIGNED = ("Spearman", "Pearson")
+"""Measures that go below 0."""
 ScoreKind = Literal["run", "no-revision", "self-reported"]
 """How mteb came to a score: its own run of a named revision, a run of an unknown revision, or the
 authors' model card."""
@@ -182,6 +185,8 @@ class Model(Entry, frozen=True, kw_only=True, tag_field="kind", tag="model"):
     hub: tuple[str, ...] = ()
     licence: str | None = None
     gated: bool | None = None
+    aliases: tuple[Text, ...] = ()
+    """Names under which others list it."""
     trained_on: tuple[str, ...] = ()
     languages: tuple[Language, ...] = ()
     released: Day | None = None
@@ -238,6 +243,8 @@ class Benchmark(Entry, frozen=True, kw_only=True, tag_field="kind", tag="benchma
     scale: str | None = None
     splits: dict[str, Count] = {}
     subsets: tuple[Subset, ...] = ()
+    averaged: bool = False
+    """Its score is the mean over its subsets."""
     members: tuple[Text, ...] = ()
     """Of a suite: ids of catalogue entries, or names of sets that have none."""
     loaders: Loaders = Loaders()
@@ -267,6 +274,9 @@ class Recipe(Entry, frozen=True, kw_only=True, tag_field="kind", tag="recipe"):
     negatives: str | None = None
     best: str | None = None
     """Best published result, in words; the scores themselves are result records."""
+    mean: Annotated[float, Meta(ge=0.0, le=1.0)] | None = None
+    """Published mean nDCG@10 over NFCorpus, SciFact, SCIDOCS and TREC-COVID, where not all four
+    scores are published."""
     paper: Id | None = None
 
 
@@ -282,7 +292,9 @@ class Step(Entry, frozen=True, kw_only=True, tag_field="kind", tag="step"):
     expect: str | None = None
 
 
-class Result(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class Result(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, gc=False
+):
     """One published result."""
 
     model: Id

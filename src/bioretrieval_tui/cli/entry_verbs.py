@@ -1,4 +1,4 @@
-"""`list`, `show`, `open` and `results`: entries of the catalogue and published results."""
+"""`list`, `show` and `open`: entries of the catalogue."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import get_args
 
 import click
 
-from bioretrieval_tui.catalog.catalogue import kind_of_section
+from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of_section
 from bioretrieval_tui.catalog.fields import field_name, filtered, ordered
-from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Link, LinkType, Model, Paper
+from bioretrieval_tui.catalog.models import AnyEntry, Link, LinkType, Model, Paper
 from bioretrieval_tui.cli import options
-from bioretrieval_tui.cli.lookups import catalogue, entry_of_type, kind_section
+from bioretrieval_tui.cli.lookups import catalogue, kind_section, with_board
 from bioretrieval_tui.cli.options import option
 from bioretrieval_tui.cli.streams import put, put_object, put_page, put_sheet, tell
-from bioretrieval_tui.errors import BioRetrievalError, NotFoundError
-from bioretrieval_tui.render.entries import entry_page, entry_record, entry_sheet, result_sheet
+from bioretrieval_tui.errors import BioRetrievalError, NotFoundError, UsageError
+from bioretrieval_tui.render.entries import entry_page, entry_record, entry_sheet
 from bioretrieval_tui.render.formats import Format, encoded
 
 
@@ -31,6 +31,7 @@ from bioretrieval_tui.render.formats import Format, encoded
 )
 @option("-s --sort FIELD", "Order by a field.", shell_complete=options.complete_field)
 @option("-r --reverse", "Reverse the order.")
+@option("--listed", "With the models of the public board: their facts are declared, not checked.")
 @option("-n --limit LIMIT", "At most this many.", type=options.POSITIVE)
 @options.cited_format
 def list_entries(
@@ -38,6 +39,7 @@ def list_entries(
     conditions: Sequence[str],
     sort: str | None,
     reverse: bool,
+    listed: bool,
     limit: int | None,
     format_: Format,
 ) -> None:
@@ -53,7 +55,13 @@ def list_entries(
     section = None if kind is None else kind_section(kind)
     sort = None if sort is None else field_name(sort)
     found = catalogue()
+    if listed:
+        if section not in (None, "models"):
+            raise UsageError(f"--listed is for models, not for {section}", remedy="leave it out")
+        found = with_board(found)
     entries: Sequence[AnyEntry] = found.entries if section is None else found.section(section)
+    if listed:
+        entries = (*entries, *found.listed)
     for condition in conditions:
         entries = filtered(entries, condition, found)
     if sort is not None:
@@ -79,13 +87,12 @@ def show(identifier: str, format_: Format) -> None:
     bioretrieval-tui show medcpt
     bioretrieval-tui show nfcorpus -f json | jq '.results[] | {model, value}'
     """
-    found = catalogue()
-    entry = found.entry(identifier)
+    found, entry = _entry(identifier)
     if format_ == "json":
         put_object(entry_record(entry, found))
     elif format_ == "jsonl":
         put([encoded(entry_record(entry, found)) + "\n"])
-    elif format_ in ("csv", "bibtex"):
+    elif format_ in ("csv", "bibtex", "latex"):
         sheet = entry_sheet([entry], found)
         if format_ == "bibtex" and not sheet.citations:
             papers = [other.id for other in found.related(entry.id) if isinstance(other, Paper)]
@@ -94,6 +101,15 @@ def show(identifier: str, format_: Format) -> None:
         put_sheet(sheet, format_)
     else:
         put_page(entry_page(entry, found), format_)
+
+
+def _entry(identifier: str) -> tuple[Catalogue, AnyEntry]:
+    """The catalogue and its entry of that id; the board is read for models, curated or listed."""
+    found = catalogue()
+    known = found.by_id.get(identifier) or found.by_id.get(identifier.casefold())
+    if known is None or isinstance(known, Model):
+        found = with_board(found)
+    return found, found.entry(identifier)
 
 
 @click.command("open")
@@ -115,7 +131,7 @@ def open_entry(identifier: str, label: str | None, only_print: bool) -> None:
     from bioretrieval_tui.terminal.clean import safe_url
     from bioretrieval_tui.terminal.desktop import Route, copy, open_url
 
-    entry = catalogue().entry(identifier)
+    _, entry = _entry(identifier)
     link = _chosen(entry, label)
     url = safe_url(link.url)
     if url is None:
@@ -148,55 +164,3 @@ def _chosen(entry: AnyEntry, label: str | None) -> Link:
         return link
     labels = ", ".join(f"'{link.label}'" for link in entry.links)
     raise NotFoundError(f"'{entry.id}' has no link '{label}'", remedy=f"its links: {labels}")
-
-
-@click.command()
-@option(
-    "-b --benchmark ID",
-    "Only this benchmark, or the members of this suite. Repeatable.",
-    name="benchmarks",
-    multiple=True,
-    shell_complete=options.complete_benchmark,
-)
-@options.model("-m --model", "Only this model. Repeatable.", name="models", multiple=True)
-@option("--zero-shot", "Only results known to be zero-shot.")
-@option("--own", "Include your own runs (`eval`).")
-@options.format_
-def results(
-    benchmarks: Sequence[str], models: Sequence[str], zero_shot: bool, own: bool, format_: Format
-) -> None:
-    """List published results.
-
-    Results are grouped by benchmark, measure and subset, best first; those that are not
-    comparable are listed last.
-
-    \b
-    bioretrieval-tui results -b nfcorpus -b scifact --zero-shot
-    bioretrieval-tui results -m medcpt -f csv
-    """
-    found = catalogue()
-    wanted_models = {entry_of_type(found, name, Model).id for name in models}
-    suites = [entry_of_type(found, name, Benchmark) for name in benchmarks]
-    wanted = {one for suite in suites for one in (suite.id, *suite.members)}
-    scores, names = list(found.results), found.names
-    if own:
-        from bioretrieval_tui.evaluation.records import records
-        from bioretrieval_tui.render.evaluations import own_results
-
-        more, named = own_results(records(tell), found)
-        scores, names = [*scores, *more], {**names, **named}
-    kept = [
-        result
-        for result in scores
-        if (not models or result.model.partition("+")[0] in wanted_models)
-        and (not benchmarks or result.benchmark in wanted)
-        and (not zero_shot or result.zero_shot is True)
-    ]
-    # By benchmark in the order of first results, then measure, subset, comparability and score.
-    place = {name: at for at, name in enumerate(dict.fromkeys(one.benchmark for one in kept))}
-    kept.sort(
-        key=lambda r: (place[r.benchmark], r.metric, r.subset or "", not r.comparable, -r.value)
-    )
-    put_sheet(result_sheet(kept, names), format_)
-    if not kept:
-        tell("no published result matches")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from bioretrieval_tui.catalog.compiled import load
 from bioretrieval_tui.catalog.models import SECTIONS, Model
 from bioretrieval_tui.cli.options import KINDS, RERANKER
 from bioretrieval_tui.cli.streams import asked, can_confirm, tell
-from bioretrieval_tui.errors import ModelError, NotFoundError, UsageError
+from bioretrieval_tui.errors import CatalogueError, ModelError, NotFoundError, UsageError
 from bioretrieval_tui.util.formatting import did_you_mean
 
 if TYPE_CHECKING:
@@ -40,7 +41,26 @@ def catalogue() -> Catalogue:
     loaded = load()
     for problem in loaded.problems:
         tell(problem)
+    loaded.catalogue.here = _is_here
     return loaded.catalogue
+
+
+def _is_here(entry: Model) -> bool:
+    from bioretrieval_tui.encoding.model_files import is_here
+
+    return is_here(entry.weights, entry.encoding)
+
+
+def with_board(found: Catalogue, benchmarks: Iterable[str] | None = None) -> Catalogue:
+    """The catalogue with the public board, or its scores of some benchmarks; a board that cannot
+    be read is told in one line, and the curated catalogue returned."""
+    from bioretrieval_tui.catalog.listing import load_listing
+
+    try:
+        return load_listing(found, benchmarks)
+    except CatalogueError as error:
+        tell(error.line())
+        return found
 
 
 def kind_section(word: str) -> str:
@@ -54,8 +74,10 @@ def kind_section(word: str) -> str:
 
 
 def entry_of_type(found: Catalogue, identifier: str, kind: type[EntryT]) -> EntryT:
-    """Return the entry of that id. Raises NotFoundError also where it is of another type."""
+    """Return the entry of that id, or the model of that hub id. Raises NotFoundError also where it
+    is of another type."""
     entry = found.by_id.get(identifier) or found.by_id.get(identifier.casefold())
+    entry = entry or found.model_of_hub(identifier)
     if isinstance(entry, kind):
         return entry
     section = next(name for name, other in SECTIONS.items() if other is kind)

@@ -190,15 +190,17 @@ def _format(*without: str) -> Option:
 
         return [name for name in (*FORMATS, *ALIASES) if name not in without]
 
+    more = "".join(f", {name}" for name in ("bibtex", "latex") if name not in without)
     return option(
         "-f --format FORMAT",
         "table (default on a terminal), markdown (default in a pipe; or md), json, jsonl,"
-        f" csv{'' if 'bibtex' in without else ', bibtex'}.",
+        f" csv{more}.",
         name="format_",
         callback=resolved,
         shell_complete=completes(names),
     )
 
 
-format_ = _format("bibtex")
+format_ = _format("bibtex", "latex")
+ranked_format = _format("bibtex")
 cited_format = _format()

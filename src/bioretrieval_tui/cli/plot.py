@@ -11,14 +11,15 @@ import click
 from click.core import ParameterSource
 
 from bioretrieval_tui.catalog.fields import filtered
-from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Model
+from bioretrieval_tui.catalog.matrix import MatrixView, ScoreTable
+from bioretrieval_tui.catalog.models import AnyEntry, Model
 from bioretrieval_tui.cli import options
-from bioretrieval_tui.cli.lookups import catalogue, entry_of_type
+from bioretrieval_tui.cli.lookups import catalogue, entry_of_type, with_board
 from bioretrieval_tui.cli.options import option
 from bioretrieval_tui.cli.streams import put_drawing, put_sheet, tell
 from bioretrieval_tui.errors import UsageError
 from bioretrieval_tui.render.catalogue_figures import FigureWish, make_figure
-from bioretrieval_tui.render.figures import AXES, KINDS, MOST_SERIES, Figure, figure_sheet
+from bioretrieval_tui.render.figures import AXES, KINDS, Figure, figure_sheet
 from bioretrieval_tui.render.formats import Format
 from bioretrieval_tui.util.formatting import did_you_mean
 
@@ -28,8 +29,8 @@ from bioretrieval_tui.util.formatting import did_you_mean
 @click.argument("model", metavar="[MODEL]", required=False, shell_complete=options.complete_model)
 @option(
     "-b --benchmark ID",
-    "Benchmark, or the members of a suite; several: their mean, a line each in history. Repeatable"
-    " (default: NFCorpus, SciFact, SCIDOCS, TREC-COVID).",
+    "Benchmark, subset as curev1:fr, or the members of a suite; several: their mean, a line each in"
+    " history. Repeatable (default: NFCorpus, SciFact, SCIDOCS, TREC-COVID; in a profile: all).",
     name="benchmarks",
     multiple=True,
     shell_complete=options.complete_benchmark,
@@ -46,9 +47,11 @@ from bioretrieval_tui.util.formatting import did_you_mean
     name="conditions",
     multiple=True,
 )
+@option("--zero-shot", "Only results known to be zero-shot.")
+@option("--measured", "No results that are self-reported on a model card.")
 @option(
     "-o --output FILE",
-    "Write .svg, .png, .txt, .md, .csv, .json or .jsonl.",
+    "Write .svg, .png, .txt, .md, .csv, .json, .jsonl or .tex.",
     type=options.PATH,
 )
 @options.format_
@@ -60,6 +63,8 @@ def plot(
     benchmarks: Sequence[str],
     against: str,
     conditions: Sequence[str],
+    zero_shot: bool,
+    measured: bool,
     output: Path | None,
     format_: Format,
 ) -> None:
@@ -94,7 +99,8 @@ def plot(
     asked = context.get_parameter_source("format_") is not ParameterSource.DEFAULT
     if output is not None and asked:
         raise UsageError("-f and -o exclude each other", remedy="the extension sets the format")
-    figure = _figure(kind, model, benchmarks, against, conditions)
+    view = MatrixView(columns=tuple(benchmarks), zero_shot=zero_shot, measured=measured)
+    figure = _figure(kind, model, view, against, conditions)
     if output is not None:
         from bioretrieval_tui.render.picture_files import write_figure
 
@@ -104,35 +110,34 @@ def plot(
         for note in figure.notes:
             tell(note)
     else:
-        put_drawing(partial(_drawn, figure))
+        put_drawing(partial(_drawn, figure.drawn))
 
 
 def _figure(
     kind: str,
     model: str | None,
-    benchmarks: Sequence[str],
+    view: MatrixView,
     against: str,
     conditions: Sequence[str],
 ) -> Figure:
     found = catalogue()
-    sets = tuple(entry_of_type(found, name, Benchmark).id for name in benchmarks)
-    if kind == "history" and len(set(sets)) > MOST_SERIES:
-        raise UsageError(f"history shows at most {MOST_SERIES} benchmarks")
-    models: Sequence[AnyEntry] = found.of_type(Model)
+    if kind not in ("runs", "timeline"):
+        found = with_board(found)
+    models: Sequence[AnyEntry] = found.models
     for condition in conditions:
         models = filtered(models, condition, found)
     wish = FigureWish(
         kind=kind,  # type: ignore[arg-type]  # checked by the caller
         against=against,
-        benchmarks=sets,
+        view=view,
         model=entry_of_type(found, model, Model).id if model else None,
         models={one.id for one in models} if conditions else None,
     )
     if kind != "runs":
-        return make_figure(found, wish)
+        return make_figure(ScoreTable(found), wish)
     from bioretrieval_tui.evaluation.records import records
 
-    return make_figure(found, wish, records(tell))
+    return make_figure(ScoreTable(found), wish, records(tell))
 
 
 def _drawn(figure: Figure, width: int, height: int | None, colour: bool) -> Iterator[str]:

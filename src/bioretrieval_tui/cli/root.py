@@ -19,7 +19,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "list": ("entry_verbs:list_entries", "List entries of the catalogue."),
     "show": ("entry_verbs:show", "Show one entry with its relations and results."),
     "open": ("entry_verbs:open_entry", "Open an entry's page in the browser."),
-    "results": ("entry_verbs:results", "List published results."),
+    "results": ("board_verbs:results", "List published results, or rank models by them."),
     "plot": ("plot:plot", "Plot quality, history, a model's ranks, the timeline, your runs."),
     "search": ("search:search", "Search the catalogue or an index."),
     "similar": ("search:similar", "Find the documents most similar to a document."),

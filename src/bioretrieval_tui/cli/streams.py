@@ -48,7 +48,9 @@ def put_sheet(sheet: Sheet, format_: Format) -> None:
 
 
 def put_page(page: Page, format_: Format) -> None:
-    """Write a page as Markdown, or laid out for the terminal."""
+    """Write a page as Markdown, or laid out for the terminal. Raises UsageError for LaTeX."""
+    if format_ == "latex":
+        raise UsageError("a page cannot be written as latex", remedy="use -f markdown or -f json")
     if format_ == "markdown":
         from bioretrieval_tui.render.page import markdown
 

@@ -285,6 +285,11 @@ def missing_models(model: str, recipe: Encoding | None) -> tuple[str, ...]:
     return tuple(missing)
 
 
+def is_here(model: str | None, recipe: Encoding | None) -> bool:
+    """Whether the files of a model, which is named or not, are complete on this machine."""
+    return model is not None and not missing_models(model, recipe)
+
+
 def plan_download(model: str) -> Download:
     """Ask the hub for the files of `model` on its main branch; nothing is fetched yet. Raises
     ModelError where the network is forbidden or fails, or there are no such safetensors weights."""

@@ -6,6 +6,7 @@ columns of the kind's list; a record has every field of the kind, defaults inclu
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
@@ -192,7 +193,14 @@ def result_sheet(
         column("comparable", "compare", comparable, min_width=7),
         column("zero_shot", "zero-shot", lambda one: ZERO_SHOT[one.zero_shot], min_width=9),
         column("status", min_width=10),
+        column("kind", make=lambda one: Shown(one.kind, "self-reported"
+               if one.kind == "self-reported" else ""), min_width=8),
         column("source", min_width=12),
+        column("others", "other values", lambda one: one.others or None, align="right"),
+        column("split", data_only=True),
+        column("revision", data_only=True),
+        column("dataset_revision", data_only=True),
+        column("path", data_only=True),
         column("note", weight=3, min_width=16),
     )  # fmt: skip
     return sheet_of(title, columns, results, record)
@@ -202,6 +210,7 @@ def result_remarks(result: models.Result) -> str:
     """What limits a result, in words; "" for nothing."""
     said = {
         "not comparable": not result.comparable,
+        "self-reported": result.kind == "self-reported",
         "trained on this benchmark": result.zero_shot is False,
         "zero-shot": result.zero_shot is True,
         result.status: result.status != "confirmed",
@@ -211,6 +220,10 @@ def result_remarks(result: models.Result) -> str:
 
 # Pages ----------------------------------------------------------------------------------------
 
+_MOST = 60
+"""Results that the page of a benchmark shows in full."""
+_BEST = 5
+"""Best results of each part that it shows otherwise, beside those of curated models."""
 _Numbers = dict[str, int]
 """Numbers of sources, in the order in which the page first names them."""
 
@@ -235,12 +248,13 @@ def entry_page(entry: AnyEntry, catalogue: Catalogue, *, away: bool = False) -> 
     for source in entry.sources:
         _mark(source, numbers)
     kind = kind_of(entry)
-    byline = [text(kind)]
+    byline = [text(kind if entry.status != "declared" else "listed model")]
     if entry.year:
         known = entry.statuses.get("year", "confirmed")
         byline.append(text(f"{entry.year}" + ("" if known == "confirmed" else f" ({known})")))
     details = [
         *_fields(entry, catalogue, "Details", numbers),
+        *_declared(entry, catalogue, numbers),
         *(
             Fact(claim.label, (text(Inline(claim.value, "prose"), _mark(claim.source, numbers)),),
                  claim.status)
@@ -266,7 +280,9 @@ def entry_page(entry: AnyEntry, catalogue: Catalogue, *, away: bool = False) -> 
         entry.name,
         kind,
         (*byline, text(Inline(entry.id, "code"))),
-        () if entry.status == "confirmed" else (entry.status,),
+        {"confirmed": (), "declared": ("declared, not checked",)}.get(
+            entry.status, (entry.status,)
+        ),
         text(Inline(entry.summary, "prose")),
         tuple(sections),
     )
@@ -288,11 +304,30 @@ def _fields(entry: AnyEntry, catalogue: Catalogue, group: str, numbers: _Numbers
             continue
         values = tuple(_values(row, entry, found, catalogue, numbers))
         if values:
-            yield Fact(row.title, values, row.status(entry), row.form in _LINES)
+            # The page of a listed model says once that its facts are declared.
+            status = "confirmed" if entry.status == "declared" else row.status(entry)
+            yield Fact(row.title, values, status, row.form in _LINES)
     if isinstance(holder, models.Encoding):
         unread = [name for name in holder.unverified if name not in holder.__struct_fields__]
         if unread:
             yield fact("unverified", *unread)
+
+
+def _declared(entry: AnyEntry, catalogue: Catalogue, numbers: _Numbers) -> Iterator[Fact]:
+    """What mteb declares otherwise of a curated model."""
+    declared = catalogue.declared.get(entry.id)
+    if not isinstance(entry, models.Model) or declared is None or entry.status == "declared":
+        return
+    # Not at the top of the file: only a catalogue that has the board comes here.
+    from bioretrieval_tui.catalog.listing import SOURCE, disagreements
+
+    said = []
+    for name, value in disagreements(entry, declared):
+        shown = f"{value:,}" if isinstance(value, int) else str(value)
+        said.append(text(f"{table.TABLE.by_name[name].title} {shown}"))
+    if said:
+        said[-1] = (*said[-1], _mark(SOURCE, numbers))
+        yield Fact("mteb declares", tuple(said))
 
 
 def _values(
@@ -371,12 +406,34 @@ def _related(entry: AnyEntry, catalogue: Catalogue, *, away: bool) -> Iterator[F
         yield fact(kind, *(Inline(other.name, kind, jump=other.id) for other in others))
 
 
+def _usual(result: models.Result, catalogue: Catalogue) -> bool:
+    """Whether a result is of a whole benchmark or of a part that the catalogue names."""
+    entry = catalogue.by_id.get(result.benchmark)
+    if result.split is None or result.subset is None or not isinstance(entry, models.Benchmark):
+        return True
+    return any(part.name == result.subset for part in entry.subsets)
+
+
 def _results(entry: AnyEntry, catalogue: Catalogue, numbers: _Numbers) -> Sheet:
-    """The published results, best first on the page of a benchmark; empty columns are left out."""
-    results = catalogue.results_of(entry.id)
+    """The published results, best first on the page of a benchmark; empty columns are left out. Of
+    a benchmark with many, the best and those of curated models are shown; scores of other splits
+    than the usual one are left to lists."""
+    known = catalogue.results_of(entry.id)
     other = "model" if isinstance(entry, models.Benchmark) else "benchmark"
+    results = [one for one in known if _usual(one, catalogue)]
     if other == "model":
-        results = sorted(results, key=lambda one: (one.subset or "", one.metric, -one.value))
+        results.sort(key=lambda one: (one.subset or "", one.metric, -one.value))
+        if len(results) > _MOST:
+            groups: dict[tuple[str | None, str], int] = defaultdict(int)
+            best = []
+            for one in results:
+                groups[one.subset, one.metric] += 1
+                listed = one.model in catalogue.by_id and (
+                    catalogue.by_id[one.model].status == "declared"
+                )
+                if groups[one.subset, one.metric] <= _BEST or not listed:
+                    best.append(one)
+            results = best
 
     def name(one: models.Result) -> str:
         identifier: str = getattr(one, other)
@@ -395,8 +452,9 @@ def _results(entry: AnyEntry, catalogue: Catalogue, numbers: _Numbers) -> Sheet:
     )  # fmt: skip
     rows = [[make(one) for _, make in columns] for one in results]
     kept = [at for at in range(len(columns)) if any(row[at] not in (None, "") for row in rows)]
+    part = f": {len(results):,} of {len(known):,}" if len(results) < len(known) else ""
     return Sheet(
-        "Published results",
+        f"Published results{part}",
         tuple(columns[at][0] for at in kept),
         tuple(tuple(row[at] for at in kept) for row in rows),
         (),

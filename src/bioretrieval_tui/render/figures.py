@@ -10,9 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date
+from statistics import quantiles
 from typing import Any, Literal, get_args
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from bioretrieval_tui.catalog.models import Model
 from bioretrieval_tui.render.lineage import Timeline
@@ -21,9 +23,12 @@ from bioretrieval_tui.util.formatting import count, figure, plural, rate, short,
 
 FigureKind = Literal["pareto", "history", "profile", "runs", "timeline"]
 KINDS: tuple[FigureKind, ...] = get_args(FigureKind)
+Standing = Literal["front", "named", "other"]
 Scale = Literal["linear", "log", "log2", "date"]
 MOST_SERIES = 6
 """Series that marks and colours can tell apart."""
+_MANY = 20
+"""Points of the smallest figure that leaves outliers out of the drawing."""
 _BESIDE = 0.3 * 365
 """Days from a milestone to the line that leads to its heirs."""
 _MIDDLE = "-07-01"
@@ -50,15 +55,21 @@ class FigureAxis(Struct, frozen=True):
 
 class Point(Struct, frozen=True):
     """A model or a run. id: of its entry or record; standing: on the front, worth a label, or one
-    among others; series: place of its curve; when: the date where that is not exact."""
+    among others; series: place of its curve; when: the date where that is not exact; mark: the
+    signs behind a score that is limited, as in lists."""
 
     x: float
     y: float
     name: str
     id: str
-    standing: Literal["front", "named", "other"] = "other"
+    standing: Standing = "other"
     series: int = 0
     when: str = ""
+    mark: str = ""
+
+    @property
+    def label(self) -> str:
+        return f"{self.name} [{self.mark}]" if self.mark else self.name
 
 
 class Curve(Struct, frozen=True):
@@ -88,7 +99,8 @@ class Bar(Struct, frozen=True):
 
 
 class Figure(Struct, frozen=True, kw_only=True):
-    """A whole figure: points and curves, or bars. notes: what a reader must know of it."""
+    """A whole figure: points and curves, or bars. notes: what a reader must know of it; low: where
+    a drawing begins, None for the lowest point."""
 
     kind: FigureKind
     title: str
@@ -98,6 +110,27 @@ class Figure(Struct, frozen=True, kw_only=True):
     curves: tuple[Curve, ...] = ()
     bars: tuple[Bar, ...] = ()
     notes: tuple[str, ...] = ()
+    low: float | None = None
+
+    @property
+    def drawn(self) -> Figure:
+        """What drawings show: without the points below `low`, which are counted in a note."""
+        low = self.low
+        points = tuple(point for point in self.points if low is None or point.y >= low)
+        below = len(self.points) - len(points)
+        if low is None or not below:
+            return self
+        curves = []
+        for curve in self.curves:
+            corners = [(x, max(y, low)) for x, y in curve.corners]
+            # What remains of the part below is a line along the edge.
+            while len(corners) > 1 and corners[1][1] == low:
+                corners.pop(0)
+            curves.append(Curve(curve.name, tuple(corners)))
+        said = f"{plural(below, 'model')} below {low:.2f} not drawn; the table has all"
+        return replace(
+            self, points=points, curves=tuple(curves), notes=(*self.notes, said), low=None
+        )
 
     @property
     def front(self) -> tuple[Point, ...]:
@@ -150,8 +183,13 @@ _SPEED = FigureAxis("docs_per_second", "documents encoded a second", "log", rate
 _BELOW = FigureAxis("below", "models ranked below", "linear", _percent)
 
 
+def score_text(value: float) -> str:
+    """A score with four decimals, or three where no more were published."""
+    return figure(round(value, 4))
+
+
 def score_axis(title: str) -> FigureAxis:
-    return FigureAxis("score", title, "linear", figure)
+    return FigureAxis("score", title, "linear", score_text)
 
 
 # Fronts ---------------------------------------------------------------------------------------
@@ -185,7 +223,16 @@ def _stairs(corners: Sequence[tuple[float, float]], end: float) -> tuple[tuple[f
 
 # Makers ---------------------------------------------------------------------------------------
 
-Scored = Iterable[tuple[Model, float]]
+
+class ScoredModel(Struct, frozen=True):
+    """A model with its score, and the signs of what limits it."""
+
+    model: Model
+    score: float
+    mark: str = ""
+
+
+Scored = Iterable[ScoredModel]
 
 
 def quality_figure(
@@ -198,16 +245,15 @@ def quality_figure(
     """
     axis = AXES[against]
     placed, without = _placed(scored, against)
-    front = set(pareto_front([(x, y) for _, x, y in placed]))
-    points = tuple(
-        Point(x, y, model.name, model.id,
-              "front" if at in front else "named" if model.id in named else "other",
-              when=_year_only(model, against))
-        for at, (model, x, y) in enumerate(placed)
-    )  # fmt: skip
-    best = [points[at] for at in pareto_front([(x, y) for _, x, y in placed])]
+    front = pareto_front([(x, one.score) for one, x in placed])
+    points = [
+        _point(one, x, against, "named" if one.model.id in named else "other") for one, x in placed
+    ]
+    for at in front:
+        points[at] = replace(points[at], standing="front")
+    best = [points[at] for at in front]
     end = max((point.x for point in points), default=0.0)
-    notes = _vague([model for model, _, _ in placed]) if against == "released" else []
+    notes = _vague(one.model for one, _ in placed) if against == "released" else []
     if without:
         notes.append(f"{plural(without, 'model')} left out: {axis.title} not known")
     curve = Curve("Pareto front", _stairs([(one.x, one.y) for one in best], end))
@@ -216,9 +262,10 @@ def quality_figure(
         title=f"{measure} of {of} against {axis.title}",
         x=axis,
         y=score_axis(measure),
-        points=points,
+        points=tuple(points),
         curves=(curve,) if best else (),
         notes=tuple(notes),
+        low=_fence([point.y for point in points]),
     )
 
 
@@ -230,12 +277,9 @@ def history_figure(series: Mapping[str, Scored], measure: str) -> Figure:
     shown: dict[str, Model] = {}
     for place, (name, scored) in enumerate(series.items()):
         placed, _ = _placed(scored, "released")
-        best = pareto_front([(x, y) for _, x, y in placed])
-        records = [
-            Point(x, y, model.name, model.id, "front", place, _year_only(model, "released"))
-            for model, x, y in (placed[at] for at in best)
-        ]
-        shown |= {placed[at][0].id: placed[at][0] for at in best}
+        best = [placed[at] for at in pareto_front([(x, one.score) for one, x in placed])]
+        records = [_point(one, x, "released", "front", place) for one, x in best]
+        shown |= {one.model.id: one.model for one, _ in best}
         points += records
         curves.append((name, records))
     end = max((point.x for point in points), default=0.0)
@@ -344,11 +388,25 @@ def timeline_figure(found: Timeline) -> Figure:
     )
 
 
-def _placed(scored: Scored, against: str) -> tuple[list[tuple[Model, float, float]], int]:
-    """Models with x and y; and how many have no x."""
-    found = [(model, _x_of(model, against), score) for model, score in scored]
-    placed = [(model, x, score) for model, x, score in found if x is not None]
+def _placed(scored: Scored, against: str) -> tuple[list[tuple[ScoredModel, float]], int]:
+    """Models with their x; and how many have none."""
+    found = [(one, _x_of(one.model, against)) for one in scored]
+    placed = [(one, x) for one, x in found if x is not None]
     return placed, len(found) - len(placed)
+
+
+def _point(one: ScoredModel, x: float, against: str, standing: Standing, series: int = 0) -> Point:
+    when = _year_only(one.model, against)
+    return Point(x, one.score, one.model.name, one.model.id, standing, series, when, one.mark)
+
+
+def _fence(values: Sequence[float]) -> float | None:
+    """The lower one of Tukey's fences: values below it would take the space from all others."""
+    if len(values) < _MANY:
+        return None
+    first, _, third = quantiles(values, n=4)
+    low = first - 1.5 * (third - first)
+    return low if low > min(values) else None
 
 
 def _vague(models: Iterable[Model]) -> list[str]:
@@ -384,7 +442,7 @@ def figure_sheet(figure_: Figure) -> Sheet:
     if figure_.bars:
         records = [
             {"benchmark": bar.name, "id": bar.id, "rank": bar.rank, "of": bar.of,
-             "score": Shown(bar.score, figure(bar.score))}
+             "score": Shown(bar.score, score_text(bar.score))}
             for bar in figure_.bars
         ]  # fmt: skip
         columns = (
@@ -403,7 +461,8 @@ def figure_sheet(figure_: Figure) -> Sheet:
         | {
             "name": point.name,
             figure_.x.key: Shown(figure_.when(point) if dated else point.x, figure_.when(point)),
-            "score": Shown(point.y, figure(point.y)),
+            "score": Shown(round(point.y, 6), score_text(point.y)),
+            "mark": point.mark or None,
             "front": point.standing == "front",
             "id": point.id,
         }
@@ -414,6 +473,7 @@ def figure_sheet(figure_: Figure) -> Sheet:
         Column("name", "name", min_width=16, weight=3),
         Column(figure_.x.key, figure_.x.title, "right"),
         Column("score", figure_.y.title, "right"),
+        Column("mark", "mark"),
         Column("front", "on the front" if figure_.kind != "history" else "best so far"),
         Column("id", "id", min_width=8, weight=2),
     )

@@ -1,7 +1,7 @@
-"""The six formats by name: which one a call means, a sheet rendered in it, JSON and CSV.
+"""The formats by name: which one a call means, a sheet rendered in it, JSON and CSV.
 
 Text comes in chunks that each end with a newline, so that a long export streams and `| head` ends
-it early. Table, Markdown and BibTeX have their own modules, imported when they are needed.
+it early. Table, Markdown, BibTeX and LaTeX have their own modules, imported when they are needed.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from bioretrieval_tui.render.sheet import Cell, Sheet, Shown, one_line, shortene
 from bioretrieval_tui.terminal.clean import clean
 from bioretrieval_tui.util.formatting import did_you_mean
 
-Format = Literal["table", "markdown", "json", "jsonl", "csv", "bibtex"]
+Format = Literal["table", "markdown", "json", "jsonl", "csv", "bibtex", "latex"]
 FORMATS: tuple[Format, ...] = get_args(Format)
-ALIASES: dict[str, Format] = {"md": "markdown"}
+ALIASES: dict[str, Format] = {"md": "markdown", "tex": "latex"}
 _NAMES: dict[str, Format] = {**{name: name for name in FORMATS}, **ALIASES}
 
 
@@ -64,6 +64,10 @@ def render(
         from bioretrieval_tui.render import citation
 
         return citation.bibliography(sheet.citations)
+    if format == "latex":
+        from bioretrieval_tui.render import booktabs
+
+        return booktabs.render(sheet)
     return {"json": json_array, "jsonl": json_lines, "csv": csv_lines}[format](sheet)
 
 

@@ -64,6 +64,8 @@ def _destination(url: str) -> str:
 def cell(value: Cell) -> str:
     seen = face(value)
     text = _linked(escape(seen.text), seen.url)
+    if text and seen.emphasis == "best":
+        text = f"**{text}**"
     return text + UNVERIFIED if seen.unverified and text else text
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.paths import places, save_file
-from bioretrieval_tui.render.figures import Figure, figure_sheet
+from bioretrieval_tui.render.figures import Figure, figure_sheet, score_text
 from bioretrieval_tui.render.formats import Format, render
 from bioretrieval_tui.render.plot_layout import (
     ANY,
@@ -27,7 +27,6 @@ from bioretrieval_tui.render.plot_layout import (
 )
 from bioretrieval_tui.render.plot_text import draw, fitting_height, front_lines, text_of
 from bioretrieval_tui.render.sheet import one_line, shortened
-from bioretrieval_tui.util.formatting import figure as score_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
 PICTURES = (".svg", ".png")
 FORMATS_BY_EXTENSION: dict[str, Format] = {
     ".md": "markdown", ".csv": "csv", ".json": "json", ".jsonl": "jsonl",
+    ".tex": "latex",
 }  # fmt: skip
 EXTENSIONS = (*PICTURES, ".txt", *FORMATS_BY_EXTENSION)
 _SIZE, _DPI = (9.0, 6.0), 160
@@ -80,6 +80,7 @@ def write_figure(path: Path, figure: Figure) -> Path:
     if extension in PICTURES:
         data = picture(figure, extension)
     elif extension == ".txt":
+        figure = figure.drawn
         rows = draw(figure, 100, fitting_height(figure, 32))
         lines = (f"{line}\n" for line in front_lines(figure))
         text = "".join([one_line(figure.title), "\n", *text_of(rows, colour=False), *lines])
@@ -92,6 +93,7 @@ def write_figure(path: Path, figure: Figure) -> Path:
 
 def picture(figure: Figure, extension: str) -> bytes:
     """The figure as SVG or PNG."""
+    figure = figure.drawn
     # Else matplotlib would keep its list of fonts in a folder of its own.
     os.environ.setdefault("MPLCONFIGDIR", str(places().cache / "matplotlib"))
     import logging
@@ -252,7 +254,7 @@ def _labels(canvas: Canvas, axes: Axes, figure: Figure) -> None:
     wishes, lanes = [], bool(figure.y.lanes)
     for point in asked:
         front = point.standing == "front"
-        text = axes.text(0, 0, shortened(point.name, 40), fontsize=8 if front else 7.5, va="top",
+        text = axes.text(0, 0, shortened(point.label, 40), fontsize=8 if front else 7.5, va="top",
                          color=_INK if front else _FAINT, zorder=4)  # fmt: skip
         size = text.get_window_extent(renderer)
         across, down = (int(length / _CELL) + 1 for length in (size.width, size.height))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import groupby, pairwise
 
-from bioretrieval_tui.render.figures import Bar, Figure, Point
+from bioretrieval_tui.render.figures import Bar, Figure, Point, score_text
 from bioretrieval_tui.render.plot_layout import (
     ANY,
     HARD,
@@ -25,7 +25,6 @@ from bioretrieval_tui.render.plot_layout import (
 from bioretrieval_tui.render.sheet import one_line, shortened
 from bioretrieval_tui.render.terminal_text import cells as cells_of
 from bioretrieval_tui.render.terminal_text import cut
-from bioretrieval_tui.util.formatting import figure as score_text
 
 DrawnRow = tuple[tuple[str, str], ...]
 """Runs of text, each with its role."""
@@ -73,7 +72,7 @@ def target_text(figure: Figure, target: Point | Bar) -> str:
     """A point or bar in one line."""
     if isinstance(target, Bar):
         return f"{target.name}: {target.text}, {score_text(target.score)}"
-    text = f"{target.name}: {score_text(target.y)}, {figure.x.title} {figure.when(target)}"
+    text = f"{target.label}: {score_text(target.y)}, {figure.x.title} {figure.when(target)}"
     series = figure.curves[target.series].name if figure.several else ""
     return f"{text}, {series}" if series else text
 
@@ -86,7 +85,7 @@ def front_lines(figure: Figure) -> Iterator[str]:
             for point in targets(figure)
             if isinstance(point, Point) and (point.standing, point.series) == ("front", place)
         ]
-        ends = (f"{point.name} ({score_text(point.y)}, {figure.when(point)})" for point in front)
+        ends = (f"{point.label} ({score_text(point.y)}, {figure.when(point)})" for point in front)
         yield one_line(f"{curve.name}: {'; '.join(ends)}")
     yield from map(one_line, figure.notes)
 
@@ -203,7 +202,7 @@ class _Drawing:
         asked += [self.marked] if isinstance(self.marked, Point) else []
         asked.sort(key=lambda one: (one is not self.marked, ranked[one.standing], -one.y))
         longest = min(_LONGEST_NAME, self.columns // 2)
-        names = [shortened(point.name, longest) for point in asked]
+        names = [shortened(point.label, longest) for point in asked]
         wishes, lanes = [], bool(self.figure.y.lanes)
         for point, name in zip(asked, names, strict=True):
             over = ANY if point.standing == "front" or point is self.marked else _FEW

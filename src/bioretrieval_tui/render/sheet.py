@@ -42,12 +42,13 @@ Plain = str | int | float | bool | None
 class Shown(Struct, frozen=True):
     """A value that readers see in another form than programs. value: what csv writes; text: what
     readers see; url: where that leads; unverified: no source was read for it, which every format
-    for readers marks."""
+    for readers marks; emphasis: the best or second-best number of its column."""
 
     value: Plain
     text: str
     url: str | None = None
     unverified: bool = False
+    emphasis: Literal["", "best", "second"] = ""
 
 
 Cell = Plain | Shown
@@ -83,7 +84,7 @@ def face(cell: Cell) -> Shown:
     """The cell for table and markdown: its text on one clean line, its address if it is safe."""
     one = _as_shown(cell)
     url = safe_url(one.url) if one.url else None
-    return Shown(one.value, one_line(one.text), url or None, one.unverified)
+    return Shown(one.value, one_line(one.text), url or None, one.unverified, one.emphasis)
 
 
 class Column(Struct, frozen=True):

@@ -49,7 +49,8 @@ def render(
         """The text within `width`, plain and painted; a mark is never cut."""
         mark = MARK if seen.unverified and seen.text and width > 1 else ""
         text = cut(seen.text, width - len(mark))
-        painted = _painted(text, url=seen.url if links else None)
+        style = _BOLD if colour and seen.emphasis == "best" else ""
+        painted = _painted(text, style, seen.url if links else None)
         return text + mark, painted + _painted(mark, _CAUTION if colour else "")
 
     if columns:

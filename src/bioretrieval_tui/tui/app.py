@@ -34,7 +34,7 @@ from textual.worker import WorkerFailed
 
 from bioretrieval_tui.actions import ACTIONS, Action, in_scope
 from bioretrieval_tui.catalog.catalogue import Catalogue, section_of
-from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser, UsageError
+from bioretrieval_tui.errors import BioRetrievalError, CatalogueError, InterruptedByUser, UsageError
 from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.memory import memory_fault
 from bioretrieval_tui.paths import keep_report, places
@@ -67,6 +67,7 @@ PANE_OF_SECTION = {"recipes": "leaderboard"}
 PANE_CLASSES: dict[str, tuple[str, str]] = {
     "home": ("home", "HomePane"),
     "timeline": ("evolution", "EvolutionPane"),
+    "models": ("model_list", "ModelsPane"),
     "leaderboard": ("leaderboard", "LeaderboardPane"),
     "path": ("start", "StartPane"),
     "search": ("search_pane", "SearchPane"),
@@ -123,6 +124,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self.faults: list[Exception] = []
         """Exceptions that were caught; the last ten."""
         self._mounted = False
+        self._board_failed = False
         self._telling = False
         """An exception is being shown."""
         self._keys: deque[Key] = deque()
@@ -392,6 +394,21 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         pane = cast("SearchPane", await self.show_pane("search"))
         pane.search_in(name)
         pane.action_query()
+
+    async def widen(self) -> None:
+        """Read the public board into the catalogue, once; without it, say why."""
+        from bioretrieval_tui.catalog.listing import load_listing
+
+        if self.catalogue.board is not None or self._board_failed:
+            return
+        try:
+            wide = await asyncio.to_thread(load_listing, self.catalogue, main_only=True)
+        except CatalogueError as error:
+            self._board_failed = True
+            self.say(error.line(), "error")
+        else:
+            if self.catalogue.board is None:  # two panes may have asked
+                self.catalogue = wide
 
     # Jobs --------------------------------------------------------------------------------
 

@@ -138,6 +138,19 @@ def _linked(style: Style, url: str) -> Style:
     return style + Style(link=safe) if safe else style
 
 
+def clipped(row: Row, width: int) -> Row:
+    """The spans that fit into `width` cells; the last one is cut with an ellipsis."""
+    out, left = [], width
+    for span in row:
+        text = clean(span.text)
+        size = cell_len(text)
+        out.append(Span(fit(text, min(size, left)), span.role, span.url))
+        left -= size
+        if left <= 0:
+            break
+    return tuple(out)
+
+
 def fit(text: str, width: int, align: str = "left") -> str:
     """`text` in exactly `width` cells, with an ellipsis where it is cut."""
     text = clean(text)

@@ -35,6 +35,10 @@ header | bold {faint} | bold dim default
 header.active | bold underline {text} | bold underline default
 cursor | bold {text} on {raised} | bold reverse default
 cursor.blurred | {text} on {blurred} | underline default
+heat.1 | bold {background} on {model} | bold reverse default
+heat.2 | bold {model} | bold default
+heat.3 | {text} | default
+heat.4 | {faint} | dim default
 gauge | {model} | {model}
 own | {benchmark} | {benchmark}
 own.strong | bold {benchmark} | bold {benchmark}

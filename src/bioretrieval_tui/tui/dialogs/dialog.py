@@ -203,7 +203,7 @@ class ExportDialog(Dialog[Path]):
         count: int,
         *,
         write: Callable[[Path], Path] | None = None,
-        extensions: str = ".md .csv .json .jsonl .bib .txt",
+        extensions: str = ".md .csv .json .jsonl .bib .tex .txt",
     ) -> None:
         """write: used in place of `write_export`, with the extensions that it knows."""
         super().__init__()
@@ -257,7 +257,7 @@ class ExportDialog(Dialog[Path]):
 
 EXPORT_FORMATS = {
     ".md": "markdown", ".markdown": "markdown", ".csv": "csv", ".json": "json",
-    ".jsonl": "jsonl", ".bib": "bibtex", ".txt": "table",
+    ".jsonl": "jsonl", ".bib": "bibtex", ".txt": "table", ".tex": "latex",
 }  # fmt: skip
 
 

@@ -25,6 +25,8 @@ from bioretrieval_tui.tui.widgets.plot_view import PlotView
 
 _KINDS = tuple(kind for kind in KINDS if kind != "timeline")
 """Kinds that the key leads to: Evolution has a pane of its own."""
+_ROWS_A_NOTE = 12
+"""Rows of the screen for each row of notes."""
 FigureMaker = Callable[[FigureWish], Figure]
 """Makes the figure of a wish, or raises BioRetrievalError."""
 
@@ -64,9 +66,11 @@ class PlotDialog(Dialog[str]):
 
     def _draw(self) -> None:
         """Show the figure of the wish; where there is none, why."""
-        current = self.plot.current
+        current, wish = self.plot.current, self.wish
+        if wish.kind == "profile":  # in all benchmarks, whichever column was plotted
+            wish = replace(wish, view=replace(wish.view, columns=()))
         try:
-            figure = self.make(self.wish)
+            figure = self.make(wish)
         except BioRetrievalError as error:
             self.plot.show(None)
             self.title_line.show(Span(self.wish.kind, "strong"))
@@ -76,8 +80,12 @@ class PlotDialog(Dialog[str]):
             return
         self.plot.show(figure, current.id if current else "")
         self.title_line.show(Span(figure.title, "strong"))
-        self.notes.display = bool(figure.notes)
-        self.notes.show(Span("; ".join(figure.notes), "faint"))
+        notes = figure.drawn.notes
+        said = "; ".join(notes)
+        self.notes.display = bool(notes)
+        width, height = self.app.size
+        self.notes.styles.height = min(height // _ROWS_A_NOTE, 1 + len(said) // (width - 2))
+        self.notes.show(Span(said, "faint"))
         self._tell()
 
     def _tell(self) -> None:

@@ -21,8 +21,8 @@ class PlotView(Canvas, can_focus=True):
 
     def show(self, figure: Figure | None, keep: str = "") -> None:
         """Draw a figure, with the cursor on the point whose id is `keep`, or else on the best."""
-        self.figure = figure
-        self.targets = targets(figure) if figure else []
+        self.figure = figure.drawn if figure else None
+        self.targets = targets(self.figure) if self.figure else []
         ids = [target.id for target in self.targets]
         best = max(
             range(len(ids)),

@@ -14,7 +14,7 @@ from textual import events
 from textual.message import Message
 from textual.strip import Strip
 
-from bioretrieval_tui.tui.text import Row, Span, fit, strip
+from bioretrieval_tui.tui.text import Row, Span, clipped, fit, strip
 from bioretrieval_tui.tui.widgets.canvas import Canvas
 
 _T = TypeVar("_T")
@@ -31,7 +31,7 @@ class TableColumn:
     """One column. `width` is its least width; spare cells are shared by `weight`.
 
     Columns with a lower `priority` number are dropped last when the table is narrow. `frozen`
-    columns stay in place when it scrolls sideways.
+    columns stay in place when it scrolls sideways. `upright`: the title is written downwards.
     """
 
     key: str
@@ -41,15 +41,23 @@ class TableColumn:
     align: str = "left"
     priority: int = _USUAL
     frozen: bool = False
+    upright: bool = False
 
 
 class ListRows(Generic[_T]):
     """Items as rows; `cells_of` makes the cells of an item, one a column: a span, or a row of them
-    for a column that is drawn (cut where it is too long, without a sign)."""
+    for a column that is drawn (cut where it is too long, without a sign). below: makes a second
+    line of each row, which goes across the columns."""
 
-    def __init__(self, items: Sequence[_T], cells_of: Callable[[_T], Sequence[Span | Row]]) -> None:
+    def __init__(
+        self,
+        items: Sequence[_T],
+        cells_of: Callable[[_T], Sequence[Span | Row]],
+        below: Callable[[_T], Row] | None = None,
+    ) -> None:
         self.items = items
         self.cells_of = cells_of
+        self.below = below
 
     def __len__(self) -> int:
         return len(self.items)
@@ -65,6 +73,7 @@ class VirtualTable(Canvas, can_focus=True):
         stays on screen, and the one of lowest priority goes if it leaves few others.
     chooses: enter takes the row under the cursor wherever the focus is: draw it as focused.
     empty: text shown instead of rows.
+    gap: blanks between columns.
     """
 
     class AtRow(Message):
@@ -108,7 +117,8 @@ class VirtualTable(Canvas, can_focus=True):
         self.squeeze = squeeze
         self.chooses = chooses
         self.empty = empty
-        self._painted: dict[tuple[int, str | None], Strip] = {}
+        self.gap = GAP
+        self._painted: dict[tuple[int, str | None], tuple[Strip, ...]] = {}
         """Rows as they were painted last, by index and cursor role, in `_painted_layout`."""
         self._painted_layout: list[tuple[int, int]] = []
         self._only_moved = False
@@ -163,7 +173,18 @@ class VirtualTable(Canvas, can_focus=True):
     @property
     def page(self) -> int:
         """Rows that fit under the header."""
-        return max(1, self.size.height - 1)
+        return max(1, (self.size.height - self.header_lines) // self.row_lines)
+
+    @property
+    def row_lines(self) -> int:
+        return 2 if self.rows.below else 1
+
+    @property
+    def header_lines(self) -> int:
+        """Lines of the header: as many as its longest upright title needs, within a third of the
+        height."""
+        tallest = max((len(one.title) for one in self.columns if one.upright), default=1)
+        return max(1, min(tallest + 1, self.size.height // 3)) if tallest > 1 else 1
 
     def _keep_visible(self) -> None:
         if self.size.height:  # else not laid out yet, or hidden: painting calls this again
@@ -206,7 +227,7 @@ class VirtualTable(Canvas, can_focus=True):
         return sorted(chosen)
 
     def _needs(self, chosen: Sequence[int]) -> int:
-        return sum(self.columns[i].width for i in chosen) + GAP * max(0, len(chosen) - 1)
+        return sum(self.columns[i].width for i in chosen) + self.gap * max(0, len(chosen) - 1)
 
     def paint(self, width: int, height: int) -> list[Strip]:
         self._keep_visible()
@@ -216,44 +237,68 @@ class VirtualTable(Canvas, can_focus=True):
         # Only the cursor moved: all rows but two look the same.
         known = self._painted if self._only_moved and layout == self._painted_layout else {}
         self._painted, self._painted_layout = {}, layout
-        out = [strip(self._header(layout), width, self.look)]
+        out = [strip(row, width, self.look) for row in self._header(layout)]
         cursor = "cursor" if self.has_focus or self.chooses else "cursor.blurred"
-        for index in range(self.top, min(self.top + height - 1, len(self.rows))):
+        for index in range(self.top, min(self.top + self.page + 1, len(self.rows))):
             under = cursor if index == self.cursor else None
             painted = known.get((index, under))
             if painted is None:
-                painted = strip(self._row(index, layout, under), width, self.look, under=under)
+                rows = self._row(index, layout, under)
+                painted = tuple(strip(row, width, self.look, under=under) for row in rows)
             self._painted[index, under] = painted
-            out.append(painted)
+            out += painted
         empty = [] if len(self.rows) else self.empty.split("\n")
         below: list[Row] = [*((Span(f"  {text}", "dim"),) for text in empty), *[()] * height]
         out += [strip(row, width, self.look) for row in below[: height - len(out)]]
         return out[:height]
 
-    def _header(self, layout: Sequence[tuple[int, int]]) -> Row:
+    def _header(self, layout: Sequence[tuple[int, int]]) -> list[Row]:
+        """The header; upright titles end on its last line, where the others stand."""
+        height = self.header_lines
+        above = [self._upright_row(layout, height - line) for line in range(height - 1)]
+        return [*above, self._titles(layout, upright=height > 1)]
+
+    def _upright_row(self, layout: Sequence[tuple[int, int]], left: int) -> Row:
+        """A line of the upright titles; left: lines from here to the end of the header."""
+        spans: list[Span] = [Span(" ")]
+        height = self.header_lines
+        for place, (i, size) in enumerate(layout):
+            column = self.columns[i]
+            title = column.title if column.upright else ""
+            title = fit(title, height - 1) if len(title) >= height else title
+            at = len(title) - left + 1
+            letter = title[at] if 0 <= at < len(title) else " "
+            role = "header.active" if i == self.column and self.has_focus else "header"
+            spans += [Span(" " * self.gap if place else ""), Span(fit(letter, size), role)]
+        return tuple(spans)
+
+    def _titles(self, layout: Sequence[tuple[int, int]], *, upright: bool) -> Row:
         spans: list[Span] = [Span(" ")]
         for place, (i, size) in enumerate(layout):
             column = self.columns[i]
-            title = column.title
+            title = "" if column.upright and upright else column.title
             if self.sorted_by and self.sorted_by[0] == column.key:
                 sign = "↓" if self.sorted_by[1] else "↑"
                 # The sign is always shown, if need be in place of the title's end.
-                gap = " " if len(title) + 2 <= size else ""
+                gap = " " if title and len(title) + 2 <= size else ""
                 title = fit(title, min(len(title), size - 1)) + gap + sign
             if place:
-                spans.append(Span(" " * GAP))
+                spans.append(Span(" " * self.gap))
             role = "header.active" if i == self.column and self.has_focus else "header"
             text = fit(title, size, column.align)
             lead, body = text[: len(text) - len(text.lstrip())], text.strip()
             spans.extend([Span(lead), Span(body, role), Span(" " * (size - len(lead) - len(body)))])
         return tuple(spans)
 
-    def _row(self, index: int, layout: Sequence[tuple[int, int]], under: str | None) -> Row:
+    def _row(
+        self, index: int, layout: Sequence[tuple[int, int]], under: str | None
+    ) -> tuple[Row, ...]:
         cells = self.rows.cells(index)
-        spans = [Span("▌" if under == "cursor" else " ", "ok")]
+        edge = Span("▌" if under == "cursor" else " ", "ok")
+        spans = [edge]
         for place, (i, size) in enumerate(layout):
             if place:
-                spans.append(Span(" " * GAP))
+                spans.append(Span(" " * self.gap))
             cell = cells[i] if i < len(cells) else Span("")
             if isinstance(cell, tuple):
                 spans += cell
@@ -261,15 +306,19 @@ class VirtualTable(Canvas, can_focus=True):
                 continue
             text = fit(cell.text, size, self.columns[i].align)
             spans.append(Span(text, cell.role, cell.url))
-        return tuple(spans)
+        if self.rows.below is None:
+            return (tuple(spans),)
+        below = (edge, *self.rows.below(self.rows.items[index]))
+        return tuple(spans), clipped(below, self.size.width)
 
     # Events ------------------------------------------------------------------------------
 
     def on_click(self, event: events.Click) -> None:
         """A click moves the cursor, a double click chooses."""
-        if event.y < 1 or self.top + event.y - 1 >= len(self.rows):
+        index = self.top + (event.y - self.header_lines) // self.row_lines
+        if event.y < self.header_lines or index >= len(self.rows):
             return
-        self.move_to(self.top + event.y - 1)
+        self.move_to(index)
         if event.chain > 1:
             self.post_message(self.Chosen(self, self.cursor))
 

@@ -1,0 +1,170 @@
+"""`results`: published results, as a list or ranked as a matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import click
+from msgspec import structs
+
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.fields import filtered
+from bioretrieval_tui.catalog.matrix import FACTS, RANKINGS, MatrixView, ScoreTable
+from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Model
+from bioretrieval_tui.cli import options
+from bioretrieval_tui.cli.lookups import catalogue, entry_of_type, with_board
+from bioretrieval_tui.cli.options import option
+from bioretrieval_tui.cli.streams import put_sheet, tell
+from bioretrieval_tui.errors import UsageError
+from bioretrieval_tui.render.entries import result_sheet
+from bioretrieval_tui.render.formats import Format
+from bioretrieval_tui.render.rankings import hidden_words, matrix_sheet, ranked_by
+
+
+@click.command()
+@option(
+    "-b --benchmark ID",
+    "Only this benchmark, or the members of this suite. Repeatable.",
+    name="benchmarks",
+    multiple=True,
+    shell_complete=options.complete_benchmark,
+)
+@options.model("-m --model", "Only this model. Repeatable.", name="models", multiple=True)
+@option(
+    "-w --where FILTER",
+    "Only models that match, as in list models: params<=150M licence:mit language:fr here:yes.",
+    name="conditions",
+    multiple=True,
+)
+@option("--zero-shot", "Only results known to be zero-shot.")
+@option("--measured", "No results that are self-reported on a model card.")
+@option("--own", "Include your own runs (`eval`).")
+@option("--wide", "A row a model, a column a benchmark, ranked.")
+@option(
+    "--columns ID,ID...",
+    "With --wide: these benchmarks, in this order; curev1:fr is a subset. They rank.",
+)
+@option(
+    "--rank WAY",
+    f"With --wide: {', '.join(RANKINGS)}.",
+    name="ranking",
+    type=click.Choice(RANKINGS),
+    default="mean",
+)
+@option("--complete", "With --wide: only models with a result in each column that ranks.")
+@option(
+    "-s --sort COLUMN",
+    f"With --wide: rank, model, results, {', '.join(FACTS)} or a column.",
+    default="rank",
+)
+@option("-r --reverse", "With --wide: worst first.")
+@option("-n --limit LIMIT", "At most this many rows.", type=options.POSITIVE)
+@options.ranked_format
+def results(
+    benchmarks: Sequence[str],
+    models: Sequence[str],
+    conditions: Sequence[str],
+    zero_shot: bool,
+    measured: bool,
+    own: bool,
+    wide: bool,
+    columns: str | None,
+    ranking: str,
+    complete: bool,
+    sort: str,
+    reverse: bool,
+    limit: int | None,
+    format_: Format,
+) -> None:
+    """List published results, or rank models by them.
+
+    The list is grouped by benchmark, measure and subset, best first; results that are not
+    comparable come last. --wide ranks models over the columns: by the mean of their scores, by
+    their mean rank, or by Borda count (points for each model that scores lower; a missing score
+    earns none).
+
+    \b
+    bioretrieval-tui results -b nfcorpus -b scifact --zero-shot
+    bioretrieval-tui results --columns curev1:fr -w 'params<=150M licence:apache' -n 5
+    bioretrieval-tui results --columns nfcorpus,scifact -m medcpt -m bge-m3 -f latex
+    """
+    found = catalogue()
+    suites = [entry_of_type(found, name, Benchmark) for name in benchmarks]
+    wanted = {one for suite in suites for one in (suite.id, *suite.members)}
+    # The filter may ask for facts that depend on all scores.
+    found = with_board(found, None if conditions or wide or columns else wanted or None)
+    kept = _models(found, models, conditions)
+    if wide or columns:
+        view = MatrixView(
+            columns=tuple(columns.split(",")) if columns else tuple(benchmarks),
+            ranking=next(one for one in RANKINGS if one == ranking),
+            complete=complete,
+            zero_shot=zero_shot,
+            measured=measured,
+            sort=sort,
+            reverse=reverse,
+        )
+        _put_matrix(found, view, kept, limit, format_)
+        return
+    scores, names = list(found.results), found.names
+    if own:
+        from bioretrieval_tui.evaluation.records import records
+        from bioretrieval_tui.render.evaluations import own_results
+
+        more, named = own_results(records(tell), found)
+        scores, names = [*scores, *more], {**names, **named}
+    shown = [
+        result
+        for result in scores
+        if (kept is None or result.model.partition("+")[0] in kept)
+        and (not benchmarks or result.benchmark in wanted)
+        and (not zero_shot or result.zero_shot is True)
+        and (not measured or result.kind != "self-reported")
+    ]
+    # By benchmark in the order of first results, then measure, subset, comparability and score.
+    place = {name: at for at, name in enumerate(dict.fromkeys(one.benchmark for one in shown))}
+    shown.sort(
+        key=lambda r: (place[r.benchmark], r.metric, r.subset or "", not r.comparable, -r.value)
+    )
+    put_sheet(result_sheet(shown[:limit], names), format_)
+    if not shown:
+        tell("no published result matches")
+
+
+def _models(
+    found: Catalogue, models: Sequence[str], conditions: Sequence[str]
+) -> Collection[str] | None:
+    """Ids of the models that are asked for, None for all."""
+    if not models and not conditions:
+        return None
+    named = [entry_of_type(found, name, Model) for name in models]
+    entries: Sequence[AnyEntry] = named or found.models
+    for condition in conditions:
+        entries = filtered(entries, condition, found)
+    return [entry.id for entry in entries]
+
+
+def _put_matrix(
+    found: Catalogue,
+    view: MatrixView,
+    models: Collection[str] | None,
+    limit: int | None,
+    format_: Format,
+) -> None:
+    table = ScoreTable(found)
+    names = ("rank", "model", "results", *FACTS)
+    if view.sort not in names:
+        try:
+            (key,) = table.columns([view.sort])
+        except (UsageError, ValueError) as error:
+            remedy = f"use {', '.join(names)} or one column"
+            raise UsageError(f"it cannot be sorted by '{view.sort}'", remedy=remedy) from error
+        view = structs.replace(view, sort=key)
+    matrix = table.matrix(view, models)
+    put_sheet(matrix_sheet(matrix, table, limit=limit), format_)
+    if not matrix.rows:
+        tell("no published result matches")
+    if format_ in ("table", "markdown"):
+        for line in (ranked_by(matrix, table), hidden_words(matrix)):
+            if line:
+                tell(line)

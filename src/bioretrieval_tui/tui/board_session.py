@@ -1,0 +1,509 @@
+"""The leaderboard without widgets: recipes, the matrix of models by benchmarks, your runs.
+
+A run stands in the column of the published results with its benchmark, split and measure, else in
+a column of its own. Ranks and the best value of a column leave runs out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Literal, overload
+
+from msgspec import structs
+
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.fields import zero_shot_share
+from bioretrieval_tui.catalog.matrix import (
+    RANKINGS,
+    Axis,
+    MatrixRow,
+    MatrixView,
+    Ranking,
+    ResultMatrix,
+    ScoreTable,
+)
+from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Model, Recipe, Result
+from bioretrieval_tui.evaluation.metrics import MAIN
+from bioretrieval_tui.evaluation.records import EvaluationRecord
+from bioretrieval_tui.render.evaluations import MARK, OwnRun, own_runs
+from bioretrieval_tui.render.rankings import (
+    SCORE,
+    best_values,
+    score_figure,
+    score_mark,
+    score_text,
+)
+from bioretrieval_tui.tui.entry_session import EntrySession, paper_of
+from bioretrieval_tui.tui.text import Row, Span
+from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn
+from bioretrieval_tui.util.formatting import figure, short
+
+Mode = Literal["recipes", "matrix", "heat"]
+_NONE = Span("-  ", "faint")
+_NO_CELL = Span("·", "faint")
+_RECIPE_COLUMNS = (
+    TableColumn("rank", "#", 3, align="right", priority=1),
+    TableColumn("model", "Recipe", 14, 1, priority=0),
+    TableColumn("params", "Params", 6, align="right", priority=7),
+    TableColumn("score", "Mean", 6, align="right", priority=2),
+)
+_SCORE_WIDTH = 8
+"""Cells of a score with four decimals and two marks."""
+_TENTHS = 10
+"""Parts of a column in the heat map."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnRow:
+    """A run of the user as a row.
+
+    axis: its column; title: of a column without published results, else ""; figures: nDCG@10 by
+    column, none if it was not measured.
+    """
+
+    run: OwnRun
+    axis: Axis
+    title: str
+    figures: Mapping[Axis, float]
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeRow:
+    """A training recipe with the results of the model that came out, None without any; mean: over
+    the four sets, the published one where not all four scores are."""
+
+    recipe: Recipe
+    row: MatrixRow | None
+    mean: float | None
+    rank: int | None
+
+
+ModelRow = MatrixRow | OwnRow
+AnyRow = ModelRow | RecipeRow
+_Cells = Callable[[ModelRow], Sequence[Span]]
+
+
+def row_id(row: AnyRow) -> str:
+    if isinstance(row, RecipeRow):
+        return row.recipe.id
+    return row.run.record.id if isinstance(row, OwnRow) else row.model
+
+
+class _LazyCells(Sequence[Span]):
+    """The cells of a row: the first ones as they are, a score when its column is on the screen."""
+
+    def __init__(
+        self,
+        lead: Sequence[Span],
+        row: ModelRow,
+        axes: Sequence[Axis],
+        make: Callable[[ModelRow, Axis], Span],
+    ) -> None:
+        self.lead, self.row, self.axes, self.make = lead, row, axes, make
+
+    def __len__(self) -> int:
+        return len(self.lead) + len(self.axes)
+
+    @overload
+    def __getitem__(self, at: int) -> Span: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Span]: ...
+    def __getitem__(self, at: int | slice) -> Span | Sequence[Span]:
+        if isinstance(at, slice):
+            return [self[place] for place in range(*at.indices(len(self)))]
+        behind = at - len(self.lead)
+        return self.lead[at] if behind < 0 else self.make(self.row, self.axes[behind])
+
+
+class BoardSession:
+    """What the leaderboard shows, and how.
+
+    mode: recipes, matrix, or the matrix as a heat map; view: columns, order and ranking of the
+    matrix; recipe_sort: (column, reverse) of the recipes; own: all runs, newest first; with_own:
+    they are shown; recipe_rows, model_rows: what is shown in each mode; shown_own: the runs that
+    the filter keeps.
+    """
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.mode: Mode = "recipes"
+        self.view = MatrixView()
+        self.recipe_sort = ("rank", False)
+        self.own: Sequence[OwnRow] = ()
+        self.with_own = True
+        self.recipe_rows: Sequence[RecipeRow] = ()
+        self.model_rows: Sequence[ModelRow] = ()
+        self.shown_own: Sequence[OwnRow] = ()
+        self.use(catalogue)
+
+    def use(self, catalogue: Catalogue) -> None:
+        """Show the scores of another catalogue; filters and orders stay."""
+        before = getattr(self, "_sessions", None)
+        self.catalogue = catalogue
+        self.table = ScoreTable(catalogue)
+        models = [catalogue.by_id[one] for one in self.table.models if one in catalogue.by_id]
+        self._sessions = (
+            EntrySession(catalogue.section("recipes"), catalogue),
+            EntrySession(models, catalogue),
+        )
+        for old, new in zip(before or (), self._sessions, strict=False):
+            new.filter_by(old.filter)
+        self.fill()
+
+    @property
+    def in_matrix(self) -> bool:
+        return self.mode != "recipes"
+
+    @property
+    def rows(self) -> Sequence[AnyRow]:
+        return self.model_rows if self.in_matrix else self.recipe_rows
+
+    @property
+    def entries(self) -> EntrySession:
+        """The recipes or the models, with the filter that is typed."""
+        return self._sessions[self.in_matrix]
+
+    def fill(self) -> None:
+        """Filter, rank and order again."""
+        session = self.entries
+        if not self.in_matrix:
+            session.fill()
+            self.matrix = self.table.matrix(MatrixView(), [one.model for one in self._recipes()])
+            self.recipe_rows = self._ordered_recipes()
+            return
+        if not self._sortable():
+            self.view = structs.replace(self.view, sort="rank", reverse=False)
+        kept = [entry.id for entry in session.matching(session.filter)]
+        filtered = frozenset(kept) if session.filter.strip() else None
+        published = self.view
+        if published.sort == "own" or published.sort in self._own_keys():
+            published = structs.replace(published, sort="rank", reverse=False)
+        self.matrix = self.table.matrix(published, kept if filtered is not None else None)
+        self.shown_own = [row for row in self.own if self.with_own and self._fits(row, filtered)]
+        self.model_rows = merged(self.matrix, self.shown_own, self.table, self.view)
+        session.shown = [self.catalogue.by_id[row.model] for row in self.matrix.rows]
+
+    def _recipes(self) -> list[Recipe]:
+        return [one for one in self._sessions[0].shown if isinstance(one, Recipe)]
+
+    # Views -------------------------------------------------------------------------------
+
+    def sort_by(self, key: str) -> None:
+        """Order by a column, best or largest first; again: the other way. Rows and columns stay."""
+        key = "rank" if key == "score" else key
+        if self.in_matrix:
+            again = key == self.view.sort and not self.view.reverse
+            self.view = structs.replace(self.view, sort=key, reverse=again)
+        else:
+            self.recipe_sort = (key, self.recipe_sort == (key, False))
+
+    @property
+    def sorted_by(self) -> tuple[str, bool]:
+        """(column, largest first)."""
+        key, reverse = (self.view.sort, self.view.reverse) if self.in_matrix else self.recipe_sort
+        rising = key in ("rank", "model")
+        return key, reverse if rising else not reverse
+
+    def next_ranking(self) -> Ranking:
+        """Rank in the next way."""
+        after = RANKINGS[(RANKINGS.index(self.view.ranking) + 1) % len(RANKINGS)]
+        self.view = structs.replace(self.view, ranking=after, sort="rank", reverse=False)
+        return after
+
+    def choose(self, columns: Sequence[str]) -> None:
+        """Show these columns in this order; () for all. They rank."""
+        self.view = structs.replace(self.view, columns=tuple(columns), sort="rank", reverse=False)
+
+    def _own_keys(self) -> frozenset[str]:
+        """Columns that runs alone have."""
+        return frozenset(axis_key(row.axis, self.table) for row in self.own if row.title)
+
+    def _sortable(self) -> bool:
+        """Whether the column that sorts is shown: columns go away with runs and with choices."""
+        sort = self.view.sort
+        if sort == "own" or sort in self._own_keys():
+            return self.with_own and bool(self.own)
+        return sort not in self.table.by_key or not self.view.columns or sort in self.view.columns
+
+    def _fits(self, row: OwnRow, models: frozenset[str] | None) -> bool:
+        """Whether the filter keeps a run. models: entries that it keeps, None without a filter."""
+        if self.view.zero_shot and row.run.zero_shot is not True:
+            return False
+        if models is None or row.run.model in models:
+            return True
+        # The catalogue does not know its model.
+        text = f"{row.run.name} {row.run.record.mode} {row.run.record.benchmark} own".casefold()
+        return row.run.model is None and self.entries.filter.casefold() in text
+
+    # Recipes -----------------------------------------------------------------------------
+
+    def _ordered_recipes(self) -> list[RecipeRow]:
+        """The recipes in their order; those without a value in the column that sorts come last."""
+        by_model = {row.model: row for row in self.matrix.rows}
+        found = {one.id: by_model.get(one.model) for one in self._recipes()}
+        means = {
+            one.id: row.score if row and row.score is not None else one.mean
+            for one in self._recipes()
+            for row in [found[one.id]]
+        }
+        order = sorted((mean for mean in means.values() if mean is not None), reverse=True)
+        rows = [
+            RecipeRow(one, found[one.id], mean, None if mean is None else order.index(mean) + 1)
+            for one in self._recipes()
+            for mean in [means[one.id]]
+        ]
+        key, reverse = self.recipe_sort
+
+        def value(one: RecipeRow) -> float | str | None:
+            if key == "model":
+                return one.recipe.name.casefold()
+            if key in ("params", "year"):
+                found: int | None = getattr(one.recipe, key)
+                return None if found is None else -found
+            if key == "rank":
+                return one.rank
+            axis = self.table.by_key.get(key)
+            result = one.row.figures.get(axis) if one.row and axis else None
+            return None if result is None else -result.value
+
+        keyed = [(value(one), one) for one in rows]
+        known = [(found, one) for found, one in keyed if found is not None]
+        known.sort(key=lambda pair: pair[0], reverse=reverse)
+        return [*(one for _, one in known), *(one for found, one in keyed if found is None)]
+
+    # Columns and cells -------------------------------------------------------------------
+
+    def columns(self) -> tuple[TableColumn, ...]:
+        if not self.in_matrix:
+            four = (
+                TableColumn(self.table.key(axis), title, max(_SCORE_WIDTH, len(title)),
+                            align="right", priority=3 + at)
+                for at, axis in enumerate(self.matrix.basis)
+                for title in [self.table.title(axis)]
+            )  # fmt: skip
+            return (*_RECIPE_COLUMNS, *four, TableColumn("year", "Year", 4, align="right"))
+        heat = self.mode == "heat"
+        columns = [
+            TableColumn("rank", "#", 4, align="right", frozen=True),
+            TableColumn("model", "Model", 20 if heat else 26, frozen=True),
+        ]
+        if self.shown_own:
+            columns.append(TableColumn("own", "Your run", 16, priority=9))
+        if not heat:
+            columns += [
+                TableColumn("params", "Params", 7, align="right"),
+                TableColumn("zero_shot_share", "ZS %", 5, align="right"),
+            ]
+        count = len(self.matrix.basis)
+        title = SCORE[self.view.ranking]
+        title = title if count == 1 else f"{title[:1].upper()}{title[1:]} of {count}"
+        columns.append(TableColumn("score", title, max(8, len(title) + 2), align="right"))
+        own = {row.axis: row.title for row in self.shown_own if row.title}
+        for axis in axes_of(self.matrix, self.shown_own):
+            name = own.get(axis) or self.table.title(axis)
+            width = 1 if heat else max(_SCORE_WIDTH, len(name) + 2)
+            columns.append(
+                TableColumn(axis_key(axis, self.table), name, width, align="right", upright=heat)
+            )
+        return tuple(columns)
+
+    def list_rows(self) -> ListRows[RecipeRow] | ListRows[ModelRow]:
+        if not self.in_matrix:
+            return ListRows(self.recipe_rows, self._recipe_cells, self._recipe_below)
+        cells = self._heat_cells() if self.mode == "heat" else self._matrix_cells()
+        return ListRows(self.model_rows, cells)
+
+    def _recipe_cells(self, row: RecipeRow) -> list[Span]:
+        recipe, found = row.recipe, row.row
+        rank, score = str(row.rank or "-"), "-"
+        if row.mean is not None:
+            score = f"{row.mean:.4f}" if row.mean != recipe.mean else figure(row.mean)
+        cells = [
+            Span(rank, "strong"), Span(recipe.name.removesuffix(" recipe"), "recipe.strong"),
+            Span(short(recipe.params) or "-", "dim"), Span(score, "strong"),
+        ]  # fmt: skip
+        for axis in self.matrix.basis:
+            result = found.figures.get(axis) if found else None
+            cells.append(_score_cell(result, None) if result else _NONE)
+        return [*cells, Span(str(recipe.year or ""), "dim")]
+
+    def _recipe_below(self, row: RecipeRow) -> Row:
+        paper = paper_of(row.recipe, self.catalogue)
+        return (
+            Span("    "),
+            Span(f"{paper}  " if paper else "", "paper"),
+            Span(row.recipe.method, "dim"),
+        )
+
+    def _matrix_cells(self) -> _Cells:
+        """Rank, name, facts, mean, scores. Marks need no colour; of runs `!` where they differ from
+        the published score by more than 0.01."""
+        axes = axes_of(self.matrix, self.shown_own)
+        # The best of what is published: a run has no source that others can read.
+        best = cache(partial(best_values, self.matrix))
+
+        def score(row: ModelRow, axis: Axis) -> Span:
+            found = row.figures.get(axis)
+            if found is None:
+                return _NONE
+            if isinstance(found, Result):
+                return _score_cell(found, best(axis)[0])
+            off = isinstance(row, OwnRow) and row.run.deviates
+            mark = "!" if off else "t" if isinstance(row, OwnRow) and row.run.trained else " "
+            return Span(f"{found:.4f}{mark:<2}", "warn" if off else "own")
+
+        def cells(row: ModelRow) -> Sequence[Span]:
+            facts = [Span(""), Span(""), Span("")]
+            if isinstance(row, MatrixRow):
+                entry = self.catalogue.by_id.get(row.model)
+                params = entry.params if isinstance(entry, Model) else None
+                share = zero_shot_share(entry, self.catalogue) if entry else None
+                ranked = "strong" if row.score is not None else "faint"
+                facts = [
+                    Span(short(params) or "-", "dim"),
+                    Span("?" if share is None else str(share), "dim"),
+                    Span(score_text(self.matrix, row), ranked),
+                ]
+            return _LazyCells([*self._lead(row), *facts], row, axes, score)
+
+        return cells
+
+    def _heat_cells(self) -> _Cells:
+        """A cell a score: the tenth of its column that it is in, 1 for the best, 0 for the last."""
+        axes = axes_of(self.matrix, self.shown_own)
+        values = {
+            axis: sorted((row.figures[axis].value for row in self.matrix.rows
+                          if axis in row.figures), reverse=True)
+            for axis in self.matrix.axes
+        }  # fmt: skip
+        tenths = {
+            axis: {value: at * _TENTHS // len(found) for at, value in reversed([*enumerate(found)])}
+            for axis, found in values.items()
+        }
+
+        def cell(row: ModelRow, axis: Axis) -> Span:
+            result = row.figures.get(axis)
+            if result is None:
+                return _NO_CELL
+            if not isinstance(result, Result):
+                return Span(MARK, "own")
+            tenth = tenths[axis][result.value]
+            return Span(str((tenth + 1) % _TENTHS), _heat_role(tenth))
+
+        def cells(row: ModelRow) -> Sequence[Span]:
+            score = score_text(self.matrix, row) if isinstance(row, MatrixRow) else ""
+            return _LazyCells([*self._lead(row), Span(score, "strong")], row, axes, cell)
+
+        return cells
+
+    def _lead(self, row: ModelRow) -> list[Span]:
+        """Rank and name, and in a list with runs how a run was made."""
+        if isinstance(row, OwnRow):
+            return [
+                Span(""),
+                Span(f"{MARK} {row.run.name}", "own.strong"),
+                Span(row.run.how, "own"),
+            ]
+        entry = self.catalogue.by_id.get(row.model)
+        listed = entry is not None and entry.status == "declared"
+        name = self.catalogue.names.get(row.model, row.model)
+        lead = [Span(str(row.rank or "-"), "dim"), Span(name, "dim" if listed else "model.strong")]
+        return [*lead, Span("")] if self.shown_own else lead
+
+    def result_at(self, row: AnyRow | None, key: str) -> Result | None:
+        """The published result of a row in a column."""
+        if not isinstance(row, MatrixRow):
+            return None
+        axis = self.table.by_key.get(key)
+        return row.figures.get(axis) if axis else None
+
+    def place_of(self, result: Result) -> tuple[int, int]:
+        """The rank of a result in its column, and how many are ranked there."""
+        axis = Axis(result.benchmark, result.metric, result.subset)
+        values = [row.figures[axis].value for row in self.matrix.rows if axis in row.figures]
+        return 1 + sum(value > result.value for value in values), len(values)
+
+    def entry_of(self, row: AnyRow | None) -> AnyEntry | None:
+        if isinstance(row, RecipeRow):
+            return row.recipe
+        return self.catalogue.by_id.get(row.model) if isinstance(row, MatrixRow) else None
+
+
+def _score_cell(result: Result, best: float | None) -> Span:
+    mark = score_mark(result)
+    role = "text" if mark in ("", "*") else "warn"
+    if best is not None and result.value == best:
+        role = "ok"
+    return Span(f"{score_figure(result):<6}{mark:<2}", role)  # three and four decimals align
+
+
+def _heat_role(tenth: int) -> str:
+    """Top tenth, top quarter, top half, the rest."""
+    return "heat.1" if tenth < 1 else "heat.2" if tenth < 3 else "heat.3" if tenth < 5 else "heat.4"
+
+
+# Runs of the user -----------------------------------------------------------------------------
+
+
+def own_rows(records: Sequence[EvaluationRecord], catalogue: Catalogue) -> list[OwnRow]:
+    """The runs of these records, which are newest first."""
+    rows = []
+    for run in own_runs(records, catalogue):
+        newest, title = run.record, ""
+        known = isinstance(catalogue.by_id.get(newest.catalogue or ""), Benchmark)
+        if newest.catalogue is not None and known and newest.split == "test":
+            axis = Axis(newest.catalogue, MAIN)
+        else:
+            axis = Axis(f"own {newest.benchmark} {newest.split} {newest.sha256[:8]}", MAIN)
+            split = "" if newest.split == "test" else f" {newest.split}"
+            title = f"{newest.benchmark}{split} (own)"
+        figures = {axis: newest.metrics[MAIN]} if MAIN in newest.metrics else {}
+        rows.append(OwnRow(run, axis, title, figures))
+    return rows
+
+
+def axis_key(axis: Axis, table: ScoreTable) -> str:
+    return table.key(axis)
+
+
+def axes_of(matrix: ResultMatrix, own: Sequence[OwnRow]) -> tuple[Axis, ...]:
+    """The published columns, then those that only runs have, unless columns were chosen."""
+    more = () if matrix.view.columns else (axis for row in own for axis in row.figures)
+    return tuple(dict.fromkeys([*matrix.axes, *more]))
+
+
+def merged(
+    matrix: ResultMatrix, own: Sequence[OwnRow], table: ScoreTable, view: MatrixView
+) -> list[ModelRow]:
+    """Published results and runs in one order. A run is ranked by its score where the column of its
+    benchmark sorts, or alone ranks; else runs come last."""
+    if view.sort == "own":
+        newest = sorted(own, key=lambda row: row.run.record.date, reverse=not view.reverse)
+        return [*newest, *matrix.rows]
+    if view.sort == "model":
+
+        def name(row: ModelRow) -> str:
+            if isinstance(row, OwnRow):
+                return row.run.name.casefold()
+            return table.catalogue.names.get(row_id(row), row_id(row)).casefold()
+
+        return sorted([*matrix.rows, *own], key=name, reverse=view.reverse)
+    sorts = table.by_key.get(view.sort)
+    if view.sort == "rank" and len(matrix.basis) == 1:
+        sorts = matrix.basis[0]
+    found = {axis for row in own for axis in row.figures}
+    if sorts is None:
+        sorts = next((axis for axis in found if table.key(axis) == view.sort), None)
+    if sorts is None:
+        return [*matrix.rows, *own]
+
+    def value(row: ModelRow) -> float:
+        score = row.figures[sorts]
+        return score.value if isinstance(score, Result) else score
+
+    rows: list[ModelRow] = [*matrix.rows, *own]
+    ranked = [row for row in rows if sorts in row.figures]
+    # Stable: equal published scores keep the order of the matrix, and stand before runs.
+    ranked.sort(key=value, reverse=not view.reverse)
+    return [*ranked, *(row for row in rows if sorts not in row.figures)]
