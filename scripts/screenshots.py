@@ -21,7 +21,8 @@ FOLDER = Path(__file__).resolve().parent.parent / "docs" / "screenshots"
 SHOTS: dict[str, tuple[str, tuple[int, int], list[str]]] = {
     "home": ("dark", (110, 34), []),
     "models": ("dark", (140, 40), ["4", "j", "j", "j", "j", "j"]),
-    "leaderboard": ("dark", (140, 30), ["7", "v"]),
+    "leaderboard": ("dark", (150, 34), ["7", "v", "greater_than_sign", *["j"] * 3]),
+    "heat": ("light", (120, 40), ["7", "v", "m", "c"]),
     "evolution-light": ("light", (120, 30), ["2", *["j"] * 12]),
     "lineage": ("dark", (110, 30), ["2", *["j"] * 6, "v"]),
     "filter": ("dark", (120, 30), ["4", "slash", *"role:retriever params<=500M"]),

@@ -149,6 +149,7 @@ plot | p | plot | Plot | Plot the models over the columns that rank; kinds and a
 complete | c | complete | Complete | Only models with a score in each column that ranks | 6
 zero-shot | z | zero_shot | Zero-shot | Only scores known to be zero-shot | 6
 measured | S | measured | Self-reported | Show or hide scores that authors report on a model card
+export-long | L | export_long | Export scores | Write the scores that are shown, a row a score
 own | w | own | Your runs | Show or hide your runs among the models
 explore-own | x | explore_own | Explore | Explore the queries and judgements of a run
 remove-own | d delete | remove | Delete | Delete a run (confirms)

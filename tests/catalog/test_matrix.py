@@ -201,15 +201,21 @@ def test_subsets_are_columns_of_their_own_unless_they_are_averaged() -> None:
                       **common)  # fmt: skip
     table = made(
         figure("able", "parts", 0.1, subset="a"),
+        figure("baker", "parts", 0.1, subset="a"),
+        figure("able", "parts", 0.1, subset="b"),  # one score ranks nothing
         figure("able", "parts", 0.2, subset="a train"),
         figure("able", "whole", 0.3, subset="fr"),
         figure("able", "whole", 0.4),
         sets=(parts, whole),
     )
     assert [table.key(axis) for axis in table.axes[: table.usual]] == ["parts:a", "whole"]
-    assert [table.key(axis) for axis in table.axes[table.usual :]] == ["parts:a train", "whole:fr"]
+    assert [table.key(axis) for axis in table.axes[table.usual :]] == [
+        "parts:a train",
+        "parts:b",
+        "whole:fr",
+    ]
     assert table.title(table.by_key["parts:a"]) == "Parts a"
-    assert table.columns(["parts"]) == ("parts:a", "parts:a train")
+    assert table.columns(["parts"]) == ("parts:a", "parts:a train", "parts:b")
     assert table.columns(["WHOLE:FR", "whole"]) == ("whole:fr", "whole")
 
 

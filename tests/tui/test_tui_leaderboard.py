@@ -148,16 +148,16 @@ async def test_ranks_are_over_the_chosen_columns(small: Catalogue) -> None:
         await session.press("K", "enter")
         pane = board(session)
         assert pane.board.view.columns == ("facts-set", "covid-set")
-        assert "Mean of 2" in session.rows[2]
+        assert "Mean (Facts, Covid)" in session.rows[2]
         assert "mean of Facts, Covid" in session.head
         for row in pane.board.matrix.rows:
             values = [result.value for result in row.figures.values()]
             assert row.score == (sum(values) / 2 if len(values) == 2 else None)
         await session.press("R")
         assert "Ranked by mean rank" in session.said
-        assert "Mean rank of 2" in session.rows[2]
+        assert "Mean rank (Facts, Covid)" in session.rows[2]
         await session.press("R", "c")
-        assert "Borda of 2" in session.rows[2]
+        assert "Borda (Facts, Covid)" in session.rows[2]
         assert all(row.have == 2 for row in pane.board.matrix.rows)
         await session.press("c", "C", "a", "enter")
         assert pane.board.view.columns == ()
@@ -317,6 +317,18 @@ async def test_export_of_the_matrix_is_what_is_shown(small: Catalogue, folder: P
                 assert [record["model"] for record in json.loads(text)] == session.ids
             else:
                 assert "toprule" in text if name.endswith("tex") else "facts-set" in text
+
+
+async def test_export_of_single_scores(small: Catalogue, folder: Path) -> None:
+    async with running(make_app(small), WIDE, pane="leaderboard") as session:
+        await session.press("L")
+        assert "press v" in session.said
+        await session.press("v", "L")
+        count = sum(len(row.figures) for row in board(session).board.matrix.rows)
+        assert f"Export {count} rows" in session.text
+        session.line.value = "long.json"
+        await session.press("enter")
+        assert len(json.loads((folder / "long.json").read_text())) == count
 
 
 async def test_n_goes_round_in_the_matrix(small: Catalogue) -> None:

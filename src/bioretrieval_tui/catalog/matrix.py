@@ -91,7 +91,8 @@ class ScoreTable:
     """The scores of a catalogue by model and column.
 
     axes: all columns with a score: the usual ones (whole benchmarks, and subsets of those that have
-    no score as a whole) with most models first, `FOUR` before them; then the other subsets.
+    no score as a whole if several models have one) with most models first, `FOUR` before them; then
+    the other subsets.
     usual: how many of them are usual.
     """
 
@@ -111,16 +112,20 @@ class ScoreTable:
         for row in self._cells.values():
             for held in row.values():
                 held.sort(key=_trust)
+
+        def usual(axis: Axis) -> bool:
+            return self._usual(axis) and (counts[axis] > 1 or axis.subset is None)
+
         order = {name: at for at, name in enumerate(FOUR)}
 
         def place(axis: Axis) -> tuple[object, ...]:
             four = order.get(axis.benchmark, len(FOUR)) if axis.subset is None else len(FOUR)
             name = catalogue.names.get(axis.benchmark, axis.benchmark)
-            return not self._usual(axis), four, -counts[axis], name, axis.subset or "", axis.metric
+            return not usual(axis), four, -counts[axis], name, axis.subset or "", axis.metric
 
         self.counts: Mapping[Axis, int] = counts
         self.axes: tuple[Axis, ...] = tuple(sorted(counts, key=place))
-        self.usual = sum(map(self._usual, self.axes))
+        self.usual = sum(map(usual, self.axes))
         self.by_key = {self.key(axis): axis for axis in self.axes}
         shown = set(self.axes[: self.usual])
         self._whole: dict[str, dict[Axis, Result]] = {

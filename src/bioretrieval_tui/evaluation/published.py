@@ -86,14 +86,15 @@ def references(
     ]
     wanted: Sequence[str] = ()
     if mode == "dense":
-        wanted = [entry.id for entry in catalogue.of_type(Model) if model in hub_names(entry)]
+        wanted = [entry.id for entry in catalogue.models if model in hub_names(entry)]
     elif mode == "lexical":
         wanted = _LEXICAL
     own = [result for result in known if result.model in wanted and result.comparable]
     if own and match.fits:
         own.sort(key=lambda result: wanted.index(result.model))
         return [_reference(catalogue, result, value - result.value) for result in own]
-    best = sorted((one for one in known if one.comparable), key=lambda one: -one.value)
+    ranked = [one for one in known if one.comparable and one.kind != "self-reported"]
+    best = sorted(ranked, key=lambda one: -one.value)
     return [_reference(catalogue, result, None) for result in best[:_SHOWN]]
 
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.compiled import load
+from bioretrieval_tui.catalog.listing import load_listing
 from bioretrieval_tui.catalog.models import Encoding
 from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.documents.store import DocumentStore
@@ -28,6 +29,7 @@ from bioretrieval_tui.encoding.cross_encoder import load_cross_encoder
 from bioretrieval_tui.encoding.recipe import recipe_hash
 from bioretrieval_tui.errors import (
     BioRetrievalError,
+    CatalogueError,
     CorpusError,
     IndexFault,
     NotFoundError,
@@ -468,6 +470,11 @@ def _ran(
     loaded = load()
     for problem in loaded.problems:
         remark(problem)
+    catalogue = loaded.catalogue
+    try:
+        catalogue = load_listing(catalogue, main_only=True)
+    except CatalogueError as error:
+        remark(error.line())
     benchmark = read_benchmark(Path(request.folder), request.split)
     chosen = benchmark
     if query is not None:
@@ -500,9 +507,7 @@ def _ran(
                 remedy="is it an index of this corpus? omit --index to build one",
             )
         size = len(benchmark.queries), manifest.documents + manifest.aliases
-        match = match_benchmark(
-            loaded.catalogue, benchmark.parts.name, benchmark.parts.split, *size
-        )
+        match = match_benchmark(catalogue, benchmark.parts.name, benchmark.parts.split, *size)
         # Instructions are not part of a recipe's hash, so the catalogue's may be newer.
         recipe = request.recipe or manifest.recipe
         instruction = None if match is None else recipe.instructions.get(match.entry.id)
@@ -532,7 +537,7 @@ def _ran(
             )
             for mode in request.modes
         ]
-        yield _Ready(chosen, engine, runs, loaded.catalogue, match, instruction)
+        yield _Ready(chosen, engine, runs, catalogue, match, instruction)
 
 
 # The index of a benchmark ---------------------------------------------------------------------

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
-from bioretrieval_tui.catalog.models import Benchmark, Model
+from bioretrieval_tui.catalog.models import Benchmark
 from bioretrieval_tui.catalog.models import Result as Published
 from bioretrieval_tui.evaluation.metrics import MAIN, MEASURES
 from bioretrieval_tui.evaluation.published import Match, Reference, hub_names, references
@@ -100,7 +100,7 @@ def own_runs(records: Sequence[EvaluationRecord], catalogue: Catalogue) -> list[
     kinds: dict[object, list[EvaluationRecord]] = {}
     for record in records:
         kinds.setdefault(_KIND(record), []).append(record)
-    entries = {hub: entry for entry in catalogue.of_type(Model) for hub in hub_names(entry)}
+    entries = {hub: entry for entry in reversed(catalogue.models) for hub in hub_names(entry)}
     runs = []
     for newest, *earlier in kinds.values():
         entry, name = None, "BM25 (bioretrieval-tui)"

@@ -275,7 +275,8 @@ class BoardSession:
 
     # Columns and cells -------------------------------------------------------------------
 
-    def columns(self) -> tuple[TableColumn, ...]:
+    def columns(self, width: int = 80) -> tuple[TableColumn, ...]:
+        """The columns in a window of `width` cells: the mean names its benchmarks where it can."""
         if not self.in_matrix:
             four = (
                 TableColumn(self.table.key(axis), title, max(_SCORE_WIDTH, len(title)),
@@ -287,19 +288,21 @@ class BoardSession:
         heat = self.mode == "heat"
         columns = [
             TableColumn("rank", "#", 4, align="right", frozen=True),
-            TableColumn("model", "Model", 20 if heat else 26, frozen=True),
+            TableColumn("model", "Model", 18 if heat else 26, frozen=True),
         ]
         if self.shown_own:
             columns.append(TableColumn("own", "Your run", 16, priority=9))
         if not heat:
+            basis = self.matrix.basis
+            title = SCORE[self.view.ranking].capitalize()
+            names = f"{title} ({', '.join(map(self.table.title, basis))})"
+            if len(names) > width // 4:
+                names = f"{title} of {len(basis)}"
             columns += [
                 TableColumn("params", "Params", 7, align="right"),
                 TableColumn("zero_shot_share", "ZS %", 5, align="right"),
+                TableColumn("score", names, max(8, len(names) + 2), align="right"),
             ]
-        count = len(self.matrix.basis)
-        title = SCORE[self.view.ranking]
-        title = title if count == 1 else f"{title[:1].upper()}{title[1:]} of {count}"
-        columns.append(TableColumn("score", title, max(8, len(title) + 2), align="right"))
         own = {row.axis: row.title for row in self.shown_own if row.title}
         for axis in axes_of(self.matrix, self.shown_own):
             name = own.get(axis) or self.table.title(axis)
@@ -394,8 +397,7 @@ class BoardSession:
             return Span(str((tenth + 1) % _TENTHS), _heat_role(tenth))
 
         def cells(row: ModelRow) -> Sequence[Span]:
-            score = score_text(self.matrix, row) if isinstance(row, MatrixRow) else ""
-            return _LazyCells([*self._lead(row), Span(score, "strong")], row, axes, cell)
+            return _LazyCells(self._lead(row), row, axes, cell)
 
         return cells
 

@@ -35,7 +35,7 @@ header | bold {faint} | bold dim default
 header.active | bold underline {text} | bold underline default
 cursor | bold {text} on {raised} | bold reverse default
 cursor.blurred | {text} on {blurred} | underline default
-heat.1 | bold {background} on {model} | bold reverse default
+heat.1 | bold reverse {model} | bold reverse default
 heat.2 | bold {model} | bold default
 heat.3 | {text} | default
 heat.4 | {faint} | dim default

@@ -41,11 +41,12 @@ class Palette(Dialog[Action | str]):
 
     def __init__(self, actions: Sequence[Action], catalogue: Catalogue) -> None:
         super().__init__()
-        self.items: list[Action | AnyEntry] = [*actions, *catalogue.entries]
+        entries = (*catalogue.entries, *catalogue.listed)
+        self.items: list[Action | AnyEntry] = [*actions, *entries]
         rows = [Row(a.id, a.label, (), a.help, lambda _: None) for a in actions]
         rows += [
             Row(e.id, e.name, (kind_of(e), *e.tags), e.id, {"kind": kind_of(e)}.get)
-            for e in catalogue.entries
+            for e in entries
         ]
         self._filter = Filter(rows, Schema([Field("kind", "text")]))
         self.shown = self.items

@@ -14,7 +14,7 @@ from bioretrieval_tui.catalog.matrix import MatrixView
 from bioretrieval_tui.catalog.models import AnyEntry, Model, Recipe
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.evaluation.metrics import MAIN
-from bioretrieval_tui.render.entries import result_remarks
+from bioretrieval_tui.render.entries import result_remarks, result_sheet
 from bioretrieval_tui.render.evaluations import MARK, run_page
 from bioretrieval_tui.render.rankings import (
     LEGEND,
@@ -125,7 +125,7 @@ class LeaderboardPane(Pane):
         self.entry_list = self.board.entries
         table = self.table
         chosen = table.columns[table.column].key if table.columns else "model"
-        table.columns = self.board.columns()
+        table.columns = self.board.columns(self.app.size.width)
         table.gap = GAP if self.board.mode == "matrix" else 1
         keys = [column.key for column in table.columns]
         table.column = keys.index(chosen) if chosen in keys else keys.index("model")
@@ -329,6 +329,14 @@ class LeaderboardPane(Pane):
             return
         make = partial(matrix_sheet, self.board.matrix, self.board.table)
         self.owner.export_sheet(make, "board", len(self.board.matrix.rows))
+
+    def action_export_long(self) -> None:
+        self._for_matrix("The export of single scores")
+        matrix = self.board.matrix
+        shown = [row.figures[axis] for row in matrix.rows for axis in matrix.axes
+                 if axis in row.figures]  # fmt: skip
+        make = partial(result_sheet, shown, self.catalogue.names)
+        self.owner.export_sheet(make, "results", len(shown))
 
     # Runs of the user --------------------------------------------------------------------
 
