@@ -128,6 +128,7 @@ def test_other_measures_stand_side_by_side_without_a_difference() -> None:
     assert [face(one).text for one in found.cells] == ["0.500 nDCG@10", "0.900 Recall@5"]
     assert (found.remark, found.best) == ("measures nDCG@10, Recall@5", ())
     assert not any(found.differences)
+    assert not any("only one" in note for note in compared(catalogue, "able", "baker").notes)
 
 
 # Facts and recipe ---------------------------------------------------------------------------

@@ -151,7 +151,13 @@ class _ScoreRows:
         order = dict.fromkeys([*table.axes, *(axis for one in scores for axis in one)])
         counts = {axis: sum(axis in one for one in scores) for axis in order}
         usual = {*table.axes[: table.usual], *(order.keys() - set(table.axes))}
-        self.single = sum(counts[axis] == 1 for axis in usual)
+        places = [{(axis.benchmark, axis.subset) for axis in one} for one in scores]
+        self.single = len({
+            place
+            for axis in usual
+            for place in [(axis.benchmark, axis.subset)]
+            if sum(place in one for one in places) == 1
+        })  # fmt: skip
         self.parts = sum(counts[axis] > 1 for axis in order if axis not in usual)
         self.shared = [axis for axis in order if axis in usual and counts[axis] > 1]
 
@@ -196,8 +202,7 @@ class _ScoreRows:
             difference = differences[at] if at else None
             text = score_figure(result) + score_mark(result)
             text += "" if difference is None else f" {difference:+.4f}"
-            emphasis = "best" if at in best else ""
-            cells.append(Shown(result.value, text, emphasis=emphasis))  # type: ignore[arg-type]  # one of the literals
+            cells.append(Shown(result.value, text, emphasis="best" if at in best else ""))
         return ComparedRow(
             SCORES, self.table.key(axis), self.table.title(axis), tuple(cells),
             same and None not in values, self._remark(results), differences, best,
