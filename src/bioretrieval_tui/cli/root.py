@@ -20,10 +20,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "show": ("entry_verbs:show", "Show one entry with its relations and results."),
     "open": ("entry_verbs:open_entry", "Open an entry's page in the browser."),
     "results": ("board_verbs:results", "List published results, or rank models by them."),
-    "compare": (
-        "board_verbs:compare_entries",
-        "Compare two to six entries side by side.",
-    ),
+    "compare": ("board_verbs:compare_entries", "Compare two to six entries side by side."),
     "plot": ("plot:plot", "Plot quality, history, a model's ranks, the timeline, your runs."),
     "search": ("search:search", "Search the catalogue or an index."),
     "similar": ("search:similar", "Find the documents most similar to a document."),
