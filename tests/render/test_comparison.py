@@ -126,8 +126,22 @@ def test_other_measures_stand_side_by_side_without_a_difference() -> None:
     catalogue = made(result("able", "odd", 0.5), result("baker", "odd", 0.9, metric="Recall@5"))
     found = row(compared(catalogue, "able", "baker"), "odd")
     assert [face(one).text for one in found.cells] == ["0.500 nDCG@10", "0.900 Recall@5"]
-    assert (found.remark, found.best) == ("measures nDCG@10, Recall@5", ())
+    assert (found.remark, found.best) == ("other measures", ())
     assert not any(found.differences)
+    assert not any("only one" in note for note in compared(catalogue, "able", "baker").notes)
+
+
+def test_a_score_in_another_measure_stands_in_the_row_of_the_others() -> None:
+    catalogue = made(
+        result("able", "odd", 0.5),
+        result("baker", "odd", 0.6),
+        result("charlie", "odd", 0.9, metric="Recall@5"),
+    )
+    found = compared(catalogue, "able", "baker", "charlie")
+    assert texts(found, "odd") == ["0.500", "0.600 +0.1000", "0.900 Recall@5"]
+    assert row(found, "odd").differences == (0.0, 0.1, None)
+    assert row(found, "odd").best == (1,)
+    assert row(found, "odd").remark == "other measures"
 
 
 # Facts and recipe ---------------------------------------------------------------------------

@@ -178,11 +178,11 @@ def _put_matrix(
 @option("--differences", "Without the rows in which all are equal.")
 @options.ranked_format
 def compare_entries(identifiers: Sequence[str], differences: bool, format_: Format) -> None:
-    """Compare two to six entries of one kind side by side.
+    """Compare two to six entries side by side.
 
-    Scores come first: those that at least two have, with the difference to the first ID; its
-    largest losses are at the top. Then facts and recipe. ID is an entry, a hub id, or one of your
-    runs (see eval --list), which may stand beside models.
+    ID is an entry, the hub id of a model, or one of your runs (see eval --list), which may stand
+    beside models; all are of one kind. Scores come first: those that at least two have, with the
+    difference to the first ID, whose largest losses are at the top. Then facts and recipe.
 
     \b
     bioretrieval-tui compare medcpt bge-base-en-v1-5 BAAI/bge-m3 --differences

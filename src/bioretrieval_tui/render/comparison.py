@@ -6,6 +6,7 @@ counts as its model with one score, so it may stand beside models.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -34,6 +35,7 @@ _LEFT_OUT = frozenset(
      "unverified")
 )  # fmt: skip
 """Fields that head a column, are long texts, or say nothing beside another entry."""
+_OTHERWISE = "other measures"
 _KINDS = {"self-reported": "self-reported", "no-revision": "revision of the weights unknown"}
 
 Compared: TypeAlias = "AnyEntry | OwnRun"
@@ -144,16 +146,23 @@ def _scores(thing: Compared, table: ScoreTable) -> _Scores:
 
 
 class _ScoreRows:
-    """Rows of scores: a column of the board that at least two things have is a row."""
+    """Rows of scores: a column of the board that at least two things have is a row.
+
+    usual: the columns that count, without subsets of benchmarks that have a score as a whole;
+    shared: those of them that at least two have; places: benchmark and subset of the scores.
+    """
 
     def __init__(self, scores: Sequence[_Scores], names: Sequence[str], table: ScoreTable) -> None:
         self.scores, self.names, self.table = scores, names, table
+        # Runs may have columns that the board lacks.
         order = dict.fromkeys([*table.axes, *(axis for one in scores for axis in one)])
-        counts = {axis: sum(axis in one for one in scores) for axis in order}
-        usual = {*table.axes[: table.usual], *(order.keys() - set(table.axes))}
-        self.single = sum(counts[axis] == 1 for axis in usual)
-        self.parts = sum(counts[axis] > 1 for axis in order if axis not in usual)
-        self.shared = [axis for axis in order if axis in usual and counts[axis] > 1]
+        parts = frozenset(table.axes[table.usual :])
+        several = [axis for axis in order if sum(axis in one for one in scores) >= LEAST]
+        self.usual = [axis for axis in order if axis not in parts]
+        self.shared = [axis for axis in several if axis not in parts]
+        self.parts = len(several) - len(self.shared)
+        self.places = Counter(place for one in scores for place in set(map(_place, one)))
+        self.single = sum(self.places[place] == 1 for place in set(map(_place, self.usual)))
 
     def notes(self) -> list[str]:
         """What has no row, and what the marks mean."""
@@ -191,17 +200,24 @@ class _ScoreRows:
         cells: list[Cell] = []
         for at, result in enumerate(results):
             if result is None:
-                cells.append(None)
+                cells.append(self._in_other_measure(at, axis))
                 continue
             difference = differences[at] if at else None
             text = score_figure(result) + score_mark(result)
             text += "" if difference is None else f" {difference:+.4f}"
-            emphasis = "best" if at in best else ""
-            cells.append(Shown(result.value, text, emphasis=emphasis))  # type: ignore[arg-type]  # one of the literals
+            cells.append(Shown(result.value, text, emphasis="best" if at in best else ""))
         return ComparedRow(
             SCORES, self.table.key(axis), self.table.title(axis), tuple(cells),
-            same and None not in values, self._remark(results), differences, best,
+            same and None not in values, self._remark(results, cells), differences, best,
         )  # fmt: skip
+
+    def _in_other_measure(self, at: int, axis: Axis) -> Cell:
+        """The score of a thing on the benchmark of a column, in another measure than the
+        column's."""
+        for other, result in self.scores[at].items():
+            if _place(other) == _place(axis):
+                return Shown(result.value, f"{score_figure(result)} {other.metric}")
+        return None
 
     def _totals(
         self, rows: Sequence[ComparedRow], averaged: Sequence[ComparedRow]
@@ -224,36 +240,22 @@ class _ScoreRows:
             yield ComparedRow(SCORES, "mean_difference", label, tuple(means))
 
     def _otherwise(self) -> Iterator[ComparedRow]:
-        """Benchmarks that two or more have scores on, but in different measures."""
-        shared = {(axis.benchmark, axis.subset) for axis in self.shared}
-        held: dict[tuple[str, str | None], list[Axis | None]] = {}
-        for axis in self.table.axes[: self.table.usual]:
-            place = axis.benchmark, axis.subset
-            if place not in shared:
-                row = held.setdefault(place, [None] * len(self.names))
-                for at, scores in enumerate(self.scores):
-                    row[at] = row[at] or (axis if axis in scores else None)
-        for (benchmark, subset), axes in held.items():
-            known = [axis for axis in axes if axis]
-            if len(known) < LEAST:
+        """Benchmarks that two or more have scores on, each in another measure."""
+        seen = set(map(_place, self.shared))
+        for axis in self.usual:
+            if _place(axis) in seen or self.places[_place(axis)] < LEAST:
                 continue
-            cells = [
-                Shown(scores[axis].value, f"{score_figure(scores[axis])} {axis.metric}")
-                if axis
-                else None
-                for axis, scores in zip(axes, self.scores, strict=True)
-            ]
-            metrics = dict.fromkeys(axis.metric for axis in known)
-            yield ComparedRow(
-                SCORES, benchmark + (f":{subset}" if subset else ""),
-                self.table.title(Axis(benchmark, MEAN_METRIC, subset)), tuple(cells),
-                remark=f"measures {', '.join(metrics)}",
-            )  # fmt: skip
+            seen.add(_place(axis))
+            cells = [self._in_other_measure(at, axis) for at in range(len(self.names))]
+            key = axis.benchmark + (f":{axis.subset}" if axis.subset else "")
+            title = self.table.title(Axis(axis.benchmark, MEAN_METRIC, axis.subset))
+            yield ComparedRow(SCORES, key, title, tuple(cells), remark=_OTHERWISE)
 
-    def _remark(self, results: Sequence[Result | None]) -> str:
+    def _remark(self, results: Sequence[Result | None], cells: Sequence[Cell]) -> str:
         """How the scores of one column were measured differently, in words."""
         known = [(name, one) for name, one in zip(self.names, results, strict=True) if one]
-        said = []
+        others = [cell for cell, one in zip(cells, results, strict=True) if one is None]
+        said = [_OTHERWISE] if any(others) else []
 
         def some(words: str, holds: Sequence[bool]) -> None:
             if any(holds) and not all(holds):
@@ -273,6 +275,11 @@ class _ScoreRows:
             if len(different) > 1:
                 said.append(f"{words} {', '.join(different)}")
         return "; ".join(said)
+
+
+def _place(axis: Axis) -> tuple[str, str | None]:
+    """What a column measures, in whichever measure."""
+    return axis.benchmark, axis.subset
 
 
 def _known(rows: Sequence[ComparedRow], at: int) -> list[float]:

@@ -19,7 +19,7 @@ from bioretrieval_tui.tui.widgets.bars import HeadLine, hints
 from bioretrieval_tui.tui.widgets.canvas import Detail
 from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTable
 
-_LABEL, _LEAST_WIDTH, _MOST_LABEL = 18, 18, 26
+_LABEL, _LEAST_WIDTH, _MOST_LABEL = 20, 18, 30
 _BEST = "\N{BLACK UP-POINTING TRIANGLE}"
 """Behind the best score of a row: it shows without colour too."""
 _SAME = "= "
