@@ -246,7 +246,7 @@ async def test_a_filter_keeps_the_marks(small: Catalogue) -> None:
 
 
 async def test_home_counts_what_there_is(small: Catalogue) -> None:
-    async with running(make_app(small), WIDE) as session:
+    async with running(make_app(small), (120, 40)) as session:
         for digit, section in (("3", "papers"), ("4", "models"), ("8", "path")):
             row = next(row for row in session.rows[1:] if row.strip().startswith(f"{digit}  "))
             assert f" {len(small.section(section))} " in row
@@ -262,5 +262,5 @@ async def test_the_shipped_catalogue_starts_and_shows(real: Catalogue) -> None:
             await session.press(digit)
             if digit != "1":
                 assert session.ids
-                assert session.at == session.ids[0]
+                assert session.at == session.browse.ids()[0]
         assert f"{len(real.section('path'))} done" in session.head

@@ -215,7 +215,7 @@ async def test_an_own_row_leads_to_its_queries(small: Catalogue, benchmark: Path
         await ranked(session)
         await session.press("7", "v")
         pane = session.app.pane
-        own = [i for i, row in enumerate(pane.rows) if hasattr(row, "run")]  # type: ignore[attr-defined]
+        own = [i for i, row in enumerate(pane.board.rows) if hasattr(row, "run")]  # type: ignore[attr-defined]
         assert len(own) == 1
         pane.table.move_to(own[0])  # type: ignore[attr-defined]
         await session.settle()

@@ -33,6 +33,8 @@ WIDE = (
 class Counted:
     """Generated rows; `asked` counts what the table wanted to see."""
 
+    below = None
+
     def __init__(self, count: int, columns: int = 3) -> None:
         self.count = count
         self.columns = columns

@@ -161,7 +161,7 @@ class LeaderboardPane(Pane):
         column = self.table.columns[self.table.column]
         self.board.sort_by(column.key)
         self.refill()
-        way = "largest first" if self.board.sorted_by[1] else "smallest first"
+        way = "descending" if self.board.sorted_by[1] else "ascending"
         self.owner.say(f"Sorted by {column.title if column.title != '#' else 'rank'}, {way}")
 
     def action_rank(self) -> None:

@@ -239,7 +239,8 @@ class VirtualTable(Canvas, can_focus=True):
         self._painted, self._painted_layout = {}, layout
         out = [strip(row, width, self.look) for row in self._header(layout)]
         cursor = "cursor" if self.has_focus or self.chooses else "cursor.blurred"
-        for index in range(self.top, min(self.top + self.page + 1, len(self.rows))):
+        visible = -(-(height - len(out)) // self.row_lines)
+        for index in range(self.top, min(self.top + visible, len(self.rows))):
             under = cursor if index == self.cursor else None
             painted = known.get((index, under))
             if painted is None:
