@@ -74,6 +74,12 @@ class LeaderboardPane(Pane):
     def wide(self) -> bool:
         return not self.in_matrix and self.app.size.width >= BESIDE
 
+    def fit(self) -> None:
+        """Arrange the parts, and the columns of the matrix, for the width of the app."""
+        super().fit()
+        if self.table.size.width:
+            self.refill()
+
     @property
     def table(self) -> VirtualTable:
         recipes = self.query_one("Horizontal > VirtualTable", VirtualTable)
