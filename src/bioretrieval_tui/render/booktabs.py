@@ -28,7 +28,8 @@ def cell(value: Cell) -> str:
     if not text:
         return ""
     text = text.join(_EMPHASIS[seen.emphasis].split("%s")) if seen.emphasis else text
-    return f"{text}\\textsuperscript{{?}}" if seen.unverified else text
+    signs = seen.mark + ("?" if seen.unverified else "")
+    return f"{text}\\textsuperscript{{{escape(signs)}}}" if signs else text
 
 
 def render(sheet: Sheet) -> Iterator[str]:
