@@ -9,13 +9,12 @@ from rich.cells import cell_len
 
 from bioretrieval_tui.catalog.compiled import load
 from bioretrieval_tui.render.lineage import Branch, Era, Timeline, TimelineMark, lineage, timeline
-from bioretrieval_tui.tui.text import Row
+from bioretrieval_tui.tui.text import Row, publications
 from bioretrieval_tui.tui.timeline_rows import (
     branch_axis,
     branch_row,
     draw_timeline,
     kinship,
-    publications,
     year_axis,
 )
 

@@ -264,7 +264,7 @@ async def test_a_page_scrolls_within_its_bounds() -> None:
     page = Detail()
     async with on_bench(page, (40, 10)) as pilot:
         page.show(numbered(30))
-        assert "↓ 21 more lines" in (await drawn(pilot))[-1]
+        assert "\u25be 21 more lines" in (await drawn(pilot))[-1]
         page.scroll_rows(-5)
         assert page.top == 0
         page.scroll_rows(7)

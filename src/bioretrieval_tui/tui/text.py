@@ -7,6 +7,7 @@ cleaned here, and nowhere else in the app.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,6 +19,7 @@ from textual.strip import Strip
 
 from bioretrieval_tui.terminal.clean import clean, safe_url
 from bioretrieval_tui.tui.themes import Look
+from bioretrieval_tui.util.formatting import sparkline
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ def line(*parts: Span | str, indent: int = 0, hang: int | None = None) -> Line:
 
 
 Row = tuple[Span, ...]
+_YEAR_WIDTH = 4
 
 
 def wrap(item: Line, width: int) -> list[Row]:
@@ -159,3 +162,20 @@ def fit(text: str, width: int, align: str = "left") -> str:
         return set_cell_size(text, width - 1) + "…" if width > 1 else set_cell_size(text, width)
     pad = " " * (width - size)
     return pad + text if align == "right" else text + pad
+
+
+def publications(years: Iterable[int | None], width: int) -> Row:
+    """How many publications each year has: bars from the first year to the last, then the numbers,
+    or the largest one where they are too many. Empty without a year."""
+    counts = Counter(filter(None, years))
+    if not counts:
+        return ()
+    first, last = min(counts), max(counts)
+    numbers = [counts[year] for year in range(first, last + 1)]
+    top = max(counts, key=lambda year: (counts[year], year))
+    forms = (" ".join(map(str, numbers)), f"most in {top}: {counts[top]}", f"max {counts[top]}")
+    free = width - 2 * (_YEAR_WIDTH + 1) - 2
+    said = next((form for form in forms if len(numbers) + len(form) <= free), forms[-1])
+    bars = sparkline(numbers, free - len(said))
+    ends = (Span(f"{first} ", "dim"), Span(f" {last}  ", "dim"))
+    return ends[0], Span(bars, "gauge"), ends[1], Span(said, "dim")

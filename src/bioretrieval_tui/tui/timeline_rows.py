@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -12,7 +11,6 @@ from rich.cells import cell_len
 from bioretrieval_tui.render.lineage import Branch, Timeline, TimelineMark
 from bioretrieval_tui.terminal.clean import clean
 from bioretrieval_tui.tui.text import Row, Span, fit
-from bioretrieval_tui.util.formatting import sparkline
 
 LONGEST_NAME = 24
 TO_SCALE = 8
@@ -205,23 +203,6 @@ def _filled(pieces: Iterable[Piece], width: int, filling: str = " ") -> Row:
         row += [Span(filling * (column - used), "rule"), Span(text, role)]
         used = column + cell_len(text)
     return (*row, Span(filling * (width - used), "rule"))
-
-
-def publications(years: Iterable[int | None], width: int) -> Row:
-    """How many publications each year has: bars from the first year to the last, then the numbers,
-    or the largest one where they are too many. Empty without a year."""
-    counts = Counter(filter(None, years))
-    if not counts:
-        return ()
-    first, last = min(counts), max(counts)
-    numbers = [counts[year] for year in range(first, last + 1)]
-    top = max(counts, key=lambda year: (counts[year], year))
-    forms = (" ".join(map(str, numbers)), f"most in {top}: {counts[top]}", f"max {counts[top]}")
-    free = width - 2 * (_YEAR + 1) - 2
-    said = next((form for form in forms if len(numbers) + len(form) <= free), forms[-1])
-    bars = sparkline(numbers, free - len(said))
-    ends = (Span(f"{first} ", "dim"), Span(f" {last}  ", "dim"))
-    return ends[0], Span(bars, "gauge"), ends[1], Span(said, "dim")
 
 
 # The tree of families -------------------------------------------------------------------------

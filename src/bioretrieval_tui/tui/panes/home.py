@@ -17,8 +17,7 @@ from bioretrieval_tui.online.freshness import SubjectChange, load_freshness
 from bioretrieval_tui.online.watches import Watched, watches
 from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.spans import inline
-from bioretrieval_tui.tui.text import Line, Span, line
-from bioretrieval_tui.tui.timeline_rows import publications
+from bioretrieval_tui.tui.text import Line, Span, line, publications
 from bioretrieval_tui.tui.widgets.canvas import Detail
 from bioretrieval_tui.util.formatting import count
 

@@ -20,8 +20,7 @@ from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.search_session import NOTHING, FacetValue, SearchSession, facet_values
 from bioretrieval_tui.tui.spans import PaintedPage
-from bioretrieval_tui.tui.text import Span
-from bioretrieval_tui.tui.timeline_rows import publications
+from bioretrieval_tui.tui.text import Span, publications
 from bioretrieval_tui.tui.widgets.bars import HeadLine
 from bioretrieval_tui.tui.widgets.canvas import Detail
 from bioretrieval_tui.tui.widgets.input import AskLine, QueryLine

@@ -160,7 +160,10 @@ class Detail(Canvas, can_focus=True):
         shown = self._rows[self.top : self.top + height]
         more = len(self._rows) - self.top - height
         if more > 0:
-            shown[-1] = (Span(f" ↓ {more + 1} more lines", "faint"),)  # it covers a row
+            # It covers a row. Rich measures this sign without its table of characters.
+            shown[-1] = (
+                Span(f" \N{BLACK DOWN-POINTING SMALL TRIANGLE} {more + 1} more lines", "faint"),
+            )
         edge = Span("│" if ruled else " ", "ok" if self.has_focus and ruled else "rule")
         blank: list[Row] = [()] * (height - len(shown))
         return [(edge, Span(" " * (lead - 1)), *row) for row in (*shown, *blank)]
