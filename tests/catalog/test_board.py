@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from bioretrieval_tui.catalog.board import FILE, load_board, main_split
@@ -221,6 +222,22 @@ def test_a_curated_score_wins_and_gains_what_the_board_knows(wide: Catalogue) ->
     assert other.zero_shot is True
 
 
+def test_what_a_curated_entry_was_trained_on_counts_for_all_its_scores(
+    small: Catalogue, tmp_path: Path
+) -> None:
+    MODELS[0]["trained_on"], before = [], MODELS[0]["trained_on"]
+    try:
+        written(tmp_path)
+    finally:
+        MODELS[0]["trained_on"] = before
+    alpha = msgspec.structs.replace(small.models[0], trained_on=("parts",))
+    entries = (alpha, *small.entries[1:])
+    content = msgspec.structs.replace(small.content, entries=entries, results=())
+    wide = with_board(Catalogue(content), load_board(tmp_path))
+    assert result(wide, "alpha", "parts", "other").zero_shot is False
+    assert result(wide, "alpha", "tests").zero_shot is False  # as the score itself says
+
+
 def test_an_averaged_benchmark_has_a_mean_of_its_subsets(wide: Catalogue) -> None:
     whole = result(wide, "lab-beta", "languages")
     assert (whole.value, whole.kind, whole.others) == (0.4, "self-reported", 2)
@@ -232,8 +249,6 @@ def test_no_mean_without_all_subsets(small: Catalogue, tmp_path: Path) -> None:
     written(tmp_path)
     board = load_board(tmp_path)
     scores = tuple(one for one in board.scores if one.subset != "en")
-    import msgspec
-
     wide = with_board(small, msgspec.structs.replace(board, scores=scores))
     assert not [one for one in wide.results if one.benchmark == "languages" and not one.subset]
 

@@ -46,7 +46,7 @@ BM25_CLAIMS = [
     ("pubmedbert-static-8m", "pubmedbert-static-8m", "bm25-flat", "nfcorpus", ""),
     ("pubmedbert-static-100k", "pubmedbert-static-8m", "bm25-flat", "nfcorpus scifact", ""),
     ("train-pubmedbert-static", "pubmedbert-static-8m", "bm25s",
-     "nfcorpus scifact trec-covid curev1 medicalqa publichealthqa", ""),
+     "nfcorpus scifact trec-covid curev1:en medicalqa publichealthqa:english", ""),
     ("all-minilm-l6-v2", "all-minilm-l6-v2", "bm25-flat", "trec-covid", "scidocs"),
     ("contriever-msmarco", "contriever-msmarco", "bm25-flat", "r2med", ""),
     ("train-contriever", "contriever", "bm25-flat", "trec-covid", ""),
@@ -83,11 +83,12 @@ def said(entry: AnyEntry | Result) -> Iterator[tuple[str, str]]:
 
 
 def score(content: Content, model: str, benchmark: str) -> float:
-    """The one figure of a model on a whole set that may be ranked."""
+    """The one figure of a model on a whole set, or on a subset of it, that may be ranked."""
+    name, _, subset = benchmark.partition(":")
     (value,) = {
         result.value
         for result in content.results
-        if (result.model, result.benchmark, result.subset) == (model, benchmark, None)
+        if (result.model, result.benchmark, result.subset) == (model, name, subset or None)
         and result.comparable
     }
     return value

@@ -60,7 +60,7 @@ nv-embed-v2               .4496   .8011   .2190      .8885           -   .8742
 """
 
 OTHER_SETS = """
-                     curev1 medicalqa publichealthqa chatdoctor
+                     curev1:en medicalqa publichealthqa:english chatdoctor
 medeir                    -     .7425              -          -
 medembed-base             -     .7312          .8277          -
 bm25s                 .3548     .4583          .7179      .3176
@@ -125,8 +125,9 @@ def cells() -> Iterator[Cell]:
         for row in rows:
             model, *values = row.split()
             for benchmark, value in zip(head.split(), values, strict=True):
+                name, _, subset = benchmark.partition(":")
                 if value != "-":
-                    yield model, benchmark, None, float(value)
+                    yield model, name, subset or None, float(value)
     topics, *rows = LOTTE.strip().splitlines()
     for row in rows:
         kind, *values = row.split()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bioretrieval_tui.catalog import fields
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of
-from bioretrieval_tui.catalog.models import SECTIONS, AnyEntry, Encoding, Model
+from bioretrieval_tui.catalog.models import SECTIONS, AnyEntry, Content, Encoding, Model
 from bioretrieval_tui.errors import EXIT_USAGE, UsageError
 from bioretrieval_tui.util import formatting as numbers
 
@@ -199,3 +199,18 @@ def test_counts_in_thousands() -> None:
     assert numbers.count(14_913_939) == "14,913,939"
     assert numbers.count(0) == "0"
     assert numbers.count(None) == ""
+
+
+@pytest.mark.parametrize(
+    ("licence", "free"),
+    [
+        ("Apache-2.0", True), ("apache-2.0 (an earlier card said MIT)", True), ("MIT", True),
+        ("CC BY 4.0", True), ("cc-by-sa-4.0", True), ("CC0-1.0", True), ("public-domain", True),
+        ("cc-by-nc-4.0", False), ("CC BY-NC-SA 4.0", False), ("CC BY-NC-ND 4.0", False),
+        ("gemma", False), ("research only", False), (None, None),
+    ],
+)  # fmt: skip
+def test_a_free_licence_is_known_by_its_name(licence: str | None, free: bool | None) -> None:
+    model = Model(id="a", name="A", role="retriever", summary="A.", sources=("x",), licence=licence)
+    found = Catalogue(Content(entries=(model,), results=(), sources=()))
+    assert fields.TABLE.by_name["free_licence"].read(model, found) is free

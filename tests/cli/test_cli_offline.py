@@ -62,6 +62,7 @@ STAYING = {
     "open": ["medcpt", "--print"],
     "results": ["-f", "json"],
     "plot": ["history", "-f", "json"],
+    "compare": ["medcpt", "BAAI/bge-m3"],
     "index build": ["small", "corpus.jsonl"],
     "index add": ["small", "more.jsonl"],
     "index info": ["small"],

@@ -199,7 +199,7 @@ def test_each_ranking_says_what_it_ranks_by(cli: Call, ranking: str) -> None:
     heading = {"mean": "mean", "mean-rank": "mean rank", "borda": "Borda"}[ranking]
     assert f" {heading} |" in called.out
     assert f"{heading} of NFCorpus, SciFact, SCIDOCS, TREC-COVID" in called.err
-    assert "without all scores" in called.err
+    assert "without all of these scores" in called.err
 
 
 def test_a_free_small_model_for_french_questions(cli: Call) -> None:
@@ -212,9 +212,27 @@ def test_a_free_small_model_for_french_questions(cli: Call) -> None:
     )
 
 
+def test_a_subset_and_a_name_that_lists_show_are_taken(cli: Call) -> None:
+    rows = cli("results", "-b", "curev1:fr", "-m", "multilingual-e5-small", "-f", "json").json
+    assert [(row["subset"], row["model"]) for row in rows] == [
+        ("fr", "intfloat-multilingual-e5-small")
+    ]
+
+
+def test_signs_stand_behind_scores_for_readers(cli: Call) -> None:
+    words = ["results", "--columns", "nfcorpus", "-m", "voyage-3-m-exp", "-m", "MiniCPM-Embedding"]
+    assert "**0.4699**t" in cli(*words).out
+    assert "0.3977}\\textsuperscript{s}" in cli(*words, "-f", "latex").out
+    assert "s self-reported" in cli(*words).err
+    assert ",0.4699," in cli(*words, "-f", "csv").out or ",0.4699\n" in cli(*words, "-f", "csv").out
+
+
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
+        (["--columns", ""], 2, "--columns names no benchmark"),
+        (["--complete"], 2, "--rank, --complete, -s and -r are for --wide"),
+        (["-b", "scifact", "--columns", "nfcorpus"], 2, "-b and --columns exclude each other"),
         (["--columns", "nfcorpsu"], 2, "no column is called 'nfcorpsu'; did you mean nfcorpus"),
         (["--wide", "-s", "nowhere"], 2, "it cannot be sorted by 'nowhere'; use rank, model"),
         (["--wide", "--rank", "median"], 2, "'median' is not one of"),
@@ -233,7 +251,7 @@ def test_a_wrong_wish_for_a_ranking_is_one_line(
 def test_a_ranking_as_latex(cli: Call) -> None:
     models = [word for name in ("medcpt", "bge-base-en-v1-5", "gte-base") for word in ("-m", name)]
     out = cli("results", "--columns", "nfcorpus,scifact", *models, "-f", "latex").out
-    assert r"\begin{tabular}{rlrrrr}" in out
+    assert r"\begin{tabular}{rlrrrrr}" in out
     assert r"\textbf{0.379}" in out
     assert r"\underline{0.3735}" in out
     assert out.count(" \\\\\n") == 4

@@ -310,7 +310,7 @@ def test_what_would_lead_hnswlib_out_of_the_graph(
 def test_no_alteration_of_a_graph_ends_the_process(built: Manifest) -> None:
     """In a child: what passes the check is loaded, searched and extended."""
     code = f"""
-import random, sys, numpy as np
+import contextlib, random, sys, numpy as np
 from bioretrieval_tui.errors import IndexFault
 from bioretrieval_tui.index import vectors
 from bioretrieval_tui.index.layout import index_folder
@@ -336,7 +336,8 @@ for _ in range(300):
         refused += 1
         continue
     graph.set_ef(300)
-    graph.knn_query(np.eye(16, dtype=np.float32), k=20, num_threads=1)
+    with contextlib.suppress(RuntimeError):  # it reaches fewer: exact search answers then
+        graph.knn_query(np.eye(16, dtype=np.float32), k=20, num_threads=1)
     graph.resize_index(320)
     graph.add_items(np.eye(16, dtype=np.float32), np.arange(300, 316), num_threads=1)
 print(refused)

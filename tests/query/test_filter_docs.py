@@ -21,6 +21,7 @@ SCHEMA = Schema(
         Field("params", "number"),
         Field("docs", "number"),
         Field("gated", "bool"),
+        Field("released", "date"),
     ]
 )
 

@@ -46,7 +46,7 @@ async def choose(session: Session, key: str) -> None:
 async def test_recipes_come_first(small: Catalogue) -> None:
     async with running(make_app(small), (220, 30), pane="leaderboard") as session:
         assert set(session.ids) == {"train-alpha", "train-beta", "train-gamma", "train-evil"}
-        assert "seed page mixed measures that cannot be compared" in session.head
+        assert "seed page ranked by measures that cannot be compared" in session.head
         for text in ("109M", "contrastive pairs, then hard negatives", "0.712"):
             assert text in session.text
         for key in ("z", "c", "R", "C", "S"):
@@ -197,7 +197,7 @@ async def test_a_heat_map_shows_a_cell_a_score(small: Catalogue) -> None:
         pane = board(session)
         assert pane.board.mode == "heat"
         assert len(pane.table._shown_columns()) == len(pane.table.columns)
-        assert "1 best tenth .. 0 last tenth" in session.head
+        assert "1 best tenth .. 9, 0 last tenth" in session.head
         upright = [
             "".join(row[at] for row in session.rows[2:12] if at < len(row)).strip()
             for at in range(WIDE[0])
@@ -241,7 +241,10 @@ async def test_marks_are_characters(small: Catalogue) -> None:
         assert any("0.712 t" in row for row in rows)
         assert any("?" in row for row in rows)
         assert any("*" in row for row in rows)
-        assert "t trained on it  s self-reported  * secondary  ? unverified" in session.rows[1]
+        assert (
+            "t trained on this benchmark  s self-reported  r reranks  * secondary  ? unverified"
+            in session.rows[1]
+        )
 
 
 async def test_the_figure_under_the_cursor_is_explained(small: Catalogue) -> None:

@@ -96,11 +96,10 @@ class Catalogue:
         return {source.id: source for source in self._sources}
 
     def entry(self, identifier: str) -> AnyEntry:
-        """The entry with that id, or the model of that hub id. Raises NotFoundError: no entry has
-        it; the remedy names the nearest three."""
+        """The entry with that id, or the model of that hub id or name. Raises NotFoundError: no
+        entry has it; the remedy names the nearest three."""
         found = self.by_id.get(identifier) or self.by_id.get(identifier.casefold())
-        if found is None and "/" in identifier:
-            found = self.model_of_hub(identifier)
+        found = found or self.model_named(identifier)
         if found is None:
             near = self.nearest(identifier)
             raise NotFoundError(
@@ -138,6 +137,16 @@ class Catalogue:
     def model_of_hub(self, hub: str) -> Model | None:
         wanted = hub.casefold()
         return next((one for one in self.models if wanted in map(str.casefold, one.hub)), None)
+
+    def model_named(self, name: str) -> Model | None:
+        """The model of that hub id, or the only one that lists show under that name."""
+        if "/" in name:
+            return self.model_of_hub(name)
+        wanted = name.casefold()
+        found = [one for one in self.models
+                 if wanted in (one.name.casefold(), *(h.casefold().rpartition("/")[2]
+                                                      for h in one.hub))]  # fmt: skip
+        return found[0] if len(found) == 1 else None
 
     @cached_property
     def _by_address(self) -> dict[str, Model]:

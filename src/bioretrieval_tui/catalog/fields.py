@@ -8,6 +8,7 @@ here and the key in the YAML. A test compares table and structs.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -187,6 +188,21 @@ def _zero_shot(entry: AnyEntry, catalogue: Catalogue) -> bool | None:
     return None if share is None else share == 100
 
 
+_FREE = re.compile(
+    r"apache|\bmit\b|\bbsd\b|cc[- ]?by(?:[- ]sa)?[- ]?\d|cc0|public[- ]domain|unlicense",
+    re.IGNORECASE,
+)
+_BOUND = re.compile(r"\bnc\b|non[- ]?commercial|research only|\bnd\b", re.IGNORECASE)
+
+
+def _free_licence(entry: AnyEntry, _: Catalogue) -> bool | None:
+    """Whether the licence allows any use and changes, by its name; None without one."""
+    licence = getattr(entry, "licence", None)
+    if not licence:
+        return None
+    return bool(_FREE.search(licence)) and not _BOUND.search(licence)
+
+
 def _here(entry: AnyEntry, catalogue: Catalogue) -> bool | None:
     probe = catalogue.here
     return probe(entry) if probe is not None and isinstance(entry, Model) else None
@@ -290,6 +306,9 @@ _ROWS = (
                width=12, weight=2),
     EntryField("licence", "text", "licence", (*_MODEL, *_DATASET, *_BENCHMARK),
                aliases=("license",), width=6),
+    EntryField("free_licence", "bool", "the licence allows any use and changes (Apache, MIT, BSD, "
+               "CC BY, CC0, public domain)", (*_MODEL, *_DATASET, *_BENCHMARK), aliases=("free",),
+               group="", compute=_free_licence, marked=False),
     EntryField("gated", "bool", "behind a gate", (*_MODEL, *_DATASET)),
     EntryField("access", "text", "how the data are had", _BENCHMARK),
     EntryField("trained_on", "set", "benchmarks whose training data the model saw", _MODEL,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from msgspec import Struct, structs
@@ -237,18 +238,27 @@ def _merged(
         for at in known:
             merged[at] = _completed(merged[at], score)
     more += _means(catalogue, more, ours)
-    seen = {
+    declared_sets = {
         model: {found[task].benchmark for task in one.trained_on if task in found}
         for model, one in declared.items()
         if one.training_declared
     }
+    trained = {one.id: set(one.trained_on) for one in catalogue.of_type(Model) if one.trained_on}
     tasks = {place.benchmark for place in found.values()}
-    for at, one in enumerate(catalogue.results):
-        # What the model was trained on says it of a score that was read elsewhere, too.
-        if one.zero_shot is None and one.model in seen and one.benchmark in tasks:
-            zero_shot = one.benchmark not in seen[one.model]
-            merged[at] = structs.replace(merged[at], zero_shot=zero_shot)
-    return [*merged, *more]
+
+    def zero_shot(one: Result) -> bool | None:
+        """What training data say of a score: those of the entry, then the declared ones."""
+        if one.benchmark in trained.get(one.model, ()):
+            return False
+        known = declared_sets.get(one.model)
+        if one.zero_shot is not None or known is None or one.benchmark not in tasks:
+            return one.zero_shot
+        return one.benchmark not in known
+
+    return [
+        one if (told := zero_shot(one)) is one.zero_shot else structs.replace(one, zero_shot=told)
+        for one in chain(merged, more)
+    ]
 
 
 def _key(one: Result) -> Key:

@@ -52,8 +52,8 @@ class MatrixView(Struct, frozen=True, kw_only=True):
     columns: keys of the columns, in order (see `ScoreTable.key`); () for all, ranked by `FOUR`;
     ranking: how models are ranked over the chosen columns; complete: only models with a score in
     each column that ranks; zero_shot: only scores known to be zero-shot; measured: no self-reported
-    scores; sort: "rank", "model", "results", one of `FACTS` or a key of a column; reverse: worst
-    first.
+    scores; sort: "rank" or "score" (what ranks), "model", "licence", "results", one of `FACTS` or
+    a key of a column; reverse: worst first.
     """
 
     columns: tuple[str, ...] = ()
@@ -99,13 +99,14 @@ class ScoreTable:
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
         self._cells: dict[str, dict[Axis, list[Result]]] = defaultdict(lambda: defaultdict(list))
-        self._hidden: Counter[str] = Counter()
+        self._hidden: Counter[Axis] = Counter()
+        """Scores that are not comparable, by column."""
         counts: Counter[Axis] = Counter()
         for result in catalogue.results:
-            if not result.comparable:
-                self._hidden["not comparable"] += 1
-                continue
             axis = Axis(result.benchmark, result.metric, result.subset)
+            if not result.comparable:
+                self._hidden[axis] += 1
+                continue
             held = self._cells[result.model][axis]
             counts[axis] += not held
             held.append(result)
@@ -215,7 +216,9 @@ class ScoreTable:
         self, view: MatrixView, models: Collection[str] | None, axes: Sequence[Axis]
     ) -> tuple[Counter[str], list[tuple[str, dict[Axis, Result]]]]:
         """The scores that count in each column, by model; models without any are left out."""
-        hidden: Counter[str] = Counter(self._hidden if models is None else ())
+        hidden: Counter[str] = Counter()
+        if models is None:
+            hidden["not comparable"] = sum(self._hidden[axis] for axis in axes)
         wanted = self._cells if models is None else models
         if not (view.zero_shot or view.measured or view.columns):
             return hidden, [(one, row) for one in wanted if (row := self._whole.get(one))]
@@ -250,6 +253,8 @@ class ScoreTable:
 
         if sort == "model":
             return sorted(rows, key=name, reverse=view.reverse)
+        if sort == "licence":
+            return self._by_licence(rows, reverse=view.reverse)
         axis = self.by_key.get(sort)
 
         def value(row: MatrixRow) -> float | None:
@@ -269,6 +274,13 @@ class ScoreTable:
         known.sort(key=lambda pair: (sign * pair[0], name(pair[1])))
         rest.sort(key=lambda row: (-row.have, -(row.score or 0), name(row)))
         return [*(row for _, row in known), *rest]
+
+    def _by_licence(self, rows: Iterable[MatrixRow], *, reverse: bool) -> list[MatrixRow]:
+        entries = self.catalogue.by_id
+        keyed = [(str(getattr(entries.get(row.model), "licence", None) or ""), row) for row in rows]
+        known = [(text.casefold(), row) for text, row in keyed if text]
+        known.sort(key=lambda pair: pair[0], reverse=reverse)
+        return [*(row for _, row in known), *(row for text, row in keyed if not text)]
 
 
 def _trust(result: Result) -> tuple[int, bool]:

@@ -307,6 +307,8 @@ class Result(
     zero_shot: bool | None = None
     """None where it is not known whether the model has seen the benchmark's training data."""
     status: Status = "confirmed"
+    reranked: bool = False
+    """True for a reranker's score over the documents of a first stage."""
     comparable: bool = True
     """False where the score must not be ranked against others; `note` says why."""
     note: str | None = None

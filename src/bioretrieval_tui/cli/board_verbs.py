@@ -19,7 +19,13 @@ from bioretrieval_tui.errors import NotFoundError, UsageError
 from bioretrieval_tui.render.comparison import Compared, check_count, compare, comparison_sheet
 from bioretrieval_tui.render.entries import result_sheet
 from bioretrieval_tui.render.formats import Format
-from bioretrieval_tui.render.rankings import hidden_words, matrix_sheet, ranked_by
+from bioretrieval_tui.render.rankings import (
+    LEGEND,
+    hidden_words,
+    matrix_sheet,
+    missing_words,
+    ranked_by,
+)
 
 
 @click.command()
@@ -89,13 +95,26 @@ def results(
     bioretrieval-tui results --columns curev1:fr -w 'params<=150M licence:apache' -n 5
     bioretrieval-tui results --columns nfcorpus,scifact -m medcpt -m bge-m3 -f latex
     """
+    if columns is not None and not columns.strip(" ,"):
+        raise UsageError(
+            "--columns names no benchmark", remedy="as in: --columns nfcorpus,curev1:fr"
+        )
+    wide = wide or columns is not None
+    if benchmarks and columns:
+        raise UsageError("-b and --columns exclude each other", remedy="use one of them")
+    if not wide and (complete or reverse or ranking != "mean" or sort != "rank"):
+        raise UsageError("--rank, --complete, -s and -r are for --wide", remedy="add --wide")
     found = catalogue()
-    suites = [entry_of_type(found, name, Benchmark) for name in benchmarks]
+    parts = [name.partition(":") for name in benchmarks]
+    suites = [entry_of_type(found, name, Benchmark) for name, _, _ in parts]
     wanted = {one for suite in suites for one in (suite.id, *suite.members)}
+    subsets = {one.id: {part for name, _, part in parts if part and name == one.id}
+               for one in suites}  # fmt: skip
+    subsets = {name: found_parts for name, found_parts in subsets.items() if found_parts}
     # The filter may ask for facts that depend on all scores.
-    found = with_board(found, None if conditions or wide or columns else wanted or None)
+    found = with_board(found, None if conditions or wide else wanted or None)
     kept = _models(found, models, conditions)
-    if wide or columns:
+    if wide:
         view = MatrixView(
             columns=tuple(columns.split(",")) if columns else tuple(benchmarks),
             ranking=next(one for one in RANKINGS if one == ranking),
@@ -119,6 +138,7 @@ def results(
         for result in scores
         if (kept is None or result.model.partition("+")[0] in kept)
         and (not benchmarks or result.benchmark in wanted)
+        and (result.benchmark not in subsets or result.subset in subsets[result.benchmark])
         and (not zero_shot or result.zero_shot is True)
         and (not measured or result.kind != "self-reported")
     ]
@@ -166,7 +186,8 @@ def _put_matrix(
     if not matrix.rows:
         tell("no published result matches")
     if format_ in ("table", "markdown"):
-        for line in (ranked_by(matrix, table), hidden_words(matrix)):
+        told = (ranked_by(matrix, table), missing_words(matrix), hidden_words(matrix), LEGEND)
+        for line in told:
             if line:
                 tell(line)
 

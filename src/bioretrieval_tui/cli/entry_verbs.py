@@ -10,7 +10,7 @@ import click
 
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of_section
 from bioretrieval_tui.catalog.fields import field_name, filtered, ordered
-from bioretrieval_tui.catalog.models import AnyEntry, Link, LinkType, Model, Paper
+from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Link, LinkType, Model, Paper
 from bioretrieval_tui.cli import options
 from bioretrieval_tui.cli.lookups import catalogue, kind_section, with_board
 from bioretrieval_tui.cli.options import option
@@ -104,10 +104,10 @@ def show(identifier: str, format_: Format) -> None:
 
 
 def _entry(identifier: str) -> tuple[Catalogue, AnyEntry]:
-    """The catalogue and its entry of that id; the board is read for models, curated or listed."""
+    """The catalogue and its entry of that id; the board is read for models and benchmarks."""
     found = catalogue()
     known = found.by_id.get(identifier) or found.by_id.get(identifier.casefold())
-    if known is None or isinstance(known, Model):
+    if known is None or isinstance(known, Model | Benchmark):
         found = with_board(found)
     return found, found.entry(identifier)
 

@@ -46,9 +46,9 @@ def catalogue() -> Catalogue:
 
 
 def _is_here(entry: Model) -> bool:
-    from bioretrieval_tui.encoding.model_files import is_here
+    from bioretrieval_tui.encoding.model_files import entry_is_here
 
-    return is_here(entry.weights, entry.encoding)
+    return entry_is_here(entry)
 
 
 def with_board(found: Catalogue, benchmarks: Iterable[str] | None = None) -> Catalogue:
@@ -77,7 +77,7 @@ def entry_of_type(found: Catalogue, identifier: str, kind: type[EntryT]) -> Entr
     """Return the entry of that id, or the model of that hub id. Raises NotFoundError also where it
     is of another type."""
     entry = found.by_id.get(identifier) or found.by_id.get(identifier.casefold())
-    entry = entry or found.model_of_hub(identifier)
+    entry = entry or found.model_named(identifier)
     if isinstance(entry, kind):
         return entry
     section = next(name for name, other in SECTIONS.items() if other is kind)

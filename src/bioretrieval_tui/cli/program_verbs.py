@@ -169,8 +169,8 @@ State = Literal["ok", "note", "missing"]
 """`note`: works, with less; `missing`: a necessary part."""
 
 PACKAGES = (
-    "click", "filelock", "hnswlib", "httpx", "ir-measures", "lxml", "msgspec", "numpy", "openvino",
-    "platformdirs", "PyStemmer", "PyYAML", "rapidfuzz", "rich", "safetensors",
+    "click", "filelock", "hnswlib", "httpx", "ir-measures", "lxml", "matplotlib", "msgspec",
+    "numpy", "openvino", "platformdirs", "PyStemmer", "PyYAML", "rapidfuzz", "rich", "safetensors",
     "sentence-transformers", "tantivy", "tenacity", "textual", "tokenizers",
 )  # fmt: skip
 """Besides torch and the embedded model, which have checks of their own."""

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from filelock import FileLock
 from msgspec import Struct
 
-from bioretrieval_tui.catalog.models import Encoding
+from bioretrieval_tui.catalog.models import Encoding, Model
 from bioretrieval_tui.documents.checksum import remembered_sha256, sha256_of
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.device import OFFLINE_VARIABLE, offline, prepare_environment
@@ -285,9 +285,11 @@ def missing_models(model: str, recipe: Encoding | None) -> tuple[str, ...]:
     return tuple(missing)
 
 
-def is_here(model: str | None, recipe: Encoding | None) -> bool:
-    """Whether the files of a model, which is named or not, are complete on this machine."""
-    return model is not None and not missing_models(model, recipe)
+def entry_is_here(entry: Model) -> bool:
+    """Whether the files of a model of the catalogue are complete on this machine."""
+    if embedded.MODEL_ID in entry.hub:
+        return True
+    return entry.weights is not None and not missing_models(entry.weights, entry.encoding)
 
 
 def plan_download(model: str) -> Download:

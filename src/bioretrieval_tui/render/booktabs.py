@@ -30,7 +30,8 @@ def cell(value: Cell) -> str:
     if seen.emphasis:  # of the number, not of a difference behind it
         number, *rest = text.split(" ", 1)
         text = " ".join([number.join(_EMPHASIS[seen.emphasis].split("%s")), *rest])
-    return f"{text}\\textsuperscript{{?}}" if seen.unverified else text
+    signs = seen.mark + ("?" if seen.unverified else "")
+    return f"{text}\\textsuperscript{{{escape(signs)}}}" if signs else text
 
 
 def render(sheet: Sheet) -> Iterator[str]:

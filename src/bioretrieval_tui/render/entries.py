@@ -223,6 +223,7 @@ def result_remarks(result: models.Result) -> str:
     said = {
         "not comparable": not result.comparable,
         "self-reported": result.kind == "self-reported",
+        "reranked": result.reranked,
         "trained on this benchmark": result.zero_shot is False,
         "zero-shot": result.zero_shot is True,
         result.status: result.status != "confirmed",

@@ -66,6 +66,7 @@ def cell(value: Cell) -> str:
     text = _linked(escape(seen.text), seen.url)
     if text and seen.emphasis == "best":
         text = f"**{text}**"
+    text += escape(seen.mark)
     return text + UNVERIFIED if seen.unverified and text else text
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from bioretrieval_tui.catalog.fields import TABLE
@@ -13,7 +14,7 @@ from bioretrieval_tui.util.formatting import figure, plural, short
 
 SCORE = {"mean": "mean", "mean-rank": "mean rank", "borda": "Borda"}
 """Heading of the column that ranks, by the ranking."""
-LEGEND = "t trained on it  s self-reported  * secondary  ? unverified"
+LEGEND = "t trained on this benchmark  s self-reported  r reranks  * secondary  ? unverified"
 _DOUBTS = {"unverified": "?", "secondary": "*"}
 
 
@@ -21,7 +22,8 @@ def score_mark(result: Result) -> str:
     """The signs behind a score, at most two; "" where there is nothing to say."""
     trained = "t" if result.zero_shot is False else ""
     reported = "s" if result.kind == "self-reported" else ""
-    return (trained + reported + _DOUBTS.get(result.status, ""))[:2]
+    reranked = "r" if result.reranked else ""
+    return (trained + reported + reranked + _DOUBTS.get(result.status, ""))[:2]
 
 
 def score_figure(result: Result) -> str:
@@ -46,14 +48,18 @@ def best_values(matrix: ResultMatrix, axis: Axis) -> list[float]:
 
 
 def ranked_by(matrix: ResultMatrix, table: ScoreTable) -> str:
-    """One line that says what ranks, over which columns, and how many rows lack scores."""
+    """What ranks, and over which columns."""
     if not matrix.basis:
         return ""
-    said = f"{SCORE[matrix.view.ranking]} of {', '.join(map(table.title, matrix.basis))}"
-    missing = sum(row.have < len(matrix.basis) for row in matrix.rows)
-    if missing and matrix.view.ranking == "borda":
-        return f"{said}; {missing} without all scores"
-    return said + (f"; {missing} without all scores: no rank" if missing else "")
+    return f"{SCORE[matrix.view.ranking]} of {', '.join(map(table.title, matrix.basis))}"
+
+
+def missing_words(matrix: ResultMatrix) -> str:
+    """How many models lack a score that ranks, and what that means; "" for none."""
+    count = sum(row.have < len(matrix.basis) for row in matrix.rows)
+    borda = matrix.view.ranking == "borda"
+    means = "a missing one earns no points" if borda else "without rank"
+    return f"{plural(count, 'model')} without all of these scores: {means}" if count else ""
 
 
 def hidden_words(matrix: ResultMatrix) -> str:
@@ -78,7 +84,8 @@ def matrix_sheet(matrix: ResultMatrix, table: ScoreTable, *, limit: int | None =
         place = best[axis].index(result.value) if result.value in best[axis] else -1
         emphasis = ("best", "second")[place] if place >= 0 else ""
         unread = result.status == "unverified"
-        return Shown(result.value, score_figure(result), None, unread, emphasis)  # type: ignore[arg-type]  # one of three literals
+        mark = score_mark(result).replace("?", "")  # which formats add themselves
+        return Shown(result.value, score_figure(result), None, unread, emphasis, mark)  # type: ignore[arg-type]  # one of three literals
 
     def params(row: MatrixRow) -> Cell:
         entry = catalogue.by_id.get(row.model)
@@ -86,7 +93,13 @@ def matrix_sheet(matrix: ResultMatrix, table: ScoreTable, *, limit: int | None =
         return None if known is None else Shown(known, short(known))
 
     def ranked(row: MatrixRow) -> Cell:
-        return Shown(row.score, score_text(matrix, row))
+        rounded = None if row.score is None else round(row.score, 6)
+        return Shown(rounded, score_text(matrix, row))
+
+    def fact(name: str, row: MatrixRow) -> Cell:
+        entry = catalogue.by_id.get(row.model)
+        found: Cell = TABLE.by_name[name].read(entry, catalogue) if entry else None
+        return found
 
     def score(axis: Axis) -> ColumnOf[MatrixRow]:
         return column(table.key(axis), table.title(axis), lambda row: value(row, axis),
@@ -97,8 +110,11 @@ def matrix_sheet(matrix: ResultMatrix, table: ScoreTable, *, limit: int | None =
         column("model_id", make=lambda row: row.model, data_only=True),
         column("model", make=lambda row: catalogue.names.get(row.model, row.model), weight=3,
                min_width=12),
+        column("score", SCORE[matrix.view.ranking], ranked, align="right",
+               data_only=len(matrix.basis) == 1 and matrix.view.ranking == "mean"),
         column("params", make=params, align="right"),
-        column("score", SCORE[matrix.view.ranking], ranked, align="right"),
+        column("zero_shot_share", "ZS %", partial(fact, "zero_shot_share"), align="right"),
+        column("licence", make=partial(fact, "licence"), data_only=True),
         *map(score, matrix.axes),
     )  # fmt: skip
 
@@ -114,7 +130,7 @@ def matrix_sheet(matrix: ResultMatrix, table: ScoreTable, *, limit: int | None =
             "name": catalogue.names.get(row.model, row.model),
             **facts,
             "ranking": matrix.view.ranking,
-            "score": row.score,
+            "score": None if row.score is None else round(row.score, 6),
             "of": [table.key(axis) for axis in matrix.basis],
             "have": row.have,
             "results": {

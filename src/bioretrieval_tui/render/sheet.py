@@ -42,13 +42,15 @@ Plain = str | int | float | bool | None
 class Shown(Struct, frozen=True):
     """A value that readers see in another form than programs. value: what csv writes; text: what
     readers see; url: where that leads; unverified: no source was read for it, which every format
-    for readers marks; emphasis: the best or second-best number of its column."""
+    for readers marks; emphasis: the best or second-best number of its column; mark: signs that
+    readers see behind it."""
 
     value: Plain
     text: str
     url: str | None = None
     unverified: bool = False
     emphasis: Literal["", "best", "second"] = ""
+    mark: str = ""
 
 
 Cell = Plain | Shown
@@ -84,7 +86,7 @@ def face(cell: Cell) -> Shown:
     """The cell for table and markdown: its text on one clean line, its address if it is safe."""
     one = _as_shown(cell)
     url = safe_url(one.url) if one.url else None
-    return Shown(one.value, one_line(one.text), url or None, one.unverified, one.emphasis)
+    return Shown(one.value, one_line(one.text), url or None, one.unverified, one.emphasis, one.mark)
 
 
 class Column(Struct, frozen=True):

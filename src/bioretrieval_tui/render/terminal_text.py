@@ -21,6 +21,11 @@ _BOLD, _HEADING, _CODE, _CAUTION = "1", "1;35", "36", "33"
 _STYLES = {"strong": _BOLD, "code": _CODE}
 
 
+def _signs(seen: Shown) -> str:
+    """What follows a value."""
+    return seen.mark + (MARK if seen.unverified else "") if seen.text else ""
+
+
 def _painted(text: str, style: str = "", url: str | None = None) -> str:
     text = f"\x1b[{style}m{text}\x1b[0m" if style and text else text
     return f"\x1b]8;;{url}\x1b\\{text}\x1b]8;;\x1b\\" if url and text else text
@@ -41,13 +46,13 @@ def render(
     rows = [[face(row[place]) for place in places] for row in sheet.rows]
     natural = [cells(title) for title in titles]
     for row in rows:
-        taken = (cells(seen.text) + bool(seen.unverified and seen.text) for seen in row)
+        taken = (cells(seen.text) + len(_signs(seen)) for seen in row)
         natural = list(map(max, natural, taken))
     widths = fit(columns, natural, width)
 
     def cell(seen: Shown, width: int) -> tuple[str, str]:
         """The text within `width`, plain and painted; a mark is never cut."""
-        mark = MARK if seen.unverified and seen.text and width > 1 else ""
+        mark = _signs(seen) if width > 1 else ""
         text = cut(seen.text, width - len(mark))
         style = _BOLD if colour and seen.emphasis == "best" else ""
         painted = _painted(text, style, seen.url if links else None)

@@ -34,7 +34,7 @@ from textual.worker import WorkerFailed
 
 from bioretrieval_tui.actions import ACTIONS, Action, in_scope
 from bioretrieval_tui.catalog.catalogue import Catalogue, section_of
-from bioretrieval_tui.catalog.models import Entry
+from bioretrieval_tui.catalog.models import Entry, Model
 from bioretrieval_tui.errors import BioRetrievalError, CatalogueError, InterruptedByUser, UsageError
 from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.memory import memory_fault
@@ -120,6 +120,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         )
         self.animation_level = "none"
         self.catalogue = catalogue
+        catalogue.here = _is_here
         self.where = places()
         self.problems = tuple(problems)
         self._capabilities = capabilities
@@ -127,7 +128,8 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self.faults: list[Exception] = []
         """Exceptions that were caught; the last ten."""
         self._mounted = False
-        self._board_failed = False
+        self.board_problem = ""
+        """Why the public board could not be read."""
         self._telling = False
         """An exception is being shown."""
         self._keys: deque[Key] = deque()
@@ -403,13 +405,13 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         """Read the public board into the catalogue, once; without it, say why."""
         from bioretrieval_tui.catalog.listing import load_listing
 
-        if self.catalogue.board is not None or self._board_failed:
+        if self.catalogue.board is not None or self.board_problem:
             return
         try:
             wide = await asyncio.to_thread(load_listing, self.catalogue, main_only=True)
         except CatalogueError as error:
-            self._board_failed = True
-            self.say(error.line(), "error")
+            self.board_problem = error.line()
+            self.say(self.board_problem, "error")
         else:
             if self.catalogue.board is None:  # two panes may have asked
                 self.catalogue = wide
@@ -698,6 +700,12 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             await self.run_action(choice.name, self if choice.scope == "everywhere" else self.pane)
         elif isinstance(choice, str):
             self.jump(choice)
+
+
+def _is_here(entry: Model) -> bool:
+    from bioretrieval_tui.encoding.model_files import entry_is_here
+
+    return entry_is_here(entry)
 
 
 def _identity(error: Exception) -> tuple[object, ...]:

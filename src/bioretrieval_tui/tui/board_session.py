@@ -16,6 +16,7 @@ from msgspec import structs
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.fields import zero_shot_share
 from bioretrieval_tui.catalog.matrix import (
+    FACTS,
     RANKINGS,
     Axis,
     MatrixRow,
@@ -51,6 +52,12 @@ _RECIPE_COLUMNS = (
 )
 _SCORE_WIDTH = 8
 """Cells of a score with four decimals and two marks."""
+WIDE = 150
+"""Columns from which more of a model is shown."""
+_NARROW = 70
+"""Columns below which names are cut."""
+LEAST_WITH_OWN = 100
+"""Columns from which it is told how a run was made; below, its scores need the space."""
 _TENTHS = 10
 """Parts of a column in the heat map."""
 
@@ -136,6 +143,7 @@ class BoardSession:
         self.recipe_rows: Sequence[RecipeRow] = ()
         self.model_rows: Sequence[ModelRow] = ()
         self.shown_own: Sequence[OwnRow] = ()
+        self._with_licence = self._with_own_column = False
         self.use(catalogue)
 
     def use(self, catalogue: Catalogue) -> None:
@@ -192,7 +200,6 @@ class BoardSession:
 
     def sort_by(self, key: str) -> None:
         """Order by a column, best or largest first; again: the other way. Rows and columns stay."""
-        key = "rank" if key == "score" else key
         if self.in_matrix:
             again = key == self.view.sort and not self.view.reverse
             self.view = structs.replace(self.view, sort=key, reverse=again)
@@ -203,8 +210,19 @@ class BoardSession:
     def sorted_by(self) -> tuple[str, bool]:
         """(column, largest first)."""
         key, reverse = (self.view.sort, self.view.reverse) if self.in_matrix else self.recipe_sort
-        rising = key in ("rank", "model")
+        rising = key in ("rank", "model", "licence") or (
+            key == "score" and self.in_matrix and self.view.ranking == "mean-rank"
+        )
         return key, reverse if rising else not reverse
+
+    @property
+    def direction(self) -> str:
+        """How the column that sorts is ordered, in words."""
+        key, descending = self.sorted_by
+        if key in ("model", "licence", "year", "own", *FACTS):
+            return "descending" if descending else "ascending"
+        reverse = self.view.reverse if self.in_matrix else self.recipe_sort[1]
+        return "worst first" if reverse else "best first"
 
     def next_ranking(self) -> Ranking:
         """Rank in the next way."""
@@ -262,7 +280,7 @@ class BoardSession:
             if key in ("params", "year"):
                 found: int | None = getattr(one.recipe, key)
                 return None if found is None else -found
-            if key == "rank":
+            if key in ("rank", "score"):
                 return one.rank
             axis = self.table.by_key.get(key)
             result = one.row.figures.get(axis) if one.row and axis else None
@@ -277,6 +295,7 @@ class BoardSession:
 
     def columns(self, width: int = 80) -> tuple[TableColumn, ...]:
         """The columns in a window of `width` cells: the mean names its benchmarks where it can."""
+        self._with_licence = width >= WIDE
         if not self.in_matrix:
             four = (
                 TableColumn(self.table.key(axis), title, max(_SCORE_WIDTH, len(title)),
@@ -286,29 +305,35 @@ class BoardSession:
             )  # fmt: skip
             return (*_RECIPE_COLUMNS, *four, TableColumn("year", "Year", 4, align="right"))
         heat = self.mode == "heat"
+        name_width = 20 if width < _NARROW else max(26, min(width // 4, 40))
+        name_width = 18 if heat and width < WIDE else name_width
         columns = [
             TableColumn("rank", "#", 4, align="right", frozen=True),
-            TableColumn("model", "Model", 18 if heat else 26, frozen=True),
+            TableColumn("model", "Model", name_width, frozen=True),
         ]
-        if self.shown_own:
+        self._with_own_column = bool(self.shown_own) and width >= LEAST_WITH_OWN
+        if self._with_own_column:
             columns.append(TableColumn("own", "Your run", 16, priority=9))
         if not heat:
-            basis = self.matrix.basis
-            title = SCORE[self.view.ranking].capitalize()
-            names = f"{title} ({', '.join(map(self.table.title, basis))})"
-            if len(names) > width // 4:
-                names = f"{title} of {len(basis)}"
+            if self._ranked_apart:
+                basis = self.matrix.basis
+                title = SCORE[self.view.ranking].capitalize()
+                names = f"{title} ({', '.join(map(self.table.title, basis))})"
+                if len(names) > width // 4:
+                    names = f"{title} of {len(basis)}"
+                columns.append(TableColumn("score", names, max(8, len(names) + 2), align="right"))
             columns += [
                 TableColumn("params", "Params", 7, align="right"),
                 TableColumn("zero_shot_share", "ZS %", 5, align="right"),
-                TableColumn("score", names, max(8, len(names) + 2), align="right"),
             ]
+            if width >= WIDE:
+                columns.append(TableColumn("licence", "Licence", 14))
         own = {row.axis: row.title for row in self.shown_own if row.title}
         for axis in axes_of(self.matrix, self.shown_own):
             name = own.get(axis) or self.table.title(axis)
-            width = 1 if heat else max(_SCORE_WIDTH, len(name) + 2)
+            size = (1 if width < WIDE else 2) if heat else max(_SCORE_WIDTH, len(name) + 2)
             columns.append(
-                TableColumn(axis_key(axis, self.table), name, width, align="right", upright=heat)
+                TableColumn(axis_key(axis, self.table), name, size, align="right", upright=heat)
             )
         return tuple(columns)
 
@@ -321,8 +346,8 @@ class BoardSession:
     def _recipe_cells(self, row: RecipeRow) -> list[Span]:
         recipe, found = row.recipe, row.row
         rank, score = str(row.rank or "-"), "-"
-        if row.mean is not None:
-            score = f"{row.mean:.4f}" if row.mean != recipe.mean else figure(row.mean)
+        if row.mean is not None:  # a published mean has the mark of a secondary value
+            score = f"{row.mean:.4f}" if row.mean != recipe.mean else f"{figure(row.mean)}*"
         cells = [
             Span(rank, "strong"),
             Span(f"{self.sign(recipe.id)}{recipe.name.removesuffix(' recipe')}", "recipe.strong"),
@@ -359,20 +384,34 @@ class BoardSession:
             return Span(f"{found:.4f}{mark:<2}", "warn" if off else "own")
 
         def cells(row: ModelRow) -> Sequence[Span]:
-            facts = [Span(""), Span(""), Span("")]
+            facts: list[Span] = []
             if isinstance(row, MatrixRow):
-                entry = self.catalogue.by_id.get(row.model)
-                params = entry.params if isinstance(entry, Model) else None
-                share = zero_shot_share(entry, self.catalogue) if entry else None
                 ranked = "strong" if row.score is not None else "faint"
-                facts = [
-                    Span(short(params) or "-", "dim"),
-                    Span("?" if share is None else str(share), "dim"),
-                    Span(score_text(self.matrix, row), ranked),
-                ]
+                facts = [Span(score_text(self.matrix, row), ranked)] if self._ranked_apart else []
+                facts += self._facts(row)
+            else:
+                facts = [Span("")] * (3 + self._ranked_apart)
+            if not self._with_licence:
+                facts.pop()
             return _LazyCells([*self._lead(row), *facts], row, axes, score)
 
         return cells
+
+    def _facts(self, row: MatrixRow) -> list[Span]:
+        entry = self.catalogue.by_id.get(row.model)
+        if not isinstance(entry, Model):
+            return [Span("-", "dim"), Span("?", "dim"), Span("")]
+        share = zero_shot_share(entry, self.catalogue)
+        return [
+            Span(short(entry.params) or "-", "dim"),
+            Span("?" if share is None else str(share), "dim"),
+            Span(entry.licence or "-", "dim"),
+        ]
+
+    @property
+    def _ranked_apart(self) -> bool:
+        """Whether what ranks has a column of its own: the mean of one column is that column."""
+        return len(self.matrix.basis) != 1 or self.view.ranking != "mean"
 
     def _heat_cells(self) -> _Cells:
         """A cell a score: the tenth of its column that it is in, 1 for the best, 0 for the last."""
@@ -407,13 +446,13 @@ class BoardSession:
             return [
                 Span(""),
                 Span(self.sign(row.run.record.id) + row.run.title, "own.strong"),
-                Span(row.run.how, "own"),
+                *([Span(row.run.how, "own")] if self._with_own_column else []),
             ]
         entry = self.catalogue.by_id.get(row.model)
         listed = entry is not None and entry.status == "declared"
         name = self.sign(row.model) + self.catalogue.names.get(row.model, row.model)
         lead = [Span(str(row.rank or "-"), "dim"), Span(name, "dim" if listed else "model.strong")]
-        return [*lead, Span("")] if self.shown_own else lead
+        return [*lead, Span("")] if self._with_own_column else lead
 
     def result_at(self, row: AnyRow | None, key: str) -> Result | None:
         """The published result of a row in a column."""

@@ -27,6 +27,8 @@ _BEST = "\N{BLACK UP-POINTING TRIANGLE}"
 """Behind the best score of a row: it shows without colour too."""
 _SAME = "= "
 """Before the label of a row in which all are equal."""
+_MOST_NOTES = 2
+"""Lines for notes."""
 _READ = 3
 """Lines for the whole text of the chosen cell."""
 
@@ -69,10 +71,14 @@ class ComparisonDialog(Dialog[None]):
             TableColumn("remark", "Measured differently", 24, 2),
         )
         self.table.column = 2  # the first that has differences
-        best = [f"{_BEST} best"] if any(row.best for row in self.found.rows) else []
-        self.note.show(Span("; ".join([*best, *self.found.notes]), "faint"))
+        self.note.show(Span(self._noted, "faint"))
         self.table.focus()
         self._fill(self.found.rows[0])
+
+    @property
+    def _noted(self) -> str:
+        best = [f"{_BEST} best"] if any(row.best for row in self.found.rows) else []
+        return "; ".join([*best, *self.found.notes])
 
     def on_resize(self) -> None:
         width = self.app.size.width
@@ -83,6 +89,7 @@ class ComparisonDialog(Dialog[None]):
         self.table.update()
         actions = sorted((a for a in in_scope("comparison") if a.footer), key=lambda a: a.footer)
         self.keys.show(*hints(actions, width - 1, "strong", "faint"))
+        self.note.styles.height = min(_MOST_NOTES, 1 + len(self._noted) // (width - 2))
         self._head()
 
     def _fill(self, keep: ComparedRow | str | None = None) -> None:

@@ -21,6 +21,7 @@ from bioretrieval_tui.render.rankings import (
     SCORE,
     hidden_words,
     matrix_sheet,
+    missing_words,
     ranked_by,
     score_figure,
 )
@@ -59,7 +60,7 @@ class LeaderboardPane(Pane):
     def __init__(self, name: str) -> None:
         super().__init__(name, "recipes")
         self.matrix_table = VirtualTable(
-            (), "matrix", squeeze=False, empty="No model matches: clear the filter (esc)."
+            (), "matrix", squeeze=False, empty="No model that matches has a score here."
         )
         self.board = BoardSession(self.catalogue, self.owner.marks.sign)
         self.entry_list: EntrySession = self.board.entries
@@ -77,6 +78,12 @@ class LeaderboardPane(Pane):
     @property
     def wide(self) -> bool:
         return not self.in_matrix and self.app.size.width >= BESIDE
+
+    def fit(self) -> None:
+        """Arrange the parts, and the columns of the matrix, for the width of the app."""
+        super().fit()
+        if self.table.size.width:
+            self.refill()
 
     @property
     def table(self) -> VirtualTable:
@@ -165,8 +172,8 @@ class LeaderboardPane(Pane):
         column = self.table.columns[self.table.column]
         self.board.sort_by(column.key)
         self.refill()
-        way = "descending" if self.board.sorted_by[1] else "ascending"
-        self.owner.say(f"Sorted by {column.title if column.title != '#' else 'rank'}, {way}")
+        title = "rank" if column.title == "#" else column.title
+        self.owner.say(f"Sorted by {title}, {self.board.direction}")
 
     def action_rank(self) -> None:
         self._for_matrix("The ranking")
@@ -275,7 +282,7 @@ class LeaderboardPane(Pane):
 
     def _recipes_head(self) -> list[Span]:
         count = len(self.board.rows)
-        words = "  by four-set mean; the seed page mixed measures that cannot be compared"
+        words = "  by four-set mean; the seed page ranked by measures that cannot be compared"
         found = [Span("Recipes", "strong"), Span(f"  {count}", "dim")]
         if self.entry_list.filter:
             return [*found, Span("  filter ", "faint"), Span(self.entry_list.filter, "ok")]
@@ -284,7 +291,13 @@ class LeaderboardPane(Pane):
     def _matrix_head(self) -> list[Span]:
         board, own = self.board, self.own_row
         matrix, view = board.matrix, board.view
-        spans = [Span("Board", "strong"), Span(f"  {len(matrix.rows)} models", "dim")]
+        ranked = sum(row.rank is not None for row in matrix.rows)
+        counts = f"{ranked} of {len(matrix.rows)}" if ranked < len(matrix.rows) else str(ranked)
+        spans = [Span("Board", "strong"), Span(f"  {counts} ranked", "dim")]
+        if self.owner.board_problem:
+            spans.append(Span(f"  {self.owner.board_problem}", "error"))
+        if board.mode == "heat":
+            spans.append(Span("  1 best tenth .. 9, 0 last tenth, · no score", "dim"))
         if board.shown_own:
             spans.append(Span(f"  {MARK} your runs: {len(board.shown_own)}", "own"))
         key = self.table.columns[self.table.column].key
@@ -312,6 +325,8 @@ class LeaderboardPane(Pane):
             if self.entry_list.filter:
                 spans += [Span("  filter ", "faint"), Span(self.entry_list.filter, "ok")]
             spans.append(Span(f"  {ranked_by(matrix, board.table)}", "dim"))
+            if view.ranking == "borda":
+                spans.append(Span(f"  {missing_words(matrix)}", "dim"))
         for shown, words in (
             (view.zero_shot, "zero-shot only"),
             (view.complete, "complete only"),
@@ -323,9 +338,8 @@ class LeaderboardPane(Pane):
         if board.own and not board.with_own:
             spans.append(Span(f"  {MARK} your runs: {len(board.own)} hidden (w)", "faint"))
         off = "  ! differs by more than 0.01" if board.shown_own else ""
-        heat = board.mode == "heat"
-        marks = "1 best tenth .. 0 last tenth  · no score" if heat else f"{LEGEND}{off}"
-        return [*spans, Span(f"   {marks}", "faint")]
+        marks = "" if board.mode == "heat" else f"   {LEGEND}{off}"
+        return [*spans, Span(marks, "faint")]
 
     def action_enter(self) -> None:
         if not self.has_class("-reading"):

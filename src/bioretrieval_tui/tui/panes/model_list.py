@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bioretrieval_tui.catalog.models import AnyEntry, Model
+from bioretrieval_tui.errors import UsageError
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.entry_session import EntrySession
 from bioretrieval_tui.tui.panes.pane import Pane
@@ -42,6 +43,8 @@ class ModelsPane(Pane):
         await self.owner.widen()
         self.with_listed = not self.with_listed
         self._relist()
+        if self.owner.board_problem:
+            raise UsageError(self.owner.board_problem)
         count = len(self.catalogue.listed)
         shown = f"{count} listed models: their facts are declared to mteb, not checked"
         self.owner.say(shown if self.with_listed else "Curated models")
