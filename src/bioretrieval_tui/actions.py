@@ -129,6 +129,7 @@ fold | f | fold | Fold | Fold or show the rows in which all are equal | 1
 section | tab | section | Section | Scores, facts, recipe | 2
 comparison-export | e | export | Export | Write it to a file | 4
 comparison-close | escape q equals_sign | close | Close | Close it | 5
+comparison-help | question_mark f1 | help | Help | The keys of this screen | 6
 [detail]
 scroll-down | j down | scroll_lines(1) | Down | Scroll down | -
 scroll-up | k up | scroll_lines(-1) | Up | Scroll up | -
@@ -217,14 +218,17 @@ files-first | g home | edge(-1) | First | First row | -
 files-last | G end | edge(1) | Last | Last row | -
 [plot]
 next-point | right l down j | point(1) | Next | Next point to the right, or next bar | 1
-previous-point | left h up k | point(-1) | Previous | Previous point or bar | 1
+previous-point | left h up k | point(-1) | Previous | Previous point or bar | -
 first-point | g home | point_edge(-1) | First | First point or bar | -
 last-point | G end | point_edge(1) | Last | Last point or bar | -
+next-on-front | n | front(1) | Front | Next point of the front | 3
+previous-on-front | N | front(-1) | Previous | Previous point of the front | -
 plot-read | enter | enter | Read | Show the page of the model under the cursor | 2
 plot-kind | v | kind | Kind | Pareto front, history, profile of the model, your runs | 2
 plot-axis | x | axis | X axis | Parameters, dimension, release date, memory | 2
 plot-export | e | export | Export | Write a picture (.svg .png .txt) or the data (.csv .md) | 3
 plot-close | escape q | close | Close | Close the plot | 4
+plot-help | question_mark f1 | help | Help | The keys of this screen | 5
 [line]
 accept | enter | submit | Accept | Apply the filter and go to the list | -
 cancel | escape | cancel | Cancel | Undo the edit | -

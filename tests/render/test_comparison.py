@@ -83,6 +83,11 @@ def test_the_largest_loss_of_the_first_is_on_top(scores: Catalogue) -> None:
     assert row(found, "nutrition").best == (0,)
 
 
+def test_latex_has_the_best_score_in_bold_without_its_difference(scores: Catalogue) -> None:
+    text = "".join(render(comparison_sheet(compared(scores, "able", "baker")), "latex"))
+    assert r"0.600 & \textbf{0.900} +0.3000 &" in text
+
+
 def test_a_score_of_one_alone_has_no_row_but_is_counted(scores: Catalogue) -> None:
     found = compared(scores, "able", "charlie")
     assert [one.key for one in found.rows if one.differences] == ["facts"]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
-from bioretrieval_tui.catalog.matrix import MatrixView, ScoreTable
+from bioretrieval_tui.catalog.matrix import RANKINGS, MatrixView, ScoreTable
 from bioretrieval_tui.catalog.models import Benchmark, Content, Model, Result
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.evaluation.records import FORMAT, EvaluationRecord
@@ -92,6 +93,12 @@ def test_every_axis_is_a_field_of_models_with_a_text(against: str) -> None:
     large = next(point for point in figure.points if point.id == "large")
     expected = {"params": "7B", "dimension": "4,096", "released": "2024-02-08", "memory": "14 GB"}
     assert figure.when(large) == expected[against]
+
+
+def test_whole_numbers_have_no_fraction_in_data() -> None:
+    sheet = figure_sheet(quality_figure(SCORED, "params", "nDCG@10", "SciFact"))
+    assert "Large,7000000000,0.8," in "".join(render(sheet, "csv"))
+    assert '"params": 7000000000,' in "".join(render(sheet, "json"))
 
 
 def test_outliers_are_in_the_data_and_counted_in_a_drawing() -> None:
@@ -206,7 +213,7 @@ def table() -> ScoreTable:
     return ScoreTable(Catalogue(Content(entries=entries, results=results, sources=())))
 
 
-def over(*columns: str, **other: bool) -> MatrixView:
+def over(*columns: str, **other: Any) -> MatrixView:
     return MatrixView(columns=columns, **other)
 
 
@@ -223,6 +230,21 @@ def test_a_mean_is_over_models_that_have_all_scores(
     assert figure.title == "mean nDCG@10 of A, B against parameters"
     assert {p.name: p.y for p in figure.points} == {"Small": 0.5, "Large": 0.65}
     assert figure.notes == ("1 model left out: not scored on each benchmark",)
+
+
+@pytest.mark.parametrize("view", [{"ranking": one} for one in RANKINGS] + [{"complete": True}])
+def test_quality_is_the_mean_whatever_ranks_the_board(
+    table: ScoreTable, view: dict[str, Any]
+) -> None:
+    expected = make_figure(table, FigureWish(view=over("a", "b")))
+    figure = make_figure(table, FigureWish(view=over("a", "b", **view)))
+    assert (figure.points, figure.notes) == (expected.points, expected.notes)
+
+
+def test_a_column_in_another_measure_is_named_as_left_out(table: ScoreTable) -> None:
+    figure = make_figure(table, FigureWish(view=over("a", "near")))
+    assert figure.title == "nDCG@10 of A against parameters"
+    assert figure.notes == ("left out, in another measure: NEAR (Spearman)",)
 
 
 @pytest.mark.parametrize(

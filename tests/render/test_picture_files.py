@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 import struct
 from pathlib import Path
+from typing import Any
 
 import pytest
 from lxml import etree
+from msgspec.structs import replace
 from test_figures import SCORED, model
 from test_plot_text import FIGURES
 
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
-from bioretrieval_tui.render.figures import ScoredModel, quality_figure
+from bioretrieval_tui.render import picture_files
+from bioretrieval_tui.render.figures import Bar, Figure, ScoredModel, quality_figure
 from bioretrieval_tui.render.picture_files import EXTENSIONS, picture, write_figure
 
 
@@ -37,6 +40,23 @@ def test_svg_has_its_text_and_is_the_same_each_time(name: str) -> None:
     assert {bar.name for bar in figure.bars} <= set(found)
     assert picture(figure, ".svg") == svg
     assert b"<dc:date>" not in svg
+
+
+def test_ranks_end_at_100_percent_with_their_texts_inside(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[Any, Any]] = []
+    frame = picture_files._frame
+
+    def kept(canvas: Any, axes: Any, figure: Figure) -> None:
+        frame(canvas, axes, figure)
+        seen.append((canvas, axes))
+
+    monkeypatch.setattr(picture_files, "_frame", kept)
+    bars = tuple(Bar("Set", "set", rank, 374, 0.7123) for rank in (1, 200, 374))
+    picture(replace(FIGURES["profile"], bars=bars), ".png")
+    canvas, axes = seen[0]
+    assert axes.get_xlim() == (0, 1)
+    ends = [text.get_window_extent().x1 for text in axes.texts]
+    assert axes.bbox.x1 < max(ends) <= canvas.bbox.x1
 
 
 def test_png_is_a_picture_of_a_known_size() -> None:

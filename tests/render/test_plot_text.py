@@ -41,6 +41,7 @@ from bioretrieval_tui.render.plot_text import (
     target_text,
     targets,
     text_of,
+    unnamed,
 )
 from bioretrieval_tui.render.terminal_text import cells
 
@@ -241,6 +242,16 @@ def test_six_series_are_named_on_a_narrow_screen() -> None:
 def test_every_point_of_the_front_has_its_name() -> None:
     text = "\n".join(unpainted(draw(FIGURES["crowd"], 120, 40)))
     assert all(point.name in text for point in FIGURES["crowd"].front)
+
+
+@pytest.mark.parametrize("size", [(30, 10), (60, 12), (120, 40)])
+def test_a_point_of_the_front_is_named_in_the_drawing_or_as_unnamed(size: tuple[int, int]) -> None:
+    steps = [ScoredModel(model(f"M{n:02}", params=10**6 * n), 0.5 + n / 100) for n in range(1, 31)]
+    figure = quality_figure(steps, "params", "nDCG@10", "SciFact")
+    text = "\n".join(unpainted(draw(figure, *size, 3)))
+    without = {point.name for point in unnamed(figure, *size, 3)}
+    assert bool(without) == (size != (120, 40))
+    assert without == {point.name for point in figure.front if point.name not in text}
 
 
 def test_all_bars_can_be_reached() -> None:

@@ -9,6 +9,7 @@ from driving import Session, make_app, running
 from own_records import record
 from test_tui_hostile import check
 
+from bioretrieval_tui.actions import in_scope
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.tui.dialogs.comparison_dialog import ComparisonDialog
 
@@ -84,6 +85,27 @@ async def test_the_labels_stay_while_columns_scroll(
         await session.press("escape")
         assert session.app.pane.pane_name == "models"
         assert session.app.pane.table.cursor == 6
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_head_names_all_that_is_compared(small: Catalogue, size: tuple[int, int]) -> None:
+    async with running(make_app(small), size, pane="models") as session:
+        dialog = await compared(session, 6)
+        assert "6 side by side: Alpha" in session.rows[0]
+        whole = size[0] > 80
+        names = dialog.found.names
+        assert all(name[: None if whole else 7] in session.rows[0] for name in names)
+
+
+@pytest.mark.parametrize("key", ["question_mark", "f1"])
+async def test_help_names_the_keys_of_a_comparison(small: Catalogue, key: str) -> None:
+    async with running(make_app(small), (120, 40), pane="models") as session:
+        dialog = await compared(session, 2)
+        await session.press(key)
+        assert "Keys: Comparison" in session.text
+        assert all(action.help in session.text for action in in_scope("comparison"))
+        await session.press("escape")
+        assert session.app.screen is dialog
 
 
 async def test_equal_rows_fold_and_the_cursor_stays(small: Catalogue) -> None:

@@ -163,6 +163,18 @@ async def test_ranks_are_over_the_chosen_columns(small: Catalogue) -> None:
         assert pane.board.view.columns == ()
 
 
+async def test_the_choice_of_columns_is_explained_on_a_narrow_screen(small: Catalogue) -> None:
+    async with running(make_app(small), (80, 24), pane="leaderboard") as session:
+        await session.press("v", "C")
+        dialog = session.app.screen
+        assert isinstance(dialog, ColumnDialog)
+        assert "enter ok" in session.text
+        ranks = ", ".join(map(dialog.scores.title, board(session).board.matrix.basis))
+        assert f"all are shown; {ranks} rank" in session.text
+        await session.press("space")
+        assert "1 chosen: they are shown and rank" in session.text
+
+
 async def test_columns_can_be_left_as_they_are(small: Catalogue) -> None:
     async with running(make_app(small), WIDE, pane="leaderboard") as session:
         await session.press("v", "C", "space", "escape")

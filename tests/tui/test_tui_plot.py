@@ -8,12 +8,14 @@ import pytest
 from driving import Session, make_app, running
 from own_records import record
 
+from bioretrieval_tui.actions import in_scope
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.matrix import MatrixView, ScoreTable
 from bioretrieval_tui.evaluation.records import records
 from bioretrieval_tui.render.catalogue_figures import FigureWish, make_figure
 from bioretrieval_tui.tui.dialogs.dialog import ExportDialog
 from bioretrieval_tui.tui.dialogs.plot_dialog import PlotDialog
+from bioretrieval_tui.tui.widgets.plot_view import PlotView
 
 WISH = FigureWish(view=MatrixView(columns=("facts-set",)))
 
@@ -57,6 +59,70 @@ async def test_the_cursor_visits_every_point_and_enter_answers_its_model(
         await session.press("h", "enter")
         assert answers == ["alpha-110m"]
         assert session.app.screen is session.app.screen_stack[0]
+
+
+async def test_keys_lead_along_the_front(small: Catalogue) -> None:
+    async with running(make_app(small), (80, 24), pane="leaderboard") as session:
+        await opened(session, small, FigureWish(against="dimension", view=WISH.view))
+        plot = session.app.screen.query_one(PlotView)
+        assert plot.figure is not None
+        front = [plot.targets.index(point) for point in plot.figure.front]
+        assert 1 < len(front) < len(plot.targets)
+        await session.press("g")
+        seen = [plot.cursor]
+        for _ in plot.targets:
+            await session.press("n")
+            seen.append(plot.cursor)
+        assert set(seen) <= {0, *front}
+        assert seen[-1] == max(front)
+        await session.press(*["N"] * len(front))
+        assert plot.cursor == min(front)
+
+
+async def test_points_without_a_label_are_named_in_the_notes(
+    small: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(make_app(small), (80, 24), pane="leaderboard") as session:
+        monkeypatch.setattr(PlotView, "unnamed", property(lambda plot: plot.targets[:1]))
+        await opened(session, small)
+        assert "without a label: Beta dual [*]" in f"{session.rows[1]}{session.rows[2]}"
+
+
+@pytest.mark.parametrize("key", ["question_mark", "f1"])
+async def test_help_names_the_keys_of_a_plot(small: Catalogue, key: str) -> None:
+    async with running(make_app(small), (120, 40), pane="leaderboard") as session:
+        await opened(session, small)
+        await session.press(key)
+        assert "Keys: Plot" in session.text
+        assert all(action.help in session.text for action in in_scope("plot"))
+        assert "In the detail pane" not in session.text
+        await session.press("escape")
+        assert isinstance(session.app.screen, PlotDialog)
+
+
+@pytest.mark.parametrize("rankings", [0, 1, 2])
+async def test_a_plot_is_of_means_and_its_pages_lead_back_to_it(
+    small: Catalogue, rankings: int
+) -> None:
+    async with running(make_app(small), (100, 30), pane="leaderboard") as session:
+        await session.press("v", *["R"] * rankings, "p")
+        await session.settle()
+        first = session.app.screen
+        assert isinstance(first, PlotDialog)
+        assert "mean nDCG@10 of" in session.rows[0]
+        assert all(0 < point.y < 1 for point in first.plot.figure.points)  # type: ignore[union-attr]  # it is drawn
+        await session.press("x", "g", "enter")
+        assert session.app.screen is session.app.screen_stack[0]
+        assert "esc: back to the plot" in session.head
+        await session.press("escape")
+        await session.settle()
+        again = session.app.screen
+        assert isinstance(again, PlotDialog)
+        assert (again.wish, again.plot.cursor) == (first.wish, 0)
+        # From the board a page leads back to the board.
+        await session.press("escape", "enter", "escape")
+        assert session.app.screen is session.app.screen_stack[0]
+        assert not session.app.pane.has_class("-reading")
 
 
 async def test_keys_change_the_axis_and_the_kind(small: Catalogue) -> None:

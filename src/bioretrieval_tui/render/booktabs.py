@@ -27,7 +27,9 @@ def cell(value: Cell) -> str:
     text = escape(seen.text)
     if not text:
         return ""
-    text = text.join(_EMPHASIS[seen.emphasis].split("%s")) if seen.emphasis else text
+    if seen.emphasis:  # of the number, not of a difference behind it
+        number, *rest = text.split(" ", 1)
+        text = " ".join([number.join(_EMPHASIS[seen.emphasis].split("%s")), *rest])
     signs = seen.mark + ("?" if seen.unverified else "")
     return f"{text}\\textsuperscript{{{escape(signs)}}}" if signs else text
 

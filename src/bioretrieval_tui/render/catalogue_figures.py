@@ -73,7 +73,9 @@ def make_figure(
 
 
 def _quality(table: ScoreTable, wish: FigureWish) -> Figure:
-    matrix = table.matrix(wish.view, wish.models)
+    # The mean of the scores, whatever ranks the board; models without it are counted in a note.
+    view = replace(wish.view, ranking="mean", complete=False)
+    matrix = table.matrix(view, wish.models)
     basis = matrix.basis
     metric = basis[0].metric if basis else MAIN
     rows = [row for row in matrix.rows if row.have]
@@ -91,6 +93,10 @@ def _quality(table: ScoreTable, wish: FigureWish) -> Figure:
     )
     if partly := sum(row.score is None for row in rows):
         note = f"{plural(partly, 'model')} left out: not scored on each benchmark"
+        figure = replace(figure, notes=(note, *figure.notes))
+    others = [axis for axis in matrix.axes if axis not in basis] if view.columns else []
+    if others:
+        note = f"left out, in another measure: {', '.join(map(table.title, others))}"
         figure = replace(figure, notes=(note, *figure.notes))
     return figure
 

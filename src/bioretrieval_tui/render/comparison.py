@@ -236,7 +236,7 @@ class _ScoreRows:
         if any(counts):
             yield ComparedRow(SCORES, "higher", f"against {self.names[0]}", tuple(counts))
         if any(means):
-            label = f"{MEAN_METRIC} difference"
+            label = f"mean {MEAN_METRIC} difference"
             yield ComparedRow(SCORES, "mean_difference", label, tuple(means))
 
     def _otherwise(self) -> Iterator[ComparedRow]:

@@ -460,7 +460,9 @@ def figure_sheet(figure_: Figure) -> Sheet:
         ({series: figure_.curves[point.series].name} if series else {})
         | {
             "name": point.name,
-            figure_.x.key: Shown(figure_.when(point) if dated else point.x, figure_.when(point)),
+            figure_.x.key: Shown(
+                figure_.when(point) if dated else _plain(point.x), figure_.when(point)
+            ),
             "score": Shown(round(point.y, 6), score_text(point.y)),
             "mark": point.mark or None,
             "front": point.standing == "front",
@@ -478,6 +480,11 @@ def figure_sheet(figure_: Figure) -> Sheet:
         Column("id", "id", min_width=8, weight=2),
     )
     return _sheet(figure_, columns, records)
+
+
+def _plain(value: float) -> float:
+    """The value for programs: a whole number without a fraction."""
+    return int(value) if value.is_integer() else value
 
 
 def _timeline_sheet(figure_: Figure) -> Sheet:

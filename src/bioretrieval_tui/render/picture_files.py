@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.paths import places, save_file
-from bioretrieval_tui.render.figures import Figure, figure_sheet, score_text
+from bioretrieval_tui.render.figures import Bar, Figure, figure_sheet, score_text
 from bioretrieval_tui.render.formats import Format, render
 from bioretrieval_tui.render.plot_layout import (
     ANY,
@@ -187,12 +187,15 @@ def _bars(axes: Axes, figure: Figure) -> None:
     rows = range(len(figure.bars))
     axes.barh(rows, [max(bar.share, 0.003) for bar in figure.bars], 0.62, color=_COLOURS[0])
     for row, bar in zip(rows, figure.bars, strict=True):
-        said = f"{bar.text}   {score_text(bar.score)}"
-        axes.text(max(bar.share, 0.003) + 0.01, row, said, va="center", color=_INK)
-    axes.set_xlim(0, 1.2)
+        axes.text(max(bar.share, 0.003) + 0.01, row, _bar_text(bar), va="center", color=_INK)
+    axes.set_xlim(0, 1)
     axes.set_ylim(len(figure.bars) - 0.4, -0.6)
     axes.set_yticks(rows, [shortened(bar.name, 40) for bar in figure.bars])
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0%", "25%", "50%", "75%", "100%"])
+
+
+def _bar_text(bar: Bar) -> str:
+    return f"{bar.text}   {score_text(bar.score)}"
 
 
 def _frame(canvas: Canvas, axes: Axes, figure: Figure) -> None:
@@ -202,10 +205,12 @@ def _frame(canvas: Canvas, axes: Axes, figure: Figure) -> None:
     names = [shortened(bar.name, 40) for bar in figure.bars]
     names += [shortened(name, 40) for _, name in figure.y.lanes]
     left = 0.35 + 0.075 * max(map(len, names)) if names else 0.75
+    # The text of a bar that reaches 100 % stands beside the axes.
+    right = 0.2 + 0.07 * max((len(_bar_text(bar)) for bar in figure.bars), default=0)
     foot, head = 0.6 + 0.17 * len(notes), 0.5
     if figure.legend and not figure.bars:
         head += 0.2 * (1 + (len(figure.curves) - 1) // _LEGEND_COLUMNS if figure.several else 1)
-    axes.set_position((left / width, foot / height, 1 - (left + 0.2) / width,
+    axes.set_position((left / width, foot / height, 1 - (left + right) / width,
                        1 - (foot + head) / height))  # fmt: skip
     canvas.text(0.15 / width, 1 - 0.1 / height, one_line(figure.title), fontsize=12,
                 fontweight="bold", color=_INK, va="top")  # fmt: skip

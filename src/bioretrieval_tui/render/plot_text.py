@@ -35,6 +35,7 @@ OPEN = "○▵▫▿◇☆"
 SERIES_ROLES = ("model", "dataset", "benchmark", "recipe", "paper", "text")
 _DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
+_LEAST_WIDTH, _LEAST_HEIGHT = 24, 6
 _LONGEST_NAME = 32
 _NAME_LENGTHS = (32, 24, 16, 10, 6)
 """Of the names of series, in the order in which they are tried."""
@@ -52,13 +53,22 @@ _COLOURS = {"model": "32", "dataset": "36", "benchmark": "35", "recipe": "33", "
 def draw(figure: Figure, width: int, height: int, cursor: int | None = None) -> list[DrawnRow]:
     """The figure in `height` rows of `width` cells, without its title. cursor: place of the point
     or bar that is highlighted, in the order of `targets`."""
-    if not (figure.points or figure.bars) or width < 24 or height < 6:
+    if not (figure.points or figure.bars) or width < _LEAST_WIDTH or height < _LEAST_HEIGHT:
         empty = "nothing to draw" if not (figure.points or figure.bars) else "the window is small"
         notice: DrawnRow = ((cut(empty, width), "dim"),)
         return [notice][:height]
     if figure.bars:
         return _bars(figure, width, height, cursor)
     return _Drawing(figure, width, height, cursor).rows()
+
+
+def unnamed(figure: Figure, width: int, height: int, cursor: int | None) -> list[Point]:
+    """Points of fronts for whose names such a drawing has no place, best first."""
+    if not figure.points or width < _LEAST_WIDTH or height < _LEAST_HEIGHT:
+        return []
+    drawing = _Drawing(figure, width, height, cursor)
+    drawing.rows()
+    return drawing.unnamed
 
 
 def targets(figure: Figure) -> list[Point] | list[Bar]:
@@ -129,6 +139,8 @@ class _Drawing:
         self.taken: dict[Cell, int] = {}
         self.owner: dict[Cell, Point] = {}
         """The point whose mark a cell shows."""
+        self.unnamed: list[Point] = []
+        """Points of fronts without a place for their names."""
 
     def cell(self, x: float, y: float, fine: tuple[int, int] = (1, 1)) -> Cell:
         """The cell of a value; fine: parts of a cell in each direction."""
@@ -211,6 +223,7 @@ class _Drawing:
         roles = {"front": "strong", "named": "dim", "other": "dim"}
         for point, name, place in zip(asked, names, places, strict=True):
             if place is None:
+                self.unnamed += [point] if point.standing == "front" else []
                 continue
             role = "cursor" if point is self.marked else roles[point.standing]
             column = place.column
@@ -321,7 +334,8 @@ def _bars(figure: Figure, width: int, height: int, cursor: int | None) -> list[D
         ))  # fmt: skip
     scale = [" "] * (width + 4)
     for value, text in ticks(shown, max(2, columns // 12)):
-        start = gutter + 2 + round(value * columns) - len(text) // 2
+        # "100%" ends where the longest bar does.
+        start = gutter + 2 + min(round(value * columns) - len(text) // 2, columns - len(text))
         scale[start : start + len(text)] = text
     return [
         (("benchmark" + " " * max(1, gutter - 7) + "rank and score", "dim"),),

@@ -686,7 +686,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
     def action_help(self) -> None:
         from bioretrieval_tui.tui.dialogs.dialog import PageDialog, help_lines
 
-        scopes = (*self.pane.SCOPES, *self.pane.MORE_SCOPES)
+        scopes = (*self.pane.SCOPES, *self.pane.MORE_SCOPES, "detail", "line")
         self.push_screen(PageDialog(help_lines(self.pane.heading, scopes)))
 
     def action_palette(self) -> None:

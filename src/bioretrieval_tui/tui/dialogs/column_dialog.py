@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
 
-from bioretrieval_tui.catalog.matrix import ScoreTable
+from bioretrieval_tui.catalog.matrix import MatrixView, ScoreTable
 from bioretrieval_tui.tui.dialogs.dialog import Dialog, title_line
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.input import QueryLine
@@ -47,12 +47,14 @@ class ColumnDialog(Dialog[Sequence[str]]):
         super().__init__()
         self.scores = table
         self.chosen = list(chosen)
+        self.usual_basis = table.matrix(MatrixView(), ()).basis
+        """The columns that rank where none are chosen."""
         self.shown: list[str] = []
         self.line = QueryLine("part of a name")
         self.list = VirtualTable(_COLUMNS, chooses=True, empty="No benchmark has this name.")
 
     def compose(self) -> ComposeResult:
-        keys = "space: choose  J K: move it  /: find  a: all  enter: show"
+        keys = "space choose  J K move  / find  a all  enter ok"
         yield Vertical(title_line("Columns", keys), self.line, self.list, self.note)
 
     def on_mount(self) -> None:
@@ -75,7 +77,9 @@ class ColumnDialog(Dialog[Sequence[str]]):
         at = self.shown.index(keep) if keep in self.shown else 0
         self.list.show(ListRows(self.shown, self._cells), at)
         count = len(self.chosen)
-        said = f"{count} chosen: they are shown and rank" if count else "none chosen: all are shown"
+        said = f"{count} chosen: they are shown and rank"
+        if not count:
+            said = f"all are shown; {', '.join(map(self.scores.title, self.usual_basis))} rank"
         self.note.show(Span(said, "dim"))
 
     def _title(self, key: str) -> str:

@@ -11,19 +11,24 @@ from textual.containers import Vertical
 
 from bioretrieval_tui.actions import in_scope
 from bioretrieval_tui.render.comparison import ComparedRow, EntryComparison, comparison_sheet
-from bioretrieval_tui.render.sheet import face
+from bioretrieval_tui.render.sheet import face, one_line
+from bioretrieval_tui.render.terminal_text import cut
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.dialogs.dialog import Dialog, ExportDialog
+from bioretrieval_tui.tui.dialogs.dialog import Dialog, ExportDialog, PageDialog, help_lines
 from bioretrieval_tui.tui.text import Span, line
 from bioretrieval_tui.tui.widgets.bars import HeadLine, hints
 from bioretrieval_tui.tui.widgets.canvas import Detail
 from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTable
 
 _LABEL, _LEAST_WIDTH, _MOST_LABEL = 20, 18, 30
+_LEAST_NAME = 8
+"""Cells of a name in the head, where there is not space for all."""
 _BEST = "\N{BLACK UP-POINTING TRIANGLE}"
 """Behind the best score of a row: it shows without colour too."""
 _SAME = "= "
 """Before the label of a row in which all are equal."""
+_MOST_NOTES = 2
+"""Lines for notes."""
 _READ = 3
 """Lines for the whole text of the chosen cell."""
 
@@ -66,9 +71,14 @@ class ComparisonDialog(Dialog[None]):
             TableColumn("remark", "Measured differently", 24, 2),
         )
         self.table.column = 2  # the first that has differences
-        self.note.show(Span("; ".join(self.found.notes), "faint"))
+        self.note.show(Span(self._noted, "faint"))
         self.table.focus()
         self._fill(self.found.rows[0])
+
+    @property
+    def _noted(self) -> str:
+        best = [f"{_BEST} best"] if any(row.best for row in self.found.rows) else []
+        return "; ".join([*best, *self.found.notes])
 
     def on_resize(self) -> None:
         width = self.app.size.width
@@ -79,6 +89,8 @@ class ComparisonDialog(Dialog[None]):
         self.table.update()
         actions = sorted((a for a in in_scope("comparison") if a.footer), key=lambda a: a.footer)
         self.keys.show(*hints(actions, width - 1, "strong", "faint"))
+        self.note.styles.height = min(_MOST_NOTES, 1 + len(self._noted) // (width - 2))
+        self._head()
 
     def _fill(self, keep: ComparedRow | str | None = None) -> None:
         """Show the rows; the cursor stays on `keep`, or on the next row that is left."""
@@ -92,13 +104,23 @@ class ComparisonDialog(Dialog[None]):
                 at = self.shown.index(keep) if keep in self.shown else len(self.shown)
             self.shown += [row] if kept else []
         self.table.show(ListRows(self.shown, self._cells), at)
+        self._head()
+        self._read()
+
+    def _head(self) -> None:
+        """Name all that is compared, also what is beyond the edge, and count equal rows."""
+        names = self.found.names
+        lead = f"{len(names)} side by side: "
+        space = self.app.size.width - len(lead) - 2 * len(names)
+        longest = next(
+            (most for most in range(max(map(len, names)), _LEAST_NAME, -1)
+             if sum(min(len(name), most) for name in names) <= space),
+            _LEAST_NAME,
+        )  # fmt: skip
         equal = sum(row.equal for row in self.found.rows)
         said = f"   {equal} equal rows {'folded' if self.folded else f'marked {_SAME.strip()}'}"
-        spans = [Span(f"{len(self.found.ids)} side by side", "strong"), Span(said, "dim")]
-        if any(row.best for row in self.found.rows):
-            spans.append(Span(f"   {_BEST} best, +- against {self.found.names[0]}", "faint"))
-        self.title_line.show(*spans)
-        self._read()
+        named = ", ".join(cut(one_line(name), longest) for name in names)
+        self.title_line.show(Span(lead, "dim"), Span(named, "strong"), Span(said, "dim"))
 
     def _cells(self, row: ComparedRow | str) -> Sequence[Span]:
         if isinstance(row, str):
@@ -152,6 +174,9 @@ class ComparisonDialog(Dialog[None]):
         # The section is read from its start.
         self.table.top = self.table.cursor
         self.table.update()
+
+    def action_help(self) -> None:
+        self.app.push_screen(PageDialog(help_lines("Comparison", ("comparison",))))
 
     def action_fold(self) -> None:
         self.folded = not self.folded

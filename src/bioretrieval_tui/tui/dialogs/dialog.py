@@ -144,8 +144,7 @@ class PageDialog(Dialog[None]):
 def help_lines(title: str, scopes: tuple[str, ...]) -> list[Line]:
     """The page of the keys that work in these scopes, from the registry of actions."""
     lines = [line(Span(f"Keys: {title}", "strong"), Span("   esc: close", "faint"))]
-    shown = dict.fromkeys((*scopes, "detail", "line"))
-    for scope in sorted(shown, key=lambda s: s == "everywhere"):
+    for scope in sorted(dict.fromkeys(scopes), key=lambda s: s == "everywhere"):
         lines += [line(), line(Span(SCOPES[scope], "header"))]
         for action in in_scope(scope):
             keys = ", ".join(shown_key(key) for key in action.keys)

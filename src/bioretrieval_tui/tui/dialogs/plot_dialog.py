@@ -17,14 +17,16 @@ from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.render.catalogue_figures import FigureWish
 from bioretrieval_tui.render.figures import AXES, KINDS, Figure, figure_sheet
 from bioretrieval_tui.render.plot_text import target_text
+from bioretrieval_tui.render.sheet import shortened
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.dialogs.dialog import Dialog, ExportDialog
+from bioretrieval_tui.tui.dialogs.dialog import Dialog, ExportDialog, PageDialog, help_lines
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine, hints
 from bioretrieval_tui.tui.widgets.plot_view import PlotView
 
 _KINDS = tuple(kind for kind in KINDS if kind != "timeline")
 """Kinds that the key leads to: Evolution has a pane of its own."""
+_LONGEST_NAME = 32
 _ROWS_A_NOTE = 12
 """Rows of the screen for each row of notes."""
 FigureMaker = Callable[[FigureWish], Figure]
@@ -35,7 +37,8 @@ class PlotDialog(Dialog[str]):
     """A figure on the whole screen; answers the id of the model, benchmark or run that enter was
     pressed on.
 
-    make: called for each kind and axis that is chosen; wish: what is shown first.
+    make: called for each kind and axis that is chosen; wish: what is shown first; keep: the id that
+    the cursor is on first.
     """
 
     DEFAULT_CSS = """
@@ -45,10 +48,11 @@ class PlotDialog(Dialog[str]):
     """
     BINDINGS: ClassVar = bindings("plot")
 
-    def __init__(self, make: FigureMaker, wish: FigureWish | None = None) -> None:
+    def __init__(self, make: FigureMaker, wish: FigureWish | None = None, keep: str = "") -> None:
         super().__init__()
         self.make = make
         self.wish = wish or FigureWish()
+        self.keep = keep
         self.title_line, self.notes = HeadLine(), HeadLine()
         self.plot = PlotView()
         self.keys = HeadLine()
@@ -58,14 +62,17 @@ class PlotDialog(Dialog[str]):
 
     def on_mount(self) -> None:
         self.plot.focus()
-        self._draw()
+        self._draw(self.keep)
 
     def on_resize(self) -> None:
         actions = sorted((a for a in in_scope("plot") if a.footer), key=lambda a: a.footer)
         self.keys.show(*hints(actions, self.app.size.width - 1, "strong", "faint"))
+        # Which names have a place is known once the plot has its size.
+        self.call_after_refresh(self._fit_notes)
 
-    def _draw(self) -> None:
-        """Show the figure of the wish; where there is none, why."""
+    def _draw(self, keep: str = "") -> None:
+        """Show the figure of the wish; where there is none, why. keep: the id that the cursor goes
+        to, in place of the one that it is on."""
         current, wish = self.plot.current, self.wish
         if wish.kind == "profile":  # in all benchmarks, whichever column was plotted
             wish = replace(wish, view=replace(wish.view, columns=()))
@@ -78,19 +85,32 @@ class PlotDialog(Dialog[str]):
             self.notes.show(Span(error.message, "warn"))
             self.note.show(Span(error.remedy or "", "dim"))
             return
-        self.plot.show(figure, current.id if current else "")
+        self.plot.show(figure, keep or (current.id if current else ""))
         self.title_line.show(Span(figure.title, "strong"))
-        notes = figure.drawn.notes
-        said = "; ".join(notes)
-        self.notes.display = bool(notes)
+        self._fit_notes()
+
+    def _noted(self) -> str:
+        """The notes, with the points of the front that the drawing cannot name."""
+        if self.plot.figure is None:
+            return ""
+        names = [shortened(point.label, _LONGEST_NAME) for point in self.plot.unnamed]
+        more = [f"without a label: {', '.join(names)}"] if names else []
+        return "; ".join([*self.plot.figure.notes, *more])
+
+    def _fit_notes(self) -> None:
+        if self.plot.figure is None:
+            return
+        said = self._noted()
         width, height = self.app.size
+        self.notes.display = bool(said)
         self.notes.styles.height = min(height // _ROWS_A_NOTE, 1 + len(said) // (width - 2))
-        self.notes.show(Span(said, "faint"))
         self._tell()
 
     def _tell(self) -> None:
-        """Show what the cursor is on."""
+        """Show what the cursor is on, and the notes."""
         figure, current = self.plot.figure, self.plot.current
+        if figure is not None:
+            self.notes.show(Span(self._noted(), "faint"))
         if figure is not None and current is not None:
             count = f"   {self.plot.cursor + 1} of {len(self.plot.targets)}"
             self.note.show(Span(target_text(figure, current)), Span(count, "faint"))
@@ -102,6 +122,13 @@ class PlotDialog(Dialog[str]):
     def action_point_edge(self, to: int) -> None:
         self.plot.move_to(0 if to < 0 else len(self.plot.targets))
         self._tell()
+
+    def action_front(self, by: int) -> None:
+        self.plot.move_on_front(by)
+        self._tell()
+
+    def action_help(self) -> None:
+        self.app.push_screen(PageDialog(help_lines("Plot", ("plot",))))
 
     def action_axis(self) -> None:
         """The next x axis: of the kind that has several."""

@@ -34,7 +34,9 @@ from bioretrieval_tui.tui.widgets.table import GAP, VirtualTable
 
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.jobs import JobRecord
+    from bioretrieval_tui.render.catalogue_figures import FigureWish
     from bioretrieval_tui.render.comparison import Compared
+    from bioretrieval_tui.tui.dialogs.plot_dialog import PlotDialog
     from bioretrieval_tui.tui.entry_session import EntrySession
 
 BESIDE = 170
@@ -62,6 +64,8 @@ class LeaderboardPane(Pane):
         )
         self.board = BoardSession(self.catalogue, self.owner.marks.sign)
         self.entry_list: EntrySession = self.board.entries
+        self._plot_before: tuple[FigureWish, str] | None = None
+        """The plot that the page was opened from, and the id under its cursor."""
 
     def compose(self) -> ComposeResult:
         yield from super().compose()
@@ -209,22 +213,29 @@ class LeaderboardPane(Pane):
 
     def action_plot(self) -> None:
         """Plot the models that are shown over the columns that rank."""
-        from bioretrieval_tui.render.catalogue_figures import FigureWish, make_figure
-        from bioretrieval_tui.tui.dialogs.plot_dialog import PlotDialog
+        from bioretrieval_tui.render.catalogue_figures import FigureWish
 
         board, entry = self.board, self.current
         models = {row.model for row in board.matrix.rows} if self.entry_list.filter else None
         model = entry.model if isinstance(entry, Recipe) else entry.id if entry else None
-        wish = FigureWish(
-            view=board.view if self.in_matrix else MatrixView(),
-            model=model,
-            models=models if self.in_matrix else None,
+        self._plot(
+            FigureWish(
+                view=board.view if self.in_matrix else MatrixView(),
+                model=model,
+                models=models if self.in_matrix else None,
+            )
         )
-        records = [one for row in board.own for one in (row.run.record, *row.run.earlier)]
-        dialog = PlotDialog(lambda asked: make_figure(board.table, asked, records), wish)
-        self.app.push_screen(dialog, self._plotted)
 
-    def _plotted(self, chosen: str | None) -> None:
+    def _plot(self, wish: FigureWish, keep: str = "") -> None:
+        from bioretrieval_tui.render.catalogue_figures import make_figure
+        from bioretrieval_tui.tui.dialogs.plot_dialog import PlotDialog
+
+        board = self.board
+        records = [one for row in board.own for one in (row.run.record, *row.run.earlier)]
+        dialog = PlotDialog(lambda asked: make_figure(board.table, asked, records), wish, keep)
+        self.app.push_screen(dialog, partial(self._plotted, dialog))
+
+    def _plotted(self, dialog: PlotDialog, chosen: str | None) -> None:
         """Go to what was chosen on a plot: a model or a run on the board, or a benchmark."""
         if chosen is None:
             return
@@ -233,6 +244,8 @@ class LeaderboardPane(Pane):
         if chosen in self.ids():
             self.refill(chosen)
             self.action_enter()
+            self._plot_before = dialog.wish, chosen
+            self.head()
         else:
             self.owner.jump(chosen)
 
@@ -264,7 +277,7 @@ class LeaderboardPane(Pane):
         if session.problem or self.letters:
             return super().list_head()
         if self.has_class("-reading") and not self.wide:
-            return [Span("esc: back to the list", "faint")]
+            return [Span(f"esc: back to the {'plot' if self._plot_before else 'list'}", "faint")]
         return self._matrix_head() if self.in_matrix else self._recipes_head()
 
     def _recipes_head(self) -> list[Span]:
@@ -329,8 +342,17 @@ class LeaderboardPane(Pane):
         return [*spans, Span(marks, "faint")]
 
     def action_enter(self) -> None:
+        if not self.has_class("-reading"):
+            self._plot_before = None
         super().action_enter()
         self.head()
+
+    def action_clear(self) -> None:
+        """As in every list; a page that was opened from a plot gives way to the plot."""
+        reading = self.has_class("-reading")
+        super().action_clear()
+        if reading and self._plot_before and not self.has_class("-reading"):
+            self._plot(*self._plot_before)
 
     def leave(self) -> bool:
         left = super().leave()

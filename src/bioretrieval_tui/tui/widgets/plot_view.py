@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bioretrieval_tui.render.figures import Bar, Figure, Point
-from bioretrieval_tui.render.plot_text import draw, targets
+from bioretrieval_tui.render.plot_text import draw, targets, unnamed
 from bioretrieval_tui.tui.text import Row, Span
 from bioretrieval_tui.tui.widgets.canvas import Canvas
 
@@ -39,6 +39,19 @@ class PlotView(Canvas, can_focus=True):
     @property
     def current(self) -> Point | Bar | None:
         return self.targets[self.cursor] if self.targets else None
+
+    @property
+    def unnamed(self) -> list[Point]:
+        """Points of fronts whose names have no place in the drawing."""
+        return unnamed(self.figure, *self.size, self.cursor) if self.figure else []
+
+    def move_on_front(self, by: int) -> None:
+        """To the next point of a front (1) or the previous one (-1), if there is one."""
+        for at in range(self.cursor + by, len(self.targets) if by > 0 else -1, by):
+            target = self.targets[at]
+            if isinstance(target, Point) and target.standing == "front":
+                self.move_to(at)
+                return
 
     def move_to(self, place: int) -> None:
         if self.targets:
