@@ -19,7 +19,6 @@ from msgspec.structs import replace
 from bioretrieval_tui.catalog import fields as table
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of
 from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Dataset, Model, Paper
-from bioretrieval_tui.documents.person_names import RANK, is_east_asian, is_group
 from bioretrieval_tui.render.sheet import one_line
 from bioretrieval_tui.terminal.clean import safe_url
 
@@ -296,6 +295,8 @@ def _people(known: Mapping[str, Any], field: str) -> tuple[str, ...]:
 def _person(name: str, *, full: bool = False) -> str:
     """A name as "Family, Rank, I. J."; one that is not a person's in braces. full: a name without
     initials is that of a person."""
+    from bioretrieval_tui.documents.person_names import RANK, is_group  # its tables are large
+
     words = name.replace(",", " ").split()
     if not words or name.startswith("{"):
         return name if words else ""
@@ -327,6 +328,8 @@ def _person(name: str, *, full: bool = False) -> str:
 
 def _is_full(name: str) -> bool:
     """Whether a name may be a given name and a family name, such as "Ludwig van Beethoven"."""
+    from bioretrieval_tui.documents.person_names import is_group
+
     words = name.split()
     ends = (words[0], words[-1]) if 1 < len(words) < 6 else ("",)
     return all(word[:1].isupper() and not word.isupper() for word in ends) and not is_group(name)
@@ -340,6 +343,8 @@ def _dotted(words: Sequence[str]) -> str:
 
 def _letters(word: str) -> str:
     """A word of initials ("JA", "J.A.", "Ş", "M-J", "IuA") with a point after each, or ""."""
+    from bioretrieval_tui.documents.person_names import is_east_asian
+
     parts = []
     for part in re.split(r"[-\u2010\u2011]", word):
         letters: list[str] = []
