@@ -124,6 +124,25 @@ class _LazyCells(Sequence[Span]):
         return self.lead[at] if behind < 0 else self.make(self.row, self.axes[behind])
 
 
+@dataclass(frozen=True, slots=True)
+class BoardScores:
+    """What is made once of a catalogue: its scores by model, and the lists that filters narrow."""
+
+    table: ScoreTable
+    recipes: EntrySession
+    models: EntrySession
+
+    @classmethod
+    def of(cls, catalogue: Catalogue, *, ready: bool = False) -> BoardScores:
+        """ready: the first letter of a filter needs not wait for the words of all models."""
+        table = ScoreTable(catalogue)
+        entries = [catalogue.by_id[one] for one in table.models if one in catalogue.by_id]
+        models = EntrySession(entries, catalogue)
+        if ready:
+            models.matching("ready")
+        return cls(table, EntrySession(catalogue.section("recipes"), catalogue), models)
+
+
 class BoardSession:
     """What the leaderboard shows, and how.
 
@@ -144,19 +163,14 @@ class BoardSession:
         self.model_rows: Sequence[ModelRow] = ()
         self.shown_own: Sequence[OwnRow] = ()
         self._with_licence = self._with_own_column = False
-        self.use(catalogue)
+        self.use(BoardScores.of(catalogue))
 
-    def use(self, catalogue: Catalogue) -> None:
-        """Show the scores of another catalogue; filters and orders stay."""
-        before = getattr(self, "_sessions", None)
-        self.catalogue = catalogue
-        self.table = ScoreTable(catalogue)
-        models = [catalogue.by_id[one] for one in self.table.models if one in catalogue.by_id]
-        self._sessions = (
-            EntrySession(catalogue.section("recipes"), catalogue),
-            EntrySession(models, catalogue),
-        )
-        for old, new in zip(before or (), self._sessions, strict=False):
+    def use(self, scores: BoardScores) -> None:
+        """Show other scores; filters and orders stay."""
+        before = getattr(self, "_sessions", ())
+        self.catalogue, self.table = scores.table.catalogue, scores.table
+        self._sessions = (scores.recipes, scores.models)
+        for old, new in zip(before, self._sessions, strict=False):
             new.filter_by(old.filter)
         self.fill()
 

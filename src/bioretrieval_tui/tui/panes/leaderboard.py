@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -26,7 +27,14 @@ from bioretrieval_tui.render.rankings import (
     score_figure,
 )
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.board_session import BoardSession, Mode, OwnRow, own_rows, row_id
+from bioretrieval_tui.tui.board_session import (
+    BoardScores,
+    BoardSession,
+    Mode,
+    OwnRow,
+    own_rows,
+    row_id,
+)
 from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.spans import PaintedPage, paint
 from bioretrieval_tui.tui.text import Span, line
@@ -127,7 +135,11 @@ class LeaderboardPane(Pane):
         """Show the scores of the public board, once they are read."""
         await self.owner.widen()
         if self.board.catalogue is not self.catalogue:
-            self.board.use(self.catalogue)
+            make = partial(BoardScores.of, self.catalogue, ready=True)
+            self.board.use(await asyncio.to_thread(make))
+            if not self.app.is_headless:
+                # What is read once holds no garbage, and looking for it takes longer than a key may.
+                gc.freeze()
             self.refill()
 
     def refill(self, keep: str | None = None) -> None:
