@@ -138,7 +138,7 @@ class LeaderboardPane(Pane):
             make = partial(BoardScores.of, self.catalogue, ready=True)
             self.board.use(await asyncio.to_thread(make))
             if not self.app.is_headless:
-                # What is read once holds no garbage, and looking for it takes longer than a key may.
+                # What is read once holds no garbage; looking for it takes longer than a key may.
                 gc.freeze()
             self.refill()
 
