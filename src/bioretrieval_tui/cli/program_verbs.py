@@ -300,6 +300,15 @@ def model() -> Iterator[Row]:
     yield "embedded model", "ok", said, None
 
 
+def board() -> Iterator[Row]:
+    """Check the public board."""
+    from bioretrieval_tui.catalog.board import load_board
+
+    found = load_board(data_folder()).header
+    said = f"{found.scores:,} scores of {found.models} models, mteb's results at"
+    yield "board", "ok", f"{said} {found.results.commit[:7]}", None
+
+
 def folders() -> Iterator[Row]:
     """Check whether the user's folders can be created and written."""
     import shutil
@@ -454,6 +463,7 @@ CHECKS: tuple[tuple[str, Callable[[], Iterator[Row]], str, State, str | None], .
     ("packages", packages, "packages", "missing", None),
     ("packages", native, "hnswlib loads", "missing", None),
     ("catalogue", catalogue, "entries", "missing", "correct the file, or reinstall this program"),
+    ("catalogue", board, "board", "note", None),
     ("model", model, "embedded model", "missing", None),
     ("folders", folders, "folders", "note", None),
     ("indexes", indexes, "indexes", "note", None),
