@@ -303,6 +303,7 @@ def model() -> Iterator[Row]:
 def board() -> Iterator[Row]:
     """Check the public board."""
     from bioretrieval_tui.catalog.board import load_board
+    from bioretrieval_tui.catalog.compiled import data_folder
 
     found = load_board(data_folder()).header
     said = f"{found.scores:,} scores of {found.models} models, mteb's results at"
