@@ -334,6 +334,13 @@ async def test_export_of_the_matrix_is_what_is_shown(small: Catalogue, folder: P
                 assert "toprule" in text if name.endswith("tex") else "facts-set" in text
 
 
+async def test_the_help_defines_the_rankings(small: Catalogue) -> None:
+    async with running(make_app(small), (120, 50), pane="leaderboard") as session:
+        await session.press("question_mark")
+        for text in ("mean-rank", "lower is better", "half a point for a tie", "self-reported"):
+            assert text in " ".join(session.text.split())
+
+
 async def test_export_of_single_scores(small: Catalogue, folder: Path) -> None:
     async with running(make_app(small), WIDE, pane="leaderboard") as session:
         await session.press("L")

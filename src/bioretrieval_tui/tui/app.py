@@ -687,7 +687,8 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         from bioretrieval_tui.tui.dialogs.dialog import PageDialog, help_lines
 
         scopes = (*self.pane.SCOPES, *self.pane.MORE_SCOPES, "detail", "line")
-        self.push_screen(PageDialog(help_lines(self.pane.heading, scopes)))
+        lines = help_lines(self.pane.heading, scopes, self.pane.EXPLAINS)
+        self.push_screen(PageDialog(lines))
 
     def action_palette(self) -> None:
         from bioretrieval_tui.tui.dialogs.palette import Palette

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
@@ -141,9 +141,14 @@ class PageDialog(Dialog[None]):
         self.query_one(Detail).focus()
 
 
-def help_lines(title: str, scopes: tuple[str, ...]) -> list[Line]:
-    """The page of the keys that work in these scopes, from the registry of actions."""
+def help_lines(
+    title: str, scopes: tuple[str, ...], terms: Sequence[tuple[str, str]] = ()
+) -> list[Line]:
+    """The page of the keys that work in these scopes, from the registry of actions; before them
+    terms with what they mean."""
     lines = [line(Span(f"Keys: {title}", "strong"), Span("   esc: close", "faint"))]
+    lines += [line()] if terms else []
+    lines += [line(Span(f" {term:<21} ", "strong"), meaning, hang=23) for term, meaning in terms]
     for scope in sorted(dict.fromkeys(scopes), key=lambda s: s == "everywhere"):
         lines += [line(), line(Span(SCOPES[scope], "header"))]
         for action in in_scope(scope):

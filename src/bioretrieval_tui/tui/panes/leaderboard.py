@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 from textual.app import ComposeResult
 
-from bioretrieval_tui.catalog.matrix import MatrixView
+from bioretrieval_tui.catalog.matrix import MEANINGS, MatrixView
 from bioretrieval_tui.catalog.models import AnyEntry, Model, Recipe
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.evaluation.metrics import MAIN
@@ -57,6 +57,7 @@ class LeaderboardPane(Pane):
     BINDINGS = bindings("leaderboard", "browse", "marking")
     SCOPES = ("leaderboard", "list", "browse", "marking", "everywhere")
     MORE_SCOPES = ("comparison",)
+    EXPLAINS = (*MEANINGS.items(), ("signs behind a score", LEGEND))
     DEFAULT_CSS = """
     LeaderboardPane #matrix { display: none; }
     LeaderboardPane.-matrix #matrix { display: block; }

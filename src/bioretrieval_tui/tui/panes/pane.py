@@ -134,6 +134,8 @@ class Pane(Widget):
     EMPTY: ClassVar[str] = "No entry matches."
     SHOWS_WORK: ClassVar[Literal["", "evaluation", "jobs"]] = ""
     """What stands over the list while it runs: an evaluation, or any job."""
+    EXPLAINS: ClassVar[tuple[tuple[str, str], ...]] = ()
+    """Terms and what they mean, for its help."""
     FILTER_HINT: ClassVar[str] = 'filter: words, "a phrase", year>=2023, params<=500M, -term'
 
     def __init__(self, name: str, section: str = "") -> None:
