@@ -112,7 +112,7 @@ def home_lines(
                  Span(f"  {kind}, {entry.year}", "faint"), hang=4)
         )  # fmt: skip
     lines += [line(), _header("What changed")]
-    changes = sorted(catalogue.changes, key=lambda change: change.date, reverse=True)[:5]
+    changes = sorted(catalogue.changes, key=lambda change: change.date, reverse=True)[:2]
     for change in changes:
         lines.append(line(Span(f"{change.date}  ", "dim"), *inline(change.text), hang=12))
     if found:
