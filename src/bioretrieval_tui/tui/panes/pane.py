@@ -29,7 +29,6 @@ from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of, kind_of_secti
 from bioretrieval_tui.catalog.models import AnyEntry, Dataset, Milestone, Recipe
 from bioretrieval_tui.errors import FilterError, UsageError
 from bioretrieval_tui.paths import Places
-from bioretrieval_tui.render.entries import cell, entry_page, entry_sheet
 from bioretrieval_tui.render.sheet import face
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.entry_session import EntrySession, paper_of
@@ -243,6 +242,8 @@ class Pane(Widget):
 
     def make_page(self) -> PaintedPage:
         """The page of the row under the cursor; an empty one where there is no row."""
+        from bioretrieval_tui.render.entries import entry_page
+
         if self.current is None:
             return PaintedPage(())
         return paint(entry_page(self.current, self.catalogue))
@@ -449,6 +450,7 @@ class Pane(Widget):
         self.table.move_to(at)
 
     def action_copy_bibtex(self) -> None:
+        from bioretrieval_tui.render.entries import entry_sheet
         from bioretrieval_tui.render.formats import render
 
         if self.current is None:
@@ -459,6 +461,8 @@ class Pane(Widget):
         self.owner.copy_text(text, "BibTeX")
 
     def action_export(self) -> None:
+        from bioretrieval_tui.render.entries import entry_sheet
+
         shown = self.entry_list.shown
         make = partial(entry_sheet, shown, self.catalogue)
         self.owner.export_sheet(make, self.pane_name, len(shown))
@@ -558,6 +562,7 @@ def entry_rows(
     mark: Callable[[AnyEntry], str] = lambda _: "",
 ) -> ListRows[AnyEntry]:
     """Entries as rows. `mark` is the start of the first cell; `?` marks an unverified value."""
+    from bioretrieval_tui.render.entries import cell
 
     def span(entry: AnyEntry, key: str) -> Span:
         row = fields.TABLE.by_name[key]
