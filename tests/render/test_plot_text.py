@@ -26,6 +26,7 @@ from bioretrieval_tui.render.lineage import Era, Timeline, TimelineMark
 from bioretrieval_tui.render.plot_layout import (
     ANY,
     HARD,
+    MANY,
     SOFT,
     LabelWish,
     place_labels,
@@ -134,6 +135,16 @@ def test_a_lone_label_stands_to_the_right_of_its_mark() -> None:
     (place,) = place_labels([LabelWish(3, 2, 5)], (20, 5), {(3, 2): HARD})
     assert place is not None
     assert (place.column, place.row) == (5, 2)
+
+
+def test_a_label_in_another_row_keeps_away_from_other_marks() -> None:
+    """Two columns from a mark it would be read as the name of that one."""
+    full = {(x, y): HARD for x in range(30) for y in (1, 2)}
+    for x in range(30):
+        (place,) = place_labels([LabelWish(15, 1, 4, 1, MANY)], (30, 3), full | {(x, 0): HARD})
+        assert place is None or place.column - x >= 3 or x - place.column >= 6
+    (place,) = place_labels([LabelWish(15, 1, 4, 1, MANY)], (30, 3), full | {(17, 0): HARD})
+    assert place is None
 
 
 # Drawings ---------------------------------------------------------------------------------------

@@ -87,6 +87,15 @@ async def test_the_labels_stay_while_columns_scroll(
         assert session.app.pane.table.cursor == 6
 
 
+async def test_the_reference_comes_back_when_the_window_widens(small: Catalogue) -> None:
+    async with running(make_app(small), (48, 16), pane="models") as session:
+        await compared(session, 4)
+        assert "Alpha 110M" not in session.rows[1]
+        await session.resize(120, 40)
+        await session.settle()
+        assert "Alpha 110M" in session.rows[1]
+
+
 @pytest.mark.parametrize("size", SIZES)
 async def test_the_head_names_all_that_is_compared(small: Catalogue, size: tuple[int, int]) -> None:
     async with running(make_app(small), size, pane="models") as session:

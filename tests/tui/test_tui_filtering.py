@@ -59,6 +59,17 @@ async def test_the_cursor_stays_on_its_entry(small: Catalogue) -> None:
         assert session.at == session.ids[0] == "gamma-paper"
 
 
+async def test_a_half_typed_filter_moves_the_cursor_nowhere(small: Catalogue) -> None:
+    """Each row that a half-typed filter shows first may be far down in the whole list."""
+    async with running(make_app(small), WIDE, pane="papers") as session:
+        await filtered(session, "filler-07")
+        assert session.at == "filler-07"
+        await session.press("ctrl+u")
+        await session.type("year>=1900")
+        assert session.at == session.ids[0]
+        assert session.app.pane.table.top == 0
+
+
 @pytest.mark.parametrize(
     ("text", "column"), [("yaer:2020", 1), ("filler year>>", 13), ("(filler", 1), ('"fill', 1)]
 )

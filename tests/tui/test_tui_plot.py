@@ -130,6 +130,7 @@ async def test_keys_change_the_axis_and_the_kind(small: Catalogue) -> None:
     async with running(make_app(small), (100, 30), pane="leaderboard") as session:
         await opened(session, small)
         titles = []
+        assert "x X axis" in session.rows[-1]
         for key in ("x", "x", "x", "v", "v", "v", "v"):
             await session.press(key)
             titles.append(session.rows[0].strip())
@@ -144,6 +145,9 @@ async def test_keys_change_the_axis_and_the_kind(small: Catalogue) -> None:
         ]
         await session.press("v", "v")
         assert all(name in session.text for name in ("Facts", "Covid", "Citations"))
+        assert "x X axis" not in session.rows[-1]
+        await session.press("x")
+        assert "Only the Pareto front has several x axes" in session.text
         await session.press("v", "v")
         assert "4 models left out: memory of the weights not known" in session.text
         await session.press("x")

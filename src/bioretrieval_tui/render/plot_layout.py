@@ -105,14 +105,16 @@ Cell = tuple[int, int]
 """Column and row."""
 SOFT, HARD = 1, 2
 """What a label may cover if it must be shown, and what it never covers."""
-
-
 ANY = 10**6
+MANY = 999
+_CLEAR = 2
+"""Columns between a label and what else stands in a row that is not that of its mark."""
 
 
 class LabelWish(Struct, frozen=True):
     """A label for the mark at `column`, `row`. over: cells of dots and lines that it may cover
-    where no place is free; ANY: as many as there are. beside: neither above nor below."""
+    where no place is free; MANY: as many as there are; ANY: it may also seem to name another mark.
+    beside: neither above nor below."""
 
     column: int
     row: int
@@ -174,7 +176,7 @@ def _beside(wish: LabelWish, reach: tuple[int, int]) -> Iterator[Cell]:
     if wish.beside:
         return
     # Further away a label seems to be that of another mark: only where it must be shown.
-    further = (above - wish.height, below + wish.height) if wish.over >= ANY else ()
+    further = (above - wish.height, below + wish.height) if wish.over >= MANY else ()
     for row in (above, below, *further):
         yield from ((wish.column, row), (wish.column - wish.width + 1, row), (centre, row))
 
@@ -182,10 +184,16 @@ def _beside(wish: LabelWish, reach: tuple[int, int]) -> Iterator[Cell]:
 def _cost(taken: dict[Cell, int], column: int, row: int, wish: LabelWish) -> int:
     """Cells that the label would cover, or touch at its ends; too many where that may not be."""
     cost = 0
+    # In another row than its mark a label seems to be that of a mark near its ends.
+    level = row <= wish.row < row + wish.height
+    near = 1 if level else _CLEAR
     for y in range(row, row + wish.height):
-        for x in range(column - 1, column + wish.width + 1):
-            here = taken.get((x, y), 0)
+        for x in range(column - near, column + wish.width + near):
+            here, touched = taken.get((x, y), 0), column - 1 <= x <= column + wish.width
             if here == HARD and (x, y) != (wish.column, wish.row):
-                return ANY + 1
-            cost += here == SOFT
+                if touched:
+                    return ANY + 1
+                cost += MANY + 1
+            elif here == SOFT and touched:
+                cost += 1
     return cost

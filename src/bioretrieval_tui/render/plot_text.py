@@ -14,6 +14,7 @@ from bioretrieval_tui.render.figures import Bar, Figure, Point, score_text
 from bioretrieval_tui.render.plot_layout import (
     ANY,
     HARD,
+    MANY,
     SOFT,
     AxisRange,
     Cell,
@@ -217,7 +218,8 @@ class _Drawing:
         names = [shortened(point.label, longest) for point in asked]
         wishes, lanes = [], bool(self.figure.y.lanes)
         for point, name in zip(asked, names, strict=True):
-            over = ANY if point.standing == "front" or point is self.marked else _FEW
+            over = MANY if point.standing == "front" else _FEW
+            over = ANY if point is self.marked else over
             wishes.append(LabelWish(*self.cell(point.x, point.y), cells_of(name), 1, over, lanes))
         places = place_labels(wishes, (self.columns, self.plot_rows), self.taken)
         roles = {"front": "strong", "named": "dim", "other": "dim"}

@@ -65,10 +65,16 @@ class PlotDialog(Dialog[str]):
         self._draw(self.keep)
 
     def on_resize(self) -> None:
-        actions = sorted((a for a in in_scope("plot") if a.footer), key=lambda a: a.footer)
-        self.keys.show(*hints(actions, self.app.size.width - 1, "strong", "faint"))
+        self._fit_keys()
         # Which names have a place is known once the plot has its size.
         self.call_after_refresh(self._fit_notes)
+
+    def _fit_keys(self) -> None:
+        actions = [one for one in in_scope("plot") if one.footer]
+        if self.wish.kind != "pareto":
+            actions = [one for one in actions if one.name != "axis"]
+        actions.sort(key=lambda one: one.footer)
+        self.keys.show(*hints(actions, self.app.size.width - 1, "strong", "faint"))
 
     def _draw(self, keep: str = "") -> None:
         """Show the figure of the wish; where there is none, why. keep: the id that the cursor goes
@@ -131,11 +137,13 @@ class PlotDialog(Dialog[str]):
         self.app.push_screen(PageDialog(help_lines("Plot", ("plot",))))
 
     def action_axis(self) -> None:
-        """The next x axis: of the kind that has several."""
+        """The next x axis of the Pareto front."""
+        if self.wish.kind != "pareto":
+            self.note.show(Span("Only the Pareto front has several x axes: press v", "warn"))
+            return
         names = list(AXES)
         after = names[(names.index(self.wish.against) + 1) % len(names)]
-        against = after if self.wish.kind == "pareto" else self.wish.against
-        self.wish = replace(self.wish, kind="pareto", against=against)
+        self.wish = replace(self.wish, against=after)
         self._draw()
 
     def action_kind(self) -> None:
@@ -147,6 +155,7 @@ class PlotDialog(Dialog[str]):
         if kind == "profile" and self.wish.model is None:
             kind = "runs"
         self.wish = replace(self.wish, kind=kind)
+        self._fit_keys()
         self._draw()
 
     def action_enter(self) -> None:

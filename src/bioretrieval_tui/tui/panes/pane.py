@@ -147,6 +147,8 @@ class Pane(Widget):
         """The filtered and sorted list, empty in a pane that lists something else."""
         self.letters = ""
         """What the next letter chooses: "link", "related" or nothing."""
+        self.place_before: str | None = None
+        """Where the cursor was when the filter line was opened."""
         self._rest: Timer | None = None
         self._top = 0
 
@@ -474,10 +476,10 @@ class Pane(Widget):
         """What the filter line narrows."""
         return self.entry_list
 
-    def lift_filter(self) -> None:
+    def lift_filter(self, keep: str | None = None) -> None:
         self.filtered.filter_by("", whole=True)
         self.close_filter()
-        self.refill()
+        self.refill(keep)
 
     async def action_filter(self) -> None:
         filter_line = next(iter(self.query("#filter").results(QueryLine)), None)
@@ -486,6 +488,7 @@ class Pane(Widget):
             await self.mount(filter_line, after=self.query_one(HeadLine))
         # The list is what it filters; in a narrow window the page would hide it.
         self.remove_class("-reading")
+        self.place_before = self.place()
         filter_line.display = True
         filter_line.value = self.filtered.filter
         filter_line.cursor_position = len(filter_line.value)
@@ -500,7 +503,8 @@ class Pane(Widget):
     def _filter_changed(self, event: Input.Changed) -> None:
         if event.input.display:
             self.filtered.filter_by(event.value)
-            self.refill()
+            # Not where the cursor is: a half-typed filter may have put it anywhere.
+            self.refill(self.place_before)
 
     @on(Input.Submitted, "#filter")
     def _filter_submitted(self, event: Input.Submitted) -> None:
@@ -512,10 +516,11 @@ class Pane(Widget):
     @on(QueryLine.Left, "#filter")
     def _filter_left(self, event: QueryLine.Left) -> None:
         self.action_move(event.by)
+        self.place_before = self.place()
 
     @on(QueryLine.Cancelled, "#filter")
     def _filter_cancelled(self) -> None:
-        self.lift_filter()
+        self.lift_filter(self.place_before)
         self.table.focus()
 
 

@@ -123,6 +123,11 @@ class VirtualTable(Canvas, can_focus=True):
         self._painted_layout: list[tuple[int, int]] = []
         self._only_moved = False
 
+    def on_resize(self) -> None:
+        # What a narrower window scrolled away is shown again, as far as the chosen column allows.
+        self.first_column = 0
+        self.update()
+
     # State -------------------------------------------------------------------------------
 
     def show(self, rows: ListRows[Any], cursor: int = 0) -> None:
