@@ -224,6 +224,10 @@ def test_signs_stand_behind_scores_for_readers(cli: Call) -> None:
     assert "**0.4699**t" in cli(*words).out
     assert "0.3977}\\textsuperscript{s}" in cli(*words, "-f", "latex").out
     assert "s self-reported" in cli(*words).err
+    # A file stands alone: it explains the signs that it has, and no others.
+    note = "NFCorpus; t trained on this benchmark, s self-reported\n"
+    for made in (cli(*words), cli(*words, "-f", "latex")):
+        assert note in made.out
     assert ",0.4699," in cli(*words, "-f", "csv").out or ",0.4699\n" in cli(*words, "-f", "csv").out
 
 
@@ -255,6 +259,7 @@ def test_a_ranking_as_latex(cli: Call) -> None:
     assert r"\textbf{0.379}" in out
     assert r"\underline{0.3735}" in out
     assert out.count(" \\\\\n") == 4
+    assert "footnotesize Mean of NFCorpus, SciFact" in out
 
 
 def test_entries_side_by_side(cli: Call) -> None:

@@ -47,4 +47,7 @@ def render(sheet: Sheet) -> Iterator[str]:
     yield " & ".join(escape(column.title) for column in columns) + " \\\\\n\\midrule\n"
     for row in sheet.rows:
         yield " & ".join(cell(row[place]) for place in places) + " \\\\\n"
-    yield "\\bottomrule\n\\end{tabular}\n\\end{table}\n"
+    yield "\\bottomrule\n\\end{tabular}\n"
+    if sheet.note:
+        yield f"\\par\\smallskip\\footnotesize {escape(sheet.note)}\n"
+    yield "\\end{table}\n"

@@ -83,7 +83,9 @@ def table(sheet: Sheet) -> Iterator[str]:
 
 
 def render(sheet: Sheet) -> Iterator[str]:
-    """The sheet's title as a heading, an empty line, the table."""
+    """The sheet's title as a heading, the table, the note; empty lines between them."""
     if sheet.title:
         yield f"# {escape(sheet.title)}\n\n"
     yield from table(sheet)
+    if sheet.note:
+        yield f"\n{escape(sheet.note)}\n"

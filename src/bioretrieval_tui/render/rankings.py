@@ -145,4 +145,7 @@ def matrix_sheet(matrix: ResultMatrix, table: ScoreTable, *, limit: int | None =
             },
         }
 
-    return sheet_of("Models by benchmarks", columns, rows, record)
+    marks = {sign for row in rows for one in row.figures.values() for sign in score_mark(one)}
+    signs = (one for one in LEGEND.split("  ") if one[0] in marks)
+    told = "; ".join(filter(None, (ranked_by(matrix, table), ", ".join(signs))))
+    return sheet_of("Models by benchmarks", columns, rows, record, note=told[:1].upper() + told[1:])

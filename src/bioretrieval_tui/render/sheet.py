@@ -137,6 +137,8 @@ class Sheet(Struct, frozen=True):
     rows: Collection[tuple[Cell, ...]]
     records: Collection[dict[str, Any]]
     citations: Collection[Citation] = ()
+    note: str = ""
+    """What a reader of the rows must know, below them in markdown and LaTeX."""
 
 
 def readable(sheet: Sheet) -> list[int]:
@@ -161,6 +163,7 @@ def sheet_of(
     items: Sequence[In],
     record: Callable[[In], dict[str, Any]],
     citations: Collection[Citation] = (),
+    note: str = "",
 ) -> Sheet:
     """The sheet with a row and a record for each item."""
 
@@ -168,7 +171,7 @@ def sheet_of(
         return tuple(make(item) for _, make in columns)
 
     shown = tuple(column for column, _ in columns)
-    return Sheet(title, shown, Each(row, items), Each(record, items), citations)
+    return Sheet(title, shown, Each(row, items), Each(record, items), citations, note)
 
 
 def record_sheet(

@@ -409,8 +409,9 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             return
         try:
             wide = await asyncio.to_thread(load_listing, self.catalogue, main_only=True)
-        except CatalogueError as error:
-            self.board_problem = error.line()
+        except CatalogueError:
+            # Its place and the remedy do not fit in a narrow line; `doctor` shows both whole.
+            self.board_problem = "Public board unreadable: bioretrieval-tui doctor says why"
             self.say(self.board_problem, "error")
         else:
             if self.catalogue.board is None:  # two panes may have asked
@@ -666,13 +667,16 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
 
         self.push_screen(PageDialog(text_lines(title, text, note), fitted=True))
 
-    def export_sheet(self, make: Callable[[], Sheet], stem: str, count: int) -> None:
-        """Ask for a file and write a sheet to it; the extension sets the format."""
+    def export_sheet(
+        self, make: Callable[[], Sheet], stem: str, count: int, *, cites: bool = True
+    ) -> None:
+        """Ask for a file and write a sheet to it; the extension sets the format. cites: the sheet
+        has a bibliography."""
         from bioretrieval_tui.tui.dialogs.dialog import ExportDialog
 
         if not count:
             raise UsageError("Nothing to export")
-        dialog = ExportDialog(make, f"bioretrieval-{stem}.md", count)
+        dialog = ExportDialog(make, f"bioretrieval-{stem}.md", count, cites=cites)
         self.push_screen(dialog, lambda path: self.say(f"Wrote {path}") if path else None)
 
     def confirm(

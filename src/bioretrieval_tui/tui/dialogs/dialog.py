@@ -208,11 +208,13 @@ class ExportDialog(Dialog[Path]):
         *,
         write: Callable[[Path], Path] | None = None,
         extensions: str = ".md .csv .json .jsonl .bib .tex .txt",
+        cites: bool = True,
     ) -> None:
-        """write: used in place of `write_export`, with the extensions that it knows."""
+        """write: used in place of `write_export`, with the extensions that it knows; cites: the
+        sheet has a bibliography."""
         super().__init__()
         self.write = write or (lambda path: write_export(path, make()))
-        self.extensions = extensions
+        self.extensions = extensions if cites else extensions.replace(" .bib", "")
         self.count = count
         self.file = QueryLine("file name", suggestion)
         self.page = Detail(measure=120)

@@ -224,4 +224,4 @@ class IndexesPane(Pane):
         from bioretrieval_tui.render.indexes import index_sheet
 
         infos = list(self.session.infos)
-        self.owner.export_sheet(partial(index_sheet, infos), "indexes", len(infos))
+        self.owner.export_sheet(partial(index_sheet, infos), "indexes", len(infos), cites=False)

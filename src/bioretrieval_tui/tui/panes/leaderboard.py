@@ -308,7 +308,7 @@ class LeaderboardPane(Pane):
         counts = f"{ranked} of {len(matrix.rows)}" if ranked < len(matrix.rows) else str(ranked)
         spans = [Span("Board", "strong"), Span(f"  {counts} ranked", "dim")]
         if self.owner.board_problem:
-            spans.append(Span(f"  {self.owner.board_problem}", "error"))
+            spans.append(Span("  without the public board", "error"))
         if board.mode == "heat":
             spans.append(Span("  1 best tenth .. 9, 0 last tenth, · no score", "dim"))
         if board.shown_own:
@@ -377,7 +377,7 @@ class LeaderboardPane(Pane):
             super().action_export()
             return
         make = partial(matrix_sheet, self.board.matrix, self.board.table)
-        self.owner.export_sheet(make, "board", len(self.board.matrix.rows))
+        self.owner.export_sheet(make, "board", len(self.board.matrix.rows), cites=False)
 
     def action_export_long(self) -> None:
         self._for_matrix("The export of single scores")
@@ -385,7 +385,7 @@ class LeaderboardPane(Pane):
         shown = [row.figures[axis] for row in matrix.rows for axis in matrix.axes
                  if axis in row.figures]  # fmt: skip
         make = partial(result_sheet, shown, self.catalogue.names)
-        self.owner.export_sheet(make, "results", len(shown))
+        self.owner.export_sheet(make, "results", len(shown), cites=False)
 
     # Runs of the user --------------------------------------------------------------------
 

@@ -249,7 +249,7 @@ class QrelsPane(Pane):
     def action_export(self) -> None:
         shown = list(self.session.shown)
         make = partial(query_list_sheet, shown, self.session.modes)
-        self.owner.export_sheet(make, "queries", len(shown))
+        self.owner.export_sheet(make, "queries", len(shown), cites=False)
 
 
 # Queries as rows ------------------------------------------------------------------------------
