@@ -219,6 +219,12 @@ def test_a_subset_and_a_name_that_lists_show_are_taken(cli: Call) -> None:
     ]
 
 
+def test_a_subset_is_meant_however_it_is_written(cli: Call) -> None:
+    rows = cli("results", "-b", "CUREv1:FR", "-f", "json").json
+    assert {row["subset"] for row in rows} == {"fr"}
+    assert rows == cli("results", "-b", "curev1:fr", "-f", "json").json
+
+
 def test_signs_stand_behind_scores_for_readers(cli: Call) -> None:
     words = ["results", "--columns", "nfcorpus", "-m", "voyage-3-m-exp", "-m", "MiniCPM-Embedding"]
     assert "**0.4699**t" in cli(*words).out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 
 import click
@@ -37,14 +38,7 @@ from bioretrieval_tui.render.rankings import (
     shell_complete=options.complete_benchmark,
 )
 @options.model("-m --model", "Only this model. Repeatable.", name="models", multiple=True)
-@option(
-    "-w --where FILTER",
-    "Only models that match, as in list models: params<=150M licence:mit language:fr here:yes.",
-    name="conditions",
-    multiple=True,
-)
-@option("--zero-shot", "Only results known to be zero-shot.")
-@option("--measured", "No results that are self-reported on a model card.")
+@options.which_scores
 @option("--own", "Include your own runs (`eval`).")
 @option("--wide", "A row a model, a column a benchmark, ranked.")
 @option(
@@ -105,12 +99,14 @@ def results(
     if not wide and (complete or reverse or ranking != "mean" or sort != "rank"):
         raise UsageError("--rank, --complete, -s and -r are for --wide", remedy="add --wide")
     found = catalogue()
-    parts = [name.partition(":") for name in benchmarks]
-    suites = [entry_of_type(found, name, Benchmark) for name, _, _ in parts]
-    wanted = {one for suite in suites for one in (suite.id, *suite.members)}
-    subsets = {one.id: {part for name, _, part in parts if part and name == one.id}
-               for one in suites}  # fmt: skip
-    subsets = {name: found_parts for name, found_parts in subsets.items() if found_parts}
+    wanted: set[str] = set()
+    subsets: dict[str, set[str]] = defaultdict(set)
+    for name in benchmarks:
+        written, _, part = name.partition(":")
+        suite = entry_of_type(found, written, Benchmark)
+        wanted |= {suite.id, *suite.members}
+        if part:
+            subsets[suite.id].add(part.casefold())
     # The filter may ask for facts that depend on all scores.
     found = with_board(found, None if conditions or wide else wanted or None)
     kept = _models(found, models, conditions)
@@ -138,7 +134,10 @@ def results(
         for result in scores
         if (kept is None or result.model.partition("+")[0] in kept)
         and (not benchmarks or result.benchmark in wanted)
-        and (result.benchmark not in subsets or result.subset in subsets[result.benchmark])
+        and (
+            result.benchmark not in subsets
+            or (result.subset or "").casefold() in subsets[result.benchmark]
+        )
         and (not zero_shot or result.zero_shot is True)
         and (not measured or result.kind != "self-reported")
     ]

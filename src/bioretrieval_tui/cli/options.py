@@ -149,6 +149,20 @@ def model(spec: str, help_: str, **more: Any) -> Option:
     return option(f"{spec} ID", help_, shell_complete=complete_model, **more)
 
 
+which_scores = together(
+    option(
+        "-w --where FILTER",
+        "Only models that match, as in list models: params<=150M licence:mit language:fr here:yes."
+        " Repeatable: all must match.",
+        name="conditions",
+        multiple=True,
+    ),
+    option("--zero-shot", "Only results known to be zero-shot."),
+    option("--measured", "No results that are self-reported on a model card."),
+)
+"""Of which models and of what kind the scores are."""
+
+
 def device_for(help_: str) -> Option:
     return option("--device DEVICE", help_, default="auto", callback=_device)
 

@@ -41,14 +41,7 @@ from bioretrieval_tui.util.formatting import did_you_mean
     type=click.Choice(list(AXES)),
     default="params",
 )
-@option(
-    "-w --where FILTER",
-    "Only models that match, as in `list`. Repeatable.",
-    name="conditions",
-    multiple=True,
-)
-@option("--zero-shot", "Only results known to be zero-shot.")
-@option("--measured", "No results that are self-reported on a model card.")
+@options.which_scores
 @option(
     "-o --output FILE",
     "Write .svg, .png, .txt, .md, .csv, .json, .jsonl or .tex.",

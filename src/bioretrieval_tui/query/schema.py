@@ -7,7 +7,7 @@ a `BadValueError`; the parser, which knows the column, makes the user's error of
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -99,16 +99,9 @@ def interval(text: str, operator: str) -> Interval:
     """What `operator` (: = > >= < <=) followed by `text` accepts. After `:` a number with a unit
     means all that round to it (171K: from 170,500 to below 171,500); after `=` only itself. Raises
     BadValueError: not a number, a range after > or <, a range whose ends are reversed."""
-    if _DOTS.search(text):
-        if operator not in (":", "="):
-            raise BadValueError(f"a range cannot follow {operator}", "write a range after : or =")
-        ends = _DOTS.split(text)
-        if len(ends) != 2 or not any(ends):
-            raise BadValueError(f'"{text}" is not a range', "write 2020..2024, 2020.. or ..2024")
-        low, high = (_number(end)[0] if end else None for end in ends)
-        if low is not None and high is not None and low > high:
-            raise BadValueError("the ends of the range are reversed", f"write {ends[1]}..{ends[0]}")
-        return Interval(low, high)
+    found = _range(text, operator, "2020..2024, 2020.. or ..2024", _exact)
+    if found is not None:
+        return found
     value, below, above = _number(text)
     if operator == ":" and below != above:
         return Interval(below, above, high_open=True)
@@ -117,6 +110,25 @@ def interval(text: str, operator: str) -> Interval:
     if operator in ("<", "<="):
         return Interval(None, value, high_open=operator == "<")
     return Interval(value, value)
+
+
+def _range(
+    text: str, operator: str, examples: str, read: Callable[[str], tuple[float, float]]
+) -> Interval | None:
+    """The interval of `low..high`, one end of which may be missing; None for a single value. read:
+    makes the least and the largest value that a text means. Raises BadValueError."""
+    if not _DOTS.search(text):
+        return None
+    if operator not in (":", "="):
+        raise BadValueError(f"a range cannot follow {operator}", "write a range after : or =")
+    ends = _DOTS.split(text)
+    if len(ends) != 2 or not any(ends):
+        raise BadValueError(f'"{text}" is not a range', f"write {examples}")
+    low = read(ends[0])[0] if ends[0] else None
+    high = read(ends[1])[1] if ends[1] else None
+    if low is not None and high is not None and low > high:
+        raise BadValueError("the ends of the range are reversed", f"write {ends[1]}..{ends[0]}")
+    return Interval(low, high)
 
 
 def day_number(text: str) -> int | None:
@@ -130,17 +142,9 @@ def day_number(text: str) -> int | None:
 def days(text: str, operator: str) -> Interval:
     """What `operator` followed by a year, a month or a day (2025, 2025-03, 2025-03-31), or a range
     of them, accepts, in the numbers of `day_number`. Raises BadValueError as `interval`."""
-    if _DOTS.search(text):
-        if operator not in (":", "="):
-            raise BadValueError(f"a range cannot follow {operator}", "write a range after : or =")
-        ends = _DOTS.split(text)
-        if len(ends) != 2 or not any(ends):
-            raise BadValueError(f'"{text}" is not a range', "write 2024..2025-06, 2025.. or ..2024")
-        low = _days_of(ends[0])[0] if ends[0] else None
-        high = _days_of(ends[1])[1] if ends[1] else None
-        if low is not None and high is not None and low > high:
-            raise BadValueError("the ends of the range are reversed", f"write {ends[1]}..{ends[0]}")
-        return Interval(low, high)
+    found = _range(text, operator, "2024..2025-06, 2025.. or ..2024", _days_of)
+    if found is not None:
+        return found
     first, last = _days_of(text)
     match operator:
         case ">":
@@ -161,6 +165,11 @@ def _days_of(text: str) -> tuple[int, int]:
         raise BadValueError(f'"{text}" is not a date', "write 2025, 2025-03 or 2025-03-31")
     year, month, day = match["year"], match["month"], match["day"]
     return int(f"{year}{month or '00'}{day or '00'}"), int(f"{year}{month or '99'}{day or '99'}")
+
+
+def _exact(text: str) -> tuple[float, float]:
+    value, _, _ = _number(text)
+    return value, value
 
 
 def _number(text: str) -> tuple[float, float, float]:
