@@ -57,7 +57,8 @@ WIDE = 150
 _NARROW = 70
 """Columns below which names are cut."""
 LEAST_WITH_OWN = 100
-"""Columns from which it is told how a run was made; below, its scores need the space."""
+"""Columns from which it is told how a run was made, and headings of recipes have space for an
+arrow; below, scores need the space."""
 _TENTHS = 10
 """Parts of a column in the heat map."""
 
@@ -311,8 +312,9 @@ class BoardSession:
         """The columns in a window of `width` cells: the mean names its benchmarks where it can."""
         self._with_licence = width >= WIDE
         if not self.in_matrix:
+            arrow = 2 if width >= LEAST_WITH_OWN else 0
             four = (
-                TableColumn(self.table.key(axis), title, max(_SCORE_WIDTH, len(title)),
+                TableColumn(self.table.key(axis), title, max(_SCORE_WIDTH, len(title) + arrow),
                             align="right", priority=3 + at)
                 for at, axis in enumerate(self.matrix.basis)
                 for title in [self.table.title(axis)]
