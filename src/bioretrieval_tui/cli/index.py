@@ -190,10 +190,8 @@ def _place(record: RejectedRecord | Pair) -> str:
     "What the documents' ids are, so that hits link to their pages.",
     type=click.Choice(["pmid"]),
 )
-@option(
-    "--passages",
-    "Split texts that are longer than the model reads; the best passage of a document counts.",
-)
+@_passages
+@option("--lexical", "For BM25 alone: encode nothing; `index add-vectors` does it later.")
 @_filling_options
 def build(
     name: str,
@@ -201,6 +199,7 @@ def build(
     model: str | None,
     ids: Literal["pmid"] | None,
     passages: bool,
+    lexical: bool,
     **how: Any,
 ) -> None:
     """Build the index NAME over corpus files.
@@ -216,8 +215,27 @@ def build(
     bioretrieval-tui index build notes export.csv --map title=Title,text=Abstract,id=PMID
     """
     hub, recipe = (None, None) if model is None else chosen_model(model)
-    job = BuildJob(name, files, hub, recipe, ids=ids, passages=passages)
+    job = BuildJob(name, files, hub, recipe, ids=ids, passages=passages, lexical=lexical)
     _fill("built", job, **how)
+
+
+@index.command("add-vectors")
+@name_argument
+@options.model(
+    "--model", "Encode with this model; default: the one named when the index was built."
+)
+@options.download
+@options.device
+@_passages
+@options.progress
+def add_vectors(
+    name: str, model: str | None, download: bool, device: str, passages: bool, quiet: bool, progress: str
+) -> None:
+    """Encode the documents of the index NAME, which was built with --lexical.
+
+    BM25 goes on answering meanwhile. With --model, the vectors of an index are replaced by those of
+    another model. The same call resumes an interrupted one, and no text is encoded twice.
+    """
 
 
 @index.command()

@@ -50,7 +50,7 @@ from bioretrieval_tui.evaluation.qrels import QueryView, judgements_of, query_vi
 from bioretrieval_tui.evaluation.records import EvaluationRecord
 from bioretrieval_tui.index.build import build_index
 from bioretrieval_tui.index.registry import manifest_of, open_index
-from bioretrieval_tui.index.vector_cache import Vectoriser, embedded_facts, facts_of
+from bioretrieval_tui.index.vector_cache import Vectoriser, embedded_facts, facts_of, facts_without_files
 from bioretrieval_tui.paths import save_file
 from bioretrieval_tui.progress import Progress, Reporter, silent
 from bioretrieval_tui.search.engine import SearchEngine, reranked
@@ -569,11 +569,7 @@ def ensure_index(
             # Only the model's files tell its revision, and a run needs this encoder anyway.
             facts = facts_of(load(side="query"))
         else:
-            # BM25 does not depend on the model's files: the name will do.
-            used = recipe or facts.recipe
-            facts = msgspec.structs.replace(
-                facts, model=model, revision="", recipe=used, recipe_hash=recipe_hash(used)
-            )
+            facts = facts_without_files(model, recipe)  # the name will do
     # Everything that a vector of the corpus depends on.
     sums = benchmark.corpus_sums
     parts = "\n".join((*sums, facts.model, facts.revision, facts.recipe_hash))
@@ -589,6 +585,7 @@ def ensure_index(
             settings=ReadSettings(_beir(benchmark.parts.corpus), strict=True, dedupe="off"),
             reporter=reporter,
             fingerprint=identity,
+            facts=facts if vectors else None,
         )
     except CorpusError as error:
         # An ordinary index may skip a malformed record; an evaluation may not.
