@@ -175,6 +175,7 @@ another-fetch | w | fetch | Fetch | Search a service again | 4
 [start]
 run | b | run_step | Run | Run the step's evaluation here; while it runs: stop it (confirms) | 2
 benchmark | f | benchmark | Folder | Choose the benchmark folder to run it on | 3
+fetch-benchmark | w | fetch_benchmark | Fetch | Fetch the step's benchmark | 3
 done | space x | done | Done | Mark the step as done or not done | 2
 copy-command | c | copy_command | Copy command | Copy the first command of the step | 3
 [search]
