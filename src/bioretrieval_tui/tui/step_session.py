@@ -175,7 +175,7 @@ def newest_of(
 def step_lines(state: StepState, catalogue: Catalogue) -> Iterator[Line]:
     """What can be run, what is missing and how to get it, and the scores of earlier runs."""
     yield line()
-    keys = "   b runs it, w fetches its benchmark, f chooses a folder"
+    keys = "   b runs it, w fetches, f chooses a folder"
     yield line(Span("Run it here", "header"), Span(keys, "faint"))
     for call in state.calls:
         yield from fact_lines(_place_fact(call, state, catalogue))
