@@ -30,7 +30,7 @@ class StartPane(Pane):
 
     BINDINGS = bindings("start", "browse")
     SCOPES = ("start", "list", "browse", "everywhere")
-    MORE_SCOPES = ("files",)
+    MORE_SCOPES = ("files", "path")
     SHOWS_WORK = "evaluation"
 
     def __init__(self, name: str) -> None:
