@@ -321,6 +321,8 @@ def summary(job: protocol.Job, result: protocol.JobResult) -> str:
             remedy = f"; {faults[0].remedy}" if faults[0].remedy else ""
             failed = f"{len(faults)} of {len(checks)} checks failed"
             return f"{name}: {failed}: {faults[0].what}{remedy}"
+        case protocol.BenchmarkFetched():
+            return f"Fetched the {name} into {result.folder}"
         case FetchResult():
             return "; ".join([result.line(), *result.cautions])
 

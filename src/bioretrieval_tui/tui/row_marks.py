@@ -38,10 +38,16 @@ class RowMarks:
         else:
             held[identifier] = thing
 
-    def clear(self, kind: str) -> None:
-        """Unmark all of a kind. Raises UsageError: none is marked."""
-        if not self._kinds.pop(kind, None):
+    def put(self, kind: str, held: dict[str, Compared]) -> None:
+        """Mark again what `clear` returned."""
+        self._kinds[kind] = held
+
+    def clear(self, kind: str) -> dict[str, Compared]:
+        """Unmark all of a kind, and return them. Raises UsageError: none is marked."""
+        held = self._kinds.pop(kind, {})
+        if not held:
             raise UsageError("Nothing is marked here: space marks a row")
+        return held
 
     def to_compare(self, kind: str) -> list[Compared]:
         """The marked things. Raises UsageError: they are fewer than two."""

@@ -37,7 +37,7 @@ class IndexesPane(Pane):
 
     BINDINGS = bindings("indexes")
     SCOPES = ("indexes", "list", "everywhere")
-    MORE_SCOPES = ("files",)
+    MORE_SCOPES = ("files", "path")
     COLUMNS = (
         TableColumn("name", "Index", 12, 2, priority=0),
         TableColumn("documents", "Docs", 9, align="right", priority=1),
