@@ -111,7 +111,7 @@ async def test_escape_undoes_the_edit_and_then_clears_the_filter(small: Catalogu
         await session.press("slash", "escape")  # nothing was edited
         assert session.ids == everything
         await session.press("u")
-        assert (session.ids, session.said) == (kept, "Undone: the filter filler in Papers")
+        assert (session.ids, session.said) == (kept, "Undone: filter filler cleared in Papers")
 
 
 async def test_typing_replaces_what_the_line_held(small: Catalogue) -> None:

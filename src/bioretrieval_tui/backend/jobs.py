@@ -310,7 +310,7 @@ def summary(job: protocol.Job, result: protocol.JobResult) -> str:
         case protocol.Built():
             return _built(job, result)
         case protocol.Removed():
-            return f"Removed {name}: {size(result.bytes)} freed"
+            return f"Removed {name}, {size(result.bytes)}"
         case protocol.Evaluated():
             return evaluation_line(result.summary)
         case protocol.Verified():

@@ -203,7 +203,7 @@ def run_job(job: protocol.Job, device: str, send: Send) -> protocol.JobResult:
         case protocol.VerifyJob():
             return protocol.Verified(verify_index(job.name, reporter))
         case protocol.RemoveJob():
-            return protocol.Removed(registry.remove_index(job.name))
+            return protocol.Removed(registry.remove_index(job.name, trash=True))
         case protocol.EvaluateJob():
             from bioretrieval_tui.evaluation.runner import EvaluationRequest, evaluate_folder
 

@@ -142,6 +142,8 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         """The pane that is shown."""
         self.marks = RowMarks()
         self.undo = UndoStack()
+        self.trashed: set[str] = set()
+        """Indexes that were removed: `undo` brings them back until the app ends."""
         self.index = CATALOGUE
         """The index that Search searches."""
         self._quitting: Screen[bool] | None = None
@@ -321,6 +323,10 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         for name in ("jobs", "found", "client"):
             if name in vars(self):  # it was used
                 await getattr(self, name).close()
+        if self.trashed:
+            from bioretrieval_tui.index.registry import sweep_removed
+
+            await asyncio.to_thread(sweep_removed, self.trashed)
 
     async def action_quit(self) -> None:
         """Quit; while a job runs, after a question (quitting again answers it)."""
@@ -467,11 +473,23 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
     def _job_ended(self, outcome: JobRecord) -> None:
         if not self.screen_stack:
             return
-        self.say(outcome.message, "bar.strong" if outcome.role == "ok" else outcome.role)
+        said = outcome.message
+        if outcome.removed:
+            self.trashed.add(outcome.removed)
+            self.undo.add(f"{outcome.removed} removed", partial(self._restore, outcome.removed))
+            said += "; u brings it back"
+        self.say(said, "bar.strong" if outcome.role == "ok" else outcome.role)
         for pane in self._panes():
             pane.job_ended(outcome)
         if outcome.removed == self.index:
             self.index = CATALOGUE  # Search was never shown
+
+    async def _restore(self, name: str) -> None:
+        from bioretrieval_tui.index.registry import restore_index
+
+        await asyncio.to_thread(restore_index, name)
+        self.jobs.outcomes.pop(name, None)
+        self.pane.activate()
 
     def action_stop_evaluation(self) -> None:
         if self.jobs.evaluation is None:

@@ -38,16 +38,17 @@ class RowMarks:
         else:
             held[identifier] = thing
 
+    def held(self, kind: str) -> dict[str, Compared]:
+        return dict(self._kinds.get(kind, {}))
+
     def put(self, kind: str, held: dict[str, Compared]) -> None:
-        """Mark again what `clear` returned."""
+        """Mark what `held` returned, and nothing else."""
         self._kinds[kind] = held
 
-    def clear(self, kind: str) -> dict[str, Compared]:
-        """Unmark all of a kind, and return them. Raises UsageError: none is marked."""
-        held = self._kinds.pop(kind, {})
-        if not held:
+    def clear(self, kind: str) -> None:
+        """Unmark all of a kind. Raises UsageError: none is marked."""
+        if not self._kinds.pop(kind, None):
             raise UsageError("Nothing is marked here: space marks a row")
-        return held
 
     def to_compare(self, kind: str) -> list[Compared]:
         """The marked things. Raises UsageError: they are fewer than two."""

@@ -16,7 +16,7 @@ class UndoStack:
         self._done: list[tuple[str, Callable[[], object]]] = []
 
     def add(self, what: str, back: Callable[[], object]) -> None:
-        """Keep what was done. what: what comes back; back: called to undo it."""
+        """Keep what was done, in words such as "2 rows unmarked". back: called to undo it."""
         self._done = [*self._done, (what, back)][-self.MOST :]
 
     def pop(self) -> tuple[str, Callable[[], object]]:

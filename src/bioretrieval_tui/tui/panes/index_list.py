@@ -206,7 +206,7 @@ class IndexesPane(Pane):
         what = f"{info.documents:,} documents, " if info.documents is not None else ""
         self.owner.confirm(
             f"Remove the index {info.name}?",
-            f"{what}{size(info.bytes)}; its source files stay.",
+            f"{what}{size(info.bytes)}; its source files stay. u brings it back until you quit.",
             ("Remove", "Keep"),
             partial(self._begin, RemoveJob(info.name)),
         )

@@ -428,16 +428,21 @@ class Pane(Widget):
         thing, identifier = self.markable, self.place()
         if thing is None or identifier is None:
             raise UsageError("There is no row to mark")
-        self.owner.marks.toggle(self.kind, identifier, thing)
-        self.owner.marks_changed()
+        self._change_marks(self.owner.marks.toggle, self.kind, identifier, thing)
         self.action_move(1)
 
     def action_unmark(self) -> None:
-        owner, kind = self.owner, self.kind
-        held = owner.marks.clear(kind)
-        what = f"the marks of {plural(len(held), 'row')}"
-        owner.undo.add(what, partial(self._mark_again, kind, held))
-        owner.marks_changed()
+        self._change_marks(self.owner.marks.clear, self.kind)
+
+    def _change_marks(self, change: Callable[..., None], kind: str, *args: object) -> None:
+        """Change the marks of a kind; `undo` brings back those that go."""
+        marks = self.owner.marks
+        before = marks.held(kind)
+        change(kind, *args)
+        if (gone := len(before) - marks.count(kind)) > 0:
+            what = f"{plural(gone, 'row')} unmarked"
+            self.owner.undo.add(what, partial(self._mark_again, kind, before))
+        self.owner.marks_changed()
 
     def _mark_again(self, kind: str, held: dict[str, Compared]) -> None:
         self.owner.marks.put(kind, held)
@@ -503,7 +508,7 @@ class Pane(Widget):
 
     def lift_filter(self, keep: str | None = None) -> None:
         """Clear the filter; `undo` brings it back."""
-        self._keep_filter(self.filtered.filter)
+        self._keep_filter(self.filtered.filter, "cleared")
         self.put_filter("", keep)
 
     def put_filter(self, text: str, keep: str | None = None) -> None:
@@ -515,9 +520,9 @@ class Pane(Widget):
         """What puts a filter of the present list in force again."""
         return partial(self.put_filter, text)
 
-    def _keep_filter(self, text: str) -> None:
+    def _keep_filter(self, text: str, done: str) -> None:
         if text.strip():
-            what = f"the filter {shortened(text, _LONGEST_FILTER)} in {self.heading}"
+            what = f"filter {shortened(text, _LONGEST_FILTER)} {done} in {self.heading}"
             self.owner.undo.add(what, self.filter_back(text))
 
     async def action_filter(self) -> None:
@@ -548,7 +553,7 @@ class Pane(Widget):
     def _filter_submitted(self, event: Input.Submitted) -> None:
         self.filtered.filter_by(event.value, whole=True)
         if self.filtered.filter != self.filter_before:
-            self._keep_filter(self.filter_before)
+            self._keep_filter(self.filter_before, "replaced" if event.value else "cleared")
         self.close_filter()
         self.head()
         self.table.focus()

@@ -55,10 +55,15 @@ class StartPane(Pane):
     def action_done(self) -> None:
         if self.current is not None:
             step = self.current.id
-            self.owner.settings.set_done(step, step not in self.done)
-            self.done ^= {step}
-            self.table.update()
-            self.head()
+            self._toggle(step)
+            what = f"{self.current.name} marked as {'' if step in self.done else 'not '}done"
+            self.owner.undo.add(what, partial(self._toggle, step))
+
+    def _toggle(self, step: str) -> None:
+        self.owner.settings.set_done(step, step not in self.done)
+        self.done ^= {step}
+        self.table.update()
+        self.head()
 
     def action_copy_command(self) -> None:
         step = self.current
