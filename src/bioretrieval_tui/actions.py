@@ -149,7 +149,7 @@ lineage | v | view | Lineage | Switch between the timeline and the lineage of mo
 listed | a | listed | Listed models | Show or hide the models of the board that are not curated | 2
 [leaderboard]
 view | v | view | Recipes/models | Switch between training recipes and models by benchmarks | 1
-heat | m | heat | Heat map | A cell a score, all benchmarks at once; again: numbers | 2
+heat | m | heat | Heatmap | A cell a score, all benchmarks at once; again: numbers | 2
 columns | C | columns | Columns | Choose and order the benchmarks that are shown and rank | 3
 rank | R | rank | Rank | Rank by mean, mean rank (lower is better) or Borda count (points) | 4
 plot | p | plot | Plot | Plot the models over the columns that rank; kinds and axes by keys | 5
