@@ -304,13 +304,15 @@ def read_run(path: Path) -> dict[str, Ranking]:
         query, _q0, document, _rank, given, _tag = cells
         found = scores.setdefault(query, {})
         if document in found:
-            raise RecordFault(f"{document} is ranked twice")
+            what = f"{document[:80]} is ranked twice for query {query[:80]}"
+            raise RecordFault(what, "keep one of the lines")
         try:
             found[document] = float(given)
         except ValueError:
             found[document] = math.nan
         if not math.isfinite(found[document]):
-            raise RecordFault(f"the score {given[:40]!r} is no number")
+            what = f"the score {given[:40]!r} is no number"
+            raise RecordFault(what, "the fifth column is the score, a finite number such as 12.5")
 
     read_lines(path, take, "a line of a run is: query Q0 document rank score tag")
     return {query: in_order(list(found.items()), {}) for query, found in scores.items()}

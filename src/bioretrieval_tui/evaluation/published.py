@@ -12,6 +12,7 @@ from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Benchmark as Entry
 from bioretrieval_tui.catalog.models import Model, Result
 from bioretrieval_tui.evaluation.metrics import MAIN
+from bioretrieval_tui.evaluation.records import GIVEN
 
 TOLERATED = 0.01
 """Deviation from a published score above which a run is marked."""
@@ -75,8 +76,8 @@ def references(
     catalogue: Catalogue, match: Match | None, mode: str, model: str, value: float
 ) -> list[Reference]:
     """The published scores that a run can be compared with or, where there is none, the best of the
-    benchmark without a deviation. mode: dense is compared with the scores of `model` (a hub id),
-    lexical with those of BM25; value: nDCG@10 of the run."""
+    benchmark without a deviation. mode: dense, and a run that was made elsewhere, are compared with
+    the scores of `model` (a hub id), lexical with those of BM25; value: nDCG@10 of the run."""
     if match is None:
         return []
     known = [
@@ -85,7 +86,7 @@ def references(
         if result.benchmark == match.entry.id and result.metric == MAIN and result.subset is None
     ]
     wanted: Sequence[str] = ()
-    if mode == "dense":
+    if mode in ("dense", GIVEN):
         wanted = [entry.id for entry in catalogue.models if model in hub_names(entry)]
     elif mode == "lexical":
         wanted = _LEXICAL
