@@ -165,7 +165,7 @@ async def test_progress_and_remarks_are_kept_and_told_seldom(worker: Worker, fol
     for done in range(100):
         worker.hear(protocol.Progressed(Progress("checking", done, 100)))
     worker.hear(protocol.Remarked("half way"))
-    await asyncio.sleep(0.05)
+    queue.look()
     assert (queue.progress, queue.remark) == (Progress("checking", 99, 100), "half way")
     assert heard.changes - before <= 2
 

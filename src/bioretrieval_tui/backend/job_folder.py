@@ -144,8 +144,17 @@ class JobFolder:
         """Whether a job belongs to this machine; records of earlier versions name none."""
         return record.host in (self.host, "")
 
-    def log(self, record: JobRecord) -> Path:
+    def log_path(self, record: JobRecord) -> Path:
         return self.path / f"{record.id}.log"
+
+    def log(self, record: JobRecord) -> str:
+        """What a job has logged; why there is nothing, else."""
+        try:
+            return self.log_path(record).read_text("utf-8", "replace")
+        except FileNotFoundError:
+            return "It has not begun.\n" if record.started is None else "It has no log.\n"
+        except OSError as error:
+            return f"Its log cannot be read: {error.strerror}\n"
 
     def missed(self, records: list[JobRecord]) -> list[JobRecord]:
         """Those that ended since `seen` was last called, by any app."""

@@ -50,39 +50,45 @@ class JobQueue:
         self.damaged = sorted(self._folder.damaged)
         self._sort_out()
 
-    def _here(self, state: str) -> list[JobRecord]:
-        return [one for one in self._records if one.state == state and self._folder.is_here(one)]
-
     @property
-    def _running(self) -> JobRecord | None:
-        return next(iter(self._here("running")), None)
+    def _pending(self) -> list[JobRecord]:
+        """The job that runs, or will in a moment, then those that wait."""
+        here = [one for one in self._records if not one.ended and self._folder.is_here(one)]
+        return sorted(here, key=lambda one: one.state != "running")
 
     @property
     def current(self) -> protocol.Job | None:
-        return self._running.job if self._running else None
+        return next(iter(self.all), None)
 
     @property
     def progress(self) -> Progress | None:
-        return self._running.progress if self._running else None
+        return next((one.progress for one in self._pending), None)
 
     @property
     def remark(self) -> str:
         """What the job that runs said last, such as which model it downloads."""
-        return self._running.remark if self._running else ""
+        return next((one.remark for one in self._pending), "")
 
     @property
     def queue(self) -> list[protocol.Job]:
-        return [record.job for record in self._here("waiting")]
+        return self.all[1:]
 
     @property
     def all(self) -> list[protocol.Job]:
         """The job that runs, then those that wait."""
-        return [*([self._running.job] if self._running else []), *self.queue]
+        return [record.job for record in self._pending]
 
     def last(self, target: str) -> JobRecord | None:
         """The job of a target that ended last, also in an earlier session."""
         ended = [one for one in self._by_end() if one.job.target == target]
         return ended[-1] if ended else None
+
+    def log(self, target: str) -> tuple[str, str] | None:
+        """Title and log of the newest job of a target; None if there is no job."""
+        found = [one for one in self._records if one.job.target == target]
+        if not found:
+            return None
+        return f"Log of job {found[-1].id}: {found[-1].job.title}", self._folder.log(found[-1])
 
     def elsewhere(self, target: str) -> str:
         """The machine that works on an index of this home, where it is not this one, else ""."""
@@ -128,20 +134,20 @@ class JobQueue:
 
     def stop(self) -> None:
         """Stop the job that runs; the next one begins. Evaluations of its purpose are dropped."""
-        if self._running is None:
-            return
         if self.evaluation is not None:
             for job in self.of_purpose(self.evaluation.purpose)[1:]:
                 self.drop(job)
-        self._folder.stop(self._running.id)
+        self._stop(self._pending[:1])
 
     def stop_all(self) -> None:
-        for job in self.queue:
-            self.drop(job)
-        self.stop()
+        self._stop(self._pending[::-1])
 
     def drop(self, job: protocol.Job) -> None:
-        for record in [one for one in self._here("waiting") if one.job == job]:
+        """Drop a job that waits."""
+        self._stop([one for one in self._pending[1:] if one.job == job])
+
+    def _stop(self, records: list[JobRecord]) -> None:
+        for record in records:
             self._folder.stop(record.id)
         self.look()
 

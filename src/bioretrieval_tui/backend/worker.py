@@ -107,9 +107,7 @@ def main() -> None:
     keep_interrupts()
     with contextlib.suppress(OSError, AttributeError):
         os.nice(max(0, _NICE - os.nice(0)))
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(message)s"
-    )
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(message)s")
     logging.raiseExceptions = False  # of a log on a full disk
     _log.setLevel(logging.INFO)
     faulthandler.enable()
@@ -123,7 +121,7 @@ def main() -> None:
         return
     with contextlib.suppress(OSError):
         log = os.open(
-            folder.log(record), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600
+            folder.log_path(record), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600
         )
         os.dup2(log, 1)
         os.dup2(log, 2)
