@@ -202,7 +202,7 @@ verify | v | verify | Verify | Check every part of this index | 2
 compact | c | compact | Compact | Rewrite this index without deleted documents | 2
 remove | d delete | remove | Delete | Delete this index (confirms) | 2
 stop | s | stop | Stop | Stop the running job (confirms), or drop a waiting one | 2
-resume | p | resume | Resume | Resume the job of this index that was stopped or failed | 3
+resume | p | resume | Resume | Resume the job of this index that was stopped or failed
 log | L | log | Log | Show the log of the last job of this index
 [files]
 take | space | take | Select | Select the file or the whole folder, or deselect it | 1

@@ -424,7 +424,7 @@ async def test_leaving_while_work_runs_asks(small: Catalogue, scripted: Desk) ->
         await session.settle()
         await session.press("3", "q")
         assert isinstance(app.screen, Confirm)
-        assert "Quit while building new and 1 more job runs?" in session.text
+        assert "Quit while building new runs (1 more job in the queue)?" in session.text
         assert "goes on in the background" in session.text
         assert "If it is stopped, vectors" in session.text
         assert "[ y Keep running ]    s Stop      n Cancel" in session.text

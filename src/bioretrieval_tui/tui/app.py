@@ -342,9 +342,9 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
                     self.jobs.stop_all()
                 self.exit()
 
-        more = f" and {plural(len(jobs) - 1, 'more job')}" if jobs[1:] else ""
+        waits = f" ({plural(len(jobs) - 1, 'more job')} in the queue)" if jobs[1:] else ""
         self._quitting = Confirm(
-            f"Quit while {jobs[0].title_within}{more} runs?",
+            f"Quit while {jobs[0].title_within} runs{waits}?",
             "It goes on in the background, also when the terminal is closed. If it is stopped, "
             f"{jobs[0].KEPT}.",
             "Keep running", "Cancel", stop="Stop",
