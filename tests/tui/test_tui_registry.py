@@ -87,6 +87,8 @@ HANDLERS: dict[str, tuple[type, ...]] = {
     "files": (FilePicker,),
     "plot": (PlotDialog,),
     "line": (QueryLine,),
+    "field": (QueryLine,),
+    "path": (PathLine,),
 }
 """The classes in which the actions of a scope run."""
 
@@ -241,11 +243,12 @@ async def test_the_bottom_line_shows_what_works_here(
 ) -> None:
     async with running(make_app(small), (200, 30), pane=pane) as session:
         bottom = session.rows[-1]
+        scopes = {*session.app.pane.SCOPES, *(session.app.line.scopes if session.app.line else ())}
         for action in session.app.hint_actions():
             assert f"{action.shown} {action.label}" in bottom
-            assert action.scope in session.app.pane.SCOPES
-        assert "? Help" in bottom
-        assert "q Quit" in bottom
+            assert action.scope in scopes
+        assert ("f1 Help" if pane == "search" else "? Help") in bottom
+        assert ("ctrl+c Quit" if pane == "search" else "q Quit") in bottom
         assert f" {title} " in session.rows[0]
 
 

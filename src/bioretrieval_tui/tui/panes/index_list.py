@@ -37,7 +37,7 @@ class IndexesPane(Pane):
 
     BINDINGS = bindings("indexes")
     SCOPES = ("indexes", "list", "everywhere")
-    MORE_SCOPES = ("files",)
+    MORE_SCOPES = ("files", "path")
     COLUMNS = (
         TableColumn("name", "Index", 12, 2, priority=0),
         TableColumn("documents", "Docs", 9, align="right", priority=1),
@@ -220,7 +220,7 @@ class IndexesPane(Pane):
         what = f"{info.documents:,} documents, " if info.documents is not None else ""
         self.owner.confirm(
             f"Remove the index {info.name}?",
-            f"{what}{size(info.bytes)}; its source files stay.",
+            f"{what}{size(info.bytes)}; its source files stay. u brings it back until you quit.",
             ("Remove", "Keep"),
             partial(self._begin, RemoveJob(info.name)),
         )
