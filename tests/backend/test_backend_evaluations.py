@@ -14,12 +14,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tui"))  # benchmar
 
 from benchmarks import write_benchmark
 
-from bioretrieval_tui.backend import protocol
+from bioretrieval_tui.backend import protocol, server
 from bioretrieval_tui.backend.client import SearchClient, run_job
-from bioretrieval_tui.backend.jobs import JobQueue, JobRecord, evaluation_line
+from bioretrieval_tui.backend.job_folder import JobRecord, evaluation_line
+from bioretrieval_tui.backend.jobs import JobQueue
 from bioretrieval_tui.backend.protocol import EvaluateJob, OpenBenchmark, ReadDocument, ViewQuery
-from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.catalog.models import Benchmark
+from bioretrieval_tui.errors import BioRetrievalError, NotFoundError
 from bioretrieval_tui.evaluation import records
+from bioretrieval_tui.online import archives
 from bioretrieval_tui.paths import places
 from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.tui.qrels_session import (
@@ -53,7 +56,7 @@ class Told(list[JobRecord]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.queue = JobQueue(None, lambda: None, self.append)
+        self.queue = JobQueue(places().state / "jobs", lambda: None, self.append)
 
     async def idle(self) -> None:
         async with asyncio.timeout(120):
@@ -125,28 +128,16 @@ async def test_stopping_ends_the_process_and_what_waits_for_the_same(
     assert not told.queue.submit(*jobs)
     assert told.queue.of_purpose("a") == jobs[:2]
     assert told.queue.evaluation == jobs[0]
-    while told.queue._running is None or told.queue._running.pid is None:
-        await asyncio.sleep(0.01)
-    pid = told.queue._running.pid
+    async with asyncio.timeout(60):
+        while told.queue._records[0].pid is None:
+            await asyncio.sleep(0.02)
     told.queue.stop()
     await told.idle()
-    assert gone(pid)
     assert [outcome.job for outcome in told] == [jobs[0], jobs[2]]
     assert told[0].role == "warn"
     assert "Stopped" in told[0].message
     assert told[1].role == "error"
     assert records.records() == []
-
-
-async def test_closing_waits_until_the_process_is_gone(folder: Path) -> None:
-    told = Told()
-    told.queue.submit(EvaluateJob(str(folder), ("lexical",)))
-    await asyncio.sleep(0.3)
-    await told.queue.close()
-    assert told.queue.current is None
-    assert told == []  # nothing is called back any more
-    told.queue.submit(EvaluateJob(str(folder), ("dense",)))
-    assert told.queue.current is None
 
 
 async def test_rankings_are_kept_until_the_files_change(folder: Path, ready: Path) -> None:
@@ -181,3 +172,20 @@ async def test_rankings_are_kept_until_the_files_change(folder: Path, ready: Pat
         await client.close()
     Path(job.run_file or "").parent.joinpath("evaluation.json").write_text("{")
     assert stored_rankings(job) is None
+
+
+def test_a_benchmark_is_fetched_once(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    fetched = []
+
+    def fetch(_: object, entry: Benchmark, into: Path, **__: object) -> None:
+        fetched.append(entry.id)
+        write_benchmark(into)
+
+    monkeypatch.setattr(archives, "fetch_benchmark", fetch)
+    for _ in range(2):
+        found = server.run_job(protocol.FetchBenchmarkJob("scifact"), "cpu", lambda _: None)
+        assert isinstance(found, protocol.BenchmarkFetched)
+        assert (Path(found.folder) / "corpus.jsonl").is_file()
+    assert fetched == ["scifact"]
+    with pytest.raises(NotFoundError, match="no benchmark has the id 'medcpt'"):
+        server.run_job(protocol.FetchBenchmarkJob("medcpt"), "cpu", lambda _: None)

@@ -265,6 +265,18 @@ def test_records_are_listed_compared_and_removed(call: Call, folder: Path, first
     assert call("eval", "--remove", newest["id"]).code == 3
 
 
+def test_two_records_are_compared_without_a_folder(call: Call, first: Any) -> None:
+    ids = {one["mode"]: one["id"] for one in call("eval", "--list", "-f", "json").json[-3:]}
+    words = ("eval", "--compare", f"{ids['lexical']},{ids['dense']}")
+    found = call(*words, "-f", "json").json
+    assert found["p"] == first[0].json["comparison"]["p"]
+    assert sum(one["queries"] for one in found["histogram"]) == 3
+    assert all(one["text"] for one in (*found["gained"], *found["lost"]))
+    shown = call(*words, "-f", "table", COLUMNS="120").out
+    assert "Queries by difference in nDCG@10" in shown
+    assert len(call(*words, "-f", "jsonl").out.splitlines()) == 3
+
+
 def test_own_figures_stand_beside_the_published(call: Call, first: Any) -> None:
     plain = call("results", "-f", "json").json
     own = [row for row in call("results", "--own", "-f", "json").json if row not in plain]

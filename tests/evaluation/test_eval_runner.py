@@ -10,7 +10,13 @@ import pytest
 from folders import CORPUS, rank_by, write_benchmark
 from hashing_encoder import HashingEncoder
 
-from bioretrieval_tui.errors import BioRetrievalError, CorpusError, InterruptedByUser, ModelError
+from bioretrieval_tui.errors import (
+    BioRetrievalError,
+    CorpusError,
+    InterruptedByUser,
+    ModelError,
+    UsageError,
+)
 from bioretrieval_tui.evaluation import records
 from bioretrieval_tui.evaluation.benchmark import BenchmarkFolder, read_benchmark
 from bioretrieval_tui.evaluation.metrics import measure
@@ -19,6 +25,7 @@ from bioretrieval_tui.evaluation.runner import (
     EvaluationRequest,
     NotKeptError,
     aliases_of,
+    compare_records,
     ensure_index,
     evaluate_folder,
     in_order,
@@ -262,3 +269,87 @@ def test_a_report_survives_a_file_that_cannot_be_written(
         evaluate_folder(request)
     assert caught.value.report.runs[0].mode == "lexical"
     assert caught.value.remedy == "make room"
+
+
+GIVEN = """q1 Q0 d4 9 2.5 mine
+q1 Q0 d1 1 2.5 mine
+q1 Q0 zz 2 3.5 mine
+q8 Q0 d1 1 1 mine
+"""
+"""Ranks contradict scores, a document and a query are unknown, and a judged query is missing."""
+
+
+def scored(folder: Path, text: str = GIVEN, **more: object) -> EvaluationRequest:
+    """A request that scores a run made elsewhere."""
+    (folder / "mine.trec").write_text(text)
+    return msgspec.convert(
+        {"folder": str(folder), "modes": (), "score": (str(folder / "mine.trec"),), **more},
+        EvaluationRequest,
+    )
+
+
+def test_a_run_made_elsewhere_is_scored_as_trec_eval_reads_it(tmp_path: Path) -> None:
+    folder = write_benchmark(tmp_path / "tiny")
+    request = scored(folder, modes=("lexical",), compare="lexical,mine.trec")
+    report = evaluate_folder(request)
+    # By score, equal scores by descending id: zz, d4 (grade 1), d1 (grade 2); q2 counts as 0.
+    ranking = {"q1": [("zz", 3.0), ("d4", 2.0), ("d1", 1.0)]}
+    expected = measure(read_benchmark(folder).judgements, ranking).metrics
+    assert report.runs[1].metrics == expected
+    assert report.comparison is not None
+    assert report.comparison.deltas[-1].text
+    said = "\n".join(report.notes)
+    assert "mine.trec: 1 query ('q8') not judged in tiny" in said
+    assert "mine.trec: 1 query ('q2') not in the run: scored 0" in said
+    assert "mine.trec: 1 document ('zz') not in the corpus" in said
+    found = {record.mode: record for record in records.records()}
+    assert (found["run"].model, found["run"].metrics) == ("mine.trec", expected)
+    assert found["run"].revision
+    assert found["run"].hardware == ""
+    by_id = compare_records(found["lexical"].id, found["run"].id)
+    assert [one.text for one in by_id.deltas] == [one.text for one in report.comparison.deltas]
+    assert by_id.p == report.comparison.p
+    (folder / "queries.jsonl").write_text('{"_id": "q1", "text": "changed"}\n')
+    assert {one.text for one in compare_records(found["lexical"].id, found["run"].id).deltas} == {
+        ""
+    }
+
+
+def test_runs_of_other_files_are_not_compared(tmp_path: Path) -> None:
+    first = evaluate_folder(scored(write_benchmark(tmp_path / "one")))
+    other = write_benchmark(tmp_path / "two", {**CORPUS, "d9": "more"})
+    evaluate_folder(scored(other, names=("theirs",)))
+    assert first.model == ""
+    with pytest.raises(UsageError, match="not of the same files"):
+        compare_records("one", "two")
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "said"),
+    [
+        ("q1 Q0 d1 1 inf x\n", CorpusError, ":1: the score 'inf' is no number"),
+        ("q9 Q0 d1 1 1 x\n", CorpusError, "ranks no query of the split test"),
+        ("q1 Q0 z 1 1 x\nq2 Q0 y 1 1 x\n", CorpusError, "ranks no document of the corpus"),
+        ("", CorpusError, "ranks no query"),
+    ],
+)
+def test_a_run_that_cannot_be_scored_is_one_line(
+    tmp_path: Path, text: str, error: type[Exception], said: str
+) -> None:
+    with pytest.raises(error, match=said):
+        evaluate_folder(scored(write_benchmark(tmp_path / "tiny"), text))
+    assert records.records() == []
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"names": ("a", "b")}, "--name"),
+        ({"names": ("dense",)}, "has that of a mode"),
+        ({"score": ("a/x.trec", "b/x.trec")}, "two runs have one name"),
+        ({"run_file": "out.trec"}, "--run writes rankings of modes"),
+    ],
+)
+def test_runs_need_names_of_their_own(tmp_path: Path, more: dict[str, object], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        evaluate_folder(scored(write_benchmark(tmp_path / "tiny"), **more))

@@ -75,3 +75,16 @@ def test_wins_and_losses_are_of_the_second() -> None:
 def test_runs_over_other_queries_are_refused() -> None:
     with pytest.raises(UsageError, match="not over the same queries"):
         compare("a", "b", ({"q": 1.0}, {"r": 1.0}))
+
+
+def test_the_histogram_counts_every_query_once() -> None:
+    gains = {"a": 0.3, "b": 0.1 + 0.2, "c": 0.31, "d": -0.05, "e": 0.0, "f": 0.0, "g": -0.2}
+    found = compare("x", "y", (dict.fromkeys(gains, 0.0), gains))
+    assert [(one.low, one.high, one.queries) for one in found.histogram] == [
+        (-0.2, -0.1, 1), (-0.1, 0, 1), (0, 0, 2), (0, 0.1, 0), (0.1, 0.2, 0), (0.2, 0.3, 2),
+        (0.3, 0.4, 1),
+    ]  # fmt: skip
+    gained, lost = found.most_changed(1)
+    assert ([one.query for one in gained], [one.query for one in lost]) == (["c"], ["g"])
+    equal = compare("x", "y", (gains, gains))
+    assert [(one.low, one.high, one.queries) for one in equal.histogram] == [(0, 0, 7)]

@@ -44,6 +44,10 @@ async def test_space_marks_and_unmarks_and_moves_on(
         assert "marked" not in session.rows[1]
         await session.press("U")
         assert "Nothing is marked here" in session.rows[-1]
+        await session.press("u")
+        assert (marked(session), session.said) == (["+ Alpha 340M"], "Undone: 1 row unmarked")
+        await session.press("u")
+        assert marked(session) == ["+ Alpha 110M", "+ Alpha 340M"]
 
 
 async def test_marks_of_a_kind_are_shared_by_the_panes(small: Catalogue) -> None:
@@ -165,6 +169,24 @@ async def test_a_run_and_recipes_are_marked_on_the_leaderboard(small: Catalogue)
         await session.press("equals_sign")
         await session.settle()
         assert "◆ BM25" in session.rows[1]
+
+
+async def test_two_runs_are_compared_query_by_query(small: Catalogue, folder: Path) -> None:
+    by_query = {"1": 0.5, "2": 1.0}, {"1": 0.9, "2": 0.5}
+    runs = (
+        record("lexical", 0.66, per_query=by_query[0]),
+        record("run", 0.5, day=2, model="theirs.trec", per_query=by_query[1]),
+    )
+    async with running(make_app(small), (120, 40), pane="leaderboard") as session:
+        await session.press("v")
+        for one in runs:
+            session.app.pane.refill(one.id)
+            await session.press("space")
+        await session.press("equals_sign")
+        assert "theirs.trec" in session.rows[1]
+        assert "nDCG@10 by query" in session.text
+        assert "-0.0500, p = 1.0000" in session.text
+        assert "Δ -0.5 to -0.4" in session.text
 
 
 @pytest.mark.parametrize("pane", ["papers", "models", "benchmarks", "datasets"])

@@ -2,7 +2,8 @@
 
 Imports neither numpy nor torch nor textual. A `Child` is one process with the requests that wait
 for its replies. `SearchClient` keeps one for searches and restarts it after it died; `run_job`
-starts one for a job and waits for its end.
+starts one for a job that ends with the app; `launch.start_worker` starts the process
+of all other jobs.
 """
 
 from __future__ import annotations

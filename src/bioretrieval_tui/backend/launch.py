@@ -1,9 +1,10 @@
-"""Start `bioretrieval_tui.backend.server`, without loading what its messages need."""
+"""Start the processes of the app, without loading what their messages need."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import IO
@@ -41,6 +42,32 @@ async def launch(what: str, device: str, *, warm: bool = False) -> asyncio.subpr
     except (OSError, ValueError) as error:  # a path with a NUL is a ValueError
         said = getattr(error, "strerror", None) or error
         raise BioRetrievalError(f"{what} cannot be started: {said}") from error
+
+
+_workers: list[subprocess.Popen[bytes]] = []
+"""Those that this process started; the next start collects the ended ones."""
+
+
+def start_worker() -> None:
+    """Start a process that carries out the waiting jobs and outlives this one; it ends at once if
+    there is one already. Raises BioRetrievalError."""
+    _workers[:] = [one for one in _workers if one.poll() is None]
+    words = (sys.executable, "-P", "-m", "bioretrieval_tui.backend.worker")
+    try:
+        with open_log() as log:
+            _workers.append(
+                subprocess.Popen(
+                    words,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    env=environment_of_child(),
+                    start_new_session=True,
+                )
+            )
+    except OSError as error:
+        said = f"the process for jobs cannot be started: {error.strerror or error}"
+        raise BioRetrievalError(said) from error
 
 
 def open_log() -> IO[bytes]:

@@ -19,6 +19,7 @@ from bioretrieval_tui.catalog.models import Encoding
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.evaluation.metrics import Comparison
 from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView
 from bioretrieval_tui.index.manifest import IdKind
 from bioretrieval_tui.index.registry import IndexInfo
@@ -77,7 +78,13 @@ class Removed(msgspec.Struct, frozen=True, tag="removed"):
     bytes: int
 
 
-JobResult = Built | FetchResult | Evaluated | Verified | Removed
+class BenchmarkFetched(msgspec.Struct, frozen=True, tag="benchmark_fetched"):
+    """A benchmark is in this folder."""
+
+    folder: str
+
+
+JobResult = Built | FetchResult | Evaluated | Verified | Removed | BenchmarkFetched
 
 
 # Jobs -------------------------------------------------------------------------------------------
@@ -166,6 +173,19 @@ class FetchJob(_Job, frozen=True, tag="fetch"):
         return self.request.index or ("ids" if source == "ids" else SERVICE_NAMES[source])
 
 
+class FetchBenchmarkJob(_Job, frozen=True, tag="fetch_benchmark"):
+    """Fetch the archive of a benchmark, an id of the catalogue, into the data folder."""
+
+    DOING = "Fetching the"
+    KEPT = "what has arrived is kept, and the same fetch resumes from there"
+    name: str
+
+    @property
+    def target(self) -> str:
+        """Not the name alone, which an index may have."""
+        return f"benchmark {self.name}"
+
+
 class VerifyJob(_Job, frozen=True, tag="verify"):
     DOING = "Verifying"
     name: str
@@ -205,8 +225,9 @@ class EvaluateJob(_Job, frozen=True, tag="evaluate"):
     """Evaluate a model on a benchmark; see `evaluation.runner.EvaluationRequest`.
 
     model, reranker: hub id or folder, with its recipe; None for the embedded one; download: fetch
-    what they lack; run_file: where the rankings go; purpose: what it is for, such as a step's id:
-    evaluations of one purpose are stopped together.
+    what they lack; run_file: where the rankings go; index: an existing one to use; score: run files
+    made elsewhere; purpose: what it is for, such as a step's id: evaluations of one purpose are
+    stopped together.
     """
 
     DOING = "Evaluating"
@@ -220,6 +241,8 @@ class EvaluateJob(_Job, frozen=True, tag="evaluate"):
     reranker: str | None = None
     reranker_recipe: Encoding | None = None
     run_file: str | None = None
+    index: str | None = None
+    score: tuple[str, ...] = ()
     purpose: str = ""
 
     @property
@@ -228,7 +251,8 @@ class EvaluateJob(_Job, frozen=True, tag="evaluate"):
 
 
 Job = (
-    BuildJob | AddJob | VectorsJob | FetchJob | VerifyJob | CompactJob | RemoveJob | ImportJob | EvaluateJob
+    BuildJob | AddJob | VectorsJob | FetchJob | VerifyJob | CompactJob | RemoveJob | ImportJob
+    | EvaluateJob | FetchBenchmarkJob
 )  # fmt: skip
 MAKES_INDEX = (BuildJob, FetchJob, ImportJob)
 """Jobs whose index need not exist yet."""
@@ -321,6 +345,13 @@ class ReadDocument(Request[tuple[str, str] | None], frozen=True, tag="read_docum
     document: str
 
 
+class CompareRuns(Request[Comparison], frozen=True, tag="compare_runs"):
+    """Compare two evaluations query by query, by the ids of their records."""
+
+    first: str
+    second: str
+
+
 class RunJob(Request[JobResult], frozen=True, tag="run"):
     """Run a job, in the main thread of the process."""
 
@@ -333,7 +364,7 @@ class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
 
 SearchRequest = Search | Similar | Explain
 """Requests of which a newer one of the same stream supersedes one that waits."""
-LookUpRequest = ListIndexes | OpenBenchmark | ViewQuery | ReadDocument
+LookUpRequest = ListIndexes | OpenBenchmark | ViewQuery | ReadDocument | CompareRuns
 """Requests about stored data."""
 Sent = SearchRequest | LookUpRequest | Load | RunJob | Cancel
 """What a child receives."""

@@ -29,6 +29,7 @@ import msgspec
 
 from bioretrieval_tui.backend import protocol
 from bioretrieval_tui.backend.launch import WARM
+from bioretrieval_tui.catalog.models import Benchmark
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.cross_encoder import load_cross_encoder
 from bioretrieval_tui.encoding.encoder_registry import load_encoder, prepare_query_encoder
@@ -194,6 +195,10 @@ class LookingUp:
             case protocol.ViewQuery():
                 with self._opened() as (benchmark, rankings, index):
                     return query_view(benchmark, rankings, request.query, index.documents)
+            case protocol.CompareRuns():
+                from bioretrieval_tui.evaluation.runner import compare_records
+
+                return compare_records(request.first, request.second)
             case protocol.ReadDocument():
                 with self._opened() as (_, _, index):
                     found = index.documents.find(request.document)
@@ -238,7 +243,7 @@ def run_job(job: protocol.Job, device: str, send: Send) -> protocol.JobResult:
         case protocol.VerifyJob():
             return protocol.Verified(verify_index(job.name, reporter))
         case protocol.RemoveJob():
-            return protocol.Removed(registry.remove_index(job.name))
+            return protocol.Removed(registry.remove_index(job.name, trash=True))
         case protocol.EvaluateJob():
             from bioretrieval_tui.evaluation.runner import EvaluationRequest, evaluate_folder
 
@@ -256,6 +261,8 @@ def run_job(job: protocol.Job, device: str, send: Send) -> protocol.JobResult:
             each = (lambda one: send(protocol.Came([one]))) if shown else (lambda _: None)
             warn = functools.partial(_warned, send)
             return fetch(job.request, reporter, remark, warn=warn, each=each)
+        case protocol.FetchBenchmarkJob():
+            return _fetch_benchmark(job.name, reporter)
         case protocol.CompactJob():
             outcome = build.compact_index(job.name, reporter=reporter)
         case _:
@@ -268,6 +275,20 @@ def run_job(job: protocol.Job, device: str, send: Send) -> protocol.JobResult:
     return protocol.Built(registry.info(outcome.manifest.name, deep=False), report, outcome.changed)
 
 
+def _fetch_benchmark(name: str, reporter: Reporter) -> protocol.BenchmarkFetched:
+    from bioretrieval_tui.catalog.compiled import load
+    from bioretrieval_tui.online import archives
+    from bioretrieval_tui.online.http import HttpClient
+
+    entry, folder = load().catalogue.by_id.get(name), archives.benchmark_folder(name)
+    if not isinstance(entry, Benchmark):
+        raise NotFoundError(f"no benchmark has the id {name!r}")
+    if not folder.is_dir():
+        with HttpClient() as client:
+            archives.fetch_benchmark(client, entry, folder, reporter=reporter)
+    return protocol.BenchmarkFetched(str(folder))
+
+
 def fill_index(
     job: protocol.BuildJob | protocol.AddJob | protocol.ImportJob | protocol.VectorsJob,
     device: str,
@@ -275,7 +296,9 @@ def fill_index(
     report: Report,
 ) -> build.BuildOutcome:
     """Put documents into an index; `report` is filled meanwhile: it is there after errors."""
-    how: dict[str, Any] = {"settings": job.reading, "reporter": reporter, "report": report}
+    how: dict[str, Any] = {"reporter": reporter, "report": report}
+    if not isinstance(job, protocol.VectorsJob):
+        how["settings"] = job.reading
     match job:
         case protocol.AddJob():
             return build.add_to_index(job.name, job.inputs, device=device, **how)
@@ -297,17 +320,16 @@ def fill_index(
             prepare_query_encoder(model, job.recipe, reporter=reporter)
             return outcome
         case protocol.VectorsJob():
-            model, recipe = job.model, job.recipe
-            if model is None:
-                named = registry.manifest_of(job.name)
-                model, recipe = named.model, named.recipe
+            named = registry.manifest_of(job.name)
+            recipe = named.recipe if job.model is None else job.recipe
+            model = job.model or named.model
             load = functools.partial(load_encoder, model, recipe, device=device, reporter=reporter)
             outcome = build.add_vectors(
                 job.name,
                 load,
                 facts=embedded_facts() if model == embedded.MODEL_ID else None,
                 passages=job.passages,
-                reporter=reporter,
+                **how,
             )
             prepare_query_encoder(model, recipe, reporter=reporter)
             return outcome

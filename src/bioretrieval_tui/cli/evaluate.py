@@ -18,6 +18,7 @@ from bioretrieval_tui.render import evaluations
 from bioretrieval_tui.render.sheet import Sheet, one_line
 
 if TYPE_CHECKING:
+    from bioretrieval_tui.evaluation.metrics import Comparison
     from bioretrieval_tui.evaluation.runner import EvaluationReport
     from bioretrieval_tui.render.formats import Format
 
@@ -39,8 +40,12 @@ if TYPE_CHECKING:
 @options.device
 @option("-k N", "Documents a query, at least 100.", name="depth", type=int, default=100)
 @option("--keep-own", "Also rank the document with the query's own id.")
+@option("--score RUN", "Score a TREC run file made elsewhere; repeatable.", multiple=True)
+@option(
+    "--name TEXT", "Name of the run of --score; default: its file's.", name="names", multiple=True
+)
 @option("--run FILE", "Write the rankings as TREC runs, one file a mode.", name="run_file")
-@option("--compare A,B", "Paired randomisation test of B against A: modes, or records of --list.")
+@option("--compare A,B", "Paired randomisation test of B against A: modes, runs, or records.")
 @option("--per-query FILE", "Write the scores of every query as JSON lines.")
 @option("--query ID", "Show one query: its judged documents and their ranks.")
 @option("--list", "List the evaluations of this machine.", name="listing")
@@ -65,16 +70,23 @@ def evaluate(
 
     FOLDER holds corpus.jsonl, queries.jsonl and qrels/SPLIT.tsv (BEIR), the same as Parquet (the
     model hub), or a corpus with TREC's topics and qrels. The corpus is indexed once. Published
-    scores are listed beside, and every evaluation is kept for --list.
+    scores are listed beside, and every evaluation is kept for --list. Two records of --list are
+    compared without FOLDER.
 
     \b
     bioretrieval-tui eval datasets/scifact
     bioretrieval-tui eval datasets/scifact -m lexical -m hybrid --compare lexical,hybrid
     bioretrieval-tui eval datasets/scifact --model medcpt --run medcpt.trec -f json
+    bioretrieval-tui eval datasets/scifact -m lexical --score my.trec --compare lexical,my.trec
     bioretrieval-tui eval datasets/scifact --query 1
     """
     if listing or remove is not None:
         _records(remove, format_)
+        return
+    if folder is None and same["compare"] is not None:
+        from bioretrieval_tui.evaluation.runner import compare_records, sides
+
+        _print_comparison(compare_records(*sides(same["compare"])), format_)
         return
     if folder is None:
         remedy = "bioretrieval-tui eval FOLDER, or eval --list"
@@ -82,7 +94,7 @@ def evaluate(
     from bioretrieval_tui.evaluation import runner
     from bioretrieval_tui.evaluation.benchmark import find_parts
 
-    wanted = modes or runner.DEFAULT_MODES
+    wanted = modes or (() if same["score"] else runner.DEFAULT_MODES)
     if rerank and runner.RERANK not in wanted:
         wanted = (*wanted, runner.RERANK)
     # Without --model an index keeps its own.
@@ -90,7 +102,7 @@ def evaluate(
     ranker, ranker_recipe = (None, None)
     if runner.RERANK in wanted:
         ranker, ranker_recipe = chosen_reranker(reranker, lenient=True)
-    if model is not None and set(wanted) == {"lexical"}:
+    if model is not None and set(wanted) <= {"lexical"}:
         tell(f"--model {model} is not used: BM25 needs no model")
         hub, recipe = None, None
     request = runner.EvaluationRequest(
@@ -151,7 +163,23 @@ def _print(report: EvaluationReport, format_: Format) -> None:
         tell(evaluations.comparison_line(report.comparison))
         return
     put(["\n"])
-    _put_titled(evaluations.comparison_sheet(report.comparison), format_)
+    _put_compared(report.comparison, format_)
+
+
+def _print_comparison(found: Comparison, format_: Format) -> None:
+    if format_ == "json":
+        put_object(evaluations.comparison_record(found))
+    elif format_ in ("jsonl", "csv"):
+        tell(evaluations.comparison_line(found))
+        put_sheet(evaluations.comparison_sheet(found, whole=True), format_)
+    else:
+        _put_compared(found, format_)
+
+
+def _put_compared(found: Comparison, format_: Format) -> None:
+    _put_titled(evaluations.comparison_sheet(found), format_)
+    put(["\n"])
+    _put_titled(evaluations.histogram_sheet(found), format_)
 
 
 def _put_titled(sheet: Sheet, format_: Format) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import click
 from msgspec import structs
 
-from bioretrieval_tui.backend.protocol import AddJob, BuildJob, ImportJob
+from bioretrieval_tui.backend.protocol import AddJob, BuildJob, ImportJob, VectorsJob
 from bioretrieval_tui.cli import options
 from bioretrieval_tui.cli.lookups import chosen_model, fetch_missing, model_of_catalogue
 from bioretrieval_tui.cli.options import option
@@ -49,6 +49,10 @@ def index() -> None:
 # Filling an index -----------------------------------------------------------------------------
 
 
+_passages = option(
+    "--passages",
+    "Split texts that are longer than the model reads; the best passage of a document counts.",
+)
 _filling_options = options.together(
     option(
         "--format FORMAT",
@@ -81,8 +85,6 @@ def _fill(
     done: str,
     job: BuildJob | AddJob | ImportJob,
     *,
-    device: str = "auto",
-    download: bool = False,
     reader: str,
     mapping: tuple[str, ...],
     encoding: str | None,
@@ -90,12 +92,9 @@ def _fill(
     strict: bool,
     dedupe: Dedupe,
     report: Path | None,
-    quiet: bool,
-    progress: str,
+    **how: Any,
 ) -> None:
     """Run a job with the options above, and tell its outcome as `done`."""
-    from bioretrieval_tui.backend.server import fill_index
-
     columns: dict[str, str] = {}
     for part in filter(str.strip, ",".join(mapping).split(",")):
         field, _, column = map(str.strip, part.partition("="))
@@ -117,11 +116,37 @@ def _fill(
             raise UsageError(f"--delimiter does not understand {delimiter!r}", remedy=remedy)
     chosen = None if reader == "auto" else reader
     reading = ReadSettings(chosen, columns, strict, encoding, delimiter, dedupe)
-    job, counts = structs.replace(job, reading=reading), Report()
+    counts = Report()
+    try:
+        _run(done, structs.replace(job, reading=reading), counts, **how)
+    finally:  # also after an error
+        if report is not None:
+            try:
+                save_file(report, counts.to_json(), f"the report {report.name}")
+            except BioRetrievalError as error:
+                tell(error.line())
+
+
+def _run(
+    done: str,
+    job: BuildJob | AddJob | ImportJob | VectorsJob,
+    counts: Report,
+    *,
+    device: str = "auto",
+    download: bool = False,
+    quiet: bool,
+    progress: str,
+) -> None:
+    """Run a job, which fills `counts`, and tell its outcome as `done`."""
+    from bioretrieval_tui.backend.server import fill_index
+
+    needed = None
+    if isinstance(job, VectorsJob) or (isinstance(job, BuildJob) and not job.lexical):
+        needed = job.model
     try:
         with narrated(quiet, progress) as reporter:
-            if isinstance(job, BuildJob) and job.model not in (None, MODEL_ID):
-                fetch_missing(str(job.model), job.recipe, reporter, download=download)
+            if needed not in (None, MODEL_ID) and isinstance(job, BuildJob | VectorsJob):
+                fetch_missing(str(needed), job.recipe, reporter, download=download)
             outcome = fill_index(job, device, reporter, counts)
     except KeyboardInterrupt as stop:
         kept, there = registry.kept_vectors(job.name), job.name in registry.index_names()
@@ -130,12 +155,6 @@ def _fill(
         if kept:
             goes_on = f"{plural(kept, 'document')} encoded so far; the same call goes on from there"
         raise InterruptedByUser(f"stopped; index {job.name} {state}", remedy=goes_on) from stop
-    finally:  # also after an error
-        if report is not None:
-            try:
-                save_file(report, counts.to_json(), f"the report {report.name}")
-            except BioRetrievalError as error:
-                tell(error.line())
     if not quiet:
         _tell_outcome(done, outcome)
 
@@ -228,14 +247,14 @@ def build(
 @options.device
 @_passages
 @options.progress
-def add_vectors(
-    name: str, model: str | None, download: bool, device: str, passages: bool, quiet: bool, progress: str
-) -> None:
+def add_vectors(name: str, model: str | None, passages: bool, **how: Any) -> None:
     """Encode the documents of the index NAME, which was built with --lexical.
 
     BM25 goes on answering meanwhile. With --model, the vectors of an index are replaced by those of
     another model. The same call resumes an interrupted one, and no text is encoded twice.
     """
+    hub, recipe = (None, None) if model is None else chosen_model(model)
+    _run("encoded", VectorsJob(name, hub, recipe, passages), Report(), **how)
 
 
 @index.command()
@@ -305,6 +324,8 @@ def list_(format_: Format) -> None:
     put_sheet(index_sheet(found), format_)
     if not found:
         tell("there is no index yet; create one: bioretrieval-tui index build NAME FILE...")
+    for name, _, taken in registry.trash():
+        tell(f"in the trash of the app for a day at most: {name}, {size(taken)}")
 
 
 @index.command()

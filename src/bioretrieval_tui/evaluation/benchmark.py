@@ -206,12 +206,7 @@ def read_benchmark(folder: Path, split: str | None = None) -> BenchmarkFolder:
         if name in kept:
             raise CorpusError(f"{place}: query {name!r} has no text")
     grades = {name: judged[name] for name in kept}
-    sums = []
-    for path in (*parts.corpus, *parts.queries, *parts.qrels):
-        try:
-            sums.append(remembered_sha256(path))
-        except OSError as error:
-            raise reading_fault(str(path), error) from error
+    sums, checksum = checksums(parts)
     every = [grade for graded in grades.values() for grade in graded.values()]
     high, low = sum(grade > 1 for grade in every), sum(grade < 1 for grade in every)
     irrelevant = sum(max(graded.values()) < 1 for graded in grades.values())
@@ -237,9 +232,21 @@ def read_benchmark(folder: Path, split: str | None = None) -> BenchmarkFolder:
         queries=kept,
         judgements=grades,
         corpus_sums=tuple(sums[: len(parts.corpus)]),
-        sha256=hashlib.sha256("\n".join(sums).encode()).hexdigest(),
+        sha256=checksum,
         notes=tuple(text for holds, text in remarks if holds),
     )
+
+
+def checksums(parts: Parts) -> tuple[list[str], str]:
+    """SHA-256 of each file, those of the corpus first, and of all together. Raises CorpusError: a
+    file cannot be read."""
+    sums = []
+    for path in (*parts.corpus, *parts.queries, *parts.qrels):
+        try:
+            sums.append(remembered_sha256(path))
+        except OSError as error:
+            raise reading_fault(str(path), error) from error
+    return sums, hashlib.sha256("\n".join(sums).encode()).hexdigest()
 
 
 def _are(count: int) -> str:
@@ -304,13 +311,15 @@ def read_run(path: Path) -> dict[str, Ranking]:
         query, _q0, document, _rank, given, _tag = cells
         found = scores.setdefault(query, {})
         if document in found:
-            raise RecordFault(f"{document} is ranked twice")
+            what = f"{document[:80]} is ranked twice for query {query[:80]}"
+            raise RecordFault(what, "keep one of the lines")
         try:
             found[document] = float(given)
         except ValueError:
             found[document] = math.nan
         if not math.isfinite(found[document]):
-            raise RecordFault(f"the score {given[:40]!r} is no number")
+            what = f"the score {given[:40]!r} is no number"
+            raise RecordFault(what, "the fifth column is the score, a finite number such as 12.5")
 
     read_lines(path, take, "a line of a run is: query Q0 document rank score tag")
     return {query: in_order(list(found.items()), {}) for query, found in scores.items()}

@@ -6,6 +6,8 @@ ir-measures, numpy and statistics are imported within functions: they take a thi
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -87,13 +89,23 @@ class Delta(msgspec.Struct, frozen=True):
     text: str = ""
 
 
+class Bin(msgspec.Struct, frozen=True):
+    """The number of queries whose difference is from `low` to `high`; the bound nearer to 0 does
+    not belong to it. Both are 0 for equal queries."""
+
+    low: float
+    high: float
+    queries: int
+
+
 class Comparison(msgspec.Struct, frozen=True):
     """Two runs over the same queries.
 
     first, second: their names; difference: mean of second minus first; p: two-sided probability of
     a mean difference at least as large if the runs were interchangeable; permutations: number of
     sign flips tried; exact: whether these are all; wins, losses, ties: queries in which the second
-    is better, worse, equal; deltas: every query, largest gain of the second first.
+    is better, worse, equal; deltas: every query, largest gain of the second first; histogram: of
+    the differences, most negative first, without the empty bins at its ends.
     """
 
     first: str
@@ -107,6 +119,13 @@ class Comparison(msgspec.Struct, frozen=True):
     losses: int
     ties: int
     deltas: tuple[Delta, ...]
+    histogram: tuple[Bin, ...] = ()
+
+    def most_changed(self, each: int) -> tuple[list[Delta], list[Delta]]:
+        """The queries that gained most, and those that lost most, at most `each`, worst last."""
+        gained = [delta for delta in self.deltas if delta.difference > 0]
+        lost = [delta for delta in self.deltas if delta.difference < 0]
+        return gained[:each], lost[-each:]
 
 
 def compare(
@@ -141,7 +160,21 @@ def compare(
         losses=sum(one < 0 for one in differences),
         ties=differences.count(0),
         deltas=tuple(deltas),
+        histogram=tuple(_histogram(differences)),
     )
+
+
+def _histogram(differences: Sequence[float]) -> list[Bin]:
+    """The differences in tenths; equal queries have a bin of their own."""
+    # Without binary noise: 0.3 belongs to the bin that ends there.
+    tenths = Counter(
+        int(math.copysign(math.ceil(abs(one) * 10 - 1e-9), one)) if abs(one) > 1e-9 else 0
+        for one in differences
+    )
+    every = range(min([0, *tenths]), max([0, *tenths]) + 1)
+    return [
+        Bin(min(at, at - (at > 0)) / 10, max(at, at + (at < 0)) / 10, tenths[at]) for at in every
+    ]
 
 
 def randomisation(

@@ -12,6 +12,7 @@ from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Benchmark as Entry
 from bioretrieval_tui.catalog.models import Model, Result
 from bioretrieval_tui.evaluation.metrics import MAIN
+from bioretrieval_tui.evaluation.records import GIVEN
 
 TOLERATED = 0.01
 """Deviation from a published score above which a run is marked."""
@@ -56,7 +57,7 @@ def match_benchmark(
     """The benchmark in the folder `name`, found by its names in the catalogue and the loaders, else
     by its numbers of queries and documents; None where the catalogue has no such one."""
     entries = [entry for entry in catalogue.of_type(Entry) if entry.type == "set"]
-    found = next((entry for entry in entries if _plain(name) in _names(entry)), None)
+    found = named_benchmark(catalogue, name)
     if found is None:
         same = [entry for entry in entries if _sizes(entry, split) == (queries, documents)]
         return Match(same[0], True) if len(same) == 1 else None
@@ -71,12 +72,18 @@ def match_benchmark(
     return Match(found, False, note)
 
 
+def named_benchmark(catalogue: Catalogue, name: str) -> Entry | None:
+    """The benchmark that has this name in the catalogue or for a loader."""
+    entries = (entry for entry in catalogue.of_type(Entry) if entry.type == "set")
+    return next((entry for entry in entries if _plain(name) in _names(entry)), None)
+
+
 def references(
     catalogue: Catalogue, match: Match | None, mode: str, model: str, value: float
 ) -> list[Reference]:
     """The published scores that a run can be compared with or, where there is none, the best of the
-    benchmark without a deviation. mode: dense is compared with the scores of `model` (a hub id),
-    lexical with those of BM25; value: nDCG@10 of the run."""
+    benchmark without a deviation. mode: dense, and a run that was made elsewhere, are compared with
+    the scores of `model` (a hub id), lexical with those of BM25; value: nDCG@10 of the run."""
     if match is None:
         return []
     known = [
@@ -85,7 +92,7 @@ def references(
         if result.benchmark == match.entry.id and result.metric == MAIN and result.subset is None
     ]
     wanted: Sequence[str] = ()
-    if mode == "dense":
+    if mode in ("dense", GIVEN):
         wanted = [entry.id for entry in catalogue.models if model in hub_names(entry)]
     elif mode == "lexical":
         wanted = _LEXICAL

@@ -22,6 +22,9 @@ from bioretrieval_tui.errors import BioRetrievalError, NotFoundError
 from bioretrieval_tui.paths import file_errors, places, save_file
 
 FORMAT = 1
+GIVEN = "run"
+"""The mode of a record whose ranking was made elsewhere; its model is the name of the run, its
+revision the checksum of the file."""
 _MOST_BYTES = 256 * 2**20
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,119}")
 _LISTED = 3
@@ -140,6 +143,18 @@ def find(name: str) -> EvaluationRecord:
             f"{len(begun)} evaluations begin with {name!r}", remedy=f"name one: {listed}"
         )
     return begun[0]
+
+
+def folder_of(record: EvaluationRecord) -> Path:
+    """The folder of its benchmark, which its index was built from. Raises BioRetrievalError: the
+    index or the folder is gone, or the folder is no benchmark."""
+    from bioretrieval_tui.evaluation.benchmark import find_parts
+    from bioretrieval_tui.index.registry import manifest_of
+
+    inputs = manifest_of(record.index).inputs
+    found = Path(inputs[0].path).parent if inputs else Path()
+    find_parts(found, record.split)
+    return found
 
 
 def _path(identifier: str) -> Path:

@@ -22,11 +22,11 @@ from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.compiled import load
 from bioretrieval_tui.catalog.listing import load_listing
 from bioretrieval_tui.catalog.models import Encoding
+from bioretrieval_tui.documents.checksum import remembered_sha256
 from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.documents.store import DocumentStore
 from bioretrieval_tui.encoding import embedded, encoder_registry
 from bioretrieval_tui.encoding.cross_encoder import load_cross_encoder
-from bioretrieval_tui.encoding.recipe import recipe_hash
 from bioretrieval_tui.errors import (
     BioRetrievalError,
     CatalogueError,
@@ -41,6 +41,7 @@ from bioretrieval_tui.evaluation.benchmark import (
     find_parts,
     in_order,
     read_benchmark,
+    read_run,
     run_paths,
     write_run,
 )
@@ -50,7 +51,12 @@ from bioretrieval_tui.evaluation.qrels import QueryView, judgements_of, query_vi
 from bioretrieval_tui.evaluation.records import EvaluationRecord
 from bioretrieval_tui.index.build import build_index
 from bioretrieval_tui.index.registry import manifest_of, open_index
-from bioretrieval_tui.index.vector_cache import Vectoriser, embedded_facts, facts_of, facts_without_files
+from bioretrieval_tui.index.vector_cache import (
+    Vectoriser,
+    embedded_facts,
+    facts_of,
+    facts_without_files,
+)
 from bioretrieval_tui.paths import save_file
 from bioretrieval_tui.progress import Progress, Reporter, silent
 from bioretrieval_tui.search.engine import SearchEngine, reranked
@@ -61,6 +67,8 @@ MODES = ("dense", "lexical", "hybrid", RERANK)
 DEFAULT_MODES = ("dense", "lexical", "hybrid")
 MOST = MOST_HITS - 1
 """Deepest ranking, in documents per query; one more is ranked, in place of the query's own."""
+_NAMED = 3
+"""Ids that a remark on a run file names."""
 _WARM = 3
 """Queries that are run before timing starts, since the first ones load mapped files."""
 _OF_THE_REPORT = ("benchmark", "split", "sha256", "model", "revision", "recipe_hash", "index",
@@ -82,9 +90,11 @@ class EvaluationRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     embedded one; recipe: how it encodes, None for the embedded model's; index: an existing index
     to use instead of one built from the corpus; depth: documents per query, at least 100; keep_own:
     rank the document with the query's own id; reranker, reranker_recipe: the cross-encoder,
-    required for the mode `rerank`; download: fetch missing model files; run_file: for the rankings,
-    as TREC runs; per_query: for the scores of each query, as JSON lines; compare: two runs to test
-    against each other, as `A,B`: modes of this evaluation, or ids of records.
+    required for the mode `rerank`; download: fetch missing model files; score: TREC run files made
+    elsewhere, measured as they stand; names: of these runs, else the files are their names;
+    run_file: for the rankings of the modes, as TREC runs; per_query: for the scores of each query,
+    as JSON lines; compare: two runs to test against each other, as `A,B`: modes or names of runs of
+    this evaluation, or ids of records.
     """
 
     folder: str
@@ -99,6 +109,8 @@ class EvaluationRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     reranker: str | None = None
     reranker_recipe: Encoding | None = None
     download: bool = False
+    score: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
     run_file: str | None = None
     per_query: str | None = None
     compare: str | None = None
@@ -107,6 +119,13 @@ class EvaluationRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     def encodes(self) -> bool:
         """Whether a mode needs the model; BM25 does not."""
         return any(mode != "lexical" for mode in self.modes)
+
+    @property
+    def given(self) -> dict[str, Path]:
+        """The run files by the names of their runs."""
+        files = [Path(one) for one in self.score]
+        return dict(zip((*self.names, *(one.name for one in files[len(self.names) :])), files,
+                        strict=False))  # fmt: skip
 
     def models(self) -> list[tuple[str, Encoding | None]]:
         """The models that must be on this machine, with their recipes, without the embedded one."""
@@ -117,8 +136,9 @@ class EvaluationRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
 
 
 class ModeReport(msgspec.Struct, frozen=True):
-    """One mode: means by metric, median and 95th percentile of the milliseconds per query (run one
-    after the other, warm), and the published scores for comparison."""
+    """One mode, or the name of a run that was made elsewhere: means by metric, median and 95th
+    percentile of the milliseconds per query (run one after the other, warm; none of a run that was
+    made elsewhere), and the published scores for comparison."""
 
     mode: str
     metrics: dict[str, float]
@@ -129,7 +149,8 @@ class ModeReport(msgspec.Struct, frozen=True):
 class EvaluationReport(msgspec.Struct, frozen=True, kw_only=True):
     """A finished evaluation, as `eval -f json` prints it.
 
-    model: hub id of the index's model; queries: number run; documents: ids of the corpus, each id
+    model: hub id of the index's model, "" where only run files were measured; queries: number run;
+    documents: ids of the corpus, each id
     of equal texts counted; sha256: of corpus, queries and judgements; instruction: put before every
     query, None for the recipe's own; notes: remarks on the scores, one line each.
     """
@@ -181,28 +202,29 @@ def evaluate_folder(
         values[mode] = {query: one[MAIN] for query, one in found.by_query.items()}
     comparison = None
     if request.compare is not None:
-        first, second = _sides(request.compare)
-        sides = (values[first], values[second])
-        comparison = metrics.compare(first, second, sides, texts=benchmark.queries)
+        first, second = sides(request.compare)
+        both = (values[first], values[second])
+        comparison = metrics.compare(first, second, both, texts=benchmark.queries)
     reports = []
     for run in runs:
         measured = done[run.mode].metrics
-        beside = references(ready.catalogue, match, run.mode, manifest.model, measured[MAIN])
+        by = (records.GIVEN, run.mode) if run.checksum else (run.mode, manifest.model)
+        beside = references(ready.catalogue, match, *by, measured[MAIN])
         reports.append(ModeReport(run.mode, dict(measured), run.latency, tuple(beside)))
     report = EvaluationReport(
         benchmark=benchmark.parts.name,
         split=benchmark.parts.split,
-        model=manifest.model,
+        model=manifest.model if request.modes else "",
         queries=len(benchmark.queries),
         documents=manifest.documents + manifest.aliases,
         runs=tuple(reports),
-        revision=manifest.revision,
-        recipe_hash=manifest.recipe_hash,
+        revision=manifest.revision if request.modes else "",
+        recipe_hash=manifest.recipe_hash if request.modes else "",
         index=manifest.name,
         sha256=benchmark.sha256,
         depth=request.depth,
         instruction=ready.instruction,
-        notes=tuple(_notes(benchmark, absent, doubled, max(run.own for run in runs), match)),
+        notes=tuple(_notes(benchmark, absent, doubled, runs, match)),
         comparison=comparison,
     )
     date = datetime.now(UTC).isoformat(timespec="microseconds")
@@ -210,7 +232,7 @@ def evaluate_folder(
     same |= {"hardware": records.hardware(device), "versions": records.versions(), "date": date}
     speed = manifest.docs_per_second or None  # 0 where all vectors were known, or imported
     try:
-        for one in report.runs:
+        for one, run in zip(report.runs, runs, strict=True):
             unique = f"{date}\n{report.sha256}"
             record = EvaluationRecord(
                 format=records.FORMAT,
@@ -226,11 +248,20 @@ def evaluate_folder(
                 encoded_on=manifest.device if speed and one.mode != "lexical" else None,
                 **same,
             )
+            if run.checksum:
+                unique += f"\n{run.mode}"
+                name = records.record_id(report.benchmark, run.mode, records.GIVEN, unique)
+                record = msgspec.structs.replace(
+                    record, id=name, mode=records.GIVEN, model=run.mode, revision=run.checksum,
+                    recipe_hash="", instruction=None, hardware="", keep_own=True,
+                    docs_per_second=None, encoded_on=None,
+                )  # fmt: skip
             records.save(record)
         if request.run_file is not None:
             paths = run_paths(Path(request.run_file), request.modes)
-            for ranked in runs:
-                write_run(paths[ranked.mode], ranked.rankings, f"bioretrieval-{ranked.mode}")
+            for mode, path in paths.items():
+                ranked = next(run for run in runs if run.mode == mode)
+                write_run(path, ranked.rankings, f"bioretrieval-{mode}")
         if request.per_query is not None:
             _write_queries(Path(request.per_query), benchmark, done, comparison)
     except BioRetrievalError as error:  # a full disk must not cost the scores too
@@ -254,15 +285,16 @@ def view_query(
 
 def check(request: EvaluationRequest) -> dict[str, Mapping[str, float]]:
     """Refuse an impossible request before any work; returns the scores by query of the records that
-    `compare` names. Raises UsageError: an unknown or repeated mode, none, an impossible depth, no
-    reranker for the mode `rerank`, a folder instead of a file, or a `compare` without two
+    `compare` names. Raises UsageError: an unknown or repeated mode or run, none, an impossible
+    depth, no reranker for the mode `rerank`, a folder instead of a file, or a `compare` without two
     comparable runs; NotFoundError: no such index, folder or record; IndexFault: the index is of
     another model."""
     modes = f"modes: {', '.join(MODES)}"
     unknown = [mode for mode in request.modes if mode not in MODES]
     unranked = RERANK in request.modes and request.reranker is None
+    given = request.given
     for wrong, message, remedy in (
-        (not request.modes, "no mode is given", modes),
+        (not request.modes and not request.score, "no mode is given", modes),
         (unknown, f"there is no mode {''.join(unknown[:1])!r}", modes),
         (len(set(request.modes)) < len(request.modes), "a mode is given twice", "name each once"),
         (
@@ -271,6 +303,17 @@ def check(request: EvaluationRequest) -> dict[str, Mapping[str, float]]:
             f"use {DEPTH} to {MOST:,}: R@100 needs {DEPTH}",
         ),
         (unranked, "no cross-encoder is named for the mode rerank", "name one"),
+        (len(request.names) > len(request.score), "--name names a run of --score", "add --score"),
+        (
+            len(given) < len(request.score) or any(name in MODES for name in given),
+            "two runs have one name, or one has that of a mode",
+            "give each run file a --name",
+        ),
+        (
+            request.run_file is not None and not request.modes,
+            "--run writes rankings of modes, and none is run",
+            "add -m MODE, or omit --run",
+        ),
     ):
         if wrong:
             raise UsageError(message, remedy=remedy)
@@ -287,8 +330,8 @@ def check(request: EvaluationRequest) -> dict[str, Mapping[str, float]]:
             remedy="omit --model, or omit --index to build one with that model",
         )
     found: dict[str, Mapping[str, float]] = {}
-    for side in () if request.compare is None else _sides(request.compare):
-        if side in request.modes:
+    for side in () if request.compare is None else sides(request.compare):
+        if side in request.modes or side in given:
             continue
         if side in MODES:
             raise UsageError(f"the mode {side} is not run", remedy=f"add: -m {side}")
@@ -304,7 +347,26 @@ def check(request: EvaluationRequest) -> dict[str, Mapping[str, float]]:
     return found
 
 
-def _sides(compare: str) -> tuple[str, str]:
+def compare_records(first: str, second: str) -> Comparison:
+    """Compare two evaluations, by the ids of their records or the beginnings of these. The queries
+    have texts where the benchmark is still there and unchanged. Raises NotFoundError: there is no
+    such record; UsageError: they are not of the same files and split."""
+    one, other = records.find(first), records.find(second)
+    if (one.sha256, one.split) != (other.sha256, other.split):
+        places = " and ".join(f"{each.benchmark} {each.split}" for each in (one, other))
+        raise UsageError(
+            f"{one.id} and {other.id} are not of the same files ({places})",
+            remedy="compare evaluations of one benchmark and split",
+        )
+    texts: Mapping[str, str] = {}
+    with contextlib.suppress(BioRetrievalError):
+        benchmark = read_benchmark(records.folder_of(one), one.split)
+        texts = benchmark.queries if benchmark.sha256 == one.sha256 else {}
+    return metrics.compare(one.id, other.id, (one.per_query, other.per_query), texts=texts)
+
+
+def sides(compare: str) -> tuple[str, str]:
+    """The two runs that `A,B` names. Raises UsageError: it names others than two different ones."""
     parts = [part.strip() for part in compare.split(",")]
     if len(parts) != 2 or not all(parts) or parts[0] == parts[1]:
         raise UsageError(
@@ -329,16 +391,23 @@ def _doubled(documents: DocumentStore) -> str | None:
 
 
 def _notes(
-    benchmark: BenchmarkFolder, absent: int, doubled: str | None, own: int, match: Match | None
+    benchmark: BenchmarkFolder,
+    absent: int,
+    doubled: str | None,
+    runs: Sequence[Run],
+    match: Match | None,
 ) -> Iterator[str]:
     """Remarks on the scores. absent: judged documents that are not in the corpus; doubled: as
-    `_doubled`; own: queries whose own document was left out."""
+    `_doubled`."""
     yield from benchmark.notes
+    for run in runs:
+        yield from run.notes
     if doubled is not None:
         yield doubled
     if absent:
         documents = "1 judged document is" if absent == 1 else f"{absent:,} judged documents are"
         yield f"{documents} not in the corpus: counted as not found, as trec_eval does"
+    own = max(run.own for run in runs)
     if own:
         queries = "1 query" if own == 1 else f"{own:,} queries"
         left_out = "a document with the query's own id was left out, as BEIR does"
@@ -379,13 +448,19 @@ Rank = Callable[[str, int], Sequence[tuple[str, float]]]
 
 
 class Run(msgspec.Struct, frozen=True):
-    """The result of one mode. rankings: by query id, every judged query; latency: from a query's
-    text to its ranking; own: queries whose own document was left out."""
+    """The result of one mode, or a run that was made elsewhere (`mode` is its name).
+
+    rankings: by query id, every judged query; latency: from a query's text to its ranking; own:
+    queries whose own document was left out; checksum: of the file of a run that was made elsewhere,
+    "" for others; notes: remarks on it.
+    """
 
     mode: str
     rankings: Mapping[str, Ranking]
     latency: dict[str, float]
     own: int = 0
+    checksum: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def run_mode(
@@ -422,6 +497,47 @@ def run_mode(
     reporter(Progress("running", total, total, unit="queries", note=mode))
     p50, p95 = np.percentile(np.array(seconds) * 1000, (50, 95)).tolist()
     return Run(mode, rankings, {"p50": round(p50, 3), "p95": round(p95, 3)}, own)
+
+
+def given_run(
+    name: str,
+    path: Path,
+    rankings: Mapping[str, Ranking],
+    benchmark: BenchmarkFolder,
+    documents: DocumentStore,
+) -> Run:
+    """A run that was made elsewhere, as its file says it. Raises CorpusError: it ranks no judged
+    query, or no document of the corpus."""
+    kept = {query: rankings[query] for query in benchmark.queries if query in rankings}
+    ranked = dict.fromkeys(one for ranking in kept.values() for one, _ in ranking)
+    known = documents.labels(ranked)
+    for wrong, what in (
+        (not kept, f"no query of the split {benchmark.parts.split}"),
+        (kept and not known, "no document of the corpus"),
+    ):
+        if wrong:
+            remedy = f"is it a run of {benchmark.parts.name}?"
+            raise CorpusError(f"{path} ranks {what}", remedy=remedy)
+    named = benchmark.parts.name
+    remarks = (
+        ([one for one in rankings if one not in kept], f"not judged in {named}: not counted"),
+        ([one for one in benchmark.queries if one not in kept], "not in the run: scored 0"),
+    )
+    notes = [f"{name}: {_some(ids, 'query', 'queries')} {what}" for ids, what in remarks if ids]
+    unknown = [one for one in ranked if one not in known]
+    if unknown:
+        some = _some(unknown, "document", "documents")
+        notes.append(f"{name}: {some} not in the corpus: ranked, and relevant only if judged so")
+    checksum = remembered_sha256(path)
+    return Run(name, kept, {}, checksum=checksum, notes=tuple(notes))
+
+
+def _some(ids: Sequence[str], one: str, several: str) -> str:
+    """How many ids, and the first of them."""
+    named = ", ".join(repr(each[:40]) for each in ids[:_NAMED])
+    more = ", ..." if len(ids) > _NAMED else ""
+    count = f"1 {one}" if len(ids) == 1 else f"{len(ids):,} {several}"
+    return f"{count} ({named}{more})"
 
 
 def aliases_of(store: DocumentStore) -> dict[str, tuple[str, ...]]:
@@ -483,6 +599,7 @@ def _ran(
             benchmark, queries={query: benchmark.queries[query]}, judgements=judgements
         )
     # Before the index, which may take hours to build.
+    given = [(name, path, read_run(path)) for name, path in request.given.items()]
     reranker = None
     if RERANK in request.modes and request.reranker is not None:
         reranker = load_cross_encoder(
@@ -537,6 +654,7 @@ def _ran(
             )
             for mode in request.modes
         ]
+        runs += [given_run(*one, benchmark, documents) for one in given]
         yield _Ready(chosen, engine, runs, catalogue, match, instruction)
 
 
@@ -565,11 +683,9 @@ def ensure_index(
     load = partial(encoder_registry.load_encoder, model, recipe, device=device, reporter=reporter)
     facts = embedded_facts()
     if (model, recipe) != (embedded.MODEL_ID, None):
-        if vectors:
-            # Only the model's files tell its revision, and a run needs this encoder anyway.
-            facts = facts_of(load(side="query"))
-        else:
-            facts = facts_without_files(model, recipe)  # the name will do
+        # Only the model's files tell its revision, and a run needs this encoder anyway; for BM25
+        # the name will do.
+        facts = facts_of(load(side="query")) if vectors else facts_without_files(model, recipe)
     # Everything that a vector of the corpus depends on.
     sums = benchmark.corpus_sums
     parts = "\n".join((*sums, facts.model, facts.revision, facts.recipe_hash))

@@ -137,7 +137,12 @@ def build_index(
 
 
 def _model_vectors(
-    name: str, source: EncoderFactory, base: Base | None, facts: ModelFacts | None, *, passages: bool
+    name: str,
+    source: EncoderFactory,
+    base: Base | None,
+    facts: ModelFacts | None,
+    *,
+    passages: bool,
 ) -> ModelVectors:
     """Vectors by a model for a new state of an index."""
     folder = layout.index_folder(name)
@@ -213,6 +218,7 @@ def add_vectors(
     facts: ModelFacts | None = None,
     passages: bool = False,
     reporter: Reporter = silent,
+    report: Report | None = None,
 ) -> BuildOutcome:
     """Rewrite an index with the vectors of a model, from its own documents; other parameters as of
     `build_index`. BM25 answers meanwhile. Raises as `compact_index`, and as the encoder does."""
@@ -220,9 +226,15 @@ def add_vectors(
     with _writing(name, "given vectors"), open_base(name) as base:
         old, feed = base.manifest, feed_store(base.store, base.dead)
         vectoriser = _model_vectors(name, source, base, facts, passages=passages)
-        ids, fingerprint = old.ids, old.fingerprint
         return _assemble(
-            name, feed, vectoriser, ids=ids, fingerprint=fingerprint, source=old, reporter=reporter
+            name,
+            feed,
+            vectoriser,
+            ids=old.ids,
+            fingerprint=old.fingerprint,
+            source=old,
+            report=report,
+            reporter=reporter,
         )
 
 

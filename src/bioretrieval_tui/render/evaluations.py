@@ -8,6 +8,7 @@ A record of the local leaderboard has one list of fields (`RECORD_FIELDS`): the 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -38,14 +39,16 @@ from bioretrieval_tui.render.sheet import (
 from bioretrieval_tui.util.formatting import rate
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.evaluation.metrics import Comparison
-    from bioretrieval_tui.evaluation.runner import EvaluationReport
+    from bioretrieval_tui.evaluation.metrics import Bin, Comparison
+    from bioretrieval_tui.evaluation.runner import EvaluationReport, ModeReport
 
 MARK = "\N{BLACK DIAMOND}"
 """Before the name of every run of the user: it shows without colour too."""
 _LATENCIES = ("p50", "p95")
-_EACH_WAY = 5
+EACH_WAY = 5
 """Queries that gained, and that lost, in the short table."""
+_BAR = 20
+"""Cells of the longest bar of a histogram."""
 _SPLIT = "test"
 _ADDED = {"hybrid": " + BM25", "rerank": " + BM25, reranked"}
 
@@ -260,12 +263,12 @@ def reference_fact(one: Reference) -> Fact:
 
 
 def evaluation_record(report: EvaluationReport) -> dict[str, Any]:
-    """The whole evaluation as one object, without the single queries of a comparison."""
+    """The whole evaluation as one object, of a comparison with the queries that changed most."""
     whole: dict[str, Any] = msgspec.to_builtins(report)
-    whole["model"] = _ranked_by(report, *(run.mode for run in report.runs))
-    compared = whole.pop("comparison") or {}
-    compared.pop("deltas", None)
-    return whole | ({"comparison": compared} if compared else {})
+    whole["model"] = _ranked_by(report, *report.runs)
+    del whole["comparison"]
+    compared = report.comparison
+    return whole | ({} if compared is None else {"comparison": comparison_record(compared)})
 
 
 _EVALUATION_COLUMNS = (
@@ -287,8 +290,8 @@ def evaluation_sheet(report: EvaluationReport) -> Sheet:
         rows.append(
             {"run": Shown(run.mode, mode_name(run.mode))}
             | {_key(name): _score(value) for name, value in run.metrics.items()}
-            | {f"{name}_ms": _score(run.latency_ms[name], 1) for name in _LATENCIES}
-            | {"model": _ranked_by(report, run.mode), "source": "own", "kind": "run"}
+            | {f"{name}_ms": _score(run.latency_ms.get(name), 1) for name in _LATENCIES}
+            | {"model": _ranked_by(report, run), "source": "own", "kind": "run"}
         )
         for one in run.published:
             value = _score(one.value)
@@ -315,34 +318,43 @@ def evaluation_sheet(report: EvaluationReport) -> Sheet:
         columns=_EVALUATION_COLUMNS,
         rows=[tuple(row.get(one.key) for one in _EVALUATION_COLUMNS) for row in rows],
         records=[
-            {"mode": run.mode, **about, "model": _ranked_by(report, run.mode)}
-            | msgspec.to_builtins(run)
+            {"mode": run.mode, **about, "model": _ranked_by(report, run)} | msgspec.to_builtins(run)
             for run in report.runs
         ],
     )
 
 
-def _ranked_by(report: EvaluationReport, *modes: str) -> str | None:
-    """The model, or None where BM25 alone ranked."""
-    return report.model if set(modes) != {"lexical"} else None
+def _ranked_by(report: EvaluationReport, *runs: ModeReport) -> str | None:
+    """The model, or None where BM25 alone ranked or, without a latency, something elsewhere."""
+    return report.model if any(run.latency_ms and run.mode != "lexical" for run in runs) else None
+
+
+def comparison_record(found: Comparison) -> dict[str, Any]:
+    """A comparison with its histogram and, of the single queries, those that changed most."""
+    whole: dict[str, Any] = msgspec.to_builtins(found)
+    del whole["deltas"]
+    gained, lost = map(msgspec.to_builtins, found.most_changed(EACH_WAY))
+    return whole | {"gained": gained, "lost": lost}
 
 
 def comparison_line(found: Comparison) -> str:
     """A comparison in one line."""
-    chance = f"p = {found.p:.4f}" if found.p >= 0.0001 else "p < 0.0001"
     flips = "all" if found.exact else "random"
-    return (
-        f"{mode_name(found.second)} against {mode_name(found.first)}: {found.measure}"
-        f" {found.difference:+.4f}, {chance} (paired randomisation,"
-        f" {found.permutations:,} {flips} sign flips);"
-        f" {found.wins:,} wins, {found.losses:,} losses, {found.ties:,} ties"
-    )
+    test = f" (paired randomisation, {found.permutations:,} {flips} sign flips)"
+    names = f"{mode_name(found.second)} against {mode_name(found.first)}"
+    counts = f"{found.wins:,} wins, {found.losses:,} losses, {found.ties:,} ties"
+    return f"{names}: {found.measure} {chance_words(found)}{test}; {counts}"
 
 
-def comparison_sheet(found: Comparison) -> Sheet:
-    """The queries that gained and lost most."""
-    gained = [delta for delta in found.deltas if delta.difference > 0][:_EACH_WAY]
-    lost = [delta for delta in found.deltas if delta.difference < 0][-_EACH_WAY:]
+def chance_words(found: Comparison) -> str:
+    chance = f"p = {found.p:.4f}" if found.p >= 0.0001 else "p < 0.0001"
+    return f"{found.difference:+.4f}, {chance}"
+
+
+def comparison_sheet(found: Comparison, *, whole: bool = False) -> Sheet:
+    """The queries that gained and lost most; all if `whole`."""
+    gained, lost = found.most_changed(EACH_WAY)
+    shown = found.deltas if whole else (*gained, *lost)
     columns = (
         column("query", min_width=6),
         column("difference", make=lambda one: Shown(one.difference, f"{one.difference:+.4f}"),
@@ -351,7 +363,28 @@ def comparison_sheet(found: Comparison) -> Sheet:
         column("second", mode_name(found.second), lambda one: _score(one.second), align="right"),
         column("text", make=lambda one: shortened(one.text), weight=5, min_width=20),
     )  # fmt: skip
-    return sheet_of(comparison_line(found), columns, [*gained, *lost], msgspec.to_builtins)
+    return sheet_of(comparison_line(found), columns, shown, msgspec.to_builtins)
+
+
+def histogram_sheet(found: Comparison) -> Sheet:
+    """The number of queries by their difference."""
+    columns = (
+        column("difference", make=bin_name, align="right"),
+        column("queries", make=partial(bin_bar, found), min_width=_BAR),
+    )
+    title = f"Queries by difference in {found.measure}"
+    return sheet_of(title, columns, found.histogram, msgspec.to_builtins)
+
+
+def bin_name(one: Bin) -> str:
+    low, high = (f"{bound:+.1f}" if bound else "0" for bound in (one.low, one.high))
+    return f"{low} to {high}" if low != high else "equal"
+
+
+def bin_bar(found: Comparison, one: Bin) -> Shown:
+    most = max(each.queries for each in found.histogram)
+    bar = "\N{FULL BLOCK}" * -(-one.queries * _BAR // most) if most else ""
+    return Shown(one.queries, f"{one.queries:>{len(str(most))},} {bar}".rstrip())
 
 
 # Queries -----------------------------------------------------------------------------------

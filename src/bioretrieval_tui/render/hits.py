@@ -92,8 +92,8 @@ _MOST_NAMED = 6
 
 
 def mode_name(mode: str) -> str:
-    """A mode of search as it is shown: hybrid, dense, BM25."""
-    return "BM25" if mode == "lexical" else mode
+    """A mode of search as it is shown: hybrid, dense, BM25; of an evaluation also a run file."""
+    return {"lexical": "BM25", "run": "run file"}.get(mode, mode)
 
 
 # Facts and page -------------------------------------------------------------------------------

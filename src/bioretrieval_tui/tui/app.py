@@ -20,21 +20,22 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from rich.console import RenderableType
 from textual import on, work
+from textual._callback import invoke
 from textual._compositor import CompositorUpdate
 from textual.app import App, ComposeResult
-from textual.binding import Binding
 from textual.containers import Container
 from textual.dom import DOMNode
 from textual.events import Event, Key, Resize
 from textual.message import Message
 from textual.message_pump import MessagePump
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.widget import Widget
 from textual.worker import WorkerFailed
 
-from bioretrieval_tui.actions import ACTIONS, Action, in_scope
+from bioretrieval_tui.actions import ACTIONS, Action, in_scope, while_typing
 from bioretrieval_tui.catalog.catalogue import Catalogue, section_of
-from bioretrieval_tui.catalog.models import Entry, Model
+from bioretrieval_tui.catalog.models import Entry, Model, Step
 from bioretrieval_tui.errors import BioRetrievalError, CatalogueError, InterruptedByUser, UsageError
 from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.memory import memory_fault
@@ -45,13 +46,16 @@ from bioretrieval_tui.tui.folders import BENCHMARK_FOLDER, first_folder
 from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.row_marks import RowMarks
 from bioretrieval_tui.tui.themes import LOOKS, Look
+from bioretrieval_tui.tui.undo import UndoStack
 from bioretrieval_tui.tui.widgets.bars import LEAST_HEIGHT, LEAST_WIDTH, NavBar, StatusBar, TooSmall
 from bioretrieval_tui.tui.widgets.canvas import Canvas
+from bioretrieval_tui.tui.widgets.input import QueryLine
 from bioretrieval_tui.util.formatting import plural
 
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.client import SearchClient
-    from bioretrieval_tui.backend.jobs import JobQueue, JobRecord
+    from bioretrieval_tui.backend.job_folder import JobRecord
+    from bioretrieval_tui.backend.jobs import JobQueue
     from bioretrieval_tui.backend.protocol import EvaluateJob, FetchJob, Job
     from bioretrieval_tui.online.spool import FetchRequest
     from bioretrieval_tui.render.comparison import Compared
@@ -68,11 +72,14 @@ LONGEST = 0.5
 """Longest time in seconds that a key waits; the answer of a closed widget never comes."""
 IDLE = 0.3
 """Seconds without a key after which the search process starts."""
+FIND_JOBS = 0.5
+"""Seconds between two looks for jobs of other apps, until there is one."""
 PANE_OF_SECTION = {"recipes": "leaderboard"}
 PANE_CLASSES: dict[str, tuple[str, str]] = {
     "home": ("home", "HomePane"),
     "timeline": ("evolution", "EvolutionPane"),
     "models": ("model_list", "ModelsPane"),
+    "benchmarks": ("pane", "BenchmarksPane"),
     "leaderboard": ("leaderboard", "LeaderboardPane"),
     "path": ("start", "StartPane"),
     "search": ("search_pane", "SearchPane"),
@@ -105,7 +112,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
     Screen.-small #panes, Screen.-small NavBar, Screen.-small StatusBar { display: none; }
     Screen.-small TooSmall { display: block; }
     """
-    BINDINGS: ClassVar = [*bindings("everywhere"), Binding("ctrl+c", "quit", show=False)]
+    BINDINGS: ClassVar = bindings("everywhere")
 
     def __init__(
         self,
@@ -142,9 +149,13 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self.current = "home"
         """The pane that is shown."""
         self.marks = RowMarks()
+        self.undo = UndoStack()
+        self.trashed: set[str] = set()
+        """Indexes that were removed: `undo` brings them back until the app ends."""
         self.index = CATALOGUE
         """The index that Search searches."""
         self._quitting: Screen[bool] | None = None
+        self._finding: Timer | None = None
         for look in LOOKS.values():
             self.register_theme(look.theme)
         with contextlib.suppress(BioRetrievalError):
@@ -172,6 +183,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self._mounted = True
         if not self.is_headless:
             self.set_timer(IDLE, self._warm_up)
+        self._finding = self.set_interval(FIND_JOBS, self._find_jobs)
 
     # Errors and faults -------------------------------------------------------------------
 
@@ -321,7 +333,10 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         from bioretrieval_tui.backend.jobs import JobQueue
 
         folder, caught = self.where.state / "jobs", self._caught
-        return JobQueue(folder, caught(self._jobs_changed), caught(self._job_ended))
+        found = JobQueue(folder, caught(self._jobs_changed), caught(self._job_ended))
+        self.call_later(self._welcome_jobs, found)
+        found.look()
+        return found
 
     @cached_property
     def found(self) -> FoundSession:
@@ -337,17 +352,34 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         for name in ("jobs", "found", "client"):
             if name in vars(self):  # it was used
                 await getattr(self, name).close()
+        if self.trashed:
+            from bioretrieval_tui.index.registry import sweep_removed
+
+            await asyncio.to_thread(sweep_removed, self.trashed)
 
     async def action_quit(self) -> None:
-        """Quit; while a job runs, after a question (quitting again answers it)."""
+        """Quit; while jobs run, after a question. Quitting again answers it: they keep running."""
         from bioretrieval_tui.tui.dialogs.dialog import Confirm
 
-        job = self.jobs.current if "jobs" in vars(self) else None
-        if job is None or (isinstance(self.screen, Confirm) and self.screen is self._quitting):
+        jobs = self.jobs.all if "jobs" in vars(self) else []
+        if not jobs or (self._quitting is not None and self.screen is self._quitting):
             self.exit()
             return
-        self._quitting = Confirm(f"Quit? {job.title} stops.", job.kept, "Quit", "Keep running")
-        self.push_screen(self._quitting, lambda yes: self.exit() if yes else None)
+
+        def answered(keep: bool | None) -> None:
+            if keep is not None:
+                if not keep:
+                    self.jobs.stop_all()
+                self.exit()
+
+        waits = f" ({plural(len(jobs) - 1, 'more job')} in the queue)" if jobs[1:] else ""
+        self._quitting = Confirm(
+            f"Quit while {jobs[0].title_within} runs{waits}?",
+            "It goes on in the background, also when the terminal is closed. If it is stopped, "
+            f"{jobs[0].KEPT}.",
+            "Keep running", "Cancel", stop="Stop",
+        )  # fmt: skip
+        self.push_screen(self._quitting, answered)
 
     # Panes -------------------------------------------------------------------------------
 
@@ -446,13 +478,19 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self.run_worker(self._compare(self.marks.to_compare(kind)), group="compare", exclusive=True)
 
     async def _compare(self, marked: Sequence[Compared]) -> None:
-        from bioretrieval_tui.render.comparison import compare
+        from bioretrieval_tui.backend.protocol import CompareRuns
+        from bioretrieval_tui.render.comparison import compare, runs_of_one_benchmark
         from bioretrieval_tui.tui.dialogs.comparison_dialog import ComparisonDialog
 
         await self.widen()
         known = self.catalogue.by_id
         things = [known.get(one.id, one) if isinstance(one, Entry) else one for one in marked]
-        found = await asyncio.to_thread(compare, things, self.catalogue)
+        runs = runs_of_one_benchmark(things)
+        by_query = None
+        if runs is not None:
+            by_query = await self.client.ask(CompareRuns(*runs))
+        make = partial(compare, things, self.catalogue, by_query=by_query)
+        found = await asyncio.to_thread(make)
         if not isinstance(self.screen, ComparisonDialog):
             self.push_screen(ComparisonDialog(found))
 
@@ -465,6 +503,25 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         queued = f"Waits for {before.title_within}: {job.title_within}" if before else job.title
         self.say(queued if begun else f"{job.title}: already running or waiting")
         return begun
+
+    def _find_jobs(self) -> None:
+        """Look for jobs that another app, a command or an earlier session has left."""
+        if "jobs" in vars(self) or any((self.where.state / "jobs").glob("*.json")):
+            if self._finding is not None:
+                self._finding.stop()
+            _ = self.jobs  # once made, it follows them
+
+    def _welcome_jobs(self, jobs: JobQueue) -> None:
+        """Show what runs; say how jobs ended while no app looked, or what cannot be read."""
+        self._jobs_changed()
+        if jobs.missed:
+            *others, last = jobs.missed
+            more = f" ({plural(len(others), 'more job')} ended)" if others else ""
+            self.say(f"While you were away: {last.message}{more}", last.role)
+        elif jobs.damaged:
+            folder, count = self.where.state / "jobs", len(jobs.damaged)
+            what = f"{plural(count, 'job record')} in {folder} cannot be read: {jobs.damaged[0]}"
+            self.say(what, "warn")
 
     def _jobs_changed(self) -> None:
         self._show_work()
@@ -483,11 +540,23 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
     def _job_ended(self, outcome: JobRecord) -> None:
         if not self.screen_stack:
             return
-        self.say(outcome.message, "bar.strong" if outcome.role == "ok" else outcome.role)
+        said = outcome.message
+        if outcome.removed:
+            self.trashed.add(outcome.removed)
+            self.undo.add(f"{outcome.removed} removed", partial(self._restore, outcome.removed))
+            said += "; u brings it back"
+        self.say(said, "bar.strong" if outcome.role == "ok" else outcome.role)
         for pane in self._panes():
             pane.job_ended(outcome)
         if outcome.removed == self.index:
             self.index = CATALOGUE  # Search was never shown
+
+    async def _restore(self, name: str) -> None:
+        from bioretrieval_tui.index.registry import restore_index
+
+        await asyncio.to_thread(restore_index, name)
+        self.jobs.outcomes.pop(name, None)
+        self.pane.activate()
 
     def action_stop_evaluation(self) -> None:
         if self.jobs.evaluation is None:
@@ -500,6 +569,25 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
                 self.jobs.stop()
 
         self.confirm(f"Stop {job.title_within}?", job.kept, ("Stop", "Keep running"), stop)
+
+    def ask_what_to_evaluate(
+        self, *, benchmark: str = "", model: str = "", index: str = ""
+    ) -> None:
+        """Ask what to evaluate, and queue it. benchmark, model (ids of entries) and index: are
+        selected."""
+        from bioretrieval_tui.tui.dialogs.evaluation_dialog import EvaluationDialog
+        from bioretrieval_tui.tui.evaluation_session import EvaluationPlan, MachineFacts
+
+        def evaluate(plan: EvaluationPlan | None) -> None:
+            for job in plan.jobs if plan else ():
+                self.begin_job(job)
+
+        steps = (f"{BENCHMARK_FOLDER} {step.id}" for step in self.catalogue.of_type(Step))
+        folders = [self.remembered_folder(name) for name in (BENCHMARK_FOLDER, *steps)]
+        read = partial(MachineFacts.read, self.catalogue, [one for one in folders if one])
+        subject = (benchmark, model, index)
+        dialog = EvaluationDialog(self.catalogue, read, self.begin_job, *subject)
+        self.push_screen(dialog, evaluate)
 
     def action_explore(self) -> None:
         from bioretrieval_tui.tui.dialogs.file_dialogs import BenchmarkDialog
@@ -597,11 +685,33 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             for bar in screen.query(StatusBar):
                 bar.say(message, role)
 
+    @property
+    def line(self) -> QueryLine | None:
+        """The line of the pane that has the focus: letters are text in it."""
+        focused = self.screen_stack[0].focused
+        return focused if isinstance(focused, QueryLine) else None
+
+    def working_actions(self) -> list[Action]:
+        """The actions whose keys work now, those of the focused line first."""
+        found, line = [a for scope in self.pane.SCOPES for a in in_scope(scope)], self.line
+        if line is not None:
+            found = [*line.keys, *while_typing(found, line._bindings.key_to_bindings)]
+        return list({action.id: action for action in found}.values())
+
     def hint_actions(self) -> list[Action]:
-        """The actions of the current pane that the status line shows."""
-        found = [a for scope in self.pane.SCOPES for a in in_scope(scope) if a.footer]
-        unique = {action.id: action for action in found}
-        return sorted(unique.values(), key=lambda action: action.footer)
+        """The actions that the status line shows."""
+        shown = (action for action in self.working_actions() if action.footer)
+        return sorted(shown, key=lambda action: action.footer)
+
+    def on_descendant_focus(self) -> None:
+        """Show the keys of what has the focus now; a message stays."""
+        self.status.actions = self.hint_actions()
+        self.status.update()
+
+    async def action_undo(self) -> None:
+        what, back = self.undo.pop()
+        await invoke(back)
+        self.say(f"Undone: {what}")
 
     def on_key(self, event: Key) -> None:
         if self.status.message and event.key != "ctrl+c":
@@ -710,15 +820,18 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
     def action_help(self) -> None:
         from bioretrieval_tui.tui.dialogs.dialog import PageDialog, help_lines
 
-        scopes = (*self.pane.SCOPES, *self.pane.MORE_SCOPES, "detail", "line")
-        lines = help_lines(self.pane.heading, scopes, self.pane.EXPLAINS)
+        typed = self.line.scopes if self.line else ()
+        scopes = (*typed, *self.pane.SCOPES, *self.pane.MORE_SCOPES, "detail", "line")
+        lines = help_lines(self.pane.heading, scopes, () if typed else self.pane.EXPLAINS)
         self.push_screen(PageDialog(lines))
 
     def action_palette(self) -> None:
         from bioretrieval_tui.tui.dialogs.palette import Palette
 
         actions = [a for a in ACTIONS if a.palette and a.scope in self.pane.SCOPES]
-        self.push_screen(Palette(actions, self.catalogue), self._chosen)
+        working = {action.id: action for action in self.working_actions()}
+        actions = [working.get(action.id, action) for action in actions]
+        self.push_screen(Palette(actions, self.catalogue, working), self._chosen)
 
     async def _chosen(self, choice: Action | str | None) -> None:
         if isinstance(choice, Action):

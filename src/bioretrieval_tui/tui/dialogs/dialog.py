@@ -10,6 +10,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
+from textual.events import DescendantFocus
 from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Input
@@ -58,6 +59,15 @@ class Dialog(ModalScreen[ResultT]):
     def __init__(self) -> None:
         super().__init__()
         self.note = HeadLine()
+        self._at_fault: Widget | None = None
+
+    def hint(self, focused: Widget | None) -> None:
+        """Show the keys of what has the focus now."""
+
+    def on_descendant_focus(self, event: DescendantFocus) -> None:
+        if event.widget is not self._at_fault:  # else the complaint stays
+            self._at_fault = None
+            self.hint(event.widget)
 
     def typed(self, field: Input) -> None:
         """The text of a field has changed."""
@@ -79,6 +89,7 @@ class Dialog(ModalScreen[ResultT]):
     def complain(self, text: str, field: Widget) -> None:
         """Show what is wrong with a field, and focus it."""
         self.note.show(Span(text, "error"))
+        self._at_fault = field
         field.focus()
 
     @on(QueryLine.Cancelled)
@@ -167,19 +178,22 @@ def text_lines(title: str, text: str, note: str = "") -> list[Line]:
 
 
 class Confirm(Dialog[bool]):
-    """Yes or no; the focus starts on no."""
+    """Yes (True), no (None), and with `stop` a third answer (False); the focus starts on what
+    changes nothing: no, or with `stop` yes."""
 
     BINDINGS: ClassVar = [
         Binding("y", "answer(True)", show=False),
-        Binding("n", "answer(False)", show=False),
+        Binding("n", "close", show=False),
+        Binding("s", "answer(False)", show=False),
     ]
 
-    def __init__(self, question: str, then: str, yes: str, no: str) -> None:
+    def __init__(self, question: str, then: str, yes: str, no: str, *, stop: str = "") -> None:
         super().__init__()
         lines = [line(Span(question, "strong")), line(Span(then, "dim"))]
         self.page = Detail(lines=lines, measure=120)
         self.page.can_focus = False
-        self.buttons = Buttons(f"y {yes}", f"n {no}", chosen=1)
+        labels = (f"y {yes}", *([f"s {stop}"] if stop else []), f"n {no}")
+        self.buttons = Buttons(*labels, chosen=0 if stop else 1)
 
     def compose(self) -> ComposeResult:
         yield Vertical(self.page, self.buttons)
@@ -189,10 +203,11 @@ class Confirm(Dialog[bool]):
         self.buttons.focus()
 
     def action_answer(self, answer: bool) -> None:
-        self.dismiss(answer)
+        if answer or len(self.buttons.labels) == 3:
+            self.dismiss(answer)
 
-    def pressed(self, _: int) -> None:
-        self.dismiss(True)
+    def pressed(self, index: int) -> None:
+        self.dismiss(index == 0)
 
 
 class ExportDialog(Dialog[Path]):

@@ -26,10 +26,10 @@ from textual.worker import Worker
 from bioretrieval_tui.actions import PANES
 from bioretrieval_tui.catalog import fields
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of, kind_of_section
-from bioretrieval_tui.catalog.models import AnyEntry, Dataset, Milestone, Recipe
+from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Dataset, Milestone, Model, Recipe
 from bioretrieval_tui.errors import FilterError, UsageError
 from bioretrieval_tui.paths import Places
-from bioretrieval_tui.render.sheet import face
+from bioretrieval_tui.render.sheet import face, shortened
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.entry_session import EntrySession, paper_of
 from bioretrieval_tui.tui.spans import PaintedPage, paint
@@ -39,10 +39,12 @@ from bioretrieval_tui.tui.widgets.canvas import Detail
 from bioretrieval_tui.tui.widgets.input import QueryLine
 from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTable
 from bioretrieval_tui.tui.work_lines import job_lines
+from bioretrieval_tui.util.formatting import plural
 
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.client import SearchClient
-    from bioretrieval_tui.backend.jobs import JobQueue, JobRecord
+    from bioretrieval_tui.backend.job_folder import JobRecord
+    from bioretrieval_tui.backend.jobs import JobQueue
     from bioretrieval_tui.backend.protocol import EvaluateJob, Job
     from bioretrieval_tui.online.spool import FetchRequest
     from bioretrieval_tui.render.comparison import Compared
@@ -52,8 +54,10 @@ if TYPE_CHECKING:
     from bioretrieval_tui.tui.qrels_session import QrelsSession
     from bioretrieval_tui.tui.row_marks import RowMarks
     from bioretrieval_tui.tui.search_session import SearchSession
+    from bioretrieval_tui.tui.undo import UndoStack
 
 _T = TypeVar("_T")
+_LONGEST_FILTER = 40
 
 WIDE = 100
 """Columns from which list and detail stand side by side."""
@@ -78,6 +82,7 @@ class PaneContext(Protocol):
     jobs: JobQueue
     found: FoundSession
     marks: RowMarks
+    undo: UndoStack
 
     def say(self, message: str, role: str = ...) -> None: ...
     def confirm(
@@ -88,6 +93,9 @@ class PaneContext(Protocol):
     async def search_in(self, name: str) -> None: ...
     def begin_job(self, job: Job, *, again: bool = ...) -> bool: ...
     def action_explore(self) -> None: ...
+    def ask_what_to_evaluate(
+        self, *, benchmark: str = ..., model: str = ..., index: str = ...
+    ) -> None: ...
     def explore(self, job: EvaluateJob) -> None: ...
     def ask_what_to_fetch(
         self, before: FetchRequest | None = ..., *, query: str = ..., index: str = ...
@@ -105,6 +113,7 @@ class PaneContext(Protocol):
     def remember_folder(self, name: str, folder: Path) -> None: ...
     def open_link(self, url: str) -> None: ...
     def copy_text(self, text: str, what: str) -> None: ...
+    def show_text(self, title: str, text: str, note: str = ...) -> None: ...
     def export_sheet(
         self, make: Callable[[], Sheet], stem: str, count: int, *, cites: bool = True
     ) -> None: ...
@@ -151,6 +160,8 @@ class Pane(Widget):
         """What the next letter chooses: "link", "related" or nothing."""
         self.place_before: str | None = None
         """Where the cursor was when the filter line was opened."""
+        self.filter_before = ""
+        """The filter that was accepted before the line was opened."""
         self._rest: Timer | None = None
         self._top = 0
 
@@ -204,9 +215,9 @@ class Pane(Widget):
         """Put the cursor on what `place` gave; a filter that hides the entry is removed."""
         if self.section and place is not None:
             if place not in self.ids():
-                self.entry_list.filter_by("")
-                self.close_filter()
-            self.refill(place)
+                self.lift_filter(place)
+            else:
+                self.refill(place)
         elif place in (ids := self.ids()):
             self.table.show(self.table.rows, ids.index(place))
             self.show_page()
@@ -419,16 +430,35 @@ class Pane(Widget):
         thing, identifier = self.markable, self.place()
         if thing is None or identifier is None:
             raise UsageError("There is no row to mark")
-        self.owner.marks.toggle(self.kind, identifier, thing)
-        self.owner.marks_changed()
+        self._change_marks(self.owner.marks.toggle, self.kind, identifier, thing)
         self.action_move(1)
 
     def action_unmark(self) -> None:
-        self.owner.marks.clear(self.kind)
+        self._change_marks(self.owner.marks.clear, self.kind)
+
+    def _change_marks(self, change: Callable[..., None], kind: str, *args: object) -> None:
+        """Change the marks of a kind; `undo` brings back those that go."""
+        marks = self.owner.marks
+        before = marks.held(kind)
+        change(kind, *args)
+        if (gone := len(before) - marks.count(kind)) > 0:
+            what = f"{plural(gone, 'row')} unmarked"
+            self.owner.undo.add(what, partial(self._mark_again, kind, before))
+        self.owner.marks_changed()
+
+    def _mark_again(self, kind: str, held: dict[str, Compared]) -> None:
+        self.owner.marks.put(kind, held)
         self.owner.marks_changed()
 
     def action_compare(self) -> None:
         self.owner.compare(self.kind)
+
+    def action_evaluate(self) -> None:
+        """Ask what to evaluate, with the entry under the cursor selected."""
+        entry = self.current
+        benchmark = entry.id if isinstance(entry, Benchmark) else ""
+        model = entry.id if isinstance(entry, Model) else getattr(entry, "model", "")
+        self.owner.ask_what_to_evaluate(benchmark=benchmark, model=model)
 
     # Order, matches, export ----------------------------------------------------------------
 
@@ -479,9 +509,23 @@ class Pane(Widget):
         return self.entry_list
 
     def lift_filter(self, keep: str | None = None) -> None:
-        self.filtered.filter_by("", whole=True)
+        """Clear the filter; `undo` brings it back."""
+        self._keep_filter(self.filtered.filter, "cleared")
+        self.put_filter("", keep)
+
+    def put_filter(self, text: str, keep: str | None = None) -> None:
+        self.filtered.filter_by(text, whole=True)
         self.close_filter()
         self.refill(keep)
+
+    def filter_back(self, text: str) -> Callable[[], object]:
+        """What puts a filter of the present list in force again."""
+        return partial(self.put_filter, text)
+
+    def _keep_filter(self, text: str, done: str) -> None:
+        if text.strip():
+            what = f"filter {shortened(text, _LONGEST_FILTER)} {done} in {self.heading}"
+            self.owner.undo.add(what, self.filter_back(text))
 
     async def action_filter(self) -> None:
         filter_line = next(iter(self.query("#filter").results(QueryLine)), None)
@@ -492,9 +536,8 @@ class Pane(Widget):
         self.remove_class("-reading")
         self.place_before = self.place()
         filter_line.display = True
-        filter_line.value = self.filtered.filter
-        filter_line.cursor_position = len(filter_line.value)
-        filter_line.focus()
+        filter_line.value = self.filter_before = self.filtered.filter
+        filter_line.resume()
 
     def close_filter(self) -> None:
         """Hide the filter line; the filter stays."""
@@ -511,6 +554,8 @@ class Pane(Widget):
     @on(Input.Submitted, "#filter")
     def _filter_submitted(self, event: Input.Submitted) -> None:
         self.filtered.filter_by(event.value, whole=True)
+        if self.filtered.filter != self.filter_before:
+            self._keep_filter(self.filter_before, "replaced" if event.value else "cleared")
         self.close_filter()
         self.head()
         self.table.focus()
@@ -521,8 +566,12 @@ class Pane(Widget):
         self.place_before = self.place()
 
     @on(QueryLine.Cancelled, "#filter")
-    def _filter_cancelled(self) -> None:
-        self.lift_filter(self.place_before)
+    def _filter_cancelled(self, event: QueryLine.Cancelled) -> None:
+        """Undo the edit: the accepted filter is in force again. Without an edit, clear it."""
+        if event.line.value == self.filter_before:
+            self.lift_filter(self.place_before)
+        else:
+            self.put_filter(self.filter_before, self.place_before)
         self.table.focus()
 
 
@@ -531,6 +580,17 @@ class BrowsePane(Pane):
 
     BINDINGS = bindings("browse", "marking")
     SCOPES = ("list", "browse", "marking", "everywhere")
+    MORE_SCOPES = ("comparison",)
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, name)
+
+
+class BenchmarksPane(Pane):
+    """The benchmarks, which can be run."""
+
+    BINDINGS = bindings("evaluating", "browse", "marking")
+    SCOPES = ("evaluating", "list", "browse", "marking", "everywhere")
     MORE_SCOPES = ("comparison",)
 
     def __init__(self, name: str) -> None:

@@ -27,7 +27,7 @@ from bioretrieval_tui.tui.widgets.input import AskLine, QueryLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.backend.jobs import JobRecord
+    from bioretrieval_tui.backend.job_folder import JobRecord
     from bioretrieval_tui.catalog.models import AnyEntry
 
 WAITING = "Hits appear here as you type."
@@ -229,8 +229,7 @@ class SearchPane(Pane):
 
     def action_query(self) -> None:
         self.remove_class("-reading")
-        self.line.focus()
-        self.line.cursor_position = len(self.line.value)
+        self.line.resume()
 
     @on(Input.Changed, "#query")
     def _query_changed(self, event: Input.Changed) -> None:
@@ -249,8 +248,13 @@ class SearchPane(Pane):
 
     @on(QueryLine.Cancelled, "#query")
     def _query_cancelled(self) -> None:
+        """Return to the query that was edited; the first one has none before it, and stays."""
         self.session.stop()
-        self._leave_line()
+        before = self.session.before
+        self._leave_line()  # what was typed can be recalled
+        if before and before[0].strip():
+            self.session.take_back(*before)
+            self.line.put(self.session.text)
 
     @on(AskLine.NoneFound)
     def _no_earlier_query(self) -> None:
@@ -259,6 +263,7 @@ class SearchPane(Pane):
     def _leave_line(self) -> None:
         self.list_of_hits.focus()
         self._explain(EXPLAIN_PAUSE)
+        self.session.before = None
         query = self.session.text.strip()
         if query and self.line.remember(query):
             self.in_background("keep", asyncio.to_thread, self.owner.settings.keep_query, query)
