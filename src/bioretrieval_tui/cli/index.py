@@ -317,15 +317,34 @@ def import_vectors(
 
 
 @index.command("list")
+@option("--all", "Also the indexes that evaluations made.", name="every")
 @options.format_
-def list_(format_: Format) -> None:
+def list_(every: bool, format_: Format) -> None:
     """List the indexes of this machine."""
     found = registry.list_indexes()
-    put_sheet(index_sheet(found), format_)
+    shown = [one for one in found if every or not one.cached]
+    put_sheet(index_sheet(shown), format_)
     if not found:
         tell("there is no index yet; create one: bioretrieval-tui index build NAME FILE...")
+    if hidden := [one for one in found if one not in shown]:
+        total = size(sum(one.bytes for one in hidden))
+        cleared = "--all lists them, `index clear-cache` removes them"
+        tell(f"indexes of evaluations: {len(hidden)}, {total}, not listed; {cleared}")
     for name, _, taken in registry.trash():
         tell(f"in the trash of the app for a day at most: {name}, {size(taken)}")
+
+
+@index.command("clear-cache")
+@option("--yes", "Do not ask for confirmation.")
+def clear_cache(yes: bool) -> None:
+    """Remove the indexes that evaluations made, and the vectors of unfinished builds.
+
+    Results of evaluations stay. An evaluation of the same benchmark builds its index again.
+    """
+    if not yes:
+        question, declined = "Remove all indexes of evaluations?", "the cache stays"
+        confirm(question, what=" clearing the cache", declined=declined)
+    tell(f"removed {size(registry.clear_cache())}")
 
 
 @index.command()

@@ -50,7 +50,7 @@ from bioretrieval_tui.evaluation.published import Match, Reference, match_benchm
 from bioretrieval_tui.evaluation.qrels import QueryView, judgements_of, query_view
 from bioretrieval_tui.evaluation.records import EvaluationRecord
 from bioretrieval_tui.index.build import build_index
-from bioretrieval_tui.index.registry import manifest_of, open_index
+from bioretrieval_tui.index.registry import keep_within_cache, manifest_of, open_index
 from bioretrieval_tui.index.vector_cache import (
     Vectoriser,
     embedded_facts,
@@ -692,6 +692,7 @@ def ensure_index(
     identity = hashlib.sha256(parts.encode("utf-8", "surrogateescape")).hexdigest()
     name = f"eval-{records.slug(benchmark.parts.name, 40) or 'benchmark'}-{identity[:8]}"
     if _is_current(name, identity, sums, vectors=vectors):
+        keep_within_cache(name)
         return name
     try:
         outcome = build_index(
@@ -713,6 +714,7 @@ def ensure_index(
             f"{benchmark.parts.corpus[0]} changed while it was read",
             remedy="try again when no program writes to it",
         )
+    keep_within_cache(name)
     if vectors:
         encoder_registry.prepare_query_encoder(model, recipe, reporter=reporter)
     return name

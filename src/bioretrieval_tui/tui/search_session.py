@@ -347,7 +347,7 @@ class SearchSession:
     async def next_index(self) -> str:
         """Name of the index to search next. Raises UsageError if there is no other."""
         await self.learn()
-        known = [info.name for info in self.infos.values() if info.status == "ok"]
+        known = [one.name for one in self.infos.values() if one.status == "ok" and not one.cached]
         names = list(dict.fromkeys([CATALOGUE, *known]))
         if len(names) == 1:
             raise UsageError("No index of your own yet: press 0 to build one")
