@@ -35,6 +35,7 @@ SCOPES: dict[str, str] = {
     "list": "In a list",
     "browse": "In a list of the catalogue",
     "marking": "To compare rows",
+    "evaluating": "On a benchmark or a model",
     "comparison": "In a comparison",
     "detail": "In the detail pane",
     "timeline": "In Evolution",
@@ -134,6 +135,8 @@ copy-bibtex | Y | copy_bibtex | Copy BibTeX | Copy a BibTeX record
 mark-row | space | mark_row | Mark | Mark or unmark the row, to compare two to six | 6
 compare | equals_sign | compare | Compare | Show the marked rows side by side
 unmark | U | unmark | Unmark all | Unmark all rows of this kind
+[evaluating]
+evaluate | b | evaluate | Evaluate | Evaluate here: benchmarks, models or folders, modes | 5
 [comparison]
 comparison-down | j down | move(1) | Down | Next row | -
 comparison-up | k up | move(-1) | Up | Previous row | -
@@ -160,10 +163,10 @@ lineage | v | view | Lineage | Switch between the timeline and the lineage of mo
 [models]
 listed | a | listed | Listed models | Show or hide the models of the board that are not curated | 2
 [leaderboard]
-view | v | view | Recipes or models | Switch between training recipes and models by benchmarks | 1
-heat | m | heat | Heat map | A cell a score, all benchmarks at once; again: numbers | 2
+view | v | view | Recipes/models | Switch between training recipes and models by benchmarks | 1
+heat | m | heat | Heatmap | A cell a score, all benchmarks at once; again: numbers | 2
 columns | C | columns | Columns | Choose and order the benchmarks that are shown and rank | 3
-rank | R | rank | Ranking | Rank by mean, mean rank (lower is better) or Borda count (points) | 4
+rank | R | rank | Rank | Rank by mean, mean rank (lower is better) or Borda count (points) | 4
 plot | p | plot | Plot | Plot the models over the columns that rank; kinds and axes by keys | 5
 complete | c | complete | Complete | Only models with a score in each column that ranks | 6
 zero-shot | z | zero_shot | Zero-shot | Only scores known to be zero-shot | 6
@@ -217,6 +220,7 @@ recall | ctrl+r | recall | Recall | Search earlier queries; again: the one befor
 [indexes]
 build | b | build | Build | Build an index from files | 1
 use | x | use | Search it | Search in this index | 2
+evaluate-index | B | evaluate | Evaluate | Evaluate this index on a benchmark | 3
 add | a | add_files | Add | Add files to this index | 2
 fetch | w | fetch | Fetch | Fetch papers from PubMed, Europe PMC or arXiv into an index | 1
 verify | v | verify | Verify | Check every part of this index | 2

@@ -34,6 +34,7 @@ from bioretrieval_tui.tui.dialogs.dialog import (
     PageDialog,
     help_lines,
 )
+from bioretrieval_tui.tui.dialogs.evaluation_dialog import EvaluationDialog
 from bioretrieval_tui.tui.dialogs.fetch_dialogs import FetchDialog, IntoDialog
 from bioretrieval_tui.tui.dialogs.file_dialogs import BenchmarkDialog, FilesDialog
 from bioretrieval_tui.tui.dialogs.palette import Palette
@@ -45,7 +46,7 @@ from bioretrieval_tui.tui.panes.index_list import IndexesPane
 from bioretrieval_tui.tui.panes.leaderboard import LeaderboardPane
 from bioretrieval_tui.tui.panes.model_list import ModelsPane
 from bioretrieval_tui.tui.panes.news_list import NewsPane
-from bioretrieval_tui.tui.panes.pane import BrowsePane, Pane
+from bioretrieval_tui.tui.panes.pane import BenchmarksPane, BrowsePane, Pane
 from bioretrieval_tui.tui.panes.qrels_pane import QrelsPane
 from bioretrieval_tui.tui.panes.search_pane import SearchPane
 from bioretrieval_tui.tui.panes.start import StartPane
@@ -61,6 +62,7 @@ HANDLERS: dict[str, tuple[type, ...]] = {
     "home": (HomePane,),
     "list": (
         BrowsePane,
+        BenchmarksPane,
         EvolutionPane,
         ModelsPane,
         LeaderboardPane,
@@ -71,8 +73,9 @@ HANDLERS: dict[str, tuple[type, ...]] = {
         NewsPane,
         FoundPane,
     ),
-    "browse": (BrowsePane, EvolutionPane, LeaderboardPane, StartPane),
-    "marking": (BrowsePane, ModelsPane, LeaderboardPane),
+    "browse": (BrowsePane, BenchmarksPane, EvolutionPane, LeaderboardPane, StartPane),
+    "marking": (BrowsePane, BenchmarksPane, ModelsPane, LeaderboardPane),
+    "evaluating": (BenchmarksPane, ModelsPane, LeaderboardPane),
     "comparison": (ComparisonDialog,),
     "detail": (Detail,),
     "timeline": (EvolutionPane,),
@@ -99,12 +102,13 @@ EVERY_CLASS: tuple[type, ...] = (
     Detail, VirtualTable, QueryLine, AskLine, HeadLine, NavBar, StatusBar, TooSmall,
     Dialog, PageDialog, ExportDialog, Palette, Confirm, FilesDialog, BenchmarkDialog,
     QrelsPane, NewsPane, FetchDialog, IntoDialog, FoundPane, PlotDialog, PlotView,
-    EvolutionPane, TimelineCanvas, ModelsPane, ColumnDialog, ComparisonDialog,
+    EvolutionPane, TimelineCanvas, ModelsPane, ColumnDialog, ComparisonDialog, BenchmarksPane,
+    EvaluationDialog,
 )  # fmt: skip
 
 PANE_CLASSES: tuple[type[Pane], ...] = (
     HomePane, BrowsePane, LeaderboardPane, StartPane, SearchPane, IndexesPane, QrelsPane, NewsPane,
-    FoundPane, EvolutionPane, ModelsPane,
+    FoundPane, EvolutionPane, ModelsPane, BenchmarksPane,
 )  # fmt: skip
 
 # The detail pane takes over the keys that move in a list, on purpose: they move in what has the

@@ -211,8 +211,9 @@ class EvaluateJob(_Job, frozen=True, tag="evaluate"):
     """Evaluate a model on a benchmark; see `evaluation.runner.EvaluationRequest`.
 
     model, reranker: hub id or folder, with its recipe; None for the embedded one; download: fetch
-    what they lack; run_file: where the rankings go; purpose: what it is for, such as a step's id:
-    evaluations of one purpose are stopped together.
+    what they lack; run_file: where the rankings go; index: an existing one to use; score: run files
+    made elsewhere; purpose: what it is for, such as a step's id: evaluations of one purpose are
+    stopped together.
     """
 
     DOING = "Evaluating"
@@ -226,6 +227,8 @@ class EvaluateJob(_Job, frozen=True, tag="evaluate"):
     reranker: str | None = None
     reranker_recipe: Encoding | None = None
     run_file: str | None = None
+    index: str | None = None
+    score: tuple[str, ...] = ()
     purpose: str = ""
 
     @property

@@ -34,7 +34,7 @@ from textual.worker import WorkerFailed
 
 from bioretrieval_tui.actions import ACTIONS, Action, in_scope, while_typing
 from bioretrieval_tui.catalog.catalogue import Catalogue, section_of
-from bioretrieval_tui.catalog.models import Entry, Model
+from bioretrieval_tui.catalog.models import Entry, Model, Step
 from bioretrieval_tui.errors import BioRetrievalError, CatalogueError, InterruptedByUser, UsageError
 from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.memory import memory_fault
@@ -74,6 +74,7 @@ PANE_CLASSES: dict[str, tuple[str, str]] = {
     "home": ("home", "HomePane"),
     "timeline": ("evolution", "EvolutionPane"),
     "models": ("model_list", "ModelsPane"),
+    "benchmarks": ("pane", "BenchmarksPane"),
     "leaderboard": ("leaderboard", "LeaderboardPane"),
     "path": ("start", "StartPane"),
     "search": ("search_pane", "SearchPane"),
@@ -521,6 +522,25 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
                 self.jobs.stop()
 
         self.confirm(f"Stop {job.title_within}?", job.kept, ("Stop", "Keep running"), stop)
+
+    def ask_what_to_evaluate(
+        self, *, benchmark: str = "", model: str = "", index: str = ""
+    ) -> None:
+        """Ask what to evaluate, and queue it. benchmark, model (ids of entries) and index: are
+        selected."""
+        from bioretrieval_tui.tui.dialogs.evaluation_dialog import EvaluationDialog
+        from bioretrieval_tui.tui.evaluation_session import EvaluationPlan, MachineFacts
+
+        def evaluate(plan: EvaluationPlan | None) -> None:
+            for job in plan.jobs if plan else ():
+                self.begin_job(job)
+
+        steps = (f"{BENCHMARK_FOLDER} {step.id}" for step in self.catalogue.of_type(Step))
+        folders = [self.remembered_folder(name) for name in (BENCHMARK_FOLDER, *steps)]
+        read = partial(MachineFacts.read, self.catalogue, [one for one in folders if one])
+        subject = (benchmark, model, index)
+        dialog = EvaluationDialog(self.catalogue, read, self.begin_job, *subject)
+        self.push_screen(dialog, evaluate)
 
     async def action_explore(self) -> None:
         """Go to the benchmark that is explored; where it is shown, or none is, ask for one."""

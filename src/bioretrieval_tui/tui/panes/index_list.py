@@ -159,6 +159,10 @@ class IndexesPane(Pane):
             raise BioRetrievalError(f"{info.name} cannot be searched: {info.status}")
         await self.owner.search_in(info.name)
 
+    def action_evaluate(self) -> None:
+        name = self.session.checked(self.row, "evaluate", "complete").name
+        self.owner.ask_what_to_evaluate(index=name)
+
     def action_build(self) -> None:
         """Ask what to build; an unfinished index is suggested."""
         from bioretrieval_tui.tui.dialogs.file_dialogs import FilesDialog

@@ -55,8 +55,8 @@ BESIDE = 170
 class LeaderboardPane(Pane):
     """Recipes first; `v` shows the matrix, `m` its heat map, with your runs among the results."""
 
-    BINDINGS = bindings("leaderboard", "browse", "marking")
-    SCOPES = ("leaderboard", "list", "browse", "marking", "everywhere")
+    BINDINGS = bindings("leaderboard", "evaluating", "browse", "marking")
+    SCOPES = ("leaderboard", "evaluating", "list", "browse", "marking", "everywhere")
     MORE_SCOPES = ("comparison",)
     EXPLAINS = (*MEANINGS.items(), ("signs behind a score", LEGEND))
     DEFAULT_CSS = """
@@ -467,9 +467,17 @@ class LeaderboardPane(Pane):
             raise BioRetrievalError(f"{error.line()}: choose its folder with E") from error
         self.owner.explore(job)
 
+    def action_evaluate(self) -> None:
+        if self.own_row is None:
+            super().action_evaluate()
+            return
+        run = self.own_row.run
+        benchmark = run.record.catalogue or ""
+        self.owner.ask_what_to_evaluate(benchmark=benchmark, model=run.model or "")
+
     def action_own(self) -> None:
         self._for_matrix("Your runs")
         if not self.board.own:
-            raise UsageError("No runs yet: E explores a benchmark, 8 starts one")
+            raise UsageError("No runs yet: b evaluates")
         self.board.with_own = not self.board.with_own
         self.refill()

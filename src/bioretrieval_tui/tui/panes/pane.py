@@ -26,7 +26,7 @@ from textual.worker import Worker
 from bioretrieval_tui.actions import PANES
 from bioretrieval_tui.catalog import fields
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of, kind_of_section
-from bioretrieval_tui.catalog.models import AnyEntry, Dataset, Milestone, Recipe
+from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Dataset, Milestone, Model, Recipe
 from bioretrieval_tui.errors import FilterError, UsageError
 from bioretrieval_tui.paths import Places
 from bioretrieval_tui.render.sheet import face, shortened
@@ -97,6 +97,9 @@ class PaneContext(Protocol):
     def jobs_used(self) -> bool: ...
     def begin_job(self, job: Job, *, again: bool = ...) -> bool: ...
     def action_ask_what_to_explore(self) -> None: ...
+    def ask_what_to_evaluate(
+        self, *, benchmark: str = ..., model: str = ..., index: str = ...
+    ) -> None: ...
     def explore(self, job: EvaluateJob) -> None: ...
     def ask_what_to_fetch(
         self, before: FetchRequest | None = ..., *, query: str = ..., index: str = ...
@@ -453,6 +456,13 @@ class Pane(Widget):
     def action_compare(self) -> None:
         self.owner.compare(self.kind)
 
+    def action_evaluate(self) -> None:
+        """Ask what to evaluate, with the entry under the cursor selected."""
+        entry = self.current
+        benchmark = entry.id if isinstance(entry, Benchmark) else ""
+        model = entry.id if isinstance(entry, Model) else getattr(entry, "model", "")
+        self.owner.ask_what_to_evaluate(benchmark=benchmark, model=model)
+
     # Order, matches, export ----------------------------------------------------------------
 
     def action_column(self, by: int) -> None:
@@ -573,6 +583,17 @@ class BrowsePane(Pane):
 
     BINDINGS = bindings("browse", "marking")
     SCOPES = ("list", "browse", "marking", "everywhere")
+    MORE_SCOPES = ("comparison",)
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, name)
+
+
+class BenchmarksPane(Pane):
+    """The benchmarks, which can be run."""
+
+    BINDINGS = bindings("evaluating", "browse", "marking")
+    SCOPES = ("evaluating", "list", "browse", "marking", "everywhere")
     MORE_SCOPES = ("comparison",)
 
     def __init__(self, name: str) -> None:
