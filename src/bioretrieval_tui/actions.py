@@ -227,6 +227,8 @@ verify | v | verify | Verify | Check every part of this index | 2
 compact | c | compact | Compact | Rewrite this index without deleted documents | 2
 remove | d delete | remove | Delete | Delete this index (confirms) | 2
 stop | s | stop | Stop | Stop the running job (confirms), or drop a waiting one | 2
+resume | p | resume | Resume | Resume the job of this index that was stopped or failed
+log | L | log | Log | Show the log of the last job of this index
 [files]
 take | space | take | Select | Select the file or the whole folder, or deselect it | 1
 into | enter right l | into | Open | Open the folder, or select the file | 3

@@ -13,7 +13,7 @@ from scripted import Desk, job_of
 from test_tui_hostile import check
 from test_tui_news import keep, one
 
-from bioretrieval_tui.backend.jobs import JobRecord
+from bioretrieval_tui.backend.job_folder import JobRecord
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.settings import LAST_INDEX, SettingsStore
 from bioretrieval_tui.tui.dialogs.dialog import PageDialog
@@ -53,7 +53,7 @@ def used(home: Path) -> None:
     folder.mkdir(parents=True)
     failed = JobRecord(
         id="1", job=job_of("build", "mine", ("a",)), state="failed", message="the disk is full",
-        ended="2026-01-02T03:04:05",
+        started="2026-01-02T03:04:05", ended="2026-01-02T03:05:05",
     )  # fmt: skip
     (folder / "1.json").write_bytes(msgspec.json.encode(failed))
     (folder / "2.json").write_bytes(b"{")
@@ -72,6 +72,7 @@ async def test_what_was_done_last_is_on_top(
     small: Catalogue, used: None, size: tuple[int, int]
 ) -> None:
     async with running(make_app(small), size) as session:
+        await session.until(lambda: session.app.jobs_used)
         assert labels(session) == ["Jobs", "Queries", "Your runs", "News", "New", "Panes"]
         check(session)
         assert "Building mine: failed" in session.text
@@ -95,6 +96,7 @@ async def test_rows_lead_somewhere(
     small: Catalogue, scripted: Desk, used: None, text: str, pane: str
 ) -> None:
     async with running(make_app(small), WIDE) as session:
+        await session.until(lambda: session.app.jobs_used)
         await go(session, text)
         shown = session.app.pane
         assert session.app.current == pane

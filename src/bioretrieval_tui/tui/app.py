@@ -29,6 +29,7 @@ from textual.events import Event, Key, Resize
 from textual.message import Message
 from textual.message_pump import MessagePump
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.widget import Widget
 from textual.worker import WorkerFailed
 
@@ -53,7 +54,8 @@ from bioretrieval_tui.util.formatting import count, plural
 
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.client import SearchClient
-    from bioretrieval_tui.backend.jobs import JobQueue, JobRecord
+    from bioretrieval_tui.backend.job_folder import JobRecord
+    from bioretrieval_tui.backend.jobs import JobQueue
     from bioretrieval_tui.backend.protocol import EvaluateJob, FetchJob, Job
     from bioretrieval_tui.online.spool import FetchRequest
     from bioretrieval_tui.render.comparison import Compared
@@ -69,6 +71,8 @@ if TYPE_CHECKING:
 
 LONGEST = 0.5
 """Longest time in seconds that a key waits; the answer of a closed widget never comes."""
+FIND_JOBS = 0.5
+"""Seconds between two looks for jobs of other apps, until there is one."""
 PANE_OF_SECTION = {"recipes": "leaderboard"}
 PANE_CLASSES: dict[str, tuple[str, str]] = {
     "home": ("home", "HomePane"),
@@ -148,6 +152,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self.index = CATALOGUE
         """The index that Search searches."""
         self._quitting: Screen[bool] | None = None
+        self._finding: Timer | None = None
         for look in LOOKS.values():
             self.register_theme(look.theme)
         with contextlib.suppress(BioRetrievalError):
@@ -173,6 +178,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             more = f" (and {len(self.problems) - 1} more)" if len(self.problems) > 1 else ""
             self.say(f"{self.problems[0]}{more}", "error")
         self._mounted = True
+        self._finding = self.set_interval(FIND_JOBS, self._find_jobs)
 
     # Errors and faults -------------------------------------------------------------------
 
@@ -310,7 +316,10 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         from bioretrieval_tui.backend.jobs import JobQueue
 
         folder, caught = self.where.state / "jobs", self._caught
-        return JobQueue(folder, caught(self._jobs_changed), caught(self._job_ended))
+        found = JobQueue(folder, caught(self._jobs_changed), caught(self._job_ended))
+        self.call_later(self._welcome_jobs, found)
+        found.look()
+        return found
 
     @cached_property
     def found(self) -> FoundSession:
@@ -330,15 +339,28 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             await asyncio.to_thread(sweep_removed, self.trashed)
 
     async def action_quit(self) -> None:
-        """Quit; while a job runs, after a question (quitting again answers it)."""
+        """Quit; while jobs run, after a question. Quitting again answers it: they keep running."""
         from bioretrieval_tui.tui.dialogs.dialog import Confirm
 
-        job = self.jobs.current if self.jobs_used else None
-        if job is None or (isinstance(self.screen, Confirm) and self.screen is self._quitting):
+        jobs = self.jobs.all if self.jobs_used else []
+        if not jobs or (self._quitting is not None and self.screen is self._quitting):
             self.exit()
             return
-        self._quitting = Confirm(f"Quit? {job.title} stops.", job.kept, "Quit", "Keep running")
-        self.push_screen(self._quitting, lambda yes: self.exit() if yes else None)
+
+        def answered(keep: bool | None) -> None:
+            if keep is not None:
+                if not keep:
+                    self.jobs.stop_all()
+                self.exit()
+
+        waits = f" ({plural(len(jobs) - 1, 'more job')} in the queue)" if jobs[1:] else ""
+        self._quitting = Confirm(
+            f"Quit while {jobs[0].title_within} runs{waits}?",
+            "It goes on in the background, also when the terminal is closed. If it is stopped, "
+            f"{jobs[0].KEPT}.",
+            "Keep running", "Cancel", stop="Stop",
+        )  # fmt: skip
+        self.push_screen(self._quitting, answered)
 
     # Panes -------------------------------------------------------------------------------
 
@@ -475,6 +497,25 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
     def jobs_used(self) -> bool:
         """Whether there may be jobs: the queue is made when it is first used."""
         return "jobs" in vars(self)
+
+    def _find_jobs(self) -> None:
+        """Look for jobs that another app, a command or an earlier session has left."""
+        if self.jobs_used or any((self.where.state / "jobs").glob("*.json")):
+            if self._finding is not None:
+                self._finding.stop()
+            _ = self.jobs  # once made, it follows them
+
+    def _welcome_jobs(self, jobs: JobQueue) -> None:
+        """Show what runs; say how jobs ended while no app looked, or what cannot be read."""
+        self._jobs_changed()
+        if jobs.missed:
+            *others, last = jobs.missed
+            more = f" ({plural(len(others), 'more job')} ended)" if others else ""
+            self.say(f"While you were away: {last.message}{more}", last.role)
+        elif jobs.damaged:
+            folder, count = self.where.state / "jobs", len(jobs.damaged)
+            what = f"{plural(count, 'job record')} in {folder} cannot be read: {jobs.damaged[0]}"
+            self.say(what, "warn")
 
     def _jobs_changed(self) -> None:
         self._show_work()

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -29,7 +28,6 @@ from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTab
 from bioretrieval_tui.util.formatting import count, plural
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.backend.jobs import JobRecord
     from bioretrieval_tui.evaluation.records import EvaluationRecord
     from bioretrieval_tui.settings import SettingsStore
 
@@ -62,11 +60,10 @@ class HomeRow:
 
 @dataclass(frozen=True, slots=True)
 class HomeFacts:
-    """What the user has, as files tell: jobs that ended early, the index (name, documents, date)
-    that was searched last, queries, runs, watches (query, first title, unread) and what refreshes
-    of the catalogue saw (date, change)."""
+    """What the user has, as files tell: the index (name, documents, date) that was searched last,
+    queries, runs, watches (query, first title, unread) and what refreshes of the catalogue saw
+    (date, change)."""
 
-    unfinished: Sequence[JobRecord] = ()
     index: tuple[str, str, str] | None = None
     queries: Sequence[str] = ()
     runs: Sequence[EvaluationRecord] = ()
@@ -137,10 +134,7 @@ class HomePane(Pane, inherit_bindings=False):
         where = self.owner.where
         self.facts = await asyncio.to_thread(read_facts, where, self.owner.settings)
         self.owner.tell_news(sum(unread for _, _, unread in self.facts.news))
-        if (where.state / "jobs").is_dir():
-            self.jobs_changed()
-        else:
-            self.fill()
+        self.fill()
 
     def jobs_changed(self) -> None:
         self.fill()
@@ -196,7 +190,7 @@ class HomePane(Pane, inherit_bindings=False):
 
     def _jobs(self) -> list[HomeRow]:
         """The job that runs with its progress, those that wait, and those that ended early."""
-        if not self.facts.unfinished and not self.owner.jobs_used:
+        if not self.owner.jobs_used:
             return []
         from bioretrieval_tui.tui.work_lines import job_hint
 
@@ -204,11 +198,10 @@ class HomePane(Pane, inherit_bindings=False):
         running = [Span(job_hint(jobs), "strong")] if jobs.current else []
         waiting = [Span(f"waits: {job.title_within}", "dim") for job in jobs.queue]
         rows = [HomeRow("", one, "", partial(self._go, "indexes")) for one in (*running, *waiting)]
-        under_way = {job.target for job in jobs.all}
-        for one in self.facts.unfinished:
-            if one.job.target not in under_way:
+        for target, one in [*jobs.outcomes.items()][::-1]:
+            if one.state != "done" and not jobs.of(target) and len(rows) < MOST:
                 text = Span(f"{one.job.title}: {one.state}", one.role)
-                note = f"{(one.ended or one.submitted)[:10]}  {one.message}"
+                note = f"{(one.ended or '')[:10]}  {one.message}"
                 rows.append(HomeRow("", text, note, partial(self._go, "indexes")))
         return rows
 
@@ -311,14 +304,11 @@ def read_facts(where: Places, settings: SettingsStore) -> HomeFacts:
     """Read what the user has; what is not there costs no import. Unreadable files are left out:
     the panes that show them, and `doctor`, say what is wrong."""
     quiet = partial(contextlib.suppress, BioRetrievalError, OSError)
-    unfinished: Sequence[JobRecord] = ()
     index = None
     queries: Sequence[str] = ()
     runs: Sequence[EvaluationRecord] = ()
     news: list[tuple[str, str, int]] = []
     outside: list[tuple[str, str]] = []
-    with quiet():
-        unfinished = _unfinished(where.state / "jobs")
     with quiet():
         if settings.path.exists():
             queries = settings.queries()[:MOST]
@@ -341,18 +331,7 @@ def read_facts(where: Places, settings: SettingsStore) -> HomeFacts:
             from bioretrieval_tui.online.freshness import load_freshness
 
             outside = [(one.date, one.line()) for one in load_freshness().changes[:MOST]]
-    return HomeFacts(unfinished, index, queries, runs, news, outside)
-
-
-def _unfinished(folder: Path) -> list[JobRecord]:
-    """The newest job of each target that failed or was stopped, newest first."""
-    if not folder.is_dir():
-        return []
-    from bioretrieval_tui.backend.jobs import job_records
-
-    newest = {record.job.target: record for record in job_records(folder)}
-    found = [record for record in newest.values() if record.state in ("failed", "stopped")]
-    return sorted(found, key=lambda record: record.id, reverse=True)[:MOST]
+    return HomeFacts(index, queries, runs, news, outside)
 
 
 def _index(name: str | None) -> tuple[str, str, str] | None:

@@ -41,7 +41,7 @@ from bioretrieval_tui.tui.text import Span, line
 from bioretrieval_tui.tui.widgets.table import GAP, VirtualTable
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.backend.jobs import JobRecord
+    from bioretrieval_tui.backend.job_folder import JobRecord
     from bioretrieval_tui.evaluation.records import EvaluationRecord
     from bioretrieval_tui.render.catalogue_figures import FigureWish
     from bioretrieval_tui.render.comparison import Compared

@@ -28,7 +28,7 @@ from bioretrieval_tui.tui.widgets.input import AskLine, QueryLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.backend.jobs import JobRecord
+    from bioretrieval_tui.backend.job_folder import JobRecord
     from bioretrieval_tui.catalog.models import AnyEntry
 
 WAITING = "Hits appear here as you type."
