@@ -473,13 +473,19 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self.run_worker(self._compare(self.marks.to_compare(kind)), group="compare", exclusive=True)
 
     async def _compare(self, marked: Sequence[Compared]) -> None:
-        from bioretrieval_tui.render.comparison import compare
+        from bioretrieval_tui.backend.protocol import CompareRuns
+        from bioretrieval_tui.render.comparison import compare, runs_of_one_benchmark
         from bioretrieval_tui.tui.dialogs.comparison_dialog import ComparisonDialog
 
         await self.widen()
         known = self.catalogue.by_id
         things = [known.get(one.id, one) if isinstance(one, Entry) else one for one in marked]
-        found = await asyncio.to_thread(compare, things, self.catalogue)
+        runs = runs_of_one_benchmark(things)
+        by_query = None
+        if runs is not None:
+            by_query = await self.client.ask(CompareRuns(*runs))
+        make = partial(compare, things, self.catalogue, by_query=by_query)
+        found = await asyncio.to_thread(make)
         if not isinstance(self.screen, ComparisonDialog):
             self.push_screen(ComparisonDialog(found))
 
