@@ -75,6 +75,8 @@ class LeaderboardPane(Pane):
         self.entry_list: EntrySession = self.board.entries
         self._plot_before: tuple[FigureWish, str] | None = None
         """The plot that the page was opened from, and the id under its cursor."""
+        self._run_wanted: str | None = None
+        """The run that the cursor goes to once the runs are read."""
 
     def compose(self) -> ComposeResult:
         yield from super().compose()
@@ -393,10 +395,18 @@ class LeaderboardPane(Pane):
 
     # Runs of the user --------------------------------------------------------------------
 
-    def runs_changed(self) -> None:
-        self.board.own = own_rows(self.runs, self.catalogue)
-        if self.in_matrix:
-            self.refill()
+    def show_run(self, record: str) -> None:
+        """Go to a run, which is being read."""
+        self._run_wanted, self.board.with_own = record, True
+        if not self.in_matrix:
+            self._show("matrix")
+
+    def runs_read(self, *, changed: bool) -> None:
+        if changed:
+            self.board.own = own_rows(self.runs, self.catalogue)
+        if self.in_matrix and (changed or self._run_wanted):
+            self.refill(self._run_wanted)
+            self._run_wanted = None
 
     def action_remove(self) -> None:
         row = self.own_row
@@ -437,7 +447,7 @@ class LeaderboardPane(Pane):
         from bioretrieval_tui.tui.qrels_session import job_of_record
 
         if self.own_row is None:
-            self.owner.action_explore()
+            self.owner.action_ask_what_to_explore()
             return
         try:
             job = job_of_record(self.own_row.run.record, self.catalogue)
