@@ -18,6 +18,7 @@ from bioretrieval_tui.catalog.models import Encoding
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.evaluation.metrics import Comparison
 from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView
 from bioretrieval_tui.index.manifest import IdKind
 from bioretrieval_tui.index.registry import IndexInfo
@@ -328,6 +329,13 @@ class ReadDocument(Request[tuple[str, str] | None], frozen=True, tag="read_docum
     document: str
 
 
+class CompareRuns(Request[Comparison], frozen=True, tag="compare_runs"):
+    """Compare two evaluations query by query, by the ids of their records."""
+
+    first: str
+    second: str
+
+
 class RunJob(Request[JobResult], frozen=True, tag="run"):
     """Run a job, in the main thread of the process."""
 
@@ -340,7 +348,9 @@ class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
 
 SearchRequest = Search | Similar | Explain
 """Requests of which a newer one of the same stream supersedes one that waits."""
-LookUpRequest = ListIndexes | EnsureCatalogue | OpenBenchmark | ViewQuery | ReadDocument
+LookUpRequest = (
+    ListIndexes | EnsureCatalogue | OpenBenchmark | ViewQuery | ReadDocument | CompareRuns
+)
 """Requests about stored data."""
 Sent = SearchRequest | LookUpRequest | RunJob | Cancel
 """What a child receives."""
