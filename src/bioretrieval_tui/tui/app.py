@@ -491,10 +491,10 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
 
     # Jobs --------------------------------------------------------------------------------
 
-    def begin_job(self, job: Job, *, again: bool = False) -> bool:
+    def begin_job(self, job: Job, *, again: bool = False, like: JobRecord | None = None) -> bool:
         """Start or queue a job and say so; False if the same job is in the queue already."""
         before = self.jobs.current
-        begun = self.jobs.submit(job, again=again)
+        begun = self.jobs.submit(job, again=again, like=like)
         queued = f"Waits for {before.title_within}: {job.title_within}" if before else job.title
         self.say(queued if begun else f"{job.title}: already running or waiting")
         return begun
