@@ -10,13 +10,14 @@ from msgspec import structs
 
 from bioretrieval_tui.backend.protocol import AddJob, BuildJob, ImportJob, VectorsJob
 from bioretrieval_tui.cli import options
+from bioretrieval_tui.cli.job_verbs import submit
 from bioretrieval_tui.cli.lookups import chosen_model, fetch_missing, model_of_catalogue
 from bioretrieval_tui.cli.options import option
 from bioretrieval_tui.cli.root import NamedGroup
 from bioretrieval_tui.cli.streams import confirm, duration, narrated, put_object, put_sheet, tell
 from bioretrieval_tui.documents.detect import FORMATS
 from bioretrieval_tui.documents.document import Place
-from bioretrieval_tui.documents.source import Dedupe, ReadSettings, text_encoding
+from bioretrieval_tui.documents.source import STDIN, Dedupe, ReadSettings, text_encoding
 from bioretrieval_tui.encoding.embedded import MODEL_ID
 from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser, UsageError
 from bioretrieval_tui.index import registry
@@ -77,6 +78,7 @@ _filling_options = options.together(
         default="report",
     ),
     option("--report FILE", "Write the outcome of every record, as JSON.", type=options.FILE),
+    options.background,
     options.progress,
 )
 
@@ -92,9 +94,10 @@ def _fill(
     strict: bool,
     dedupe: Dedupe,
     report: Path | None,
+    background: bool,
     **how: Any,
 ) -> None:
-    """Run a job with the options above, and tell its outcome as `done`."""
+    """Run a job with the options above and tell its outcome as `done`, or submit it."""
     columns: dict[str, str] = {}
     for part in filter(str.strip, ",".join(mapping).split(",")):
         field, _, column = map(str.strip, part.partition("="))
@@ -107,6 +110,9 @@ def _fill(
     if report is not None and not report.absolute().parent.is_dir():
         said = f"the folder of the report {report} is not there"
         raise UsageError(said, remedy="create it first")
+    if background and (report is not None or STDIN in getattr(job, "inputs", ())):
+        said = "a job in the background reads no stdin and writes no report"
+        raise UsageError(said, remedy="leave out --background, or the report and -")
     if encoding is not None:
         text_encoding(encoding)
     if delimiter is not None:
@@ -118,7 +124,8 @@ def _fill(
     reading = ReadSettings(chosen, columns, strict, encoding, delimiter, dedupe)
     counts = Report()
     try:
-        _run(done, structs.replace(job, reading=reading), counts, **how)
+        job = structs.replace(job, reading=reading)
+        _run(done, job, counts, background=background, **how)
     finally:  # also after an error
         if report is not None:
             try:
@@ -134,6 +141,7 @@ def _run(
     *,
     device: str = "auto",
     download: bool = False,
+    background: bool,
     quiet: bool,
     progress: str,
 ) -> None:
@@ -147,6 +155,9 @@ def _run(
         with narrated(quiet, progress) as reporter:
             if needed not in (None, MODEL_ID) and isinstance(job, BuildJob | VectorsJob):
                 fetch_missing(str(needed), job.recipe, reporter, download=download)
+            if background:
+                submit(job, device)
+                return
             outcome = fill_index(job, device, reporter, counts)
     except KeyboardInterrupt as stop:
         kept, there = registry.kept_vectors(job.name), job.name in registry.index_names()
@@ -246,6 +257,7 @@ def build(
 @options.download
 @options.device
 @_passages
+@options.background
 @options.progress
 def add_vectors(name: str, model: str | None, passages: bool, **how: Any) -> None:
     """Encode the documents of the index NAME, which was built with --lexical.

@@ -50,7 +50,7 @@ from bioretrieval_tui.tui.undo import UndoStack
 from bioretrieval_tui.tui.widgets.bars import LEAST_HEIGHT, LEAST_WIDTH, NavBar, StatusBar, TooSmall
 from bioretrieval_tui.tui.widgets.canvas import Canvas
 from bioretrieval_tui.tui.widgets.input import QueryLine
-from bioretrieval_tui.util.formatting import plural
+from bioretrieval_tui.util.formatting import count, plural
 
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.client import SearchClient
@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from bioretrieval_tui.terminal.desktop import CopyResult
     from bioretrieval_tui.tui.dialogs.file_dialogs import ChosenBenchmark
     from bioretrieval_tui.tui.found_session import FoundSession
+    from bioretrieval_tui.tui.panes.leaderboard import LeaderboardPane
     from bioretrieval_tui.tui.panes.qrels_pane import QrelsPane
     from bioretrieval_tui.tui.panes.search_pane import SearchPane
 
@@ -361,7 +362,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         """Quit; while jobs run, after a question. Quitting again answers it: they keep running."""
         from bioretrieval_tui.tui.dialogs.dialog import Confirm
 
-        jobs = self.jobs.all if "jobs" in vars(self) else []
+        jobs = self.jobs.all if self.jobs_used else []
         if not jobs or (self._quitting is not None and self.screen is self._quitting):
             self.exit()
             return
@@ -407,7 +408,9 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             pane = self._make(name)
             await base.query_one("#panes").mount(pane)
         pane.display = True
-        base.query_one(NavBar).go(name)
+        self.nav.go(name)
+        if name == "found":
+            self.nav.note(name, "")
         self.status.hints(self.hint_actions())
         self._show_work()
         pane.activate()
@@ -446,12 +449,24 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         name, place = self.history.pop()
         await self._arrive(name, place)
 
-    async def search_in(self, name: str) -> None:
-        """Make an index the one that is searched, and go to Search."""
+    async def search_in(self, name: str, query: str = "") -> None:
+        """Make an index the one that is searched, and go to Search. query: what to ask it."""
         self._remember()
         pane = cast("SearchPane", await self.show_pane("search"))
         pane.search_in(name)
         pane.action_query()
+        if query:
+            pane.line.put(query)
+
+    @work
+    async def show_run(self, record: str) -> None:
+        """Go to one of the user's runs on the leaderboard."""
+        self._remember()
+        cast("LeaderboardPane", await self.show_pane("leaderboard")).show_run(record)
+
+    def tell_news(self, unread: int) -> None:
+        """Show in the bar how many records of watches are unread."""
+        self.nav.note("news", count(unread) if unread else "")
 
     async def widen(self) -> None:
         """Read the public board into the catalogue, once; without it, say why."""
@@ -496,17 +511,22 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
 
     # Jobs --------------------------------------------------------------------------------
 
-    def begin_job(self, job: Job, *, again: bool = False) -> bool:
+    def begin_job(self, job: Job, *, again: bool = False, like: JobRecord | None = None) -> bool:
         """Start or queue a job and say so; False if the same job is in the queue already."""
         before = self.jobs.current
-        begun = self.jobs.submit(job, again=again)
+        begun = self.jobs.submit(job, again=again, like=like)
         queued = f"Waits for {before.title_within}: {job.title_within}" if before else job.title
         self.say(queued if begun else f"{job.title}: already running or waiting")
         return begun
 
+    @property
+    def jobs_used(self) -> bool:
+        """Whether there may be jobs: the queue is made when it is first used."""
+        return "jobs" in vars(self)
+
     def _find_jobs(self) -> None:
         """Look for jobs that another app, a command or an earlier session has left."""
-        if "jobs" in vars(self) or any((self.where.state / "jobs").glob("*.json")):
+        if self.jobs_used or any((self.where.state / "jobs").glob("*.json")):
             if self._finding is not None:
                 self._finding.stop()
             _ = self.jobs  # once made, it follows them
@@ -530,7 +550,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
 
     def _show_work(self) -> None:
         """Show the running job in the status line, unless the pane shows its progress."""
-        if self.screen_stack and "jobs" in vars(self):
+        if self.screen_stack and self.jobs_used:
             from bioretrieval_tui.tui.work_lines import job_hint
 
             shows = self.pane.SHOWS_WORK
@@ -589,7 +609,15 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         dialog = EvaluationDialog(self.catalogue, read, self.begin_job, *subject)
         self.push_screen(dialog, evaluate)
 
-    def action_explore(self) -> None:
+    async def action_explore(self) -> None:
+        """Go to the benchmark that is explored; where it is shown, or none is, ask for one."""
+        known = next(iter(self.screen_stack[0].query("#pane-qrels").results(Pane)), None)
+        if known is not None and known.place() and self.current != known.pane_name:
+            await self.action_go(known.pane_name)
+        else:
+            self.action_ask_what_to_explore()
+
+    def action_ask_what_to_explore(self) -> None:
         from bioretrieval_tui.tui.dialogs.file_dialogs import BenchmarkDialog
         from bioretrieval_tui.tui.index_session import model_choices
         from bioretrieval_tui.tui.qrels_session import exploring_job
@@ -672,8 +700,14 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         return self.jobs.names_after(name for name in index_names() if name != CATALOGUE)
 
     def _found_changed(self) -> None:
+        if self.current != "found":
+            self.nav.note("found", count(len(self.found.papers)))
         for pane in self._panes():
             pane.found_changed()
+
+    @property
+    def nav(self) -> NavBar:
+        return self.screen_stack[0].query_one(NavBar)
 
     @property
     def status(self) -> StatusBar:

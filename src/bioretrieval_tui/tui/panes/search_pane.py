@@ -15,6 +15,7 @@ from textual.widgets import Input
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.search.types import Hit
+from bioretrieval_tui.settings import LAST_INDEX
 from bioretrieval_tui.tui import hit_list
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.panes.pane import Pane
@@ -336,6 +337,8 @@ class SearchPane(Pane):
     def search_in(self, name: str) -> None:
         self.session.search_in(name)
         self.close_filter()
+        if name != CATALOGUE:
+            self.owner.settings.set_setting(LAST_INDEX, name)
 
     def job_ended(self, outcome: JobRecord) -> None:
         """Leave an index that was removed. Hits of a changed index stay as they are while they are
