@@ -100,9 +100,10 @@ class OpenIndex:
         with self._opening:
             if self._vectors is None:
                 if not manifest.encoded:
+                    add = f"bioretrieval-tui index add-vectors {manifest.name}"
                     raise IndexFault(
                         f"index {manifest.name} has no vectors: it was built for BM25 alone",
-                        remedy=f"search it with -m lexical, or run: bioretrieval-tui index add-vectors {manifest.name}",
+                        remedy=f"search it with -m lexical, or run: {add}",
                     )
                 try:
                     for path in manifest.dense_files():
