@@ -66,7 +66,7 @@ _MOST_REJECTIONS = 100
 """Rejected records that are sent to the app."""
 
 _NUMBER_OF_NONE = 0
-"""Number of a request of the process itself, whose answer nobody waits for."""
+"""Number of a request of the process itself, whose answer is not sent to a caller."""
 _log = logging.getLogger(__name__)
 
 Send = Callable[[protocol.Event], None]

@@ -1,7 +1,7 @@
 """Vectors of the embedded model that ship with the catalogue: those of its entries, so that the
 first search encodes nothing, and those of the texts by which a prepared encoder is checked.
 
-`data/vectors.bin`, written by `make vectors`: a line of JSON (`_Header`), then content hashes (16
+`data/vectors.bin`, written by `make vectors`: a line of JSON (`_VectorsHeader`), then content hashes (16
 bytes each), float16 vectors, a byte each for whether the text is longer than the model reads, and
 the float32 vectors of sentence-transformers for the check: queries, then documents.
 """
@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 Halves = npt.NDArray[np.float16]
 
 
-class _Header(msgspec.Struct, frozen=True, kw_only=True):
+class _VectorsHeader(msgspec.Struct, frozen=True, kw_only=True):
     """What the vectors are of. weights: SHA-256 of model.safetensors; rows: catalogue documents;
     checks: texts of the check; sha256: of all bytes after this line."""
 
@@ -71,7 +71,7 @@ def encode_shipped(
     flags = np.array(longer, dtype=np.bool_)
     parts = (np.frombuffer(b"".join(digests), np.uint8), vectors.astype("<f2"), flags)
     data = b"".join(one.tobytes() for one in (*parts, *(one.astype("<f4") for one in checks)))
-    head = _Header(
+    head = _VectorsHeader(
         rows=len(digests), checks=len(checks[0]), sha256=hashlib.sha256(data).hexdigest()
     )
     return msgspec.json.encode(head) + b"\n" + data
@@ -83,13 +83,13 @@ def read_shipped(path: Path | None = None) -> ShippedVectors:
     remedy = "reinstall bioretrieval-tui; until then the vectors are computed here"
     try:
         line, _, data = path.read_bytes().partition(b"\n")
-        head = msgspec.json.decode(line, type=_Header)
+        head = msgspec.json.decode(line, type=_VectorsHeader)
     except OSError as error:
         said = f"{path} cannot be read: {error.strerror}"
         raise ModelError(said, remedy=remedy) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ModelError(f"{path} is not a file of vectors: {error}", remedy=remedy) from error
-    wanted = _Header(rows=head.rows, checks=head.checks, sha256=head.sha256)
+    wanted = _VectorsHeader(rows=head.rows, checks=head.checks, sha256=head.sha256)
     if head != wanted:
         said = f"{path} holds vectors of {head.model} by another revision or recipe"
         raise ModelError(said, remedy=remedy)
