@@ -94,7 +94,7 @@ redraw | ctrl+l | redraw | Redraw | Redraw the screen
 undo | u | undo | Undo | Bring back the last filter, marks, run or index that was removed
 quit | q ctrl+c | quit | Quit | Quit the app | 9
 [list]
-down | j down | move(1) | Down | Next row | -
+down | j down | move(1) | Down | Next row; 5j within 0.4 s moves five, as before any motion | -
 up | k up | move(-1) | Up | Previous row | -
 half-down | ctrl+d pagedown | half(1) | Half a page down | Half a page down | -
 half-up | ctrl+u pageup | half(-1) | Half a page up | Half a page up | -
@@ -256,8 +256,9 @@ close-field | escape | cancel | Cancel | Close the dialog | 3
 def _parsed(table: str) -> Iterator[Action]:
     """The actions of the table: id | keys | name | label | help, then footer place or "-"."""
     yield from (
-        Action(f"go-{pane}", "everywhere", (DIGITS[pane],), f"go('{pane}')", title, text)
+        Action(f"go-{pane}", "everywhere", (key, f"alt+{key}"), f"go('{pane}')", title, text)
         for pane, title, text in PANES
+        for key in (DIGITS[pane],)
     )
     scope = ""
     for line in table.split("\n"):

@@ -13,6 +13,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from importlib import import_module
 from pathlib import Path
@@ -32,7 +33,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.worker import WorkerFailed
 
-from bioretrieval_tui.actions import ACTIONS, Action, in_scope, while_typing
+from bioretrieval_tui.actions import ACTIONS, DIGITS, Action, in_scope, while_typing
 from bioretrieval_tui.catalog.catalogue import Catalogue, section_of
 from bioretrieval_tui.catalog.models import Entry, Model
 from bioretrieval_tui.errors import BioRetrievalError, CatalogueError, InterruptedByUser, UsageError
@@ -47,7 +48,7 @@ from bioretrieval_tui.tui.row_marks import RowMarks
 from bioretrieval_tui.tui.themes import LOOKS, Look
 from bioretrieval_tui.tui.undo import UndoStack
 from bioretrieval_tui.tui.widgets.bars import LEAST_HEIGHT, LEAST_WIDTH, NavBar, StatusBar, TooSmall
-from bioretrieval_tui.tui.widgets.canvas import Canvas
+from bioretrieval_tui.tui.widgets.canvas import Canvas, Detail
 from bioretrieval_tui.tui.widgets.input import QueryLine
 from bioretrieval_tui.util.formatting import plural
 
@@ -66,6 +67,9 @@ if TYPE_CHECKING:
     from bioretrieval_tui.tui.panes.qrels_pane import QrelsPane
     from bioretrieval_tui.tui.panes.search_pane import SearchPane
 
+COUNT_WITHIN = 0.4
+"""Most seconds between a digit and the digit or motion after it that make it a count."""
+MOTION_KEYS = frozenset(("j", "k", "down", "up", "ctrl+d", "ctrl+u", "n", "N"))
 LONGEST = 0.5
 """Longest time in seconds that a key waits; the answer of a closed widget never comes."""
 PANE_OF_SECTION = {"recipes": "leaderboard"}
@@ -82,6 +86,18 @@ PANE_CLASSES: dict[str, tuple[str, str]] = {
     "found": ("found", "FoundPane"),
 }
 """(module, class) of the panes that are not a plain section of the catalogue."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Count:
+    """Digits that may become a count, and where the app was before the first of them. time: of the
+    last one."""
+
+    pane: str
+    focused: Widget | None
+    history: tuple[tuple[str, str | None], ...]
+    digits: str = ""
+    time: float = 0.0
 
 
 class BioRetrievalApp(App[None], inherit_bindings=False):
@@ -137,6 +153,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self._keys: deque[Key] = deque()
         self._under_way = 0.0
         """When the current key was passed on, 0 if its action is done."""
+        self._count: _Count | None = None
         self.current = "home"
         """The pane that is shown."""
         self.marks = RowMarks()
@@ -268,9 +285,39 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             self.set_timer(LONGEST, self._next_key)
             return
         self._under_way = time.monotonic()
-        target = self.focused or self.screen
-        await super().on_event(self._keys.popleft())
-        self._key_handled(self.KeyHandled(target, 2))
+        target, event = self.focused or self.screen, self._keys.popleft()
+        try:
+            if not await self._counted(event):
+                await super().on_event(event)
+        finally:
+            self._key_handled(self.KeyHandled(target, 2))
+
+    async def _counted(self, event: Key) -> bool:
+        """Whether a key is a motion whose count was typed just before it. The digits have led to
+        their panes; the app returns from there, and no trace remains in the history."""
+        before, self._count = self._count, None
+        if len(self.screen_stack) > 1 or self.line is not None:
+            return False  # letters and digits are text there
+        if before is not None and event.time - before.time > COUNT_WITHIN:
+            before = None
+        if event.key in DIGITS.values():
+            first = before or _Count(self.current, self.focused, tuple(self.history))
+            self._count = replace(first, digits=(first.digits + event.key)[:4], time=event.time)
+            return False
+        number = int(before.digits) if before else 0
+        if before is None or not number or event.key not in MOTION_KEYS:
+            return False
+        if before.pane != self.current:
+            await self.show_pane(before.pane)
+            self.screen._refresh_layout()  # what is shown again has a size after that
+        self.history = list(before.history)
+        page = before.focused if isinstance(before.focused, Detail) else None
+        scopes = ("detail",) if page else ("list", "browse")
+        known = (a for s in scopes if page or s in self.pane.SCOPES for a in in_scope(s))
+        motion = next((action.name for action in known if event.key in action.keys), "")
+        if motion:  # such as move(-1)
+            await self.run_action(motion.replace("1", str(number)), page or self.pane)
+        return bool(motion)
 
     @on(KeyHandled)
     def _key_handled(self, message: KeyHandled) -> None:

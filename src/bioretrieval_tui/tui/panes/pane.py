@@ -466,9 +466,12 @@ class Pane(Widget):
         expression = self.entry_list.filter or self.entry_list.last_filter
         if not expression:
             raise UsageError("No filter yet: press / first")
-        at = self.entry_list.next_match(self.ids(), self.table.cursor, by)
-        if at is None:
-            raise UsageError(f"No row matches {expression}")
+        at, ids = self.table.cursor, self.ids()
+        for _ in range(min(abs(by), len(ids))):
+            found = self.entry_list.next_match(ids, at, 1 if by > 0 else -1)
+            if found is None:
+                raise UsageError(f"No row matches {expression}")
+            at = found
         self.table.move_to(at)
 
     def action_copy_bibtex(self) -> None:
