@@ -77,7 +77,7 @@ def difference(one: list[list[Cell]], other: list[list[Cell]]) -> list[str]:
 
 def test_keys_that_come_together_are_taken_in_their_order(app: Session) -> None:
     """Over a slow line keys arrive in bunches; none may reach what had the focus before."""
-    app.send("3jj")
+    app.send("3gjj")
     app.wait("▌GPL")
     app.send("/bica")
     app.wait("  filter bica")

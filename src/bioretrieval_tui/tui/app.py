@@ -72,6 +72,10 @@ COUNT_WITHIN = 0.4
 MOTION_KEYS = frozenset(("j", "k", "down", "up", "ctrl+d", "ctrl+u", "n", "N"))
 LONGEST = 0.5
 """Longest time in seconds that a key waits; the answer of a closed widget never comes."""
+AWAITED = frozenset(("arrive", "compare", "document"))
+"""Groups of workers that lead to another pane or page: keys that are typed meanwhile are for it."""
+PATIENCE = 2.0
+"""Longest time in seconds that they wait for it, or for the list of a pane."""
 PANE_OF_SECTION = {"recipes": "leaderboard"}
 PANE_CLASSES: dict[str, tuple[str, str]] = {
     "home": ("home", "HomePane"),
@@ -284,6 +288,9 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         if self._under_way and time.monotonic() - self._under_way < LONGEST:
             self.set_timer(LONGEST, self._next_key)
             return
+        if self._awaited(self._keys[0]):
+            self.set_timer(0.02, self._next_key)
+            return
         self._under_way = time.monotonic()
         target, event = self.focused or self.screen, self._keys.popleft()
         try:
@@ -291,6 +298,16 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
                 await super().on_event(event)
         finally:
             self._key_handled(self.KeyHandled(target, 2))
+
+    def _awaited(self, event: Key) -> bool:
+        """Whether a key is for what is not there yet: a page, another pane, or its list."""
+        if time.monotonic() - event.time > PATIENCE or event.key == "ctrl+c":
+            return False
+        if any(one.group in AWAITED and not one.is_finished for one in self.workers):
+            return True
+        reading = self.pane.reading if len(self.screen_stack) == 1 else None
+        elsewhere = event.key in self._bindings.key_to_bindings
+        return reading is not None and not reading.is_finished and not elsewhere
 
     async def _counted(self, event: Key) -> bool:
         """Whether a key is a motion whose count was typed just before it. The digits have led to
@@ -435,7 +452,8 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             raise BioRetrievalError(f"No entry has the id '{identifier}'")
         section = section_of(entry)
         self._remember()
-        self.run_worker(self._arrive(PANE_OF_SECTION.get(section, section), identifier, then))
+        pane = PANE_OF_SECTION.get(section, section)
+        self.run_worker(self._arrive(pane, identifier, then), group="arrive")
 
     async def _arrive(self, name: str, place: str | None, then: str = "") -> None:
         pane = await self.show_pane(name)
@@ -565,7 +583,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         models = model_choices(self.catalogue)
         self.push_screen(BenchmarkDialog("Explore a benchmark", "Explore", folder, models), explore)
 
-    @work
+    @work(group="arrive")
     async def explore(self, job: EvaluateJob) -> None:
         """Show the benchmark of a job in the explorer; it is ranked unless rankings are kept."""
         self._remember()
@@ -595,7 +613,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             if isinstance(wish, FetchRequest):
                 self._remember()
                 self.found.begin(wish)
-                self.run_worker(self.show_pane("found"))
+                self.run_worker(self.show_pane("found"), group="arrive")
             elif wish is not None:
                 self.begin_job(wish)
 

@@ -157,6 +157,8 @@ class Pane(Widget):
         """Where the cursor was when the filter line was opened."""
         self.filter_before = ""
         """The filter that was accepted before the line was opened."""
+        self.reading: Worker[None] | None = None
+        """Reads what is listed, for the first time: keys of the pane wait for it."""
         self._rest: Timer | None = None
         self._top = 0
 
