@@ -31,9 +31,11 @@ class Action:
 
 SCOPES: dict[str, str] = {
     "everywhere": "Everywhere",
+    "home": "On Home",
     "list": "In a list",
     "browse": "In a list of the catalogue",
     "marking": "To compare rows",
+    "evaluating": "On a benchmark or a model",
     "comparison": "In a comparison",
     "detail": "In the detail pane",
     "timeline": "In Evolution",
@@ -71,6 +73,11 @@ PANES: tuple[tuple[str, str, str], ...] = (
 )
 """(pane, title, what it shows), in the order of their digit keys."""
 
+MORE_PANES: tuple[tuple[str, str, str], ...] = (
+    ("news", "W", "News"), ("found", "O", "Found"), ("qrels", "E", "Explore"),
+)  # fmt: skip
+"""(pane, key, title) of those behind the digits."""
+
 DIGITS: dict[str, str] = {pane: str(n % 10) for n, (pane, _, _) in enumerate(PANES, 1)}
 """The key of each pane: 1 to 9, and 0 behind them as on the keyboard."""
 
@@ -90,9 +97,18 @@ theme | t | theme | Theme | Next theme: dark, light, terminal colours
 explore | E | explore | Explore a benchmark | Queries, judgements, and the ranks by each mode
 stop-evaluation | X | stop_evaluation | Stop evaluating | Stop the running evaluation (confirms)
 news | W | go('news') | News | New records of your watches
+found | O | go('found') | Found | Papers that an online search found
 redraw | ctrl+l | redraw | Redraw | Redraw the screen
 undo | u | undo | Undo | Bring back the last filter, marks, run or index that was removed
 quit | q ctrl+c | quit | Quit | Quit the app | 9
+[home]
+home-enter | enter | enter | Go there | Go to what the row shows | 1
+home-down | j down | move(1) | Down | Next row | -
+home-up | k up | move(-1) | Up | Previous row | -
+home-half-down | ctrl+d pagedown space | half(1) | Half a page down | Half a page down | -
+home-half-up | ctrl+u pageup | half(-1) | Half a page up | Half a page up | -
+home-first | g home | edge(-1) | First | First row | -
+home-last | G end | edge(1) | Last | Last row | -
 [list]
 down | j down | move(1) | Down | Next row; 5j within 0.4 s moves five, as before any motion | -
 up | k up | move(-1) | Up | Previous row | -
@@ -119,6 +135,8 @@ copy-bibtex | Y | copy_bibtex | Copy BibTeX | Copy a BibTeX record
 mark-row | space | mark_row | Mark | Mark or unmark the row, to compare two to six | 6
 compare | equals_sign | compare | Compare | Show the marked rows side by side
 unmark | U | unmark | Unmark all | Unmark all rows of this kind
+[evaluating]
+evaluate | b | evaluate | Evaluate | Evaluate here: benchmarks, models or folders, modes | 5
 [comparison]
 comparison-down | j down | move(1) | Down | Next row | -
 comparison-up | k up | move(-1) | Up | Previous row | -
@@ -145,10 +163,10 @@ lineage | v | view | Lineage | Switch between the timeline and the lineage of mo
 [models]
 listed | a | listed | Listed models | Show or hide the models of the board that are not curated | 2
 [leaderboard]
-view | v | view | Recipes or models | Switch between training recipes and models by benchmarks | 1
-heat | m | heat | Heat map | A cell a score, all benchmarks at once; again: numbers | 2
+view | v | view | Recipes/models | Switch between training recipes and models by benchmarks | 1
+heat | m | heat | Heatmap | A cell a score, all benchmarks at once; again: numbers | 2
 columns | C | columns | Columns | Choose and order the benchmarks that are shown and rank | 3
-rank | R | rank | Ranking | Rank by mean, mean rank (lower is better) or Borda count (points) | 4
+rank | R | rank | Rank | Rank by mean, mean rank (lower is better) or Borda count (points) | 4
 plot | p | plot | Plot | Plot the models over the columns that rank; kinds and axes by keys | 5
 complete | c | complete | Complete | Only models with a score in each column that ranks | 6
 zero-shot | z | zero_shot | Zero-shot | Only scores known to be zero-shot | 6
@@ -163,7 +181,7 @@ query-sort | s | sort | Sort | Sort by the chosen column: ascending, descending,
 query-column-right | greater_than_sign right | column(1) | Next column | Choose the sort column | -
 query-column-left | less_than_sign left | column(-1) | Previous column | Choose the sort column | -
 pair | p | pair | Pair | Compare the next two modes in the last column | 3
-another | b | app.explore | Benchmark | Choose another benchmark | 4
+another | b | app.ask_what_to_explore | Benchmark | Choose another benchmark | 4
 again | a | again | Run again | Rank again with the present models
 [news]
 mark | m | mark | Read | Mark the record as read or unread | 2
@@ -202,12 +220,15 @@ recall | ctrl+r | recall | Recall | Search earlier queries; again: the one befor
 [indexes]
 build | b | build | Build | Build an index from files | 1
 use | x | use | Search it | Search in this index | 2
+evaluate-index | B | evaluate | Evaluate | Evaluate this index on a benchmark | 3
 add | a | add_files | Add | Add files to this index | 2
 fetch | w | fetch | Fetch | Fetch papers from PubMed, Europe PMC or arXiv into an index | 1
 verify | v | verify | Verify | Check every part of this index | 2
 compact | c | compact | Compact | Rewrite this index without deleted documents | 2
 remove | d delete | remove | Delete | Delete this index (confirms) | 2
 stop | s | stop | Stop | Stop the running job (confirms), or drop a waiting one | 2
+resume | p | resume | Resume | Resume the job of this index that was stopped or failed
+log | L | log | Log | Show the log of the last job of this index
 [files]
 take | space | take | Select | Select the file or the whole folder, or deselect it | 1
 into | enter right l | into | Open | Open the folder, or select the file | 3

@@ -10,6 +10,8 @@ from typing import Any
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.paths import private
 
+LAST_INDEX = "last-index"
+"""The index of one's own that was searched last."""
 _SCHEMA = """
 create table if not exists done (
     entry text primary key, at text not null default current_timestamp

@@ -34,6 +34,7 @@ from bioretrieval_tui.search.types import Explanation, Facet, Scores, SearchResu
 from bioretrieval_tui.tui.app import BioRetrievalApp
 from bioretrieval_tui.tui.qrels_session import exploring_job, keep_rankings, with_run_file
 from bioretrieval_tui.tui.widgets.input import QueryLine
+from worker_stand_in import WorkerStandIn
 
 LONG = os.environ.get("BIORETRIEVAL_FAULTS") == "long"
 SEED = int(os.environ.get("BIORETRIEVAL_FAULTS_SEED") or 12)
@@ -232,6 +233,7 @@ async def test_every_pane_takes_every_key(
     client = type("Client", (QuickClient,), {"desk": scripted})
     monkeypatch.setattr("bioretrieval_tui.backend.client.SearchClient", client)
     monkeypatch.setattr("bioretrieval_tui.backend.client.run_job", quick_job)
+    WorkerStandIn(quick_job, monkeypatch)
     monkeypatch.setattr(BioRetrievalApp, "exit", lambda *_, **__: None)
     scripted.indexes = [info("mine"), info("catalogue"), info("damaged", "fault: no manifest")]
     _furnish()

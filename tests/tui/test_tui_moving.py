@@ -205,10 +205,10 @@ async def test_a_click_on_the_bar_switches_panes(small: Catalogue) -> None:
 
 async def test_clicks_in_a_list_move_and_read(small: Catalogue) -> None:
     async with running(make_app(small), WIDE, pane="papers") as session:
-        await session.pilot.click(VirtualTable, offset=(5, 3))
+        await session.pilot.click("#pane-papers VirtualTable", offset=(5, 3))
         await session.settle()
         assert session.at == session.ids[2]
-        await session.pilot.click(VirtualTable, offset=(5, 4), times=2)
+        await session.pilot.click("#pane-papers VirtualTable", offset=(5, 4), times=2)
         await session.settle()
         assert session.at == session.ids[3]
         assert isinstance(session.focused, Detail)

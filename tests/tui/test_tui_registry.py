@@ -34,18 +34,19 @@ from bioretrieval_tui.tui.dialogs.dialog import (
     PageDialog,
     help_lines,
 )
+from bioretrieval_tui.tui.dialogs.evaluation_dialog import EvaluationDialog
 from bioretrieval_tui.tui.dialogs.fetch_dialogs import FetchDialog, IntoDialog
 from bioretrieval_tui.tui.dialogs.file_dialogs import BenchmarkDialog, FilesDialog
 from bioretrieval_tui.tui.dialogs.palette import Palette
 from bioretrieval_tui.tui.dialogs.plot_dialog import PlotDialog
 from bioretrieval_tui.tui.panes.evolution import EvolutionPane, TimelineCanvas
 from bioretrieval_tui.tui.panes.found import FoundPane
-from bioretrieval_tui.tui.panes.home import HomePane, home_letters
+from bioretrieval_tui.tui.panes.home import HomeHead, HomePane
 from bioretrieval_tui.tui.panes.index_list import IndexesPane
 from bioretrieval_tui.tui.panes.leaderboard import LeaderboardPane
 from bioretrieval_tui.tui.panes.model_list import ModelsPane
 from bioretrieval_tui.tui.panes.news_list import NewsPane
-from bioretrieval_tui.tui.panes.pane import BrowsePane, Pane
+from bioretrieval_tui.tui.panes.pane import BenchmarksPane, BrowsePane, Pane
 from bioretrieval_tui.tui.panes.qrels_pane import QrelsPane
 from bioretrieval_tui.tui.panes.search_pane import SearchPane
 from bioretrieval_tui.tui.panes.start import StartPane
@@ -58,8 +59,10 @@ from bioretrieval_tui.tui.widgets.table import VirtualTable
 
 HANDLERS: dict[str, tuple[type, ...]] = {
     "everywhere": (BioRetrievalApp,),
+    "home": (HomePane,),
     "list": (
         BrowsePane,
+        BenchmarksPane,
         EvolutionPane,
         ModelsPane,
         LeaderboardPane,
@@ -70,8 +73,9 @@ HANDLERS: dict[str, tuple[type, ...]] = {
         NewsPane,
         FoundPane,
     ),
-    "browse": (BrowsePane, EvolutionPane, LeaderboardPane, StartPane),
-    "marking": (BrowsePane, ModelsPane, LeaderboardPane),
+    "browse": (BrowsePane, BenchmarksPane, EvolutionPane, LeaderboardPane, StartPane),
+    "marking": (BrowsePane, BenchmarksPane, ModelsPane, LeaderboardPane),
+    "evaluating": (BenchmarksPane, ModelsPane, LeaderboardPane),
     "comparison": (ComparisonDialog,),
     "detail": (Detail,),
     "timeline": (EvolutionPane,),
@@ -93,17 +97,18 @@ HANDLERS: dict[str, tuple[type, ...]] = {
 """The classes in which the actions of a scope run."""
 
 EVERY_CLASS: tuple[type, ...] = (
-    BioRetrievalApp, Pane, HomePane, BrowsePane, LeaderboardPane, StartPane, SearchPane,
+    BioRetrievalApp, Pane, HomePane, HomeHead, BrowsePane, LeaderboardPane, StartPane, SearchPane,
     IndexesPane, FilePicker, PathLine, Buttons, Stepper, WorkBar,
     Detail, VirtualTable, QueryLine, AskLine, HeadLine, NavBar, StatusBar, TooSmall,
     Dialog, PageDialog, ExportDialog, Palette, Confirm, FilesDialog, BenchmarkDialog,
     QrelsPane, NewsPane, FetchDialog, IntoDialog, FoundPane, PlotDialog, PlotView,
-    EvolutionPane, TimelineCanvas, ModelsPane, ColumnDialog, ComparisonDialog,
+    EvolutionPane, TimelineCanvas, ModelsPane, ColumnDialog, ComparisonDialog, BenchmarksPane,
+    EvaluationDialog,
 )  # fmt: skip
 
 PANE_CLASSES: tuple[type[Pane], ...] = (
     HomePane, BrowsePane, LeaderboardPane, StartPane, SearchPane, IndexesPane, QrelsPane, NewsPane,
-    FoundPane, EvolutionPane, ModelsPane,
+    FoundPane, EvolutionPane, ModelsPane, BenchmarksPane,
 )  # fmt: skip
 
 # The detail pane takes over the keys that move in a list, on purpose: they move in what has the
@@ -197,7 +202,7 @@ def test_bindings_come_out_of_the_registry() -> None:
 @pytest.mark.parametrize("cls", PANE_CLASSES, ids=lambda cls: cls.__name__)
 def test_keys_of_one_pane_mean_one_thing(cls: type[Pane]) -> None:
     by_key = defaultdict(list)
-    for scope in (*cls.SCOPES, "detail"):
+    for scope in (*cls.SCOPES, *(["detail"] if "list" in cls.SCOPES else [])):
         for action in in_scope(scope):
             for key in action.keys:
                 if action.id not in by_key[key]:
@@ -206,16 +211,6 @@ def test_keys_of_one_pane_mean_one_thing(cls: type[Pane]) -> None:
     assert shared <= {frozenset(pair) for pair in INTENDED}
     for key, ids in by_key.items():
         assert len(ids) <= 2, key
-
-
-def test_home_letters_are_no_keys() -> None:
-    taken = {
-        key for scope in (*HomePane.SCOPES, "list") for action in in_scope(scope)
-        for key in action.keys
-    }  # fmt: skip
-    letters = home_letters(6)
-    assert len(set(letters)) == 6
-    assert not set(letters) & taken
 
 
 def test_digits_are_the_panes_in_their_order() -> None:

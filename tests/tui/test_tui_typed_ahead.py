@@ -40,9 +40,9 @@ async def test_no_key_is_lost(
     scripted.indexes = [info("catalogue"), info("mine")]
     load, compare = IndexesSession.load, comparison.compare
 
-    def slow(*marked: Any) -> Any:
+    def slow(*marked: Any, **named: Any) -> Any:
         time.sleep(0.1)
-        return compare(*marked)
+        return compare(*marked, **named)
 
     async def later(session: IndexesSession) -> None:
         await asyncio.sleep(0.1)

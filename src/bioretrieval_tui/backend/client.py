@@ -2,7 +2,7 @@
 
 Imports neither numpy nor torch nor textual. A `Child` is one process with the requests that wait
 for its replies. `SearchClient` keeps one for searches and restarts it after it died; `run_job`
-starts one for a job and waits for its end.
+starts one for a job that ends with the app; `start_worker` starts the process of all other jobs.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -248,6 +249,32 @@ async def run_job(
         return await child.ask(protocol.RunJob(job), hear)
     finally:
         await child.close(_JOB_GRACE)
+
+
+_workers: list[subprocess.Popen[bytes]] = []
+"""Those that this process started; the next start collects the ended ones."""
+
+
+def start_worker() -> None:
+    """Start a process that carries out the waiting jobs and outlives this one; it ends at once if
+    there is one already. Raises BioRetrievalError."""
+    _workers[:] = [one for one in _workers if one.poll() is None]
+    words = (sys.executable, "-P", "-m", "bioretrieval_tui.backend.worker")
+    try:
+        with _open_log() as log:
+            _workers.append(
+                subprocess.Popen(
+                    words,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    env=_environment(),
+                    start_new_session=True,
+                )
+            )
+    except OSError as error:
+        said = f"the process for jobs cannot be started: {error.strerror or error}"
+        raise BioRetrievalError(said) from error
 
 
 def _open_log() -> IO[bytes]:

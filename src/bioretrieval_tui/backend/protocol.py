@@ -18,6 +18,7 @@ from bioretrieval_tui.catalog.models import Encoding
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.evaluation.metrics import Comparison
 from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView
 from bioretrieval_tui.index.manifest import IdKind
 from bioretrieval_tui.index.registry import IndexInfo
@@ -211,8 +212,9 @@ class EvaluateJob(_Job, frozen=True, tag="evaluate"):
     """Evaluate a model on a benchmark; see `evaluation.runner.EvaluationRequest`.
 
     model, reranker: hub id or folder, with its recipe; None for the embedded one; download: fetch
-    what they lack; run_file: where the rankings go; purpose: what it is for, such as a step's id:
-    evaluations of one purpose are stopped together.
+    what they lack; run_file: where the rankings go; index: an existing one to use; score: run files
+    made elsewhere; purpose: what it is for, such as a step's id: evaluations of one purpose are
+    stopped together.
     """
 
     DOING = "Evaluating"
@@ -226,6 +228,8 @@ class EvaluateJob(_Job, frozen=True, tag="evaluate"):
     reranker: str | None = None
     reranker_recipe: Encoding | None = None
     run_file: str | None = None
+    index: str | None = None
+    score: tuple[str, ...] = ()
     purpose: str = ""
 
     @property
@@ -325,6 +329,13 @@ class ReadDocument(Request[tuple[str, str] | None], frozen=True, tag="read_docum
     document: str
 
 
+class CompareRuns(Request[Comparison], frozen=True, tag="compare_runs"):
+    """Compare two evaluations query by query, by the ids of their records."""
+
+    first: str
+    second: str
+
+
 class RunJob(Request[JobResult], frozen=True, tag="run"):
     """Run a job, in the main thread of the process."""
 
@@ -337,7 +348,9 @@ class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
 
 SearchRequest = Search | Similar | Explain
 """Requests of which a newer one of the same stream supersedes one that waits."""
-LookUpRequest = ListIndexes | EnsureCatalogue | OpenBenchmark | ViewQuery | ReadDocument
+LookUpRequest = (
+    ListIndexes | EnsureCatalogue | OpenBenchmark | ViewQuery | ReadDocument | CompareRuns
+)
 """Requests about stored data."""
 Sent = SearchRequest | LookUpRequest | RunJob | Cancel
 """What a child receives."""

@@ -159,6 +159,10 @@ class LookingUp:
             case protocol.ViewQuery():
                 with self._opened() as (benchmark, rankings, index):
                     return query_view(benchmark, rankings, request.query, index.documents)
+            case protocol.CompareRuns():
+                from bioretrieval_tui.evaluation.runner import compare_records
+
+                return compare_records(request.first, request.second)
             case protocol.ReadDocument():
                 with self._opened() as (_, _, index):
                     found = index.documents.find(request.document)

@@ -47,7 +47,7 @@ MARK = "\N{BLACK DIAMOND}"
 _LATENCIES = ("p50", "p95")
 EACH_WAY = 5
 """Queries that gained, and that lost, in the short table."""
-_BAR = 30
+_BAR = 20
 """Cells of the longest bar of a histogram."""
 _SPLIT = "test"
 _ADDED = {"hybrid": " + BM25", "rerank": " + BM25, reranked"}
@@ -339,14 +339,16 @@ def comparison_record(found: Comparison) -> dict[str, Any]:
 
 def comparison_line(found: Comparison) -> str:
     """A comparison in one line."""
-    chance = f"p = {found.p:.4f}" if found.p >= 0.0001 else "p < 0.0001"
     flips = "all" if found.exact else "random"
-    return (
-        f"{mode_name(found.second)} against {mode_name(found.first)}: {found.measure}"
-        f" {found.difference:+.4f}, {chance} (paired randomisation,"
-        f" {found.permutations:,} {flips} sign flips);"
-        f" {found.wins:,} wins, {found.losses:,} losses, {found.ties:,} ties"
-    )
+    test = f" (paired randomisation, {found.permutations:,} {flips} sign flips)"
+    names = f"{mode_name(found.second)} against {mode_name(found.first)}"
+    counts = f"{found.wins:,} wins, {found.losses:,} losses, {found.ties:,} ties"
+    return f"{names}: {found.measure} {chance_words(found)}{test}; {counts}"
+
+
+def chance_words(found: Comparison) -> str:
+    chance = f"p = {found.p:.4f}" if found.p >= 0.0001 else "p < 0.0001"
+    return f"{found.difference:+.4f}, {chance}"
 
 
 def comparison_sheet(found: Comparison, *, whole: bool = False) -> Sheet:

@@ -30,12 +30,13 @@ from textual.events import Event, Key, Resize
 from textual.message import Message
 from textual.message_pump import MessagePump
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.widget import Widget
 from textual.worker import WorkerFailed
 
 from bioretrieval_tui.actions import ACTIONS, DIGITS, Action, in_scope, while_typing
 from bioretrieval_tui.catalog.catalogue import Catalogue, section_of
-from bioretrieval_tui.catalog.models import Entry, Model
+from bioretrieval_tui.catalog.models import Entry, Model, Step
 from bioretrieval_tui.errors import BioRetrievalError, CatalogueError, InterruptedByUser, UsageError
 from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.memory import memory_fault
@@ -50,11 +51,12 @@ from bioretrieval_tui.tui.undo import UndoStack
 from bioretrieval_tui.tui.widgets.bars import LEAST_HEIGHT, LEAST_WIDTH, NavBar, StatusBar, TooSmall
 from bioretrieval_tui.tui.widgets.canvas import Canvas, Detail
 from bioretrieval_tui.tui.widgets.input import QueryLine
-from bioretrieval_tui.util.formatting import plural
+from bioretrieval_tui.util.formatting import count, plural
 
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.client import SearchClient
-    from bioretrieval_tui.backend.jobs import JobQueue, JobRecord
+    from bioretrieval_tui.backend.job_folder import JobRecord
+    from bioretrieval_tui.backend.jobs import JobQueue
     from bioretrieval_tui.backend.protocol import EvaluateJob, FetchJob, Job
     from bioretrieval_tui.online.spool import FetchRequest
     from bioretrieval_tui.render.comparison import Compared
@@ -64,6 +66,7 @@ if TYPE_CHECKING:
     from bioretrieval_tui.terminal.desktop import CopyResult
     from bioretrieval_tui.tui.dialogs.file_dialogs import ChosenBenchmark
     from bioretrieval_tui.tui.found_session import FoundSession
+    from bioretrieval_tui.tui.panes.leaderboard import LeaderboardPane
     from bioretrieval_tui.tui.panes.qrels_pane import QrelsPane
     from bioretrieval_tui.tui.panes.search_pane import SearchPane
 
@@ -76,11 +79,14 @@ AWAITED = frozenset(("arrive", "compare", "document"))
 """Groups of workers that lead to another pane or page: keys that are typed meanwhile are for it."""
 PATIENCE = 2.0
 """Longest time in seconds that they wait for it, or for the list of a pane."""
+FIND_JOBS = 0.5
+"""Seconds between two looks for jobs of other apps, until there is one."""
 PANE_OF_SECTION = {"recipes": "leaderboard"}
 PANE_CLASSES: dict[str, tuple[str, str]] = {
     "home": ("home", "HomePane"),
     "timeline": ("evolution", "EvolutionPane"),
     "models": ("model_list", "ModelsPane"),
+    "benchmarks": ("pane", "BenchmarksPane"),
     "leaderboard": ("leaderboard", "LeaderboardPane"),
     "path": ("start", "StartPane"),
     "search": ("search_pane", "SearchPane"),
@@ -167,6 +173,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self.index = CATALOGUE
         """The index that Search searches."""
         self._quitting: Screen[bool] | None = None
+        self._finding: Timer | None = None
         for look in LOOKS.values():
             self.register_theme(look.theme)
         with contextlib.suppress(BioRetrievalError):
@@ -192,6 +199,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             more = f" (and {len(self.problems) - 1} more)" if len(self.problems) > 1 else ""
             self.say(f"{self.problems[0]}{more}", "error")
         self._mounted = True
+        self._finding = self.set_interval(FIND_JOBS, self._find_jobs)
 
     # Errors and faults -------------------------------------------------------------------
 
@@ -329,8 +337,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             self.screen._refresh_layout()  # what is shown again has a size after that
         self.history = list(before.history)
         page = before.focused if isinstance(before.focused, Detail) else None
-        scopes = ("detail",) if page else ("list", "browse")
-        known = (a for s in scopes if page or s in self.pane.SCOPES for a in in_scope(s))
+        known = (a for s in (("detail",) if page else self.pane.SCOPES) for a in in_scope(s))
         motion = next((action.name for action in known if event.key in action.keys), "")
         if motion:  # such as move(-1)
             await self.run_action(motion.replace("1", str(number)), page or self.pane)
@@ -372,7 +379,10 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         from bioretrieval_tui.backend.jobs import JobQueue
 
         folder, caught = self.where.state / "jobs", self._caught
-        return JobQueue(folder, caught(self._jobs_changed), caught(self._job_ended))
+        found = JobQueue(folder, caught(self._jobs_changed), caught(self._job_ended))
+        self.call_later(self._welcome_jobs, found)
+        found.look()
+        return found
 
     @cached_property
     def found(self) -> FoundSession:
@@ -392,15 +402,28 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             await asyncio.to_thread(sweep_removed, self.trashed)
 
     async def action_quit(self) -> None:
-        """Quit; while a job runs, after a question (quitting again answers it)."""
+        """Quit; while jobs run, after a question. Quitting again answers it: they keep running."""
         from bioretrieval_tui.tui.dialogs.dialog import Confirm
 
-        job = self.jobs.current if "jobs" in vars(self) else None
-        if job is None or (isinstance(self.screen, Confirm) and self.screen is self._quitting):
+        jobs = self.jobs.all if self.jobs_used else []
+        if not jobs or (self._quitting is not None and self.screen is self._quitting):
             self.exit()
             return
-        self._quitting = Confirm(f"Quit? {job.title} stops.", job.kept, "Quit", "Keep running")
-        self.push_screen(self._quitting, lambda yes: self.exit() if yes else None)
+
+        def answered(keep: bool | None) -> None:
+            if keep is not None:
+                if not keep:
+                    self.jobs.stop_all()
+                self.exit()
+
+        waits = f" ({plural(len(jobs) - 1, 'more job')} in the queue)" if jobs[1:] else ""
+        self._quitting = Confirm(
+            f"Quit while {jobs[0].title_within} runs{waits}?",
+            "It goes on in the background, also when the terminal is closed. If it is stopped, "
+            f"{jobs[0].KEPT}.",
+            "Keep running", "Cancel", stop="Stop",
+        )  # fmt: skip
+        self.push_screen(self._quitting, answered)
 
     # Panes -------------------------------------------------------------------------------
 
@@ -428,7 +451,9 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             pane = self._make(name)
             await base.query_one("#panes").mount(pane)
         pane.display = True
-        base.query_one(NavBar).go(name)
+        self.nav.go(name)
+        if name == "found":
+            self.nav.note(name, "")
         self.status.hints(self.hint_actions())
         self._show_work()
         pane.activate()
@@ -468,12 +493,24 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         name, place = self.history.pop()
         await self._arrive(name, place)
 
-    async def search_in(self, name: str) -> None:
-        """Make an index the one that is searched, and go to Search."""
+    async def search_in(self, name: str, query: str = "") -> None:
+        """Make an index the one that is searched, and go to Search. query: what to ask it."""
         self._remember()
         pane = cast("SearchPane", await self.show_pane("search"))
         pane.search_in(name)
         pane.action_query()
+        if query:
+            pane.line.put(query)
+
+    @work
+    async def show_run(self, record: str) -> None:
+        """Go to one of the user's runs on the leaderboard."""
+        self._remember()
+        cast("LeaderboardPane", await self.show_pane("leaderboard")).show_run(record)
+
+    def tell_news(self, unread: int) -> None:
+        """Show in the bar how many records of watches are unread."""
+        self.nav.note("news", count(unread) if unread else "")
 
     async def widen(self) -> None:
         """Read the public board into the catalogue, once; without it, say why."""
@@ -500,25 +537,55 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self.run_worker(self._compare(self.marks.to_compare(kind)), group="compare", exclusive=True)
 
     async def _compare(self, marked: Sequence[Compared]) -> None:
-        from bioretrieval_tui.render.comparison import compare
+        from bioretrieval_tui.backend.protocol import CompareRuns
+        from bioretrieval_tui.render.comparison import compare, runs_of_one_benchmark
         from bioretrieval_tui.tui.dialogs.comparison_dialog import ComparisonDialog
 
         await self.widen()
         known = self.catalogue.by_id
         things = [known.get(one.id, one) if isinstance(one, Entry) else one for one in marked]
-        found = await asyncio.to_thread(compare, things, self.catalogue)
+        runs = runs_of_one_benchmark(things)
+        by_query = None
+        if runs is not None:
+            by_query = await self.client.ask(CompareRuns(*runs))
+        make = partial(compare, things, self.catalogue, by_query=by_query)
+        found = await asyncio.to_thread(make)
         if not isinstance(self.screen, ComparisonDialog):
             self.push_screen(ComparisonDialog(found))
 
     # Jobs --------------------------------------------------------------------------------
 
-    def begin_job(self, job: Job, *, again: bool = False) -> bool:
+    def begin_job(self, job: Job, *, again: bool = False, like: JobRecord | None = None) -> bool:
         """Start or queue a job and say so; False if the same job is in the queue already."""
         before = self.jobs.current
-        begun = self.jobs.submit(job, again=again)
+        begun = self.jobs.submit(job, again=again, like=like)
         queued = f"Waits for {before.title_within}: {job.title_within}" if before else job.title
         self.say(queued if begun else f"{job.title}: already running or waiting")
         return begun
+
+    @property
+    def jobs_used(self) -> bool:
+        """Whether there may be jobs: the queue is made when it is first used."""
+        return "jobs" in vars(self)
+
+    def _find_jobs(self) -> None:
+        """Look for jobs that another app, a command or an earlier session has left."""
+        if self.jobs_used or any((self.where.state / "jobs").glob("*.json")):
+            if self._finding is not None:
+                self._finding.stop()
+            _ = self.jobs  # once made, it follows them
+
+    def _welcome_jobs(self, jobs: JobQueue) -> None:
+        """Show what runs; say how jobs ended while no app looked, or what cannot be read."""
+        self._jobs_changed()
+        if jobs.missed:
+            *others, last = jobs.missed
+            more = f" ({plural(len(others), 'more job')} ended)" if others else ""
+            self.say(f"While you were away: {last.message}{more}", last.role)
+        elif jobs.damaged:
+            folder, count = self.where.state / "jobs", len(jobs.damaged)
+            what = f"{plural(count, 'job record')} in {folder} cannot be read: {jobs.damaged[0]}"
+            self.say(what, "warn")
 
     def _jobs_changed(self) -> None:
         self._show_work()
@@ -527,7 +594,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
 
     def _show_work(self) -> None:
         """Show the running job in the status line, unless the pane shows its progress."""
-        if self.screen_stack and "jobs" in vars(self):
+        if self.screen_stack and self.jobs_used:
             from bioretrieval_tui.tui.work_lines import job_hint
 
             shows = self.pane.SHOWS_WORK
@@ -567,7 +634,34 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
 
         self.confirm(f"Stop {job.title_within}?", job.kept, ("Stop", "Keep running"), stop)
 
-    def action_explore(self) -> None:
+    def ask_what_to_evaluate(
+        self, *, benchmark: str = "", model: str = "", index: str = ""
+    ) -> None:
+        """Ask what to evaluate, and queue it. benchmark, model (ids of entries) and index: are
+        selected."""
+        from bioretrieval_tui.tui.dialogs.evaluation_dialog import EvaluationDialog
+        from bioretrieval_tui.tui.evaluation_session import EvaluationPlan, MachineFacts
+
+        def evaluate(plan: EvaluationPlan | None) -> None:
+            for job in plan.jobs if plan else ():
+                self.begin_job(job)
+
+        steps = (f"{BENCHMARK_FOLDER} {step.id}" for step in self.catalogue.of_type(Step))
+        folders = [self.remembered_folder(name) for name in (BENCHMARK_FOLDER, *steps)]
+        read = partial(MachineFacts.read, self.catalogue, [one for one in folders if one])
+        subject = (benchmark, model, index)
+        dialog = EvaluationDialog(self.catalogue, read, self.begin_job, *subject)
+        self.push_screen(dialog, evaluate)
+
+    async def action_explore(self) -> None:
+        """Go to the benchmark that is explored; where it is shown, or none is, ask for one."""
+        known = next(iter(self.screen_stack[0].query("#pane-qrels").results(Pane)), None)
+        if known is not None and known.place() and self.current != known.pane_name:
+            await self.action_go(known.pane_name)
+        else:
+            self.action_ask_what_to_explore()
+
+    def action_ask_what_to_explore(self) -> None:
         from bioretrieval_tui.tui.dialogs.file_dialogs import BenchmarkDialog
         from bioretrieval_tui.tui.index_session import model_choices
         from bioretrieval_tui.tui.qrels_session import exploring_job
@@ -650,8 +744,14 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         return self.jobs.names_after(name for name in index_names() if name != CATALOGUE)
 
     def _found_changed(self) -> None:
+        if self.current != "found":
+            self.nav.note("found", count(len(self.found.papers)))
         for pane in self._panes():
             pane.found_changed()
+
+    @property
+    def nav(self) -> NavBar:
+        return self.screen_stack[0].query_one(NavBar)
 
     @property
     def status(self) -> StatusBar:

@@ -16,6 +16,7 @@ from bioretrieval_tui.index.registry import IndexInfo
 from bioretrieval_tui.util.formatting import percent
 
 if TYPE_CHECKING:
+    from bioretrieval_tui.backend.job_folder import JobRecord
     from bioretrieval_tui.tui.panes.pane import PaneContext
 
 MUCH_DEAD = 0.2
@@ -70,6 +71,8 @@ class IndexesSession:
             share = jobs.progress.share if jobs.progress else None
             done = f" {percent(share)}" if share is not None else ""
             return f"{job.title.split()[0].lower()}{done}", "warn"
+        if machine := jobs.elsewhere(row.name):
+            return f"in work on {machine}", "warn"
         if info is None and outcome is None:
             return "not begun", "warn"
         if info is None:
@@ -81,6 +84,21 @@ class IndexesSession:
             role = "warn" if info.dead_share >= MUCH_DEAD else "ok"
             return f"ok, {info.dead_share:.0%} dead", role
         return "ok", "ok"
+
+    def outcome(self, row: IndexRow) -> JobRecord | None:
+        """How the last job of an index ended, unless the index was built again since."""
+        found, built = self._app.jobs.outcomes.get(row.name), row.info and row.info.built
+        stale = found and found.state != "done" and (built or "")[:19] > (found.ended or "")[:19]
+        return None if stale else found
+
+    def to_resume(self, row: IndexRow | None) -> JobRecord:
+        """The last job of an index, if it was stopped or failed; else UsageError says why."""
+        found = self.outcome(row) if row is not None else None
+        if found is not None and found.state != "done":
+            return found
+        if row is not None and row.info and row.info.status.startswith(UNFINISHED):
+            raise UsageError(f"{row.name} was built in a shell: b resumes its build")
+        raise UsageError("No job of this index was stopped or failed")
 
     def checked(
         self, row: IndexRow | None, verb: str, needs: Literal["any", "complete", "own"] = "any"

@@ -24,7 +24,7 @@ from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView
 from bioretrieval_tui.paths import Places, save_file
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.backend.jobs import JobRecord
+    from bioretrieval_tui.backend.job_folder import JobRecord
     from bioretrieval_tui.evaluation.records import EvaluationRecord
     from bioretrieval_tui.tui.panes.qrels_pane import QrelsPane
 

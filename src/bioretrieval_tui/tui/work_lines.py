@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bioretrieval_tui.progress import Progress
@@ -10,7 +11,8 @@ from bioretrieval_tui.tui.text import Line, Span, line
 from bioretrieval_tui.util.formatting import percent, plural, rate, time_left
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.backend.jobs import JobQueue, JobRecord
+    from bioretrieval_tui.backend.job_folder import JobRecord
+    from bioretrieval_tui.backend.jobs import JobQueue
 
 WIDE = 120
 """Columns from which speed and input stand on one line."""
@@ -34,8 +36,9 @@ def job_lines(jobs: JobQueue, width: int, *, any_kind: bool) -> list[list[Span]]
     if jobs.evaluation is not None:
         modes = jobs.evaluation.modes
         model = (jobs.evaluation.model or "the embedded model").rstrip("/").rpartition("/")[2]
-        by = f"; {model}" if set(modes) != {"lexical"} else ""
-        first.append(Span(f"  {', '.join(modes)}{by}", "dim"))
+        by = f"; {model}" if set(modes) - {"lexical"} else ""
+        names = (*modes, *(Path(one).name for one in jobs.evaluation.score))
+        first.append(Span(f"  {', '.join(names)}{by}", "dim"))
     if step is None:
         return [[*first, Span("  starting", "dim")], last]
     share = step.share if step.share is not None else step.input_share

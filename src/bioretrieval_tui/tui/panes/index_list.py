@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bioretrieval_tui.backend.jobs import JobRecord
+from bioretrieval_tui.backend.job_folder import JobRecord
 from bioretrieval_tui.backend.protocol import CompactJob, Job, RemoveJob, VerifyJob
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.index.layout import CATALOGUE
@@ -122,8 +122,11 @@ class IndexesPane(Pane):
             facts = paint(index_page(row.info, (model.id, model.name) if model else None))
         searched = "  ● searched in Search" if row.name == self.owner.index else ""
         above = [line(Span(*self.session.health(row)), Span(searched, "ok"))]
-        outcome = self.owner.jobs.outcomes.get(row.name)
-        above += [line(), *outcome_lines(outcome)] if outcome is not None else []
+        outcome = self.session.outcome(row)
+        if outcome is not None and self.owner.jobs.of(row.name) is None:
+            above += [line(), *outcome_lines(outcome)]
+            if outcome.state != "done":
+                above.append(line(Span("p: resume, L: log", "faint")))
         return replace(facts.with_lines(1, above), lead=3)
 
     def ids(self) -> list[str]:
@@ -150,8 +153,8 @@ class IndexesPane(Pane):
     def job_ended(self, outcome: JobRecord) -> None:  # noqa: ARG002 - the queue keeps it
         self.in_background("indexes", self._read)
 
-    def _begin(self, job: Job) -> None:
-        if self.owner.begin_job(job):
+    def _begin(self, job: Job, like: JobRecord | None = None) -> None:
+        if self.owner.begin_job(job, like=like):
             self._fill(job.target)
 
     async def action_use(self) -> None:
@@ -159,6 +162,10 @@ class IndexesPane(Pane):
         if info.status != "ok":
             raise BioRetrievalError(f"{info.name} cannot be searched: {info.status}")
         await self.owner.search_in(info.name)
+
+    def action_evaluate(self) -> None:
+        name = self.session.checked(self.row, "evaluate", "complete").name
+        self.owner.ask_what_to_evaluate(index=name)
 
     def action_build(self) -> None:
         """Ask what to build; an unfinished index is suggested."""
@@ -198,7 +205,23 @@ class IndexesPane(Pane):
     def action_compact(self) -> None:
         self._begin(CompactJob(self.session.checked(self.row, "compact", "complete").name))
 
+    def action_resume(self) -> None:
+        """Submit the last job again, with its files and options; what it kept is used."""
+        found = self.session.to_resume(self.row)
+        self._begin(found.job, found)
+
+    def action_log(self) -> None:
+        found = self.owner.jobs.log(self.row.name) if self.row else None
+        if found is None:
+            raise UsageError("No job of this index is known")
+        self.owner.show_text(*found)
+
     def action_remove(self) -> None:
+        row = self.row
+        if row is not None and row.info is None and self.session.outcome(row) is not None:
+            self.owner.jobs.forget(row.name)
+            self.owner.say(f"{row.name} is listed no more; nothing of it was built")
+            return
         info = self.session.checked(self.row, "remove", "own")
         what = f"{info.documents:,} documents, " if info.documents is not None else ""
         self.owner.confirm(

@@ -41,7 +41,7 @@ from bioretrieval_tui.tui.text import Span, line
 from bioretrieval_tui.tui.widgets.table import GAP, VirtualTable
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.backend.jobs import JobRecord
+    from bioretrieval_tui.backend.job_folder import JobRecord
     from bioretrieval_tui.evaluation.records import EvaluationRecord
     from bioretrieval_tui.render.catalogue_figures import FigureWish
     from bioretrieval_tui.render.comparison import Compared
@@ -55,8 +55,8 @@ BESIDE = 170
 class LeaderboardPane(Pane):
     """Recipes first; `v` shows the matrix, `m` its heat map, with your runs among the results."""
 
-    BINDINGS = bindings("leaderboard", "browse", "marking")
-    SCOPES = ("leaderboard", "list", "browse", "marking", "everywhere")
+    BINDINGS = bindings("leaderboard", "evaluating", "browse", "marking")
+    SCOPES = ("leaderboard", "evaluating", "list", "browse", "marking", "everywhere")
     MORE_SCOPES = ("comparison",)
     EXPLAINS = (*MEANINGS.items(), ("signs behind a score", LEGEND))
     DEFAULT_CSS = """
@@ -76,6 +76,8 @@ class LeaderboardPane(Pane):
         self.entry_list: EntrySession = self.board.entries
         self._plot_before: tuple[FigureWish, str] | None = None
         """The plot that the page was opened from, and the id under its cursor."""
+        self._run_wanted: str | None = None
+        """The run that the cursor goes to once the runs are read."""
 
     def compose(self) -> ComposeResult:
         yield from super().compose()
@@ -399,6 +401,12 @@ class LeaderboardPane(Pane):
         if outcome.evaluation is not None:
             self.in_background("own", self._read_runs)
 
+    def show_run(self, record: str) -> None:
+        """Go to a run, which is being read."""
+        self._run_wanted, self.board.with_own = record, True
+        if not self.in_matrix:
+            self._show("matrix")
+
     async def _read_runs(self) -> None:
         """Read one small file for each record, in a thread."""
         from bioretrieval_tui.evaluation.records import records
@@ -407,7 +415,8 @@ class LeaderboardPane(Pane):
         found = await asyncio.to_thread(records, problems.append)
         self.board.own = own_rows(found, self.catalogue)
         if self.in_matrix:
-            self.refill()
+            self.refill(self._run_wanted)
+            self._run_wanted = None
         if problems:
             self.owner.say(problems[0], "error")
 
@@ -450,7 +459,7 @@ class LeaderboardPane(Pane):
         from bioretrieval_tui.tui.qrels_session import job_of_record
 
         if self.own_row is None:
-            self.owner.action_explore()
+            self.owner.action_ask_what_to_explore()
             return
         try:
             job = job_of_record(self.own_row.run.record, self.catalogue)
@@ -458,9 +467,17 @@ class LeaderboardPane(Pane):
             raise BioRetrievalError(f"{error.line()}: choose its folder with E") from error
         self.owner.explore(job)
 
+    def action_evaluate(self) -> None:
+        if self.own_row is None:
+            super().action_evaluate()
+            return
+        run = self.own_row.run
+        benchmark = run.record.catalogue or ""
+        self.owner.ask_what_to_evaluate(benchmark=benchmark, model=run.model or "")
+
     def action_own(self) -> None:
         self._for_matrix("Your runs")
         if not self.board.own:
-            raise UsageError("No runs yet: E explores a benchmark, 8 starts one")
+            raise UsageError("No runs yet: b evaluates")
         self.board.with_own = not self.board.with_own
         self.refill()

@@ -26,7 +26,7 @@ from textual.worker import Worker
 from bioretrieval_tui.actions import PANES
 from bioretrieval_tui.catalog import fields
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of, kind_of_section
-from bioretrieval_tui.catalog.models import AnyEntry, Dataset, Milestone, Recipe
+from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Dataset, Milestone, Model, Recipe
 from bioretrieval_tui.errors import FilterError, UsageError
 from bioretrieval_tui.paths import Places
 from bioretrieval_tui.render.sheet import face, shortened
@@ -43,7 +43,8 @@ from bioretrieval_tui.util.formatting import plural
 
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.client import SearchClient
-    from bioretrieval_tui.backend.jobs import JobQueue, JobRecord
+    from bioretrieval_tui.backend.job_folder import JobRecord
+    from bioretrieval_tui.backend.jobs import JobQueue
     from bioretrieval_tui.backend.protocol import EvaluateJob, Job
     from bioretrieval_tui.online.spool import FetchRequest
     from bioretrieval_tui.render.comparison import Compared
@@ -89,9 +90,16 @@ class PaneContext(Protocol):
     ) -> None: ...
     def confirm_stop(self, job: Job) -> None: ...
     def jump(self, identifier: str, *, then: str = ...) -> None: ...
-    async def search_in(self, name: str) -> None: ...
-    def begin_job(self, job: Job, *, again: bool = ...) -> bool: ...
-    def action_explore(self) -> None: ...
+    async def search_in(self, name: str, query: str = ...) -> None: ...
+    def show_run(self, record: str) -> None: ...
+    def tell_news(self, unread: int) -> None: ...
+    @property
+    def jobs_used(self) -> bool: ...
+    def begin_job(self, job: Job, *, again: bool = ..., like: JobRecord | None = ...) -> bool: ...
+    def action_ask_what_to_explore(self) -> None: ...
+    def ask_what_to_evaluate(
+        self, *, benchmark: str = ..., model: str = ..., index: str = ...
+    ) -> None: ...
     def explore(self, job: EvaluateJob) -> None: ...
     def ask_what_to_fetch(
         self, before: FetchRequest | None = ..., *, query: str = ..., index: str = ...
@@ -109,6 +117,7 @@ class PaneContext(Protocol):
     def remember_folder(self, name: str, folder: Path) -> None: ...
     def open_link(self, url: str) -> None: ...
     def copy_text(self, text: str, what: str) -> None: ...
+    def show_text(self, title: str, text: str, note: str = ...) -> None: ...
     def export_sheet(
         self, make: Callable[[], Sheet], stem: str, count: int, *, cites: bool = True
     ) -> None: ...
@@ -450,6 +459,13 @@ class Pane(Widget):
     def action_compare(self) -> None:
         self.owner.compare(self.kind)
 
+    def action_evaluate(self) -> None:
+        """Ask what to evaluate, with the entry under the cursor selected."""
+        entry = self.current
+        benchmark = entry.id if isinstance(entry, Benchmark) else ""
+        model = entry.id if isinstance(entry, Model) else getattr(entry, "model", "")
+        self.owner.ask_what_to_evaluate(benchmark=benchmark, model=model)
+
     # Order, matches, export ----------------------------------------------------------------
 
     def action_column(self, by: int) -> None:
@@ -573,6 +589,17 @@ class BrowsePane(Pane):
 
     BINDINGS = bindings("browse", "marking")
     SCOPES = ("list", "browse", "marking", "everywhere")
+    MORE_SCOPES = ("comparison",)
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, name)
+
+
+class BenchmarksPane(Pane):
+    """The benchmarks, which can be run."""
+
+    BINDINGS = bindings("evaluating", "browse", "marking")
+    SCOPES = ("evaluating", "list", "browse", "marking", "everywhere")
     MORE_SCOPES = ("comparison",)
 
     def __init__(self, name: str) -> None:

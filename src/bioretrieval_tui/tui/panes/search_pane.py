@@ -15,6 +15,7 @@ from textual.widgets import Input
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.search.types import Hit
+from bioretrieval_tui.settings import LAST_INDEX
 from bioretrieval_tui.tui import hit_list
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.panes.pane import Pane
@@ -27,7 +28,7 @@ from bioretrieval_tui.tui.widgets.input import AskLine, QueryLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.backend.jobs import JobRecord
+    from bioretrieval_tui.backend.job_folder import JobRecord
     from bioretrieval_tui.catalog.models import AnyEntry
 
 WAITING = "Hits appear here as you type."
@@ -334,6 +335,8 @@ class SearchPane(Pane):
     def search_in(self, name: str) -> None:
         self.session.search_in(name)
         self.close_filter()
+        if name != CATALOGUE:
+            self.owner.settings.set_setting(LAST_INDEX, name)
 
     def job_ended(self, outcome: JobRecord) -> None:
         """Leave an index that was removed. Hits of a changed index stay as they are while they are

@@ -16,7 +16,7 @@ from bioretrieval_tui.tui.spans import PaintedPage
 from bioretrieval_tui.tui.text import Span
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.backend.jobs import JobRecord
+    from bioretrieval_tui.backend.job_folder import JobRecord
     from bioretrieval_tui.tui.dialogs.file_dialogs import ChosenBenchmark
     from bioretrieval_tui.tui.step_session import StepState
 

@@ -245,6 +245,9 @@ class Stepper(Canvas, can_focus=True):
         Binding("right,l,space", "step(1)", show=False),
     ]
 
+    class Changed(Message):
+        """Another one was chosen."""
+
     def __init__(self, choices: Sequence[tuple[str, str]], chosen: int = 0) -> None:
         super().__init__()
         self.choices = choices
@@ -253,6 +256,7 @@ class Stepper(Canvas, can_focus=True):
     def action_step(self, by: int) -> None:
         self.chosen = (self.chosen + by) % len(self.choices)
         self.update()
+        self.post_message(self.Changed())
 
     def on_click(self) -> None:
         self.action_step(1)
