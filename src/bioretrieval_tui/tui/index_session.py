@@ -88,10 +88,12 @@ class IndexesSession:
         return "ok", "ok"
 
     def outcome(self, row: IndexRow) -> JobRecord | None:
-        """How the last job of an index ended, unless the index was built again since."""
-        found, built = self._app.jobs.outcomes.get(row.name), row.info and row.info.built
-        stale = found and found.state != "done" and (built or "")[:19] > (found.ended or "")[:19]
-        return None if stale else found
+        """How the last job of an index ended, unless the index was built or restored since."""
+        found, info = self._app.jobs.outcomes.get(row.name), row.info
+        if found is None or info is None:
+            return found
+        built_since = found.state != "done" and (info.built or "")[:19] > (found.ended or "")[:19]
+        return None if built_since or found.removed else found
 
     def to_resume(self, row: IndexRow | None) -> JobRecord:
         """The last job of an index, if it was stopped or failed; else UsageError says why."""
