@@ -110,7 +110,7 @@ home-half-up | ctrl+u pageup | half(-1) | Half a page up | Half a page up | -
 home-first | g home | edge(-1) | First | First row | -
 home-last | G end | edge(1) | Last | Last row | -
 [list]
-down | j down | move(1) | Down | Next row | -
+down | j down | move(1) | Down | Next row; 5j within 0.4 s moves five, as before any motion | -
 up | k up | move(-1) | Up | Previous row | -
 half-down | ctrl+d pagedown | half(1) | Half a page down | Half a page down | -
 half-up | ctrl+u pageup | half(-1) | Half a page up | Half a page up | -
@@ -277,8 +277,9 @@ close-field | escape | cancel | Cancel | Close the dialog | 3
 def _parsed(table: str) -> Iterator[Action]:
     """The actions of the table: id | keys | name | label | help, then footer place or "-"."""
     yield from (
-        Action(f"go-{pane}", "everywhere", (DIGITS[pane],), f"go('{pane}')", title, text)
+        Action(f"go-{pane}", "everywhere", (key, f"alt+{key}"), f"go('{pane}')", title, text)
         for pane, title, text in PANES
+        for key in (DIGITS[pane],)
     )
     scope = ""
     for line in table.split("\n"):

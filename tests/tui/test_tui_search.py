@@ -93,7 +93,7 @@ async def test_the_index_is_made_in_the_background(small: Catalogue, scripted: D
         assert session.rows[2].count("━") == 24
         # The app is used meanwhile, and nothing of it is lost.
         await session.type("heart")
-        await session.press("escape", "3", "j", "9")
+        await session.press("escape", "3", "g", "j", "9")
         assert session.line.value == "heart"
         scripted.progress("encoding", 217, 217)
         assert "217 of 217" in session.rows[2]

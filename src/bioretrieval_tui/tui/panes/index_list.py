@@ -63,7 +63,8 @@ class IndexesPane(Pane):
     def activate(self) -> None:
         """Read the list again: a shell may have changed it."""
         super().activate()
-        self.in_background("indexes", self._read)
+        work = self.in_background("indexes", self._read)
+        self.reading = self.reading or work
 
     async def _read(self) -> None:
         await self.session.load()
@@ -134,7 +135,7 @@ class IndexesPane(Pane):
     def action_enter(self) -> None:
         """Open the page; on the page, search in its index."""
         if self.has_class("-reading"):
-            self.run_worker(self.action_use())
+            self.run_worker(self.action_use(), group="arrive")
         else:
             super().action_enter()
 
