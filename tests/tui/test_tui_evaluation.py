@@ -229,6 +229,17 @@ async def test_a_benchmark_is_fetched_where_one_stands(
         ]
 
 
+def test_a_folder_that_cannot_be_read_or_named_hides_no_other(
+    offered: Catalogue, folder: Path
+) -> None:
+    beside = folder / "datasets"
+    write_benchmark(beside / "b-\udc80")
+    (beside / "a-loop").symlink_to(beside / "a-loop")
+    place = write_benchmark(beside / "mine")
+    found = MachineFacts.read(offered, []).benchmarks
+    assert [one.folder for one in found if one.here and beside in one.folder.parents] == [place]
+
+
 async def test_an_index_is_evaluated_as_it_is(
     offered: Catalogue, folder: Path, scripted: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

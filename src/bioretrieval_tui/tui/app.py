@@ -677,6 +677,8 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         def evaluate(plan: EvaluationPlan | None) -> None:
             for job in plan.jobs if plan else ():
                 self.begin_job(job)
+            if plan and len(plan.jobs) > 1:
+                self.say(f"Queued: {plan.line()}")
 
         steps = (f"{BENCHMARK_FOLDER} {step.id}" for step in self.catalogue.of_type(Step))
         folders = [self.remembered_folder(name) for name in (BENCHMARK_FOLDER, *steps)]

@@ -225,6 +225,7 @@ class EvaluationDialog(Dialog[EvaluationPlan]):
     def _refuse(self, text: str) -> None:
         self.complain(text, self.focused or self.benchmarks.table)
 
+    @on(VirtualTable.Chosen)
     def action_take(self) -> None:
         where = self.where
         one = where.current if where else None
