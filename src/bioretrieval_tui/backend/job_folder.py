@@ -180,12 +180,17 @@ class JobFolder:
     # Deciding ----------------------------------------------------------------------------
 
     def submit(
-        self, *jobs: protocol.Job, again: bool = False, device: str = "auto"
+        self,
+        *jobs: protocol.Job,
+        again: bool = False,
+        device: str = "auto",
+        like: JobRecord | None = None,
     ) -> list[JobRecord]:
         """Write waiting records, and start a worker if there is none; return the records.
 
-        A job that waits already gets none, nor one that runs unless `again`. Raises
-        BioRetrievalError if they cannot be written or no worker can be started.
+        A job that waits already gets none, nor one that runs unless `again`. like: the record that
+        is resumed, with its device and folder. Raises BioRetrievalError if they cannot be written
+        or no worker can be started.
         """
         fresh: list[JobRecord] = []
         with self._deciding():
@@ -199,9 +204,13 @@ class JobFolder:
                 if job in known:
                     continue
                 record = JobRecord(
-                    id=str(last + len(fresh) + 1), job=job, host=self.host, folder=_here(),
-                    device=device, submitted=_now(),
-                )  # fmt: skip
+                    id=str(last + len(fresh) + 1),
+                    job=job,
+                    host=self.host,
+                    folder=like.folder if like else _here(),
+                    device=like.device if like else device,
+                    submitted=_now(),
+                )
                 with file_errors("the job cannot be kept", remedy="free space, then try again"):
                     self.save(record)
                 fresh.append(record)

@@ -95,16 +95,18 @@ class JobQueue:
         pending = (one for one in self._records if not (one.ended or self._folder.is_here(one)))
         return next((one.host for one in pending if one.job.target == target), "")
 
-    def submit(self, *jobs: protocol.Job, again: bool = False) -> bool:
+    def submit(
+        self, *jobs: protocol.Job, again: bool = False, like: JobRecord | None = None
+    ) -> bool:
         """Start jobs, or queue them; return whether any was new.
 
-        A job that waits already is not queued twice, nor one that runs unless `again`. Raises
-        BioRetrievalError if it cannot be kept or started.
+        A job that waits already is not queued twice, nor one that runs unless `again`. like: the
+        record that is resumed. Raises BioRetrievalError if it cannot be kept or started.
         """
         if self._closed:
             return False
         try:
-            return bool(self._folder.submit(*jobs, again=again))
+            return bool(self._folder.submit(*jobs, again=again, like=like))
         finally:
             self.look()
 

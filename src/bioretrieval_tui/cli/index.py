@@ -10,13 +10,14 @@ from msgspec import structs
 
 from bioretrieval_tui.backend.protocol import AddJob, BuildJob, ImportJob
 from bioretrieval_tui.cli import options
+from bioretrieval_tui.cli.job_verbs import submit
 from bioretrieval_tui.cli.lookups import chosen_model, fetch_missing, model_of_catalogue
 from bioretrieval_tui.cli.options import option
 from bioretrieval_tui.cli.root import NamedGroup
 from bioretrieval_tui.cli.streams import confirm, duration, narrated, put_object, put_sheet, tell
 from bioretrieval_tui.documents.detect import FORMATS
 from bioretrieval_tui.documents.document import Place
-from bioretrieval_tui.documents.source import Dedupe, ReadSettings, text_encoding
+from bioretrieval_tui.documents.source import STDIN, Dedupe, ReadSettings, text_encoding
 from bioretrieval_tui.encoding.embedded import MODEL_ID
 from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser, UsageError
 from bioretrieval_tui.index import registry
@@ -73,6 +74,7 @@ _filling_options = options.together(
         default="report",
     ),
     option("--report FILE", "Write the outcome of every record, as JSON.", type=options.FILE),
+    options.background,
     options.progress,
 )
 
@@ -90,10 +92,11 @@ def _fill(
     strict: bool,
     dedupe: Dedupe,
     report: Path | None,
+    background: bool,
     quiet: bool,
     progress: str,
 ) -> None:
-    """Run a job with the options above, and tell its outcome as `done`."""
+    """Run a job with the options above and tell its outcome as `done`, or submit it."""
     from bioretrieval_tui.backend.server import fill_index
 
     columns: dict[str, str] = {}
@@ -108,6 +111,9 @@ def _fill(
     if report is not None and not report.absolute().parent.is_dir():
         said = f"the folder of the report {report} is not there"
         raise UsageError(said, remedy="create it first")
+    if background and (report is not None or STDIN in getattr(job, "inputs", ())):
+        said = "a job in the background reads no stdin and writes no report"
+        raise UsageError(said, remedy="leave out --background, or the report and -")
     if encoding is not None:
         text_encoding(encoding)
     if delimiter is not None:
@@ -122,6 +128,9 @@ def _fill(
         with narrated(quiet, progress) as reporter:
             if isinstance(job, BuildJob) and job.model not in (None, MODEL_ID):
                 fetch_missing(str(job.model), job.recipe, reporter, download=download)
+            if background:
+                submit(job, device)
+                return
             outcome = fill_index(job, device, reporter, counts)
     except KeyboardInterrupt as stop:
         kept, there = registry.kept_vectors(job.name), job.name in registry.index_names()

@@ -246,6 +246,33 @@ def run_page(run: OwnRun) -> Page:
     )
 
 
+def with_runs(page: Page, entry: str, runs: Sequence[OwnRun]) -> Page:
+    """The page of a benchmark or a model with the runs on it, before its published results."""
+    found = tuple(
+        _run_fact(run, entry) for run in runs if entry in (run.model, run.record.catalogue)
+    )
+    titles = [section.title for section in page.sections]
+    at = next((n for n, one in enumerate(titles) if one.startswith("Published results")), 1)
+    if not found:
+        return page
+    sections = (*page.sections[:at], Group("Your runs", found), *page.sections[at:])
+    return msgspec.structs.replace(page, sections=sections)
+
+
+def _run_fact(run: OwnRun, entry: str) -> Fact:
+    """A run on the page of its benchmark, or of its model."""
+    record = run.record
+    split = "" if record.split == _SPLIT else f", split {record.split}"
+    label = run.title if record.catalogue == entry else f"{MARK} {record.benchmark}{split}"
+    value = [Inline(f"{record.metrics.get(MAIN, 0.0):.4f}", "own.strong"),
+             Inline(f"  {MAIN}, {run.how}", "own")]  # fmt: skip
+    for one in run.published[:1]:
+        if one.deviation is not None:
+            role = "warn" if one.marked else "faint"
+            value.append(Inline(f"  {one.deviation + 0:+.4f} against {one.name}", role))
+    return Fact(label, (text(*value),))
+
+
 def reference_fact(one: Reference) -> Fact:
     """One published score: name, value, the deviation of the run from it, source."""
     said, role = "for orientation", "faint"

@@ -74,6 +74,8 @@ LONGEST = 0.5
 """Longest time in seconds that a key waits; the answer of a closed widget never comes."""
 FIND_JOBS = 0.5
 """Seconds between two looks for jobs of other apps, until there is one."""
+LONG_JOB = 10.0
+"""Seconds from which the end of a job is told by the terminal too."""
 PANE_OF_SECTION = {"recipes": "leaderboard"}
 PANE_CLASSES: dict[str, tuple[str, str]] = {
     "home": ("home", "HomePane"),
@@ -493,10 +495,10 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
 
     # Jobs --------------------------------------------------------------------------------
 
-    def begin_job(self, job: Job, *, again: bool = False) -> bool:
+    def begin_job(self, job: Job, *, again: bool = False, like: JobRecord | None = None) -> bool:
         """Start or queue a job and say so; False if the same job is in the queue already."""
         before = self.jobs.current
-        begun = self.jobs.submit(job, again=again)
+        begun = self.jobs.submit(job, again=again, like=like)
         queued = f"Waits for {before.title_within}: {job.title_within}" if before else job.title
         self.say(queued if begun else f"{job.title}: already running or waiting")
         return begun
@@ -548,16 +550,26 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             self.undo.add(f"{outcome.removed} removed", partial(self._restore, outcome.removed))
             said += "; u brings it back"
         self.say(said, "bar.strong" if outcome.role == "ok" else outcome.role)
+        if outcome.seconds >= LONG_JOB:
+            self._alert(outcome.message)
         for pane in self._panes():
             pane.job_ended(outcome)
         if outcome.removed == self.index:
             self.index = CATALOGUE  # Search was never shown
 
+    @work(group="alert")
+    async def _alert(self, text: str) -> None:
+        """Tell those who look elsewhere that a long job ended, unless config.toml forbids it."""
+        from bioretrieval_tui.settings import notify
+        from bioretrieval_tui.terminal.desktop import alert
+
+        if notify()[0]:
+            await asyncio.to_thread(alert, text, self.capabilities, self._ordered)
+
     async def _restore(self, name: str) -> None:
         from bioretrieval_tui.index.registry import restore_index
 
         await asyncio.to_thread(restore_index, name)
-        self.jobs.outcomes.pop(name, None)
         self.pane.activate()
 
     def action_stop_evaluation(self) -> None:
@@ -816,14 +828,17 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         """Copy, in a thread: a clipboard may take 0.2 seconds to refuse."""
         from bioretrieval_tui.terminal.desktop import copy
 
-        def write(data: str) -> None:
+        return await asyncio.to_thread(copy, text, self.capabilities, self._ordered)
+
+    def _ordered(self, data: str) -> None:
+        """Write to the terminal, from a thread, in order with the frames."""
+
+        def write() -> None:
             if self._driver is not None:
                 self._driver.write(data)
                 self._driver.flush()
 
-        # An escape sequence goes through the driver, in order with the frames.
-        ordered = partial(self.call_from_thread, write)
-        return await asyncio.to_thread(copy, text, self.capabilities, ordered)
+        self.call_from_thread(write)
 
     def show_text(self, title: str, text: str, note: str = "") -> None:
         """Show raw text that a mouse can select, in a dialog."""

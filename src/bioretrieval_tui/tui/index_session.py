@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from bioretrieval_tui.backend.protocol import MAKES_INDEX, Job, ListIndexes
+from bioretrieval_tui.backend.protocol import MAKES_INDEX, ListIndexes
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Encoding, Model
 from bioretrieval_tui.errors import BioRetrievalError, ModelError, UsageError
@@ -86,16 +86,18 @@ class IndexesSession:
         return "ok", "ok"
 
     def outcome(self, row: IndexRow) -> JobRecord | None:
-        """How the last job of an index ended, unless the index was built again since."""
-        found, built = self._app.jobs.outcomes.get(row.name), row.info and row.info.built
-        stale = found and found.state != "done" and (built or "")[:19] > (found.ended or "")[:19]
-        return None if stale else found
+        """How the last job of an index ended, unless the index was built or restored since."""
+        found, info = self._app.jobs.outcomes.get(row.name), row.info
+        if found is None or info is None:
+            return found
+        built_since = found.state != "done" and (info.built or "")[:19] > (found.ended or "")[:19]
+        return None if built_since or found.removed else found
 
-    def to_resume(self, row: IndexRow | None) -> Job:
+    def to_resume(self, row: IndexRow | None) -> JobRecord:
         """The last job of an index, if it was stopped or failed; else UsageError says why."""
         found = self.outcome(row) if row is not None else None
         if found is not None and found.state != "done":
-            return found.job
+            return found
         if row is not None and row.info and row.info.status.startswith(UNFINISHED):
             raise UsageError(f"{row.name} was built in a shell: b resumes its build")
         raise UsageError("No job of this index was stopped or failed")

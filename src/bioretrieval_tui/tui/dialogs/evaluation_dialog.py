@@ -127,7 +127,7 @@ class EvaluationDialog(Dialog[EvaluationPlan]):
     ) -> None:
         super().__init__()
         self.catalogue, self.read, self.begin = catalogue, read, begin
-        self.subject, self.index = {benchmark, model}, index
+        self.subject, self.index = {benchmark, model} - {""}, index
         self.facts = MachineFacts()
         self.line = QueryLine("part of a name, or a path: benchmark, model, run file")
         self.benchmarks = CandidateList("Benchmarks")
@@ -161,8 +161,10 @@ class EvaluationDialog(Dialog[EvaluationPlan]):
                     where.fill(one.key)
         if self.index:
             self.rankers.put(Candidate(self.index, self.index, "index", index=self.index))
-        self._explain()
         self._plan()
+        known = {one.entry.id for one in (*facts.benchmarks, *facts.rankers) if one.entry}
+        if lacking := ", ".join(sorted(self.subject - known)):
+            self._refuse(f"{lacking}: no folder, archive or recipe of it is known")
 
     def _offer_rerankers(self) -> None:
         found = self.facts.rerankers

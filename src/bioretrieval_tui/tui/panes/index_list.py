@@ -152,8 +152,8 @@ class IndexesPane(Pane):
     def job_ended(self, outcome: JobRecord) -> None:  # noqa: ARG002 - the queue keeps it
         self.in_background("indexes", self._read)
 
-    def _begin(self, job: Job) -> None:
-        if self.owner.begin_job(job):
+    def _begin(self, job: Job, like: JobRecord | None = None) -> None:
+        if self.owner.begin_job(job, like=like):
             self._fill(job.target)
 
     async def action_use(self) -> None:
@@ -206,7 +206,8 @@ class IndexesPane(Pane):
 
     def action_resume(self) -> None:
         """Submit the last job again, with its files and options; what it kept is used."""
-        self._begin(self.session.to_resume(self.row))
+        found = self.session.to_resume(self.row)
+        self._begin(found.job, found)
 
     def action_log(self) -> None:
         found = self.owner.jobs.log(self.row.name) if self.row else None

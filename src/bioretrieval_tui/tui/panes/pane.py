@@ -9,6 +9,7 @@ An action that is not possible raises `UsageError`, and lets other errors pass: 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from bioretrieval_tui.backend.protocol import EvaluateJob, Job
     from bioretrieval_tui.online.spool import FetchRequest
     from bioretrieval_tui.render.comparison import Compared
+    from bioretrieval_tui.render.evaluations import OwnRun
     from bioretrieval_tui.render.sheet import Sheet
     from bioretrieval_tui.settings import SettingsStore
     from bioretrieval_tui.tui.found_session import FoundSession
@@ -95,7 +97,7 @@ class PaneContext(Protocol):
     def tell_news(self, unread: int) -> None: ...
     @property
     def jobs_used(self) -> bool: ...
-    def begin_job(self, job: Job, *, again: bool = ...) -> bool: ...
+    def begin_job(self, job: Job, *, again: bool = ..., like: JobRecord | None = ...) -> bool: ...
     def action_ask_what_to_explore(self) -> None: ...
     def ask_what_to_evaluate(
         self, *, benchmark: str = ..., model: str = ..., index: str = ...
@@ -162,6 +164,8 @@ class Pane(Widget):
         """The filtered and sorted list, empty in a pane that lists something else."""
         self.letters = ""
         """What the next letter chooses: "link", "related" or nothing."""
+        self.runs: Sequence[OwnRun] = ()
+        """Of the user, in a pane whose entries can be evaluated."""
         self.place_before: str | None = None
         """Where the cursor was when the filter line was opened."""
         self.filter_before = ""
@@ -206,6 +210,28 @@ class Pane(Widget):
     def activate(self) -> None:
         """Focus the list, or the page where it is being read: the pane was shown."""
         (self.detail if self.has_class("-reading") else self.table).focus()
+        self.look_for_runs()
+
+    def look_for_runs(self) -> None:
+        if "evaluating" in self.SCOPES:
+            self.in_background("own", self.read_runs)
+
+    async def read_runs(self) -> None:
+        """Read one small file for each record, in a thread."""
+        from bioretrieval_tui.evaluation.records import records
+        from bioretrieval_tui.render.evaluations import own_runs
+
+        problems: list[str] = []
+        found = await asyncio.to_thread(records, problems.append)
+        before, self.runs = self.runs, own_runs(found, self.catalogue)
+        self.runs_read(changed=self.runs != before)
+        if problems:
+            self.owner.say(problems[0], "error")
+
+    def runs_read(self, *, changed: bool) -> None:
+        """Show the runs of the user, which were read again."""
+        if changed:
+            self.show_page()
 
     def ids(self) -> Sequence[str]:
         return [entry.id for entry in self.entry_list.shown]
@@ -233,6 +259,8 @@ class Pane(Widget):
 
     def job_ended(self, outcome: JobRecord) -> None:
         """Show the outcome of a job."""
+        if outcome.evaluation is not None:
+            self.look_for_runs()
 
     def found_changed(self) -> None:
         """Show what an online search found, or its end."""
@@ -265,7 +293,12 @@ class Pane(Widget):
 
         if self.current is None:
             return PaintedPage(())
-        return paint(entry_page(self.current, self.catalogue))
+        page = entry_page(self.current, self.catalogue)
+        if self.runs:
+            from bioretrieval_tui.render.evaluations import with_runs
+
+            page = with_runs(page, self.current.id, self.runs)
+        return paint(page)
 
     def head(self) -> None:
         spans = self.list_head()
