@@ -74,7 +74,7 @@ PANES: tuple[tuple[str, str, str], ...] = (
 """(pane, title, what it shows), in the order of their digit keys."""
 
 MORE_PANES: tuple[tuple[str, str, str], ...] = (
-    ("news", "W", "News"), ("found", "O", "Found"), ("qrels", "E", "Explore"),
+    ("news", "W", "News"), ("found", "P", "Found"), ("qrels", "E", "Explore"),
 )  # fmt: skip
 """(pane, key, title) of those behind the digits."""
 
@@ -97,7 +97,7 @@ theme | t | theme | Theme | Choose a theme: dark, light, terminal colours
 explore | E | explore | Explore a benchmark | Queries, judgements, and the ranks by each mode
 stop-evaluation | X | stop_evaluation | Stop evaluating | Stop the running evaluation (confirms)
 news | W | go('news') | News | New records of your watches
-found | O | go('found') | Found | Papers that an online search found
+found | P | go('found') | Found | Papers that an online search found
 redraw | ctrl+l | redraw | Redraw | Redraw the screen
 undo | u | undo | Undo | Bring back the last filter, marks, run or index that was removed
 quit | q ctrl+c | quit | Quit | Quit the app | 9

@@ -870,7 +870,8 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         from bioretrieval_tui.tui.dialogs.help_dialog import HelpDialog
 
         typed = self.line.scopes if self.line else ()
-        scopes = (*typed, *self.pane.SCOPES, *self.pane.MORE_SCOPES, "detail", "line")
+        reads = ("detail", "line") if "list" in self.pane.SCOPES else ()
+        scopes = (*typed, *self.pane.SCOPES, *self.pane.MORE_SCOPES, *reads)
         terms = () if typed else self.pane.EXPLAINS
         self.push_screen(HelpDialog(self.pane.heading, scopes, terms))
 

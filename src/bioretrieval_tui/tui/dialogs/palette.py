@@ -24,7 +24,7 @@ from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTab
 COLUMNS = (
     TableColumn("name", "", 24, 2),
     TableColumn("help", "", 20, 3),
-    TableColumn("key", "", 8),
+    TableColumn("key", "", 9),
 )
 
 
