@@ -110,7 +110,7 @@ home-half-up | ctrl+u pageup | half(-1) | Half a page up | Half a page up | -
 home-first | g home | edge(-1) | First | First row | -
 home-last | G end | edge(1) | Last | Last row | -
 [list]
-down | j down | move(1) | Down | Next row | -
+down | j down | move(1) | Down | Next row; 5j within 0.4 s moves five, as before any motion | -
 up | k up | move(-1) | Up | Previous row | -
 half-down | ctrl+d pagedown | half(1) | Half a page down | Half a page down | -
 half-up | ctrl+u pageup | half(-1) | Half a page up | Half a page up | -
@@ -226,6 +226,7 @@ fetch | w | fetch | Fetch | Fetch papers from PubMed, Europe PMC or arXiv into a
 verify | v | verify | Verify | Check every part of this index | 2
 compact | c | compact | Compact | Rewrite this index without deleted documents | 2
 remove | d delete | remove | Delete | Delete this index (confirms) | 2
+cached | H | cached | Evaluations | Show or hide the indexes that evaluations made
 stop | s | stop | Stop | Stop the running job (confirms), or drop a waiting one | 2
 resume | p | resume | Resume | Resume the job of this index that was stopped or failed
 log | L | log | Log | Show the log of the last job of this index
@@ -277,8 +278,9 @@ close-field | escape | cancel | Cancel | Close the dialog | 3
 def _parsed(table: str) -> Iterator[Action]:
     """The actions of the table: id | keys | name | label | help, then footer place or "-"."""
     yield from (
-        Action(f"go-{pane}", "everywhere", (DIGITS[pane],), f"go('{pane}')", title, text)
+        Action(f"go-{pane}", "everywhere", (key, f"alt+{key}"), f"go('{pane}')", title, text)
         for pane, title, text in PANES
+        for key in (DIGITS[pane],)
     )
     scope = ""
     for line in table.split("\n"):

@@ -179,7 +179,7 @@ async def test_progress_is_whole_here_and_short_elsewhere(small: Catalogue, scri
         assert sum(r.count("━") for r in session.rows) == 13
         assert "adding 44%" in row(session, "mine")
         # One reads meanwhile; the bottom line says how far it is, and still what keys do.
-        await session.press("3", "j")
+        await session.press("3", "G")
         assert session.rows[-1].endswith(" Adding to mine 44%, 3 min left ")
         assert "? Help" in session.rows[-1]
         scripted.step("inserting", 28_000, 28_000)

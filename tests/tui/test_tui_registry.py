@@ -219,7 +219,7 @@ def test_keys_of_one_pane_mean_one_thing(cls: type[Pane]) -> None:
 def test_digits_are_the_panes_in_their_order() -> None:
     go = [action for action in ACTIONS if action.id.startswith("go-")]
     assert [(a.keys, a.name) for a in go] == [
-        ((str(n % 10),), f"go('{pane}')") for n, (pane, _, _) in enumerate(PANES, 1)
+        ((f"{n % 10}", f"alt+{n % 10}"), f"go('{pane}')") for n, (pane, _, _) in enumerate(PANES, 1)
     ]
     assert len(set(DIGITS.values())) == len(PANES) == 10
     assert set(SHORT_TITLES) <= {pane for pane, _, _ in PANES}
