@@ -128,6 +128,7 @@ def test_the_exit_code_of_attach_is_the_jobs(
     for name in ("1", "one"):
         ended = call("jobs", "attach", name)
         assert (ended.code, ended.out, ended.lines) == (code, "", [f"bioretrieval-tui: {said}"])
+    assert folder.missed(folder.records()) == []  # the app need not tell it again
 
 
 def test_attach_follows_and_ctrl_c_detaches(
@@ -177,7 +178,7 @@ def test_a_job_is_stopped(call: Call, folder: JobFolder, monkeypatch: pytest.Mon
 
 def test_a_log_is_printed_without_what_moves_the_cursor(call: Call, folder: JobFolder) -> None:
     record = end(folder, ONE, SOUND)
-    assert call("jobs", "log", "one").out == "It has no log.\n"
+    assert call("jobs", "log", "one").out == "There is no log: No such file or directory\n"
     folder.log_path(record).write_text("reading\n\x1b[2Jencoding\n")
     assert call("jobs", "log", "one").out == "reading\nencoding\n"
 

@@ -148,29 +148,25 @@ class JobFolder:
         return self.path / f"{record.id}.log"
 
     def log(self, record: JobRecord) -> str:
-        """What a job has logged; why there is nothing, else."""
+        """What a job has logged, or why that cannot be read."""
         try:
             return self.log_path(record).read_text("utf-8", "replace")
-        except FileNotFoundError:
-            return "It has not begun.\n" if record.started is None else "It has no log.\n"
         except OSError as error:
-            return f"Its log cannot be read: {error.strerror}\n"
+            return f"There is no log: {error.strerror}\n"
 
     def missed(self, records: list[JobRecord]) -> list[JobRecord]:
         """Those that ended since `seen` was last called, by any app."""
-        seen = self.path / "seen"
         try:
-            before = seen.stat().st_mtime_ns
+            before = (self.path / "seen").stat().st_mtime_ns
         except OSError:
             before = 0
         return [one for one in records if one.ended and self._changed_at(one) > before]
 
     def seen(self, records: list[JobRecord]) -> None:
         """Remember that the user was told how these ended."""
-        newest = max((self._changed_at(one) for one in records if one.ended), default=0)
-        if newest and self.missed(records):
+        if news := self.missed(records):
+            newest, path = max(map(self._changed_at, news)), self.path / "seen"
             with contextlib.suppress(OSError):
-                path = self.path / "seen"
                 path.touch()
                 os.utime(path, ns=(newest, newest))
 
@@ -194,8 +190,7 @@ class JobFolder:
         """
         fresh: list[JobRecord] = []
         with self._deciding():
-            lives = self._worker_lives()
-            records = self.records() if lives else self._buried()
+            lives, records = self._settled()
             pending = ("waiting",) if again else ("waiting", "running")
             known = [one.job for one in records if one.state in pending and self.is_here(one)]
             numbers = (name.removesuffix(".json") for name in self._known)
@@ -227,28 +222,27 @@ class JobFolder:
             return
         try:
             with self._deciding(0):
-                lives = self._worker_lives()
-                if not lives:
-                    self._buried()
+                lives, _ = self._settled()
         except BioRetrievalError:
             return  # another process decides just now
-        now = time.monotonic()
-        if lives or "waiting" not in states or self._missing_since is None:
-            self._missing_since = None if lives or "waiting" not in states else now
-        elif start and now - self._missing_since >= _PATIENCE:
+        if lives or "waiting" not in states:
+            self._missing_since = None
+            return
+        self._missing_since = self._missing_since or time.monotonic()
+        if start and time.monotonic() - self._missing_since >= _PATIENCE:
             self._missing_since = None
             self._start()
 
     def stop(self, identifier: str) -> None:
         """Interrupt a job that runs as ctrl+c would, drop one that waits."""
         with self._deciding():
-            lives = self._worker_lives()
-            records = self.records() if lives else self._buried()
-            for record in (one for one in records if one.id == identifier and self.is_here(one)):
-                if record.state == "waiting":
-                    self.finish(record, InterruptedByUser("dropped before it began"))
-                elif record.state == "running" and record.pid is not None:
-                    self.interrupt(record.pid)
+            record = next((one for one in self._settled()[1] if one.id == identifier), None)
+            if record is None or not self.is_here(record):
+                return
+            if record.state == "waiting":
+                self.finish(record, InterruptedByUser("dropped before it began"))
+            elif record.state == "running" and record.pid is not None:
+                self.interrupt(record.pid)
 
     def forget(self, target: str) -> None:
         """Delete the records of the ended jobs of an index."""
@@ -262,19 +256,22 @@ class JobFolder:
             os.kill(pid, signal.SIGINT)
 
     def _start(self) -> None:
-        from bioretrieval_tui.backend import client
+        from bioretrieval_tui.backend import launch
 
-        client.start_worker()
+        launch.start_worker()
 
     def _deciding(self, seconds: float = 5) -> contextlib.AbstractContextManager[None]:
         said, busy = "the jobs cannot be changed", "another process changes them"
         return locked(self.path / ".lock", said, busy, seconds=seconds)
 
-    def _worker_lives(self) -> bool:
-        """Whether a process holds the worker's lock. Only while deciding: trying takes it."""
-        if held := self._hold():
-            held.release()
-        return held is None
+    def _settled(self) -> tuple[bool, list[JobRecord]]:
+        """Whether a worker lives, and all records; without one, those that run are marked as
+        failed. Only while deciding: to look, the worker's lock is taken for a moment."""
+        held = self._hold()
+        if held is None:
+            return True, self.records()
+        held.release()
+        return False, self._buried()
 
     def _hold(self) -> BaseFileLock | None:
         from filelock import FileLock, Timeout

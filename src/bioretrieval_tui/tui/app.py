@@ -75,6 +75,8 @@ COUNT_WITHIN = 0.4
 MOTION_KEYS = frozenset(("j", "k", "down", "up", "ctrl+d", "ctrl+u", "n", "N"))
 LONGEST = 0.5
 """Longest time in seconds that a key waits; the answer of a closed widget never comes."""
+IDLE = 0.3
+"""Seconds without a key after which the search process starts."""
 AWAITED = frozenset(("arrive", "compare", "document"))
 """Groups of workers that lead to another pane or page: keys that are typed meanwhile are for it."""
 PATIENCE = 2.0
@@ -163,8 +165,10 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self._telling = False
         """An exception is being shown."""
         self._keys: deque[Key] = deque()
-        self._under_way = 0.0
-        """When the current key was passed on, 0 if its action is done."""
+        self._under_way = self._key_at = 0.0
+        """When the current key was passed on, 0 if its action is done; when the last one came."""
+        self._launched: asyncio.Task[asyncio.subprocess.Process] | None = None
+        """The start of the search process, where nothing had asked for it yet."""
         self._count: _Count | None = None
         self.current = "home"
         """The pane that is shown."""
@@ -201,6 +205,8 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             more = f" (and {len(self.problems) - 1} more)" if len(self.problems) > 1 else ""
             self.say(f"{self.problems[0]}{more}", "error")
         self._mounted = True
+        if not self.is_headless:
+            self.set_timer(IDLE, self._warm_up)
         self._finding = self.set_interval(FIND_JOBS, self._find_jobs)
 
     # Errors and faults -------------------------------------------------------------------
@@ -284,6 +290,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
     async def on_event(self, event: Event) -> None:
         if isinstance(event, Key) and not event.is_forwarded:
             self._keys.append(event)
+            self._key_at = time.monotonic()
             await self._next_key()
         else:
             await super().on_event(event)
@@ -371,10 +378,21 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
 
     @cached_property
     def client(self) -> SearchClient:
-        """The search process, started by its first request."""
+        """The search process, started when the app is idle, or by its first request."""
         from bioretrieval_tui.backend.client import SearchClient
 
-        return SearchClient()
+        return SearchClient(launched=self._launched)
+
+    def _warm_up(self) -> None:
+        """Start the search process before it is needed, once no key was pressed for a moment."""
+        if self._launched is not None or "client" in vars(self):
+            return
+        if time.monotonic() - self._key_at < IDLE:
+            self.set_timer(IDLE, self._warm_up)
+            return
+        from bioretrieval_tui.backend.launch import SEARCHES, launch
+
+        self._launched = asyncio.create_task(launch(SEARCHES, "auto", warm=True))
 
     @cached_property
     def jobs(self) -> JobQueue:
@@ -395,6 +413,8 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
 
     async def on_unmount(self) -> None:
         self.workers.cancel_all()
+        if self._launched is not None:
+            _ = self.client  # which ends the process
         for name in ("jobs", "found", "client"):
             if name in vars(self):  # it was used
                 await getattr(self, name).close()
