@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bioretrieval_tui.backend import client, job_folder, protocol
+from bioretrieval_tui.backend import job_folder, launch, protocol
 from bioretrieval_tui.backend.job_folder import JobFolder, JobRecord
 from bioretrieval_tui.backend.protocol import BuildJob, VerifyJob
 from bioretrieval_tui.errors import BioRetrievalError
@@ -25,7 +25,7 @@ FINE = protocol.Verified(Verification("x", (Check("files", True, "5"),)))
 def starts(monkeypatch: pytest.MonkeyPatch) -> list[None]:
     """A worker that was started adds to it, and does nothing."""
     found: list[None] = []
-    monkeypatch.setattr(client, "start_worker", lambda: found.append(None))
+    monkeypatch.setattr(launch, "start_worker", lambda: found.append(None))
     return found
 
 

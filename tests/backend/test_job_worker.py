@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from bioretrieval_tui.backend import client, protocol, worker
+from bioretrieval_tui.backend import launch, protocol, worker
 from bioretrieval_tui.backend.job_folder import JobFolder, JobRecord
 from bioretrieval_tui.backend.protocol import BuildJob, Built, Progressed, Remarked, RemoveJob
 from bioretrieval_tui.errors import BioRetrievalError
@@ -106,7 +106,7 @@ def test_jobs_run_in_turn_and_the_worker_ends(folder: JobFolder) -> None:
         assert f"Removing {name}, process " in folder.log(record)
         assert record.message in folder.log(record)
         assert folder.log_path(record).stat().st_mode & 0o077 == 0
-    until(lambda: all(one.poll() is not None for one in client._workers))
+    until(lambda: all(one.poll() is not None for one in launch._workers))
     # The next is carried out by another.
     folder.submit(ONE)
     assert ended(folder).state == "failed"
@@ -196,7 +196,7 @@ def test_a_record_that_cannot_be_written_is_one_line(
     folder: JobFolder, monkeypatch: pytest.MonkeyPatch, more: int, state: str, said: str
 ) -> None:
     """It may have so many bytes more than it has while the job waits."""
-    monkeypatch.setattr(client, "start_worker", lambda: None)
+    monkeypatch.setattr(launch, "start_worker", lambda: None)
     folder.submit(RemoveJob("of-a-name-that-its-outcome-repeats"))
     size = (folder.path / "1.json").stat().st_size
     words = [sys.executable, "-c", LIMITED.format(limit=size + more)]

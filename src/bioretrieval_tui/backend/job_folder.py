@@ -266,9 +266,9 @@ class JobFolder:
             os.kill(pid, signal.SIGINT)
 
     def _start(self) -> None:
-        from bioretrieval_tui.backend import client
+        from bioretrieval_tui.backend import launch
 
-        client.start_worker()
+        launch.start_worker()
 
     def _deciding(self, seconds: float = 5) -> contextlib.AbstractContextManager[None]:
         said, busy = "the jobs cannot be changed", "another process changes them"
