@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bioretrieval_tui.backend import client, protocol
+from bioretrieval_tui.backend import launch, protocol
 from bioretrieval_tui.backend.job_folder import JobFolder, JobRecord
 from bioretrieval_tui.backend.protocol import (
     AddJob,
@@ -43,7 +43,7 @@ def call(tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.Monkey
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> JobFolder:
     """The records of that home; no worker is started."""
-    monkeypatch.setattr(client, "start_worker", lambda: None)
+    monkeypatch.setattr(launch, "start_worker", lambda: None)
     return JobFolder(tmp_path / "home" / "state" / "jobs")
 
 
