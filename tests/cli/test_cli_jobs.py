@@ -23,21 +23,22 @@ from bioretrieval_tui.cli import job_verbs
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.index.report import Check, Verification
 from bioretrieval_tui.progress import Progress
-from conftest import Ended, run_here
 from homes import share_encoders
 
-Call = Callable[..., Ended]
+Call = Callable[..., Any]
 ONE, TWO = VerifyJob("one"), VerifyJob("two")
 SOUND = protocol.Verified(Verification("one", (Check("files", True, "5"),)))
 FAULTY = protocol.Verified(Verification("one", (Check("files", False, "3", "build it again"),)))
 
 
 @pytest.fixture
-def call(tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Call:
+def call(
+    tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, fresh: Call
+) -> Call:
     """Call the command in a home of its own; what is relative is in the test's folder."""
     monkeypatch.chdir(tmp_path)
     env = {**environment, "BIORETRIEVAL_HOME": str(tmp_path / "home")}
-    return lambda *words: run_here(words, env)
+    return lambda *words: fresh(words, env)
 
 
 @pytest.fixture
