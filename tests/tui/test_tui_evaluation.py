@@ -97,6 +97,7 @@ def test_the_time_follows_from_earlier_builds(offered: Catalogue, folder: Path) 
     assert (found.seconds, found.unknown) == (0, ("MiniLM",))
     assert found.line() == "1 evaluation; speed here not known: MiniLM"
     measured(place, "dense", docs_per_second=0.05)
+    measured(elsewhere, "lexical", day=3)  # by BM25 alone: it tells no speed
     facts = MachineFacts.read(offered, [])
     facts.sizes[checksums(find_parts(elsewhere))[1]] = 6
     found = plan_of([one, fresh], [EMBEDDED], ("dense", "hybrid"), None, facts)

@@ -119,11 +119,11 @@ class MachineFacts:
         found, kept = cls(), list[EvaluationRecord]()
         with contextlib.suppress(BioRetrievalError):  # the leaderboard reports it
             kept = records()
-        folders = dict.fromkeys(remembered)
+        folders, speeds = dict.fromkeys(remembered), list[tuple[str, float]]()
         for name in index_names():
             with contextlib.suppress(BioRetrievalError):
                 manifest = manifest_of(name)
-                found.speeds[manifest.model] = manifest.docs_per_second
+                speeds.append((manifest.model, manifest.docs_per_second))
                 if manifest.fingerprint and manifest.inputs:  # of a benchmark
                     folders[Path(manifest.inputs[0].path).parent] = None
         for one in reversed(kept):  # the newest last
@@ -131,7 +131,8 @@ class MachineFacts:
             key = (one.sha256, model, one.mode, one.reranker or "")
             found.done.setdefault(key, set()).add(one.recipe_hash)
             found.sizes[one.sha256] = one.documents
-            found.speeds[one.model] = one.docs_per_second or found.speeds.get(one.model, 0.0)
+            speeds.append((one.model, one.docs_per_second or 0.0))
+        found.speeds = {model: speed for model, speed in speeds if speed}  # 0: nothing was encoded
         found.benchmarks = _benchmarks(catalogue, folders)
         models = [
             Candidate(one.model or MODEL_ID, one.label, "here", model=one.model, recipe=one.recipe)
