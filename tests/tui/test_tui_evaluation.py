@@ -23,7 +23,6 @@ from bioretrieval_tui.evaluation.benchmark import checksums, find_parts
 from bioretrieval_tui.online.archives import benchmark_folder
 from bioretrieval_tui.tui.dialogs.evaluation_dialog import EvaluationDialog
 from bioretrieval_tui.tui.evaluation_session import (
-    COMING,
     Candidate,
     MachineFacts,
     benchmark_at,
@@ -116,7 +115,7 @@ def test_run_files_fetches_and_rerankers_become_jobs(offered: Catalogue, folder:
     facts = MachineFacts()
     (job,) = plan_of([one], [run], ALL, None, facts).jobs
     assert (job.modes, job.score) == ((), (str(folder / "my.trec"),))
-    reranker = Candidate("lab/cross", "Cross", COMING, model="lab/cross")
+    reranker = Candidate("lab/cross", "Cross", here=False, model="lab/cross").fetched()
     (job,) = plan_of([one], [EMBEDDED], ("lexical",), reranker, facts).jobs
     assert (job.modes, job.reranker, job.download) == (("lexical", "rerank"), "lab/cross", True)
     (folder / "model").mkdir()

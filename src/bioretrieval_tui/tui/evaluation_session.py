@@ -29,8 +29,6 @@ from bioretrieval_tui.tui.step_session import benchmark_terms, is_benchmark
 from bioretrieval_tui.util.formatting import plural, time_left
 
 PURPOSE = "evaluation"
-COMING = "is fetched first"
-"""The note on what is here once a job has fetched it."""
 _MOST_BESIDE = 200
 """Entries of a folder that are looked at."""
 _SIGNS = ("corpus.jsonl", "corpus.jsonl.gz", "corpus", "qrels")
@@ -42,19 +40,25 @@ class Candidate:
     """A row to choose: a benchmark, or what ranks (a model, an index with its own, a run file).
 
     key: unique among its kind; entry: of the catalogue; folder: of a benchmark, None unless it is
-    here or on its way; model, recipe: None for the embedded one; here: nothing need be fetched.
+    here or on its way; model, recipe: None for the embedded one; here: nothing need be fetched;
+    coming: a job fetches it first.
     """
 
     key: str
     label: str
     note: str = ""
     here: bool = True
+    coming: bool = False
     entry: Benchmark | Model | None = None
     folder: Path | None = None
     model: str | None = None
     recipe: Encoding | None = None
     index: str | None = None
     run: str | None = None
+
+    def fetched(self) -> Candidate:
+        folder = benchmark_folder(self.key) if isinstance(self.entry, Benchmark) else None
+        return replace(self, note="is fetched first", here=True, coming=True, folder=folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +180,7 @@ def _benchmarks(catalogue: Catalogue, remembered: Iterable[Path]) -> list[Candid
     known = {one.entry.id for one in here if one.entry}
     fetchable = (one for one in catalogue.of_type(Benchmark) if one.loaders.zip)
     return [*here, *(
-        Candidate(one.id, one.name, f"w fetches it; {benchmark_terms(one)}", False, one)
+        Candidate(one.id, one.name, f"w fetches it; {benchmark_terms(one)}", False, entry=one)
         for one in fetchable if one.id not in known
     )]  # fmt: skip
 
@@ -226,7 +230,7 @@ def plan_of(
             rest = tuple(mode for mode in wanted if not facts.knows(checksum, one, mode, reranker))
             job = EvaluateJob(
                 folder, wanted, one.model, one.recipe, index=one.index, purpose=PURPOSE,
-                download=COMING in (one.note, ranked.note), reranker=ranked.model,
+                download=one.coming or ranked.coming, reranker=ranked.model,
                 reranker_recipe=ranked.recipe,
             )  # fmt: skip
             every += [job] if wanted else []
