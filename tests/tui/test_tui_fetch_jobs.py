@@ -82,7 +82,7 @@ async def test_how_far_it_is_and_stopping_it(
         await session.settle()
         assert "then: verifying mine" in session.text
         # Keys are answered, and elsewhere the last line says what goes on.
-        await session.press("3", "j")
+        await session.press("3", "g", "j")
         assert "Fetching into owls" in session.rows[-1]
         await session.press("0")
         session.app.pane.go_to("owls")  # on the one that waits, s takes that out of the queue

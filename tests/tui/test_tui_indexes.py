@@ -20,6 +20,7 @@ from bioretrieval_tui.errors import BioRetrievalError, IndexFault
 from bioretrieval_tui.index.layout import indexes_folder
 from bioretrieval_tui.index.registry import remove_index
 from bioretrieval_tui.index.report import Report
+from bioretrieval_tui.tui import app as app_module
 from bioretrieval_tui.tui.dialogs.dialog import Confirm
 from bioretrieval_tui.tui.panes.index_list import IndexesPane
 from bioretrieval_tui.tui.widgets.input import QueryLine
@@ -178,7 +179,7 @@ async def test_progress_is_whole_here_and_short_elsewhere(small: Catalogue, scri
         assert sum(r.count("━") for r in session.rows) == 13
         assert "adding 44%" in row(session, "mine")
         # One reads meanwhile; the bottom line says how far it is, and still what keys do.
-        await session.press("3", "j")
+        await session.press("3", "G")
         assert session.rows[-1].endswith(" Adding to mine 44%, 3 min left ")
         assert "? Help" in session.rows[-1]
         scripted.step("inserting", 28_000, 28_000)
@@ -591,6 +592,30 @@ async def until(ready: Callable[[], object]) -> None:
     async with asyncio.timeout(30):
         while not ready():
             await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "config", "told"),
+    [(0.0, "", True), (0.0, "notify = false\n", False), (10.0, "", False)],
+)
+async def test_the_end_of_a_long_job_rings_the_bell(
+    small: Catalogue, scripted: Desk, monkeypatch: pytest.MonkeyPatch,
+    seconds: float, config: str, told: bool,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(app_module, "LONG_JOB", seconds)
+    path = home_places().config / "config.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text(config)
+    async with running(make_app(small), WIDE, pane="indexes", recorded=True) as session:
+        driver = session.app._driver
+        assert isinstance(driver, Recorder)
+        session.app.jobs.submit(job_of("verify", "mine"))
+        await session.settle()
+        scripted.verified(SOUND)
+        await session.settle()
+        sequence = "\x07\x1b]9;bioretrieval-tui: mine: 4 checks passed\x07"
+        assert (sequence in "".join(driver.written)) is told
+        assert session.said == "mine: 4 checks passed"
 
 
 async def test_hostile_names(small: Catalogue, scripted: Desk) -> None:

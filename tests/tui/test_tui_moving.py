@@ -172,11 +172,11 @@ async def test_digits_switch_panes_and_each_keeps_its_state(small: Catalogue) ->
             assert [p.pane_name for p in session.app.query("Pane") if p.display] == [pane]  # type: ignore[attr-defined]
             if pane == "search":
                 await session.press("escape")  # digits are text in its line
-        await session.press("3", "j", "j", "right", "s", "slash")
+        await session.press("3", "g", "j", "j", "right", "s", "slash")
         await session.type("filler")
         await session.press("enter", "enter")
         where = session.at
-        await session.press("4", "j", "7", "3")
+        await session.press("4", "g", "j", "7", "3")
         assert session.at == where
         assert session.entries.filter == "filler"
         assert session.browse.table.sorted_by == ("year", False)

@@ -13,6 +13,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from importlib import import_module
 from pathlib import Path
@@ -33,7 +34,14 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.worker import WorkerFailed
 
-from bioretrieval_tui.actions import ACTIONS, Action, in_scope, while_typing
+from bioretrieval_tui.actions import (
+    ACTIONS,
+    DIGITS,
+    PANE_OF_SCOPE,
+    Action,
+    in_scope,
+    while_typing,
+)
 from bioretrieval_tui.catalog.catalogue import Catalogue, section_of
 from bioretrieval_tui.catalog.models import Entry, Model, Step
 from bioretrieval_tui.errors import BioRetrievalError, CatalogueError, InterruptedByUser, UsageError
@@ -48,7 +56,7 @@ from bioretrieval_tui.tui.row_marks import RowMarks
 from bioretrieval_tui.tui.themes import LOOKS, Look
 from bioretrieval_tui.tui.undo import UndoStack
 from bioretrieval_tui.tui.widgets.bars import LEAST_HEIGHT, LEAST_WIDTH, NavBar, StatusBar, TooSmall
-from bioretrieval_tui.tui.widgets.canvas import Canvas
+from bioretrieval_tui.tui.widgets.canvas import Canvas, Detail
 from bioretrieval_tui.tui.widgets.input import QueryLine
 from bioretrieval_tui.util.formatting import count, plural
 
@@ -64,15 +72,27 @@ if TYPE_CHECKING:
     from bioretrieval_tui.terminal.capabilities import Capabilities
     from bioretrieval_tui.terminal.desktop import CopyResult
     from bioretrieval_tui.tui.dialogs.file_dialogs import ChosenBenchmark
+    from bioretrieval_tui.tui.dialogs.palette import Choice
     from bioretrieval_tui.tui.found_session import FoundSession
     from bioretrieval_tui.tui.panes.leaderboard import LeaderboardPane
     from bioretrieval_tui.tui.panes.qrels_pane import QrelsPane
     from bioretrieval_tui.tui.panes.search_pane import SearchPane
 
+COUNT_WITHIN = 0.4
+"""Most seconds between a digit and the digit or motion after it that make it a count."""
+MOTION_KEYS = frozenset(("j", "k", "down", "up", "ctrl+d", "ctrl+u", "n", "N"))
 LONGEST = 0.5
 """Longest time in seconds that a key waits; the answer of a closed widget never comes."""
+IDLE = 0.3
+"""Seconds without a key after which the search process starts."""
+AWAITED = frozenset(("arrive", "compare", "document"))
+"""Groups of workers that lead to another pane or page: keys that are typed meanwhile are for it."""
+PATIENCE = 2.0
+"""Longest time in seconds that they wait for it, or for the list of a pane."""
 FIND_JOBS = 0.5
 """Seconds between two looks for jobs of other apps, until there is one."""
+LONG_JOB = 10.0
+"""Seconds from which the end of a job is told by the terminal too."""
 PANE_OF_SECTION = {"recipes": "leaderboard"}
 PANE_CLASSES: dict[str, tuple[str, str]] = {
     "home": ("home", "HomePane"),
@@ -88,6 +108,18 @@ PANE_CLASSES: dict[str, tuple[str, str]] = {
     "found": ("found", "FoundPane"),
 }
 """(module, class) of the panes that are not a plain section of the catalogue."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Count:
+    """Digits that may become a count, and where the app was before the first of them. time: of the
+    last one."""
+
+    pane: str
+    focused: Widget | None
+    history: tuple[tuple[str, str | None], ...]
+    digits: str = ""
+    time: float = 0.0
 
 
 class BioRetrievalApp(App[None], inherit_bindings=False):
@@ -107,6 +139,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
     ALLOW_SELECT = False
     CSS = """
     Screen { layout: vertical; background: $background; }
+    Dialog { background: transparent; }
     #panes { height: 1fr; }
     Screen.-small #panes, Screen.-small NavBar, Screen.-small StatusBar { display: none; }
     Screen.-small TooSmall { display: block; }
@@ -141,8 +174,11 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self._telling = False
         """An exception is being shown."""
         self._keys: deque[Key] = deque()
-        self._under_way = 0.0
-        """When the current key was passed on, 0 if its action is done."""
+        self._under_way = self._key_at = 0.0
+        """When the current key was passed on, 0 if its action is done; when the last one came."""
+        self._launched: asyncio.Task[asyncio.subprocess.Process] | None = None
+        """The start of the search process, where nothing had asked for it yet."""
+        self._count: _Count | None = None
         self.current = "home"
         """The pane that is shown."""
         self.marks = RowMarks()
@@ -178,6 +214,8 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             more = f" (and {len(self.problems) - 1} more)" if len(self.problems) > 1 else ""
             self.say(f"{self.problems[0]}{more}", "error")
         self._mounted = True
+        if not self.is_headless:
+            self.set_timer(IDLE, self._warm_up)
         self._finding = self.set_interval(FIND_JOBS, self._find_jobs)
 
     # Errors and faults -------------------------------------------------------------------
@@ -261,6 +299,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
     async def on_event(self, event: Event) -> None:
         if isinstance(event, Key) and not event.is_forwarded:
             self._keys.append(event)
+            self._key_at = time.monotonic()
             await self._next_key()
         else:
             await super().on_event(event)
@@ -275,10 +314,52 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         if self._under_way and time.monotonic() - self._under_way < LONGEST:
             self.set_timer(LONGEST, self._next_key)
             return
+        if self._awaited(self._keys[0]):
+            self.set_timer(0.02, self._next_key)
+            return
         self._under_way = time.monotonic()
-        target = self.focused or self.screen
-        await super().on_event(self._keys.popleft())
-        self._key_handled(self.KeyHandled(target, 2))
+        target, event = self.focused or self.screen, self._keys.popleft()
+        try:
+            if not await self._counted(event):
+                await super().on_event(event)
+        finally:
+            self._key_handled(self.KeyHandled(target, 2))
+
+    def _awaited(self, event: Key) -> bool:
+        """Whether a key is for what is not there yet: a page, another pane, or its list."""
+        if time.monotonic() - event.time > PATIENCE or event.key == "ctrl+c":
+            return False
+        if any(one.group in AWAITED and not one.is_finished for one in self.workers):
+            return True
+        reading = self.pane.reading if len(self.screen_stack) == 1 else None
+        elsewhere = event.key in self._bindings.key_to_bindings
+        return reading is not None and not reading.is_finished and not elsewhere
+
+    async def _counted(self, event: Key) -> bool:
+        """Whether a key is a motion whose count was typed just before it. The digits have led to
+        their panes; the app returns from there, and no trace remains in the history."""
+        before, self._count = self._count, None
+        if len(self.screen_stack) > 1 or self.line is not None:
+            return False  # letters and digits are text there
+        if before is not None and event.time - before.time > COUNT_WITHIN:
+            before = None
+        if event.key in DIGITS.values():
+            first = before or _Count(self.current, self.focused, tuple(self.history))
+            self._count = replace(first, digits=(first.digits + event.key)[:4], time=event.time)
+            return False
+        number = int(before.digits) if before else 0
+        if before is None or not number or event.key not in MOTION_KEYS:
+            return False
+        if before.pane != self.current:
+            await self.show_pane(before.pane)
+            self.screen._refresh_layout()  # what is shown again has a size after that
+        self.history = list(before.history)
+        page = before.focused if isinstance(before.focused, Detail) else None
+        known = (a for s in (("detail",) if page else self.pane.SCOPES) for a in in_scope(s))
+        motion = next((action.name for action in known if event.key in action.keys), "")
+        if motion:  # such as move(-1)
+            await self.run_action(motion.replace("1", str(number)), page or self.pane)
+        return bool(motion)
 
     @on(KeyHandled)
     def _key_handled(self, message: KeyHandled) -> None:
@@ -306,10 +387,21 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
 
     @cached_property
     def client(self) -> SearchClient:
-        """The search process, started by its first request."""
+        """The search process, started when the app is idle, or by its first request."""
         from bioretrieval_tui.backend.client import SearchClient
 
-        return SearchClient()
+        return SearchClient(launched=self._launched)
+
+    def _warm_up(self) -> None:
+        """Start the search process before it is needed, once no key was pressed for a moment."""
+        if self._launched is not None or "client" in vars(self):
+            return
+        if time.monotonic() - self._key_at < IDLE:
+            self.set_timer(IDLE, self._warm_up)
+            return
+        from bioretrieval_tui.backend.launch import SEARCHES, launch
+
+        self._launched = asyncio.create_task(launch(SEARCHES, "auto", warm=True))
 
     @cached_property
     def jobs(self) -> JobQueue:
@@ -330,6 +422,8 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
 
     async def on_unmount(self) -> None:
         self.workers.cancel_all()
+        if self._launched is not None:
+            _ = self.client  # which ends the process
         for name in ("jobs", "found", "client"):
             if name in vars(self):  # it was used
                 await getattr(self, name).close()
@@ -414,7 +508,8 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             raise BioRetrievalError(f"No entry has the id '{identifier}'")
         section = section_of(entry)
         self._remember()
-        self.run_worker(self._arrive(PANE_OF_SECTION.get(section, section), identifier, then))
+        pane = PANE_OF_SECTION.get(section, section)
+        self.run_worker(self._arrive(pane, identifier, then), group="arrive")
 
     async def _arrive(self, name: str, place: str | None, then: str = "") -> None:
         pane = await self.show_pane(name)
@@ -546,16 +641,26 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             self.undo.add(f"{outcome.removed} removed", partial(self._restore, outcome.removed))
             said += "; u brings it back"
         self.say(said, "bar.strong" if outcome.role == "ok" else outcome.role)
+        if outcome.seconds >= LONG_JOB:
+            self._alert(outcome.message)
         for pane in self._panes():
             pane.job_ended(outcome)
         if outcome.removed == self.index:
             self.index = CATALOGUE  # Search was never shown
 
+    @work(group="alert")
+    async def _alert(self, text: str) -> None:
+        """Tell those who look elsewhere that a long job ended, unless config.toml forbids it."""
+        from bioretrieval_tui.settings import notify
+        from bioretrieval_tui.terminal.desktop import alert
+
+        if notify()[0]:
+            await asyncio.to_thread(alert, text, self.capabilities, self._ordered)
+
     async def _restore(self, name: str) -> None:
         from bioretrieval_tui.index.registry import restore_index
 
         await asyncio.to_thread(restore_index, name)
-        self.jobs.outcomes.pop(name, None)
         self.pane.activate()
 
     def action_stop_evaluation(self) -> None:
@@ -581,6 +686,8 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         def evaluate(plan: EvaluationPlan | None) -> None:
             for job in plan.jobs if plan else ():
                 self.begin_job(job)
+            if plan and len(plan.jobs) > 1:
+                self.say(f"Queued: {plan.line()}")
 
         steps = (f"{BENCHMARK_FOLDER} {step.id}" for step in self.catalogue.of_type(Step))
         folders = [self.remembered_folder(name) for name in (BENCHMARK_FOLDER, *steps)]
@@ -613,7 +720,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         models = model_choices(self.catalogue)
         self.push_screen(BenchmarkDialog("Explore a benchmark", "Explore", folder, models), explore)
 
-    @work
+    @work(group="arrive")
     async def explore(self, job: EvaluateJob) -> None:
         """Show the benchmark of a job in the explorer; it is ranked unless rankings are kept."""
         self._remember()
@@ -643,7 +750,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             if isinstance(wish, FetchRequest):
                 self._remember()
                 self.found.begin(wish)
-                self.run_worker(self.show_pane("found"))
+                self.run_worker(self.show_pane("found"), group="arrive")
             elif wish is not None:
                 self.begin_job(wish)
 
@@ -734,14 +841,32 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
     # Look and size -----------------------------------------------------------------------
 
     def action_theme(self) -> None:
+        """Choose a theme, which is shown while the cursor is on it."""
+        from bioretrieval_tui.tui.dialogs.theme_dialog import ThemeDialog
+
         if self.no_color:
             raise UsageError("NO_COLOR is set: themes have no colours")
-        names = list(LOOKS)
-        name = names[(names.index(self.look.name) + 1) % len(names)]
+        before = self.look.name
+
+        def kept(name: str | None) -> None:
+            if name:
+                self._keep_look(name)
+            else:
+                self.use_look(before)
+
+        self.push_screen(ThemeDialog(before, self.use_look), kept)
+
+    def use_look(self, name: str) -> None:
         self.look = LOOKS[name]
         self.theme = name
-        for canvas in self.screen_stack[0].query(Canvas):
-            canvas.repaint()
+        for screen in self.screen_stack:
+            for canvas in screen.query(Canvas):
+                canvas.repaint()
+
+    def _keep_look(self, name: str) -> None:
+        if self.no_color:
+            raise UsageError("NO_COLOR is set: themes have no colours")
+        self.use_look(name)
         self.say(f"Theme: {name}")
         self.settings.set_setting("theme", name)
 
@@ -796,14 +921,17 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         """Copy, in a thread: a clipboard may take 0.2 seconds to refuse."""
         from bioretrieval_tui.terminal.desktop import copy
 
-        def write(data: str) -> None:
+        return await asyncio.to_thread(copy, text, self.capabilities, self._ordered)
+
+    def _ordered(self, data: str) -> None:
+        """Write to the terminal, from a thread, in order with the frames."""
+
+        def write() -> None:
             if self._driver is not None:
                 self._driver.write(data)
                 self._driver.flush()
 
-        # An escape sequence goes through the driver, in order with the frames.
-        ordered = partial(self.call_from_thread, write)
-        return await asyncio.to_thread(copy, text, self.capabilities, ordered)
+        self.call_from_thread(write)
 
     def show_text(self, title: str, text: str, note: str = "") -> None:
         """Show raw text that a mouse can select, in a dialog."""
@@ -832,26 +960,47 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self.push_screen(Confirm(question, then, *labels), lambda yes: do() if yes else None)
 
     def action_help(self) -> None:
-        from bioretrieval_tui.tui.dialogs.dialog import PageDialog, help_lines
+        from bioretrieval_tui.tui.dialogs.help_dialog import HelpDialog
 
         typed = self.line.scopes if self.line else ()
-        scopes = (*typed, *self.pane.SCOPES, *self.pane.MORE_SCOPES, "detail", "line")
-        lines = help_lines(self.pane.heading, scopes, () if typed else self.pane.EXPLAINS)
-        self.push_screen(PageDialog(lines))
+        reads = ("detail", "line") if "list" in self.pane.SCOPES else ()
+        scopes = (*typed, *self.pane.SCOPES, *self.pane.MORE_SCOPES, *reads)
+        terms = () if typed else self.pane.EXPLAINS
+        self.push_screen(HelpDialog(self.pane.heading, scopes, terms))
 
     def action_palette(self) -> None:
-        from bioretrieval_tui.tui.dialogs.palette import Palette
+        from bioretrieval_tui.tui.dialogs.palette import Palette, PaletteChoice
 
-        actions = [a for a in ACTIONS if a.palette and a.scope in self.pane.SCOPES]
+        here = self.pane.SCOPES
+        offered = [action for action in ACTIONS if action.palette]
         working = {action.id: action for action in self.working_actions()}
-        actions = [working.get(action.id, action) for action in actions]
-        self.push_screen(Palette(actions, self.catalogue, working), self._chosen)
+        actions = [working.get(action.id, action) for action in offered if action.scope in here]
+        more = [a for a in offered if a.scope not in here and a.scope in PANE_OF_SCOPE]
+        choices = [
+            PaletteChoice(f"index {name}", f"Search {name}", "Search in this index",
+                          partial(self.search_in, name))
+            for name in self._index_names()
+        ]  # fmt: skip
+        choices += [
+            PaletteChoice(f"theme {name}", f"Theme: {name}", "Use these colours",
+                          partial(self._keep_look, name))
+            for name in LOOKS
+        ]  # fmt: skip
+        dialog = Palette([*actions, *more, *choices], self.catalogue, here, working)
+        self.push_screen(dialog, self._chosen)
 
-    async def _chosen(self, choice: Action | str | None) -> None:
+    async def _chosen(self, choice: Choice | None) -> None:
+        """Do what was chosen in the palette; an action of another pane is run there."""
         if isinstance(choice, Action):
-            await self.run_action(choice.name, self if choice.scope == "everywhere" else self.pane)
-        elif isinstance(choice, str):
-            self.jump(choice)
+            if choice.scope not in self.pane.SCOPES:
+                await self.action_go(PANE_OF_SCOPE[choice.scope])
+            target = self if choice.scope == "everywhere" else self.pane
+            # A new pane has a size only after the refresh.
+            self.call_after_refresh(self.run_action, choice.name, target)
+        elif isinstance(choice, Entry):
+            self.jump(choice.id)
+        elif choice is not None:
+            await invoke(choice.act)
 
 
 def _is_here(entry: Model) -> bool:

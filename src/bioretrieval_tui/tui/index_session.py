@@ -44,6 +44,8 @@ class IndexesSession:
         self._app = app
         self.infos: list[IndexInfo] = []
         self.problem = ""
+        self.with_cached = False
+        """Whether the indexes that evaluations made are listed."""
 
     async def load(self) -> None:
         """Read the indexes again; the command line may have changed them."""
@@ -58,7 +60,7 @@ class IndexesSession:
         jobs = self._app.jobs
         failed = [outcome.job for outcome in jobs.outcomes.values() if outcome.state != "done"]
         made = {job.target for job in (*jobs.all, *failed) if isinstance(job, MAKES_INDEX)}
-        infos = {info.name: info for info in self.infos}
+        infos = {one.name: one for one in self.infos if self.with_cached or not one.cached}
         return [IndexRow(name, infos.get(name)) for name in sorted(made | infos.keys())]
 
     def health(self, row: IndexRow) -> tuple[str, str]:
@@ -86,10 +88,12 @@ class IndexesSession:
         return "ok", "ok"
 
     def outcome(self, row: IndexRow) -> JobRecord | None:
-        """How the last job of an index ended, unless the index was built again since."""
-        found, built = self._app.jobs.outcomes.get(row.name), row.info and row.info.built
-        stale = found and found.state != "done" and (built or "")[:19] > (found.ended or "")[:19]
-        return None if stale else found
+        """How the last job of an index ended, unless the index was built or restored since."""
+        found, info = self._app.jobs.outcomes.get(row.name), row.info
+        if found is None or info is None:
+            return found
+        built_since = found.state != "done" and (info.built or "")[:19] > (found.ended or "")[:19]
+        return None if built_since or found.removed else found
 
     def to_resume(self, row: IndexRow | None) -> JobRecord:
         """The last job of an index, if it was stopped or failed; else UsageError says why."""

@@ -63,7 +63,8 @@ class IndexesPane(Pane):
     def activate(self) -> None:
         """Read the list again: a shell may have changed it."""
         super().activate()
-        self.in_background("indexes", self._read)
+        work = self.in_background("indexes", self._read)
+        self.reading = self.reading or work
 
     async def _read(self) -> None:
         await self.session.load()
@@ -98,9 +99,13 @@ class IndexesPane(Pane):
         infos, problem = self.session.infos, self.session.problem
         if problem:
             return [Span("Indexes", "strong"), Span(f"   {problem}", "error")]
-        spans = [Span("Indexes", "strong"), Span(f"  {len(infos)}", "dim")]
+        spans = [Span("Indexes", "strong"), Span(f"  {len(self.rows)}", "dim")]
         if infos:
             spans.append(Span(f"  {size(sum(info.bytes for info in infos))}", "dim"))
+        cached = [info.bytes for info in infos if info.cached]
+        if cached and not self.session.with_cached:
+            said = f"  {len(cached)} of evaluations hidden ({size(sum(cached))}): H shows them"
+            spans.append(Span(said, "faint"))
         if infos and all(info.name == CATALOGUE for info in infos) and not self.letters:
             spans.append(Span("   b builds one over your own texts, w fetches papers", "faint"))
         return spans
@@ -131,10 +136,14 @@ class IndexesPane(Pane):
     def ids(self) -> list[str]:
         return [row.name for row in self.rows]
 
+    def action_cached(self) -> None:
+        self.session.with_cached = not self.session.with_cached
+        self._fill()
+
     def action_enter(self) -> None:
         """Open the page; on the page, search in its index."""
         if self.has_class("-reading"):
-            self.run_worker(self.action_use())
+            self.run_worker(self.action_use(), group="arrive")
         else:
             super().action_enter()
 

@@ -170,6 +170,8 @@ class Pane(Widget):
         """Where the cursor was when the filter line was opened."""
         self.filter_before = ""
         """The filter that was accepted before the line was opened."""
+        self.reading: Worker[None] | None = None
+        """Reads what is listed, for the first time: keys of the pane wait for it."""
         self._rest: Timer | None = None
         self._top = 0
 
@@ -515,9 +517,12 @@ class Pane(Widget):
         expression = self.entry_list.filter or self.entry_list.last_filter
         if not expression:
             raise UsageError("No filter yet: press / first")
-        at = self.entry_list.next_match(self.ids(), self.table.cursor, by)
-        if at is None:
-            raise UsageError(f"No row matches {expression}")
+        at, ids = self.table.cursor, self.ids()
+        for _ in range(min(abs(by), len(ids))):
+            found = self.entry_list.next_match(ids, at, 1 if by > 0 else -1)
+            if found is None:
+                raise UsageError(f"No row matches {expression}")
+            at = found
         self.table.move_to(at)
 
     def action_copy_bibtex(self) -> None:

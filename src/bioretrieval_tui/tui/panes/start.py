@@ -84,7 +84,8 @@ class StartPane(Pane):
         entries = self.entry_list.entries
         steps = [entry for entry in entries if isinstance(entry, Step) and _runs(entry)]
         if steps:
-            self.in_background("steps", self._look, steps)
+            work = self.in_background("steps", self._look, steps)
+            self.reading = self.reading or work
 
     async def _look(self, steps: list[Step]) -> None:
         from bioretrieval_tui.tui.step_session import step_states
