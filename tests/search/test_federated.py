@@ -131,22 +131,33 @@ def test_documents_of_one_index_stay_apart() -> None:
 def test_counts_notes_and_dates() -> None:
     one = SearchResult(
         (hit(1, "a", 3.0, year=2001), hit(2, "b", 1.0)), fitting=7, among=100, note="odd",
-        facets=(Facet("year", (("2001", 5), ("1999", 2))),),
+        facets=(Facet("year", (("2001", 5), ("1999", 2))), Facet("mesh", (("Bone", 3),))),
     )  # fmt: skip
     two = SearchResult(
         (hit(1, "c", 2.0, date="2001-05"),), fitting=1, among=4,
-        facets=(Facet("year", (("1999", 4),)), Facet("mesh", (("Asthma", 1),))),
+        facets=(Facet("year", (("1999", 4),)),
+                Facet("mesh", (("Asthma", 3), ("Eye", 1)))),
     )  # fmt: skip
     found = merged({"x": one, "y": two}, 9, "dense", same_model=True, order="date")
     assert [one.id for one in found.hits] == ["c", "a", "b"]
     assert (found.fitting, found.among, found.note) == (8, 104, "x: odd")
     assert found.facets == (
-        Facet("year", (("1999", 6), ("2001", 5))), Facet("mesh", (("Asthma", 1),)),
+        Facet("year", (("2001", 5), ("1999", 6))), Facet("mesh", (("Asthma", 3), ("Bone", 3))),
     )  # fmt: skip
     both = {"x": one, "y": replace(two, note="odd", fitting=None)}
     found = merged(both, 1, "dense", same_model=True, order="date")
     assert [one.id for one in found.hits] == ["a"]  # of the best one
     assert (found.fitting, found.note) == (7, "odd")
+
+
+@pytest.mark.parametrize("mode", ["hybrid", "lexical"])
+def test_a_document_that_the_query_names_comes_first(mode: str) -> None:
+    one = SearchResult((hit(1, "a", 0.9, 9.0), hit(2, "b", 0.8, 8.0)))
+    two = SearchResult((hit(1, "c", 0.1, 0.0), hit(2, "d", 0.2, 3.0)), named=1)
+    found = merged({"x": one, "y": two}, 3, mode, same_model=True)
+    assert [one.id for one in found.hits] == ["c", "a", "b"]
+    assert found.hits[0].score == found.hits[1].score
+    assert found.named == 1
 
 
 # Real indexes -----------------------------------------------------------------------------------

@@ -169,6 +169,7 @@ class SearchEngine:
             facets=tuple(Facet(name, tuple(most)) for name, most in counts.items() if most),
             among=len(among),
             note=NO_TERMS if empty and not len(named) else None,
+            named=len(named),
         )
 
     def _wider(self, query: Query, field: str, among: Labels) -> Labels:

@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.duplicates import Work
 from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser
-from bioretrieval_tui.index.metadata_fields import when
+from bioretrieval_tui.index.metadata_fields import YEAR, when
 from bioretrieval_tui.progress import Reporter, silent
 from bioretrieval_tui.search.engine import SearchEngine
 from bioretrieval_tui.search.types import Explanation, Facet, Hit, Query, SearchResult
@@ -124,7 +124,8 @@ def merged(
 ) -> SearchResult:
     """The best `k` hits of one query in the results of indexes, which are sorted by relevance.
 
-    Ties are broken by rank, then by the order of the indexes. A work that several indexes hold is
+    Ties are broken by rank, then by the order of the indexes; documents that the query names come
+    first. A work that several indexes hold is
     one hit, the best one, which names the others. A single index gives its own ranking.
     same_model: all vectors are by one model and recipe; order: of the best `k`, as of `Query`.
     Counts of facets are summed over what each index counted, a work once for each index with it.
@@ -132,9 +133,11 @@ def merged(
     places = {name: place for place, name in enumerate(results)}
     by_rank = mode != "lexical" and not same_model and len(results) > 1
     scores = _scores(results, mode, by_rank=by_rank)
+    named = {hit.key for hit in _hits(results) if hit.rank <= results[hit.index].named}
+    scores |= dict.fromkeys(named, max(scores.values(), default=0.0))
 
-    def placed(hit: Hit) -> tuple[float, int, int]:
-        return -scores[hit.key], hit.rank, places[hit.index]
+    def placed(hit: Hit) -> tuple[bool, float, int, int]:
+        return hit.key not in named, -scores[hit.key], hit.rank, places[hit.index]
 
     works = [sorted(work, key=placed) for work in _works(results)]
     for best, *others in works:
@@ -158,6 +161,7 @@ def merged(
         fitting=sum(fitting) if fitting else None,
         facets=_facets(results.values()),
         among=sum(one.among for one in results.values()),
+        named=sum(work[0].key in named for work in ranking),
         note="; ".join(
             note if len(names) == len(results) else f"{', '.join(names)}: {note}"
             for note, names in notes.items()
@@ -234,12 +238,21 @@ def _same(hit: Hit, work: Work, other: Hit, other_work: Work) -> bool:
 
 
 def _facets(results: Iterable[SearchResult]) -> tuple[Facet, ...]:
-    """Facets with summed counts, as many values as the longest of them has."""
+    """Facets with summed counts, as many values as the longest of them has, sorted as in one index:
+    the most frequent first, years newest first."""
     counts: dict[str, Counter[str]] = {}
     longest: dict[str, int] = {}
     for facet in (facet for one in results for facet in one.facets):
         counts.setdefault(facet.field, Counter()).update(dict(facet.counts))
         longest[facet.field] = max(longest.get(facet.field, 0), len(facet.counts))
     return tuple(
-        Facet(field, tuple(values.most_common(longest[field]))) for field, values in counts.items()
+        Facet(
+            field,
+            tuple(
+                sorted(values.items(), key=lambda one: int(one[0]), reverse=True)
+                if field == YEAR.name
+                else sorted(values.items(), key=lambda one: (-one[1], one[0]))
+            )[: longest[field]],
+        )
+        for field, values in counts.items()
     )

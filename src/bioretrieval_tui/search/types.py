@@ -107,7 +107,8 @@ class Facet(msgspec.Struct, frozen=True):
 class SearchResult(msgspec.Struct, frozen=True):
     """Hits in their order. fitting: documents that match the filter, None without one; facets: over
     the top `among` documents; note: for the user, such as a query of stop words only; pending: BM25
-    answered alone, since the model of the index is not loaded yet."""
+    answered alone, since the model of the index is not loaded yet; named: documents whose
+    identifier the query is, which come first by relevance."""
 
     hits: tuple[Hit, ...]
     fitting: int | None = None
@@ -115,3 +116,4 @@ class SearchResult(msgspec.Struct, frozen=True):
     among: int = 0
     note: str | None = None
     pending: bool = False
+    named: int = 0
