@@ -48,8 +48,10 @@ class IndexDialog(Dialog[Sequence[str]]):
         self, infos: Sequence[IndexInfo], current: Sequence[str], state_of: Callable[[str], str]
     ) -> None:
         super().__init__()
-        self.infos, self.current, self.state_of = infos, tuple(current), state_of
-        self.selected = list(current)
+        self.infos, self.state_of = infos, state_of
+        self.rows = [one.name for one in infos]
+        self.current = tuple(name for name in current if name in self.rows)
+        self.selected = list(self.current)
         self.table = VirtualTable(_COLUMNS, chooses=True)
 
     def compose(self) -> ComposeResult:
@@ -59,7 +61,7 @@ class IndexDialog(Dialog[Sequence[str]]):
     def on_mount(self) -> None:
         rows = len(self.infos) + _AROUND
         self.query_one(Vertical).styles.height = min(rows, self.app.size.height * 9 // 10)
-        at = next((n for n, one in enumerate(self.infos) if one.name == self.current[0]), 0)
+        at = self.rows.index(self.current[0]) if self.current else 0
         self.table.show(ListRows(self.infos, self._cells), at)
         self.table.focus()
         self._explain()
