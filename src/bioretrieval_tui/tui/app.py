@@ -292,6 +292,9 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         """Say that nothing under the cursor takes a paste."""
         self.say("There is no line here to paste into", "warn")
 
+    def on_query_line_joined(self, event: QueryLine.Joined) -> None:
+        self.say(f"Pasted {event.by} lines as one")
+
     async def _next_key(self) -> None:
         if not self._keys:
             return

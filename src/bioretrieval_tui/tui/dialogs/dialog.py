@@ -100,6 +100,10 @@ class Dialog(ModalScreen[ResultT]):
     def _left(self, event: QueryLine.Left) -> None:
         self.left(event.by)
 
+    @on(QueryLine.Joined)
+    def _joined(self, event: QueryLine.Joined) -> None:
+        self.note.show(Span(f"Pasted {event.by} lines as one", "warn"))
+
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
         self.typed(event.input)
