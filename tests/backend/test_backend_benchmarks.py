@@ -18,8 +18,9 @@ from bioretrieval_tui.backend.client import SearchClient
 from bioretrieval_tui.backend.server import LookingUp
 from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.evaluation.benchmark import BenchmarkFolder, read_benchmark, write_run
+from bioretrieval_tui.evaluation.benchmark import BenchmarkFolder, read_benchmark
 from bioretrieval_tui.evaluation.runner import run_mode
+from bioretrieval_tui.evaluation.trec_runs import write_run
 from bioretrieval_tui.index.build import build_index
 from bioretrieval_tui.index.registry import open_index, remove_index
 
@@ -62,7 +63,7 @@ def ask(lookups: LookingUp, request: protocol.Sent) -> Any:
 
 
 def test_queries_then_one_then_a_document(benchmark: BenchmarkFolder, runs: dict[str, str]) -> None:
-    lookups = LookingUp("cpu")
+    lookups = LookingUp()
     queries = ask(lookups, opening(benchmark, runs))
     assert [row.id for row in queries] == ["q1", "q2"]  # q3 has no judgement
     assert queries[0].judged == queries[0].relevant == 2
@@ -91,14 +92,14 @@ def test_rankings_that_are_no_longer_of_the_files_are_stale(
         remove_index(INDEX)
     else:
         Path(runs["dense"]).unlink()
-    found = ask(LookingUp("cpu"), opening(benchmark, runs, **other))
+    found = ask(LookingUp(), opening(benchmark, runs, **other))
     assert found is None
 
 
 def test_what_is_wrong_with_a_benchmark_is_an_error(
     benchmark: BenchmarkFolder, runs: dict[str, str]
 ) -> None:
-    lookups = LookingUp("cpu")
+    lookups = LookingUp()
     with pytest.raises(BioRetrievalError, match="no benchmark is open"):
         ask(lookups, protocol.ViewQuery("q1"))
     with pytest.raises(BioRetrievalError, match="/nowhere"):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from bioretrieval_tui.backend import client, protocol, worker
+from bioretrieval_tui.backend import launch, protocol, worker
 from bioretrieval_tui.backend.job_folder import JobFolder, JobRecord
 from bioretrieval_tui.backend.protocol import BuildJob, Built, Progressed, Remarked, RemoveJob
 from bioretrieval_tui.errors import BioRetrievalError
@@ -106,7 +106,7 @@ def test_jobs_run_in_turn_and_the_worker_ends(folder: JobFolder) -> None:
         assert f"Removing {name}, process " in folder.log(record)
         assert record.message in folder.log(record)
         assert folder.log_path(record).stat().st_mode & 0o077 == 0
-    until(lambda: all(one.poll() is not None for one in client._workers))
+    until(lambda: all(one.poll() is not None for one in launch._workers))
     # The next is carried out by another.
     folder.submit(ONE)
     assert ended(folder).state == "failed"
@@ -143,7 +143,10 @@ def test_a_build_outlives_the_app_and_resumes_after_kill_9(folder: JobFolder, la
         return folder.records()[-1].state == "failed"
 
     until(told)
-    assert folder.records()[-1].message == "Building mine failed: its process is gone"
+    assert (
+        "Building mine failed: its process is gone: killed, or out of memory"
+        in folder.records()[-1].message
+    )
     kept = kept_vectors("mine")
     assert kept >= 64
     (large.parent / "go-on").touch()
@@ -193,7 +196,7 @@ def test_a_record_that_cannot_be_written_is_one_line(
     folder: JobFolder, monkeypatch: pytest.MonkeyPatch, more: int, state: str, said: str
 ) -> None:
     """It may have so many bytes more than it has while the job waits."""
-    monkeypatch.setattr(client, "start_worker", lambda: None)
+    monkeypatch.setattr(launch, "start_worker", lambda: None)
     folder.submit(RemoveJob("of-a-name-that-its-outcome-repeats"))
     size = (folder.path / "1.json").stat().st_size
     words = [sys.executable, "-c", LIMITED.format(limit=size + more)]
@@ -254,6 +257,16 @@ def test_progress_is_recorded_seldom_and_a_new_stage_at_once(tmp_path: Path) -> 
     assert saved == [("reading", 0), ("encoding", 0)]
     ledger.hear(Remarked("downloading"))
     assert (saved[-1], record.remark) == (("encoding", 49), "downloading")
+
+
+def test_a_log_that_grew_long_begins_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "_MOST_LOG_BYTES", 100)
+    folder, record = JobFolder(tmp_path), JobRecord(id="1", job=ONE)
+    ledger = worker.JobLedger(folder, record)
+    for size, left in ((100, 100), (101, 0)):
+        folder.log_path(record).write_text("x" * size)
+        ledger.hear(Remarked("downloading"))
+        assert folder.log_path(record).stat().st_size == left
 
 
 @pytest.mark.parametrize("error", [ValueError("a defect"), SystemExit(3), MemoryError()])

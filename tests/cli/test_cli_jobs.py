@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bioretrieval_tui.backend import client, protocol
+from bioretrieval_tui.backend import launch, protocol
 from bioretrieval_tui.backend.job_folder import JobFolder, JobRecord
 from bioretrieval_tui.backend.protocol import (
     AddJob,
@@ -23,27 +23,28 @@ from bioretrieval_tui.cli import job_verbs
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.index.report import Check, Verification
 from bioretrieval_tui.progress import Progress
-from conftest import Ended, run_here
 from homes import share_encoders
 
-Call = Callable[..., Ended]
+Call = Callable[..., Any]
 ONE, TWO = VerifyJob("one"), VerifyJob("two")
 SOUND = protocol.Verified(Verification("one", (Check("files", True, "5"),)))
 FAULTY = protocol.Verified(Verification("one", (Check("files", False, "3", "build it again"),)))
 
 
 @pytest.fixture
-def call(tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Call:
+def call(
+    tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, fresh: Call
+) -> Call:
     """Call the command in a home of its own; what is relative is in the test's folder."""
     monkeypatch.chdir(tmp_path)
     env = {**environment, "BIORETRIEVAL_HOME": str(tmp_path / "home")}
-    return lambda *words: run_here(words, env)
+    return lambda *words: fresh(words, env)
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> JobFolder:
     """The records of that home; no worker is started."""
-    monkeypatch.setattr(client, "start_worker", lambda: None)
+    monkeypatch.setattr(launch, "start_worker", lambda: None)
     return JobFolder(tmp_path / "home" / "state" / "jobs")
 
 
@@ -128,6 +129,7 @@ def test_the_exit_code_of_attach_is_the_jobs(
     for name in ("1", "one"):
         ended = call("jobs", "attach", name)
         assert (ended.code, ended.out, ended.lines) == (code, "", [f"bioretrieval-tui: {said}"])
+    assert folder.missed(folder.records()) == []  # the app need not tell it again
 
 
 def test_attach_follows_and_ctrl_c_detaches(
@@ -177,7 +179,7 @@ def test_a_job_is_stopped(call: Call, folder: JobFolder, monkeypatch: pytest.Mon
 
 def test_a_log_is_printed_without_what_moves_the_cursor(call: Call, folder: JobFolder) -> None:
     record = end(folder, ONE, SOUND)
-    assert call("jobs", "log", "one").out == "It has no log.\n"
+    assert call("jobs", "log", "one").out == "There is no log: No such file or directory\n"
     folder.log_path(record).write_text("reading\n\x1b[2Jencoding\n")
     assert call("jobs", "log", "one").out == "reading\nencoding\n"
 

@@ -37,6 +37,8 @@ _MOST_RECORDS = 50
 _PATIENCE = 3.0
 """Seconds that a waiting job has no worker before another is started."""
 
+_GONE = "its process is gone: killed, or out of memory"
+
 State = Literal["waiting", "running", "done", "failed", "stopped"]
 
 
@@ -115,6 +117,7 @@ class JobFolder:
         self._held: BaseFileLock | None = None
         self._missing_since: float | None = None
         """When a waiting job was first seen without a worker."""
+        self._patience = _PATIENCE
 
     # Reading -----------------------------------------------------------------------------
 
@@ -122,23 +125,26 @@ class JobFolder:
         """All records, oldest first. Only files that were replaced are read again, and a record
         keeps its `job`, so that it can be recognised."""
         found: dict[str, tuple[tuple[int, ...], JobRecord | None]] = {}
-        for path in self.path.glob("*.json"):
-            with contextlib.suppress(OSError):  # it was deleted meanwhile
-                facts, name = path.stat(), path.name
-                stamp, before = (facts.st_mtime_ns, facts.st_ino, facts.st_size), None
-                if name in self._known:
-                    known, before = self._known[name]
-                    if known == stamp:
-                        found[name] = stamp, before
-                        continue
-                record = _read(path)
-                if before is not None and record is not None and record.job == before.job:
-                    record.job = before.job
-                found[name] = stamp, record
+        with contextlib.suppress(OSError), os.scandir(self.path) as entries:
+            for entry in entries:
+                if entry.name.endswith(".json"):
+                    with contextlib.suppress(OSError):  # it was deleted meanwhile
+                        found[entry.name] = self._look_at(entry)
         self._known = found
         self.damaged = {name for name, (_, record) in found.items() if record is None}
         records = [record for _, record in found.values() if record is not None]
         return sorted(records, key=lambda one: (one.submitted, len(one.id), one.id))
+
+    def _look_at(self, entry: os.DirEntry[str]) -> tuple[tuple[int, ...], JobRecord | None]:
+        facts = entry.stat()
+        stamp = facts.st_mtime_ns, facts.st_ino, facts.st_size
+        known, before = self._known.get(entry.name, ((), None))
+        if known == stamp:
+            return known, before
+        record = _read(Path(entry.path))
+        if before is not None and record is not None and record.job == before.job:
+            record.job = before.job
+        return stamp, record
 
     def is_here(self, record: JobRecord) -> bool:
         """Whether a job belongs to this machine; records of earlier versions name none."""
@@ -148,29 +154,25 @@ class JobFolder:
         return self.path / f"{record.id}.log"
 
     def log(self, record: JobRecord) -> str:
-        """What a job has logged; why there is nothing, else."""
+        """What a job has logged, or why that cannot be read."""
         try:
             return self.log_path(record).read_text("utf-8", "replace")
-        except FileNotFoundError:
-            return "It has not begun.\n" if record.started is None else "It has no log.\n"
         except OSError as error:
-            return f"Its log cannot be read: {error.strerror}\n"
+            return f"There is no log: {error.strerror}\n"
 
     def missed(self, records: list[JobRecord]) -> list[JobRecord]:
         """Those that ended since `seen` was last called, by any app."""
-        seen = self.path / "seen"
         try:
-            before = seen.stat().st_mtime_ns
+            before = (self.path / "seen").stat().st_mtime_ns
         except OSError:
             before = 0
         return [one for one in records if one.ended and self._changed_at(one) > before]
 
     def seen(self, records: list[JobRecord]) -> None:
         """Remember that the user was told how these ended."""
-        newest = max((self._changed_at(one) for one in records if one.ended), default=0)
-        if newest and self.missed(records):
+        if news := self.missed(records):
+            newest, path = max(map(self._changed_at, news)), self.path / "seen"
             with contextlib.suppress(OSError):
-                path = self.path / "seen"
                 path.touch()
                 os.utime(path, ns=(newest, newest))
 
@@ -194,8 +196,7 @@ class JobFolder:
         """
         fresh: list[JobRecord] = []
         with self._deciding():
-            lives = self._worker_lives()
-            records = self.records() if lives else self._buried()
+            lives, records = self._settled()
             pending = ("waiting",) if again else ("waiting", "running")
             known = [one.job for one in records if one.state in pending and self.is_here(one)]
             numbers = (name.removesuffix(".json") for name in self._known)
@@ -219,36 +220,39 @@ class JobFolder:
             self._start()
         return fresh
 
-    def tend(self, *, start: bool = True) -> None:
-        """Mark as failed what is said to run though its process is gone, and start a worker for
+    def tend(self, *, start: bool = True) -> list[JobRecord]:
+        """All records, once those whose process is gone are marked as failed; start a worker for
         jobs that lack one for a while."""
-        states = {one.state for one in self.records() if self.is_here(one)}
+        records = self.records()
+        states = {one.state for one in records if self.is_here(one)}
         if not states & {"running", "waiting"}:
-            return
+            return records
         try:
             with self._deciding(0):
-                lives = self._worker_lives()
-                if not lives:
-                    self._buried()
+                lives, records = self._settled()
         except BioRetrievalError:
-            return  # another process decides just now
-        now = time.monotonic()
-        if lives or "waiting" not in states or self._missing_since is None:
-            self._missing_since = None if lives or "waiting" not in states else now
-        elif start and now - self._missing_since >= _PATIENCE:
+            return records  # another process decides just now
+        if lives or "waiting" not in states:
+            self._missing_since, self._patience = None, _PATIENCE
+            return records
+        self._missing_since = self._missing_since or time.monotonic()
+        if start and time.monotonic() - self._missing_since >= self._patience:
             self._missing_since = None
-            self._start()
+            self._patience *= 2  # it may end at once each time, as on a full disk
+            with contextlib.suppress(BioRetrievalError):  # the next try may start it
+                self._start()
+        return records
 
     def stop(self, identifier: str) -> None:
         """Interrupt a job that runs as ctrl+c would, drop one that waits."""
         with self._deciding():
-            lives = self._worker_lives()
-            records = self.records() if lives else self._buried()
-            for record in (one for one in records if one.id == identifier and self.is_here(one)):
-                if record.state == "waiting":
-                    self.finish(record, InterruptedByUser("dropped before it began"))
-                elif record.state == "running" and record.pid is not None:
-                    self.interrupt(record.pid)
+            record = next((one for one in self._settled()[1] if one.id == identifier), None)
+            if record is None or not self.is_here(record):
+                return
+            if record.state == "waiting":
+                self.finish(record, InterruptedByUser("dropped before it began"))
+            elif record.state == "running" and record.pid is not None:
+                self.interrupt(record.pid)
 
     def forget(self, target: str) -> None:
         """Delete the records of the ended jobs of an index."""
@@ -262,19 +266,22 @@ class JobFolder:
             os.kill(pid, signal.SIGINT)
 
     def _start(self) -> None:
-        from bioretrieval_tui.backend import client
+        from bioretrieval_tui.backend import launch
 
-        client.start_worker()
+        launch.start_worker()
 
     def _deciding(self, seconds: float = 5) -> contextlib.AbstractContextManager[None]:
         said, busy = "the jobs cannot be changed", "another process changes them"
         return locked(self.path / ".lock", said, busy, seconds=seconds)
 
-    def _worker_lives(self) -> bool:
-        """Whether a process holds the worker's lock. Only while deciding: trying takes it."""
-        if held := self._hold():
-            held.release()
-        return held is None
+    def _settled(self) -> tuple[bool, list[JobRecord]]:
+        """Whether a worker lives, and all records; without one, those that run are marked as
+        failed. Only while deciding: to look, the worker's lock is taken for a moment."""
+        held = self._hold()
+        if held is None:
+            return True, self.records()
+        held.release()
+        return False, self._buried()
 
     def _hold(self) -> BaseFileLock | None:
         from filelock import FileLock, Timeout
@@ -292,7 +299,8 @@ class JobFolder:
         records = self.records()
         for record in records:
             if record.state == "running" and self.is_here(record):
-                gone = BioRetrievalError("its process is gone")
+                remedy = f"see: bioretrieval-tui jobs log {record.id}"
+                gone = BioRetrievalError(_GONE, remedy=remedy)
                 with contextlib.suppress(OSError):  # marked in memory at least
                     self.finish(record, gone)
         return records

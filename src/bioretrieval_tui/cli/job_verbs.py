@@ -171,6 +171,7 @@ def attach(job: str | None, quiet: bool, progress: str) -> None:
         said = f"detached; job {record.id} goes on"
         remedy = f"bioretrieval-tui jobs attach {record.id} follows it, jobs stop ends it"
         raise InterruptedByUser(said, remedy=remedy) from stop
+    folder.seen([record])
     if record.state == "stopped":
         raise InterruptedByUser(record.message)
     if record.role == "error":
@@ -193,6 +194,7 @@ def stop(job: str) -> None:
         time.sleep(_EVERY / 5)
         folder.tend()
         record = _record(folder, record.id)
+    folder.seen([record])
     tell(f"job {record.id}: {record.message or 'it was told to stop, and ends soon'}")
 
 

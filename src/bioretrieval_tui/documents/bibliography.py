@@ -64,6 +64,10 @@ _CORRECTIONS = {
     for kind in kinds.split()
 }
 _RETRACTED = ("Retraction in", "Retracted and republished in")
+_WARNINGS = {
+    "Partial retraction in": "PARTLY RETRACTED",
+    "Expression of concern in": "EXPRESSION OF CONCERN",
+}
 _YES = frozenset({"true", "yes", "y", "1"})
 _RETRACTED_TYPES = frozenset({"retractedpublication", "retracted", "retractedarticle"})
 # "RETRACTED: ...", "Retracted Article: ...", "[RETRACTED] ..."; not "Retracted papers: a survey".
@@ -426,6 +430,18 @@ def is_retracted(metadata: Mapping[str, Any]) -> bool:
     return any(_letters(str(kind)) in _RETRACTED_TYPES for kind in _each(types)) or any(
         str(notice).startswith(_RETRACTED) for notice in _each(notices)
     )
+
+
+def warning_of(metadata: Mapping[str, Any]) -> str:
+    """What a reader must know before the title: RETRACTED, PARTLY RETRACTED, EXPRESSION OF CONCERN,
+    or nothing."""
+    if is_retracted(metadata):
+        return "RETRACTED"
+    notices = [str(one) for one in _each(metadata.get("corrections") or ())]
+    for start, said in _WARNINGS.items():
+        if any(one.startswith(start) for one in notices):
+            return said
+    return ""
 
 
 def _letters(kind: str) -> str:

@@ -34,7 +34,14 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.worker import WorkerFailed
 
-from bioretrieval_tui.actions import ACTIONS, DIGITS, Action, in_scope, while_typing
+from bioretrieval_tui.actions import (
+    ACTIONS,
+    DIGITS,
+    PANE_OF_SCOPE,
+    Action,
+    in_scope,
+    while_typing,
+)
 from bioretrieval_tui.catalog.catalogue import Catalogue, section_of
 from bioretrieval_tui.catalog.models import Entry, Model, Step
 from bioretrieval_tui.errors import BioRetrievalError, CatalogueError, InterruptedByUser, UsageError
@@ -65,6 +72,7 @@ if TYPE_CHECKING:
     from bioretrieval_tui.terminal.capabilities import Capabilities
     from bioretrieval_tui.terminal.desktop import CopyResult
     from bioretrieval_tui.tui.dialogs.file_dialogs import ChosenBenchmark
+    from bioretrieval_tui.tui.dialogs.palette import Choice
     from bioretrieval_tui.tui.found_session import FoundSession
     from bioretrieval_tui.tui.panes.leaderboard import LeaderboardPane
     from bioretrieval_tui.tui.panes.qrels_pane import QrelsPane
@@ -75,6 +83,8 @@ COUNT_WITHIN = 0.4
 MOTION_KEYS = frozenset(("j", "k", "down", "up", "ctrl+d", "ctrl+u", "n", "N"))
 LONGEST = 0.5
 """Longest time in seconds that a key waits; the answer of a closed widget never comes."""
+IDLE = 0.3
+"""Seconds without a key after which the search process starts."""
 AWAITED = frozenset(("arrive", "compare", "document"))
 """Groups of workers that lead to another pane or page: keys that are typed meanwhile are for it."""
 PATIENCE = 2.0
@@ -129,6 +139,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
     ALLOW_SELECT = False
     CSS = """
     Screen { layout: vertical; background: $background; layers: default notice; }
+    Dialog { background: transparent; }
     #panes { height: 1fr; }
     Screen.-low NavBar, Screen.-flat NavBar, Screen.-flat Pane > HeadLine { display: none; }
     Screen.-flat WorkBar { max-height: 1; }
@@ -167,8 +178,10 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self._telling = False
         """An exception is being shown."""
         self._keys: deque[Key] = deque()
-        self._under_way = 0.0
-        """When the current key was passed on, 0 if its action is done."""
+        self._under_way = self._key_at = 0.0
+        """When the current key was passed on, 0 if its action is done; when the last one came."""
+        self._launched: asyncio.Task[asyncio.subprocess.Process] | None = None
+        """The start of the search process, where nothing had asked for it yet."""
         self._count: _Count | None = None
         self.current = "home"
         """The pane that is shown."""
@@ -205,6 +218,8 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             more = f" (and {len(self.problems) - 1} more)" if len(self.problems) > 1 else ""
             self.say(f"{self.problems[0]}{more}", "error")
         self._mounted = True
+        if not self.is_headless:
+            self.set_timer(IDLE, self._warm_up)
         self._finding = self.set_interval(FIND_JOBS, self._find_jobs)
 
     # Errors and faults -------------------------------------------------------------------
@@ -291,6 +306,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             if unseen and event.key != "ctrl+c":
                 return  # nothing is seen that it could be for
             self._keys.append(event)
+            self._key_at = time.monotonic()
             await self._next_key()
         else:
             await super().on_event(event)
@@ -381,10 +397,21 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
 
     @cached_property
     def client(self) -> SearchClient:
-        """The search process, started by its first request."""
+        """The search process, started when the app is idle, or by its first request."""
         from bioretrieval_tui.backend.client import SearchClient
 
-        return SearchClient()
+        return SearchClient(launched=self._launched)
+
+    def _warm_up(self) -> None:
+        """Start the search process before it is needed, once no key was pressed for a moment."""
+        if self._launched is not None or "client" in vars(self):
+            return
+        if time.monotonic() - self._key_at < IDLE:
+            self.set_timer(IDLE, self._warm_up)
+            return
+        from bioretrieval_tui.backend.launch import SEARCHES, launch
+
+        self._launched = asyncio.create_task(launch(SEARCHES, "auto", warm=True))
 
     @cached_property
     def jobs(self) -> JobQueue:
@@ -405,6 +432,8 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
 
     async def on_unmount(self) -> None:
         self.workers.cancel_all()
+        if self._launched is not None:
+            _ = self.client  # which ends the process
         for name in ("jobs", "found", "client"):
             if name in vars(self):  # it was used
                 await getattr(self, name).close()
@@ -667,6 +696,8 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         def evaluate(plan: EvaluationPlan | None) -> None:
             for job in plan.jobs if plan else ():
                 self.begin_job(job)
+            if plan and len(plan.jobs) > 1:
+                self.say(f"Queued: {plan.line()}")
 
         steps = (f"{BENCHMARK_FOLDER} {step.id}" for step in self.catalogue.of_type(Step))
         folders = [self.remembered_folder(name) for name in (BENCHMARK_FOLDER, *steps)]
@@ -820,14 +851,32 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
     # Look and size -----------------------------------------------------------------------
 
     def action_theme(self) -> None:
+        """Choose a theme, which is shown while the cursor is on it."""
+        from bioretrieval_tui.tui.dialogs.theme_dialog import ThemeDialog
+
         if self.no_color:
             raise UsageError("NO_COLOR is set: themes have no colours")
-        names = list(LOOKS)
-        name = names[(names.index(self.look.name) + 1) % len(names)]
+        before = self.look.name
+
+        def kept(name: str | None) -> None:
+            if name:
+                self._keep_look(name)
+            else:
+                self.use_look(before)
+
+        self.push_screen(ThemeDialog(before, self.use_look), kept)
+
+    def use_look(self, name: str) -> None:
         self.look = LOOKS[name]
         self.theme = name
-        for canvas in self.screen_stack[0].query(Canvas):
-            canvas.repaint()
+        for screen in self.screen_stack:
+            for canvas in screen.query(Canvas):
+                canvas.repaint()
+
+    def _keep_look(self, name: str) -> None:
+        if self.no_color:
+            raise UsageError("NO_COLOR is set: themes have no colours")
+        self.use_look(name)
         self.say(f"Theme: {name}")
         self.settings.set_setting("theme", name)
 
@@ -919,26 +968,47 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self.push_screen(Confirm(question, then, *labels), lambda yes: do() if yes else None)
 
     def action_help(self) -> None:
-        from bioretrieval_tui.tui.dialogs.dialog import PageDialog, help_lines
+        from bioretrieval_tui.tui.dialogs.help_dialog import HelpDialog
 
         typed = self.line.scopes if self.line else ()
-        scopes = (*typed, *self.pane.SCOPES, *self.pane.MORE_SCOPES, "detail", "line")
-        lines = help_lines(self.pane.heading, scopes, () if typed else self.pane.EXPLAINS)
-        self.push_screen(PageDialog(lines))
+        reads = ("detail", "line") if "list" in self.pane.SCOPES else ()
+        scopes = (*typed, *self.pane.SCOPES, *self.pane.MORE_SCOPES, *reads)
+        terms = () if typed else self.pane.EXPLAINS
+        self.push_screen(HelpDialog(self.pane.heading, scopes, terms))
 
     def action_palette(self) -> None:
-        from bioretrieval_tui.tui.dialogs.palette import Palette
+        from bioretrieval_tui.tui.dialogs.palette import Palette, PaletteChoice
 
-        actions = [a for a in ACTIONS if a.palette and a.scope in self.pane.SCOPES]
+        here = self.pane.SCOPES
+        offered = [action for action in ACTIONS if action.palette]
         working = {action.id: action for action in self.working_actions()}
-        actions = [working.get(action.id, action) for action in actions]
-        self.push_screen(Palette(actions, self.catalogue, working), self._chosen)
+        actions = [working.get(action.id, action) for action in offered if action.scope in here]
+        more = [a for a in offered if a.scope not in here and a.scope in PANE_OF_SCOPE]
+        choices = [
+            PaletteChoice(f"index {name}", f"Search {name}", "Search in this index",
+                          partial(self.search_in, name))
+            for name in self._index_names()
+        ]  # fmt: skip
+        choices += [
+            PaletteChoice(f"theme {name}", f"Theme: {name}", "Use these colours",
+                          partial(self._keep_look, name))
+            for name in LOOKS
+        ]  # fmt: skip
+        dialog = Palette([*actions, *more, *choices], self.catalogue, here, working)
+        self.push_screen(dialog, self._chosen)
 
-    async def _chosen(self, choice: Action | str | None) -> None:
+    async def _chosen(self, choice: Choice | None) -> None:
+        """Do what was chosen in the palette; an action of another pane is run there."""
         if isinstance(choice, Action):
-            await self.run_action(choice.name, self if choice.scope == "everywhere" else self.pane)
-        elif isinstance(choice, str):
-            self.jump(choice)
+            if choice.scope not in self.pane.SCOPES:
+                await self.action_go(PANE_OF_SCOPE[choice.scope])
+            target = self if choice.scope == "everywhere" else self.pane
+            # A new pane has a size only after the refresh.
+            self.call_after_refresh(self.run_action, choice.name, target)
+        elif isinstance(choice, Entry):
+            self.jump(choice.id)
+        elif choice is not None:
+            await invoke(choice.act)
 
 
 def _is_here(entry: Model) -> bool:

@@ -44,6 +44,8 @@ class IndexesSession:
         self._app = app
         self.infos: list[IndexInfo] = []
         self.problem = ""
+        self.with_cached = False
+        """Whether the indexes that evaluations made are listed."""
 
     async def load(self) -> None:
         """Read the indexes again; the command line may have changed them."""
@@ -58,7 +60,7 @@ class IndexesSession:
         jobs = self._app.jobs
         failed = [outcome.job for outcome in jobs.outcomes.values() if outcome.state != "done"]
         made = {job.target for job in (*jobs.all, *failed) if isinstance(job, MAKES_INDEX)}
-        infos = {info.name: info for info in self.infos}
+        infos = {one.name: one for one in self.infos if self.with_cached or not one.cached}
         return [IndexRow(name, infos.get(name)) for name in sorted(made | infos.keys())]
 
     def health(self, row: IndexRow) -> tuple[str, str]:

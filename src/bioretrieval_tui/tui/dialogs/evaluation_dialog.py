@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,14 +15,11 @@ from textual.widgets import Input
 
 from bioretrieval_tui.backend.protocol import FetchBenchmarkJob, Job
 from bioretrieval_tui.catalog.catalogue import Catalogue
-from bioretrieval_tui.catalog.models import Benchmark
 from bioretrieval_tui.encoding.device import offline
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.online.archives import benchmark_folder
 from bioretrieval_tui.tui.dialogs.dialog import Dialog, labelled, title_line
-from bioretrieval_tui.tui.dialogs.file_dialogs import MODE_SETS
+from bioretrieval_tui.tui.dialogs.file_dialogs import MODE_SETS, mode_stepper
 from bioretrieval_tui.tui.evaluation_session import (
-    COMING,
     Candidate,
     EvaluationPlan,
     MachineFacts,
@@ -132,7 +128,7 @@ class EvaluationDialog(Dialog[EvaluationPlan]):
         self.line = QueryLine("part of a name, or a path: benchmark, model, run file")
         self.benchmarks = CandidateList("Benchmarks")
         self.rankers = CandidateList("Models, folders, run files")
-        self.modes = Stepper([(", ".join(modes), note) for modes, note in MODE_SETS])
+        self.modes = mode_stepper()
         self.reranker = Stepper([("none", "")])
         self.summary = HeadLine()
 
@@ -180,7 +176,7 @@ class EvaluationDialog(Dialog[EvaluationPlan]):
 
     def _planned(self) -> EvaluationPlan:
         chosen = self.benchmarks.chosen, self.rankers.chosen
-        return plan_of(*chosen, MODE_SETS[self.modes.chosen][0], self.reranks, self.facts)
+        return plan_of(*chosen, MODE_SETS[self.modes.chosen], self.reranks, self.facts)
 
     @on(Stepper.Changed)
     def _plan(self) -> None:
@@ -223,8 +219,9 @@ class EvaluationDialog(Dialog[EvaluationPlan]):
         self.run_worker(self.action_accept(), group="accept")
 
     def _refuse(self, text: str) -> None:
-        self.note.show(Span(text, "warn"))
+        self.complain(text, self.focused or self.benchmarks.table)
 
+    @on(VirtualTable.Chosen)
     def action_take(self) -> None:
         where = self.where
         one = where.current if where else None
@@ -254,15 +251,12 @@ class EvaluationDialog(Dialog[EvaluationPlan]):
             self._refuse(f"{one.label} is not here, and offline mode is on")
             return
         if reranks:
-            at = self.reranker.chosen - 1
-            self.facts.rerankers[at] = replace(one, here=True, note=COMING)
+            self.facts.rerankers[self.reranker.chosen - 1] = one.fetched()
             self._offer_rerankers()
-        elif isinstance(one.entry, Benchmark):
-            self.begin(FetchBenchmarkJob(one.key))
-            coming = replace(one, here=True, note=COMING, folder=benchmark_folder(one.key))
-            self.benchmarks.put(coming)
-        else:
-            self.rankers.put(replace(one, here=True, note=COMING))
+        elif where:
+            if where is self.benchmarks:
+                self.begin(FetchBenchmarkJob(one.key))
+            where.put(one.fetched())
         self._plan()
 
     # The line ----------------------------------------------------------------------------

@@ -99,9 +99,13 @@ class IndexesPane(Pane):
         infos, problem = self.session.infos, self.session.problem
         if problem:
             return [Span("Indexes", "strong"), Span(f"   {problem}", "error")]
-        spans = [Span("Indexes", "strong"), Span(f"  {len(infos)}", "dim")]
+        spans = [Span("Indexes", "strong"), Span(f"  {len(self.rows)}", "dim")]
         if infos:
             spans.append(Span(f"  {size(sum(info.bytes for info in infos))}", "dim"))
+        cached = [info.bytes for info in infos if info.cached]
+        if cached and not self.session.with_cached:
+            said = f"  {len(cached)} of evaluations hidden ({size(sum(cached))}): H shows them"
+            spans.append(Span(said, "faint"))
         if infos and all(info.name == CATALOGUE for info in infos) and not self.letters:
             spans.append(Span("   b builds one over your own texts, w fetches papers", "faint"))
         return spans
@@ -131,6 +135,10 @@ class IndexesPane(Pane):
 
     def ids(self) -> list[str]:
         return [row.name for row in self.rows]
+
+    def action_cached(self) -> None:
+        self.session.with_cached = not self.session.with_cached
+        self._fill()
 
     def action_enter(self) -> None:
         """Open the page; on the page, search in its index."""

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 WAITING = "Hits appear here as you type."
 NONE = "No document fits."
+NONE_YET = "No document has a term of the query."
 EXPLAIN_PAUSE = 0.3
 """Seconds without a move of the cursor after which a hit is explained."""
 FACETS_WIDTH = 46
@@ -80,6 +81,13 @@ class SearchPane(Pane):
     SearchPane.-three.-facets.-reading Detail { display: block; width: 50%; }
     """
 
+    EXPLAINS = (
+        ("BM25", "the sum over the query's terms; only hits of one query can be compared"),
+        ("dense", "the similarity of the vectors, for most models a cosine up to 1"),
+        ("hybrid", "standard deviations above the mean of the candidates, dense plus BM25"),
+        ("reranker", "what the cross-encoder gives a pair of query and text"),
+    )
+
     FILTER_HINT = "filter: year:2015.. mesh:asthma has:abstract -type:review"
 
     def __init__(self, name: str) -> None:
@@ -109,7 +117,7 @@ class SearchPane(Pane):
             yield Detail(rule=True)
 
     def on_mount(self) -> None:
-        """Index the catalogue in the background, now that it is needed."""
+        """Load the model in the background, now that it is needed."""
         self.head()
         self.session.prepare()
         self.in_background("learn", self.session.learn)
@@ -157,7 +165,8 @@ class SearchPane(Pane):
     def show_hits(self, cursor: int = 0) -> None:
         """Show one list, or two with the rank of each hit in the other."""
         session, left = self.session, self.left
-        left.empty = WAITING if session.view is NOTHING else NONE
+        left.empty = NONE_YET if session.view.answer.pending else NONE
+        left.empty = WAITING if session.view is NOTHING else left.empty
         if session.two_lists != self.has_class("-beside"):
             self.set_class(session.two_lists, "-beside")
             left.set_columns(
@@ -347,6 +356,7 @@ class SearchPane(Pane):
     def job_ended(self, outcome: JobRecord) -> None:
         """Leave an index that was removed. Hits of a changed index stay as they are while they are
         read."""
+        self.session.forget(outcome.job.target)
         self.in_background("learn", self.session.learn)
         if outcome.removed == self.owner.index:
             self.search_in(CATALOGUE)
