@@ -19,8 +19,8 @@ from bioretrieval_tui.backend import protocol
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Encoding, Model
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
-from bioretrieval_tui.evaluation.benchmark import run_paths
 from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView
+from bioretrieval_tui.evaluation.trec_runs import run_paths
 from bioretrieval_tui.paths import Places, save_file
 
 if TYPE_CHECKING:
