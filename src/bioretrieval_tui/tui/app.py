@@ -908,6 +908,17 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         else:
             self.say(result.message, "error" if result.action == "refused" else "bar.strong")
 
+    @on(Canvas.Followed)
+    def _followed(self, event: Canvas.Followed) -> None:
+        if event.url:
+            self.open_link(event.url)
+        else:
+            self.jump(event.entry)
+
+    @on(Detail.Selected)
+    def _selected(self, event: Detail.Selected) -> None:
+        self.copy_text(event.text, "selection")
+
     @work(exclusive=True, group="copy")
     async def copy_text(self, text: str, what: str) -> None:
         """Copy a text by the first route that works; else show it."""
