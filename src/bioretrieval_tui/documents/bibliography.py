@@ -64,6 +64,8 @@ _CORRECTIONS = {
     for kind in kinds.split()
 }
 _RETRACTED = ("Retraction in", "Retracted and republished in")
+_RETRACTING = frozenset({"retracted", "is_retracted", "types", "corrections"})
+"""Fields that may tell of a retraction."""
 _WARNINGS = {
     "Partial retraction in": "PARTLY RETRACTED",
     "Expression of concern in": "EXPRESSION OF CONCERN",
@@ -283,8 +285,10 @@ def iso_date(year: str, month: str = "", day: str = "") -> str:
 
 def document_year(metadata: Mapping[str, Any]) -> int | None:
     """The year of publication, from a year or the first year within a date; or None."""
-    found = map(_YEAR.search, _texts(metadata, "year", *_DATE_KEYS))
-    return next((int(year[0]) for year in found if year), None)
+    for text in _texts(metadata, "year", *_DATE_KEYS):
+        if year := _YEAR.search(text):
+            return int(year[0])
+    return None
 
 
 def document_date(metadata: Mapping[str, Any]) -> str | None:
@@ -298,8 +302,7 @@ def document_date(metadata: Mapping[str, Any]) -> str | None:
 
 
 def _texts(metadata: Mapping[str, Any], *keys: str) -> list[str]:
-    values = [metadata.get(key) for key in keys]
-    return [str(v) for v in values if isinstance(v, int | str) and not isinstance(v, bool)]
+    return [str(value) for key in keys if type(value := metadata.get(key)) in (int, str)]
 
 
 def without_markup(text: str) -> str:
@@ -424,6 +427,8 @@ def corrections_in(notes: Iterable[str]) -> list[str]:
 def is_retracted(metadata: Mapping[str, Any]) -> bool:
     """Whether a work was retracted, by its types, the notices that it names, or a column that says
     so."""
+    if _RETRACTING.isdisjoint(metadata):
+        return False
     if str(metadata.get("retracted", metadata.get("is_retracted"))).casefold() in _YES:
         return True
     types, notices = (metadata.get(name) or () for name in ("types", "corrections"))
