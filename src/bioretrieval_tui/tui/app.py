@@ -628,6 +628,21 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             what = f"{plural(count, 'job record')} in {folder} cannot be read: {jobs.damaged[0]}"
             self.say(what, "warn")
 
+    def ask_to_resume(self, record: JobRecord) -> None:
+        """Ask whether a job that failed or was stopped is submitted again, or listed no more."""
+        from bioretrieval_tui.tui.dialogs.dialog import Confirm
+
+        def answered(resume: bool | None) -> None:
+            if resume:
+                self.begin_job(record.job, like=record)
+            elif resume is False:
+                self.jobs.forget(record.job.target)
+
+        title = f"Resume {record.job.title_within}?"
+        self.push_screen(
+            Confirm(title, record.message, "Resume", "Cancel", stop="Remove from list"), answered
+        )
+
     def _jobs_changed(self) -> None:
         self._show_work()
         for pane in self._panes():

@@ -162,7 +162,7 @@ class HomePane(Pane, inherit_bindings=False):
             if one.state != "done" and not jobs.of(target) and len(rows) < MOST:
                 text = Span(f"{one.job.title}: {one.state}", one.role)
                 note = f"{(one.ended or '')[:10]}  {one.message}"
-                rows.append(HomeRow("", text, note, partial(self._go, "indexes")))
+                rows.append(HomeRow("", text, note, partial(self.owner.ask_to_resume, one)))
         return rows
 
     def _new(self) -> list[HomeRow]:
