@@ -58,7 +58,7 @@ async def test_from_a_fresh_home_to_the_right_answer(tmp_path: Path) -> None:
         await session.until(lambda: len(pane.hits) == 2)
         assert pane.hits[0].id == "7"
         # Then both at once.
-        await session.press("escape", "x")
+        await session.press("enter", "x")
         await session.until(lambda: isinstance(session.app.screen, IndexDialog))
         await session.press("k", "space", "enter")
         await session.until(lambda: len(pane.hits) > 2 and not pane.session.view.answer.pending)
