@@ -377,6 +377,19 @@ async def test_stopping_asks(small: Catalogue, scripted: Desk) -> None:
         assert session.app.jobs.current == job_of("verify", "other")
 
 
+async def test_the_cursor_stays_on_an_index_that_was_just_built(
+    small: Catalogue, scripted: Desk
+) -> None:
+    scripted.indexes = [info("catalogue")]
+    async with running(make_app(small), WIDE, pane="indexes") as session:
+        session.app.begin_job(job_of("build", "new", ("x",)))
+        await session.settle()
+        await on(session, "new")
+        scripted.built()
+        await session.settle()
+        assert pane_of(session).place() == "new"
+
+
 async def test_removing_asks(small: Catalogue, scripted: Desk) -> None:
     async with running(make_app(small), WIDE, pane="indexes") as session:
         await on(session, "mine")

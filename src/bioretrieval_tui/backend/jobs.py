@@ -175,10 +175,10 @@ class JobQueue:
             self._timer.cancel()
         pending = EVERY if self.all else IDLE
         self._timer = asyncio.get_running_loop().call_later(pending, self.look)
-        if ended or before != self._records:
-            self._changed()
         for record in ended:
             self._ended(record)
+        if ended or before != self._records:
+            self._changed()
 
     def _by_end(self) -> list[JobRecord]:
         """The jobs that were begun and have ended, in the order of their end."""

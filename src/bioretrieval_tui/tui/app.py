@@ -138,12 +138,16 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
     ENABLE_COMMAND_PALETTE = False  # `Palette` is made from the registry of actions
     ALLOW_SELECT = False
     CSS = """
-    Screen { layout: vertical; background: $background; }
+    Screen { layout: vertical; background: $background; layers: default notice; }
     Dialog { background: transparent; }
     #panes { height: 1fr; }
-    Screen.-small #panes, Screen.-small NavBar, Screen.-small StatusBar { display: none; }
-    Screen.-small TooSmall { display: block; }
+    Screen.-low NavBar, Screen.-flat NavBar, Screen.-flat Pane > HeadLine { display: none; }
+    Screen.-flat WorkBar { max-height: 1; }
+    Screen.-tiny TooSmall { display: block; }
     """
+    HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (60, "-broad")]  # noqa: RUF012 - as in Textual
+    VERTICAL_BREAKPOINTS = [(0, "-flat"), (10, "-low"), (15, "-high")]  # noqa: RUF012
+    """Classes of every screen: below 15 rows there is one line of frame, below 10 no head line."""
     BINDINGS: ClassVar = bindings("everywhere")
 
     def __init__(
@@ -298,6 +302,9 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
 
     async def on_event(self, event: Event) -> None:
         if isinstance(event, Key) and not event.is_forwarded:
+            unseen = self.screen.has_class("-tiny") and not isinstance(self.focused, QueryLine)
+            if unseen and event.key != "ctrl+c":
+                return  # nothing is seen that it could be for
             self._keys.append(event)
             self._key_at = time.monotonic()
             await self._next_key()
@@ -307,6 +314,9 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
     def on_paste(self) -> None:
         """Say that nothing under the cursor takes a paste."""
         self.say("There is no line here to paste into", "warn")
+
+    def on_query_line_joined(self, event: QueryLine.Joined) -> None:
+        self.say(f"Pasted {event.by} lines as one")
 
     async def _next_key(self) -> None:
         if not self._keys:
@@ -884,13 +894,11 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self.refresh(layout=True)
 
     def on_resize(self, event: Resize) -> None:
-        small = event.size.width < LEAST_WIDTH or event.size.height < LEAST_HEIGHT
-        base = self.screen_stack[0]
-        if small and not base.query(TooSmall):
-            base.mount(TooSmall())
-        if base.has_class("-small") and not small:
-            self.call_after_refresh(self.pane.activate)  # what is hidden loses the focus
-        base.set_class(small, "-small")
+        tiny = event.size.width < LEAST_WIDTH or event.size.height < LEAST_HEIGHT
+        for screen in self.screen_stack:
+            if tiny and not screen.query(TooSmall):
+                screen.mount(TooSmall())
+            screen.set_class(tiny, "-tiny")
         self.action_redraw()  # the terminal may have cut lines, even if its size is the old one
 
     # Links, clipboard, export --------------------------------------------------------------

@@ -107,7 +107,7 @@ class HomePane(Pane, inherit_bindings=False):
 
     BINDINGS = bindings("home")
     SCOPES = ("home", "everywhere")
-    COLUMNS = (TableColumn("label", "", _LABEL), TableColumn("text", "", 30, 1))
+    COLUMNS = (TableColumn("label", "", _LABEL), TableColumn("text", "", 20, 1, priority=0))
     DEFAULT_CSS = """
     HomePane.-low HomeHead { display: none; }
     """

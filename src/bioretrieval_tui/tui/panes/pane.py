@@ -655,7 +655,7 @@ class BenchmarksPane(Pane):
 
 
 def entry_columns(section: str) -> tuple[TableColumn, ...]:
-    """The columns of a section's list, the leftmost kept longest."""
+    """The columns of a section's list, the name kept longest, then the leftmost."""
     kind = kind_of_section(section)
     own = fields.APP_LISTS.get(kind, ())
     sizes = {name: (width, weight) for name, width, weight in own}
@@ -671,6 +671,7 @@ def entry_columns(section: str) -> tuple[TableColumn, ...]:
         width = max(row.width, len(title) + 1) if number else row.width
         width, weight = sizes.get(row.name, (width, 0 if number else row.weight))
         priority = place if own or row.priority is None else row.priority
+        priority = -1 if row.name == "name" else priority  # the last one that is left
         align = "right" if number else "left"
         columns.append(TableColumn(row.name, title, width, weight, align, priority))
     return tuple(columns)

@@ -209,8 +209,14 @@ class VirtualTable(Canvas, can_focus=True):
         space = width - 2
         chosen = list(range(len(self.columns)))
         if self.squeeze:
-            while len(chosen) > 1 and self._needs(chosen) > space:
-                chosen.remove(max(chosen, key=lambda i: (self.columns[i].priority, i)))
+            while len(chosen) > 1 and (over := self._needs(chosen) - space) > 0:
+                gone = max(chosen, key=lambda i: (self.columns[i].priority, i))
+                last = min(chosen, key=lambda i: (self.columns[i].priority, i))
+                cut = self.columns[last].width - over
+                if gone == 0 and len(chosen) == 2 and cut * 3 > self.columns[last].width:
+                    # Marks stand in the first column: the other one is cut instead.
+                    return [(gone, self.columns[gone].width), (last, cut)]
+                chosen.remove(gone)
         else:
             sorts = self.sorted_by[0] if self.sorted_by else ""
             kept = [i for i in chosen if self.columns[i].frozen or self.columns[i].key == sorts]
