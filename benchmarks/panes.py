@@ -67,9 +67,10 @@ async def visits(first: dict[str, list[float]], again: dict[str, list[float]]) -
                 await pilot.pause(0.15)
 
 
-async def measured(
-    rounds: int,
-) -> tuple[list[float], dict[str, list[float]], dict[str, list[float]]]:
+Times = dict[str, list[float]]
+
+
+async def measured(rounds: int) -> tuple[list[float], Times, Times]:
     """The bare screens, first visits and later visits."""
     first: Times = defaultdict(list)
     again: Times = defaultdict(list)
