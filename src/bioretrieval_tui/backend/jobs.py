@@ -18,6 +18,8 @@ EVERY = 0.25
 """Seconds between two looks while a job runs or waits; faster changes could not be read."""
 IDLE = 2.0
 """Seconds between two looks while there is none: another process may submit one."""
+_BRIEF = (protocol.VerifyJob, protocol.CompactJob, protocol.RemoveJob)
+"""Jobs that need not be resumed in a later session: they keep nothing, and a key begins them."""
 
 
 class JobQueue:
@@ -190,5 +192,6 @@ class JobQueue:
         self.outcomes = {}
         for record in self._by_end():
             self.outcomes.pop(record.job.target, None)
-            if record.state != "done" or record.id not in self._earlier:
+            kept = record.state != "done" and not isinstance(record.job, _BRIEF)
+            if kept or record.id not in self._earlier:
                 self.outcomes[record.job.target] = record

@@ -72,7 +72,7 @@ if TYPE_CHECKING:
     from bioretrieval_tui.terminal.capabilities import Capabilities
     from bioretrieval_tui.terminal.desktop import CopyResult
     from bioretrieval_tui.tui.dialogs.file_dialogs import ChosenBenchmark
-    from bioretrieval_tui.tui.dialogs.palette import Choice
+    from bioretrieval_tui.tui.dialogs.palette import Choice, PaletteChoice
     from bioretrieval_tui.tui.found_session import FoundSession
     from bioretrieval_tui.tui.panes.leaderboard import LeaderboardPane
     from bioretrieval_tui.tui.panes.qrels_pane import QrelsPane
@@ -630,6 +630,21 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             what = f"{plural(count, 'job record')} in {folder} cannot be read: {jobs.damaged[0]}"
             self.say(what, "warn")
 
+    def ask_to_resume(self, record: JobRecord) -> None:
+        """Ask whether a job that failed or was stopped is submitted again, or listed no more."""
+        from bioretrieval_tui.tui.dialogs.dialog import Confirm
+
+        def answered(resume: bool | None) -> None:
+            if resume:
+                self.begin_job(record.job, like=record)
+            elif resume is False:
+                self.jobs.forget(record.job.target)
+
+        title = f"Resume {record.job.title_within}?"
+        self.push_screen(
+            Confirm(title, record.message, "Resume", "Cancel", stop="Remove from list"), answered
+        )
+
     def _jobs_changed(self) -> None:
         self._show_work()
         for pane in self._panes():
@@ -867,19 +882,20 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
 
     def action_theme(self) -> None:
         """Choose a theme, which is shown while the cursor is on it."""
-        from bioretrieval_tui.tui.dialogs.theme_dialog import ThemeDialog
+        from bioretrieval_tui.tui.dialogs.palette import Palette
 
         if self.no_color:
             raise UsageError("NO_COLOR is set: themes have no colours")
         before = self.look.name
 
-        def kept(name: str | None) -> None:
-            if name:
-                self._keep_look(name)
-            else:
+        def kept(choice: Choice | None) -> None:
+            if choice is None:
                 self.use_look(before)
+            else:
+                self._keep_look(choice.id)
 
-        self.push_screen(ThemeDialog(before, self.use_look), kept)
+        themes, at = self._theme_choices(self.use_look), list(LOOKS).index(before)
+        self.push_screen(Palette(themes, (), (), (), preview=True, at=at), kept)
 
     def use_look(self, name: str) -> None:
         self.look = LOOKS[name]
@@ -1015,13 +1031,18 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
                           partial(self.search_in, name))
             for name in self._index_names()
         ]  # fmt: skip
-        choices += [
-            PaletteChoice(f"theme {name}", f"Theme: {name}", "Use these colours",
-                          partial(self._keep_look, name))
-            for name in LOOKS
-        ]  # fmt: skip
-        dialog = Palette([*actions, *more, *choices], self.catalogue, here, working)
+        choices += self._theme_choices(self._keep_look)
+        entries = (*self.catalogue.entries, *self.catalogue.listed)
+        dialog = Palette([*actions, *more, *choices], entries, here, working)
         self.push_screen(dialog, self._chosen)
+
+    def _theme_choices(self, act: Callable[[str], None]) -> list[PaletteChoice]:
+        from bioretrieval_tui.tui.dialogs.palette import PaletteChoice
+
+        return [
+            PaletteChoice(name, f"Theme: {name}", "Use these colours", partial(act, name))
+            for name in LOOKS
+        ]
 
     async def _chosen(self, choice: Choice | None) -> None:
         """Do what was chosen in the palette; an action of another pane is run there."""

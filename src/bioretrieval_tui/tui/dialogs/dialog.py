@@ -76,18 +76,17 @@ class Dialog(ModalScreen[ResultT]):
         Binding("down", "app.focus_next", show=False),
     ]
 
-    DIMS: ClassVar[bool] = True
-    """Whether the screen behind is dimmed."""
-
     def __init__(self) -> None:
         super().__init__()
         self.note = HeadLine()
+        self.dims = True
+        """Whether the screen behind is dimmed."""
         self._at_fault: Widget | None = None
 
     def render(self) -> RenderableType:
         """The screen behind, dimmed."""
         found = super().render()
-        if self.DIMS and isinstance(found, BackgroundScreen):
+        if self.dims and isinstance(found, BackgroundScreen):
             return DimmedScreen(found.screen, getattr(self.app, "look", DARK).style("behind"))
         return found
 
