@@ -386,7 +386,7 @@ def gone(pid: int) -> bool:
 
 
 @pytest.mark.parametrize("download", [False, True])
-def test_a_build_fetches_its_model_first_if_asked_to(
+async def test_a_build_fetches_its_model_first_if_asked_to(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, download: bool
 ) -> None:
     asked = []
