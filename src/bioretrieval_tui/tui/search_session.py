@@ -327,7 +327,8 @@ class SearchSession:
         if question is not None and question.order == "date" and not self.two_lists:
             parts.append(("  newest first", "dim"))
         parts += [(f"  reranked by {view.reranker}", "model")] if view.reranker else []
-        parts += [(f"  {answer.note}", "warn")] if answer.note else []
+        note = answer.note or self.right.answer.note
+        parts += [(f"  {note}", "warn")] if note else []
         if answer.pending:
             return [*parts, *self._pending()]
         with_model = not self.two_lists and not (question and question.mode == "lexical")
