@@ -25,7 +25,7 @@ import re
 import threading
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate, pairwise
+from itertools import accumulate, chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,7 @@ from bioretrieval_tui.index.metadata_fields import (
     schema_of,
     when,
 )
+from bioretrieval_tui.index.second_process import SAVES_FROM, SecondProcess
 from bioretrieval_tui.index.text_index import TextIndex
 from bioretrieval_tui.index.vectors import Labels
 from bioretrieval_tui.progress import Progress, Reporter, silent
@@ -404,13 +405,15 @@ def write_metadata(
     dead: Labels,
     reporter: Reporter = silent,
     budget: int = BUDGET,
+    second: SecondProcess | None = None,
 ) -> MetadataFacts:
     """Write the metadata of all rows of `store` into the new folder `out`.
 
     base: folder and facts of the metadata of the store's first rows, whose blocks are shared; those
     of another version are not used. dead: labels that no filter may find. New documents are read
-    once, in order; memory holds `budget` bytes of their values and a few bytes a row. Raises
-    IndexFault if documents or base are damaged, OSError for a full disk.
+    once, in order; memory holds `budget` bytes of their values and a few bytes a row. second: for
+    the later half of many. Raises IndexFault if documents or base are damaged, OSError for a full
+    disk.
     """
     out.mkdir(parents=True)
     first, left_out = 0, set[str]()
@@ -428,16 +431,38 @@ def write_metadata(
             share_file(path, out / path.name)
     alive = np.ones(store.rows, dtype=np.bool_)
     alive[dead] = False
-    writer = _BlockWriter(out, first, budget)
-    label = first
-    for documents in store.batches(_BATCH, first):
-        reporter(Progress("linking", label, store.rows, unit="documents", note="fields"))
-        for document in documents:
-            writer.add(document if alive[label] else None)
-            label += 1
-    writer.flush(closed=False)
+    middle = store.rows
+    if middle - first >= SAVES_FROM:  # with or without a second process, so that files are the same
+        middle, budget = (first + middle) // 2, budget // 2
+    later = (out, [one.path for one in store.segments], middle, alive[middle:], budget)
+    if second is not None and middle < store.rows:
+        second.begin(_write_blocks, *later)
+    _write_blocks(*later[:2], first, alive[first:middle], budget, reporter)
+    if middle < store.rows and not (second is not None and second.result()):
+        _write_blocks(*later, reporter)
     with _reading(_AGAIN):
         return _facts(_open_blocks(out, store.rows, _AGAIN), alive, left_out)
+
+
+def _write_blocks(
+    out: Path,
+    stores: Sequence[Path],
+    first: int,
+    alive: Truths,
+    budget: int,
+    reporter: Reporter = silent,
+) -> bool:
+    """Write the rows from label `first` on, as many as `alive` tells of."""
+    writer = _BlockWriter(out, first, budget)
+    with contextlib.closing(DocumentStore(stores)) as store:
+        documents = chain.from_iterable(store.batches(_BATCH, first))
+        for row, (document, lives) in enumerate(zip(documents, alive.tolist(), strict=False)):
+            if row % _BATCH == 0:
+                told = Progress("linking", row, len(alive), unit="documents", note="fields")
+                reporter(told)
+            writer.add(document if lives else None)
+    writer.flush(closed=False)
+    return True
 
 
 def _facts(blocks: list[_Block], alive: Truths, left_out: set[str]) -> MetadataFacts:
