@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from enum import Enum
 from functools import cache
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 from urllib.parse import quote
@@ -106,6 +106,9 @@ _ROW = """
 SELECT title, text, metadata, hash, (SELECT name FROM files WHERE number = documents.file), line
 FROM documents WHERE label = ?
 """
+
+
+_METADATA = msgspec.json.Decoder(dict[str, Any])
 
 
 class StoredId(NamedTuple):
@@ -278,20 +281,23 @@ class DocumentStore:
     def records(self, start: int = 0) -> Iterator[tuple[int, Record]]:
         """All rows from label `start` on, dead ones too, in label order, with their labels and
         places in the source files."""
+        for segment, row in self._rows(start):
+            yield row[0], Record(_document_of(row, segment), Place(*row[5:]))
+
+    def _rows(self, start: int) -> Iterator[tuple[Segment, Any]]:
         for segment in self.segments:
             end = segment.first + segment.count
             while segment.first <= start < end:
                 rows = segment.page(start)
                 if not rows or [row[0] for row in rows] != list(range(start, start + len(rows))):
                     raise IndexFault(f"{segment.path.name} lacks documents after label {start}")
-                for *row, file, line in rows:
-                    yield row[0], Record(_document_of(row, segment), Place(file, line))
+                yield from zip(repeat(segment), rows, strict=False)
                 start += len(rows)
 
     def batches(self, size: int, start: int = 0) -> Iterator[list[Document]]:
         """All documents from label `start` on, dead ones too, in label order, `size` each, fewer
         where their texts are long."""
-        documents = ((record.document.text, record.document) for _, record in self.records(start))
+        documents = ((row[3], _document_of(row, segment)) for segment, row in self._rows(start))
         while some := [one for _, one in _at_once(islice(documents, size), 0)]:
             yield some
 
@@ -363,9 +369,11 @@ class DocumentStore:
 
 def _document_of(row: Sequence[Any], segment: Segment) -> Document:
     # In a damaged file SQLite finds bytes or numbers where text was stored.
+    _, identifier, title, text, metadata, *_ = row
     try:
-        identifier, title, text = msgspec.convert(row[1:4], tuple[str, str, str])
-        fields = msgspec.json.decode(row[4], type=dict[str, Any]) if row[4] else {}
+        if not type(identifier) is type(title) is type(text) is str:
+            raise TypeError("a document holds other values than texts")
+        fields = _METADATA.decode(metadata) if metadata else {}
     except (ValueError, TypeError, RecursionError) as error:
         raise segment.fault(error) from error
     return Document(identifier, title, text, fields)

@@ -25,7 +25,9 @@ import re
 import threading
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import accumulate, chain, pairwise
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -164,31 +166,36 @@ class _BlockWriter:
         if not self._counts:
             return
         names = sorted(name for name, values in self._fields.items() if values)
-        # The order of texts is that of their bytes in UTF-8.
-        named = [
-            (codes, text)
-            for codes in map(self._fields.__getitem__, names)
-            for text in sorted(codes)
-        ]
-        total, rows = len(named), len(self._counts)
+        texts: list[str] = []
+        numbers: list[int] = []
+        for values in (self._fields[name] for name in names):
+            ordered = sorted(values)  # as their bytes in UTF-8 are ordered
+            texts += ordered
+            numbers += map(values.__getitem__, ordered)
+        total, rows = len(texts), len(self._counts)
         ranks = np.full(self._values, -1, dtype=np.int64)
-        ranks[[codes[text] for codes, text in named]] = np.arange(total)
-        texts = [_encoded(text) for _, text in named]
-        compared = [_compared(text) for _, text in named]
-        shown = [forms for forms, _ in compared]
+        ranks[numbers] = np.arange(total)
+        written = list(map(_encoded, texts))
+        shown: list[bytes] = []
+        keys: list[bytes] = []
+        for text in texts:
+            some, key = _compared(text)
+            shown.append(some)
+            keys.append(key)
         codes = ranks[np.frombuffer(self._codes, dtype=np.uint32)]
         owners = np.repeat(np.arange(rows), np.frombuffer(self._counts, dtype=np.uint32))
         # One integer a posting: one sort orders all of them and removes duplicates.
-        joined = np.unique((owners * max(1, total) + codes)[codes >= 0])
+        joined = np.sort((owners * max(1, total) + codes)[codes >= 0])
+        joined = joined[np.diff(joined, prepend=-1) > 0]
         owners, codes = np.divmod(joined, max(1, total))
         order = np.argsort(codes, kind="stable")
         arrays: dict[str, NDArray[Any]] = {
-            "values": np.frombuffer(b"".join(texts), dtype=np.uint8),
-            "value_starts": _starts(texts),
+            "values": np.frombuffer(b"".join(written), dtype=np.uint8),
+            "value_starts": _starts(written),
             "forms": np.frombuffer(b"".join(shown), dtype=np.uint8),
             "form_starts": _starts(shown),
-            "keys": _hashes([key for _, key in compared]),
-            "exact": _hashes(texts),
+            "keys": _hashes(keys),
+            "exact": _hashes(written),
             "labels": owners[order],
             "label_starts": np.searchsorted(codes[order], np.arange(total + 1)),
             "codes": codes,
@@ -219,8 +226,8 @@ def _starts(parts: list[bytes]) -> Labels:
     return np.cumsum([0, *map(len, parts)], dtype=np.int64)
 
 
-def _encoded(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
+_encoded: Callable[[str], bytes] = methodcaller("encode", "utf-8", "surrogatepass")
+_digest = partial(hashlib.blake2b, digest_size=8)
 
 
 def _compared(text: str) -> tuple[bytes, bytes]:
@@ -231,8 +238,10 @@ def _compared(text: str) -> tuple[bytes, bytes]:
     if not key.isalnum():
         return _marked("\n".join(("", *forms(text, inner=True)))), _encoded(equal_key(text))
     # Names and numbers, most of all values: their words are known.
-    lines = [f" {_MARK}".join(words), *inner_parts(text)]
-    return _encoded("".join(f"\n{_MARK}{line}" for line in lines)), _encoded(key)
+    shown = f"\n{_MARK}" + f" {_MARK}".join(words)
+    for part in inner_parts(text):
+        shown += f"\n{_MARK}{part}"
+    return _encoded(shown), _encoded(key)
 
 
 def _marked(folded: str) -> bytes:
@@ -242,8 +251,7 @@ def _marked(folded: str) -> bytes:
 
 
 def _hashes(parts: Iterable[bytes]) -> NDArray[np.uint64]:
-    digests = (hashlib.blake2b(part, digest_size=8).digest() for part in parts)
-    return np.frombuffer(b"".join(digests), dtype="<u8")
+    return np.frombuffer(b"".join([one.digest() for one in map(_digest, parts)]), dtype="<u8")
 
 
 def _damaged(problem: str, remedy: str) -> IndexFault:
