@@ -225,9 +225,9 @@ class EvaluateJob(_Job, frozen=True, tag="evaluate"):
     """Evaluate a model on a benchmark; see `evaluation.runner.EvaluationRequest`.
 
     model, reranker: hub id or folder, with its recipe; None for the embedded one; download: fetch
-    what they lack; run_file: where the rankings go; index: an existing one to use; score: run files
-    made elsewhere; purpose: what it is for, such as a step's id: evaluations of one purpose are
-    stopped together.
+    what they lack; run_file: where the rankings go; index: an existing one to use; score, names:
+    run files made elsewhere, and what they are called; purpose: what it is for, such as a step's
+    id: evaluations of one purpose are stopped together.
     """
 
     DOING = "Evaluating"
@@ -243,6 +243,7 @@ class EvaluateJob(_Job, frozen=True, tag="evaluate"):
     run_file: str | None = None
     index: str | None = None
     score: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
     purpose: str = ""
 
     @property
@@ -280,6 +281,7 @@ class Search(Request[SearchResult], frozen=True, tag="search"):
 
     Until the model of the index is loaded BM25 answers alone, see `SearchResult.pending`, unless
     waits: wait for the model. The catalogue's index is brought up to date by its first search.
+    also: further indexes, see `search.federated`.
     """
 
     index: str
@@ -287,6 +289,7 @@ class Search(Request[SearchResult], frozen=True, tag="search"):
     stream: str = "search"
     reranker: Reranker | None = None
     waits: bool = False
+    also: tuple[str, ...] = ()
 
 
 class Similar(Request[SearchResult], frozen=True, tag="similar"):

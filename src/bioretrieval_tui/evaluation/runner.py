@@ -256,6 +256,7 @@ def evaluate_folder(
                     record, id=name, mode=records.GIVEN, model=run.mode, revision=run.checksum,
                     recipe_hash="", instruction=None, hardware="", keep_own=True,
                     docs_per_second=None, encoded_on=None,
+                    run=str(request.given[run.mode].absolute()),
                 )  # fmt: skip
             records.save(record)
         if request.run_file is not None:

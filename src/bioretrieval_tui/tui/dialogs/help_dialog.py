@@ -22,6 +22,10 @@ TWO_COLUMNS = 90
 """Cells from which the keys stand in two columns."""
 _KEYS, _TERM = 15, 20
 _GAP = 2
+_MOUSE = (
+    ("click", "sorts by a title, presses a key of the bottom line, follows a link or an entry"),
+    ("drag", "over a page selects its text and copies it; with shift, the terminal does"),
+)
 
 
 class HelpDialog(Dialog[None]):
@@ -66,6 +70,8 @@ class HelpDialog(Dialog[None]):
         if elsewhere := help_blocks(others, words):
             lines += [line(), line(Span("On other screens", "strong")), line()]
             lines += in_columns(elsewhere, width)
+        if mouse := [*_terms(_MOUSE, words)]:
+            lines += [line(), line(Span("Mouse", "header")), *mouse]
         self.page.show(lines or [line("No key does this.")])
 
     def action_search(self) -> None:

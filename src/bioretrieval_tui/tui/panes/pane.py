@@ -93,11 +93,13 @@ class PaneContext(Protocol):
     def confirm_stop(self, job: Job) -> None: ...
     def jump(self, identifier: str, *, then: str = ...) -> None: ...
     async def search_in(self, name: str, query: str = ...) -> None: ...
+    async def action_go(self, name: str) -> None: ...
     def show_run(self, record: str) -> None: ...
     def tell_news(self, unread: int) -> None: ...
     @property
     def jobs_used(self) -> bool: ...
     def begin_job(self, job: Job, *, again: bool = ..., like: JobRecord | None = ...) -> bool: ...
+    def ask_to_resume(self, record: JobRecord) -> None: ...
     def action_ask_what_to_explore(self) -> None: ...
     def ask_what_to_evaluate(
         self, *, benchmark: str = ..., model: str = ..., index: str = ...
@@ -339,6 +341,16 @@ class Pane(Widget):
     def _chosen(self) -> None:
         self.action_enter()
 
+    @on(VirtualTable.HeaderClicked)
+    def _header_clicked(self, event: VirtualTable.HeaderClicked) -> None:
+        if event.table is self.sortable:
+            self.action_sort()
+
+    @property
+    def sortable(self) -> VirtualTable | None:
+        """The list that `sort` sorts."""
+        return self.table if "browse" in self.SCOPES else None
+
     def show_page(self, *, lead: bool = False) -> None:
         """Show the page of the row under the cursor, or its lead only."""
         self.page = self.make_page()
@@ -497,6 +509,8 @@ class Pane(Widget):
         entry = self.current
         benchmark = entry.id if isinstance(entry, Benchmark) else ""
         model = entry.id if isinstance(entry, Model) else getattr(entry, "model", "")
+        if isinstance(entry, Model) and entry.role == "lexical":
+            model = ""  # BM25 runs without one
         self.owner.ask_what_to_evaluate(benchmark=benchmark, model=model)
 
     # Order, matches, export ----------------------------------------------------------------
@@ -643,7 +657,7 @@ class BenchmarksPane(Pane):
 
 
 def entry_columns(section: str) -> tuple[TableColumn, ...]:
-    """The columns of a section's list, the leftmost kept longest."""
+    """The columns of a section's list, the name kept longest, then the leftmost."""
     kind = kind_of_section(section)
     own = fields.APP_LISTS.get(kind, ())
     sizes = {name: (width, weight) for name, width, weight in own}
@@ -659,6 +673,7 @@ def entry_columns(section: str) -> tuple[TableColumn, ...]:
         width = max(row.width, len(title) + 1) if number else row.width
         width, weight = sizes.get(row.name, (width, 0 if number else row.weight))
         priority = place if own or row.priority is None else row.priority
+        priority = -1 if row.name == "name" else priority  # the last one that is left
         align = "right" if number else "left"
         columns.append(TableColumn(row.name, title, width, weight, align, priority))
     return tuple(columns)

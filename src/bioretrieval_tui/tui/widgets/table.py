@@ -98,6 +98,9 @@ class VirtualTable(Canvas, can_focus=True):
     class Chosen(AtRow):
         """A row was chosen by the mouse (enter is an action of the pane)."""
 
+    class HeaderClicked(AtRow):
+        """The title of a column was clicked: it is the chosen one now."""
+
     def __init__(
         self,
         columns: Sequence[TableColumn],
@@ -206,8 +209,14 @@ class VirtualTable(Canvas, can_focus=True):
         space = width - 2
         chosen = list(range(len(self.columns)))
         if self.squeeze:
-            while len(chosen) > 1 and self._needs(chosen) > space:
-                chosen.remove(max(chosen, key=lambda i: (self.columns[i].priority, i)))
+            while len(chosen) > 1 and (over := self._needs(chosen) - space) > 0:
+                gone = max(chosen, key=lambda i: (self.columns[i].priority, i))
+                last = min(chosen, key=lambda i: (self.columns[i].priority, i))
+                cut = self.columns[last].width - over
+                if gone == 0 and len(chosen) == 2 and cut * 3 > self.columns[last].width:
+                    # Marks stand in the first column: the other one is cut instead.
+                    return [(gone, self.columns[gone].width), (last, cut)]
+                chosen.remove(gone)
         else:
             sorts = self.sorted_by[0] if self.sorted_by else ""
             kept = [i for i in chosen if self.columns[i].frozen or self.columns[i].key == sorts]
@@ -323,7 +332,15 @@ class VirtualTable(Canvas, can_focus=True):
     # Events ------------------------------------------------------------------------------
 
     def on_click(self, event: events.Click) -> None:
-        """A click moves the cursor, a double click chooses."""
+        """A click moves the cursor, a double click chooses; one on a title chooses the column."""
+        if event.y < self.header_lines and len(self.rows):
+            end = 1
+            for column, size in self._layout(self.size.width):
+                end += size + self.gap
+                if event.x < end:
+                    self.column = column
+                    self.post_message(self.HeaderClicked(self, self.cursor))
+                    return
         index = self.row_at(event.y)
         if index is None:
             return
