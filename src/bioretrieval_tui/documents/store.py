@@ -588,8 +588,8 @@ class StoreWriter:
         id; it also becomes `twin`."""
         for key in keys:
             rows = self._db.execute(_WITH_WORK, (key,)) if key in self._stored else ()
-            own = [int(row[0]) for row in rows]
-            for label in (*own, *self._base.with_work(key)):
+            older = self._base.with_work(key) if self.first else ()
+            for label in (*[int(row[0]) for row in rows], *older):
                 if known is not None and label == known.label:
                     continue
                 held = self._document(label)

@@ -439,15 +439,14 @@ def write_metadata(
             share_file(path, out / path.name)
     alive = np.ones(store.rows, dtype=np.bool_)
     alive[dead] = False
-    middle = store.rows
-    if middle - first >= SAVES_FROM:  # with or without a second process, so that files are the same
-        middle, budget = (first + middle) // 2, budget // 2
-    later = (out, [one.path for one in store.segments], middle, alive[middle:], budget)
-    if second is not None and middle < store.rows:
-        second.begin(_write_blocks, *later)
-    _write_blocks(*later[:2], first, alive[first:middle], budget, reporter)
-    if middle < store.rows and not (second is not None and second.result()):
-        _write_blocks(*later, reporter)
+    paths = [one.path for one in store.segments]
+    if second is None or store.rows - first < SAVES_FROM:
+        _write_blocks(out, paths, first, alive[first:], budget, reporter)
+    else:
+        middle = (first + store.rows) // 2
+        second.begin(_write_blocks, out, paths, middle, alive[middle:], budget // 2)
+        _write_blocks(out, paths, first, alive[first:middle], budget // 2, reporter)
+        second.end()
     with _reading(_AGAIN):
         return _facts(_open_blocks(out, store.rows, _AGAIN), alive, left_out)
 
@@ -459,18 +458,16 @@ def _write_blocks(
     alive: Truths,
     budget: int,
     reporter: Reporter = silent,
-) -> bool:
+) -> None:
     """Write the rows from label `first` on, as many as `alive` tells of."""
-    writer = _BlockWriter(out, first, budget)
+    writer, rows = _BlockWriter(out, first, budget), len(alive)
     with contextlib.closing(DocumentStore(stores)) as store:
         documents = chain.from_iterable(store.batches(_BATCH, first))
         for row, (document, lives) in enumerate(zip(documents, alive.tolist(), strict=False)):
             if row % _BATCH == 0:
-                told = Progress("linking", row, len(alive), unit="documents", note="fields")
-                reporter(told)
+                reporter(Progress("linking", row, rows, unit="documents", note="fields"))
             writer.add(document if lives else None)
     writer.flush(closed=False)
-    return True
 
 
 def _facts(blocks: list[_Block], alive: Truths, left_out: set[str]) -> MetadataFacts:

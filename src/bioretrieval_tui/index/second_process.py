@@ -1,88 +1,87 @@
-"""A second process for parts of a build that hold Python's lock: terms of texts, and half of the
-metadata, while this process reads and stores.
+"""A second process for what else would hold Python's lock while a build reads: the terms of texts,
+and half of the metadata.
 
-It keeps nothing between questions, and ends with the pipe that they come from. What it does not
+It keeps nothing between questions, and ends with the line that they come from. What it does not
 answer, for whatever reason, the build does itself: that also gives an error its place.
 """
 
 from __future__ import annotations
 
 import contextlib
-import pickle
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from bioretrieval_tui.encoding.device import usable_cores
+if TYPE_CHECKING:
+    import subprocess
 
-SAVES_FROM = 20_000
+SAVES_FROM = 10_000
 """Documents from which it saves more than its start costs."""
 
 
 class SecondProcess:
-    """A context manager, which ends the process. One thread at a time may use it."""
+    """A context manager, which ends the process; for one thread at a time."""
 
     def __init__(self) -> None:
+        from multiprocessing.connection import Pipe
+
+        from bioretrieval_tui.encoding.device import usable_cores
+
         self._child: subprocess.Popen[bytes] | None = None
-        self._able = usable_cores() > 1
+        self._begun: tuple[Callable[..., Any], tuple[Any, ...]]
+        self._line, self._far_end = Pipe()
+        if usable_cores() == 1:
+            self._far_end.close()  # so that no process starts
 
     def begin(self, work: Callable[..., Any], *given: Any) -> None:
-        """Begin `work(*given)`, a function of a module, there; the process starts if it must."""
-        with self._talking():
-            if self._child is None and self._able:
-                self._child = subprocess.Popen(
+        """Begin `work(*given)`, a function of a module, there."""
+        from subprocess import DEVNULL, Popen
+
+        self._begun = work, given
+        with contextlib.suppress(OSError):
+            if self._child is None:
+                with self._far_end as end:
                     # -P: never run a numpy.py of the working folder.
-                    (sys.executable, "-P", "-m", __name__),
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.DEVNULL,
-                    start_new_session=True,
-                )
-            if self._child is not None and self._child.stdin is not None:
-                pickle.dump((work, given), self._child.stdin)
-                self._child.stdin.flush()
+                    words = (sys.executable, "-P", "-m", __name__, str(end.fileno()))
+                    self._child = Popen(
+                        words,
+                        stdin=DEVNULL,
+                        stdout=DEVNULL,
+                        stderr=DEVNULL,
+                        pass_fds=[end.fileno()],
+                        start_new_session=True,
+                    )
+            self._line.send(self._begun)
 
-    def result(self) -> Any:
-        """What the work gave, or None if the process has failed."""
-        with self._talking():
-            if self._child is not None and self._child.stdout is not None:
-                return pickle.load(self._child.stdout)  # noqa: S301 - written by this program
-        return None
-
-    @contextlib.contextmanager
-    def _talking(self) -> Any:
-        """Give the process up where it cannot be started or does not answer."""
-        try:
-            yield
-        except (OSError, ValueError, EOFError, pickle.UnpicklingError):
-            self._able = False
-            self.close()
-
-    def close(self) -> None:
-        """End the process, whatever it does."""
-        child, self._child = self._child, None
-        if child is not None:
-            child.kill()
-            with contextlib.suppress(OSError):  # what it has not taken
-                child.communicate()
+    def end(self) -> Any:
+        """What the work gave, there or else here."""
+        with contextlib.suppress(OSError, EOFError):
+            return self._line.recv()
+        work, given = self._begun
+        return work(*given)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        self._line.close()
+        self._far_end.close()
+        if self._child is not None:
+            self._child.kill()
+            self._child.wait()
 
 
 def main() -> None:
     """Answer one question after the other."""
+    from multiprocessing.connection import Connection
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the build ends this process
-    with contextlib.suppress(EOFError):
+    line = Connection(int(sys.argv[1]))
+    with contextlib.suppress(OSError, EOFError):
         while True:
-            work, given = pickle.load(sys.stdin.buffer)  # noqa: S301 - written by this program
-            pickle.dump(work(*given), sys.stdout.buffer)
-            sys.stdout.buffer.flush()
+            work, given = line.recv()
+            line.send(work(*given))
 
 
 if __name__ == "__main__":

@@ -111,13 +111,15 @@ class TextIndexWriter:
 
     def add(self, first_label: int, documents: Sequence[Document]) -> None:
         """Index `documents` under `first_label` and the labels after it."""
-        texts, lines = [(one.title, one.text) for one in documents], None
+        texts = [(one.title, one.text) for one in documents]
         if self._second is not None and self._added >= SAVES_FROM:
             self._second.begin(lines_of, texts)
-            lines = self._second.result()
+            lines = self._second.end()
+        else:
+            lines = lines_of(texts)
         self._added += len(texts)
         with self._native():
-            for label, terms in enumerate(lines or lines_of(texts), start=first_label):
+            for label, terms in enumerate(lines, start=first_label):
                 row = self._tantivy.Document()
                 row.add_unsigned("label", label)
                 row.add_text("terms", _encodable(terms))
