@@ -409,19 +409,17 @@ class Twin(NamedTuple):
 
 
 class _Sieve:
-    """Tells most of what is not stored without a query: `in` is false only for what was not added.
-    Records are new more often than not."""
-
-    _PLACES = 2**24
+    """Tells most of what is not stored without a query: most records are new."""
 
     def __init__(self) -> None:
-        self._marks = bytearray(self._PLACES)
+        self._marks = bytearray(2**24)
 
     def add(self, value: str | bytes | int) -> None:
-        self._marks[hash(value) % self._PLACES] = 1
+        self._marks[hash(value) % len(self._marks)] = 1
 
     def __contains__(self, value: str | bytes | int) -> bool:
-        return self._marks[hash(value) % self._PLACES] == 1
+        """Whether it may have been added."""
+        return self._marks[hash(value) % len(self._marks)] == 1
 
 
 class StoreWriter:
@@ -626,7 +624,7 @@ class StoreWriter:
         metadata = msgspec.json.encode(both.metadata, order="deterministic")
         self._bury(held.id, label)
         content = (both.title, both.text, metadata, both.content_hash())
-        self._insert(both.id, *content, *at, keys=[*Work(both).keys()] if self.keeps_works else ())
+        self._insert(both.id, *content, *at, keys=Work(both).keys() if self.keeps_works else ())
         self._db.execute("DELETE FROM aliases WHERE id = ?", (both.id,))
         names.discard(both.id)
         self._alias(names, self.next - 1)
@@ -658,8 +656,8 @@ class StoreWriter:
     def _twin(self, document: Document, digest: bytes) -> int | None:
         """The label of a living document with the same text, unless it is of another work."""
         live = "SELECT label FROM documents WHERE hash = ? AND dead = 0"
-        rows = self._db.execute(live, (digest,)) if digest in self._stored else ()
-        own = [int(label) for (label,) in rows]
+        found = self._db.execute(live, (digest,)) if digest in self._stored else ()
+        own = [int(label) for (label,) in found]
         dead = (self._base_dead, self.died)
         older = self._base.same_content(digest)
         for label in (*own, *(one for one in older if not any(one in each for each in dead))):
@@ -670,7 +668,7 @@ class StoreWriter:
                 return label
         return None
 
-    def _insert(self, identifier: str, *content: Any, keys: Sequence[int] = ()) -> None:
+    def _insert(self, identifier: str, *content: Any, keys: Iterable[int] = ()) -> None:
         """Add a row of title, text, metadata, content hash, file and line, and its works' keys."""
         *values, file, at = content
         name = file.encode("utf-8", "replace").decode()
@@ -678,12 +676,12 @@ class StoreWriter:
             self._files[name] = len(self._files)
             self._db.execute("INSERT INTO files VALUES (?, ?)", (self._files[name], name))
         self._db.execute(_INSERT, (self.next, identifier, *values, self._files[name], at))
-        if self.first:  # nothing is gone of an index that begins
-            self._db.execute("DELETE FROM gone WHERE id = ?", (identifier,))
+        self._appear(identifier)
+        self._stored.add(values[-1])
         rows = [(key, self.next) for key in keys]
         self._db.executemany("INSERT OR IGNORE INTO works VALUES (?, ?)", rows)
-        for mark in (identifier, values[-1], *keys):
-            self._stored.add(mark)
+        for key, _ in rows:
+            self._stored.add(key)
         self.next += 1
         self.changes += 1
         if self.rows % _COMMIT_EVERY == 0:
@@ -692,12 +690,14 @@ class StoreWriter:
             self._db.execute("BEGIN")
 
     def _alias(self, identifiers: Iterable[str], label: int) -> None:
-        """Make ids that are not those of documents aliases of a label."""
         for identifier in identifiers:
-            if self.first:
-                self._db.execute("DELETE FROM gone WHERE id = ?", (identifier,))
             self._db.execute("INSERT OR REPLACE INTO aliases VALUES (?, ?)", (identifier, label))
-            self._stored.add(identifier)
+            self._appear(identifier)
+
+    def _appear(self, identifier: str) -> None:
+        if identifier in self._stored:
+            self._db.execute("DELETE FROM gone WHERE id = ?", (identifier,))
+        self._stored.add(identifier)
 
     def _forget(self, identifier: str, known: StoredId) -> None:
         """Remove an id or alias; a document without its id is dead, unless it has an alias, which
@@ -714,8 +714,7 @@ class StoreWriter:
             heir, *others = heirs
             self._db.execute("DELETE FROM aliases WHERE id = ?", (heir,))
             self.aliases -= 1
-            work = Work(self._document(known.label))
-            keys = [*work.keys()] if self.keeps_works else ()
+            keys = Work(self._document(known.label)).keys() if self.keeps_works else ()
             self._insert(heir, *self._row(known.label), keys=keys)
             self._alias(others, self.next - 1)
 

@@ -355,15 +355,10 @@ def _assemble(
         if old is not None and old.fields is not None:
             older = [folder / path for path in old.stores()]
             old_metadata = (folder / old.path(layout.METADATA), old.fields)
-        with contextlib.closing(DocumentStore([*older, work / layout.DOCUMENTS])) as all_documents:
+        with contextlib.closing(DocumentStore([*older, work / layout.DOCUMENTS])) as whole:
             out = generation / layout.METADATA
             metadata = write_metadata(
-                out,
-                all_documents,
-                base=old_metadata,
-                dead=dead,
-                reporter=reporter,
-                second=second,
+                out, whole, base=old_metadata, dead=dead, reporter=reporter, second=second
             )
     passages, several = None, None
     if tables or (base is not None and base.passages is not None):

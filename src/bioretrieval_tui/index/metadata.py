@@ -24,7 +24,7 @@ import hashlib
 import re
 import threading
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import accumulate, chain, pairwise
 from operator import methodcaller
@@ -77,7 +77,6 @@ _READ_AT_ONCE = 500
 _SHORT = 3
 """Strings of so few bytes are found by numpy: they occur nearly everywhere."""
 _REMEMBERED = 16
-_NO_CODES: Mapping[str, int] = {}
 _AGAIN = "build the index again"
 _MARK = "\x1f"
 _WORD_START = re.compile(r"(?<![^\W_])(?=[^\W_])")
@@ -129,7 +128,7 @@ class _BlockWriter:
         else:
             self._dates.extend(when(document))
             for field, text in pairs(document):
-                code = self._fields.get(field, _NO_CODES).get(text)
+                code = self._fields[field].get(text) if field in self._fields else None
                 if code is None:
                     code = self._code(field, text)
                 if code is not None:

@@ -43,15 +43,11 @@ class SecondProcess:
             if self._child is None:
                 with self._far_end as end:
                     # -P: never run a numpy.py of the working folder.
-                    words = (sys.executable, "-P", "-m", __name__, str(end.fileno()))
+                    words, line = (sys.executable, "-P", "-m", __name__), end.fileno()
                     self._child = Popen(
-                        words,
-                        stdin=DEVNULL,
-                        stdout=DEVNULL,
-                        stderr=DEVNULL,
-                        pass_fds=[end.fileno()],
-                        start_new_session=True,
-                    )
+                        (*words, str(line)), stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL,
+                        pass_fds=[line],
+                    )  # fmt: skip
             self._line.send(self._begun)
 
     def end(self) -> Any:
