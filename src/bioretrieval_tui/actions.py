@@ -201,7 +201,7 @@ done | space x | done | Done | Mark the step as done or not done | 2
 copy-command | c | copy_command | Copy command | Copy the first command of the step | 3
 [search]
 query | slash i | query | Query | Type a query | 1
-index | x | next_index | Index | Search the next index | 2
+index | x | choose_index | Index | Search another index, or several at once | 2
 mode | m | mode | Mode | Search by hybrid (BM25 and dense), dense, or BM25 | 2
 narrow | f | filter | Filter | Filter documents: year:2015.. mesh:asthma has:abstract | 2
 facets | F | facets | Facets | Values in the top hits; enter filters by one, or no longer | 4
