@@ -95,11 +95,10 @@ class Palette(Dialog[Choice]):
         ]
         self._filter = Filter(rows, Schema([Field("kind", "text")]))
         self.shown = self.items
-        nothing = "Nothing has this name."
-        self.table = VirtualTable(
-            COLUMNS[: 1 if preview else None], chooses=True, one_click=True, empty=nothing
-        )
-        self.line = QueryLine("an action, an index, a theme or an entry")
+        columns, nothing = COLUMNS[: 1 if preview else None], "Nothing has this name."
+        self.table = VirtualTable(columns, chooses=True, one_click=True, empty=nothing)
+        what = "an action, an index, a theme or an entry"
+        self.line = QueryLine("enter keeps, esc restores" if preview else what)
 
     def compose(self) -> ComposeResult:
         yield Vertical(self.line, self.table)

@@ -128,10 +128,11 @@ class HomePane(Pane, inherit_bindings=False):
 
     def _cells(self, row: HomeRow) -> Sequence[Span | Row]:
         shown: Row = (row.text,)
-        if row.note:
+        space = self.table.size.width - _LABEL - 4
+        if row.note and space > _TEXT:
             gap = max(2, _TEXT - cell_len(clean(row.text.text)))
             shown = (row.text, Span(" " * gap), Span(row.note, "faint"))
-        return [Span(row.label, "header"), clipped(shown, self.table.size.width - _LABEL - 4)]
+        return [Span(row.label, "header"), clipped(shown, space)]
 
     def _listed(self) -> Iterator[HomeRow]:
         if not {"Index", "Queries", "Your runs"} & {row.label for row in self.own}:
