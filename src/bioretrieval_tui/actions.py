@@ -226,6 +226,7 @@ fetch | w | fetch | Fetch | Fetch papers from PubMed, Europe PMC or arXiv into a
 verify | v | verify | Verify | Check every part of this index | 2
 compact | c | compact | Compact | Rewrite this index without deleted documents | 2
 remove | d delete | remove | Delete | Delete this index (confirms) | 2
+vectors | V | vectors | Add vectors | Encode an index that was built for BM25 alone
 cached | H | cached | Evaluations | Show or hide the indexes that evaluations made
 stop | s | stop | Stop | Stop the running job (confirms), or drop a waiting one | 2
 resume | p | resume | Resume | Resume the job of this index that was stopped or failed
