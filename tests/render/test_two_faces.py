@@ -22,7 +22,7 @@ from bioretrieval_tui.paths import places
 from bioretrieval_tui.render.entries import entry_page, entry_record, entry_sheet
 from bioretrieval_tui.render.formats import FORMATS, render
 from bioretrieval_tui.render.page import Fact, Group, Page, markdown, plain
-from bioretrieval_tui.tui.panes.pane import entry_columns, entry_rows
+from bioretrieval_tui.tui.entry_list import entry_columns, entry_rows
 from bioretrieval_tui.tui.spans import paint
 from bioretrieval_tui.tui.text import fit
 from bioretrieval_tui.tui.widgets.table import VirtualTable
@@ -84,14 +84,15 @@ def in_the_app(page: Page) -> list[tuple[str, str]]:
     }
     links = range(painted.links_at, painted.links_at + sizes["links"])
     jumps = range(painted.jumps_at, painted.jumps_at + sizes["jumps"])
-    for number, line in enumerate(painted.lines[painted.lead :], painted.lead):
+    first = painted.lead if page.summary else 2
+    for number, line in enumerate(painted.lines[first:], first):
         if len(line.spans) < 2 or line.spans[0].role not in ("dim", "text"):
             continue
         label, rest = line.spans[0].text, "".join(span.text for span in line.spans[1:])
         if line.spans[0].role == "text" and not label.isspace():
             continue
         if number in links or number in jumps:
-            label = label[2:]  # the letter
+            label = label.lstrip().partition(" ")[2] if label[0] != " " else label[2:]  # the letter
         label = label.strip()
         if not label or (found and found[-1][0] == label and number in jumps):
             found[-1][1].append(rest)
@@ -224,15 +225,16 @@ def test_a_field_of_the_table_is_checked_by_its_type(
 def test_what_a_list_shows_in_the_app(section: str, width: int, shown: str) -> None:
     """Beside its page, a list is 54 cells wide at 120 columns and 90 at 200."""
     columns = entry_columns(section)
-    layout = VirtualTable(columns)._layout(width)
-    assert [columns[place].key for place, _ in layout] == shown.split()
+    shown_there = VirtualTable(columns).columns_at(width, tall=False)
+    assert [columns[place].key for place in shown_there] == shown.split()
 
 
 def test_names_of_models_and_steps_are_told_apart_beside_their_page() -> None:
     for section in ("models", "path"):
         columns = entry_columns(section)
         place = [column.key for column in columns].index("name")
-        size = dict(VirtualTable(columns)._layout(54))[place]
+        (_, layout), *_ = VirtualTable(columns)._layout(54, tall=False)
+        size = dict(layout)[place]
         names = [one.name for one in REAL.section(section)]
         families = [name for name in names if section == "path" or name.startswith("PubMedBERT ")]
         assert len({fit(name, size) for name in families}) == len(families) > 4

@@ -219,7 +219,7 @@ async def test_filters_keep_what_they_name(small: Catalogue) -> None:
         await session.type("bm25")
         assert len(own_lines(session)) == 1
         assert "BM25" in own_lines(session)[0]
-        await session.press("escape", "z")
+        await session.press("escape", "Z")
         # Words learn nothing; what the model has seen is known to be seen.
         assert len(own_lines(session)) == 1
         assert "BM25" in own_lines(session)[0]

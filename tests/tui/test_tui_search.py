@@ -152,7 +152,7 @@ async def test_hits_appear_as_one_pauses(small: Catalogue, scripted: Desk) -> No
         scripted.answer("newborn c", HITS)
         await session.settle()
         assert f"hybrid  {len(HITS)} hits" in session.rows[2]
-        assert "Microstructural development" in session.rows[4]
+        assert "Microstructural development" in session.rows[5]
         assert isinstance(session.focused, QueryLine)
 
 

@@ -21,12 +21,12 @@ from bioretrieval_tui.tui.widgets.table import TableColumn, VirtualTable
 
 COLUMNS = (
     TableColumn("name", "Name", 12, 2, priority=0),
-    TableColumn("size", "Size", 8, align="right", priority=2),
+    TableColumn("size", "Size", 8, priority=2),
     TableColumn("note", "Note", 20, 1, priority=1),
 )
 WIDE = (
     TableColumn("model", "Model", 12, frozen=True),
-    *(TableColumn(f"c{n}", f"C{n}", 8, align="right") for n in range(10)),
+    *(TableColumn(f"c{n}", f"C{n}", 8) for n in range(10)),
 )
 
 

@@ -9,10 +9,10 @@ An action that is not possible raises `UsageError`, and lets other errors pass: 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from string import ascii_lowercase
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar, cast
 
 from textual import events, on
@@ -24,20 +24,20 @@ from textual.widgets import Input
 from textual.worker import Worker
 
 from bioretrieval_tui.actions import PANES
-from bioretrieval_tui.catalog import fields
-from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of, kind_of_section
-from bioretrieval_tui.catalog.models import AnyEntry, Dataset, Milestone, Recipe
+from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of_section
+from bioretrieval_tui.catalog.models import AnyEntry
 from bioretrieval_tui.errors import FilterError, UsageError
 from bioretrieval_tui.paths import Places
-from bioretrieval_tui.render.sheet import face
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.entry_session import EntrySession, paper_of
-from bioretrieval_tui.tui.spans import PaintedPage, paint
+from bioretrieval_tui.tui.entry_list import column_choices, entry_columns, entry_rows
+from bioretrieval_tui.tui.entry_session import EntrySession
+from bioretrieval_tui.tui.pane_layout import PaneLayout, Zoom
+from bioretrieval_tui.tui.spans import PaintedPage, letters, paint
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine, WorkBar
 from bioretrieval_tui.tui.widgets.canvas import Detail
 from bioretrieval_tui.tui.widgets.input import QueryLine
-from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTable
+from bioretrieval_tui.tui.widgets.table import TableColumn, VirtualTable
 from bioretrieval_tui.tui.work_lines import job_lines
 
 if TYPE_CHECKING:
@@ -55,8 +55,12 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-WIDE = 100
-"""Columns from which list and detail stand side by side."""
+LEAST_PAGE = 40
+"""Columns that a page needs to stand beside its list."""
+LEAST_TALL = 20
+"""Lines of the window from which a row of a list may have two."""
+SETTLED = 1.0
+"""Seconds without a change after which the layout of a pane is kept."""
 REST = 0.4
 """Seconds without a move of the cursor after which the page beside it is shown whole.
 
@@ -117,11 +121,9 @@ class Pane(Widget):
     Pane { height: 1fr; width: 1fr; layout: vertical; }
     Pane Horizontal { height: 1fr; }
     Pane.-list Detail { display: none; }
-    Pane.-list.-wide Detail { display: block; width: 55%; }
+    Pane.-list.-wide Detail, Pane.-list.-reading Detail { display: block; }
     Pane.-list.-reading VirtualTable { display: none; }
-    Pane.-list.-reading Detail { display: block; width: 1fr; }
     Pane.-list.-wide.-reading VirtualTable { display: block; }
-    Pane.-list.-wide.-reading Detail { width: 55%; }
     """
 
     BINDINGS = bindings("list")
@@ -133,6 +135,12 @@ class Pane(Widget):
     """The title of a pane that has no digit."""
     COLUMNS: ClassVar[tuple[TableColumn, ...]] = ()
     EMPTY: ClassVar[str] = "No entry matches."
+    LEAD: ClassVar[int] = 0
+    """Columns that have the first of two lines of a row for themselves."""
+    WIDE: ClassVar[int] = 100
+    """Columns from which list and page stand side by side."""
+    SHARE: ClassVar[int] = 45
+    """Percent of the width that the list has there, or more where its columns need it."""
     SHOWS_WORK: ClassVar[Literal["", "evaluation", "jobs"]] = ""
     """What stands over the list while it runs: an evaluation, or any job."""
     EXPLAINS: ClassVar[tuple[tuple[str, str], ...]] = ()
@@ -151,6 +159,12 @@ class Pane(Widget):
         """What the next letter chooses: "link", "related" or nothing."""
         self.place_before: str | None = None
         """Where the cursor was when the filter line was opened."""
+        listed = "list" in self.SCOPES
+        self.split = PaneLayout.of(self.owner.settings, name) if listed else PaneLayout()
+        self._unkept: Timer | None = None
+        """Runs until a change of `split` is kept."""
+        self.typed = ""
+        """The first of two letters."""
         self._rest: Timer | None = None
         self._top = 0
 
@@ -159,14 +173,24 @@ class Pane(Widget):
         if self.SHOWS_WORK:
             yield WorkBar()
         with Horizontal():
-            columns = entry_columns(self.section) if self.section else self.COLUMNS
-            yield VirtualTable(columns, empty=self.EMPTY)
+            columns, lead, wraps = self.COLUMNS, self.LEAD, False
+            if self.section:
+                columns = entry_columns(self.section, self.split.columns)
+                lead, wraps = self.section == "papers", self.section in ("datasets", "benchmarks")
+            yield VirtualTable(columns, empty=self.EMPTY, lead=lead, wraps=wraps)
             yield Detail(rule=True)
 
     def on_mount(self) -> None:
         self.fit()  # a new widget may miss its first Resize, if it was measured before the layout
         if self.section:
             self.refill()
+        if self.split.zoom == "page":
+            self.split.zoom = ""
+            self.call_after_refresh(self._zoom_to, "page")
+
+    def on_unmount(self) -> None:
+        if self._unkept:
+            self._keep_layout()
 
     @property
     def owner(self) -> PaneContext:
@@ -234,15 +258,56 @@ class Pane(Widget):
 
     @property
     def wide(self) -> bool:
-        return self.app.size.width >= WIDE
+        """The page stands beside the list."""
+        return bool(self.list_width)
+
+    @property
+    def list_width(self) -> int:
+        """Columns of the list beside its page; 0 where one of them is shown at a time."""
+        width, share = self.app.size.width, self.split.share
+        if width < self.WIDE or self.split.zoom:
+            return 0
+        cells = width * (share or self.SHARE) // 100
+        if not share:
+            cells = max(cells, self.least_list())
+        return cells if share or width - cells >= LEAST_PAGE else 0
+
+    def least_list(self) -> int:
+        """The least columns in which the list shows all that it shows alone just below `WIDE`."""
+        table = self.query(VirtualTable).first()
+        tall = self._tall
+        alone = {*table.columns_at(self.WIDE - 1, tall=tall and self._titled(table))}
+        return bisect_left(
+            range(self.WIDE), True, key=lambda width: alone <= {*table.columns_at(width, tall=tall)}
+        )
+
+    @property
+    def _tall(self) -> bool:
+        return self.app.size.height >= LEAST_TALL
+
+    def _titled(self, table: VirtualTable) -> bool:
+        """Its rows may have two lines where it has the width of the window, too."""
+        return bool(table.lead) or table.wraps
 
     def on_resize(self) -> None:
         self.fit()
 
     def fit(self) -> None:
-        """Arrange the parts for the width of the app."""
+        """Arrange the parts for the size of the app."""
         self.jobs_changed()
-        self.set_class(self.wide and self.has_class("-list"), "-wide")
+        if not self.has_class("-list"):
+            return
+        cells = self.list_width
+        self.set_class(bool(cells), "-wide")
+        self.page_part.styles.width = self.app.size.width - cells if cells else "1fr"
+        for table in self.query(VirtualTable):
+            table.tall = self._tall and (bool(cells) or self._titled(table))
+            table.update()
+
+    @property
+    def page_part(self) -> Widget:
+        """What stands beside the list."""
+        return self.detail
 
     def make_page(self) -> PaintedPage:
         """The page of the row under the cursor; an empty one where there is no row."""
@@ -259,7 +324,8 @@ class Pane(Widget):
             more = ", = compares" if count > 1 else ""
             spans.insert(1, Span(f"  {count} marked{more}" if count else "", "ok"))
         if self.letters:
-            spans = [*spans, Span(f"   {self.letters}: type its letter, esc cancels", "warn")]
+            what = f"{self.typed} and its second letter" if self.typed else "type its letter"
+            spans = [*spans, Span(f"   {self.letters}: {what}, esc cancels", "warn")]
         self.query_one(HeadLine).show(*spans)
 
     def list_head(self) -> list[Span]:
@@ -294,7 +360,8 @@ class Pane(Widget):
         self.page = self.make_page()
         lines = self.page.lines[: self.page.lead] if lead else self.page.lines
         # A page that is shown already is left where it was scrolled to.
-        self.detail.show(lines, keep_place=lines == self.detail.lines)
+        sections = () if lead else self.page.sections
+        self.detail.show(lines, sections, keep_place=lines == self.detail.lines)
 
     def _settle(self) -> None:
         if self._rest:
@@ -317,10 +384,13 @@ class Pane(Widget):
             self.detail.focus()
 
     def leave(self) -> bool:
-        """Stop waiting for a letter, or leave the page; False if there was nothing to leave."""
+        """Stop waiting for a letter, leave the page, or show both again; False if there was nothing
+        to leave."""
         if self.letters:
-            self.letters = ""
+            self.letters = self.typed = ""
             self.head()
+        elif self.split.zoom and (self.split.zoom == "page" or not self.has_class("-reading")):
+            self._zoom_to("")
         elif self.has_class("-reading"):
             self.remove_class("-reading")
             self.table.focus()
@@ -331,6 +401,54 @@ class Pane(Widget):
     def action_clear(self) -> None:
         if not self.leave() and (self.entry_list.filter or self.entry_list.problem):
             self.lift_filter()
+
+    # The border between list and page ------------------------------------------------------
+
+    def action_split(self, by: int) -> None:
+        cells = self.list_width
+        if not cells:
+            raise UsageError("No page stands beside the list here")
+        self.split.move(by, cells, self.app.size.width)
+        self._arranged()
+
+    def action_zoom(self) -> None:
+        """The page alone, then the list alone, then both. One is alone in a narrow window."""
+        if not (self.wide or self.split.zoom):
+            if not self.leave():
+                self.action_enter()
+            return
+        if not self.split.zoom:
+            self._zoom_to("page" if len(self.table.rows) else "list")
+        else:
+            self._zoom_to("list" if self.split.zoom == "page" else "")
+
+    def _zoom_to(self, zoom: Zoom) -> None:
+        self.split.zoom = zoom
+        self._arranged()
+        if zoom != "page":
+            self.remove_class("-reading")
+            self.table.focus()
+        elif not self.has_class("-reading"):
+            self.action_enter()
+
+    def _arranged(self) -> None:
+        self.fit()
+        if self._unkept:
+            self._unkept.stop()
+        self._unkept = self.set_timer(SETTLED, self._keep_layout)
+
+    def _keep_layout(self) -> None:
+        self._unkept = None
+        self.split.keep(self.owner.settings, self.pane_name)
+
+    def action_section(self, by: int) -> None:
+        """Go to the next or previous section of the page."""
+        self._settle()
+        if not self.wide:
+            self.action_enter()
+        self.detail.jump(by)
+
+    # Links and relations -------------------------------------------------------------------
 
     def _first_link(self) -> str:
         self._settle()
@@ -365,15 +483,21 @@ class Pane(Widget):
             return
         event.stop()
         event.prevent_default()
-        what, self.letters = self.letters, ""
-        self.head()
-        index = ascii_lowercase.find(event.character.lower())
+        what, typed = self.letters, self.typed + event.character
         targets: Sequence[object] = self.page.links if what == "link" else self.page.jumps
-        if not 0 <= index < len(targets):
-            raise UsageError(f"No {what} has the letter {event.character}")
+        marks = letters(len(targets))
+        if any(mark != typed.lower() and mark.startswith(typed.lower()) for mark in marks):
+            self.typed = typed
+            self.head()
+            return
+        self.letters = self.typed = ""
+        self.head()
+        if typed.lower() not in marks:
+            raise UsageError(f"No {what} has the letter{'s' * (len(typed) > 1)} {typed}")
+        index = marks.index(typed.lower())
         if what == "related":
             self.owner.jump(self.page.jumps[index])
-        elif event.character.isupper():
+        elif typed != typed.lower():
             self.owner.copy_text(self.page.links[index][1], "link")
         else:
             self.owner.open_link(self.page.links[index][1])
@@ -443,6 +567,28 @@ class Pane(Widget):
         table.sorted_by = self.entry_list.sorted_by
         self.refill()
         self.owner.say(f"Sorted by {column.title}, {way}" if way else "In catalogue order")
+
+    def action_columns(self) -> None:
+        """Choose the columns of the list."""
+        from bioretrieval_tui.tui.dialogs.column_dialog import ColumnDialog
+
+        def chosen(columns: Sequence[str] | None) -> None:
+            if columns is None:
+                return
+            self.split.columns = tuple(columns)
+            sorted_by = self.table.sorted_by
+            self.table.set_columns(entry_columns(self.section, self.split.columns))
+            self.table.sorted_by = sorted_by
+            self._arranged()
+            self.refill()
+
+        choices = column_choices(self.section, self.entry_list.entries, self.catalogue)
+        usual = [column.key for column in entry_columns(self.section)]
+        said = "the usual ones are shown: " + ", ".join(
+            choice.title for choice in choices if choice.key in usual
+        )
+        dialog = ColumnDialog(choices, self.split.columns, said, ("Field", "Entries"))
+        self.app.push_screen(dialog, chosen)
 
     def action_match(self, by: int) -> None:
         expression = self.entry_list.filter or self.entry_list.last_filter
@@ -535,58 +681,3 @@ class BrowsePane(Pane):
 
     def __init__(self, name: str) -> None:
         super().__init__(name, name)
-
-
-# Entries as rows ------------------------------------------------------------------------------
-
-
-def entry_columns(section: str) -> tuple[TableColumn, ...]:
-    """The columns of a section's list, the leftmost kept longest."""
-    kind = kind_of_section(section)
-    own = fields.APP_LISTS.get(kind, ())
-    sizes = {name: (width, weight) for name, width, weight in own}
-    listed = fields.TABLE.listed(kind)[0]
-    rows = [fields.TABLE.by_name[name] for name in sizes]
-    rows += [row for row in listed if row.listed or not own]
-    columns = []
-    for place, row in enumerate(rows):
-        heading = row.heading or row.title
-        title = heading[:1].upper() + heading[1:] if heading.islower() else heading
-        # A number is as wide as the heading and its arrow.
-        number = row.type == "number"
-        width = max(row.width, len(title) + 1) if number else row.width
-        width, weight = sizes.get(row.name, (width, 0 if number else row.weight))
-        priority = place if own or row.priority is None else row.priority
-        align = "right" if number else "left"
-        columns.append(TableColumn(row.name, title, width, weight, align, priority))
-    return tuple(columns)
-
-
-def entry_rows(
-    entries: Sequence[AnyEntry],
-    columns: Sequence[TableColumn],
-    catalogue: Catalogue,
-    mark: Callable[[AnyEntry], str] = lambda _: "",
-) -> ListRows[AnyEntry]:
-    """Entries as rows. `mark` is the start of the first cell; `?` marks an unverified value."""
-    from bioretrieval_tui.render.entries import cell
-
-    def span(entry: AnyEntry, key: str) -> Span:
-        row = fields.TABLE.by_name[key]
-        seen = face(cell(row, entry, catalogue))
-        if seen.unverified and seen.text:
-            return Span(f"{seen.text}?", "warn")
-        if key == "name" and isinstance(entry, Milestone):
-            return Span(f"● {seen.text}", "milestone.strong")
-        if key == "paper" and isinstance(entry, Recipe):
-            return Span(paper_of(entry, catalogue) or seen.text, "paper")
-        if key in ("name", "model", "number"):
-            gone = isinstance(entry, Dataset) and not entry.available
-            return Span(seen.text, "faint" if gone else f"{kind_of(entry)}.strong")
-        return Span(seen.text, "text" if row.weight > 1 else "dim")
-
-    def cells(entry: AnyEntry) -> list[Span]:
-        first, *others = (span(entry, column.key) for column in columns)
-        return [Span(f"{mark(entry)}{first.text}", first.role), *others]
-
-    return ListRows(entries, cells)

@@ -14,7 +14,7 @@ from textual import events
 from textual.message import Message
 from textual.strip import Strip
 
-from bioretrieval_tui.tui.text import Row, Span, clipped, fit, strip
+from bioretrieval_tui.tui.text import Row, Span, clipped, fit, line, strip, wrap
 from bioretrieval_tui.tui.widgets.canvas import Canvas
 
 _T = TypeVar("_T")
@@ -24,6 +24,12 @@ _USUAL = 5
 """Priority of a column that names none."""
 _LEAST_MOVING = 3
 """Columns beside the frozen ones for which, where a table scrolls sideways, another is dropped."""
+_BELOW = 2
+"""Cells before the second line of a row, where it does not begin under the title."""
+_MEASURED = 500
+"""Rows whose cells are measured to know whether all are shown whole."""
+_Band = tuple[int, list[tuple[int, int]]]
+"""A line of a row: blanks before it, and (column index, cells) of its columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,15 @@ class TableColumn:
     priority: int = _USUAL
     frozen: bool = False
     upright: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnChoice:
+    """A column that can be chosen: its key, its title, how many rows have a value in it."""
+
+    key: str
+    title: str
+    count: int
 
 
 class ListRows(Generic[_T]):
@@ -74,6 +89,12 @@ class VirtualTable(Canvas, can_focus=True):
     chooses: enter takes the row under the cursor wherever the focus is: draw it as focused.
     empty: text shown instead of rows.
     gap: blanks between columns.
+    lead: how many columns have the first line of a row for themselves, where rows have two.
+    wraps: cells that are longer than their column go on below, where rows have two lines.
+    tall: rows may have two lines. They do for `lead`, for cells that wrap, and where the columns
+        do not fit on one.
+
+    A number is never cut: its column grows, or is dropped.
     """
 
     class AtRow(Message):
@@ -105,9 +126,14 @@ class VirtualTable(Canvas, can_focus=True):
         squeeze: bool = True,
         chooses: bool = False,
         empty: str = "Nothing here.",
+        lead: int = 0,
+        wraps: bool = False,
     ) -> None:
         super().__init__(id=id)
         self.columns = tuple(columns)
+        self.lead = lead
+        self.wraps = wraps
+        self.tall = False
         self.rows: ListRows[Any] = ListRows((), lambda _: ())
         self.cursor = 0
         self.top = 0
@@ -120,8 +146,12 @@ class VirtualTable(Canvas, can_focus=True):
         self.gap = GAP
         self._painted: dict[tuple[int, str | None], tuple[Strip, ...]] = {}
         """Rows as they were painted last, by index and cursor role, in `_painted_layout`."""
-        self._painted_layout: list[tuple[int, int]] = []
+        self._painted_layout: tuple[object, ...] = ()
         self._only_moved = False
+        self._grown: dict[str, int] = {}
+        """Cells of the widest number that was seen in a column, if it was wider than the column."""
+        self._longest: list[int] = []
+        """Cells of the longest text of each column, where texts wrap."""
 
     def on_resize(self) -> None:
         # What a narrower window scrolled away is shown again, as far as the chosen column allows.
@@ -132,6 +162,7 @@ class VirtualTable(Canvas, can_focus=True):
 
     def show(self, rows: ListRows[Any], cursor: int = 0) -> None:
         self.rows = rows
+        self._longest = self._measure() if self.wraps else []
         self.cursor = max(0, min(cursor, len(rows) - 1))
         self._keep_visible()
         self.update()
@@ -144,6 +175,7 @@ class VirtualTable(Canvas, can_focus=True):
         self.columns = tuple(columns)
         self.column = self.first_column = 0
         self.sorted_by = None
+        self._grown = {}
 
     def move_to(self, index: int) -> None:
         """Put the cursor on a row; posts `Moved` if it changed."""
@@ -173,7 +205,11 @@ class VirtualTable(Canvas, can_focus=True):
             self.first_column += 1
 
     def _shown_columns(self) -> list[int]:
-        return [i for i, _ in self._layout(self.size.width)]
+        return self.columns_at(self.size.width, tall=self.tall)
+
+    def columns_at(self, width: int, *, tall: bool) -> list[int]:
+        """The columns that are shown in so many cells, in their order."""
+        return [i for _, columns in self._layout(width, tall=tall) for i, _ in columns]
 
     @property
     def page(self) -> int:
@@ -182,14 +218,25 @@ class VirtualTable(Canvas, can_focus=True):
 
     @property
     def row_lines(self) -> int:
-        return 2 if self.rows.below else 1
+        return self._row_lines(self._layout(self.size.width, tall=self.tall))
+
+    def _row_lines(self, bands: Sequence[_Band]) -> int:
+        cut = any(size < self._longest[i] for i, size in bands[0][1]) if self._longest else False
+        return 2 if self.rows.below or len(bands) > 1 or (self.tall and cut) else 1
 
     @property
     def header_lines(self) -> int:
         """Lines of the header: as many as its longest upright title needs, within a third of the
         height."""
         tallest = max((len(one.title) for one in self.columns if one.upright), default=1)
-        return max(1, min(tallest + 1, self.size.height // 3)) if tallest > 1 else 1
+        if tallest > 1:
+            return max(1, min(tallest + 1, self.size.height // 3))
+        return len(self._layout(self.size.width, tall=self.tall))
+
+    def _measure(self) -> list[int]:
+        shown = [self.rows.cells(at) for at in range(min(len(self.rows), _MEASURED))]
+        texts = ([cell.text for cell in row if isinstance(cell, Span)] for row in shown)
+        return [max(map(cell_len, one)) for one in zip(*texts, strict=True)]
 
     def _keep_visible(self) -> None:
         if self.size.height:  # else not laid out yet, or hidden: painting calls this again
@@ -198,28 +245,57 @@ class VirtualTable(Canvas, can_focus=True):
 
     # Drawing -----------------------------------------------------------------------------
 
-    def _layout(self, width: int) -> list[tuple[int, int]]:
-        """(column index, cells) of the columns that are shown, in their order."""
+    def _layout(self, width: int, *, tall: bool) -> list[_Band]:
+        """The lines of a row. A column that is shown at one width is shown at every greater one."""
         space = width - 2
         chosen = list(range(len(self.columns)))
-        if self.squeeze:
-            while len(chosen) > 1 and self._needs(chosen) > space:
-                chosen.remove(max(chosen, key=lambda i: (self.columns[i].priority, i)))
-        else:
-            sorts = self.sorted_by[0] if self.sorted_by else ""
-            kept = [i for i in chosen if self.columns[i].frozen or self.columns[i].key == sorts]
-            moving = [i for i in chosen if not self.columns[i].frozen][self.first_column :]
-            last = max(moving, key=lambda i: self.columns[i].priority, default=0)
-            chosen = self._beside(kept, moving, space)
-            if self.columns[last].priority > _USUAL and last not in (self.column, *kept):
-                others = [i for i in chosen if i != last and not self.columns[i].frozen]
-                if len(others) < _LEAST_MOVING:
-                    moving.remove(last)
-                    chosen = self._beside(kept, moving, space)
-        spare = max(0, space - self._needs(chosen))
-        weights = sum(self.columns[i].weight for i in chosen) or 1
-        columns = ((i, self.columns[i]) for i in chosen)
-        return [(i, min(one.width + spare * one.weight // weights, space)) for i, one in columns]
+        if not self.squeeze:
+            return [self._spread(self._sideways(chosen, space), space)]
+        two = tall and (self.lead or self._needs(chosen) > space)
+        while len(chosen) > 1:
+            if two:
+                if bands := self._two_lines(chosen, space):
+                    return bands
+            elif self._needs(chosen) <= space:
+                break
+            chosen.remove(max(chosen, key=lambda i: (self.columns[i].priority, i)))
+        return [self._spread(chosen, space)]
+
+    def _two_lines(self, chosen: Sequence[int], space: int) -> list[_Band]:
+        """The columns on two lines, which give those that grow the most cells; [] if some column
+        does not fit."""
+        first = sum(i < self.lead for i in chosen)
+        title = self._needs(chosen[: first - 1]) + self.gap if first > 1 else 0
+        indent = title if self.lead and title else _BELOW
+        found: list[tuple[float, list[_Band]]] = []
+        for end in [first] if self.lead else range(1, len(chosen)):
+            lines = (chosen[:end], 0), (chosen[end:], indent)
+            spare = [(space - at - self._needs(one), one, at) for one, at in lines if one]
+            if all(left >= 0 for left, _, _ in spare):
+                shares = [left / w for left, one, _ in spare if (w := self._weight(one))]
+                bands = [self._spread(one, space - at, at) for _, one, at in spare]
+                found.append((min(shares, default=0.0), bands))
+        return max(found, key=lambda one: one[0], default=(0.0, []))[1]
+
+    def _spread(self, chosen: Sequence[int], space: int, indent: int = 0) -> _Band:
+        """These columns on one line; spare cells are shared by weight."""
+        spare, weights = max(0, space - self._needs(chosen)), self._weight(chosen) or 1
+        sizes = ((i, self._width(i) + spare * self.columns[i].weight // weights) for i in chosen)
+        return indent, [(i, min(size, space)) for i, size in sizes]
+
+    def _sideways(self, chosen: Sequence[int], space: int) -> list[int]:
+        """The columns that are shown where the table scrolls sideways."""
+        sorts = self.sorted_by[0] if self.sorted_by else ""
+        kept = [i for i in chosen if self.columns[i].frozen or self.columns[i].key == sorts]
+        moving = [i for i in chosen if not self.columns[i].frozen][self.first_column :]
+        last = max(moving, key=lambda i: self.columns[i].priority, default=0)
+        chosen = self._beside(kept, moving, space)
+        if self.columns[last].priority > _USUAL and last not in (self.column, *kept):
+            others = [i for i in chosen if i != last and not self.columns[i].frozen]
+            if len(others) < _LEAST_MOVING:
+                moving.remove(last)
+                chosen = self._beside(kept, moving, space)
+        return list(chosen)
 
     def _beside(self, kept: Sequence[int], moving: Sequence[int], space: int) -> list[int]:
         """The kept columns, and of the others as many in a row as fit."""
@@ -232,24 +308,48 @@ class VirtualTable(Canvas, can_focus=True):
         return sorted(chosen)
 
     def _needs(self, chosen: Sequence[int]) -> int:
-        return sum(self.columns[i].width for i in chosen) + self.gap * max(0, len(chosen) - 1)
+        return sum(map(self._width, chosen)) + self.gap * max(0, len(chosen) - 1)
+
+    def _width(self, i: int) -> int:
+        return max(self.columns[i].width, self._grown.get(self.columns[i].key, 0))
+
+    def _weight(self, chosen: Sequence[int]) -> int:
+        return sum(self.columns[i].weight for i in chosen)
+
+    def _grow(self, cells: Sequence[Span | Row], bands: Sequence[_Band]) -> bool:
+        """Whether a number is wider than its column, which then grows."""
+        grown = {
+            self.columns[i].key: cell_len(cell.text)
+            for i, size in (one for _, columns in bands for one in columns)
+            if self.columns[i].align == "right" and i < len(cells)
+            for cell in [cells[i]]
+            if isinstance(cell, Span) and cell_len(cell.text) > max(size, self._width(i))
+        }
+        self._grown |= grown
+        return bool(grown)
 
     def paint(self, width: int, height: int) -> list[Strip]:
         self._keep_visible()
         if not self.squeeze:
             self._reveal_column()
-        layout = self._layout(width)
+        bands = self._layout(width, tall=self.tall)
+        row_lines = self._row_lines(bands)
+        look = (bands, row_lines)
         # Only the cursor moved: all rows but two look the same.
-        known = self._painted if self._only_moved and layout == self._painted_layout else {}
-        self._painted, self._painted_layout = {}, layout
-        out = [strip(row, width, self.look) for row in self._header(layout)]
+        known = self._painted if self._only_moved and look == self._painted_layout else {}
+        self._painted, self._painted_layout = {}, look
+        out = [strip(row, width, self.look) for row in self._header(bands)]
         cursor = "cursor" if self.has_focus or self.chooses else "cursor.blurred"
-        visible = -(-(height - len(out)) // self.row_lines)
+        visible = -(-(height - len(out)) // row_lines)
         for index in range(self.top, min(self.top + visible, len(self.rows))):
             under = cursor if index == self.cursor else None
             painted = known.get((index, under))
             if painted is None:
-                rows = self._row(index, layout, under)
+                cells = self.rows.cells(index)
+                if self._grow(cells, bands):
+                    return self.paint(width, height)
+                rows = self._row(index, cells, bands, under)[:row_lines]
+                rows += [(rows[0][0],)] * (row_lines - len(rows))
                 painted = tuple(strip(row, width, self.look, under=under) for row in rows)
             self._painted[index, under] = painted
             out += painted
@@ -258,11 +358,13 @@ class VirtualTable(Canvas, can_focus=True):
         out += [strip(row, width, self.look) for row in below[: height - len(out)]]
         return out[:height]
 
-    def _header(self, layout: Sequence[tuple[int, int]]) -> list[Row]:
+    def _header(self, bands: Sequence[_Band]) -> list[Row]:
         """The header; upright titles end on its last line, where the others stand."""
         height = self.header_lines
-        above = [self._upright_row(layout, height - line) for line in range(height - 1)]
-        return [*above, self._titles(layout, upright=height > 1)]
+        if height == len(bands):
+            return [self._titles(band, upright=False) for band in bands]
+        above = [self._upright_row(bands[0][1], height - line) for line in range(height - 1)]
+        return [*above, self._titles(bands[0], upright=True)]
 
     def _upright_row(self, layout: Sequence[tuple[int, int]], left: int) -> Row:
         """A line of the upright titles; left: lines from here to the end of the header."""
@@ -278,8 +380,9 @@ class VirtualTable(Canvas, can_focus=True):
             spans += [Span(" " * self.gap if place else ""), Span(fit(letter, size), role)]
         return tuple(spans)
 
-    def _titles(self, layout: Sequence[tuple[int, int]], *, upright: bool) -> Row:
-        spans: list[Span] = [Span(" ")]
+    def _titles(self, band: _Band, *, upright: bool) -> Row:
+        indent, layout = band
+        spans: list[Span] = [Span(" " * (1 + indent))]
         for place, (i, size) in enumerate(layout):
             column = self.columns[i]
             title = "" if column.upright and upright else column.title
@@ -297,25 +400,36 @@ class VirtualTable(Canvas, can_focus=True):
         return tuple(spans)
 
     def _row(
-        self, index: int, layout: Sequence[tuple[int, int]], under: str | None
-    ) -> tuple[Row, ...]:
-        cells = self.rows.cells(index)
+        self, index: int, cells: Sequence[Span | Row], bands: Sequence[_Band], under: str | None
+    ) -> list[Row]:
+        """The lines of a row."""
         edge = Span("▌" if under == "cursor" else " ", "ok")
-        spans = [edge]
-        for place, (i, size) in enumerate(layout):
-            if place:
-                spans.append(Span(" " * self.gap))
-            cell = cells[i] if i < len(cells) else Span("")
-            if isinstance(cell, tuple):
-                spans += cell
-                spans.append(Span(" " * (size - sum(cell_len(span.text) for span in cell))))
-                continue
-            text = fit(cell.text, size, self.columns[i].align)
-            spans.append(Span(text, cell.role, cell.url))
-        if self.rows.below is None:
-            return (tuple(spans),)
-        below = (edge, *self.rows.below(self.rows.items[index]))
-        return tuple(spans), clipped(below, self.size.width)
+        lines: list[Row] = []
+        wrapped = bool(self._longest) and self.tall and len(bands) == 1
+        for indent, layout in bands:
+            top, below = [edge], [edge]
+            if indent:
+                top.append(Span(" " * indent))
+            for place, (i, size) in enumerate(layout):
+                if place:
+                    top.append(Span(" " * self.gap))
+                    below.append(Span(" " * self.gap))
+                cell = cells[i] if i < len(cells) else Span("")
+                if isinstance(cell, tuple):
+                    top += clipped(cell, size)
+                    top.append(Span(" " * (size - sum(cell_len(span.text) for span in cell))))
+                    continue
+                text, rest = fit(cell.text, size, self.columns[i].align), " " * size
+                if wrapped and cell_len(cell.text) > size:
+                    text, rest = _halves(cell.text, size)
+                role = "dim" if lines and cell.role == "text" else cell.role
+                top.append(Span(text, role, cell.url))
+                below.append(Span(rest, role, cell.url))
+            lines += [tuple(top), *([tuple(below)] if wrapped else [])]
+        if self.rows.below is not None:
+            below = [edge, *self.rows.below(self.rows.items[index])]
+            lines.append(clipped(tuple(below), self.size.width))
+        return lines
 
     # Events ------------------------------------------------------------------------------
 
@@ -330,3 +444,9 @@ class VirtualTable(Canvas, can_focus=True):
 
     def scroll_rows(self, by: int) -> None:
         self.move_to(self.cursor + by)
+
+
+def _halves(text: str, size: int) -> tuple[str, str]:
+    """A text on two lines of `size` cells."""
+    rows = ["".join(span.text for span in row) for row in wrap(line(text), size)]
+    return fit(rows[0], size), fit(" ".join(map(str.strip, rows[1:])), size)
