@@ -6,8 +6,8 @@ help, and its place in the bottom line ("-": neither there nor in the palette).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,7 @@ SCOPES: dict[str, str] = {
     "list": "In a list",
     "browse": "In a list of the catalogue",
     "marking": "To compare rows",
+    "evaluating": "On a benchmark or a model",
     "comparison": "In a comparison",
     "detail": "In the detail pane",
     "timeline": "In Evolution",
@@ -48,7 +49,9 @@ SCOPES: dict[str, str] = {
     "indexes": "In Indexes",
     "files": "While choosing files",
     "plot": "On a plot",
-    "line": "While typing",
+    "line": "While typing a filter",
+    "path": "While typing a path",
+    "field": "While typing in a dialog",
 }
 
 PANES: tuple[tuple[str, str, str], ...] = (
@@ -89,7 +92,8 @@ explore | E | explore | Explore a benchmark | Queries, judgements, and the ranks
 stop-evaluation | X | stop_evaluation | Stop evaluating | Stop the running evaluation (confirms)
 news | W | go('news') | News | New records of your watches
 redraw | ctrl+l | redraw | Redraw | Redraw the screen
-quit | q | quit | Quit | Quit the app | 9
+undo | u | undo | Undo | Bring back the last filter, marks, run or index that was removed
+quit | q ctrl+c | quit | Quit | Quit the app | 9
 [list]
 down | j down | move(1) | Down | Next row | -
 up | k up | move(-1) | Up | Previous row | -
@@ -122,6 +126,8 @@ copy-bibtex | Y | copy_bibtex | Copy BibTeX | Copy a BibTeX record
 mark-row | space | mark_row | Mark | Mark or unmark the row, to compare two to six | 6
 compare | equals_sign | compare | Compare | Show the marked rows side by side
 unmark | U | unmark | Unmark all | Unmark all rows of this kind
+[evaluating]
+evaluate | b | evaluate | Evaluate | Evaluate here: benchmarks, models or folders, modes | 5
 [comparison]
 comparison-down | j down | move(1) | Down | Next row | -
 comparison-up | k up | move(-1) | Up | Previous row | -
@@ -148,9 +154,9 @@ lineage | v | view | Lineage | Switch between the timeline and the lineage of mo
 [models]
 listed | a | listed | Listed models | Show or hide the models of the board that are not curated | 2
 [leaderboard]
-view | v | view | Recipes or models | Switch between training recipes and models by benchmarks | 1
-heat | m | heat | Heat map | A cell a score, all benchmarks at once; again: numbers | 2
-rank | R | rank | Ranking | Rank by mean, mean rank (lower is better) or Borda count (points) | 4
+view | v | view | Recipes/models | Switch between training recipes and models by benchmarks | 1
+heat | m | heat | Heatmap | A cell a score, all benchmarks at once; again: numbers | 2
+rank | R | rank | Rank | Rank by mean, mean rank (lower is better) or Borda count (points) | 4
 plot | p | plot | Plot | Plot the models over the columns that rank; kinds and axes by keys | 5
 complete | c | complete | Complete | Only models with a score in each column that ranks | 6
 zero-shot | Z | zero_shot | Zero-shot | Only scores known to be zero-shot | 6
@@ -180,6 +186,7 @@ another-fetch | w | fetch | Fetch | Search a service again | 4
 [start]
 run | b | run_step | Run | Run the step's evaluation here; while it runs: stop it (confirms) | 2
 benchmark | f | benchmark | Folder | Choose the benchmark folder to run it on | 3
+fetch-benchmark | w | fetch_benchmark | Fetch | Fetch the step's benchmark | 3
 done | space x | done | Done | Mark the step as done or not done | 2
 copy-command | c | copy_command | Copy command | Copy the first command of the step | 3
 [search]
@@ -195,12 +202,15 @@ beside | v | beside | Side by side | BM25 on the left, dense on the right; v or 
 other-list | tab left right | other_list | Other list | The list beside this one, or the page | -
 fetch-query | w | fetch | Fetch | Fetch this query into an index, or as a preview | 4
 [ask]
-earlier | up | earlier | Earlier | The previous query | -
-later | down | later | Later | The next query; then to the hits | -
-recall | ctrl+r | recall | Recall | Search earlier queries; again: the one before | -
+hits | enter | submit | Hits | Go to the hits | 1
+undo-query | escape | cancel | Undo | Undo the edit of the query, and go to the hits | 2
+earlier | up | earlier | Earlier | The previous query | 3
+later | down | later | Later | The next query; then to the hits | 3
+recall | ctrl+r | recall | Recall | Search earlier queries; again: the one before | 4
 [indexes]
 build | b | build | Build | Build an index from files | 1
 use | x | use | Search it | Search in this index | 2
+evaluate-index | B | evaluate | Evaluate | Evaluate this index on a benchmark | 3
 add | a | add_files | Add | Add files to this index | 2
 fetch | w | fetch | Fetch | Fetch papers from PubMed, Europe PMC or arXiv into an index | 1
 verify | v | verify | Verify | Check every part of this index | 2
@@ -235,8 +245,20 @@ plot-export | e | export | Export | Write a picture (.svg .png .txt) or the data
 plot-close | escape q | close | Close | Close the plot | 4
 plot-help | question_mark f1 | help | Help | The keys of this screen | 5
 [line]
-accept | enter | submit | Accept | Apply the filter and go to the list | -
-cancel | escape | cancel | Cancel | Undo the edit | -
+accept | enter | submit | Accept | Apply the filter and go to the list | 1
+cancel | escape | cancel | Undo | Undo the edit; without one: clear the filter | 2
+line-down | down | leave(1) | Down | Next row of the list | 3
+line-up | up | leave(-1) | Up | Previous row of the list | 3
+[path]
+open-path | enter | submit | Open | Open the folder, or select the file | 1
+complete-path | tab | complete | Complete | Complete the path; then to the files | 2
+to-files | down | leave(1) | Files | To the files | 3
+close-path | escape | cancel | Cancel | Close the dialog | 4
+[field]
+next-field | enter | submit | Next | Next field | 1
+field-down | down | leave(1) | Next | Next field | 1
+field-up | up | leave(-1) | Previous | Previous field | 2
+close-field | escape | cancel | Cancel | Close the dialog | 3
 """
 
 
@@ -266,16 +288,30 @@ def in_scope(scope: str) -> tuple[Action, ...]:
     return tuple(action for action in ACTIONS if action.scope == scope)
 
 
+_SIGNS = {
+    "question_mark": "?", "slash": "/", "greater_than_sign": ">", "less_than_sign": "<",
+    "full_stop": ".", "asterisk": "*", "equals_sign": "=", "space": "space",
+    "left_square_bracket": "[", "right_square_bracket": "]",
+}  # fmt: skip
+"""Names of keys that write a character into a line."""
+_NAMES = {
+    "escape": "esc", "pagedown": "pgdn", "pageup": "pgup", "left": "←", "right": "→", "up": "↑",
+    "down": "↓", "ctrl+right": "ctrl+→", "ctrl+left": "ctrl+←",
+}  # fmt: skip
+
+
 def shown_key(key: str) -> str:
     """A key as a reader writes it: `question_mark` is `?`, `escape` is `esc`."""
-    names = {
-        "question_mark": "?", "slash": "/", "escape": "esc", "greater_than_sign": ">",
-        "less_than_sign": "<", "pagedown": "pgdn", "pageup": "pgup", "left": "←",
-        "right": "→", "up": "↑", "down": "↓", "full_stop": ".", "asterisk": "*",
-        "equals_sign": "=", "left_square_bracket": "[", "right_square_bracket": "]",
-        "ctrl+right": "ctrl+→", "ctrl+left": "ctrl+←",
-    }  # fmt: skip
-    return names.get(key, key)
+    return (_SIGNS | _NAMES).get(key, key)
+
+
+def while_typing(actions: Iterable[Action], taken: Collection[str]) -> Iterator[Action]:
+    """The actions whose keys work while a line has the focus, with those keys only. taken: the
+    keys of the line."""
+    for action in actions:
+        keys = [key for key in action.keys if len(key) > 1 and key not in _SIGNS]
+        if keys := [key for key in keys if key not in taken]:
+            yield replace(action, keys=tuple(keys))
 
 
 FORBIDDEN = frozenset(f"ctrl+{letter}" for letter in "abjoqsz")

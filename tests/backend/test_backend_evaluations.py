@@ -14,12 +14,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tui"))  # benchmar
 
 from benchmarks import write_benchmark
 
-from bioretrieval_tui.backend import protocol
+from bioretrieval_tui.backend import protocol, server
 from bioretrieval_tui.backend.client import SearchClient, run_job
 from bioretrieval_tui.backend.jobs import JobQueue, JobRecord, evaluation_line
 from bioretrieval_tui.backend.protocol import EvaluateJob, OpenBenchmark, ReadDocument, ViewQuery
-from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.catalog.models import Benchmark
+from bioretrieval_tui.errors import BioRetrievalError, NotFoundError
 from bioretrieval_tui.evaluation import records
+from bioretrieval_tui.online import archives
 from bioretrieval_tui.paths import places
 from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.tui.qrels_session import (
@@ -181,3 +183,20 @@ async def test_rankings_are_kept_until_the_files_change(folder: Path, ready: Pat
         await client.close()
     Path(job.run_file or "").parent.joinpath("evaluation.json").write_text("{")
     assert stored_rankings(job) is None
+
+
+def test_a_benchmark_is_fetched_once(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    fetched = []
+
+    def fetch(_: object, entry: Benchmark, into: Path, **__: object) -> None:
+        fetched.append(entry.id)
+        write_benchmark(into)
+
+    monkeypatch.setattr(archives, "fetch_benchmark", fetch)
+    for _ in range(2):
+        found = server.run_job(protocol.FetchBenchmarkJob("scifact"), "cpu", lambda _: None)
+        assert isinstance(found, protocol.BenchmarkFetched)
+        assert (Path(found.folder) / "corpus.jsonl").is_file()
+    assert fetched == ["scifact"]
+    with pytest.raises(NotFoundError, match="no benchmark has the id 'medcpt'"):
+        server.run_job(protocol.FetchBenchmarkJob("medcpt"), "cpu", lambda _: None)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,9 @@ from bioretrieval_tui.index.registry import (
     list_indexes,
     open_index,
     remove_index,
+    restore_index,
+    sweep_removed,
+    trash,
 )
 from bioretrieval_tui.progress import Progress
 
@@ -98,6 +102,36 @@ def test_removing(built: Manifest) -> None:
     assert index.documents.find("old1") is not None  # whoever holds it open keeps it
     with pytest.raises(NotFoundError):
         remove_index("demo")
+
+
+def test_an_index_in_the_trash_comes_back(built: Manifest, corpus: Path) -> None:
+    before = tree()
+    size = remove_index("demo", trash=True)
+    assert index_names() == [one.name for one in list_indexes()] == []
+    assert [(name, taken) for name, _, taken in trash()] == [("demo", size)]
+    build_index("demo", [corpus], HashingEncoder)
+    with pytest.raises(UsageError, match="there is an index demo now"):
+        restore_index("demo")
+    remove_index("demo")  # at once
+    restore_index("demo")
+    assert tree() == before
+    assert not list(trash())
+    remove_index("demo")
+    with pytest.raises(NotFoundError, match="was deleted meanwhile"):
+        restore_index("demo")
+
+
+@pytest.mark.parametrize("age", [0, 25])
+def test_the_trash_keeps_an_index_for_a_day(
+    built: Manifest, corpus: Path, monkeypatch: pytest.MonkeyPatch, age: int
+) -> None:
+    now = time.time_ns()
+    remove_index("demo", trash=True)
+    monkeypatch.setattr(time, "time_ns", lambda: now + age * 3600 * 10**9)
+    build_index("other", [corpus], HashingEncoder)
+    assert len(list(trash())) == (age == 0)
+    sweep_removed(("demo",))
+    assert not list(trash())
 
 
 def test_a_damaged_index_can_be_removed_and_replaced(built: Manifest, corpus: Path) -> None:

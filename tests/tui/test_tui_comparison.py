@@ -44,6 +44,10 @@ async def test_space_marks_and_unmarks_and_moves_on(
         assert "marked" not in session.rows[1]
         await session.press("U")
         assert "Nothing is marked here" in session.rows[-1]
+        await session.press("u")
+        assert (marked(session), session.said) == (["+ Alpha 340M"], "Undone: 1 row unmarked")
+        await session.press("u")
+        assert marked(session) == ["+ Alpha 110M", "+ Alpha 340M"]
 
 
 async def test_marks_of_a_kind_are_shared_by_the_panes(small: Catalogue) -> None:

@@ -167,6 +167,10 @@ async def test_what_is_starred_is_put_into_an_index(
         assert len(starred_path("owls").read_bytes().splitlines()) == 5
         await session.press("a", "escape")
         assert session.app.found.starred == {}
+        await session.press("u")
+        assert len(session.app.found.starred) == 5
+        await session.press("u")  # those that went into the index
+        assert session.said.startswith("Undone: ")
 
 
 async def test_without_a_star_it_is_the_one_under_the_cursor(

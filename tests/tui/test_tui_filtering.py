@@ -98,6 +98,33 @@ async def test_a_wrong_field_is_told_the_nearest(small: Catalogue) -> None:
         assert "year" in session.head
 
 
+async def test_escape_undoes_the_edit_and_then_clears_the_filter(small: Catalogue) -> None:
+    async with running(make_app(small), WIDE, pane="papers") as session:
+        everything = session.ids
+        await filtered(session, "filler")
+        await session.press("enter")
+        kept, at = session.ids, session.at
+        for keys in ("beta", "year>", ("backspace",), ("end", "x")):
+            await session.press("slash", *keys, "escape")
+            assert (session.ids, session.at, session.entries.filter) == (kept, at, "filler")
+            assert isinstance(session.focused, VirtualTable)
+        await session.press("slash", "escape")  # nothing was edited
+        assert session.ids == everything
+        await session.press("u")
+        assert (session.ids, session.said) == (kept, "Undone: filter filler cleared in Papers")
+
+
+async def test_typing_replaces_what_the_line_held(small: Catalogue) -> None:
+    async with running(make_app(small), WIDE, pane="papers") as session:
+        await filtered(session, "filler")
+        await session.press("enter")
+        await filtered(session, "beta")
+        assert session.line.value == "beta"
+        await session.press("enter", "u", "u")
+        assert session.entries.filter == "filler"
+        assert session.said == "Nothing to undo"
+
+
 async def test_escape_restores_all_rows_and_the_list(small: Catalogue) -> None:
     async with running(make_app(small), WIDE, pane="papers") as session:
         everything = session.ids
@@ -131,7 +158,8 @@ async def test_the_filter_can_be_edited_again(small: Catalogue) -> None:
         await filtered(session, "filler")
         await session.press("enter", "slash")
         assert session.line.value == "filler"
-        assert session.line.cursor_position == len("filler")
+        assert session.line.selected_text == "filler"
+        await session.press("end")
         await session.type(" year>=2015")
         assert len(session.ids) == 6
         await session.press("ctrl+u")

@@ -13,6 +13,8 @@ from test_tui_hostile import check
 from bioretrieval_tui.backend.jobs import EVERY
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault
+from bioretrieval_tui.index.layout import indexes_folder
+from bioretrieval_tui.index.registry import remove_index
 from bioretrieval_tui.index.report import Report
 from bioretrieval_tui.tui.dialogs.dialog import Confirm
 from bioretrieval_tui.tui.panes.index_list import IndexesPane
@@ -383,12 +385,36 @@ async def test_removing_asks(small: Catalogue, scripted: Desk) -> None:
         assert scripted.began == [job_of("remove", "mine")]
         scripted.removed(21_400_000)
         await session.settle()
-        assert session.said == "Removed mine: 21.4 MB freed"
+        assert session.said == "Removed mine, 21.4 MB; u brings it back"
         assert "mine" not in [r.name for r in pane_of(session).rows]
         # Search is not left with an index that is gone.
         assert session.app.index == "catalogue"
         await session.press("9")
         assert session.head.startswith("Search  catalogue")
+        # None is in the trash: the job was none.
+        await session.press("escape", "u")
+        assert session.said == "the index mine was deleted meanwhile"
+
+
+async def test_an_index_comes_back_until_the_app_ends(small: Catalogue, scripted: Desk) -> None:
+    folder = indexes_folder() / "mine"
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_bytes(b"{}")
+    async with running(make_app(small), WIDE, pane="indexes") as session:
+        for key in ("u", "q"):
+            await on(session, "mine")
+            await session.press("d", "y")
+            remove_index("mine", trash=True)
+            scripted.removed(2)
+            await session.settle()
+            assert not folder.exists()
+            scripted.indexes = [info("mine"), info("other")]
+            await session.press(key)
+            if key == "u":
+                assert session.said == "Undone: mine removed"
+                assert folder.exists()
+                assert "mine" in [row.name for row in pane_of(session).rows]
+    assert [path.name for path in indexes_folder().iterdir()] == [".locks"]
 
 
 async def test_the_apps_own_index_is_left_alone(small: Catalogue, scripted: Desk) -> None:

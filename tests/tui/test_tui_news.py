@@ -75,6 +75,10 @@ async def test_what_is_read_is_marked_and_kept(small: Catalogue) -> None:
         await session.press("M")
         assert unread() == []
         assert "No news." in session.text
+        await session.press("u")
+        assert unread() == ["12", "13"]
+        assert "Title 13" in session.text
+        await session.press("M")
     async with running(make_app(small), WIDE) as session:
         await session.press("W")
         assert pane(session).session.rows == []

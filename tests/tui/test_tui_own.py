@@ -268,6 +268,10 @@ async def test_removing_asks_and_brings_the_earlier_one_back(small: Catalogue) -
         await session.press("delete", "y")
         assert records.records() == []
         assert own_lines(session) == []
+        await session.press("u", "u")
+        assert records.records() == [made, old]
+        assert len(own_lines(session)) == 1
+        assert session.said == f"Undone: {made.id} deleted"
 
 
 async def test_a_record_that_was_removed_elsewhere_is_told(small: Catalogue) -> None:

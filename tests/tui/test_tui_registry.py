@@ -34,6 +34,7 @@ from bioretrieval_tui.tui.dialogs.dialog import (
     PageDialog,
     help_lines,
 )
+from bioretrieval_tui.tui.dialogs.evaluation_dialog import EvaluationDialog
 from bioretrieval_tui.tui.dialogs.fetch_dialogs import FetchDialog, IntoDialog
 from bioretrieval_tui.tui.dialogs.file_dialogs import BenchmarkDialog, FilesDialog
 from bioretrieval_tui.tui.dialogs.palette import Palette
@@ -45,7 +46,7 @@ from bioretrieval_tui.tui.panes.index_list import IndexesPane
 from bioretrieval_tui.tui.panes.leaderboard import LeaderboardPane
 from bioretrieval_tui.tui.panes.model_list import ModelsPane
 from bioretrieval_tui.tui.panes.news_list import NewsPane
-from bioretrieval_tui.tui.panes.pane import BrowsePane, Pane
+from bioretrieval_tui.tui.panes.pane import BenchmarksPane, BrowsePane, Pane
 from bioretrieval_tui.tui.panes.qrels_pane import QrelsPane
 from bioretrieval_tui.tui.panes.search_pane import SearchPane
 from bioretrieval_tui.tui.panes.start import StartPane
@@ -60,6 +61,7 @@ HANDLERS: dict[str, tuple[type, ...]] = {
     "everywhere": (BioRetrievalApp,),
     "list": (
         BrowsePane,
+        BenchmarksPane,
         EvolutionPane,
         ModelsPane,
         LeaderboardPane,
@@ -70,8 +72,9 @@ HANDLERS: dict[str, tuple[type, ...]] = {
         NewsPane,
         FoundPane,
     ),
-    "browse": (BrowsePane, EvolutionPane, LeaderboardPane, StartPane),
-    "marking": (BrowsePane, ModelsPane, LeaderboardPane),
+    "browse": (BrowsePane, BenchmarksPane, EvolutionPane, LeaderboardPane, StartPane),
+    "marking": (BrowsePane, BenchmarksPane, ModelsPane, LeaderboardPane),
+    "evaluating": (BenchmarksPane, ModelsPane, LeaderboardPane),
     "comparison": (ComparisonDialog,),
     "detail": (Detail,),
     "timeline": (EvolutionPane,),
@@ -87,6 +90,8 @@ HANDLERS: dict[str, tuple[type, ...]] = {
     "files": (FilePicker,),
     "plot": (PlotDialog,),
     "line": (QueryLine,),
+    "field": (QueryLine,),
+    "path": (PathLine,),
 }
 """The classes in which the actions of a scope run."""
 
@@ -96,12 +101,13 @@ EVERY_CLASS: tuple[type, ...] = (
     Detail, VirtualTable, QueryLine, AskLine, HeadLine, NavBar, StatusBar, TooSmall,
     Dialog, PageDialog, ExportDialog, Palette, Confirm, FilesDialog, BenchmarkDialog,
     QrelsPane, NewsPane, FetchDialog, IntoDialog, FoundPane, PlotDialog, PlotView,
-    EvolutionPane, TimelineCanvas, ModelsPane, ColumnDialog, ComparisonDialog,
+    EvolutionPane, TimelineCanvas, ModelsPane, ColumnDialog, ComparisonDialog, BenchmarksPane,
+    EvaluationDialog,
 )  # fmt: skip
 
 PANE_CLASSES: tuple[type[Pane], ...] = (
     HomePane, BrowsePane, LeaderboardPane, StartPane, SearchPane, IndexesPane, QrelsPane, NewsPane,
-    FoundPane, EvolutionPane, ModelsPane,
+    FoundPane, EvolutionPane, ModelsPane, BenchmarksPane,
 )  # fmt: skip
 
 # The detail pane takes over the keys that move in a list, on purpose: they move in what has the
@@ -241,11 +247,12 @@ async def test_the_bottom_line_shows_what_works_here(
 ) -> None:
     async with running(make_app(small), (200, 30), pane=pane) as session:
         bottom = session.rows[-1]
+        scopes = {*session.app.pane.SCOPES, *(session.app.line.scopes if session.app.line else ())}
         for action in session.app.hint_actions():
             assert f"{action.shown} {action.label}" in bottom
-            assert action.scope in session.app.pane.SCOPES
-        assert "? Help" in bottom
-        assert "q Quit" in bottom
+            assert action.scope in scopes
+        assert ("f1 Help" if pane == "search" else "? Help") in bottom
+        assert ("ctrl+c Quit" if pane == "search" else "q Quit") in bottom
         assert f" {title} " in session.rows[0]
 
 

@@ -625,3 +625,26 @@ async def test_a_filter_offers_headings_of_mesh(
         pane.filter_line.value = "year:2020"
         await session.until(lambda: not pane.session.offered)
         assert "MeSH" not in session.head
+
+
+async def test_escape_brings_the_query_and_the_hits_of_before(
+    small: Catalogue, scripted: Desk
+) -> None:
+    async with running(make_app(small), WIDE, pane="search") as session:
+        pane = await answered(session, scripted)
+        await session.press("j", "slash")
+        assert session.line.selected_text == QUERY
+        await ask(session, scripted, "another")
+        scripted.answer("another", HITS[:1])
+        await session.settle()
+        assert len(pane.hits) == 1
+        await session.press("escape")
+        assert (session.line.value, pane.session.text) == (QUERY, QUERY)
+        assert (pane.hits, pane.cursor) == (HITS, 1)
+        # And the filter, in its line.
+        await session.press("f", *"year:2015", "enter", "f", *"year:2016", "escape")
+        assert pane.session.filter == "year:2015"
+        await session.press("escape", "escape")  # the request, then the filter
+        assert pane.session.filter == ""
+        await session.press("u")
+        assert pane.session.filter == "year:2015"

@@ -10,12 +10,15 @@ import pytest
 from benchmarks import write_benchmark
 from driving import Session, make_app, running
 from own_records import record
+from scripted import Desk
 from test_tui_hostile import check
 
+from bioretrieval_tui.backend.protocol import BenchmarkFetched, FetchBenchmarkJob
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Benchmark, Content, Loaders, Step
 from bioretrieval_tui.encoding.embedded import MODEL_ID
 from bioretrieval_tui.errors import NotFoundError
+from bioretrieval_tui.online.archives import benchmark_folder
 from bioretrieval_tui.tui.dialogs.dialog import Confirm
 from bioretrieval_tui.tui.dialogs.file_dialogs import BenchmarkDialog
 from bioretrieval_tui.tui.panes.start import StartPane
@@ -123,6 +126,29 @@ def test_folders_are_found_where_they_may_be(
     assert "one, two" in caught.value.line()
 
 
+def shown(state: StepState, catalogue: Catalogue) -> str:
+    rows = step_lines(state, catalogue)
+    return "\n".join("".join(span.text for span in row.spans) for row in rows)
+
+
+def test_another_folder_is_not_taken_for_the_steps_benchmark(
+    steps: Catalogue, tmp_path: Path
+) -> None:
+    calls = (EvalCommand("mine", ("lexical",), None, tmp_path / "mine"),)
+    text = shown(StepState(calls, ("facts-set",)), steps)
+    assert "by its name another benchmark than the step's: Facts" in text
+    assert "BM25 alone needs no model" in text
+    other = record("lexical", catalogue=None, benchmark="mine")
+    text = shown(StepState(calls, ("facts-set",), (), (other,)), steps)
+    assert "not a result of the step, which is about Facts" in text
+    assert "published" not in text
+    # Known by its numbers, whatever its name.
+    same = record("lexical", benchmark="mine")
+    assert "not a result" not in shown(StepState(calls, ("facts-set",), (), (same,)), steps)
+    by_loader = (EvalCommand("Facts Set", ("lexical",), None, tmp_path / "Facts Set"),)
+    assert "by its name" not in shown(StepState(by_loader, ("facts-set",)), steps)
+
+
 def test_figures_are_the_newest_of_the_same_kind(steps: Catalogue) -> None:
     places = (EvalCommand("facts-set", ("lexical", "dense")),)
     new = record("lexical", value=0.5, day=9, model=MODEL_ID)
@@ -134,12 +160,9 @@ def test_figures_are_the_newest_of_the_same_kind(steps: Catalogue) -> None:
     assert newest_of(places, kept, steps) == (new, mine)
     by_model = (EvalCommand("facts-set", ("dense",), "alpha-110m"),)
     assert newest_of(by_model, kept, steps) == (other,)
-    text = "\n".join(
-        "".join(span.text for span in row.spans)
-        for row in step_lines(StepState(by_model, ("lab/alpha",), (other,)), steps)
-    )
-    assert ZIP in text
-    assert "0" * 32 in text
+    text = shown(StepState(by_model, ("facts-set",), ("lab/alpha",), (other,)), steps)
+    assert "w fetches it (5,000 documents, licence: " in text
+    assert "not a result of the step" not in text
     assert "doctor --model alpha-110m --download" in text
     assert "0.7123" in text
     assert "+0.0003 against published" in text
@@ -237,6 +260,27 @@ async def test_weights_that_are_missing_are_asked_for_first(
         await session.press("b")
         assert "offline mode is on" in session.said
         assert session.app.jobs.evaluation is None
+
+
+async def test_the_benchmark_of_a_step_is_fetched_there(
+    steps: Catalogue, folder: Path, scripted: Desk
+) -> None:
+    async with running(make_app(steps), NARROW, pane="path") as session:
+        await on_step(session, "step-run")
+        await session.press("b")
+        assert "w fetches it, f chooses a folder" in session.said
+        await session.press("w")
+        assert "licence: " in session.text
+        await session.press("y")
+        assert scripted.began == [FetchBenchmarkJob("facts-set")]
+        place = write_benchmark(benchmark_folder("facts-set"))
+        scripted.end(BenchmarkFetched(str(place)))
+        await session.settle()
+        assert "Fetched the benchmark facts-set" in session.said
+        await session.press("w")
+        assert session.said == "Its benchmark is here"
+        await session.press("enter")
+        assert "not found" not in session.text
 
 
 async def test_other_steps_evaluate_nothing(steps: Catalogue) -> None:

@@ -310,7 +310,7 @@ def summary(job: protocol.Job, result: protocol.JobResult) -> str:
         case protocol.Built():
             return _built(job, result)
         case protocol.Removed():
-            return f"Removed {name}: {size(result.bytes)} freed"
+            return f"Removed {name}, {size(result.bytes)}"
         case protocol.Evaluated():
             return evaluation_line(result.summary)
         case protocol.Verified():
@@ -321,6 +321,8 @@ def summary(job: protocol.Job, result: protocol.JobResult) -> str:
             remedy = f"; {faults[0].remedy}" if faults[0].remedy else ""
             failed = f"{len(faults)} of {len(checks)} checks failed"
             return f"{name}: {failed}: {faults[0].what}{remedy}"
+        case protocol.BenchmarkFetched():
+            return f"Fetched the {name} into {result.folder}"
         case FetchResult():
             return "; ".join([result.line(), *result.cautions])
 

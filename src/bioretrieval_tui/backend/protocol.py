@@ -77,7 +77,13 @@ class Removed(msgspec.Struct, frozen=True, tag="removed"):
     bytes: int
 
 
-JobResult = Built | FetchResult | Evaluated | Verified | Removed
+class BenchmarkFetched(msgspec.Struct, frozen=True, tag="benchmark_fetched"):
+    """A benchmark is in this folder."""
+
+    folder: str
+
+
+JobResult = Built | FetchResult | Evaluated | Verified | Removed | BenchmarkFetched
 
 
 # Jobs -------------------------------------------------------------------------------------------
@@ -153,6 +159,19 @@ class FetchJob(_Job, frozen=True, tag="fetch"):
         return self.request.index or ("ids" if source == "ids" else SERVICE_NAMES[source])
 
 
+class FetchBenchmarkJob(_Job, frozen=True, tag="fetch_benchmark"):
+    """Fetch the archive of a benchmark, an id of the catalogue, into the data folder."""
+
+    DOING = "Fetching the"
+    KEPT = "what has arrived is kept, and the same fetch resumes from there"
+    name: str
+
+    @property
+    def target(self) -> str:
+        """Not the name alone, which an index may have."""
+        return f"benchmark {self.name}"
+
+
 class VerifyJob(_Job, frozen=True, tag="verify"):
     DOING = "Verifying"
     name: str
@@ -192,8 +211,9 @@ class EvaluateJob(_Job, frozen=True, tag="evaluate"):
     """Evaluate a model on a benchmark; see `evaluation.runner.EvaluationRequest`.
 
     model, reranker: hub id or folder, with its recipe; None for the embedded one; download: fetch
-    what they lack; run_file: where the rankings go; purpose: what it is for, such as a step's id:
-    evaluations of one purpose are stopped together.
+    what they lack; run_file: where the rankings go; index: an existing one to use; score: run files
+    made elsewhere; purpose: what it is for, such as a step's id: evaluations of one purpose are
+    stopped together.
     """
 
     DOING = "Evaluating"
@@ -207,6 +227,8 @@ class EvaluateJob(_Job, frozen=True, tag="evaluate"):
     reranker: str | None = None
     reranker_recipe: Encoding | None = None
     run_file: str | None = None
+    index: str | None = None
+    score: tuple[str, ...] = ()
     purpose: str = ""
 
     @property
@@ -216,6 +238,7 @@ class EvaluateJob(_Job, frozen=True, tag="evaluate"):
 
 Job = (
     BuildJob | AddJob | FetchJob | VerifyJob | CompactJob | RemoveJob | ImportJob | EvaluateJob
+    | FetchBenchmarkJob
 )  # fmt: skip
 MAKES_INDEX = (BuildJob, FetchJob, ImportJob)
 """Jobs whose index need not exist yet."""

@@ -28,6 +28,7 @@ from typing import Any, BinaryIO
 import msgspec
 
 from bioretrieval_tui.backend import protocol
+from bioretrieval_tui.catalog.models import Benchmark
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.cross_encoder import load_cross_encoder
 from bioretrieval_tui.encoding.encoder_registry import load_encoder, prepare_query_encoder
@@ -202,7 +203,7 @@ def run_job(job: protocol.Job, device: str, send: Send) -> protocol.JobResult:
         case protocol.VerifyJob():
             return protocol.Verified(verify_index(job.name, reporter))
         case protocol.RemoveJob():
-            return protocol.Removed(registry.remove_index(job.name))
+            return protocol.Removed(registry.remove_index(job.name, trash=True))
         case protocol.EvaluateJob():
             from bioretrieval_tui.evaluation.runner import EvaluationRequest, evaluate_folder
 
@@ -220,6 +221,8 @@ def run_job(job: protocol.Job, device: str, send: Send) -> protocol.JobResult:
             each = (lambda one: send(protocol.Came([one]))) if shown else (lambda _: None)
             warn = functools.partial(_warned, send)
             return fetch(job.request, reporter, remark, warn=warn, each=each)
+        case protocol.FetchBenchmarkJob():
+            return _fetch_benchmark(job.name, reporter)
         case protocol.CompactJob():
             outcome = build.compact_index(job.name, reporter=reporter)
         case _:
@@ -230,6 +233,20 @@ def run_job(job: protocol.Job, device: str, send: Send) -> protocol.JobResult:
     )
     report = msgspec.structs.replace(outcome.report, rejections=few, skipped=passed)
     return protocol.Built(registry.info(outcome.manifest.name, deep=False), report, outcome.changed)
+
+
+def _fetch_benchmark(name: str, reporter: Reporter) -> protocol.BenchmarkFetched:
+    from bioretrieval_tui.catalog.compiled import load
+    from bioretrieval_tui.online import archives
+    from bioretrieval_tui.online.http import HttpClient
+
+    entry, folder = load().catalogue.by_id.get(name), archives.benchmark_folder(name)
+    if not isinstance(entry, Benchmark):
+        raise NotFoundError(f"no benchmark has the id {name!r}")
+    if not folder.is_dir():
+        with HttpClient() as client:
+            archives.fetch_benchmark(client, entry, folder, reporter=reporter)
+    return protocol.BenchmarkFetched(str(folder))
 
 
 def fill_index(

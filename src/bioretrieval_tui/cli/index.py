@@ -287,6 +287,8 @@ def list_(format_: Format) -> None:
     put_sheet(index_sheet(found), format_)
     if not found:
         tell("there is no index yet; create one: bioretrieval-tui index build NAME FILE...")
+    for name, _, taken in registry.trash():
+        tell(f"in the trash of the app for a day at most: {name}, {size(taken)}")
 
 
 @index.command()

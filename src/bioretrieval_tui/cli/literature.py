@@ -24,7 +24,7 @@ from bioretrieval_tui.index import registry
 from bioretrieval_tui.online import archives, spool, watches
 from bioretrieval_tui.online import fetch as fetching
 from bioretrieval_tui.online.ids import paper_ids, read_ids
-from bioretrieval_tui.paths import places, write_atomically
+from bioretrieval_tui.paths import write_atomically
 from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.render.formats import Format, json_lines
 from bioretrieval_tui.render.news import Part, news_sheet
@@ -192,7 +192,7 @@ def benchmark(name: str, output: Path | None, quiet: bool) -> None:
     if entry.id not in archives.fetchable(found):
         remedy = f"benchmarks with an archive: {', '.join(archives.fetchable(found))}"
         raise NotFoundError(f"the catalogue names no archive of {name}", remedy=remedy)
-    folder = output or places().data / "benchmarks" / entry.id
+    folder = output or archives.benchmark_folder(entry.id)
     if output is None and folder.is_dir():
         if not quiet:
             tell(f"{entry.id} is here already; delete the folder to fetch it again")

@@ -206,12 +206,7 @@ def read_benchmark(folder: Path, split: str | None = None) -> BenchmarkFolder:
         if name in kept:
             raise CorpusError(f"{place}: query {name!r} has no text")
     grades = {name: judged[name] for name in kept}
-    sums = []
-    for path in (*parts.corpus, *parts.queries, *parts.qrels):
-        try:
-            sums.append(remembered_sha256(path))
-        except OSError as error:
-            raise reading_fault(str(path), error) from error
+    sums, checksum = checksums(parts)
     every = [grade for graded in grades.values() for grade in graded.values()]
     high, low = sum(grade > 1 for grade in every), sum(grade < 1 for grade in every)
     irrelevant = sum(max(graded.values()) < 1 for graded in grades.values())
@@ -237,9 +232,21 @@ def read_benchmark(folder: Path, split: str | None = None) -> BenchmarkFolder:
         queries=kept,
         judgements=grades,
         corpus_sums=tuple(sums[: len(parts.corpus)]),
-        sha256=hashlib.sha256("\n".join(sums).encode()).hexdigest(),
+        sha256=checksum,
         notes=tuple(text for holds, text in remarks if holds),
     )
+
+
+def checksums(parts: Parts) -> tuple[list[str], str]:
+    """SHA-256 of each file, those of the corpus first, and of all together. Raises CorpusError: a
+    file cannot be read."""
+    sums = []
+    for path in (*parts.corpus, *parts.queries, *parts.qrels):
+        try:
+            sums.append(remembered_sha256(path))
+        except OSError as error:
+            raise reading_fault(str(path), error) from error
+    return sums, hashlib.sha256("\n".join(sums).encode()).hexdigest()
 
 
 def _are(count: int) -> str:

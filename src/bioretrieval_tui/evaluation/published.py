@@ -57,7 +57,7 @@ def match_benchmark(
     """The benchmark in the folder `name`, found by its names in the catalogue and the loaders, else
     by its numbers of queries and documents; None where the catalogue has no such one."""
     entries = [entry for entry in catalogue.of_type(Entry) if entry.type == "set"]
-    found = next((entry for entry in entries if _plain(name) in _names(entry)), None)
+    found = named_benchmark(catalogue, name)
     if found is None:
         same = [entry for entry in entries if _sizes(entry, split) == (queries, documents)]
         return Match(same[0], True) if len(same) == 1 else None
@@ -70,6 +70,12 @@ def match_benchmark(
     note = f"{found.name} of the catalogue has {counts[0]} queries and {counts[1]} documents, this"
     note += f" folder {queries:,} and {documents:,}: published scores cannot be compared"
     return Match(found, False, note)
+
+
+def named_benchmark(catalogue: Catalogue, name: str) -> Entry | None:
+    """The benchmark that has this name in the catalogue or for a loader."""
+    entries = (entry for entry in catalogue.of_type(Entry) if entry.type == "set")
+    return next((entry for entry in entries if _plain(name) in _names(entry)), None)
 
 
 def references(

@@ -10,6 +10,7 @@
     indexes/NAME/.building-<token>/  a build that is not complete, or the remains of one
     indexes/NAME/.pool-<key>-<dim>   vectors that an unfinished build has computed
     indexes/.removed-NAME-<token>/   an index that is being deleted
+    indexes/.trash-NAME-<time>/      one that the app removed: deleted when it ends, or after a day
     indexes/.locks/NAME.lock, .json  the lock of the one writer, and which process has it
 
 The manifest is the only pointer: replacing a file is atomic, renaming one folder over another is
@@ -55,6 +56,7 @@ CATALOGUE = "catalogue"
 
 BUILDING_PREFIX = ".building-"
 REMOVED_PREFIX = ".removed-"
+TRASH_PREFIX = ".trash-"
 POOL_PREFIX = ".pool-"
 _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?")
 

@@ -10,13 +10,15 @@ import os
 import secrets
 import shutil
 import threading
+import time
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from bioretrieval_tui.errors import BioRetrievalError, IndexFault, NotFoundError
+from bioretrieval_tui.errors import BioRetrievalError, IndexFault, NotFoundError, UsageError
 from bioretrieval_tui.index import layout
 from bioretrieval_tui.index.manifest import (
     COMPACT,
@@ -26,6 +28,7 @@ from bioretrieval_tui.index.manifest import (
     fault,
     read_manifest,
 )
+from bioretrieval_tui.paths import file_errors
 from bioretrieval_tui.util.formatting import did_you_mean
 
 if TYPE_CHECKING:
@@ -34,6 +37,9 @@ if TYPE_CHECKING:
     from bioretrieval_tui.index.text_index import TextIndex
     from bioretrieval_tui.index.vectors import VectorStore
 
+TRASH = layout.TRASH_PREFIX
+_DAY = 24 * 3600 * 10**9
+"""Nanoseconds that the trash keeps an index."""
 _TRIES = 5
 
 
@@ -229,20 +235,45 @@ def _opened(manifest: Manifest, failing: contextlib.ExitStack) -> OpenIndex:
     return OpenIndex(manifest, folder, documents, text, fields)
 
 
-def remove_index(name: str) -> int:
-    """Delete an index, in one step, and return the bytes that it took. Raises NotFoundError, and
-    IndexFault if it is being written or cannot be deleted."""
+def remove_index(name: str, *, trash: bool = False) -> int:
+    """Delete an index, in one step, and return the bytes that it took. trash: `restore_index` can
+    bring it back for a day. Raises NotFoundError, and IndexFault if it is being written or cannot
+    be deleted."""
     folder = layout.index_folder(name)
     with layout.writing(name, "removed"):
         if name not in (*index_names(), *(one.name for one in unfinished())):
             raise _missing(name)
         size = _bytes(folder)
+        gone = f"{layout.REMOVED_PREFIX}{name}-{secrets.token_hex(4)}"
         try:
-            folder.rename(folder.with_name(f"{layout.REMOVED_PREFIX}{name}-{secrets.token_hex(4)}"))
+            folder.rename(folder.with_name(f"{TRASH}{name}-{time.time_ns()}" if trash else gone))
         except OSError as error:
             raise IndexFault(f"index {name} cannot be removed: {error.strerror}") from error
         sweep_removed()
     return size
+
+
+def trash() -> Iterator[tuple[str, Path, int]]:
+    """Name, folder and bytes of every index that was removed and can be restored, oldest first."""
+    found = (
+        (path, path.name.rpartition("-")) for path in layout.indexes_folder().glob(f"{TRASH}*")
+    )
+    for path, (head, _, at) in sorted(found, key=lambda one: one[1][2].zfill(20)):
+        if at.isdigit():  # else it is being deleted
+            yield head.removeprefix(TRASH), path, _bytes(path)
+
+
+def restore_index(name: str) -> None:
+    """Bring back the index of this name that was removed last. Raises NotFoundError if it was
+    deleted meanwhile, UsageError if there is another of this name now, IndexFault."""
+    with layout.writing(name, "restored"):
+        if layout.index_folder(name).exists():
+            raise UsageError(f"there is an index {name} now: remove it first")
+        found = [path for one, path, _ in trash() if one == name]
+        if not found:
+            raise NotFoundError(f"the index {name} was deleted meanwhile")
+        with file_errors(f"index {name} cannot be restored"):
+            found[-1].rename(layout.index_folder(name))
 
 
 def _inspect(folder: Path, *, deep: bool) -> IndexInfo:
@@ -328,10 +359,15 @@ def sweep_index(folder: Path, *, pools: bool = False) -> None:
         folder.rmdir()  # succeeds only if it is empty
 
 
-def sweep_removed() -> None:
-    """Finish every interrupted removal. Two processes may do so at once."""
+def sweep_removed(names: Collection[str] = ()) -> None:
+    """Finish every interrupted removal, and delete what has been in the trash for a day, or has one
+    of these names. Two processes may do so at once."""
     for path in layout.indexes_folder().glob(f"{layout.REMOVED_PREFIX}*"):
         _discard(path)
+    for name, path, _ in trash():
+        age = time.time_ns() - int(path.name.rpartition("-")[2])
+        if name in names or age > _DAY:
+            _discard(path)
 
 
 def _discard(path: Path) -> None:

@@ -200,6 +200,11 @@ def fetchable(catalogue: Catalogue) -> list[str]:
     return [one.id for one in catalogue.of_type(Benchmark) if one.loaders and one.loaders.zip]
 
 
+def benchmark_folder(name: str) -> Path:
+    """The folder of a fetched benchmark, by its id."""
+    return places().data / "benchmarks" / name
+
+
 def fetch_benchmark(
     client: HttpClient, entry: Benchmark, folder: Path, *, reporter: Reporter = silent
 ) -> None:

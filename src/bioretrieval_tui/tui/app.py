@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from rich.console import RenderableType
 from textual import on, work
+from textual._callback import invoke
 from textual._compositor import CompositorUpdate
 from textual.app import App, ComposeResult
-from textual.binding import Binding
 from textual.containers import Container
 from textual.dom import DOMNode
 from textual.events import Event, Key, Resize
@@ -32,9 +32,9 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.worker import WorkerFailed
 
-from bioretrieval_tui.actions import ACTIONS, Action, in_scope
+from bioretrieval_tui.actions import ACTIONS, Action, in_scope, while_typing
 from bioretrieval_tui.catalog.catalogue import Catalogue, section_of
-from bioretrieval_tui.catalog.models import Entry, Model
+from bioretrieval_tui.catalog.models import Entry, Model, Step
 from bioretrieval_tui.errors import BioRetrievalError, CatalogueError, InterruptedByUser, UsageError
 from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.memory import memory_fault
@@ -45,8 +45,10 @@ from bioretrieval_tui.tui.folders import BENCHMARK_FOLDER, first_folder
 from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.row_marks import RowMarks
 from bioretrieval_tui.tui.themes import LOOKS, Look
+from bioretrieval_tui.tui.undo import UndoStack
 from bioretrieval_tui.tui.widgets.bars import LEAST_HEIGHT, LEAST_WIDTH, NavBar, StatusBar, TooSmall
 from bioretrieval_tui.tui.widgets.canvas import Canvas
+from bioretrieval_tui.tui.widgets.input import QueryLine
 from bioretrieval_tui.util.formatting import plural
 
 if TYPE_CHECKING:
@@ -71,6 +73,7 @@ PANE_CLASSES: dict[str, tuple[str, str]] = {
     "home": ("home", "HomePane"),
     "timeline": ("evolution", "EvolutionPane"),
     "models": ("model_list", "ModelsPane"),
+    "benchmarks": ("pane", "BenchmarksPane"),
     "leaderboard": ("leaderboard", "LeaderboardPane"),
     "path": ("start", "StartPane"),
     "search": ("search_pane", "SearchPane"),
@@ -103,7 +106,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
     Screen.-small #panes, Screen.-small NavBar, Screen.-small StatusBar { display: none; }
     Screen.-small TooSmall { display: block; }
     """
-    BINDINGS: ClassVar = [*bindings("everywhere"), Binding("ctrl+c", "quit", show=False)]
+    BINDINGS: ClassVar = bindings("everywhere")
 
     def __init__(
         self,
@@ -138,6 +141,9 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self.current = "home"
         """The pane that is shown."""
         self.marks = RowMarks()
+        self.undo = UndoStack()
+        self.trashed: set[str] = set()
+        """Indexes that were removed: `undo` brings them back until the app ends."""
         self.index = CATALOGUE
         """The index that Search searches."""
         self._quitting: Screen[bool] | None = None
@@ -317,6 +323,10 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         for name in ("jobs", "found", "client"):
             if name in vars(self):  # it was used
                 await getattr(self, name).close()
+        if self.trashed:
+            from bioretrieval_tui.index.registry import sweep_removed
+
+            await asyncio.to_thread(sweep_removed, self.trashed)
 
     async def action_quit(self) -> None:
         """Quit; while a job runs, after a question (quitting again answers it)."""
@@ -463,11 +473,23 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
     def _job_ended(self, outcome: JobRecord) -> None:
         if not self.screen_stack:
             return
-        self.say(outcome.message, "bar.strong" if outcome.role == "ok" else outcome.role)
+        said = outcome.message
+        if outcome.removed:
+            self.trashed.add(outcome.removed)
+            self.undo.add(f"{outcome.removed} removed", partial(self._restore, outcome.removed))
+            said += "; u brings it back"
+        self.say(said, "bar.strong" if outcome.role == "ok" else outcome.role)
         for pane in self._panes():
             pane.job_ended(outcome)
         if outcome.removed == self.index:
             self.index = CATALOGUE  # Search was never shown
+
+    async def _restore(self, name: str) -> None:
+        from bioretrieval_tui.index.registry import restore_index
+
+        await asyncio.to_thread(restore_index, name)
+        self.jobs.outcomes.pop(name, None)
+        self.pane.activate()
 
     def action_stop_evaluation(self) -> None:
         if self.jobs.evaluation is None:
@@ -480,6 +502,25 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
                 self.jobs.stop()
 
         self.confirm(f"Stop {job.title_within}?", job.kept, ("Stop", "Keep running"), stop)
+
+    def ask_what_to_evaluate(
+        self, *, benchmark: str = "", model: str = "", index: str = ""
+    ) -> None:
+        """Ask what to evaluate, and queue it. benchmark, model (ids of entries) and index: are
+        selected."""
+        from bioretrieval_tui.tui.dialogs.evaluation_dialog import EvaluationDialog
+        from bioretrieval_tui.tui.evaluation_session import EvaluationPlan, MachineFacts
+
+        def evaluate(plan: EvaluationPlan | None) -> None:
+            for job in plan.jobs if plan else ():
+                self.begin_job(job)
+
+        steps = (f"{BENCHMARK_FOLDER} {step.id}" for step in self.catalogue.of_type(Step))
+        folders = [self.remembered_folder(name) for name in (BENCHMARK_FOLDER, *steps)]
+        read = partial(MachineFacts.read, self.catalogue, [one for one in folders if one])
+        subject = (benchmark, model, index)
+        dialog = EvaluationDialog(self.catalogue, read, self.begin_job, *subject)
+        self.push_screen(dialog, evaluate)
 
     def action_explore(self) -> None:
         from bioretrieval_tui.tui.dialogs.file_dialogs import BenchmarkDialog
@@ -577,11 +618,33 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             for bar in screen.query(StatusBar):
                 bar.say(message, role)
 
+    @property
+    def line(self) -> QueryLine | None:
+        """The line of the pane that has the focus: letters are text in it."""
+        focused = self.screen_stack[0].focused
+        return focused if isinstance(focused, QueryLine) else None
+
+    def working_actions(self) -> list[Action]:
+        """The actions whose keys work now, those of the focused line first."""
+        found, line = [a for scope in self.pane.SCOPES for a in in_scope(scope)], self.line
+        if line is not None:
+            found = [*line.keys, *while_typing(found, line._bindings.key_to_bindings)]
+        return list({action.id: action for action in found}.values())
+
     def hint_actions(self) -> list[Action]:
-        """The actions of the current pane that the status line shows."""
-        found = [a for scope in self.pane.SCOPES for a in in_scope(scope) if a.footer]
-        unique = {action.id: action for action in found}
-        return sorted(unique.values(), key=lambda action: action.footer)
+        """The actions that the status line shows."""
+        shown = (action for action in self.working_actions() if action.footer)
+        return sorted(shown, key=lambda action: action.footer)
+
+    def on_descendant_focus(self) -> None:
+        """Show the keys of what has the focus now; a message stays."""
+        self.status.actions = self.hint_actions()
+        self.status.update()
+
+    async def action_undo(self) -> None:
+        what, back = self.undo.pop()
+        await invoke(back)
+        self.say(f"Undone: {what}")
 
     def on_key(self, event: Key) -> None:
         if self.status.message and event.key != "ctrl+c":
@@ -690,15 +753,18 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
     def action_help(self) -> None:
         from bioretrieval_tui.tui.dialogs.dialog import PageDialog, help_lines
 
-        scopes = (*self.pane.SCOPES, *self.pane.MORE_SCOPES, "detail", "line")
-        lines = help_lines(self.pane.heading, scopes, self.pane.EXPLAINS)
+        typed = self.line.scopes if self.line else ()
+        scopes = (*typed, *self.pane.SCOPES, *self.pane.MORE_SCOPES, "detail", "line")
+        lines = help_lines(self.pane.heading, scopes, () if typed else self.pane.EXPLAINS)
         self.push_screen(PageDialog(lines))
 
     def action_palette(self) -> None:
         from bioretrieval_tui.tui.dialogs.palette import Palette
 
         actions = [a for a in ACTIONS if a.palette and a.scope in self.pane.SCOPES]
-        self.push_screen(Palette(actions, self.catalogue), self._chosen)
+        working = {action.id: action for action in self.working_actions()}
+        actions = [working.get(action.id, action) for action in actions]
+        self.push_screen(Palette(actions, self.catalogue, working), self._chosen)
 
     async def _chosen(self, choice: Action | str | None) -> None:
         if isinstance(choice, Action):

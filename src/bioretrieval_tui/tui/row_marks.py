@@ -38,6 +38,13 @@ class RowMarks:
         else:
             held[identifier] = thing
 
+    def held(self, kind: str) -> dict[str, Compared]:
+        return dict(self._kinds.get(kind, {}))
+
+    def put(self, kind: str, held: dict[str, Compared]) -> None:
+        """Mark what `held` returned, and nothing else."""
+        self._kinds[kind] = held
+
     def clear(self, kind: str) -> None:
         """Unmark all of a kind. Raises UsageError: none is marked."""
         if not self._kinds.pop(kind, None):

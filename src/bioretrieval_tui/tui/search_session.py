@@ -162,7 +162,7 @@ def installed_reranker(catalogue: Catalogue) -> tuple[str, protocol.Reranker]:
 class SearchSession:
     """The query and its hits.
 
-    text: the query line.
+    text: the query line; before: query, lists and row before it was edited, None if it was not.
     filter: the filter in force; problem: the error of the filter as typed; offered: the headings
         of MeSH that the condition at its end may mean.
     beside: BM25 and dense are searched, a list each.
@@ -175,6 +175,7 @@ class SearchSession:
     def __init__(self, face: SearchPane) -> None:
         self.face, self.owner = face, face.owner
         self.text = ""
+        self.before: tuple[str, HitView, HitView, int] | None = None
         self.mode: Mode = "hybrid"
         self.order: Order = "relevance"
         self.filter = ""
@@ -364,12 +365,21 @@ class SearchSession:
         """Take the text of the query line: search after a pause, or empty the list."""
         if text == self.text:
             return
+        if self.before is None:
+            self.before = (self.text, self.view, self.right, self.face.cursor)
         self.text = text
         if text.strip():
             self.send(PAUSE)
         else:
             self.stop()
             self.show(NOTHING)
+
+    def take_back(self, text: str, view: HitView, right: HitView, cursor: int) -> None:
+        """Show again what was shown before the query was edited."""
+        self.text = text
+        self.show(view, right, cursor)
+        if view is NOTHING or (view.question and view.text != text):
+            self.send()
 
     def accept(self) -> None:
         """Send without waiting for the pause, or again after escape."""

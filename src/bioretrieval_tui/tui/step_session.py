@@ -18,8 +18,9 @@ from bioretrieval_tui.encoding.model_files import missing_models
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError
 from bioretrieval_tui.evaluation.benchmark import find_parts
 from bioretrieval_tui.evaluation.metrics import MAIN
-from bioretrieval_tui.evaluation.published import hub_names
+from bioretrieval_tui.evaluation.published import hub_names, named_benchmark
 from bioretrieval_tui.evaluation.records import EvaluationRecord, records
+from bioretrieval_tui.online.archives import benchmark_folder
 from bioretrieval_tui.render.evaluations import MARK, published_scores, reference_fact
 from bioretrieval_tui.render.hits import mode_name
 from bioretrieval_tui.render.page import Fact, Inline, Text, fact, text
@@ -46,10 +47,11 @@ class EvalCommand:
 
 @dataclass(frozen=True, slots=True)
 class StepState:
-    """The state of a step. missing: hub ids of its models that are not installed; found: the
-    newest records of its calls."""
+    """The state of a step. due: ids of the benchmarks that it names; missing: hub ids of its models
+    that are not installed; found: the newest records of its calls."""
 
     calls: tuple[EvalCommand, ...]
+    due: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     found: tuple[EvaluationRecord, ...] = ()
 
@@ -115,7 +117,7 @@ def placed(step: Step, chosen: Path | None, near: Sequence[Path]) -> tuple[EvalC
     for base in (Path.cwd, Path.home):
         with contextlib.suppress(OSError, RuntimeError):
             bases.append(base())
-    usual = [base / part for base in bases for part in _PLACES]
+    usual = [benchmark_folder(""), *(base / part for base in bases for part in _PLACES)]
     roots = [*([chosen] if chosen is not None else []), *near, *usual]
 
     def found(call: EvalCommand) -> EvalCommand:
@@ -141,7 +143,9 @@ def step_states(
             entry = catalogue.by_id.get(call.model or "")
             if isinstance(entry, Model) and entry.weights is not None:
                 missing |= dict.fromkeys(missing_models(entry.weights, entry.encoding))
-        states[step.id] = StepState(calls, tuple(missing), newest_of(calls, kept, catalogue))
+        due = tuple(dict.fromkeys(call.benchmark for call in calls_of(step)))
+        found = newest_of(calls, kept, catalogue)
+        states[step.id] = StepState(calls, due, tuple(missing), found)
     return states
 
 
@@ -171,39 +175,60 @@ def newest_of(
 def step_lines(state: StepState, catalogue: Catalogue) -> Iterator[Line]:
     """What can be run, what is missing and how to get it, and the scores of earlier runs."""
     yield line()
-    yield line(Span("Run it here", "header"), Span("   b runs it, f chooses its folder", "faint"))
+    keys = "   b runs it, w fetches, f chooses a folder"
+    yield line(Span("Run it here", "header"), Span(keys, "faint"))
     for call in state.calls:
-        yield from fact_lines(_place_fact(call, catalogue))
-    for model in dict.fromkeys(call.model for call in state.calls):
-        yield from fact_lines(fact("model", _model_text(model, state.missing, catalogue)))
+        yield from fact_lines(_place_fact(call, state, catalogue))
+    for call in {call.model: call for call in state.calls}.values():
+        yield from fact_lines(fact("model", _model_text(call, state.missing, catalogue)))
     for record in state.found:
         score = f"{record.metrics.get(MAIN, 0.0):.4f}"
         where = f"  {MAIN}, {mode_name(record.mode)} on {record.benchmark}, {record.date[:10]}"
         mine = (Inline(score, "own.strong"), Inline(where, "own"))
         yield from fact_lines(fact(f"{MARK} your run", mine))
+        if record.catalogue not in state.due:
+            other = f"not a result of the step, which is about {_due(state, catalogue)}"
+            yield from fact_lines(fact("", other, role="warn"))
         for published in published_scores(record, catalogue)[:_BESIDE]:
             score_of = reference_fact(published)
             value = (Inline(f"{score_of.label}  ", "model"), *score_of.values[0])
             yield from fact_lines(fact("  published", value, status=score_of.status))
 
 
-def _place_fact(call: EvalCommand, catalogue: Catalogue) -> Fact:
+def _due(state: StepState, catalogue: Catalogue) -> str:
+    """The names of the benchmarks that the step is about."""
+    return ", ".join(catalogue.names.get(one, one) for one in state.due)
+
+
+def _place_fact(call: EvalCommand, state: StepState, catalogue: Catalogue) -> Fact:
     name = Inline(catalogue.names.get(call.benchmark, call.benchmark), "benchmark")
     if call.folder is not None:
-        return fact("benchmark", (name, Inline(f"  {short(call.folder)}")))
-    found: list[Text] = [(name, Inline("  not found", "warn"))]
+        values: list[Text] = [(name, Inline(f"  {short(call.folder)}"))]
+        named = named_benchmark(catalogue, call.benchmark)
+        if call.benchmark not in state.due and (named is None or named.id not in state.due):
+            due = _due(state, catalogue)
+            values.append(
+                text(f"by its name another benchmark than the step's: {due}", role="warn")
+            )
+        return fact("benchmark", *values, listed=True)
     entry = catalogue.by_id.get(call.benchmark)
-    loaders = entry.loaders if isinstance(entry, Benchmark) else None
-    if loaders is None or loaders.zip is None:
-        found.append(text("f chooses its folder", role="dim"))
-    else:
-        found.append(text("fetch and unpack ", Inline(loaders.zip, url=loaders.zip), role="dim"))
-        if loaders.md5:
-            found.append(text(f"its MD5 is {loaders.md5}; then f", role="dim"))
-    return fact("benchmark", *found, listed=True)
+    then = "f chooses its folder"
+    if isinstance(entry, Benchmark) and entry.loaders.zip:
+        then = f"w fetches it ({benchmark_terms(entry)}), {then}"
+    return fact("benchmark", (name, Inline("  not found", "warn")), text(then, role="dim"),
+                listed=True)  # fmt: skip
 
 
-def _model_text(model: str | None, missing: Sequence[str], catalogue: Catalogue) -> Text:
+def benchmark_terms(entry: Benchmark) -> str:
+    """Size and licence of a benchmark, before it is fetched."""
+    size = f"{entry.documents:,} documents, " if entry.documents else ""
+    return f"{size}licence: {entry.licence or 'not known'}"
+
+
+def _model_text(call: EvalCommand, missing: Sequence[str], catalogue: Catalogue) -> Text:
+    model = call.model
+    if set(call.modes) == {"lexical"}:
+        return text("none: BM25 alone needs no model")
     if model is None:
         return text("the embedded model, installed")
     name = Inline(catalogue.names.get(model, model), "model")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bioretrieval_tui.progress import Progress
@@ -34,8 +35,9 @@ def job_lines(jobs: JobQueue, width: int, *, any_kind: bool) -> list[list[Span]]
     if jobs.evaluation is not None:
         modes = jobs.evaluation.modes
         model = (jobs.evaluation.model or "the embedded model").rstrip("/").rpartition("/")[2]
-        by = f"; {model}" if set(modes) != {"lexical"} else ""
-        first.append(Span(f"  {', '.join(modes)}{by}", "dim"))
+        by = f"; {model}" if set(modes) - {"lexical"} else ""
+        names = (*modes, *(Path(one).name for one in jobs.evaluation.score))
+        first.append(Span(f"  {', '.join(names)}{by}", "dim"))
     if step is None:
         return [[*first, Span("  starting", "dim")], last]
     share = step.share if step.share is not None else step.input_share

@@ -10,6 +10,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
+from textual.events import DescendantFocus
 from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Input
@@ -58,6 +59,15 @@ class Dialog(ModalScreen[ResultT]):
     def __init__(self) -> None:
         super().__init__()
         self.note = HeadLine()
+        self._at_fault: Widget | None = None
+
+    def hint(self, focused: Widget | None) -> None:
+        """Show the keys of what has the focus now."""
+
+    def on_descendant_focus(self, event: DescendantFocus) -> None:
+        if event.widget is not self._at_fault:  # else the complaint stays
+            self._at_fault = None
+            self.hint(event.widget)
 
     def typed(self, field: Input) -> None:
         """The text of a field has changed."""
@@ -79,6 +89,7 @@ class Dialog(ModalScreen[ResultT]):
     def complain(self, text: str, field: Widget) -> None:
         """Show what is wrong with a field, and focus it."""
         self.note.show(Span(text, "error"))
+        self._at_fault = field
         field.focus()
 
     @on(QueryLine.Cancelled)

@@ -9,9 +9,10 @@ from pathlib import Path
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.widget import Widget
 from textual.widgets import Input
 
-from bioretrieval_tui.actions import in_scope
+from bioretrieval_tui.actions import Action, in_scope
 from bioretrieval_tui.backend.protocol import AddJob, BuildJob, Job
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.evaluation.benchmark import find_parts
@@ -32,6 +33,14 @@ MODE_SETS: tuple[tuple[tuple[str, ...], str], ...] = (
 )
 """The sets of modes to choose from, each with a note."""
 _HINT = "tab: next field   esc: cancel"
+
+
+def key_hints(focused: Widget | None, picker: FilePicker) -> list[Span]:
+    """The keys of a line or of the files, whichever has the focus."""
+    keys: Sequence[Action] = in_scope("files") if focused is picker.table else ()
+    keys = focused.keys if isinstance(focused, QueryLine) else keys
+    shown = sorted((a for a in keys if a.footer), key=lambda action: action.footer)
+    return hints(shown, picker.size.width - 1, "strong", "faint")
 
 
 class FilesDialog(Dialog[Job]):
@@ -79,13 +88,10 @@ class FilesDialog(Dialog[Job]):
 
     def on_mount(self) -> None:
         (self.picker.line if self.adding else self.into).focus()
-        self._hint()
         self.typed(self.into)
 
-    def _hint(self) -> None:
-        """Show the keys of the files, as many as fit."""
-        actions = sorted((a for a in in_scope("files") if a.footer), key=lambda a: a.footer)
-        self.note.show(*hints(actions, self.inner_width - 1, "strong", "faint"))
+    def hint(self, focused: Widget | None) -> None:
+        self.note.show(*key_hints(focused, self.picker))
 
     def typed(self, field: Input) -> None:
         """Say what will happen to the index that is named."""
@@ -108,7 +114,7 @@ class FilesDialog(Dialog[Job]):
     @on(FilePicker.Changed)
     def _selected(self) -> None:
         """Suggest a name after the first file, unless one was typed."""
-        self._hint()
+        self.hint(self.focused)
         if not self.adding and self.into.value in ("", self.suggested):
             first = next(iter(self.picker.selected), None)
             self.suggested = suggested_name(first.name) if first else ""
@@ -183,6 +189,9 @@ class BenchmarkDialog(Dialog[ChosenBenchmark]):
 
     def on_mount(self) -> None:
         self.picker.table.focus()
+
+    def hint(self, focused: Widget | None) -> None:
+        self.note.show(*key_hints(focused, self.picker))
 
     def pressed(self, _: int) -> None:
         """Answer the selected folder or the one that is shown; a file stands for its folder."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from functools import partial
 
 from textual import on
 from textual.app import ComposeResult
@@ -26,10 +27,12 @@ COLUMNS = (
 )
 
 
-def choice_cells(item: Action | AnyEntry) -> list[Span]:
-    """Name, what it is, key."""
+def choice_cells(item: Action | AnyEntry, working: Collection[str] = ()) -> list[Span]:
+    """Name, what it is, key. working: ids of the actions whose keys work now; in a line that takes
+    letters, the others work after esc."""
     if isinstance(item, Action):
-        return [Span(item.label, "strong"), Span(item.help, "dim"), Span(item.shown, "ok")]
+        key = Span(item.shown, "ok") if item.id in working else Span(f"esc {item.shown}", "faint")
+        return [Span(item.label, "strong"), Span(item.help, "dim"), key]
     kind = kind_of(item)
     return [Span(item.name, f"{kind}.strong"), Span(f"{kind}  {item.id}", "dim"), Span("")]
 
@@ -39,8 +42,11 @@ class Palette(Dialog[Action | str]):
 
     DEFAULT_CSS = "Palette > Vertical { height: 80%; }"
 
-    def __init__(self, actions: Sequence[Action], catalogue: Catalogue) -> None:
+    def __init__(
+        self, actions: Sequence[Action], catalogue: Catalogue, working: Collection[str]
+    ) -> None:
         super().__init__()
+        self._cells = partial(choice_cells, working=working)
         entries = (*catalogue.entries, *catalogue.listed)
         self.items: list[Action | AnyEntry] = [*actions, *entries]
         rows = [Row(a.id, a.label, (), a.help, lambda _: None) for a in actions]
@@ -56,7 +62,7 @@ class Palette(Dialog[Action | str]):
         yield Vertical(QueryLine("an action or an entry"), self.table)
 
     def on_mount(self) -> None:
-        self.table.show(ListRows(self.shown, choice_cells))
+        self.table.show(ListRows(self.shown, self._cells))
         self.query_one(QueryLine).focus()
 
     def typed(self, field: Input) -> None:
@@ -65,7 +71,7 @@ class Palette(Dialog[Action | str]):
         except FilterError:
             return  # incomplete syntax: keep what is shown
         self.shown = [self.items[i] for i in found]
-        self.table.show(ListRows(self.shown, choice_cells))
+        self.table.show(ListRows(self.shown, self._cells))
 
     def left(self, by: int) -> None:
         self.table.move_to(self.table.cursor + by)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from bioretrieval_tui.errors import UsageError
@@ -16,7 +21,10 @@ from bioretrieval_tui.tui.spans import PaintedPage
 from bioretrieval_tui.tui.text import Row, Span, line, wrap
 from bioretrieval_tui.tui.widgets.bars import WorkBar
 from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn
-from bioretrieval_tui.util.formatting import count
+from bioretrieval_tui.util.formatting import count, plural
+
+if TYPE_CHECKING:
+    from bioretrieval_tui.online.spool import FetchRequest
 
 _MOST_SAID = 4
 """Lines of what the service says of a query."""
@@ -121,13 +129,29 @@ class FoundPane(Pane):
     def action_star(self) -> None:
         if self.paper is None:
             return
-        self.session.star(self.paper.id)
-        self._starred()
+        with self._stars():
+            self.session.star(self.paper.id)
         if not self.has_class("-reading"):
             self.table.move_to(self.table.cursor + 1)
 
     def action_star_all(self) -> None:
-        self.session.star_all()
+        with self._stars():
+            self.session.star_all()
+
+    @contextlib.contextmanager
+    def _stars(self) -> Iterator[None]:
+        """Show stars that the block changes; `undo` brings back those that it removes."""
+        session, before = self.session, dict(self.session.starred)
+        yield
+        if gone := before.keys() - session.starred:
+            what = f"{plural(len(gone), 'paper')} unstarred"
+            self.owner.undo.add(what, partial(self._star_again, session.request, before))
+        self._starred()
+
+    def _star_again(self, request: FetchRequest | None, stars: dict[str, None]) -> None:
+        if self.session.request is not request:
+            raise UsageError("Another search has been made since: its papers have no stars yet")
+        self.session.starred = stars
         self._starred()
 
     def _starred(self) -> None:
@@ -145,8 +169,8 @@ class FoundPane(Pane):
         def put(name: str) -> None:
             if session.request is not None:
                 session.request = msgspec.structs.replace(session.request, index=name)
-            session.starred.clear()
-            self._starred()
+            with self._stars():
+                session.starred.clear()
 
         self.owner.ask_into(session.request.index, session.chosen(), put)
 
@@ -170,5 +194,5 @@ class FoundPane(Pane):
         if self.session.under_way:
             self.session.stop()
         elif self.session.starred:
-            self.session.starred.clear()
-            self._starred()
+            with self._stars():
+                self.session.starred.clear()

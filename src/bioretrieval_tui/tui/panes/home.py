@@ -65,7 +65,7 @@ class HomePane(Pane, inherit_bindings=False):
 
 def home_letters(number: int) -> str:
     """Letters for the latest entries that no key of this pane uses."""
-    taken = "jkgqtnlrsoyez"
+    taken = "jkgqtnlrsoyezu"
     return "".join(c for c in ascii_lowercase if c not in taken)[:number]
 
 

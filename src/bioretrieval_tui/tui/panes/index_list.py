@@ -37,7 +37,7 @@ class IndexesPane(Pane):
 
     BINDINGS = bindings("indexes")
     SCOPES = ("indexes", "list", "everywhere")
-    MORE_SCOPES = ("files",)
+    MORE_SCOPES = ("files", "path")
     COLUMNS = (
         TableColumn("name", "Index", 12, 2, priority=0),
         TableColumn("documents", "Docs", 9, align="right", priority=1),
@@ -159,6 +159,10 @@ class IndexesPane(Pane):
             raise BioRetrievalError(f"{info.name} cannot be searched: {info.status}")
         await self.owner.search_in(info.name)
 
+    def action_evaluate(self) -> None:
+        name = self.session.checked(self.row, "evaluate", "complete").name
+        self.owner.ask_what_to_evaluate(index=name)
+
     def action_build(self) -> None:
         """Ask what to build; an unfinished index is suggested."""
         from bioretrieval_tui.tui.dialogs.file_dialogs import FilesDialog
@@ -202,7 +206,7 @@ class IndexesPane(Pane):
         what = f"{info.documents:,} documents, " if info.documents is not None else ""
         self.owner.confirm(
             f"Remove the index {info.name}?",
-            f"{what}{size(info.bytes)}; its source files stay.",
+            f"{what}{size(info.bytes)}; its source files stay. u brings it back until you quit.",
             ("Remove", "Keep"),
             partial(self._begin, RemoveJob(info.name)),
         )

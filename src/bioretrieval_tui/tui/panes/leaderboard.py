@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -42,6 +42,7 @@ from bioretrieval_tui.tui.widgets.table import GAP, ColumnChoice, VirtualTable
 
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.jobs import JobRecord
+    from bioretrieval_tui.evaluation.records import EvaluationRecord
     from bioretrieval_tui.render.catalogue_figures import FigureWish
     from bioretrieval_tui.render.comparison import Compared
     from bioretrieval_tui.tui.dialogs.plot_dialog import PlotDialog
@@ -51,8 +52,8 @@ if TYPE_CHECKING:
 class LeaderboardPane(Pane):
     """Recipes first; `v` shows the matrix, `m` its heat map, with your runs among the results."""
 
-    BINDINGS = bindings("leaderboard", "browse", "marking")
-    SCOPES = ("leaderboard", "list", "browse", "marking", "everywhere")
+    BINDINGS = bindings("leaderboard", "evaluating", "browse", "marking")
+    SCOPES = ("leaderboard", "evaluating", "list", "browse", "marking", "everywhere")
     MORE_SCOPES = ("comparison",)
     WIDE = 170
     """The numbers of a recipe need the width."""
@@ -226,6 +227,7 @@ class LeaderboardPane(Pane):
 
         def chosen(columns: Sequence[str] | None) -> None:
             if columns is not None:
+                self.owner.undo.add("columns chosen", partial(self._view, self.board.view))
                 self.board.choose(columns)
                 self.refill()
 
@@ -237,6 +239,10 @@ class LeaderboardPane(Pane):
             "they are shown and rank",
         )
         self.app.push_screen(dialog, chosen)
+
+    def _view(self, view: MatrixView) -> None:
+        self.board.view = view
+        self.refill()
 
     def action_plot(self) -> None:
         """Plot the models that are shown over the columns that rank."""
@@ -427,15 +433,32 @@ class LeaderboardPane(Pane):
         if row.run.earlier:
             then += f" The run of {row.run.earlier[0].date[:10]} is shown instead."
         question, labels = f"Delete this run of {row.run.name}?", ("Delete", "Cancel")
-        self.owner.confirm(question, then, labels, partial(self._delete, row.run.record.id))
+        self.owner.confirm(question, then, labels, partial(self._delete, row.run.record))
 
-    def _delete(self, record: str) -> None:
+    def _delete(self, record: EvaluationRecord) -> None:
         from bioretrieval_tui.evaluation.records import remove
 
         self.leave()
         self.in_background("own", self._read_runs)
-        remove(record)
-        self.owner.say(f"Deleted {record}")
+        remove(record.id)
+        self.owner.undo.add(f"{record.id} deleted", partial(self._save, record))
+        self.owner.say(f"Deleted {record.id}; u brings it back")
+
+    def _save(self, record: EvaluationRecord) -> None:
+        from bioretrieval_tui.evaluation.records import save
+
+        save(record)
+        self.in_background("own", self._read_runs)
+
+    def filter_back(self, text: str) -> Callable[[], object]:
+        mode = self.board.mode
+
+        def back() -> None:
+            if self.board.mode != mode:
+                self._show(mode)
+            self.put_filter(text)
+
+        return back
 
     def action_explore_own(self) -> None:
         from bioretrieval_tui.tui.qrels_session import job_of_record
@@ -449,9 +472,17 @@ class LeaderboardPane(Pane):
             raise BioRetrievalError(f"{error.line()}: choose its folder with E") from error
         self.owner.explore(job)
 
+    def action_evaluate(self) -> None:
+        if self.own_row is None:
+            super().action_evaluate()
+            return
+        run = self.own_row.run
+        benchmark = run.record.catalogue or ""
+        self.owner.ask_what_to_evaluate(benchmark=benchmark, model=run.model or "")
+
     def action_own(self) -> None:
         self._for_matrix("Your runs")
         if not self.board.own:
-            raise UsageError("No runs yet: E explores a benchmark, 8 starts one")
+            raise UsageError("No runs yet: b evaluates")
         self.board.with_own = not self.board.with_own
         self.refill()

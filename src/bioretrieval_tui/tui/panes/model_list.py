@@ -13,8 +13,8 @@ from bioretrieval_tui.tui.text import Span
 class ModelsPane(Pane):
     """The models of the catalogue; pages tell the scores of the board once it is read."""
 
-    BINDINGS = bindings("models", "browse", "marking")
-    SCOPES = ("models", "list", "browse", "marking", "everywhere")
+    BINDINGS = bindings("models", "evaluating", "browse", "marking")
+    SCOPES = ("models", "evaluating", "list", "browse", "marking", "everywhere")
     MORE_SCOPES = ("comparison",)
 
     def __init__(self, name: str) -> None:

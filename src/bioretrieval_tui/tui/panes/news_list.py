@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from bioretrieval_tui.errors import UsageError
@@ -96,9 +97,18 @@ class NewsPane(Pane):
     def action_mark_all(self) -> None:
         if self.one is not None:
             watch = self.one.watch.name
+            rows = self.session.rows
+            unread = [one.item.id for one in rows if one.watch.name == watch and not one.item.read]
             mark_read(watch)
+            self.owner.undo.add(
+                f"all news of {watch} marked as read", partial(self._unread, watch, unread)
+            )
             self.owner.say(f"All news of {watch} is read")
             self._read(self.table.cursor)
+
+    def _unread(self, watch: str, news: Sequence[str]) -> None:
+        mark_read(watch, news, read=False)
+        self._read(self.table.cursor)
 
     def action_everything(self) -> None:
         self.session.everything = not self.session.everything

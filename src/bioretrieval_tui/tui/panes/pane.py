@@ -25,9 +25,10 @@ from textual.worker import Worker
 
 from bioretrieval_tui.actions import PANES
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of_section
-from bioretrieval_tui.catalog.models import AnyEntry
+from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Model
 from bioretrieval_tui.errors import FilterError, UsageError
 from bioretrieval_tui.paths import Places
+from bioretrieval_tui.render.sheet import shortened
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.entry_list import column_choices, entry_columns, entry_rows
 from bioretrieval_tui.tui.entry_session import EntrySession
@@ -39,6 +40,7 @@ from bioretrieval_tui.tui.widgets.canvas import Detail
 from bioretrieval_tui.tui.widgets.input import QueryLine
 from bioretrieval_tui.tui.widgets.table import TableColumn, VirtualTable
 from bioretrieval_tui.tui.work_lines import job_lines
+from bioretrieval_tui.util.formatting import plural
 
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.client import SearchClient
@@ -52,8 +54,10 @@ if TYPE_CHECKING:
     from bioretrieval_tui.tui.qrels_session import QrelsSession
     from bioretrieval_tui.tui.row_marks import RowMarks
     from bioretrieval_tui.tui.search_session import SearchSession
+    from bioretrieval_tui.tui.undo import UndoStack
 
 _T = TypeVar("_T")
+_LONGEST_FILTER = 40
 
 LEAST_PAGE = 40
 """Columns that a page needs to stand beside its list."""
@@ -82,6 +86,7 @@ class PaneContext(Protocol):
     jobs: JobQueue
     found: FoundSession
     marks: RowMarks
+    undo: UndoStack
 
     def say(self, message: str, role: str = ...) -> None: ...
     def confirm(
@@ -92,6 +97,9 @@ class PaneContext(Protocol):
     async def search_in(self, name: str) -> None: ...
     def begin_job(self, job: Job, *, again: bool = ...) -> bool: ...
     def action_explore(self) -> None: ...
+    def ask_what_to_evaluate(
+        self, *, benchmark: str = ..., model: str = ..., index: str = ...
+    ) -> None: ...
     def explore(self, job: EvaluateJob) -> None: ...
     def ask_what_to_fetch(
         self, before: FetchRequest | None = ..., *, query: str = ..., index: str = ...
@@ -165,6 +173,8 @@ class Pane(Widget):
         """Runs until a change of `split` is kept."""
         self.typed = ""
         """The first of two letters."""
+        self.filter_before = ""
+        """The filter that was accepted before the line was opened."""
         self._rest: Timer | None = None
         self._top = 0
 
@@ -228,9 +238,9 @@ class Pane(Widget):
         """Put the cursor on what `place` gave; a filter that hides the entry is removed."""
         if self.section and place is not None:
             if place not in self.ids():
-                self.entry_list.filter_by("")
-                self.close_filter()
-            self.refill(place)
+                self.lift_filter(place)
+            else:
+                self.refill(place)
         elif place in (ids := self.ids()):
             self.table.show(self.table.rows, ids.index(place))
             self.show_page()
@@ -543,16 +553,35 @@ class Pane(Widget):
         thing, identifier = self.markable, self.place()
         if thing is None or identifier is None:
             raise UsageError("There is no row to mark")
-        self.owner.marks.toggle(self.kind, identifier, thing)
-        self.owner.marks_changed()
+        self._change_marks(self.owner.marks.toggle, self.kind, identifier, thing)
         self.action_move(1)
 
     def action_unmark(self) -> None:
-        self.owner.marks.clear(self.kind)
+        self._change_marks(self.owner.marks.clear, self.kind)
+
+    def _change_marks(self, change: Callable[..., None], kind: str, *args: object) -> None:
+        """Change the marks of a kind; `undo` brings back those that go."""
+        marks = self.owner.marks
+        before = marks.held(kind)
+        change(kind, *args)
+        if (gone := len(before) - marks.count(kind)) > 0:
+            what = f"{plural(gone, 'row')} unmarked"
+            self.owner.undo.add(what, partial(self._mark_again, kind, before))
+        self.owner.marks_changed()
+
+    def _mark_again(self, kind: str, held: dict[str, Compared]) -> None:
+        self.owner.marks.put(kind, held)
         self.owner.marks_changed()
 
     def action_compare(self) -> None:
         self.owner.compare(self.kind)
+
+    def action_evaluate(self) -> None:
+        """Ask what to evaluate, with the entry under the cursor selected."""
+        entry = self.current
+        benchmark = entry.id if isinstance(entry, Benchmark) else ""
+        model = entry.id if isinstance(entry, Model) else getattr(entry, "model", "")
+        self.owner.ask_what_to_evaluate(benchmark=benchmark, model=model)
 
     # Order, matches, export ----------------------------------------------------------------
 
@@ -625,9 +654,23 @@ class Pane(Widget):
         return self.entry_list
 
     def lift_filter(self, keep: str | None = None) -> None:
-        self.filtered.filter_by("", whole=True)
+        """Clear the filter; `undo` brings it back."""
+        self._keep_filter(self.filtered.filter, "cleared")
+        self.put_filter("", keep)
+
+    def put_filter(self, text: str, keep: str | None = None) -> None:
+        self.filtered.filter_by(text, whole=True)
         self.close_filter()
         self.refill(keep)
+
+    def filter_back(self, text: str) -> Callable[[], object]:
+        """What puts a filter of the present list in force again."""
+        return partial(self.put_filter, text)
+
+    def _keep_filter(self, text: str, done: str) -> None:
+        if text.strip():
+            what = f"filter {shortened(text, _LONGEST_FILTER)} {done} in {self.heading}"
+            self.owner.undo.add(what, self.filter_back(text))
 
     async def action_filter(self) -> None:
         filter_line = next(iter(self.query("#filter").results(QueryLine)), None)
@@ -638,9 +681,8 @@ class Pane(Widget):
         self.remove_class("-reading")
         self.place_before = self.place()
         filter_line.display = True
-        filter_line.value = self.filtered.filter
-        filter_line.cursor_position = len(filter_line.value)
-        filter_line.focus()
+        filter_line.value = self.filter_before = self.filtered.filter
+        filter_line.resume()
 
     def close_filter(self) -> None:
         """Hide the filter line; the filter stays."""
@@ -657,6 +699,8 @@ class Pane(Widget):
     @on(Input.Submitted, "#filter")
     def _filter_submitted(self, event: Input.Submitted) -> None:
         self.filtered.filter_by(event.value, whole=True)
+        if self.filtered.filter != self.filter_before:
+            self._keep_filter(self.filter_before, "replaced" if event.value else "cleared")
         self.close_filter()
         self.head()
         self.table.focus()
@@ -667,8 +711,12 @@ class Pane(Widget):
         self.place_before = self.place()
 
     @on(QueryLine.Cancelled, "#filter")
-    def _filter_cancelled(self) -> None:
-        self.lift_filter(self.place_before)
+    def _filter_cancelled(self, event: QueryLine.Cancelled) -> None:
+        """Undo the edit: the accepted filter is in force again. Without an edit, clear it."""
+        if event.line.value == self.filter_before:
+            self.lift_filter(self.place_before)
+        else:
+            self.put_filter(self.filter_before, self.place_before)
         self.table.focus()
 
 

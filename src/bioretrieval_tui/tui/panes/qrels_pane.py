@@ -48,7 +48,7 @@ class QrelsPane(Pane):
     TITLE = "Explore a benchmark"
     BINDINGS = bindings("qrels")
     SCOPES = ("qrels", "list", "everywhere")
-    MORE_SCOPES = ("files",)
+    MORE_SCOPES = ("files", "path")
     DEFAULT_CSS = """
     QrelsPane #right { display: none; width: 1fr; height: 1fr; }
     QrelsPane.-wide #right, QrelsPane.-reading #right { display: block; }

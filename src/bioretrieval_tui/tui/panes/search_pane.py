@@ -235,8 +235,7 @@ class SearchPane(Pane):
 
     def action_query(self) -> None:
         self.remove_class("-reading")
-        self.line.focus()
-        self.line.cursor_position = len(self.line.value)
+        self.line.resume()
 
     @on(Input.Changed, "#query")
     def _query_changed(self, event: Input.Changed) -> None:
@@ -255,8 +254,13 @@ class SearchPane(Pane):
 
     @on(QueryLine.Cancelled, "#query")
     def _query_cancelled(self) -> None:
+        """Return to the query that was edited; the first one has none before it, and stays."""
         self.session.stop()
-        self._leave_line()
+        before = self.session.before
+        self._leave_line()  # what was typed can be recalled
+        if before and before[0].strip():
+            self.session.take_back(*before)
+            self.line.put(self.session.text)
 
     @on(AskLine.NoneFound)
     def _no_earlier_query(self) -> None:
@@ -265,6 +269,7 @@ class SearchPane(Pane):
     def _leave_line(self) -> None:
         self.list_of_hits.focus()
         self._explain(EXPLAIN_PAUSE)
+        self.session.before = None
         query = self.session.text.strip()
         if query and self.line.remember(query):
             self.in_background("keep", asyncio.to_thread, self.owner.settings.keep_query, query)

@@ -7,7 +7,7 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bioretrieval_tui.catalog.models import AnyEntry, Model, Step
+from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Model, Step
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.folders import BENCHMARK_FOLDER, first_folder
@@ -30,7 +30,7 @@ class StartPane(Pane):
 
     BINDINGS = bindings("start", "browse")
     SCOPES = ("start", "list", "browse", "everywhere")
-    MORE_SCOPES = ("files",)
+    MORE_SCOPES = ("files", "path")
     SHOWS_WORK = "evaluation"
 
     def __init__(self, name: str) -> None:
@@ -55,10 +55,15 @@ class StartPane(Pane):
     def action_done(self) -> None:
         if self.current is not None:
             step = self.current.id
-            self.owner.settings.set_done(step, step not in self.done)
-            self.done ^= {step}
-            self.table.update()
-            self.head()
+            self._toggle(step)
+            what = f"{self.current.name} marked as {'' if step in self.done else 'not '}done"
+            self.owner.undo.add(what, partial(self._toggle, step))
+
+    def _toggle(self, step: str) -> None:
+        self.owner.settings.set_done(step, step not in self.done)
+        self.done ^= {step}
+        self.table.update()
+        self.head()
 
     def action_copy_command(self) -> None:
         step = self.current
@@ -111,7 +116,8 @@ class StartPane(Pane):
                 raise UsageError(f"{step.name} waits for another job")
             self.owner.confirm_stop(waiting[0])
         elif all(call.folder is None for call in state.calls):
-            self.owner.say("Its benchmark was not found: f chooses a folder", "warn")
+            fetch = "w fetches it, " if self._fetchable(state) else ""
+            self.owner.say(f"Its benchmark was not found: {fetch}f chooses a folder", "warn")
         elif state.missing:
             self._confirm_download(step, state)
         else:
@@ -169,6 +175,33 @@ class StartPane(Pane):
         start = known or first_folder()
         self.app.push_screen(BenchmarkDialog(title, "Use this folder", start, check=check), choose)
 
+    def _fetchable(self, state: StepState) -> list[Benchmark]:
+        """The benchmarks that the step names, are not here and can be fetched."""
+        entries = [self.catalogue.by_id.get(c.benchmark) for c in state.calls if c.folder is None]
+        return [one for one in entries if isinstance(one, Benchmark) and one.loaders.zip]
+
+    def action_fetch_benchmark(self) -> None:
+        from bioretrieval_tui.tui.step_session import benchmark_terms
+
+        step = self.current
+        state = self.states.get(step.id) if step else None
+        if state is None:
+            raise UsageError(NOTHING_TO_RUN)
+        entries = self._fetchable(state)
+        if not entries:
+            here = all(call.folder is not None for call in state.calls)
+            raise UsageError("Its benchmark is here" if here else "No archive of it is known")
+
+        def fetch() -> None:
+            from bioretrieval_tui.backend.protocol import FetchBenchmarkJob
+
+            for one in entries:
+                self.owner.begin_job(FetchBenchmarkJob(one.id))
+
+        question = f"Fetch {', '.join(one.name for one in entries)}?"
+        then = "; ".join(map(benchmark_terms, entries))
+        self.owner.confirm(question, f"{then}.", ("Fetch", "Cancel"), fetch)
+
     def action_clear(self) -> None:
         filtered = self.entry_list.filter or self.entry_list.problem
         open_before = self.has_class("-reading") or self.letters or filtered
@@ -177,9 +210,8 @@ class StartPane(Pane):
         if not open_before and running is not None and running.purpose == self.place():
             self.owner.confirm_stop(running)
 
-    def job_ended(self, outcome: JobRecord) -> None:
-        if outcome.evaluation is not None or outcome.state != "done":
-            self.look()
+    def job_ended(self, outcome: JobRecord) -> None:  # noqa: ARG002 - any may have brought files
+        self.look()
 
 
 def _runs(step: Step) -> bool:

@@ -10,6 +10,7 @@ from textual.binding import Binding
 from textual.message import Message
 from textual.widgets import Input
 
+from bioretrieval_tui.actions import Action, in_scope
 from bioretrieval_tui.errors import UsageError
 from bioretrieval_tui.terminal.clean import clean
 from bioretrieval_tui.tui.bindings import bindings
@@ -28,6 +29,10 @@ class QueryLine(Input, inherit_bindings=False):
     QueryLine:ansi > .input--cursor {
         color: ansi_default; background: ansi_default; text-style: reverse;
     }
+    QueryLine > .input--selection { color: $background; background: $primary; }
+    QueryLine:ansi > .input--selection {
+        color: ansi_default; background: ansi_default; text-style: reverse;
+    }
     QueryLine > .input--placeholder, QueryLine > .input--suggestion { color: $foreground 60%; }
     QueryLine:ansi > .input--placeholder, QueryLine:ansi > .input--suggestion {
         color: ansi_default; text-style: dim;
@@ -42,12 +47,13 @@ class QueryLine(Input, inherit_bindings=False):
                 ("home", "home"), ("end,ctrl+e", "end"), ("backspace", "delete_left"),
                 ("delete,ctrl+d", "delete_right"), ("ctrl+w", "delete_left_word"),
                 ("ctrl+u", "delete_left_all"), ("ctrl+k", "delete_right_all"),
-                ("down", "leave(1)"), ("up", "leave(-1)"),
             )
         ),
         *bindings("line"),
     ]  # fmt: skip
 
+    SCOPES: ClassVar[tuple[str, ...]] = ("line",)
+    """Scopes of the registry whose keys it takes."""
     MOST_CHARACTERS: ClassVar[int] = 20_000
 
     class AtLine(Message):
@@ -72,6 +78,21 @@ class QueryLine(Input, inherit_bindings=False):
         most = self.MOST_CHARACTERS
         super().__init__(value, placeholder, id=id, max_length=most, select_on_focus=False)
         self.cursor_blink = False
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """Its scopes; in a dialog a plain line is a field among others."""
+        return ("field",) if self.screen.is_modal and self.SCOPES == ("line",) else self.SCOPES
+
+    @property
+    def keys(self) -> list[Action]:
+        """The keys of its scopes, as a footer shows them."""
+        return [action for scope in self.scopes for action in in_scope(scope)]
+
+    def resume(self) -> None:
+        """Focus it with its text selected: typing replaces it, an arrow key or `end` keeps it."""
+        self.focus()
+        self.select_all()
 
     def put(self, text: str) -> None:
         """Replace the text, with the cursor at its end."""
@@ -108,6 +129,7 @@ class AskLine(QueryLine):
     """A query line whose up and down walk through earlier queries; down leaves at the newest."""
 
     BINDINGS: ClassVar = bindings("ask")
+    SCOPES = ("ask",)
 
     class NoneFound(Message):
         """There is no earlier query like that."""
@@ -223,6 +245,9 @@ class Stepper(Canvas, can_focus=True):
         Binding("right,l,space", "step(1)", show=False),
     ]
 
+    class Changed(Message):
+        """Another one was chosen."""
+
     def __init__(self, choices: Sequence[tuple[str, str]], chosen: int = 0) -> None:
         super().__init__()
         self.choices = choices
@@ -231,6 +256,7 @@ class Stepper(Canvas, can_focus=True):
     def action_step(self, by: int) -> None:
         self.chosen = (self.chosen + by) % len(self.choices)
         self.update()
+        self.post_message(self.Changed())
 
     def on_click(self) -> None:
         self.action_step(1)

@@ -13,7 +13,6 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Horizontal
 from textual.message import Message
 from textual.widget import Widget
@@ -39,7 +38,8 @@ COLUMNS = (
 class PathLine(QueryLine):
     """The line for a path; tab completes."""
 
-    BINDINGS: ClassVar = [Binding("tab", "complete", show=False)]
+    BINDINGS: ClassVar = bindings("path")
+    SCOPES = ("path",)
 
     class Completing(Message):
         """Tab was pressed."""

@@ -1,0 +1,69 @@
+"""The bottom line follows the focus: in a line it names that line's keys and no letter."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from driving import make_app, running
+
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.tui.widgets.input import Buttons
+from bioretrieval_tui.tui.widgets.picker import FilePicker
+
+FILTER = "enter Accept  esc Undo  ↓ Down  ↑ Up"
+QUERY = "enter Hits  esc Undo  ↑ Earlier  ↓ Later  ctrl+r Recall"
+
+
+@pytest.mark.parametrize(
+    ("pane", "key", "keys"),
+    [("papers", "slash", FILTER), ("leaderboard", "slash", FILTER), ("path", "slash", FILTER),
+     ("search", "slash", QUERY), ("search", "f", FILTER)],
+)  # fmt: skip
+async def test_a_line_names_its_keys_and_no_letter(
+    small: Catalogue, pane: str, key: str, keys: str
+) -> None:
+    async with running(make_app(small), (120, 24), pane=pane) as session:
+        await session.press("escape")
+        before = session.rows[-1]
+        assert "? Help  q Quit" in before
+        await session.press(key)
+        assert session.rows[-1].split("  ctrl+p")[0].strip() == keys
+        assert "f1 Help  ctrl+c Quit" in session.rows[-1]
+        assert not re.search(r"(^| )\S [A-Z]", session.rows[-1].replace("↓", "").replace("↑", ""))
+        await session.press("enter")
+        assert session.rows[-1] == before
+        await session.press(key, "f1")
+        assert "While typing" in session.rows[4] + session.rows[5]
+        await session.press("escape", "ctrl+p", *"theme")
+        assert "esc t" in session.text
+        await session.press("escape", "escape", "ctrl+p", *"theme")
+        assert "esc t" not in session.text
+
+
+async def test_a_message_stays_when_the_focus_moves(small: Catalogue) -> None:
+    async with running(make_app(small), pane="papers") as session:
+        session.app.say("Wrote a file")
+        session.app.pane.detail.focus()
+        await session.settle()
+        assert session.said == "Wrote a file"
+
+
+async def test_a_dialog_names_the_keys_of_its_field(small: Catalogue, folder: Path) -> None:
+    async with running(make_app(small), pane="indexes") as session:
+        await session.press("b")
+        for keys, shown in (
+            ((), "enter Next"), (("enter",), "enter Open  tab Complete  ↓ Files  esc Cancel"),
+            (("down",), "space Select"),
+        ):  # fmt: skip
+            await session.press(*keys)
+            assert shown in session.text
+            assert session.text.count("esc Cancel") == (shown[:5] == "enter")
+        # A complaint stays until another field has the focus.
+        session.app.screen.query_one(Buttons).focus()
+        await session.press("enter")
+        assert "Name it first" in session.text
+        session.app.screen.query_one(FilePicker).table.focus()
+        await session.settle()
+        assert "space Select" in session.text
