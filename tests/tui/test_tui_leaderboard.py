@@ -148,16 +148,16 @@ async def test_ranks_are_over_the_chosen_columns(small: Catalogue) -> None:
         await session.press("K", "enter")
         pane = board(session)
         assert pane.board.view.columns == ("facts-set", "covid-set")
-        assert "Mean (Facts, Covid)" in session.rows[2]
+        assert "Mean of 2" in session.rows[2]
         assert "mean of Facts, Covid" in session.head
         for row in pane.board.matrix.rows:
             values = [result.value for result in row.figures.values()]
             assert row.score == (sum(values) / 2 if len(values) == 2 else None)
         await session.press("R")
         assert "Ranked by mean rank" in session.said
-        assert "Mean rank (Facts, Covid)" in session.rows[2]
+        assert "Mean rank of 2" in session.rows[2]
         await session.press("R", "c")
-        assert "Borda (Facts, Covid)" in session.rows[2]
+        assert "Borda of 2" in session.rows[2]
         assert all(row.have == 2 for row in pane.board.matrix.rows)
         await session.press("c", "C", "a", "enter")
         assert pane.board.view.columns == ()

@@ -11,7 +11,7 @@ from bioretrieval_tui.catalog.models import AnyEntry, Dataset, Milestone, Paper,
 from bioretrieval_tui.render.sheet import face
 from bioretrieval_tui.tui.entry_session import paper_of
 from bioretrieval_tui.tui.text import Row, Span
-from bioretrieval_tui.tui.widgets.table import ColumnChoice, ListRows, TableColumn
+from bioretrieval_tui.tui.widgets.table import ColumnChoice, ListRows, TableColumn, VirtualTable
 
 _TEXT = 12
 """Least cells of a text that has no column in the usual list."""
@@ -38,6 +38,13 @@ def entry_columns(section: str, chosen: Sequence[str] = ()) -> tuple[TableColumn
         align = "right" if number else "left"
         columns.append(TableColumn(row.name, _title(row), width, weight, align, priority))
     return tuple(columns)
+
+
+def entry_table(section: str, chosen: Sequence[str] = (), empty: str = "") -> VirtualTable:
+    """The table of a section: the title of a paper has a line for itself, and what is written
+    rather than named goes on below."""
+    lead, wraps = int(section == "papers"), section in ("datasets", "benchmarks")
+    return VirtualTable(entry_columns(section, chosen), empty=empty, lead=lead, wraps=wraps)
 
 
 def column_choices(

@@ -9,7 +9,6 @@ An action that is not possible raises `UsageError`, and lets other errors pass: 
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -30,9 +29,9 @@ from bioretrieval_tui.errors import FilterError, UsageError
 from bioretrieval_tui.paths import Places
 from bioretrieval_tui.render.sheet import shortened
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.entry_list import column_choices, entry_columns, entry_rows
+from bioretrieval_tui.tui.entry_list import column_choices, entry_columns, entry_rows, entry_table
 from bioretrieval_tui.tui.entry_session import EntrySession
-from bioretrieval_tui.tui.pane_layout import PaneLayout, Zoom
+from bioretrieval_tui.tui.pane_layout import LEAST_TALL, PaneLayout, Zoom, least_list
 from bioretrieval_tui.tui.spans import PaintedPage, letters, paint
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine, WorkBar
@@ -59,10 +58,6 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _LONGEST_FILTER = 40
 
-LEAST_PAGE = 40
-"""Columns that a page needs to stand beside its list."""
-LEAST_TALL = 20
-"""Lines of the window from which a row of a list may have two."""
 SETTLED = 1.0
 """Seconds without a change after which the layout of a pane is kept."""
 REST = 0.4
@@ -183,11 +178,10 @@ class Pane(Widget):
         if self.SHOWS_WORK:
             yield WorkBar()
         with Horizontal():
-            columns, lead, wraps = self.COLUMNS, self.LEAD, False
             if self.section:
-                columns = entry_columns(self.section, self.split.columns)
-                lead, wraps = self.section == "papers", self.section in ("datasets", "benchmarks")
-            yield VirtualTable(columns, empty=self.EMPTY, lead=lead, wraps=wraps)
+                yield entry_table(self.section, self.split.columns, self.EMPTY)
+            else:
+                yield VirtualTable(self.COLUMNS, empty=self.EMPTY, lead=self.LEAD)
             yield Detail(rule=True)
 
     def on_mount(self) -> None:
@@ -274,30 +268,18 @@ class Pane(Widget):
     @property
     def list_width(self) -> int:
         """Columns of the list beside its page; 0 where one of them is shown at a time."""
-        width, share = self.app.size.width, self.split.share
-        if width < self.WIDE or self.split.zoom:
-            return 0
-        cells = width * (share or self.SHARE) // 100
-        if not share:
-            cells = max(cells, self.least_list())
-        return cells if share or width - cells >= LEAST_PAGE else 0
+        width = self.app.size.width
+        least = self.least_list() if width >= self.WIDE else 0
+        return self.split.list_width(width, self.WIDE, self.SHARE, least)
 
     def least_list(self) -> int:
-        """The least columns in which the list shows all that it shows alone just below `WIDE`."""
+        """Columns that the list needs beside its page."""
         table = self.query(VirtualTable).first()
-        tall = self._tall
-        alone = {*table.columns_at(self.WIDE - 1, tall=tall and self._titled(table))}
-        return bisect_left(
-            range(self.WIDE), True, key=lambda width: alone <= {*table.columns_at(width, tall=tall)}
-        )
+        return least_list(table, self.app.size.width, tall=self._tall)
 
     @property
     def _tall(self) -> bool:
         return self.app.size.height >= LEAST_TALL
-
-    def _titled(self, table: VirtualTable) -> bool:
-        """Its rows may have two lines where it has the width of the window, too."""
-        return bool(table.lead) or table.wraps
 
     def on_resize(self) -> None:
         self.fit()
@@ -311,7 +293,7 @@ class Pane(Widget):
         self.set_class(bool(cells), "-wide")
         self.page_part.styles.width = self.app.size.width - cells if cells else "1fr"
         for table in self.query(VirtualTable):
-            table.tall = self._tall and (bool(cells) or self._titled(table))
+            table.tall = self._tall and (bool(cells) or table.titled)
             table.update()
 
     @property
@@ -725,6 +707,17 @@ class BrowsePane(Pane):
 
     BINDINGS = bindings("browse", "marking")
     SCOPES = ("list", "browse", "marking", "everywhere")
+    MORE_SCOPES = ("comparison",)
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, name)
+
+
+class BenchmarksPane(Pane):
+    """The benchmarks, which can be run."""
+
+    BINDINGS = bindings("evaluating", "browse", "marking")
+    SCOPES = ("evaluating", "list", "browse", "marking", "everywhere")
     MORE_SCOPES = ("comparison",)
 
     def __init__(self, name: str) -> None:

@@ -22,8 +22,6 @@ _T = TypeVar("_T")
 GAP = 2
 _USUAL = 5
 """Priority of a column that names none."""
-_LEAST_MOVING = 3
-"""Columns beside the frozen ones for which, where a table scrolls sideways, another is dropped."""
 _BELOW = 2
 """Cells before the second line of a row, where it does not begin under the title."""
 _MEASURED = 500
@@ -84,8 +82,8 @@ class ListRows(Generic[_T]):
 class VirtualTable(Canvas, can_focus=True):
     """Rows under a header, a cursor on a row and a chosen column.
 
-    squeeze: drop columns of low priority when narrow; else scroll sideways: the column that sorts
-        stays on screen, and the one of lowest priority goes if it leaves few others.
+    squeeze: drop columns of low priority when narrow; else scroll sideways, where the column that
+        sorts stays on screen.
     chooses: enter takes the row under the cursor wherever the focus is: draw it as focused.
     empty: text shown instead of rows.
     gap: blanks between columns.
@@ -148,6 +146,9 @@ class VirtualTable(Canvas, can_focus=True):
         """Rows as they were painted last, by index and cursor role, in `_painted_layout`."""
         self._painted_layout: tuple[object, ...] = ()
         self._only_moved = False
+        self._layouts: dict[tuple[int, bool], list[_Band]] = {}
+        """The lines of a row by width, all for `_basis`."""
+        self._basis: tuple[object, ...] = ()
         self._grown: dict[str, int] = {}
         """Cells of the widest number that was seen in a column, if it was wider than the column."""
         self._longest: list[int] = []
@@ -212,6 +213,11 @@ class VirtualTable(Canvas, can_focus=True):
         return [i for _, columns in self._layout(width, tall=tall) for i, _ in columns]
 
     @property
+    def titled(self) -> bool:
+        """Its rows may have two lines where it has the width of the window, too."""
+        return bool(self.lead) or self.wraps
+
+    @property
     def page(self) -> int:
         """Rows that fit under the header."""
         return max(1, (self.size.height - self.header_lines) // self.row_lines)
@@ -246,7 +252,17 @@ class VirtualTable(Canvas, can_focus=True):
     # Drawing -----------------------------------------------------------------------------
 
     def _layout(self, width: int, *, tall: bool) -> list[_Band]:
-        """The lines of a row. A column that is shown at one width is shown at every greater one."""
+        """The lines of a row, computed once for a width."""
+        basis = (self.columns, self.column, self.first_column, self.sorted_by, self.gap,
+                 self.lead, *self._grown.items())  # fmt: skip
+        if basis != self._basis:
+            self._basis, self._layouts = basis, {}
+        if (width, tall) not in self._layouts:
+            self._layouts[width, tall] = self._lay_out(width, tall=tall)
+        return self._layouts[width, tall]
+
+    def _lay_out(self, width: int, *, tall: bool) -> list[_Band]:
+        """A column that is shown at one width is shown at every greater one."""
         space = width - 2
         chosen = list(range(len(self.columns)))
         if not self.squeeze:
@@ -284,28 +300,17 @@ class VirtualTable(Canvas, can_focus=True):
         return indent, [(i, min(size, space)) for i, size in sizes]
 
     def _sideways(self, chosen: Sequence[int], space: int) -> list[int]:
-        """The columns that are shown where the table scrolls sideways."""
+        """The columns that are shown where the table scrolls sideways: those that stay, and of the
+        others as many in a row as fit."""
         sorts = self.sorted_by[0] if self.sorted_by else ""
         kept = [i for i in chosen if self.columns[i].frozen or self.columns[i].key == sorts]
         moving = [i for i in chosen if not self.columns[i].frozen][self.first_column :]
-        last = max(moving, key=lambda i: self.columns[i].priority, default=0)
-        chosen = self._beside(kept, moving, space)
-        if self.columns[last].priority > _USUAL and last not in (self.column, *kept):
-            others = [i for i in chosen if i != last and not self.columns[i].frozen]
-            if len(others) < _LEAST_MOVING:
-                moving.remove(last)
-                chosen = self._beside(kept, moving, space)
-        return list(chosen)
-
-    def _beside(self, kept: Sequence[int], moving: Sequence[int], space: int) -> list[int]:
-        """The kept columns, and of the others as many in a row as fit."""
-        chosen = list(kept)
         for i in moving:
-            if i not in chosen:
-                if self._needs([*chosen, i]) > space:
+            if i not in kept:
+                if self._needs([*kept, i]) > space:
                     break
-                chosen.append(i)
-        return sorted(chosen)
+                kept.append(i)
+        return sorted(kept)
 
     def _needs(self, chosen: Sequence[int]) -> int:
         return sum(map(self._width, chosen)) + self.gap * max(0, len(chosen) - 1)
@@ -323,7 +328,8 @@ class VirtualTable(Canvas, can_focus=True):
             for i, size in (one for _, columns in bands for one in columns)
             if self.columns[i].align == "right" and i < len(cells)
             for cell in [cells[i]]
-            if isinstance(cell, Span) and cell_len(cell.text) > max(size, self._width(i))
+            if isinstance(cell, Span) and cell.text.strip("+-#")[:1].isdigit()
+            if cell_len(cell.text) > max(size, self._width(i))
         }
         self._grown |= grown
         return bool(grown)
