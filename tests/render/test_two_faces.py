@@ -12,12 +12,13 @@ import pytest
 from click.testing import CliRunner
 from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
+from msgspec import structs
 
 from bioretrieval_tui.catalog import fields
 from bioretrieval_tui.catalog.compiled import load
 from bioretrieval_tui.catalog.fields import EntryField
 from bioretrieval_tui.catalog.loader import schema
-from bioretrieval_tui.catalog.models import AnyEntry
+from bioretrieval_tui.catalog.models import AnyEntry, Link
 from bioretrieval_tui.paths import places
 from bioretrieval_tui.render.entries import entry_page, entry_record, entry_sheet
 from bioretrieval_tui.render.formats import FORMATS, render
@@ -133,6 +134,33 @@ def test_both_faces_show_the_same_labels_and_values(kind: str) -> None:
             ), (entry.id, fact.label)
 
 
+def test_a_page_begins_with_what_one_comes_for() -> None:
+    """Scores, recipe, licence and size, then the summary; each address is there once."""
+    titles = [one.title for one in entry_page(REAL.entry("medcpt"), REAL).sections]
+    order = ["Encoding", "Licence and size", "Summary", "Details", "Links", "Related"]
+    assert titles[0].startswith("Published results: 10 of")
+    assert [title for title in titles if title in order] == order
+    assert "watch for" in [fact.label for fact in facts_of(entry_page(REAL.entry("medcpt"), REAL))]
+    found = entry_page(REAL.entry("medcpt"), REAL, away=True)
+    assert found.summary
+
+    model = structs.replace(
+        REAL.entry("medcpt"),
+        hub=("lab/m",),
+        links=(
+            Link(label="first", url="https://hf.co/lab/m/", type="model"),
+            Link(label="code", url="http://www.example.org/c", type="code"),
+            Link(label="again", url="https://example.org/c/", type="code"),
+        ),
+    )
+    links = next(one for one in entry_page(model, REAL).sections if one.title == "Links")
+    assert isinstance(links, Group)
+    assert [(one.label, one.values[0][0].url) for one in links.facts] == [
+        ("on the hub", "https://huggingface.co/lab/m"),
+        ("code", "https://example.org/c/"),
+    ]
+
+
 def test_lists_without_columns_of_their_own_have_the_same_in_both_faces() -> None:
     for section, kind in (("papers", "paper"), ("datasets", "dataset")):
         sheet = entry_sheet(REAL.section(section), REAL, kind=kind)
@@ -213,7 +241,7 @@ def test_a_field_of_the_table_is_checked_by_its_type(
         ("timeline", 54, "year name era"),
         ("models", 80, "name role params year dimension licence"),
         ("models", 54, "name role params year"),
-        ("models", 135, "name role params year dimension licence hub max_tokens"),
+        ("models", 90, "name role params year dimension licence max_tokens"),
         ("benchmarks", 80, "name queries documents metric task results"),
         ("benchmarks", 54, "name queries documents metric"),
         ("recipes", 80, "name params method best paper"),

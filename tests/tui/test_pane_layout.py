@@ -200,7 +200,9 @@ def test_every_field_with_a_value_can_be_a_column() -> None:
 
 async def test_columns_of_a_list_are_chosen_and_kept(small: Catalogue) -> None:
     async with running(make_app(small), (120, 30), pane="papers") as session:
-        await session.press("C", "space", "slash")
+        await session.press("C")
+        assert "4 chosen" in session.text
+        await session.press(*["j", "space", "k"] * 3, "slash")
         await session.type("authors")
         await session.press("enter", "space", "enter")
         assert session.rows[2].split()[0] == "Name"

@@ -332,3 +332,32 @@ async def test_letters_that_are_seen_already_move_nothing(small: Catalogue) -> N
             await session.press(key)
             assert session.browse.detail.top == 0
             await session.press("escape")
+
+
+async def test_beyond_26_relations_a_second_letter_is_waited_for(real: Catalogue) -> None:
+    async with running(make_app(real), (120, 40), pane="benchmarks") as session:
+        jumps = session.browse.page.jumps
+        assert len(jumps) > 26
+        await session.press("r", "b")
+        assert "related: b and its second letter" in session.head
+        await session.press("escape", "r", "a", "escape", "j")
+        assert session.app.current == "benchmarks"
+        await session.press("k", "r", "z")
+        assert session.said == "No related has the letter z"
+        await session.press("r", "b", "z")
+        assert session.said == "No related has the letters bz"
+        await session.press("r", "b", "c")
+        assert session.at == jumps[28] or session.app.pane.place() == jumps[28]
+
+
+async def test_brackets_go_from_section_to_section(small: Catalogue) -> None:
+    async with running(make_app(small), (80, 24), pane="models") as session:
+        await session.press("right_square_bracket")
+        detail = session.browse.detail
+        assert session.focused is detail
+        top = session.rows[2].strip()
+        assert top == "Published results"
+        await session.press("right_square_bracket")
+        assert session.rows[2].strip() == "Encoding"
+        await session.press("left_square_bracket", "left_square_bracket")
+        assert session.rows[2].strip() == "Alpha 110M"

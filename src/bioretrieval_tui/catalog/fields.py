@@ -400,11 +400,11 @@ LISTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 APP_LISTS: dict[str, tuple[tuple[str, int, int], ...]] = {
     "model": (
         ("name", 25, 6), ("role", 9, 5), ("params", 7, 0), ("year", 5, 0), ("dimension", 6, 0),
-        ("licence", 12, 3), ("hub", 16, 6), ("max_tokens", 7, 0),
+        ("licence", 12, 3), ("max_tokens", 7, 0),
     ),
     "benchmark": (
         ("name", 18, 2), ("queries", 8, 0), ("documents", 10, 0), ("metric", 10, 1),
-        ("task", 14, 2), ("results", 8, 0), ("domain", 16, 2),
+        ("task", 14, 2), ("results", 8, 0),
     ),
     "recipe": (
         ("name", 13, 2), ("params", 6, 0), ("method", 15, 3), ("best", 12, 3), ("paper", 11, 0),

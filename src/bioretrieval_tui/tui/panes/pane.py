@@ -583,22 +583,26 @@ class Pane(Widget):
         """Choose the columns of the list."""
         from bioretrieval_tui.tui.dialogs.column_dialog import ColumnDialog
 
+        choices = column_choices(self.section, self.entry_list.entries, self.catalogue)
+        usual = tuple(column.key for column in entry_columns(self.section))
+        titles = [choice.title for choice in choices if choice.key in usual]
+
         def chosen(columns: Sequence[str] | None) -> None:
             if columns is None:
                 return
-            self.split.columns = tuple(columns)
+            self.split.columns = () if tuple(columns) == usual else tuple(columns)
             sorted_by = self.table.sorted_by
             self.table.set_columns(entry_columns(self.section, self.split.columns))
             self.table.sorted_by = sorted_by
             self._arranged()
             self.refill()
 
-        choices = column_choices(self.section, self.entry_list.entries, self.catalogue)
-        usual = [column.key for column in entry_columns(self.section)]
-        said = "the usual ones are shown: " + ", ".join(
-            choice.title for choice in choices if choice.key in usual
+        dialog = ColumnDialog(
+            choices,
+            self.split.columns or usual,
+            f"the usual ones are shown: {', '.join(titles)}",
+            ("Field", "Entries"),
         )
-        dialog = ColumnDialog(choices, self.split.columns, said, ("Field", "Entries"))
         self.app.push_screen(dialog, chosen)
 
     def action_match(self, by: int) -> None:
@@ -711,6 +715,12 @@ class BrowsePane(Pane):
 
     def __init__(self, name: str) -> None:
         super().__init__(name, name)
+
+
+class PapersPane(BrowsePane):
+    """The papers; their titles are much to send where the list scrolls."""
+
+    SHARE = 40
 
 
 class BenchmarksPane(Pane):

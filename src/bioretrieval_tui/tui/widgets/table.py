@@ -22,6 +22,8 @@ _T = TypeVar("_T")
 GAP = 2
 _USUAL = 5
 """Priority of a column that names none."""
+_SCROLLS = 4
+"""Parts of a page by which rows of two lines scroll."""
 _BELOW = 2
 """Cells before the second line of a row, where it does not begin under the title."""
 _MEASURED = 500
@@ -153,6 +155,8 @@ class VirtualTable(Canvas, can_focus=True):
         """Cells of the widest number that was seen in a column, if it was wider than the column."""
         self._longest: list[int] = []
         """Cells of the longest text of each column, where texts wrap."""
+        self._usual: list[int] = []
+        """Cells in which nine of ten are whole."""
 
     def on_resize(self) -> None:
         # What a narrower window scrolled away is shown again, as far as the chosen column allows.
@@ -163,7 +167,8 @@ class VirtualTable(Canvas, can_focus=True):
 
     def show(self, rows: ListRows[Any], cursor: int = 0) -> None:
         self.rows = rows
-        self._longest = self._measure() if self.wraps else []
+        if self.wraps:
+            self._measure()
         self.cursor = max(0, min(cursor, len(rows) - 1))
         self._keep_visible()
         self.update()
@@ -239,15 +244,25 @@ class VirtualTable(Canvas, can_focus=True):
             return max(1, min(tallest + 1, self.size.height // 3))
         return len(self._layout(self.size.width, tall=self.tall))
 
-    def _measure(self) -> list[int]:
+    def _measure(self) -> None:
         shown = [self.rows.cells(at) for at in range(min(len(self.rows), _MEASURED))]
         texts = ([cell.text for cell in row if isinstance(cell, Span)] for row in shown)
-        return [max(map(cell_len, one)) for one in zip(*texts, strict=True)]
+        sizes = [sorted(map(cell_len, one)) for one in zip(*texts, strict=True)]
+        self._longest = [one[-1] for one in sizes]
+        self._usual = [one[len(one) * 9 // 10] for one in sizes]
+        self._layouts = {}
 
     def _keep_visible(self) -> None:
-        if self.size.height:  # else not laid out yet, or hidden: painting calls this again
-            first = max(self.cursor - self.page + 1, min(self.top, self.cursor))
-            self.top = max(0, min(first, len(self.rows) - self.page))
+        if not self.size.height:  # not laid out yet, or hidden: painting calls this again
+            return
+        page, first = self.page, self.top
+        # Rows of two lines are much to send: they scroll several at once.
+        more = page // _SCROLLS if self.row_lines > 1 else 0
+        if self.cursor < first:
+            first = self.cursor - more
+        elif self.cursor >= first + page:
+            first = self.cursor - page + 1 + more
+        self.top = max(0, min(first, len(self.rows) - page))
 
     # Drawing -----------------------------------------------------------------------------
 
@@ -278,8 +293,7 @@ class VirtualTable(Canvas, can_focus=True):
         return [self._spread(chosen, space)]
 
     def _two_lines(self, chosen: Sequence[int], space: int) -> list[_Band]:
-        """The columns on two lines, which give those that grow the most cells; [] if some column
-        does not fit."""
+        """The columns on two lines, so that least is cut; [] if some column does not fit."""
         first = sum(i < self.lead for i in chosen)
         title = self._needs(chosen[: first - 1]) + self.gap if first > 1 else 0
         indent = title if self.lead and title else _BELOW
@@ -288,10 +302,15 @@ class VirtualTable(Canvas, can_focus=True):
             lines = (chosen[:end], 0), (chosen[end:], indent)
             spare = [(space - at - self._needs(one), one, at) for one, at in lines if one]
             if all(left >= 0 for left, _, _ in spare):
-                shares = [left / w for left, one, _ in spare if (w := self._weight(one))]
                 bands = [self._spread(one, space - at, at) for _, one, at in spare]
-                found.append((min(shares, default=0.0), bands))
-        return max(found, key=lambda one: one[0], default=(0.0, []))[1]
+                shares = [left / w for left, one, _ in spare if (w := self._weight(one))]
+                found.append((self._cut(bands) or -min(shares, default=0.0), bands))
+        return min(found, key=lambda one: one[0], default=(0.0, []))[1]
+
+    def _cut(self, bands: Sequence[_Band]) -> int:
+        """Cells of usual texts that these lines cut; what names a row counts threefold."""
+        sizes = [one for _, columns in bands for one in columns] if self._usual else []
+        return sum(max(0, self._usual[i] - size) * (1 if i else 3) for i, size in sizes)
 
     def _spread(self, chosen: Sequence[int], space: int, indent: int = 0) -> _Band:
         """These columns on one line; spare cells are shared by weight."""
