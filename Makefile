@@ -22,7 +22,7 @@ CODE := src tests scripts benchmarks hatch_build.py
 BENCHES := $(basename $(notdir $(shell grep -ls '^if __name__ == "__main__":' benchmarks/*.py)))
 
 .DELETE_ON_ERROR:
-.PHONY: help environment run test thorough faults check lint types imports audit format snapshots catalogue board bench wheel clean
+.PHONY: help environment run test thorough faults check lint types imports audit format snapshots catalogue board vectors bench wheel clean
 
 help: ## This list
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):[^#]*## /\1\t/' | \
@@ -72,6 +72,9 @@ catalogue: $(STAMPS)/dev ## Check data/ and rewrite its JSON Schema
 board: $(STAMPS)/dev ## Rewrite data/board.jsonl; MTEB_RESULTS= and MTEB= name clones, or EXTRACTION= a folder
 	@$(BIN)/python scripts/board.py $(if $(MTEB_RESULTS),--results "$(MTEB_RESULTS)") \
 		$(if $(MTEB),--mteb "$(MTEB)") $(if $(EXTRACTION),--extraction "$(EXTRACTION)") $(ARGS)
+
+vectors: $(STAMPS)/dev ## Rewrite data/vectors.bin after a change of the catalogue's texts
+	@$(BIN)/python scripts/vectors.py
 
 bench: $(STAMPS)/dev ## Run the benchmarks; ARGS=--keep writes the results into benchmarks/results
 	@set -e; for name in $(BENCHES); do echo "== $$name"; $(BIN)/python -m "benchmarks.$$name" $(ARGS); done

@@ -92,7 +92,7 @@ def typing(home: Path, queries: Sequence[str]) -> list[float]:
     )
     spent = []
     try:
-        terminal.until(b"Where to start")
+        terminal.until(b"five steps")
         terminal.quiet()
         terminal.send(b"9")
         terminal.quiet(3.0)

@@ -83,7 +83,7 @@ def main() -> None:
         for turn in range(rounds + 1):
             pair = {
                 "bare": app([sys.executable, "-c", HELLO], b"hello from a bare", env),
-                "ours": app(COMMAND, b"Where to start", env),
+                "ours": app(COMMAND, b"five steps", env),
             }
             if turn:
                 for name, run in pair.items():

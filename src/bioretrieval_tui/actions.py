@@ -31,6 +31,7 @@ class Action:
 
 SCOPES: dict[str, str] = {
     "everywhere": "Everywhere",
+    "home": "On Home",
     "list": "In a list",
     "browse": "In a list of the catalogue",
     "marking": "To compare rows",
@@ -72,6 +73,11 @@ PANES: tuple[tuple[str, str, str], ...] = (
 )
 """(pane, title, what it shows), in the order of their digit keys."""
 
+MORE_PANES: tuple[tuple[str, str, str], ...] = (
+    ("news", "W", "News"), ("found", "O", "Found"), ("qrels", "E", "Explore"),
+)  # fmt: skip
+"""(pane, key, title) of those behind the digits."""
+
 DIGITS: dict[str, str] = {pane: str(n % 10) for n, (pane, _, _) in enumerate(PANES, 1)}
 """The key of each pane: 1 to 9, and 0 behind them as on the keyboard."""
 
@@ -91,11 +97,20 @@ theme | t | theme | Theme | Next theme: dark, light, terminal colours
 explore | E | explore | Explore a benchmark | Queries, judgements, and the ranks by each mode
 stop-evaluation | X | stop_evaluation | Stop evaluating | Stop the running evaluation (confirms)
 news | W | go('news') | News | New records of your watches
+found | O | go('found') | Found | Papers that an online search found
 redraw | ctrl+l | redraw | Redraw | Redraw the screen
 undo | u | undo | Undo | Bring back the last filter, marks, run or index that was removed
 quit | q ctrl+c | quit | Quit | Quit the app | 9
+[home]
+home-enter | enter | enter | Go there | Go to what the row shows | 1
+home-down | j down | move(1) | Down | Next row | -
+home-up | k up | move(-1) | Up | Previous row | -
+home-half-down | ctrl+d pagedown space | half(1) | Half a page down | Half a page down | -
+home-half-up | ctrl+u pageup | half(-1) | Half a page up | Half a page up | -
+home-first | g home | edge(-1) | First | First row | -
+home-last | G end | edge(1) | Last | Last row | -
 [list]
-down | j down | move(1) | Down | Next row | -
+down | j down | move(1) | Down | Next row; 5j within 0.4 s moves five, as before any motion | -
 up | k up | move(-1) | Up | Previous row | -
 half-down | ctrl+d pagedown | half(1) | Half a page down | Half a page down | -
 half-up | ctrl+u pageup | half(-1) | Half a page up | Half a page up | -
@@ -171,7 +186,7 @@ query-sort | s | sort | Sort | Sort by the chosen column: ascending, descending,
 query-column-right | greater_than_sign right | column(1) | Next column | Choose the sort column | -
 query-column-left | less_than_sign left | column(-1) | Previous column | Choose the sort column | -
 pair | p | pair | Pair | Compare the next two modes in the last column | 3
-another | b | app.explore | Benchmark | Choose another benchmark | 4
+another | b | app.ask_what_to_explore | Benchmark | Choose another benchmark | 4
 again | a | again | Run again | Rank again with the present models
 [news]
 mark | m | mark | Read | Mark the record as read or unread | 2
@@ -216,7 +231,10 @@ fetch | w | fetch | Fetch | Fetch papers from PubMed, Europe PMC or arXiv into a
 verify | v | verify | Verify | Check every part of this index | 2
 compact | c | compact | Compact | Rewrite this index without deleted documents | 2
 remove | d delete | remove | Delete | Delete this index (confirms) | 2
+cached | H | cached | Evaluations | Show or hide the indexes that evaluations made
 stop | s | stop | Stop | Stop the running job (confirms), or drop a waiting one | 2
+resume | p | resume | Resume | Resume the job of this index that was stopped or failed
+log | L | log | Log | Show the log of the last job of this index
 [files]
 take | space | take | Select | Select the file or the whole folder, or deselect it | 1
 into | enter right l | into | Open | Open the folder, or select the file | 3
@@ -265,8 +283,9 @@ close-field | escape | cancel | Cancel | Close the dialog | 3
 def _parsed(table: str) -> Iterator[Action]:
     """The actions of the table: id | keys | name | label | help, then footer place or "-"."""
     yield from (
-        Action(f"go-{pane}", "everywhere", (DIGITS[pane],), f"go('{pane}')", title, text)
+        Action(f"go-{pane}", "everywhere", (key, f"alt+{key}"), f"go('{pane}')", title, text)
         for pane, title, text in PANES
+        for key in (DIGITS[pane],)
     )
     scope = ""
     for line in table.split("\n"):

@@ -1,4 +1,4 @@
-"""What outlives a session: finished steps, small settings (theme, folders), earlier queries."""
+"""What outlives a session (finished steps, small settings, earlier queries), and `config.toml`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.paths import private
+from bioretrieval_tui.paths import file_errors, places, private
 
+LAST_INDEX = "last-index"
+"""The index of one's own that was searched last."""
 _SCHEMA = """
 create table if not exists done (
     entry text primary key, at text not null default current_timestamp
@@ -23,6 +25,33 @@ MOST_QUERIES = 200
 """Queries that are kept; older ones go."""
 _PATIENCE = 10.0
 """Seconds that a write waits for those of other processes."""
+
+
+def read_config() -> tuple[dict[str, Any], Path]:
+    """The content of `config.toml`, which the user writes, and its path. Raises
+    BioRetrievalError."""
+    import tomllib
+
+    path = places().config / "config.toml"
+    try:
+        with file_errors(f"{path} cannot be read"):
+            return (tomllib.loads(path.read_text("utf-8")) if path.exists() else {}), path
+    except (ValueError, RecursionError) as error:
+        # The parser's message may quote the line, which may hold a key.
+        raise BioRetrievalError(
+            f"{path} is not valid TOML",
+            remedy='write notify = false, or a table [online] with lines such as contact = "..."',
+        ) from error
+
+
+def notify() -> tuple[bool, Path | None]:
+    """Whether the terminal tells the end of a long job, and the file that says so, if any. Raises
+    BioRetrievalError."""
+    found, path = read_config()
+    value = found.get("notify")
+    if not isinstance(value, bool | None):
+        raise BioRetrievalError(f"notify in {path} is neither true nor false", remedy="correct it")
+    return (True, None) if value is None else (value, path)
 
 
 class SettingsStore:

@@ -62,7 +62,7 @@ def ask(lookups: LookingUp, request: protocol.Sent) -> Any:
 
 
 def test_queries_then_one_then_a_document(benchmark: BenchmarkFolder, runs: dict[str, str]) -> None:
-    lookups = LookingUp("cpu")
+    lookups = LookingUp()
     queries = ask(lookups, opening(benchmark, runs))
     assert [row.id for row in queries] == ["q1", "q2"]  # q3 has no judgement
     assert queries[0].judged == queries[0].relevant == 2
@@ -91,14 +91,14 @@ def test_rankings_that_are_no_longer_of_the_files_are_stale(
         remove_index(INDEX)
     else:
         Path(runs["dense"]).unlink()
-    found = ask(LookingUp("cpu"), opening(benchmark, runs, **other))
+    found = ask(LookingUp(), opening(benchmark, runs, **other))
     assert found is None
 
 
 def test_what_is_wrong_with_a_benchmark_is_an_error(
     benchmark: BenchmarkFolder, runs: dict[str, str]
 ) -> None:
-    lookups = LookingUp("cpu")
+    lookups = LookingUp()
     with pytest.raises(BioRetrievalError, match="no benchmark is open"):
         ask(lookups, protocol.ViewQuery("q1"))
     with pytest.raises(BioRetrievalError, match="/nowhere"):

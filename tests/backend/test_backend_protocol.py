@@ -25,7 +25,6 @@ from bioretrieval_tui.index.registry import IndexInfo
 from bioretrieval_tui.index.report import Check, RejectedRecord, Report, Verification
 from bioretrieval_tui.online.spool import FetchRequest, FetchResult
 from bioretrieval_tui.progress import Progress
-from bioretrieval_tui.search.catalogue_index import Ensured
 from bioretrieval_tui.search.types import Explanation, Facet, Hit, Query, Scores, SearchResult
 
 ANSWER = SearchResult(
@@ -54,7 +53,7 @@ REQUESTS: list[protocol.Sent] = [
     ),
     protocol.Similar("demo", "44", 5, "has:abstract", "catalogue"),
     protocol.Explain("demo", Query(text="x"), ["44"]),
-    protocol.EnsureCatalogue("f", [Document("a", "t", "é", {"k": [1, None, {"x": 1.5}]})]),
+    protocol.Load("mine"),
     protocol.ListIndexes(),
     protocol.OpenBenchmark("/b", "test", "0" * 64, "demo", {"dense": "/r"}),
     protocol.ViewQuery("q1"),
@@ -78,7 +77,7 @@ ANSWERS: list[tuple[protocol.Request[object], object]] = [
     (protocol.OpenBenchmark("/b", "test", "", "demo", {}), None),
     (protocol.ReadDocument("d1"), ("title", "text")),
     (protocol.ReadDocument("d1"), None),
-    (protocol.EnsureCatalogue("v1", []), Ensured(5, True)),
+    (protocol.Load("mine"), None),
     (RUN, protocol.Built(
         IndexInfo("demo", 3, "m", 2, "float16", "cpu", "2026", 9, "ok", 1.5, recall=0.99),
         Report(read=2, rejected=1, rejections=[RejectedRecord("f", "why", offset=7)]),

@@ -286,6 +286,9 @@ def test_own_figures_stand_beside_the_published(call: Call, first: Any) -> None:
     shown = call("results", "--own", "-m", "all-minilm-l6-v2", "-f", "table", COLUMNS="300").out
     assert "all-MiniLM-L6-v2 + BM25" in shown
     assert "BM25 (bioretrieval-tui)" not in shown
+    page = call("show", "all-minilm-l6-v2", "-f", "markdown").out
+    assert page.index("## Your runs") < page.index("## Published results")
+    assert "tiny-claims" in page
 
 
 def test_a_damaged_record_is_one_line(call: Call, place: Path, first: Any) -> None:

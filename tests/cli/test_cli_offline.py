@@ -19,6 +19,9 @@ import click
 import numpy as np
 import pytest
 
+from bioretrieval_tui.backend import client
+from bioretrieval_tui.backend.job_folder import JobFolder
+from bioretrieval_tui.backend.protocol import Removed, RemoveJob, VerifyJob
 from bioretrieval_tui.cli import program_verbs
 from bioretrieval_tui.cli.root import call, root
 from bioretrieval_tui.errors import BioRetrievalError
@@ -81,6 +84,11 @@ STAYING = {
     "watch list": [],
     "watch news": [],
     "watch remove": ["owls"],
+    "jobs list": [],
+    "jobs attach": ["1"],
+    "jobs log": ["1"],
+    "jobs stop": ["two"],
+    "jobs resume": ["two"],
     "keys": [],
     "doctor": [],
     "config": [],
@@ -115,6 +123,10 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "ids.json").write_text(json.dumps([json.loads(one)["_id"] for one in lines[30:]]))
     rows = np.random.default_rng(1).normal(size=(len(lines) - 30, 768)).astype(np.float32)
     np.save(tmp_path / "v.npy", rows)
+    monkeypatch.setattr(client, "start_worker", lambda: None)
+    jobs = JobFolder(tmp_path / "home" / "state" / "jobs")
+    done, _ = jobs.submit(RemoveJob("one"), VerifyJob("two"))
+    jobs.finish(done, Removed(1))
     (tmp_path / "ids.txt").write_text("1\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("BIORETRIEVAL_HOME", str(share_encoders(tmp_path / "home")))

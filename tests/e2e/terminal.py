@@ -145,6 +145,13 @@ class Session:
             pass
         return self.child.returncode
 
+    def hang_up(self) -> None:
+        """Close the terminal, as its window or the SSH connection does, and wait for the end."""
+        os.close(self._theirs)
+        os.close(self.ours)
+        self.ours = self._theirs = -1
+        self.child.wait(PATIENCE)
+
     @property
     def settings(self) -> list[Any]:
         """How the terminal treats input and output (termios)."""
@@ -155,8 +162,9 @@ class Session:
         if self.child.poll() is None:
             os.killpg(self.child.pid, signal.SIGKILL)
             self.child.wait()
-        os.close(self.ours)
-        os.close(self._theirs)
+        for handle in (self.ours, self._theirs):
+            if handle >= 0:
+                os.close(handle)
 
 
 class Tmux:

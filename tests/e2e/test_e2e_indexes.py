@@ -125,6 +125,10 @@ Encoder.encode_documents = halted
 """
 
 
+WAITS = "while done + step.done >= 600:"
+WAITS_FOR = "while done + step.done >= 600 and not __import__('os').path.exists('{}'):"
+
+
 def test_a_build_that_was_left_goes_on(home: Path, start: Start, tmp_path: Path) -> None:
     corpus(home / "many.jsonl", 240)
     (tmp_path / "sitecustomize.py").write_text(HALTED)
@@ -133,28 +137,40 @@ def test_a_build_that_was_left_goes_on(home: Path, start: Start, tmp_path: Path)
     # The first window of vectors is on disk, and most are to come.
     session.wait(lambda screen: re.search(r"[67]\d\d of 1,200 d", screen.text))
     session.send("q")
-    session.wait("Quit? Building mine stops.")
+    session.wait("Quit while building mine runs?")
     session.send("n")
-    session.wait(lambda screen: "Quit?" not in screen.text)
+    session.wait(lambda screen: "Quit while" not in screen.text)
     session.send("q")
-    session.wait("Quit? Building mine stops.")
-    session.send("y")
+    session.wait("Quit while building mine runs?")
+    session.send("s")
     assert session.ended() == 0
     gone(home)
     assert not (home / "bioretrieval" / "data" / "indexes" / "mine" / "manifest.json").exists()
-    # The next start lists it, and `b` begins with its name.
+    # The next start lists it, and a key goes on with it.
     again = at_indexes(start(home))
     again.wait("unfinished")
-    again.send("b")
-    again.wait("resumes the interrupted build")
-    again.send("\r")
-    again.settle()
-    again.send("many")
-    again.wait(lambda screen: "~/many" in screen.text and "many.jsonl" in screen.text)
-    again.settle()
-    again.send("\r")
-    again.wait("Selected: 1 file")
-    again.send("\r\r")
+    again.send("p")
     again.wait(lambda screen: "Built mine, 1,200 documents" in screen.lines[-1])
     again.send("q")
     assert again.ended() == 0
+
+
+def test_a_build_outlives_its_terminal(home: Path, start: Start, tmp_path: Path) -> None:
+    """As when the window is closed or the SSH connection breaks; the next start shows the build."""
+    corpus(home / "many.jsonl", 240)
+    go_on = tmp_path / "go-on"
+    (tmp_path / "sitecustomize.py").write_text(HALTED.replace(WAITS, WAITS_FOR.format(go_on)))
+    session = at_indexes(start(home, env={"PYTHONPATH": f"{tmp_path}{os.pathsep}{SOURCE}"}))
+    choose(session, "mine", "many")
+    session.wait(lambda screen: re.search(r"[67]\d\d of 1,200 d", screen.text))
+    session.hang_up()
+    again = start(home)
+    again.wait(lambda screen: "Building mine 5" in screen.lines[-1])
+    again.send("q")
+    again.wait("Quit while building mine runs?")
+    again.send("\r")
+    assert again.ended() == 0
+    go_on.touch()
+    gone(home)
+    last = start(home)
+    last.wait(lambda screen: "While you were away: Built mine, 1,200 docum" in screen.lines[-1])

@@ -126,7 +126,7 @@ def test_in_tmux_sizes_and_panes_work(tmux: Tmux) -> None:
     tmux("resize-window", "-x", "80", "-y", "24")
     pane = tmux.wait("Biomedical text retrieval")
     assert "This window" not in pane
-    tmux("send-keys", "3", "j")
+    tmux("send-keys", "3", "g", "j")
     tmux.wait("▌Contriever")
     tmux("send-keys", "q")
     # With its only program the server ends too.

@@ -77,12 +77,12 @@ def difference(one: list[list[Cell]], other: list[list[Cell]]) -> list[str]:
 
 def test_keys_that_come_together_are_taken_in_their_order(app: Session) -> None:
     """Over a slow line keys arrive in bunches; none may reach what had the focus before."""
-    app.send("3jj")
+    app.send("3gjj")
     app.wait("▌GPL")
     app.send("/bica")
     app.wait("  filter bica")
     app.wait(lambda screen: screen.lines[2].strip() == "bica")
-    app.send("\r4jj")
+    app.send("\r4gjj")
     app.wait("▌bm25s")
     app.send("3\x1b")
     app.settle()
@@ -123,7 +123,7 @@ def test_keys_work_after_the_window_was_small(app: Session) -> None:
     app.wait("60x15 is enough.")
     app.resize(80, 24)
     app.wait("▌DPR")
-    app.send("j")
+    app.send("gj")
     app.wait("▌Contriever")
 
 

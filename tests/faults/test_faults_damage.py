@@ -20,7 +20,7 @@ from pictures import at_home, by_id, copied, demo, one_line, picture, same
 
 from bioretrieval_tui.documents import checksum
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.index.build import open_base
+from bioretrieval_tui.index.base import open_base
 from bioretrieval_tui.index.manifest import read_manifest
 from bioretrieval_tui.index.registry import open_index
 from bioretrieval_tui.index.vectors import VectorStore

@@ -6,19 +6,23 @@ import json
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Benchmark, Content, Encoding, Model, Result, Side
 from bioretrieval_tui.errors import UsageError
+from bioretrieval_tui.evaluation.metrics import compare as by_query
 from bioretrieval_tui.evaluation.records import FORMAT, EvaluationRecord
 from bioretrieval_tui.render.comparison import (
     FACTS,
+    QUERIES,
     RECIPE,
     SCORES,
     ComparedRow,
     EntryComparison,
     compare,
     comparison_sheet,
+    runs_of_one_benchmark,
 )
 from bioretrieval_tui.render.evaluations import own_runs
 from bioretrieval_tui.render.formats import FORMATS, render
@@ -215,6 +219,38 @@ def test_a_run_stands_beside_a_model() -> None:
     assert texts(found, "facts") == ["0.500", "0.400 -0.1000"]
     assert row(found, "facts").remark == "sources card, own"
     assert texts(found, "hardware") == ["", "h"]
+
+
+def test_two_runs_of_one_benchmark_are_compared_by_query() -> None:
+    catalogue = made()
+    same: dict[str, Any] = {
+        "format": FORMAT, "benchmark": "facts", "split": "test", "sha256": "ab", "model": "m",
+        "revision": "1", "recipe_hash": "2", "index": "x", "queries": 3, "documents": 9,
+        "depth": 100, "hardware": "h", "metrics": {"nDCG@10": 0.4}, "latency_ms": {},
+        "versions": {},
+    }  # fmt: skip
+    values = {"a": {"q1": 0.2, "q2": 0.5, "q3": 0.5}, "b": {"q1": 0.9, "q2": 0.25, "q3": 0.5}}
+    modes = ("lexical", "dense")
+    kept = [
+        EvaluationRecord(**same, id=name, date=f"2026-01-0{day}T", mode=mode, per_query=by)
+        for day, ((name, by), mode) in enumerate(zip(values.items(), modes, strict=True), 1)
+    ]
+    runs = own_runs(kept, catalogue)
+    assert runs_of_one_benchmark(runs) == ("a", "b")
+    assert runs_of_one_benchmark([runs[0], catalogue.by_id["able"]]) is None
+    other = replace(runs[1], record=replace(runs[1].record, sha256="cd"))
+    assert runs_of_one_benchmark([runs[0], other]) is None
+    found = compare(
+        runs, catalogue, by_query=by_query("a", "b", tuple(values.values()), texts={"q1": HOSTILE})
+    )
+    assert next(one.section for one in found.rows if one.section != SCORES) == QUERIES
+    assert texts(found, "p") == ["", "+0.1500, p = 1.0000"]
+    assert texts(found, "wins") == ["", "1, 1, 1"]
+    assert texts(found, "query q1") == ["0.2000", "0.9000 +0.7000"]
+    assert row(found, "query q1").best == (1,)
+    assert row(found, "query q2").best == (0,)
+    bars = [one for one in found.rows if one.key.startswith("histogram")]
+    assert sum(face(one.cells[1]).value for one in bars) == 3
 
 
 # Formats ------------------------------------------------------------------------------------

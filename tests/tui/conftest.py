@@ -14,6 +14,7 @@ from snapshots import Snapshots
 from bioretrieval_tui.catalog import compiled
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.terminal import desktop
+from worker_stand_in import WorkerStandIn
 
 _OUTSIDE = (
     "BROWSER", "COLORTERM", "DISPLAY", "FORCE_COLOR", "NO_COLOR", "SSH_CLIENT", "SSH_CONNECTION",
@@ -73,6 +74,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) ->
     monkeypatch.setattr("bioretrieval_tui.backend.client.SearchClient", client)
     desk.fetches = "world" in request.fixturenames  # they reach the test's own service
     monkeypatch.setattr("bioretrieval_tui.backend.client.run_job", desk.work)
+    WorkerStandIn(desk.work, monkeypatch)
     return desk
 
 

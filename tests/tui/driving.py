@@ -36,7 +36,7 @@ NOTHING = detect({"TERM": "xterm-256color", "LANG": "C.UTF-8"}, platform="linux"
 """Neither a desktop nor SSH: nothing is opened and no clipboard is found."""
 DESKTOP = detect({"TERM": "xterm-256color", "LANG": "C.UTF-8", "DISPLAY": ":0"}, platform="linux")
 
-_OWN_PACE = ("prepare", "search", "why", "work")
+_OWN_PACE = ("load", "search", "why", "work")
 """Groups of workers that wait for the search process; `settle` leaves them alone."""
 
 

@@ -13,12 +13,10 @@ from typing import Any, cast
 from bioretrieval_tui.backend import client, protocol
 from bioretrieval_tui.backend.client import Hear
 from bioretrieval_tui.backend.protocol import Built, Reranker
-from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.index.registry import IndexInfo
 from bioretrieval_tui.index.report import Check, RejectedRecord, Report, Verification
 from bioretrieval_tui.progress import Progress, Reporter
-from bioretrieval_tui.search.catalogue_index import Ensured
 from bioretrieval_tui.search.types import Explanation, Hit, Query, Scores, SearchResult
 from bioretrieval_tui.tui.search_session import HitView
 
@@ -74,11 +72,10 @@ class Desk:
         """By document."""
         self.dropped: list[str] = []
         """Queries whose search was cancelled before it was answered."""
-        self.documents: Sequence[Document] = ()
         self.report: Reporter | None = None
-        self.ensured: asyncio.Future[Ensured] | None = None
-        self.with_vectors: list[bool] = []
-        """What the catalogue's index was asked to be prepared with, each time."""
+        self.loading: asyncio.Future[None] | None = None
+        self.loads: list[str] = []
+        """The indexes whose model was asked for, each time."""
         self.indexes: list[IndexInfo] | BioRetrievalError = []
         self.closed = 0
         self.fetches = False
@@ -151,18 +148,18 @@ class Desk:
                 outcome if isinstance(outcome, SearchResult) else SearchResult(tuple(outcome))
             )
 
-    def ready(self, note: str | None = None) -> None:
-        """The index of the catalogue is there."""
-        assert self.ensured is not None
-        self.ensured.set_result(Ensured(documents=3, built=True, note=note))
+    def ready(self) -> None:
+        """The model is loaded."""
+        assert self.loading is not None
+        self.loading.set_result(None)
 
     def fail(self, error: BioRetrievalError) -> None:
-        """The index of the catalogue cannot be made."""
-        assert self.ensured is not None
-        self.ensured.set_exception(error)
+        """The model cannot be loaded."""
+        assert self.loading is not None
+        self.loading.set_exception(error)
 
     def progress(self, *words: object, **other: object) -> None:
-        """Report a step of the build."""
+        """Report a step of loading."""
         assert self.report is not None
         self.report(Progress(*words, **other))  # type: ignore[arg-type]
 
@@ -173,6 +170,9 @@ class ScriptedClient:
     desk: Desk
     _lookups: Any = None
 
+    def __init__(self, *, launched: object = None) -> None:
+        assert launched is None
+
     async def ask(
         self,
         request: protocol.Request[Any],
@@ -182,14 +182,15 @@ class ScriptedClient:
         desk = self.desk
         match request:
             case protocol.Search():
-                desk.report = on_progress or desk.report
+                if request.reranker is not None:
+                    desk.report = on_progress
                 desk.parts = on_part or desk.parts
                 return await self._search(request)
-            case protocol.EnsureCatalogue():
-                desk.documents, desk.report = request.documents, on_progress
-                desk.with_vectors.append(request.vectors)
-                desk.ensured = asyncio.get_running_loop().create_future()
-                return await desk.ensured
+            case protocol.Load():
+                desk.report = on_progress
+                desk.loads.append(request.index)
+                desk.loading = asyncio.get_running_loop().create_future()
+                return await desk.loading
             case protocol.Similar(index, document, _, where, into):
                 desk.like.append((index, document, into or index, where))
                 found = desk.alike[into or index]
@@ -207,7 +208,7 @@ class ScriptedClient:
         from bioretrieval_tui.backend.server import LookingUp
 
         if self._lookups is None:
-            self._lookups = LookingUp("cpu")
+            self._lookups = LookingUp()
         return await asyncio.to_thread(self._lookups, request, lambda _: None)
 
     async def _search(self, request: protocol.Search) -> SearchResult:

@@ -29,11 +29,11 @@ from bioretrieval_tui.evaluation.qrels import FoundRow, QueryRow, QueryView
 from bioretrieval_tui.online.spool import FetchRequest, FetchResult
 from bioretrieval_tui.online.watches import News, Watch, Watched, save
 from bioretrieval_tui.progress import Progress
-from bioretrieval_tui.search.catalogue_index import Ensured
 from bioretrieval_tui.search.types import Explanation, Facet, Scores, SearchResult
 from bioretrieval_tui.tui.app import BioRetrievalApp
 from bioretrieval_tui.tui.qrels_session import exploring_job, keep_rankings, with_run_file
 from bioretrieval_tui.tui.widgets.input import QueryLine
+from worker_stand_in import WorkerStandIn
 
 LONG = os.environ.get("BIORETRIEVAL_FAULTS") == "long"
 SEED = int(os.environ.get("BIORETRIEVAL_FAULTS_SEED") or 12)
@@ -74,8 +74,8 @@ class QuickClient(ScriptedClient):
         if on_progress:
             on_progress(Progress("encoding", 1, 3, unit="documents"))
         match request:
-            case protocol.EnsureCatalogue():
-                return Ensured(documents=3, built=True, note=None)
+            case protocol.Load():
+                return None
             case protocol.Search() | protocol.Similar():
                 facets = (Facet("year", (("2001", 3), ("2012", 1))), Facet("mesh", (("Mice", 2),)))
                 return SearchResult(HITS[:9], facets=facets, among=9)
@@ -232,6 +232,7 @@ async def test_every_pane_takes_every_key(
     client = type("Client", (QuickClient,), {"desk": scripted})
     monkeypatch.setattr("bioretrieval_tui.backend.client.SearchClient", client)
     monkeypatch.setattr("bioretrieval_tui.backend.client.run_job", quick_job)
+    WorkerStandIn(quick_job, monkeypatch)
     monkeypatch.setattr(BioRetrievalApp, "exit", lambda *_, **__: None)
     scripted.indexes = [info("mine"), info("catalogue"), info("damaged", "fault: no manifest")]
     _furnish()

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from scripted import HITS, Desk, ScriptedClient, info
 
-from bioretrieval_tui.backend.jobs import JobRecord
+from bioretrieval_tui.backend.job_folder import JobRecord
 from bioretrieval_tui.backend.protocol import (
     Evaluated,
     EvaluateJob,

@@ -171,6 +171,24 @@ async def test_a_run_and_recipes_are_marked_on_the_leaderboard(small: Catalogue)
         assert "◆ BM25" in session.rows[1]
 
 
+async def test_two_runs_are_compared_query_by_query(small: Catalogue, folder: Path) -> None:
+    by_query = {"1": 0.5, "2": 1.0}, {"1": 0.9, "2": 0.5}
+    runs = (
+        record("lexical", 0.66, per_query=by_query[0]),
+        record("run", 0.5, day=2, model="theirs.trec", per_query=by_query[1]),
+    )
+    async with running(make_app(small), (120, 40), pane="leaderboard") as session:
+        await session.press("v")
+        for one in runs:
+            session.app.pane.refill(one.id)
+            await session.press("space")
+        await session.press("equals_sign")
+        assert "theirs.trec" in session.rows[1]
+        assert "nDCG@10 by query" in session.text
+        assert "-0.0500, p = 1.0000" in session.text
+        assert "Δ -0.5 to -0.4" in session.text
+
+
 @pytest.mark.parametrize("pane", ["papers", "models", "benchmarks", "datasets"])
 async def test_hostile_entries_side_by_side(small: Catalogue, pane: str) -> None:
     async with running(make_app(small), (80, 24), pane=pane) as session:

@@ -15,7 +15,7 @@ from test_tui_snapshots import NARROW, USUAL, Compare, arrived
 from test_tui_steps import steps  # noqa: F401 - a fixture
 from textual.pilot import Pilot
 
-from bioretrieval_tui.backend.jobs import JobRecord
+from bioretrieval_tui.backend.job_folder import JobRecord
 from bioretrieval_tui.backend.protocol import EvaluateJob, EvaluationSummary, ModeScores
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.evaluation.qrels import FoundRow, QueryView
@@ -93,7 +93,7 @@ async def ranking(session: Session) -> None:
     jobs = session.app.jobs
     job = EvaluateJob("/data/facts", MODES, purpose="explore")
     step = Progress("encoding", 1_024, 5_000, rate=98.2, device="cpu")
-    jobs._running = JobRecord(id="1", job=job, state="running", progress=step)
+    jobs._records = [JobRecord(id="1", job=job, state="running", progress=step)]
     session.app._jobs_changed()
     await session.settle()
 

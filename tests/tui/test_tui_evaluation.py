@@ -10,6 +10,7 @@ import pytest
 from benchmarks import write_benchmark
 from driving import Session, make_app, running
 from own_records import record
+from scripted import Desk, info
 from test_tui_hostile import check
 
 from bioretrieval_tui.backend.protocol import EvaluateJob, FetchBenchmarkJob, Job
@@ -226,3 +227,33 @@ async def test_a_benchmark_is_fetched_where_one_stands(
             FetchBenchmarkJob("covid-set"),
             EvaluateJob(place, ("lexical",), purpose="evaluation"),
         ]
+
+
+def test_a_folder_that_cannot_be_read_or_named_hides_no_other(
+    offered: Catalogue, folder: Path
+) -> None:
+    beside = folder / "datasets"
+    write_benchmark(beside / "b-\udc80")
+    (beside / "a-loop").symlink_to(beside / "a-loop")
+    place = write_benchmark(beside / "mine")
+    found = MachineFacts.read(offered, []).benchmarks
+    assert [one.folder for one in found if one.here and beside in one.folder.parents] == [place]
+
+
+async def test_an_index_is_evaluated_as_it_is(
+    offered: Catalogue, folder: Path, scripted: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = write_benchmark(folder / "datasets" / "facts-set")
+    scripted.indexes = [info("mine")]
+    began: list[Job] = []
+    async with running(make_app(offered), (80, 24), pane="indexes") as session:
+        monkeypatch.setattr(session.app, "begin_job", lambda job: began.append(job) or True)
+        await session.press("B", "space", "enter")
+        assert began == [EvaluateJob(str(place), ALL, index="mine", purpose="evaluation")]
+
+
+async def test_what_cannot_be_evaluated_is_told(offered: Catalogue, folder: Path) -> None:
+    async with running(make_app(offered), (80, 24), pane="models") as session:
+        session.app.pane.go_to("gamma-2b")
+        await session.press("b")
+        assert "gamma-2b: no folder, archive or recipe of it is known" in session.text

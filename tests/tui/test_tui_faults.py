@@ -88,7 +88,7 @@ async def _survives(session: Session) -> None:
     # Keys, other panes and the lists are as they were.
     await session.press("4")
     assert session.app.current == "models"
-    await session.press("3", "j")
+    await session.press("3", "g", "j")
     assert session.app.current == "papers"
     assert session.browse.table.cursor >= 1
     assert session.app.is_running
@@ -159,7 +159,7 @@ async def test_a_pane_that_cannot_be_composed_leaves_the_others(
             broken.setattr(BrowsePane, "on_mount", _raise)
             await session.press("4")
         del session.app.faults[1:]
-        await session.press("3", "j")
+        await session.press("3", "g", "j")
         assert session.app.current == "papers"
         assert session.app.is_running
 

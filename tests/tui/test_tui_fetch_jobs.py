@@ -82,7 +82,7 @@ async def test_how_far_it_is_and_stopping_it(
         await session.settle()
         assert "then: verifying mine" in session.text
         # Keys are answered, and elsewhere the last line says what goes on.
-        await session.press("3", "j")
+        await session.press("3", "g", "j")
         assert "Fetching into owls" in session.rows[-1]
         await session.press("0")
         session.app.pane.go_to("owls")  # on the one that waits, s takes that out of the queue
@@ -139,7 +139,8 @@ async def test_the_same_fetch_twice_is_one(
         await session.press("escape")
         assert not session.app.jobs.queue
         await until(session, lambda: bool(children(home)))
-    assert children(home) == {}
+        await session.press("s", "y")
+        await until(session, lambda: not children(home))
 
 
 async def test_stars_of_a_build_that_failed_are_kept_for_the_next(
@@ -170,23 +171,16 @@ async def test_stars_of_a_build_that_failed_are_kept_for_the_next(
         assert json.loads(line)["_id"] == str(pmid_of(2))
 
 
-@pytest.mark.parametrize("way", ["look", "index"])
-async def test_leaving_ends_the_child(
-    small: Catalogue, scripted: Desk, world: World, home: Path, way: str
+async def test_leaving_ends_a_preview(
+    small: Catalogue, scripted: Desk, world: World, home: Path
 ) -> None:
+    """It belongs to the app: what goes into an index goes on."""
     world.silent_from = 0
     async with running(make_app(small), WIDE, pane="indexes") as session:
-        if way == "look":
-            await look(session, most="400")
-        else:
-            await into(session, "owls", "owls")
+        await look(session, most="400")
         await until(session, lambda: bool(world.of("/efetch.fcgi")))
         assert children(home)
         await session.press("q")
-        if way == "index":
-            assert "Quit? Fetching into owls stops." in session.text
-            assert "Records that have arrived are kept" in session.text
-            await session.press("enter")
     assert children(home) == {}
 
 

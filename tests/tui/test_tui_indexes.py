@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from driving import Recorder, Session, make_app, running
+from driving import Recorder, Session, home_places, make_app, running
 from scripted import FAULTY, HITS, REJECTING, SOUND, Desk, info, job_of
 from test_tui_hostile import check
 
+from bioretrieval_tui.backend.job_folder import JobFolder, JobRecord
 from bioretrieval_tui.backend.jobs import EVERY
+from bioretrieval_tui.backend.protocol import BuildJob
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault
 from bioretrieval_tui.index.layout import indexes_folder
 from bioretrieval_tui.index.registry import remove_index
 from bioretrieval_tui.index.report import Report
+from bioretrieval_tui.tui import app as app_module
 from bioretrieval_tui.tui.dialogs.dialog import Confirm
 from bioretrieval_tui.tui.panes.index_list import IndexesPane
 from bioretrieval_tui.tui.widgets.input import QueryLine
@@ -174,7 +179,7 @@ async def test_progress_is_whole_here_and_short_elsewhere(small: Catalogue, scri
         assert sum(r.count("━") for r in session.rows) == 13
         assert "adding 44%" in row(session, "mine")
         # One reads meanwhile; the bottom line says how far it is, and still what keys do.
-        await session.press("3", "j")
+        await session.press("3", "G")
         assert session.rows[-1].endswith(" Adding to mine 44%, 3 min left ")
         assert "? Help" in session.rows[-1]
         scripted.step("inserting", 28_000, 28_000)
@@ -440,33 +445,177 @@ async def test_the_unfinished_is_built_not_extended(small: Catalogue, scripted: 
 
 async def test_leaving_while_work_runs_asks(small: Catalogue, scripted: Desk) -> None:
     app = make_app(small)
-    async with running(app, WIDE, pane="indexes") as session:
+    async with running(app, NARROW, pane="indexes") as session:
         app.jobs.submit(job_of("build", "new", ("x",)))
+        app.jobs.submit(job_of("verify", "mine"))
         await session.settle()
         await session.press("3", "q")
         assert isinstance(app.screen, Confirm)
-        assert "Quit? Building new stops." in session.text
-        assert "Vectors already made are kept, and the next build resumes" in session.text
-        await session.press("n")
+        assert "Quit while building new runs (1 more job in the queue)?" in session.text
+        assert "goes on in the background" in session.text
+        assert "If it is stopped, vectors" in session.text
+        assert "[ y Keep running ]    s Stop      n Cancel" in session.text
+        check(session)
+        for keys in (("n",), ("q", "escape"), ("q", "right", "right", "enter")):
+            await session.press(*keys)
+            assert app.screen is app.screen_stack[0]
         assert not app._exit
         await session.press("question_mark", "ctrl+c")
         assert isinstance(app.screen, Confirm)
         await session.press("ctrl+c")  # once more is an answer
         assert app._exit
-    assert scripted.stopped == ["new"]
+    assert scripted.stopped == []
     assert scripted.closed == 1
     assert app.return_code == 0
     assert app._exception is None
+    # The next start shows it and goes on with it.
+    async with running(make_app(small), NARROW) as session:
+        await session.until(lambda: "Building new" in session.rows[-1])
+        scripted.step("encoding", 3, 4, rate=1.0)
+        await session.until(lambda: "Building new 75%, 1 s left" in session.rows[-1])
+        await session.press("0")
+        assert "then: verifying mine" in session.text
 
 
-async def test_leaving_with_a_yes(small: Catalogue, scripted: Desk) -> None:
+@pytest.mark.parametrize("keys", [("s",), ("right", "enter")])
+async def test_leaving_can_stop_all_work(
+    small: Catalogue, scripted: Desk, keys: tuple[str, ...]
+) -> None:
     app = make_app(small)
     async with running(app, WIDE, pane="indexes") as session:
-        app.jobs.submit(job_of("verify", "mine"))
+        app.jobs.submit(job_of("build", "new", ("x",)), job_of("verify", "mine"))
         await session.settle()
-        await session.press("q", "y")
+        await session.press("q", *keys)
         assert app._exit
     assert (app.return_code, app._exception, scripted.closed) == (0, None, 1)
+    assert scripted.stopped == ["new"]
+    assert scripted.began == [job_of("build", "new", ("x",))]
+
+
+async def test_what_ended_meanwhile_is_told_once(small: Catalogue, scripted: Desk) -> None:
+    async with running(make_app(small), WIDE, pane="indexes") as session:
+        session.app.jobs.submit(job_of("verify", "mine"), job_of("build", "new", ("x",)))
+        await session.settle()
+        await session.press("q", "y")
+    scripted.verified(SOUND)
+    await until(lambda: len(scripted.began) == 2)
+    scripted.end(BioRetrievalError("the disk is full"))
+    records = JobFolder(home_places().state / "jobs")
+    await until(lambda: all(record.ended for record in records.records()))
+    async with running(make_app(small), (140, 30)) as session:
+        await session.until(lambda: session.said)
+        said = "While you were away: Building new failed: the disk is full (1 more job ended)"
+        assert session.said == said
+        await session.press("0")
+        assert "failed" in row(session, "new")
+    async with running(make_app(small), WIDE) as session:
+        await session.press("0")
+        assert "failed" in row(session, "new")
+        assert session.said == ""
+
+
+async def test_a_job_is_resumed_with_its_files_and_options(
+    small: Catalogue, scripted: Desk
+) -> None:
+    job = BuildJob("new", ("/data/a.jsonl",), ids="pmid", passages=True)
+    async with running(make_app(small), WIDE, pane="indexes") as session:
+        session.app.jobs.submit(job)
+        await session.settle()
+        scripted.end(BioRetrievalError("no space"))
+        await session.settle()
+    async with running(make_app(small), WIDE, pane="indexes") as session:
+        await on(session, "new")
+        assert "Building new failed: no space" in session.text
+        assert "p: resume, L: log" in session.text
+        await session.press("L")
+        assert "Log of job 1: Building new" in session.text
+        await session.press("escape", "p")
+        assert session.said == "Building new"
+        assert scripted.began == [job, job]
+        assert "p: resume" not in session.text
+        await session.press("p")
+        assert session.said == "Building new: already running or waiting"
+        scripted.built()
+        await session.settle()
+        for name, said in (
+            ("new", "No job of this index was stopped or failed"),
+            ("ruin", "ruin was built in a shell: b resumes its build"),
+        ):
+            await on(session, name)
+            await session.press("p")
+            assert session.said == said
+
+
+async def test_what_was_never_built_leaves_the_list(small: Catalogue, scripted: Desk) -> None:
+    async with running(make_app(small), WIDE, pane="indexes") as session:
+        session.app.jobs.submit(job_of("build", "new", ("x",)))
+        await session.settle()
+        scripted.end(BioRetrievalError("no space"))
+        await session.settle()
+        await on(session, "new")
+        await session.press("d")
+        assert session.said == "new is listed no more; nothing of it was built"
+        assert "new" not in [r.name for r in pane_of(session).rows]
+
+
+async def test_work_of_another_machine_is_told_and_left_alone(
+    small: Catalogue, scripted: Desk
+) -> None:
+    folder = JobFolder(home_places().state / "jobs")
+    record = JobRecord(
+        id="1", job=job_of("add", "mine", ("x",)), host="node7", state="running", pid=4711,
+        started="2026-11-20T10:11:12+00:00",
+    )  # fmt: skip
+    folder.save(record)
+    async with running(make_app(small), (140, 30), pane="indexes") as session:
+        await on(session, "mine")
+        assert "in work on node7" in session.text
+        await session.press("s")
+        assert session.said == "No job is running"
+        await session.press("q")
+        assert session.app._exit
+
+
+async def test_a_record_that_cannot_be_read_is_told_once(small: Catalogue) -> None:
+    folder = home_places().state / "jobs"
+    folder.mkdir(parents=True)
+    (folder / "7.json").write_text('{"id": "7", "job": {')
+    async with running(make_app(small), (200, 30)) as session:
+        await session.until(lambda: session.said)
+        assert session.said == f"1 job record in {folder} cannot be read: 7.json"
+        await session.press("j")
+        session.app.jobs.look()
+        assert session.said == ""
+
+
+async def until(ready: Callable[[], object]) -> None:
+    async with asyncio.timeout(30):
+        while not ready():
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "config", "told"),
+    [(0.0, "", True), (0.0, "notify = false\n", False), (10.0, "", False)],
+)
+async def test_the_end_of_a_long_job_rings_the_bell(
+    small: Catalogue, scripted: Desk, monkeypatch: pytest.MonkeyPatch,
+    seconds: float, config: str, told: bool,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(app_module, "LONG_JOB", seconds)
+    path = home_places().config / "config.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text(config)
+    async with running(make_app(small), WIDE, pane="indexes", recorded=True) as session:
+        driver = session.app._driver
+        assert isinstance(driver, Recorder)
+        session.app.jobs.submit(job_of("verify", "mine"))
+        await session.settle()
+        scripted.verified(SOUND)
+        await session.settle()
+        sequence = "\x07\x1b]9;bioretrieval-tui: mine: 4 checks passed\x07"
+        assert (sequence in "".join(driver.written)) is told
+        assert session.said == "mine: 4 checks passed"
 
 
 async def test_hostile_names(small: Catalogue, scripted: Desk) -> None:

@@ -13,7 +13,6 @@ from bioretrieval_tui.catalog.models import SECTIONS
 from bioretrieval_tui.tui.app import PANE_OF_SECTION
 from bioretrieval_tui.tui.dialogs.dialog import PageDialog
 from bioretrieval_tui.tui.dialogs.palette import Palette
-from bioretrieval_tui.tui.panes.home import HomePane, home_letters
 from bioretrieval_tui.tui.widgets.canvas import Detail
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 
@@ -162,31 +161,6 @@ async def test_every_kind_is_reached(small: Catalogue) -> None:
         await session.settle()
         assert session.said == "No entry has the id 'no-such-entry'"
         assert len(session.app.history) == 14
-
-
-async def test_home_jumps_to_the_latest(small: Catalogue) -> None:
-    async with running(make_app(small), WIDE) as session:
-        home = session.app.pane
-        assert isinstance(home, HomePane)
-        letters = home_letters(len(home.latest))
-        for letter, entry in zip(letters, home.latest, strict=True):
-            await session.press(letter)
-            assert session.at == entry.id
-            await session.press("backspace")
-            assert session.app.current == "home"
-            assert isinstance(session.focused, Detail)
-        await session.press("w")
-        assert session.app.current == "home"
-
-
-async def test_home_scrolls(small: Catalogue) -> None:
-    async with running(make_app(small), (60, 15)) as session:
-        detail = session.app.pane.query_one(Detail)
-        await session.press("G")
-        assert detail.top > 0
-        assert "quits" in session.text
-        await session.press("g")
-        assert detail.top == 0
 
 
 # The palette ------------------------------------------------------------------------------------

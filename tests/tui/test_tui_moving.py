@@ -172,11 +172,11 @@ async def test_digits_switch_panes_and_each_keeps_its_state(small: Catalogue) ->
             assert [p.pane_name for p in session.app.query("Pane") if p.display] == [pane]  # type: ignore[attr-defined]
             if pane == "search":
                 await session.press("escape")  # digits are text in its line
-        await session.press("3", "j", "j", "right", "s", "slash")
+        await session.press("3", "g", "j", "j", "right", "s", "slash")
         await session.type("filler")
         await session.press("enter", "enter")
         where = session.at
-        await session.press("4", "j", "7", "3")
+        await session.press("4", "g", "j", "7", "3")
         assert session.at == where
         assert session.entries.filter == "filler"
         assert session.browse.table.sorted_by == ("year", False)
@@ -205,10 +205,10 @@ async def test_a_click_on_the_bar_switches_panes(small: Catalogue) -> None:
 
 async def test_clicks_in_a_list_move_and_read(small: Catalogue) -> None:
     async with running(make_app(small), WIDE, pane="papers") as session:
-        await session.pilot.click(VirtualTable, offset=(5, 7))
+        await session.pilot.click("#pane-papers VirtualTable", offset=(5, 7))
         await session.settle()
         assert session.at == session.ids[2]  # a row has two lines, and so has the header
-        await session.pilot.click(VirtualTable, offset=(5, 8), times=2)
+        await session.pilot.click("#pane-papers VirtualTable", offset=(5, 8), times=2)
         await session.settle()
         assert session.at == session.ids[3]
         assert isinstance(session.focused, Detail)

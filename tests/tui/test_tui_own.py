@@ -12,7 +12,7 @@ from test_tui_hostile import check
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.matrix import Axis, MatrixView, ScoreTable
 from bioretrieval_tui.evaluation import records
-from bioretrieval_tui.render.evaluations import published_scores
+from bioretrieval_tui.render.evaluations import own_runs, published_scores
 from bioretrieval_tui.tui.board_session import BoardSession, OwnRow, merged, own_rows
 from bioretrieval_tui.tui.dialogs.dialog import Confirm
 from bioretrieval_tui.tui.panes.leaderboard import LeaderboardPane
@@ -57,7 +57,7 @@ def test_a_row_is_named_after_what_ranked(small: Catalogue) -> None:
         record("dense"), record("lexical"), record("hybrid"), record("dense", model="a/unknown"),
         record("rerank", reranker="lab/cross"),
     ]  # fmt: skip
-    rows = own_rows(made, small)
+    rows = own_rows(own_runs(made, small), small)
     assert [row.run.name for row in rows] == [
         "Alpha 110M", "BM25 (bioretrieval-tui)", "Alpha 110M + BM25", "unknown",
         "Alpha 110M + BM25, reranked",
@@ -70,7 +70,7 @@ def test_a_row_is_named_after_what_ranked(small: Catalogue) -> None:
 def test_of_each_kind_the_newest_stands_for_the_others(small: Catalogue) -> None:
     old, new = record(value=0.5, day=1), record(value=0.6, day=9)
     other = record(value=0.4, day=3, revision="another")
-    rows = own_rows([new, other, old], small)
+    rows = own_rows(own_runs([new, other, old], small), small)
     assert [row.run.record for row in rows] == [new, other]
     assert rows[0].run.earlier == (old,)
     assert rows[1].run.earlier == ()
@@ -82,20 +82,20 @@ def test_of_each_kind_the_newest_stands_for_the_others(small: Catalogue) -> None
 def test_other_files_and_splits_get_a_column_of_their_own(
     small: Catalogue, facts: dict[str, str | None]
 ) -> None:
-    (own,) = own_rows([record(**facts)], small)  # type: ignore[arg-type]
+    (own,) = own_rows(own_runs([record(**facts)], small), small)  # type: ignore[arg-type]
     assert list(own.figures) == [own.axis]
     assert own.axis != FACTS
     assert "(own)" in own.title
     # Two collections of one name are not one column.
-    more = own_rows([record(**facts), record(**facts, sha256="ef" * 32)], small)  # type: ignore[arg-type]
+    more = own_rows(own_runs([record(**facts), record(**facts, sha256="ef" * 32)], small), small)  # type: ignore[arg-type]
     assert len({row.axis for row in more}) == 2
 
 
 def test_a_deviation_over_a_hundredth_is_marked(small: Catalogue) -> None:
     due = next(r.value for r in small.results_of("alpha-110m") if r.benchmark == "facts-set")
     near, far = record(value=due + 0.01), record(value=due - 0.0101)
-    assert [row.run.deviates for row in own_rows([near], small)] == [False]
-    assert [row.run.deviates for row in own_rows([far], small)] == [True]
+    assert [row.run.deviates for row in own_rows(own_runs([near], small), small)] == [False]
+    assert [row.run.deviates for row in own_rows(own_runs([far], small), small)] == [True]
     (reference,) = published_scores(far, small)
     assert reference.model == "alpha-110m"
     assert reference.deviation == pytest.approx(-0.0101)
@@ -110,7 +110,7 @@ def test_own_figures_have_no_part_in_ranks_and_bests(small: Catalogue) -> None:
     session.fill()
     models, without = [row.model for row in session.matrix.rows], session.list_rows()
     cells = {model: without.cells(at) for at, model in enumerate(models)}
-    session.own = own_rows([record(value=0.9999)], small)
+    session.own = own_rows(own_runs([record(value=0.9999)], small), small)
     session.fill()
     assert isinstance(session.rows[0], OwnRow)
     assert [row.model for row in session.matrix.rows] == models
@@ -125,7 +125,7 @@ def test_own_figures_have_no_part_in_ranks_and_bests(small: Catalogue) -> None:
 
 def test_every_order_has_a_place_for_own_rows(small: Catalogue) -> None:
     low, high = record(value=0.1, day=1), record("lexical", value=0.99, day=2)
-    own = own_rows([high, low], small)
+    own = own_rows(own_runs([high, low], small), small)
     table = ScoreTable(small)
 
     def ids(sort: str, reverse: bool = False) -> tuple[list[str], list[str]]:
@@ -310,3 +310,27 @@ async def test_damaged_records_are_told_and_hostile_ones_are_text(
         await session.press("enter")
         check(session)
         assert "[bold]x[/bold]" in session.text
+
+
+async def test_runs_stand_on_the_pages_of_their_benchmark_and_model(small: Catalogue) -> None:
+    record("lexical", 0.7, split="test")
+    record("dense", 0.7123, day=2)
+    async with running(make_app(small), (120, 40), pane="benchmarks") as session:
+        session.app.pane.go_to("facts-set")
+        await session.settle()
+        page = session.app.pane.page
+        text = "\n".join("".join(span.text for span in row.spans) for row in page.lines)
+        assert text.index("Your runs") < text.index("Published results")
+        assert "0.7123  nDCG@10, dense 2026-03-02  +0.0003 against" in text
+        assert "0.7000  nDCG@10, BM25 2026-03-01" in text
+        await session.press("4")
+        session.app.pane.go_to("alpha-110m")
+        await session.settle()
+        text = "\n".join(
+            "".join(span.text for span in row.spans) for row in session.app.pane.page.lines
+        )
+        assert "facts" in text[text.index("Your runs") :]
+        assert "BM25 2026" not in text
+        session.app.pane.go_to("beta-dual")
+        await session.settle()
+        assert "Your runs" not in session.text

@@ -204,7 +204,7 @@ async def test_stopping_asks(small: Catalogue, benchmark: Path) -> None:
         assert session.app.jobs.evaluation is not None
         await session.press("q")
         assert isinstance(session.app.screen, Confirm)
-        assert "Quit?" in session.text
+        assert "Quit while evaluating" in session.text
         await session.press("n", "X", "y")
         await ranked(session)
         assert "Stopped" in session.text

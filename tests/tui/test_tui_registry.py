@@ -41,7 +41,7 @@ from bioretrieval_tui.tui.dialogs.palette import Palette
 from bioretrieval_tui.tui.dialogs.plot_dialog import PlotDialog
 from bioretrieval_tui.tui.panes.evolution import EvolutionPane, TimelineCanvas
 from bioretrieval_tui.tui.panes.found import FoundPane
-from bioretrieval_tui.tui.panes.home import HomePane, home_letters
+from bioretrieval_tui.tui.panes.home import HomeHead, HomePane
 from bioretrieval_tui.tui.panes.index_list import IndexesPane
 from bioretrieval_tui.tui.panes.leaderboard import LeaderboardPane
 from bioretrieval_tui.tui.panes.model_list import ModelsPane
@@ -59,6 +59,7 @@ from bioretrieval_tui.tui.widgets.table import VirtualTable
 
 HANDLERS: dict[str, tuple[type, ...]] = {
     "everywhere": (BioRetrievalApp,),
+    "home": (HomePane,),
     "list": (
         BrowsePane,
         BenchmarksPane,
@@ -96,7 +97,7 @@ HANDLERS: dict[str, tuple[type, ...]] = {
 """The classes in which the actions of a scope run."""
 
 EVERY_CLASS: tuple[type, ...] = (
-    BioRetrievalApp, Pane, HomePane, BrowsePane, LeaderboardPane, StartPane, SearchPane,
+    BioRetrievalApp, Pane, HomePane, HomeHead, BrowsePane, LeaderboardPane, StartPane, SearchPane,
     IndexesPane, FilePicker, PathLine, Buttons, Stepper, WorkBar,
     Detail, VirtualTable, QueryLine, AskLine, HeadLine, NavBar, StatusBar, TooSmall,
     Dialog, PageDialog, ExportDialog, Palette, Confirm, FilesDialog, BenchmarkDialog,
@@ -201,7 +202,7 @@ def test_bindings_come_out_of_the_registry() -> None:
 @pytest.mark.parametrize("cls", PANE_CLASSES, ids=lambda cls: cls.__name__)
 def test_keys_of_one_pane_mean_one_thing(cls: type[Pane]) -> None:
     by_key = defaultdict(list)
-    for scope in (*cls.SCOPES, "detail"):
+    for scope in (*cls.SCOPES, *(["detail"] if "list" in cls.SCOPES else [])):
         for action in in_scope(scope):
             for key in action.keys:
                 if action.id not in by_key[key]:
@@ -212,20 +213,10 @@ def test_keys_of_one_pane_mean_one_thing(cls: type[Pane]) -> None:
         assert len(ids) <= 2, key
 
 
-def test_home_letters_are_no_keys() -> None:
-    taken = {
-        key for scope in (*HomePane.SCOPES, "list") for action in in_scope(scope)
-        for key in action.keys
-    }  # fmt: skip
-    letters = home_letters(6)
-    assert len(set(letters)) == 6
-    assert not set(letters) & taken
-
-
 def test_digits_are_the_panes_in_their_order() -> None:
     go = [action for action in ACTIONS if action.id.startswith("go-")]
     assert [(a.keys, a.name) for a in go] == [
-        ((str(n % 10),), f"go('{pane}')") for n, (pane, _, _) in enumerate(PANES, 1)
+        ((f"{n % 10}", f"alt+{n % 10}"), f"go('{pane}')") for n, (pane, _, _) in enumerate(PANES, 1)
     ]
     assert len(set(DIGITS.values())) == len(PANES) == 10
     assert set(SHORT_TITLES) <= {pane for pane, _, _ in PANES}

@@ -13,6 +13,7 @@ from textual import events
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError
 from bioretrieval_tui.index.registry import IndexInfo
+from bioretrieval_tui.search.types import SearchResult
 from bioretrieval_tui.tui.panes.search_pane import SearchPane
 from bioretrieval_tui.tui.widgets.canvas import Detail
 from bioretrieval_tui.tui.widgets.input import QueryLine
@@ -81,66 +82,74 @@ async def test_a_paste_that_finds_no_room_is_said(small: Catalogue, scripted: De
         assert session.said == "There is no line here to paste into"
 
 
-async def test_the_index_is_made_in_the_background(small: Catalogue, scripted: Desk) -> None:
+async def test_bm25_answers_while_the_model_loads(small: Catalogue, scripted: Desk) -> None:
     async with running(make_app(small), WIDE, pane="search") as session:
         assert isinstance(session.focused, QueryLine)
-        assert {document.id for document in scripted.documents} == set(small.by_id)
-        assert "Starting the search process" in session.head
-        scripted.progress("loading model", 0)
-        assert "loading model" in session.head
-        scripted.progress("encoding", 96, 217)
-        assert "96 of 217 documents" in session.rows[2]
+        await session.until(lambda: scripted.loads == ["catalogue"])
+        assert session.head.strip() == "Search  catalogue  hybrid"  # nothing waits for the model
+        await asked(session, scripted, "heart")
+        scripted.answer("heart", SearchResult(HITS[:10], pending=True))
+        await session.settle()
+        assert "BM25  10 hits  hybrid follows: loading the model" in session.head
+        scripted.progress("preparing the query encoder", 1, 3, unit="steps")
+        assert "hybrid follows: preparing the query encoder" in session.head
         assert session.rows[2].count("━") == 24
-        # The app is used meanwhile, and nothing of it is lost.
-        await session.type("heart")
-        await session.press("escape", "3", "j", "9")
-        assert session.line.value == "heart"
-        scripted.progress("encoding", 217, 217)
-        assert "217 of 217" in session.rows[2]
-        assert scripted.asked == []
+        await session.press("escape", "j", "j")
+        at = session.at
+        # Hybrid hits replace them where they are; the cursor stays on its document.
         scripted.ready()
         await session.until(lambda: "heart" in scripted.waiting)
-        assert "searching" in session.head
-
-
-async def test_the_model_is_warmed_up_for_the_first_query(small: Catalogue, scripted: Desk) -> None:
-    async with running(make_app(small), WIDE, pane="search") as session:
-        scripted.ready()
-        await session.until(lambda: "warm" in scripted.waiting)
-        assert pane_of(session).hits == ()
-        scripted.answer("warm", HITS[:1])
+        scripted.answer("heart", SearchResult((HITS[5], *HITS[:5])))
         await session.settle()
-        assert pane_of(session).hits == ()  # nobody asked for that
+        assert "hybrid  6 hits" in session.head
+        assert "follows" not in session.head
+        assert session.at == at == HITS[2].id
+        assert pane_of(session).cursor == 3
+    assert scripted.loads == ["catalogue"]
+
+
+async def test_a_model_that_does_not_load_is_told_beside_the_hits(
+    small: Catalogue, scripted: Desk
+) -> None:
+    async with running(make_app(small), WIDE, pane="search") as session:
+        await asked(session, scripted, "heart")
+        scripted.answer("heart", SearchResult(HITS, pending=True))
+        scripted.fail(BioRetrievalError("the model is not here", remedy="download it"))
+        await session.settle()
+        assert "BM25 only: the model is not here; download it" in session.rows[2]
+        assert pane_of(session).hits == HITS
+        # It is not tried again at every letter, but when another build may have mended it.
+        await session.type("s")
+        await session.until(lambda: "hearts" in scripted.waiting)
+        scripted.answer("hearts", SearchResult(HITS, pending=True))
+        await session.settle()
+        assert scripted.loads == ["catalogue"]
+        pane_of(session).session.forget("catalogue")
+        await session.press("escape", "m", "m", "m")
+        await session.until(lambda: len(scripted.loads) == 2)
+
+
+async def test_a_model_that_fails_before_a_query_says_nothing(
+    small: Catalogue, scripted: Desk
+) -> None:
+    async with running(make_app(small), WIDE, pane="search") as session:
+        await session.until(lambda: scripted.loading is not None)
+        scripted.fail(BioRetrievalError("no"))
+        await session.settle()
         assert session.head.strip() == "Search  catalogue  hybrid"
 
 
-async def test_a_warm_up_that_fails_says_nothing(small: Catalogue, scripted: Desk) -> None:
+async def test_a_note_is_told(small: Catalogue, scripted: Desk) -> None:
     async with running(make_app(small), WIDE, pane="search") as session:
-        scripted.ready()
-        await session.until(lambda: "warm" in scripted.waiting)
-        scripted.answer("warm", BioRetrievalError("no"))
-        await session.settle()
-        assert session.head.strip() == "Search  catalogue  hybrid"
-
-
-async def test_a_failed_index_is_told(small: Catalogue, scripted: Desk) -> None:
-    async with running(make_app(small), WIDE, pane="search") as session:
-        scripted.fail(BioRetrievalError("the disk is full", remedy="make room"))
-        await session.settle()
-        assert "the disk is full; make room" in session.rows[2]
-        assert pane_of(session).session.state[0][1] == "error"
-
-
-async def test_an_index_that_is_old_is_told(small: Catalogue, scripted: Desk) -> None:
-    async with running(make_app(small), WIDE, pane="search") as session:
-        scripted.ready("an older index is used: the disk is full")
+        await asked(session, scripted, "heart")
+        note = "an older index is used: the disk is full"
+        scripted.answer("heart", SearchResult(HITS, note=note))
         await session.settle()
         assert "an older index is used" in session.rows[2]
 
 
 async def test_hits_appear_as_one_pauses(small: Catalogue, scripted: Desk) -> None:
     async with running(make_app(small), WIDE, pane="search") as session:
-        scripted.ready()
         await session.type("newborn")
         await session.until(lambda: "newborn" in scripted.waiting)
         # Whatever was asked on the way was dropped when the next letter came.
@@ -317,7 +326,6 @@ async def test_links_of_a_hit(
 
 async def test_a_hit_of_the_catalogue_is_its_entry(small: Catalogue, scripted: Desk) -> None:
     async with running(make_app(small), WIDE, pane="search") as session:
-        scripted.ready()
         await asked(session, scripted, "biomedical question")
         scripted.answer("biomedical question", [hit(1, "alpha-paper", "Alpha", ""),
                                                 hit(2, "beta-dual", "Beta dual", "")])  # fmt: skip
@@ -404,7 +412,6 @@ async def test_hits_of_the_catalogue_can_be_cited(
     small: Catalogue, scripted: Desk, folder: Path
 ) -> None:
     async with running(make_app(small), WIDE, pane="search") as session:
-        scripted.ready()
         await asked(session, scripted, "alpha")
         scripted.answer("alpha", [hit(1, "alpha-paper", "Alpha", ""), hit(2, "step-train", "", "")])
         await session.settle()
@@ -429,10 +436,11 @@ async def test_leaving_the_pane_loses_nothing(small: Catalogue, scripted: Desk) 
 
 async def test_leaving_the_app_while_it_works(small: Catalogue, scripted: Desk) -> None:
     """The search process ends with the app, and what waits for it is no error."""
-    for state in ("building", "searching", "warming"):
+    for state in ("loading", "searching", "loaded"):
         app = make_app(small)
         async with running(app, WIDE, pane="search") as session:
-            if state != "building":
+            if state != "loading":
+                await session.until(lambda: scripted.loading is not None)
                 scripted.ready()
             if state == "searching":
                 await asked(session, scripted, "heart")
@@ -448,4 +456,4 @@ async def test_a_pane_that_was_never_shown_starts_no_process(
 ) -> None:
     async with running(make_app(small), WIDE) as session:
         await session.press("2", "3", "8")
-    assert (scripted.ensured, scripted.closed) == (None, 0)
+    assert (scripted.loads, scripted.closed) == ([], 0)

@@ -55,12 +55,14 @@ Act = Callable[[Session, SearchPane, Desk], Awaitable[None]]
 
 
 async def empty(session: Session, pane: SearchPane, desk: Desk) -> None:
+    await session.until(lambda: desk.loading is not None)
     desk.ready()
-    await session.until(lambda: pane.session.ready)
 
 
 async def building(session: Session, pane: SearchPane, desk: Desk) -> None:
-    desk.progress("encoding", 96, 217)
+    await waiting(session, pane, desk, "catalogue")
+    await again(session, desk, SearchResult(HITS, pending=True))
+    desk.progress("preparing the query encoder", 2, 3, unit="steps")
 
 
 async def waiting(session: Session, pane: SearchPane, desk: Desk, index: str = "mine") -> None:
@@ -140,8 +142,8 @@ async def alike(session: Session, pane: SearchPane, desk: Desk) -> None:
         for n, one in enumerate(entries, start=1)
     )
     desk.alike = {"mine": SearchResult(HITS[1:]), "catalogue": SearchResult(near)}
+    await session.until(lambda: desk.loading is not None)
     desk.ready()
-    await session.until(lambda: pane.session.ready)
     await found(session, pane, desk)
     await session.press("M", "G")
     await session.rest()
@@ -160,8 +162,6 @@ async def beside(session: Session, pane: SearchPane, desk: Desk) -> None:
 
 async def in_the_catalogue(session: Session, pane: SearchPane, desk: Desk) -> None:
     entry = session.app.catalogue.entries[0]
-    desk.ready()
-    await session.until(lambda: pane.session.ready)
     await waiting(session, pane, desk, "catalogue")
     one = Hit(1, entry.id, entry.name, entry.summary, entry.year, None, 0.9, Scores(0.9, 2.0))
     await again(session, desk, SearchResult((one,)))

@@ -256,6 +256,7 @@ async def test_more_like_one_and_back(small: Catalogue, scripted: Desk) -> None:
     near = hit(1, "alpha-paper", "Alpha", "text")
     scripted.alike = {"mine": SearchResult(HITS[4:9]), "catalogue": SearchResult((near,))}
     async with running(make_app(small), WIDE, pane="search") as session:
+        await session.until(lambda: scripted.loads == ["catalogue"])
         scripted.ready()
         pane = await answered(session, scripted)
         await session.press("j", "j", "k", "M")
@@ -312,7 +313,6 @@ async def test_a_likeness_that_fails_leaves_the_hits(small: Catalogue, scripted:
         # The catalogue's part is an extra: what was asked for is shown without it.
         scripted.alike = {"mine": SearchResult(HITS[:2]), "catalogue": BioRetrievalError("no")}
         scripted.ready()
-        await session.until(lambda: pane.session.ready)
         await session.press("M")
         assert pane.hits == HITS[:2]
 
@@ -591,22 +591,19 @@ async def test_a_library_that_cannot_be_written_is_told_and_nothing_is_lost(
     assert (home / "data" / "library.sqlite").read_text().startswith("no database")
 
 
-async def test_bm25_over_the_catalogue_prepares_no_model(small: Catalogue, scripted: Desk) -> None:
+async def test_bm25_loads_no_model(small: Catalogue, scripted: Desk) -> None:
     async with running(make_app(small), pane="search") as session:
+        await session.until(lambda: scripted.loads == ["catalogue"])
         await session.press("escape", "m", "m")  # hybrid, dense, lexical
-        assert scripted.with_vectors == [True, False]
-        scripted.ready()
-        await session.settle()
+        pane_of(session).search_in("mine")
         session.line.value = "newborn"
         await session.until(lambda: "newborn" in scripted.waiting)
-        assert ("catalogue", "warm") not in scripted.asked
         scripted.answer("newborn", HITS)
-        await session.press("m")  # hybrid again: now vectors are needed
-        assert scripted.with_vectors == [True, False, True]
-        scripted.ready()
-        await session.until(lambda: "newborn" in scripted.waiting)
+        assert scripted.loads == ["catalogue"]
+        await session.press("m")  # hybrid again
+        await session.until(lambda: scripted.loads == ["catalogue", "mine"])
         await session.press("m", "m")
-        assert scripted.with_vectors == [True, False, True]
+        assert scripted.loads == ["catalogue", "mine"]
 
 
 async def test_a_filter_offers_headings_of_mesh(

@@ -19,6 +19,7 @@ from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.online.spool import FetchRequest, FetchResult
 from bioretrieval_tui.online.watches import News, Watch, Watched, save, watched
+from bioretrieval_tui.paths import places
 from bioretrieval_tui.tui.found_session import FoundSession
 from bioretrieval_tui.tui.index_session import IndexesSession, IndexRow, slug, suggested_name
 from bioretrieval_tui.tui.news_session import NewsSession, line_of
@@ -44,7 +45,7 @@ class Context:
     def __init__(self, desk: Desk) -> None:
         found = type("Client", (ScriptedClient,), {"desk": desk})()
         self.client = cast(SearchClient, found)
-        self.jobs = JobQueue(None, lambda: None, lambda _: None)
+        self.jobs = JobQueue(places().state / "jobs", lambda: None, lambda _: None)
 
 
 async def turn() -> None:

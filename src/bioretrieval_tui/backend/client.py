@@ -2,30 +2,25 @@
 
 Imports neither numpy nor torch nor textual. A `Child` is one process with the requests that wait
 for its replies. `SearchClient` keeps one for searches and restarts it after it died; `run_job`
-starts one for a job and waits for its end.
+starts one for a job that ends with the app; `launch.start_worker` starts the process
+of all other jobs.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
-import sys
-from collections.abc import Callable
-from pathlib import Path
-from typing import IO
+from collections.abc import Awaitable, Callable
 
-import bioretrieval_tui
 from bioretrieval_tui.backend import protocol
+from bioretrieval_tui.backend.launch import LOG, SEARCHES, launch
 from bioretrieval_tui.backend.protocol import AnswerT
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.paths import places, private
+from bioretrieval_tui.paths import places
 from bioretrieval_tui.progress import Reporter
 from bioretrieval_tui.search.types import SearchResult
 
-LOG = "search.log"
-_MOST_LOG_BYTES = 2**20
 _GRACE = 2.0
 """Seconds that the search process has to end once its stdin is closed."""
 _JOB_GRACE = 5.0
@@ -55,24 +50,8 @@ class Child:
 
     @classmethod
     async def start(cls, what: str, device: str) -> Child:
-        """Start `python -m bioretrieval_tui.backend.server`. Raises BioRetrievalError."""
-        # -P: never run a torch.py of the working folder.
-        words = (sys.executable, "-P", "-m", "bioretrieval_tui.backend.server", device)
-        try:
-            with _open_log() as log:
-                process = await asyncio.create_subprocess_exec(
-                    *words,
-                    stdin=asyncio.subprocess.PIPE,
-                    stdout=asyncio.subprocess.PIPE,
-                    stderr=log,
-                    env=_environment(),
-                    start_new_session=True,
-                    limit=protocol.MOST_BYTES,
-                )
-        except (OSError, ValueError) as error:  # a path with a NUL is a ValueError
-            said = getattr(error, "strerror", None) or error
-            raise BioRetrievalError(f"{what} cannot be started: {said}") from error
-        return cls(what, process)
+        """Start a process, see `launch`. Raises BioRetrievalError."""
+        return cls(what, await launch(what, device))
 
     async def ask(self, request: protocol.Request[AnswerT], hear: Hear = lambda _: None) -> AnswerT:
         """Send a request and wait for its answer; cancelling cancels the request.
@@ -168,10 +147,17 @@ class Child:
 
 
 class SearchClient:
-    """Talks to the search process, which the first request starts."""
+    """Talks to the search process, which the first request starts; launched: one that was started
+    before, see `launch`."""
 
-    def __init__(self, *, device: str = "auto") -> None:
+    def __init__(
+        self,
+        *,
+        device: str = "auto",
+        launched: Awaitable[asyncio.subprocess.Process] | None = None,
+    ) -> None:
         self._device = device
+        self._launched = launched
         self._child: Child | None = None
         self._launching: asyncio.Task[Child] | None = None
         self._closed = False
@@ -216,6 +202,8 @@ class SearchClient:
     async def close(self) -> None:
         """End the process, see `Child.close`. Safe to call twice."""
         self._closed = True
+        if self._launched is not None:
+            self._launching = asyncio.create_task(self._launch())
         if self._launching is not None:
             with contextlib.suppress(BioRetrievalError):
                 await self._launching
@@ -223,8 +211,10 @@ class SearchClient:
             await self._child.close()
 
     async def _launch(self) -> Child:
+        launched, self._launched = self._launched, None
         try:
-            self._child = await Child.start("the search process", self._device)
+            process = await (launched or launch(SEARCHES, self._device))
+            self._child = Child(SEARCHES, process)
             return self._child
         finally:
             self._launching = None
@@ -248,25 +238,3 @@ async def run_job(
         return await child.ask(protocol.RunJob(job), hear)
     finally:
         await child.close(_JOB_GRACE)
-
-
-def _open_log() -> IO[bytes]:
-    """The log for the stderr of children, emptied above 1 MiB; the null device if it cannot be
-    written."""
-    path = places().state / LOG
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        grown = path.exists() and path.stat().st_size > _MOST_LOG_BYTES
-        return open(path, "wb" if grown else "ab", opener=private)
-    except OSError:
-        return Path(os.devnull).open("wb")
-
-
-def _environment() -> dict[str, str]:
-    """The environment of this process, with this package on the path of the child."""
-    environment = dict(os.environ)
-    package = Path(bioretrieval_tui.__file__).parent.parent
-    if package.name not in ("site-packages", "dist-packages"):
-        known = environment.get("PYTHONPATH")
-        environment["PYTHONPATH"] = f"{known}{os.pathsep}{package}" if known else str(package)
-    return environment

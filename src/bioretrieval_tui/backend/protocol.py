@@ -14,20 +14,21 @@ from typing import ClassVar, Generic, TypeVar, cast, get_args
 import msgspec
 
 from bioretrieval_tui import errors
+from bioretrieval_tui.backend import launch
 from bioretrieval_tui.catalog.models import Encoding
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.evaluation.metrics import Comparison
 from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView
 from bioretrieval_tui.index.manifest import IdKind
 from bioretrieval_tui.index.registry import IndexInfo
 from bioretrieval_tui.index.report import Report, Verification
 from bioretrieval_tui.online.spool import SERVICE_NAMES, FetchRequest, FetchResult
 from bioretrieval_tui.progress import Progress
-from bioretrieval_tui.search.catalogue_index import Ensured
 from bioretrieval_tui.search.types import RERANKED, Explanation, Query, SearchResult
 
-MOST_BYTES = 256 * 2**20
+MOST_BYTES = launch.MOST_LINE_BYTES
 """Longest line."""
 
 
@@ -119,7 +120,7 @@ _VECTORS_KEPT = "vectors already made are kept, and the next build resumes from 
 
 class BuildJob(_Job, frozen=True, tag="build"):
     """Build an index; model: hub id or folder with its recipe, None for the embedded one; passages:
-    see `index.build.build_index`."""
+    see `index.build.build_index`; lexical: for BM25 alone, nothing is encoded."""
 
     DOING = "Building"
     KEPT = _VECTORS_KEPT
@@ -130,6 +131,19 @@ class BuildJob(_Job, frozen=True, tag="build"):
     replace: bool = True
     ids: IdKind | None = None
     reading: ReadSettings = ReadSettings()
+    passages: bool = False
+    lexical: bool = False
+
+
+class VectorsJob(_Job, frozen=True, tag="vectors"):
+    """Encode the documents of an index that has no vectors, or those of another model; model,
+    recipe: as of BuildJob, None for the model that the index names."""
+
+    DOING = "Adding vectors to"
+    KEPT = _VECTORS_KEPT
+    name: str
+    model: str | None = None
+    recipe: Encoding | None = None
     passages: bool = False
 
 
@@ -237,8 +251,8 @@ class EvaluateJob(_Job, frozen=True, tag="evaluate"):
 
 
 Job = (
-    BuildJob | AddJob | FetchJob | VerifyJob | CompactJob | RemoveJob | ImportJob | EvaluateJob
-    | FetchBenchmarkJob
+    BuildJob | AddJob | VectorsJob | FetchJob | VerifyJob | CompactJob | RemoveJob | ImportJob
+    | EvaluateJob | FetchBenchmarkJob
 )  # fmt: skip
 MAKES_INDEX = (BuildJob, FetchJob, ImportJob)
 """Jobs whose index need not exist yet."""
@@ -262,12 +276,17 @@ class Reranker(msgspec.Struct, frozen=True):
 
 
 class Search(Request[SearchResult], frozen=True, tag="search"):
-    """Search an index; with a reranker, the hits before reranking are sent first, as `Partial`."""
+    """Search an index; with a reranker, the hits before reranking are sent first, as `Partial`.
+
+    Until the model of the index is loaded BM25 answers alone, see `SearchResult.pending`, unless
+    waits: wait for the model. The catalogue's index is brought up to date by its first search.
+    """
 
     index: str
     question: Query
     stream: str = "search"
     reranker: Reranker | None = None
+    waits: bool = False
 
 
 class Similar(Request[SearchResult], frozen=True, tag="similar"):
@@ -290,16 +309,14 @@ class Explain(Request[list[Explanation]], frozen=True, tag="explain"):
     stream: str = "why"
 
 
+class Load(Request[None], frozen=True, tag="load"):
+    """Load the model and the vectors of an index; searches are answered meanwhile."""
+
+    index: str
+
+
 class ListIndexes(Request[list[IndexInfo]], frozen=True, tag="list"):
     """List all indexes at a glance."""
-
-
-class EnsureCatalogue(Request[Ensured], frozen=True, tag="ensure_catalogue"):
-    """Build the catalogue's own index unless it is up to date; vectors: False if BM25 is enough."""
-
-    fingerprint: str
-    documents: list[Document]
-    vectors: bool = True
 
 
 class OpenBenchmark(Request[list[QueryRow] | None], frozen=True, tag="open_benchmark"):
@@ -328,6 +345,13 @@ class ReadDocument(Request[tuple[str, str] | None], frozen=True, tag="read_docum
     document: str
 
 
+class CompareRuns(Request[Comparison], frozen=True, tag="compare_runs"):
+    """Compare two evaluations query by query, by the ids of their records."""
+
+    first: str
+    second: str
+
+
 class RunJob(Request[JobResult], frozen=True, tag="run"):
     """Run a job, in the main thread of the process."""
 
@@ -340,9 +364,9 @@ class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
 
 SearchRequest = Search | Similar | Explain
 """Requests of which a newer one of the same stream supersedes one that waits."""
-LookUpRequest = ListIndexes | EnsureCatalogue | OpenBenchmark | ViewQuery | ReadDocument
+LookUpRequest = ListIndexes | OpenBenchmark | ViewQuery | ReadDocument | CompareRuns
 """Requests about stored data."""
-Sent = SearchRequest | LookUpRequest | RunJob | Cancel
+Sent = SearchRequest | LookUpRequest | Load | RunJob | Cancel
 """What a child receives."""
 
 

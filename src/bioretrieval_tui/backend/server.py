@@ -1,10 +1,10 @@
-"""A child process of the app: `python -m bioretrieval_tui.backend.server DEVICE`.
+"""A child process of the app: `python -m bioretrieval_tui.backend.server DEVICE [warm]`.
 
 Models are loaded here because importing torch holds Python's lock for hundreds of milliseconds at
 a time, and the app could not answer keys meanwhile. Requests come on stdin, replies go to the
 original stdout; what a library prints goes to stderr. The process ends when stdin closes.
 
-There are three queues: searches never wait for reading stored data, and jobs run in the main
+There are four queues: searches never wait for stored data or for a model, and jobs run in the main
 thread, so that `Cancel` interrupts them like ctrl+c. The app gives each job a process of its own.
 """
 
@@ -28,6 +28,7 @@ from typing import Any, BinaryIO
 import msgspec
 
 from bioretrieval_tui.backend import protocol
+from bioretrieval_tui.backend.launch import WARM
 from bioretrieval_tui.catalog.models import Benchmark
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.cross_encoder import load_cross_encoder
@@ -36,13 +37,19 @@ from bioretrieval_tui.errors import BioRetrievalError, IndexFault, InterruptedBy
 from bioretrieval_tui.evaluation.benchmark import BenchmarkFolder, read_benchmark, read_run
 from bioretrieval_tui.evaluation.qrels import QueryRow, Rankings, query_rows, query_view
 from bioretrieval_tui.index import build, registry
+from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.index.report import Report
-from bioretrieval_tui.index.vector_cache import ImportedVectors
+from bioretrieval_tui.index.vector_cache import (
+    ImportedVectors,
+    Vectoriser,
+    embedded_facts,
+    facts_without_files,
+)
 from bioretrieval_tui.index.verify import verify_index
 from bioretrieval_tui.interrupts import keep_interrupts
 from bioretrieval_tui.memory import memory_fault
 from bioretrieval_tui.progress import Reporter
-from bioretrieval_tui.search.catalogue_index import ensure_catalogue_index
+from bioretrieval_tui.search.catalogue_index import Ensured, index_catalogue
 from bioretrieval_tui.search.engine import SearchEngine, reranked
 from bioretrieval_tui.search.types import SearchResult
 
@@ -58,6 +65,8 @@ _KEPT_OPEN = 4
 _MOST_REJECTIONS = 100
 """Rejected records that are sent to the app."""
 
+_NUMBER_OF_NONE = 0
+"""Number of a request of the process itself, whose answer is not sent to a caller."""
 _log = logging.getLogger(__name__)
 
 Send = Callable[[protocol.Event], None]
@@ -80,29 +89,50 @@ class Searching:
     def __init__(self, device: str) -> None:
         self._device = device
         self._open: dict[str, SearchEngine] = {}
+        self._opening = threading.RLock()
+        self._catalogue: Ensured | None = None
+        """How the catalogue was indexed; None before its first search."""
+        self._encoded = False
+        """Whether every entry of the catalogue has its vector."""
 
     def __call__(self, request: protocol.Sent, send: Send) -> object:
         match request:
             case protocol.Search():
                 return self._search(request, send)
             case protocol.Explain():
-                return self._engine(request.index).explain(request.question, request.documents)
+                engine = self._engine(request.index, send)
+                return engine.explain(request.question, request.documents)
             case protocol.Similar():
-                engine = self._engine(request.index)
+                self._encode_catalogue(request.into or request.index, send)
+                engine = self._engine(request.index, send)
                 if request.into is None or request.into == request.index:
                     return engine.similar(request.document, request.k, request.where)
                 _, document = engine.found(request.document)
-                return self._engine(request.into).like(document, request.k, request.where)
+                return self._engine(request.into, send).like(document, request.k, request.where)
             case _:
                 raise TypeError(f"{type(request).__name__} is not a search")
 
+    def load(self, request: protocol.Sent, send: Send) -> None:
+        """Answer `Load`; searches go on in another thread."""
+        if not isinstance(request, protocol.Load):
+            raise TypeError(f"{type(request).__name__} does not load")
+        self._engine(request.index, send)  # BM25 first
+        self._encode_catalogue(request.index, send)
+        self._engine(request.index, send).load(_reporter(send))
+
     def _search(self, request: protocol.Search, send: Send) -> SearchResult:
-        request.question.checked()  # before an index or a model is opened for it
+        question = request.question.checked()  # before an index or a model is opened for it
         report, ranker = _reporter(send), request.reranker
-        engine = self._engine(request.index)
-        if request.question.mode != "lexical":
+        engine = self._engine(request.index, send)
+        pending = question.mode != "lexical" and not engine.loaded
+        if pending and (request.waits or ranker is not None):
             engine.load(report)
-        found = engine.search(request.question)
+            pending = False
+        found = engine.search(
+            msgspec.structs.replace(question, mode="lexical") if pending else question
+        )
+        stale = self._catalogue.note if self._catalogue and request.index == CATALOGUE else None
+        found = msgspec.structs.replace(found, pending=pending, note=found.note or stale)
         if ranker is None or not found.hits:
             return found
         send(protocol.Partial(found))
@@ -114,7 +144,21 @@ class Searching:
         )
         return msgspec.structs.replace(found, hits=hits)
 
-    def _engine(self, name: str) -> SearchEngine:
+    def _encode_catalogue(self, name: str, send: Send) -> None:
+        """If `name` is the catalogue's index, see that every entry has a vector."""
+        if name == CATALOGUE and not self._encoded:
+            report = _reporter(send)
+            load = functools.partial(load_encoder, device=self._device, reporter=report)
+            self._catalogue = index_catalogue(load, report)
+            self._encoded = True
+
+    def _engine(self, name: str, send: Send) -> SearchEngine:
+        with self._opening:
+            if name == CATALOGUE and self._catalogue is None:
+                self._catalogue = index_catalogue(None, _reporter(send))
+            return self._opened(name)
+
+    def _opened(self, name: str) -> SearchEngine:
         engine = self._open.pop(name, None)
         if engine is not None:
             try:
@@ -136,29 +180,25 @@ class Searching:
 
 class LookingUp:
     """Answers requests about stored data: the list of indexes and the benchmark that was opened
-    last; also builds the catalogue's own index."""
+    last."""
 
-    def __init__(self, device: str) -> None:
-        self._device = device
+    def __init__(self) -> None:
         self._judged: tuple[BenchmarkFolder, Rankings, str] | None = None
         """The benchmark, its rankings, and the name of the index."""
 
-    def __call__(self, request: protocol.Sent, send: Send) -> object:
+    def __call__(self, request: protocol.Sent, send: Send) -> object:  # noqa: ARG002 - a Handler
         match request:
             case protocol.ListIndexes():
                 return registry.list_indexes()
-            case protocol.EnsureCatalogue():
-                report = _reporter(send)
-                load = functools.partial(load_encoder, device=self._device, reporter=report)
-                factory = load if request.vectors else None
-                return ensure_catalogue_index(
-                    request.documents, request.fingerprint, factory, report
-                )
             case protocol.OpenBenchmark():
                 return self._queries(request)
             case protocol.ViewQuery():
                 with self._opened() as (benchmark, rankings, index):
                     return query_view(benchmark, rankings, request.query, index.documents)
+            case protocol.CompareRuns():
+                from bioretrieval_tui.evaluation.runner import compare_records
+
+                return compare_records(request.first, request.second)
             case protocol.ReadDocument():
                 with self._opened() as (_, _, index):
                     found = index.documents.find(request.document)
@@ -250,13 +290,15 @@ def _fetch_benchmark(name: str, reporter: Reporter) -> protocol.BenchmarkFetched
 
 
 def fill_index(
-    job: protocol.BuildJob | protocol.AddJob | protocol.ImportJob,
+    job: protocol.BuildJob | protocol.AddJob | protocol.ImportJob | protocol.VectorsJob,
     device: str,
     reporter: Reporter,
     report: Report,
 ) -> build.BuildOutcome:
     """Put documents into an index; `report` is filled meanwhile: it is there after errors."""
-    how: dict[str, Any] = {"settings": job.reading, "reporter": reporter, "report": report}
+    how: dict[str, Any] = {"reporter": reporter, "report": report}
+    if not isinstance(job, protocol.VectorsJob):
+        how["settings"] = job.reading
     match job:
         case protocol.AddJob():
             return build.add_to_index(job.name, job.inputs, device=device, **how)
@@ -266,12 +308,30 @@ def fill_index(
             return build.build_index(job.name, job.documents, source, **how)
         case protocol.BuildJob():
             model = job.model or embedded.MODEL_ID
+            known = embedded_facts() if model == embedded.MODEL_ID else None
+            how |= {"replace": job.replace, "ids": job.ids, "passages": job.passages}
+            if job.lexical:
+                facts = known or facts_without_files(model, job.recipe)
+                return build.build_index(job.name, job.inputs, Vectoriser(facts), **how)
             load = functools.partial(
                 load_encoder, model, job.recipe, device=device, reporter=reporter
             )
-            how |= {"replace": job.replace, "ids": job.ids, "passages": job.passages}
-            outcome = build.build_index(job.name, job.inputs, load, **how)
+            outcome = build.build_index(job.name, job.inputs, load, facts=known, **how)
             prepare_query_encoder(model, job.recipe, reporter=reporter)
+            return outcome
+        case protocol.VectorsJob():
+            named = registry.manifest_of(job.name)
+            recipe = named.recipe if job.model is None else job.recipe
+            model = job.model or named.model
+            load = functools.partial(load_encoder, model, recipe, device=device, reporter=reporter)
+            outcome = build.add_vectors(
+                job.name,
+                load,
+                facts=embedded_facts() if model == embedded.MODEL_ID else None,
+                passages=job.passages,
+                **how,
+            )
+            prepare_query_encoder(model, recipe, reporter=reporter)
             return outcome
 
 
@@ -415,8 +475,9 @@ class RequestQueue:
                 self._current = None
 
 
-def serve(wire: Wire, device: str = "auto") -> int:
-    """Answer requests until stdin closes; return the exit code of the process."""
+def serve(wire: Wire, device: str = "auto", warm: str = "") -> int:
+    """Answer requests until stdin closes; return the exit code of the process. warm: WARM loads
+    the catalogue's index and model before they are asked for."""
     main_thread, code = threading.get_ident(), 0
 
     def work(request: protocol.Sent, send: Send) -> object:
@@ -428,11 +489,12 @@ def serve(wire: Wire, device: str = "auto") -> int:
         finally:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-    searches = RequestQueue(Searching(device), wire)
-    look_ups = RequestQueue(LookingUp(device), wire)
+    searching = Searching(device)
+    searches, loads = (RequestQueue(one, wire) for one in (searching, searching.load))
+    look_ups = RequestQueue(LookingUp(), wire)
     # If the signal is lost, the next step of the job ends it.
     jobs = RequestQueue(work, wire, lambda: signal.pthread_kill(main_thread, signal.SIGINT))
-    queues = (searches, look_ups, jobs)
+    queues = (searches, loads, look_ups, jobs)
 
     def listen() -> None:
         nonlocal code
@@ -446,6 +508,8 @@ def serve(wire: Wire, device: str = "auto") -> int:
                     jobs.put(number, request)
                 elif isinstance(request, protocol.SearchRequest):
                     searches.put(number, request)
+                elif isinstance(request, protocol.Load):
+                    loads.put(number, request)
                 else:
                     look_ups.put(number, request)
         except OSError:
@@ -458,7 +522,9 @@ def serve(wire: Wire, device: str = "auto") -> int:
         time.sleep(_GRACE)
         os._exit(1)  # the work did not end in time, and the app is gone
 
-    threads = [threading.Thread(target=one.run, daemon=True) for one in (searches, look_ups)]
+    if warm == WARM:
+        loads.put(_NUMBER_OF_NONE, protocol.Load(CATALOGUE))
+    threads = [threading.Thread(target=one.run, daemon=True) for one in queues[:-1]]
     for thread in (*threads, threading.Thread(target=listen, daemon=True)):
         thread.start()
     jobs.run()

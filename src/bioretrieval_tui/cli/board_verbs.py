@@ -17,7 +17,13 @@ from bioretrieval_tui.cli.lookups import catalogue, entry_of_type, with_board
 from bioretrieval_tui.cli.options import option
 from bioretrieval_tui.cli.streams import put_sheet, tell
 from bioretrieval_tui.errors import NotFoundError, UsageError
-from bioretrieval_tui.render.comparison import Compared, check_count, compare, comparison_sheet
+from bioretrieval_tui.render.comparison import (
+    Compared,
+    check_count,
+    compare,
+    comparison_sheet,
+    runs_of_one_benchmark,
+)
 from bioretrieval_tui.render.entries import result_sheet
 from bioretrieval_tui.render.formats import Format
 from bioretrieval_tui.render.rankings import (
@@ -202,7 +208,8 @@ def compare_entries(identifiers: Sequence[str], differences: bool, format_: Form
 
     ID is an entry, the hub id of a model, or one of your runs (see eval --list), which may stand
     beside models; all are of one kind. Scores come first: those that at least two have, with the
-    difference to the first ID, whose largest losses are at the top. Then facts and recipe.
+    difference to the first ID, whose largest losses are at the top. Then facts and recipe. Two runs
+    of one benchmark are compared query by query too.
 
     \b
     bioretrieval-tui compare medcpt bge-base-en-v1-5 BAAI/bge-m3 --differences
@@ -214,7 +221,13 @@ def compare_entries(identifiers: Sequence[str], differences: bool, format_: Form
     entries = [found.by_id.get(one.casefold()) for one in identifiers]
     if not all(entries) or any(isinstance(one, Model | Recipe) for one in entries):
         found = with_board(found)
-    compared = compare([_compared(found, one) for one in identifiers], found)
+    things = [_compared(found, one) for one in identifiers]
+    by_query = None
+    if runs := runs_of_one_benchmark(things):
+        from bioretrieval_tui.evaluation.runner import compare_records
+
+        by_query = compare_records(*runs)
+    compared = compare(things, found, by_query=by_query)
     put_sheet(comparison_sheet(compared, differences=differences), format_)
     if format_ in ("table", "markdown"):
         for line in compared.notes:

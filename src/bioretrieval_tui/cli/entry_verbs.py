@@ -100,7 +100,13 @@ def show(identifier: str, format_: Format) -> None:
             raise BioRetrievalError(f"'{entry.id}' cannot be cited", remedy=remedy)
         put_sheet(sheet, format_)
     else:
-        put_page(entry_page(entry, found), format_)
+        page = entry_page(entry, found)
+        if isinstance(entry, Model | Benchmark):
+            from bioretrieval_tui.evaluation.records import records
+            from bioretrieval_tui.render.evaluations import own_runs, with_runs
+
+            page = with_runs(page, entry.id, own_runs(records(tell), found))
+        put_page(page, format_)
 
 
 def _entry(identifier: str) -> tuple[Catalogue, AnyEntry]:

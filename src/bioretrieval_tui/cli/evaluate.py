@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from bioretrieval_tui.backend.protocol import EvaluateJob
 from bioretrieval_tui.cli import options
+from bioretrieval_tui.cli.job_verbs import submit
 from bioretrieval_tui.cli.lookups import chosen_model, chosen_reranker, fetch_missing
 from bioretrieval_tui.cli.options import option
 from bioretrieval_tui.cli.streams import narrated, put, put_object, put_sheet, tell
@@ -19,7 +21,7 @@ from bioretrieval_tui.render.sheet import Sheet, one_line
 
 if TYPE_CHECKING:
     from bioretrieval_tui.evaluation.metrics import Comparison
-    from bioretrieval_tui.evaluation.runner import EvaluationReport
+    from bioretrieval_tui.evaluation.runner import EvaluationReport, EvaluationRequest
     from bioretrieval_tui.render.formats import Format
 
 
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
 @option("--query ID", "Show one query: its judged documents and their ranks.")
 @option("--list", "List the evaluations of this machine.", name="listing")
 @option("--remove RECORD", "Delete one evaluation of --list.")
+@options.background
 @options.progress
 @options.format_
 def evaluate(
@@ -61,6 +64,7 @@ def evaluate(
     query: str | None,
     listing: bool,
     remove: str | None,
+    background: bool,
     quiet: bool,
     progress: str,
     format_: Format,
@@ -121,6 +125,9 @@ def evaluate(
             find_parts(Path(request.folder), request.split)
             for name, needed in request.models():
                 fetch_missing(name, needed, reporter, download=False)
+        if background:
+            submit(_job_of(request, query), request.device)
+            return
         if query is not None:
             view = runner.view_query(request, query, reporter, tell)
         else:
@@ -139,6 +146,19 @@ def evaluate(
     _print(report, format_)
     if failed is not None:
         raise failed
+
+
+def _job_of(request: EvaluationRequest, query: str | None) -> EvaluateJob:
+    """The job of a request. Raises UsageError for options that a job has not."""
+    facts = msgspec.structs.asdict(request)
+    same = {name: facts.pop(name) for name in EvaluateJob.__struct_fields__ if name in facts}
+    usual = type(request)(folder=request.folder, modes=request.modes)
+    others = [name for name in facts if name != "device" and facts[name] != getattr(usual, name)]
+    if others or query is not None:
+        said = "a job in the background keeps a plain evaluation"
+        remedy = "leave out --query, --compare, --per-query, --name, -k and --keep-own"
+        raise UsageError(said, remedy=remedy)
+    return EvaluateJob(**same)
 
 
 def _records(remove: str | None, format_: Format) -> None:

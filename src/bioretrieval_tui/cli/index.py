@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import click
 from msgspec import structs
 
-from bioretrieval_tui.backend.protocol import AddJob, BuildJob, ImportJob
+from bioretrieval_tui.backend.protocol import AddJob, BuildJob, ImportJob, VectorsJob
 from bioretrieval_tui.cli import options
+from bioretrieval_tui.cli.job_verbs import submit
 from bioretrieval_tui.cli.lookups import chosen_model, fetch_missing, model_of_catalogue
 from bioretrieval_tui.cli.options import option
 from bioretrieval_tui.cli.root import NamedGroup
 from bioretrieval_tui.cli.streams import confirm, duration, narrated, put_object, put_sheet, tell
 from bioretrieval_tui.documents.detect import FORMATS
 from bioretrieval_tui.documents.document import Place
-from bioretrieval_tui.documents.source import Dedupe, ReadSettings, text_encoding
+from bioretrieval_tui.documents.source import STDIN, Dedupe, ReadSettings, text_encoding
 from bioretrieval_tui.encoding.embedded import MODEL_ID
 from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser, UsageError
 from bioretrieval_tui.index import registry
@@ -49,6 +50,10 @@ def index() -> None:
 # Filling an index -----------------------------------------------------------------------------
 
 
+_passages = option(
+    "--passages",
+    "Split texts that are longer than the model reads; the best passage of a document counts.",
+)
 _filling_options = options.together(
     option(
         "--format FORMAT",
@@ -73,6 +78,7 @@ _filling_options = options.together(
         default="report",
     ),
     option("--report FILE", "Write the outcome of every record, as JSON.", type=options.FILE),
+    options.background,
     options.progress,
 )
 
@@ -81,8 +87,6 @@ def _fill(
     done: str,
     job: BuildJob | AddJob | ImportJob,
     *,
-    device: str = "auto",
-    download: bool = False,
     reader: str,
     mapping: tuple[str, ...],
     encoding: str | None,
@@ -90,12 +94,10 @@ def _fill(
     strict: bool,
     dedupe: Dedupe,
     report: Path | None,
-    quiet: bool,
-    progress: str,
+    background: bool,
+    **how: Any,
 ) -> None:
-    """Run a job with the options above, and tell its outcome as `done`."""
-    from bioretrieval_tui.backend.server import fill_index
-
+    """Run a job with the options above and tell its outcome as `done`, or submit it."""
     columns: dict[str, str] = {}
     for part in filter(str.strip, ",".join(mapping).split(",")):
         field, _, column = map(str.strip, part.partition("="))
@@ -108,6 +110,9 @@ def _fill(
     if report is not None and not report.absolute().parent.is_dir():
         said = f"the folder of the report {report} is not there"
         raise UsageError(said, remedy="create it first")
+    if background and (report is not None or STDIN in getattr(job, "inputs", ())):
+        said = "a job in the background reads no stdin and writes no report"
+        raise UsageError(said, remedy="leave out --background, or the report and -")
     if encoding is not None:
         text_encoding(encoding)
     if delimiter is not None:
@@ -117,11 +122,42 @@ def _fill(
             raise UsageError(f"--delimiter does not understand {delimiter!r}", remedy=remedy)
     chosen = None if reader == "auto" else reader
     reading = ReadSettings(chosen, columns, strict, encoding, delimiter, dedupe)
-    job, counts = structs.replace(job, reading=reading), Report()
+    counts = Report()
+    try:
+        job = structs.replace(job, reading=reading)
+        _run(done, job, counts, background=background, **how)
+    finally:  # also after an error
+        if report is not None:
+            try:
+                save_file(report, counts.to_json(), f"the report {report.name}")
+            except BioRetrievalError as error:
+                tell(error.line())
+
+
+def _run(
+    done: str,
+    job: BuildJob | AddJob | ImportJob | VectorsJob,
+    counts: Report,
+    *,
+    device: str = "auto",
+    download: bool = False,
+    background: bool,
+    quiet: bool,
+    progress: str,
+) -> None:
+    """Run a job, which fills `counts`, and tell its outcome as `done`."""
+    from bioretrieval_tui.backend.server import fill_index
+
+    needed = None
+    if isinstance(job, VectorsJob) or (isinstance(job, BuildJob) and not job.lexical):
+        needed = job.model
     try:
         with narrated(quiet, progress) as reporter:
-            if isinstance(job, BuildJob) and job.model not in (None, MODEL_ID):
-                fetch_missing(str(job.model), job.recipe, reporter, download=download)
+            if needed not in (None, MODEL_ID) and isinstance(job, BuildJob | VectorsJob):
+                fetch_missing(str(needed), job.recipe, reporter, download=download)
+            if background:
+                submit(job, device)
+                return
             outcome = fill_index(job, device, reporter, counts)
     except KeyboardInterrupt as stop:
         kept, there = registry.kept_vectors(job.name), job.name in registry.index_names()
@@ -130,12 +166,6 @@ def _fill(
         if kept:
             goes_on = f"{plural(kept, 'document')} encoded so far; the same call goes on from there"
         raise InterruptedByUser(f"stopped; index {job.name} {state}", remedy=goes_on) from stop
-    finally:  # also after an error
-        if report is not None:
-            try:
-                save_file(report, counts.to_json(), f"the report {report.name}")
-            except BioRetrievalError as error:
-                tell(error.line())
     if not quiet:
         _tell_outcome(done, outcome)
 
@@ -190,10 +220,8 @@ def _place(record: RejectedRecord | Pair) -> str:
     "What the documents' ids are, so that hits link to their pages.",
     type=click.Choice(["pmid"]),
 )
-@option(
-    "--passages",
-    "Split texts that are longer than the model reads; the best passage of a document counts.",
-)
+@_passages
+@option("--lexical", "For BM25 alone: encode nothing; `index add-vectors` does it later.")
 @_filling_options
 def build(
     name: str,
@@ -201,6 +229,7 @@ def build(
     model: str | None,
     ids: Literal["pmid"] | None,
     passages: bool,
+    lexical: bool,
     **how: Any,
 ) -> None:
     """Build the index NAME over corpus files.
@@ -216,8 +245,28 @@ def build(
     bioretrieval-tui index build notes export.csv --map title=Title,text=Abstract,id=PMID
     """
     hub, recipe = (None, None) if model is None else chosen_model(model)
-    job = BuildJob(name, files, hub, recipe, ids=ids, passages=passages)
+    job = BuildJob(name, files, hub, recipe, ids=ids, passages=passages, lexical=lexical)
     _fill("built", job, **how)
+
+
+@index.command("add-vectors")
+@name_argument
+@options.model(
+    "--model", "Encode with this model; default: the one named when the index was built."
+)
+@options.download
+@options.device
+@_passages
+@options.background
+@options.progress
+def add_vectors(name: str, model: str | None, passages: bool, **how: Any) -> None:
+    """Encode the documents of the index NAME, which was built with --lexical.
+
+    BM25 goes on answering meanwhile. With --model, the vectors of an index are replaced by those of
+    another model. The same call resumes an interrupted one, and no text is encoded twice.
+    """
+    hub, recipe = (None, None) if model is None else chosen_model(model)
+    _run("encoded", VectorsJob(name, hub, recipe, passages), Report(), **how)
 
 
 @index.command()
@@ -280,15 +329,34 @@ def import_vectors(
 
 
 @index.command("list")
+@option("--all", "Also the indexes that evaluations made.", name="every")
 @options.format_
-def list_(format_: Format) -> None:
+def list_(every: bool, format_: Format) -> None:
     """List the indexes of this machine."""
     found = registry.list_indexes()
-    put_sheet(index_sheet(found), format_)
+    shown = [one for one in found if every or not one.cached]
+    put_sheet(index_sheet(shown), format_)
     if not found:
         tell("there is no index yet; create one: bioretrieval-tui index build NAME FILE...")
+    if hidden := [one for one in found if one not in shown]:
+        total = size(sum(one.bytes for one in hidden))
+        cleared = "--all lists them, `index clear-cache` removes them"
+        tell(f"indexes of evaluations: {len(hidden)}, {total}, not listed; {cleared}")
     for name, _, taken in registry.trash():
         tell(f"in the trash of the app for a day at most: {name}, {size(taken)}")
+
+
+@index.command("clear-cache")
+@option("--yes", "Do not ask for confirmation.")
+def clear_cache(yes: bool) -> None:
+    """Remove the indexes that evaluations made, and the vectors of unfinished builds.
+
+    Results of evaluations stay. An evaluation of the same benchmark builds its index again.
+    """
+    if not yes:
+        question, declined = "Remove all indexes of evaluations?", "the cache stays"
+        confirm(question, what=" clearing the cache", declined=declined)
+    tell(f"removed {size(registry.clear_cache())}")
 
 
 @index.command()

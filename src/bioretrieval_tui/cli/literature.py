@@ -71,12 +71,24 @@ _search = options.together(
     click.argument("query"),
     option("-n N", "At most N; default: all.", name="most", type=options.POSITIVE),
     options.since("Only records entered on or after DATE (YYYY-MM-DD)."),
+    options.background,
     _destination,
 )
 
 
-def _fetch(source: Any, query: str, *, quiet: bool, progress: str, **fields: Any) -> None:
-    _fetched(_request(source, query=spool.sound_query(query), **fields), quiet, progress)
+def _fetch(
+    source: Any, query: str, *, background: bool, quiet: bool, progress: str, **fields: Any
+) -> None:
+    request = _request(source, query=spool.sound_query(query), **fields)
+    if not background:
+        _fetched(request, quiet, progress)
+        return
+    if request.index is None:
+        raise UsageError("--background fetches into an index", remedy="add --index NAME")
+    from bioretrieval_tui.backend.protocol import FetchJob
+    from bioretrieval_tui.cli.job_verbs import submit
+
+    submit(FetchJob(request), request.device)
 
 
 _SERVICES = {

@@ -184,6 +184,7 @@ progress = together(
         default="auto",
     ),
 )
+background = option("--background", "Submit it as a job, and print its number for `jobs`.")
 reranker = model("--reranker", "Model for --rerank.", default=RERANKER)
 
 

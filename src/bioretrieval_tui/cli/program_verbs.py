@@ -82,7 +82,7 @@ def config(format_: Format) -> None:
 def settings() -> Iterator[tuple[str, str, str]]:
     """Yield name, value and origin (a variable, the app, or the default); folders first."""
     from bioretrieval_tui.catalog.compiled import data_folder
-    from bioretrieval_tui.settings import SettingsStore
+    from bioretrieval_tui.settings import SettingsStore, notify
 
     where = places()
     moved = HOME_VARIABLE if os.environ.get(HOME_VARIABLE) else DEFAULT
@@ -96,9 +96,15 @@ def settings() -> Iterator[tuple[str, str, str]]:
         yield "theme", theme or "dark", "the app" if theme else DEFAULT
     except BioRetrievalError as error:
         yield "theme", error.message, "the app"
+    try:
+        told, path = notify()
+        yield "notify", "yes" if told else "no", str(path) if path else DEFAULT
+    except BioRetrievalError as error:
+        yield "notify", error.message, "at fault"
     yield _variable("BIORETRIEVAL_OFFLINE", "no network", "the network may be used")
     yield _sent("NCBI_API_KEY", "none: PubMed allows three requests a second", secret=True)
     yield _sent("BIORETRIEVAL_CONTACT", "none: services cannot write to you", secret=False)
+    yield _variable("BIORETRIEVAL_CACHE_GIB", None, "20: indexes that evaluations made")
     yield _variable("NO_COLOR", "no colours", "as the terminal allows")
     yield _variable("BROWSER", None, "the desktop's browser, if there is one")
     yield _variable("COLUMNS", None, "as wide as the terminal")
@@ -294,10 +300,17 @@ def catalogue() -> Iterator[Row]:
 def model() -> Iterator[Row]:
     """Check whether the embedded model is complete and its files are the published ones."""
     from bioretrieval_tui.encoding import embedded
+    from bioretrieval_tui.encoding.shipped_vectors import read_shipped
 
     found = embedded.verify()
     said = f"{embedded.MODEL_ID}, {len(embedded.CHECKSUMS)} checksums right, in {found}"
     yield "embedded model", "ok", said, None
+    try:
+        shipped = read_shipped()
+    except BioRetrievalError as error:
+        yield "shipped vectors", "note", error.message, error.remedy
+    else:
+        yield "shipped vectors", "ok", f"of {len(shipped.places):,} entries", None
 
 
 def board() -> Iterator[Row]:
@@ -334,12 +347,15 @@ def folders() -> Iterator[Row]:
 
 
 def indexes() -> Iterator[Row]:
-    from bioretrieval_tui.index.registry import list_indexes
+    from bioretrieval_tui.index.registry import list_indexes, most_cached
     from bioretrieval_tui.index.report import longer_line
 
     found = list_indexes()
     total = size(sum(one.bytes for one in found))
     yield "indexes", "ok", f"{len(found)}, {total}" if found else "none yet", None
+    if cached := [one.bytes for one in found if one.cached]:
+        said = f"{len(cached)}, {size(sum(cached))} of {size(most_cached())} at most"
+        yield "of evaluations", "ok", f"{said}; `index clear-cache` removes them", None
     for one in found:
         if one.status != "ok":
             remedy = f"see: bioretrieval-tui index verify {one.name}"

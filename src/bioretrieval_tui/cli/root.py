@@ -27,6 +27,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "index": ("index:index", "Build, extend, check and remove indexes over your own texts."),
     "eval": ("evaluate:evaluate", "Evaluate a model or an index on a benchmark."),
     "fetch": ("literature:fetch", "Fetch records by query or by ids, archives, benchmarks, MeSH."),
+    "jobs": ("job_verbs:jobs", "List, follow, stop and resume jobs that run in the background."),
     "catalog": ("catalog_verbs:catalog", "Refresh the catalogue, check its links, add entries."),
     "watch": ("literature:watch", "Watch the literature, and read only what is new."),
     "keys": ("program_verbs:keys", "List the keys of the app."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -162,13 +163,8 @@ def _searched(
         from bioretrieval_tui.encoding.encoder_registry import load_encoder
 
         found = catalogue()
-        documents = catalogue_index.catalogue_documents(found)
-        note = catalogue_index.ensure_catalogue_index(
-            documents,
-            catalogue_index.fingerprint(documents),
-            (lambda: load_encoder(device=device, reporter=reporter)) if encodes else None,
-            reporter,
-        ).note
+        load = partial(load_encoder, device=device, reporter=reporter) if encodes else None
+        note = catalogue_index.index_catalogue(load, reporter).note
     engine = SearchEngine.open(name or CATALOGUE, device=device, reporter=reporter, ready=model)
     with contextlib.closing(engine):
         yield engine, found, note

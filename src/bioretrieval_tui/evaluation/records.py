@@ -12,7 +12,6 @@ import os
 import platform
 import re
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
 
 import msgspec
@@ -203,6 +202,8 @@ def hardware(device: str) -> str:
 
 def versions() -> dict[str, str]:
     """Versions by name: of this program, Python, and the libraries that rank and measure."""
+    from importlib import metadata  # slow to import, and reading records needs none of it
+
     found = {"bioretrieval-tui": __version__, "python": platform.python_version()}
     for name in _LIBRARIES:
         with contextlib.suppress(metadata.PackageNotFoundError):

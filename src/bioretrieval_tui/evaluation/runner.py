@@ -27,7 +27,6 @@ from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.documents.store import DocumentStore
 from bioretrieval_tui.encoding import embedded, encoder_registry
 from bioretrieval_tui.encoding.cross_encoder import load_cross_encoder
-from bioretrieval_tui.encoding.recipe import recipe_hash
 from bioretrieval_tui.errors import (
     BioRetrievalError,
     CatalogueError,
@@ -51,8 +50,13 @@ from bioretrieval_tui.evaluation.published import Match, Reference, match_benchm
 from bioretrieval_tui.evaluation.qrels import QueryView, judgements_of, query_view
 from bioretrieval_tui.evaluation.records import EvaluationRecord
 from bioretrieval_tui.index.build import build_index
-from bioretrieval_tui.index.registry import manifest_of, open_index
-from bioretrieval_tui.index.vector_cache import Vectoriser, embedded_facts, facts_of
+from bioretrieval_tui.index.registry import keep_within_cache, manifest_of, open_index
+from bioretrieval_tui.index.vector_cache import (
+    Vectoriser,
+    embedded_facts,
+    facts_of,
+    facts_without_files,
+)
 from bioretrieval_tui.paths import save_file
 from bioretrieval_tui.progress import Progress, Reporter, silent
 from bioretrieval_tui.search.engine import SearchEngine, reranked
@@ -679,21 +683,16 @@ def ensure_index(
     load = partial(encoder_registry.load_encoder, model, recipe, device=device, reporter=reporter)
     facts = embedded_facts()
     if (model, recipe) != (embedded.MODEL_ID, None):
-        if vectors:
-            # Only the model's files tell its revision, and a run needs this encoder anyway.
-            facts = facts_of(load(side="query"))
-        else:
-            # BM25 does not depend on the model's files: the name will do.
-            used = recipe or facts.recipe
-            facts = msgspec.structs.replace(
-                facts, model=model, revision="", recipe=used, recipe_hash=recipe_hash(used)
-            )
+        # Only the model's files tell its revision, and a run needs this encoder anyway; for BM25
+        # the name will do.
+        facts = facts_of(load(side="query")) if vectors else facts_without_files(model, recipe)
     # Everything that a vector of the corpus depends on.
     sums = benchmark.corpus_sums
     parts = "\n".join((*sums, facts.model, facts.revision, facts.recipe_hash))
     identity = hashlib.sha256(parts.encode("utf-8", "surrogateescape")).hexdigest()
     name = f"eval-{records.slug(benchmark.parts.name, 40) or 'benchmark'}-{identity[:8]}"
     if _is_current(name, identity, sums, vectors=vectors):
+        keep_within_cache(name)
         return name
     try:
         outcome = build_index(
@@ -703,6 +702,7 @@ def ensure_index(
             settings=ReadSettings(_beir(benchmark.parts.corpus), strict=True, dedupe="off"),
             reporter=reporter,
             fingerprint=identity,
+            facts=facts if vectors else None,
         )
     except CorpusError as error:
         # An ordinary index may skip a malformed record; an evaluation may not.
@@ -714,6 +714,7 @@ def ensure_index(
             f"{benchmark.parts.corpus[0]} changed while it was read",
             remedy="try again when no program writes to it",
         )
+    keep_within_cache(name)
     if vectors:
         encoder_registry.prepare_query_encoder(model, recipe, reporter=reporter)
     return name

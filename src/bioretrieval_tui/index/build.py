@@ -31,10 +31,12 @@ from bioretrieval_tui.documents.checksum import sha256_of
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.documents.store import DocumentStore, StoreWriter
+from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.encoder import Encoder, EncoderFactory
 from bioretrieval_tui.encoding.encoder_registry import load_encoder
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault, NotFoundError, UsageError
 from bioretrieval_tui.index import layout
+from bioretrieval_tui.index.base import Base, home_vectors, open_base
 from bioretrieval_tui.index.intake import Feed, Intake, empty_fault, feed_files, feed_store
 from bioretrieval_tui.index.manifest import (
     ANY_REVISION,
@@ -44,9 +46,7 @@ from bioretrieval_tui.index.manifest import (
     IdKind,
     Manifest,
     SegmentFacts,
-    check_content,
     encode_manifest,
-    fault,
     read_manifest,
     seal,
 )
@@ -58,22 +58,12 @@ from bioretrieval_tui.index.text_index import TextIndexWriter
 from bioretrieval_tui.index.vector_cache import (
     ModelFacts,
     ModelVectors,
-    OldVectors,
     Vectoriser,
     VectorPool,
+    embedded_facts,
     facts_of,
 )
-from bioretrieval_tui.index.vectors import (
-    GraphBuilder,
-    Halves,
-    Matrix,
-    load_graph,
-    open_dead,
-    open_longer,
-    open_matrix,
-    open_passages,
-    probe,
-)
+from bioretrieval_tui.index.vectors import GraphBuilder, Halves, Matrix, load_graph, probe
 from bioretrieval_tui.paths import write_atomically
 from bioretrieval_tui.progress import Progress, Reporter, silent
 
@@ -96,39 +86,6 @@ class BuildOutcome(msgspec.Struct, frozen=True):
     changed: bool = True
 
 
-class Base(msgspec.Struct, frozen=True):
-    """An index to build upon: its manifest and folder, its documents and vectors, the labels of
-    its deleted documents, and of those with more tokens than the model reads, if they are known;
-    passages: None where each document has one vector."""
-
-    manifest: Manifest
-    folder: Path
-    store: DocumentStore
-    matrix: Matrix
-    dead: frozenset[int]
-    longer: frozenset[int] | None
-    passages: Passages | None
-
-    def vectors(self) -> OldVectors:
-        """What a build by the same model reuses."""
-        facts = facts_of(self.manifest)
-        return OldVectors(facts, self.store, self.matrix, self.longer, self.passages)
-
-    def vectoriser(self, factory: EncoderFactory) -> Vectoriser:
-        """Vectors like those of this index; none if it has none."""
-        facts = facts_of(self.manifest)
-        if not self.manifest.encoded:
-            return Vectoriser(facts)
-        return ModelVectors(
-            self.folder,
-            factory,
-            facts=facts,
-            old=self.vectors(),
-            max_tokens=self.manifest.max_tokens,
-            passages=self.manifest.passages,
-        )
-
-
 def build_index(
     name: str,
     inputs: Inputs | Feed,
@@ -141,12 +98,14 @@ def build_index(
     fingerprint: str | None = None,
     report: Report | None = None,
     passages: bool = False,
+    facts: ModelFacts | None = None,
 ) -> BuildOutcome:
     """Build the index `name` over corpus files, folders of them, globs or stdin, or a feed.
 
     source: what loads the encoder, once there are documents, or a vectoriser: a plain one gives an
-    index for BM25 alone. Vectors of an older index of this name, or of an unfinished build, are
-    reused where model and text are the same, and kept where BM25 replaces them. ids: what the
+    index for BM25 alone. facts: of the encoder, where they are known: it is then loaded only if a
+    document has no vector yet. Vectors that this home has, see `home_vectors`, are reused where
+    model and text are the same; those of the index are kept where BM25 replaces them. ids: what the
     documents' ids are, so that hits can link to them. fingerprint: of what the app makes an index
     from by itself. passages: whether documents that are longer than the model reads get a vector
     for each passage of that length. reporter: may raise `InterruptedByUser`. report: filled while
@@ -171,11 +130,31 @@ def build_index(
         if lexical and base is not None and base.manifest.encoded:
             _keep_vectors(base)
         if not isinstance(source, Vectoriser):
-            reused = None if base is None else base.vectors()
-            source = ModelVectors(folder, source, old=reused, passages=passages)
+            source = _model_vectors(name, source, base, facts, passages=passages)
         return _assemble(
             name, feed, source, ids=ids, fingerprint=fingerprint, report=report, reporter=reporter
         )
+
+
+def _model_vectors(
+    name: str,
+    source: EncoderFactory,
+    base: Base | None,
+    facts: ModelFacts | None,
+    *,
+    passages: bool,
+) -> ModelVectors:
+    """Vectors by a model for a new state of an index."""
+    folder = layout.index_folder(name)
+    return ModelVectors(
+        folder,
+        source,
+        facts=facts,
+        old=None if base is None else base.vectors(),
+        others=partial(home_vectors, folder),
+        max_tokens=embedded.MOST_TOKENS if facts == embedded_facts() else None,
+        passages=passages,
+    )
 
 
 def _keep_vectors(base: Base) -> None:
@@ -232,6 +211,33 @@ def add_to_index(
         return _assemble(name, feed, vectoriser, base=base, report=report, reporter=reporter)
 
 
+def add_vectors(
+    name: str,
+    source: EncoderFactory,
+    *,
+    facts: ModelFacts | None = None,
+    passages: bool = False,
+    reporter: Reporter = silent,
+    report: Report | None = None,
+) -> BuildOutcome:
+    """Rewrite an index with the vectors of a model, from its own documents; other parameters as of
+    `build_index`. BM25 answers meanwhile. Raises as `compact_index`, and as the encoder does."""
+    _refuse_catalogue(name)
+    with _writing(name, "given vectors"), open_base(name) as base:
+        old, feed = base.manifest, feed_store(base.store, base.dead)
+        vectoriser = _model_vectors(name, source, base, facts, passages=passages)
+        return _assemble(
+            name,
+            feed,
+            vectoriser,
+            ids=old.ids,
+            fingerprint=old.fingerprint,
+            source=old,
+            report=report,
+            reporter=reporter,
+        )
+
+
 def compact_index(name: str, *, reporter: Reporter = silent) -> BuildOutcome:
     """Rewrite an index without deleted documents, from its own documents and vectors.
 
@@ -254,38 +260,6 @@ def compact_index(name: str, *, reporter: Reporter = silent) -> BuildOutcome:
             source=old,
             reporter=reporter,
         )
-
-
-@contextlib.contextmanager
-def open_base(name: str, *, whole: bool = False) -> Iterator[Base]:
-    """An index whose documents and vectors are checked and open, to build upon.
-
-    whole: its graph, text index and metadata are extended too, so they are checked as well.
-    Otherwise nothing derived from the documents is needed, not even the list of deleted labels.
-    Raises NotFoundError, and IndexFault if a file that is needed is damaged.
-    """
-    folder = layout.index_folder(name)
-    manifest = read_manifest(folder)
-    needed = [*manifest.stores(), *manifest.matrices(), *manifest.passage_tables()]
-    for path in dict.fromkeys([*needed, *(manifest.files if whole else ())]):
-        check_content(manifest, folder, path)
-    with contextlib.closing(DocumentStore([folder / path for path in manifest.stores()])) as store:
-        if [one.count for one in store.segments] != [one.rows for one in manifest.segments]:
-            raise fault(
-                manifest, f"its store holds {store.rows:,} documents, not {manifest.rows:,}"
-            )
-        matrix = open_matrix(manifest, folder)
-        try:
-            check_content(manifest, folder, manifest.path(layout.DEAD))
-            dead = frozenset(open_dead(manifest, folder).tolist())
-        except IndexFault:
-            dead = frozenset(store.superseded())  # takes longer
-        longer = None
-        with contextlib.suppress(IndexFault):
-            if manifest.longer is not None:
-                check_content(manifest, folder, manifest.path(layout.LONGER))
-                longer = frozenset(open_longer(manifest, folder).tolist())
-        yield Base(manifest, folder, store, matrix, dead, longer, open_passages(manifest, folder))
 
 
 @contextlib.contextmanager

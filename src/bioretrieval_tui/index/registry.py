@@ -41,6 +41,8 @@ TRASH = layout.TRASH_PREFIX
 _DAY = 24 * 3600 * 10**9
 """Nanoseconds that the trash keeps an index."""
 _TRIES = 5
+CACHE_VARIABLE = "BIORETRIEVAL_CACHE_GIB"
+"""Sets the limit of `most_cached`."""
 
 
 class IndexInfo(Struct, frozen=True):
@@ -52,7 +54,7 @@ class IndexInfo(Struct, frozen=True):
     last compaction. recall: recall@10 of the graph when it was built. max_tokens: of a document
     that the model reads, None if there is no limit or it is not known; longer: documents that have
     more, None if that is not known; passages: the vectors of an index where those have several.
-    fields: what a filter may name.
+    fields: what a filter may name. cached: an evaluation made it, and `clear_cache` removes it.
     """
 
     name: str
@@ -73,6 +75,7 @@ class IndexInfo(Struct, frozen=True):
     longer: int | None = None
     passages: int | None = None
     fields: tuple[str, ...] | None = None
+    cached: bool = False
 
 
 @dataclass
@@ -97,9 +100,10 @@ class OpenIndex:
         with self._opening:
             if self._vectors is None:
                 if not manifest.encoded:
+                    add = f"bioretrieval-tui index add-vectors {manifest.name}"
                     raise IndexFault(
                         f"index {manifest.name} has no vectors: it was built for BM25 alone",
-                        remedy="search it with the mode lexical, or build it again with a model",
+                        remedy=f"search it with -m lexical, or run: {add}",
                     )
                 try:
                     for path in manifest.dense_files():
@@ -313,7 +317,58 @@ def _inspect(folder: Path, *, deep: bool) -> IndexInfo:
         longer=manifest.longer,
         passages=manifest.vectors if manifest.passages else None,
         fields=None if manifest.fields is None else manifest.fields.names,
+        cached=_made_by_evaluation(manifest),
     )
+
+
+# The cache: indexes that evaluations made, and the vectors of unfinished builds ----------------
+
+
+def _made_by_evaluation(manifest: Manifest) -> bool:
+    return manifest.fingerprint is not None and manifest.name != layout.CATALOGUE
+
+
+def most_cached() -> int:
+    """Bytes that the indexes of evaluations may take: 20 GiB, or as CACHE_VARIABLE says."""
+    with contextlib.suppress(ValueError):
+        return int(float(os.environ.get(CACHE_VARIABLE, "")) * 2**30)
+    return 20 * 2**30
+
+
+def keep_within_cache(name: str) -> list[str]:
+    """Note that an evaluation uses the index `name`, and remove those of other evaluations, the
+    least recently used first, until all fit into `most_cached`. Returns the names of those."""
+    with contextlib.suppress(OSError):
+        os.utime(layout.index_folder(name))
+    cached = [one for one in list_indexes() if one.cached]
+    used = {one.name: _used(one.name) for one in cached}
+    total, gone = sum(one.bytes for one in cached), []
+    for one in sorted(cached, key=lambda one: used[one.name]):
+        if total <= most_cached():
+            break
+        if one.name != name:
+            with contextlib.suppress(BioRetrievalError):  # it is in use, or gone
+                total -= remove_index(one.name)
+                gone.append(one.name)
+    return gone
+
+
+def _used(name: str) -> float:
+    with contextlib.suppress(OSError):
+        return layout.index_folder(name).stat().st_mtime
+    return 0.0
+
+
+def clear_cache() -> int:
+    """Remove the indexes of evaluations and the vectors of unfinished builds; returns the bytes.
+    Raises IndexFault where one is being written."""
+    freed = sum(remove_index(one.name) for one in list_indexes() if one.cached)
+    for path in layout.indexes_folder().glob(f"[!.]*/{layout.POOL_PREFIX}*"):
+        with layout.writing(path.parent.name, "swept"), contextlib.suppress(OSError):
+            freed += path.stat().st_size
+            path.unlink()
+            path.parent.rmdir()  # succeeds only if it is empty
+    return freed
 
 
 def _damaged(error: BioRetrievalError) -> str:

@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sqlite3
 import time
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 import numpy as np
@@ -90,34 +91,35 @@ def embedded_facts() -> ModelFacts:
     return _facts_by(embedded.MODEL_ID, embedded.REVISION, embedded.RECIPE, embedded.DIMENSION)
 
 
-class VectorPool:
-    """The vectors of one unfinished build, a file of records: content hash, float16 vector, whether
-    the text is longer than the model reads (-1: not known), CRC-32. A record that a kill cut off is
-    removed when the pool is opened; one that was altered is not found. What is appended is found
-    after opening again. Raises OSError."""
+def facts_without_files(model: str, recipe: Encoding | None) -> ModelFacts:
+    """The facts of a model for an index without vectors: its revision is not known."""
+    return _facts_by(model, "", recipe or embedded.RECIPE, 0)
 
-    def __init__(self, index: Path, key: str, dimension: int) -> None:
-        self.path = index / f"{POOL_PREFIX}{key}-{dimension}"
-        index.mkdir(parents=True, exist_ok=True)
-        vector = ("vector", "<f2", (dimension,))
-        self._record = np.dtype([("hash", "<u8", (2,)), vector, ("longer", "i1"), ("crc", "<u4")])
-        self._stream = self.path.open("ab")
-        sync_folder(index)
-        rows = pool_rows(self.path)
-        self._stream.truncate(rows * self._record.itemsize)
-        self._kept: npt.NDArray[np.void] = np.empty(0, self._record)
-        if rows:  # an empty file cannot be mapped
-            self._kept = np.memmap(self.path, dtype=self._record, mode="r", shape=(rows,))
+
+class VectorSource(Protocol):
+    """Vectors by the content hash of documents."""
+
+    def find(self, digests: Sequence[bytes]) -> Mapping[bytes, tuple[Halves, bool | None]]:
+        """What is held, by content hash: the vector, float16 (dimension,), and whether the text is
+        longer than the model reads, None if that is not known."""
+        ...
+
+
+class PooledVectors:
+    """The vectors of an unfinished build, as its file has them now: records of content hash,
+    float16 vector, whether the text is longer than the model reads (-1: not known), CRC-32. One
+    that was cut off or altered is not found. Raises OSError."""
+
+    def __init__(self, path: Path) -> None:
+        self.record = pool_record(int(path.name.rpartition("-")[2]))
+        self._kept: npt.NDArray[np.void] = np.empty(0, self.record)
+        if rows := pool_rows(path):  # an empty file cannot be mapped
+            self._kept = np.memmap(path, dtype=self.record, mode="r", shape=(rows,))
         self._order = np.argsort(self._kept["hash"][:, 0], kind="stable")
         self._halves = self._kept["hash"][self._order, 0]
 
-    def close(self) -> None:
-        """Close the file; safe to call twice."""
-        self._stream.close()
-
     def find(self, digests: Sequence[bytes]) -> dict[bytes, tuple[Halves, bool | None]]:
-        """What is kept, by content hash: the vector, float16 (dimension,), and whether the text is
-        longer than the model reads, None if that is not known."""
+        """See `VectorSource`."""
         found = {}
         for digest in digests:
             # The first half of a hash says where to look, the whole hash whether it is the same.
@@ -132,6 +134,30 @@ class VectorPool:
                     break
                 first += 1
         return found
+
+
+def pool_record(dimension: int) -> np.dtype[np.void]:
+    vector = ("vector", "<f2", (dimension,))
+    return np.dtype([("hash", "<u8", (2,)), vector, ("longer", "i1"), ("crc", "<u4")])
+
+
+class VectorPool:
+    """The file in which a build keeps its vectors until it is complete, see `PooledVectors`. A
+    record that a kill cut off is removed when it is opened. What is appended is found after opening
+    again. Raises OSError."""
+
+    def __init__(self, index: Path, key: str, dimension: int) -> None:
+        self.path = index / f"{POOL_PREFIX}{key}-{dimension}"
+        index.mkdir(parents=True, exist_ok=True)
+        self._record = pool_record(dimension)
+        self._stream = self.path.open("ab")
+        sync_folder(index)
+        self._stream.truncate(pool_rows(self.path) * self._record.itemsize)
+        self.find = PooledVectors(self.path).find
+
+    def close(self) -> None:
+        """Close the file; safe to call twice."""
+        self._stream.close()
 
     def append(
         self, digests: Sequence[bytes], vectors: Halves, longer: Sequence[bool | None]
@@ -194,8 +220,8 @@ class Vectoriser:
         """Close all files."""
 
 
-class OldVectors(NamedTuple):
-    """An index whose vectors are reused. longer: labels of documents with more tokens than the
+class IndexVectors(NamedTuple):
+    """The vectors of an index, to be reused. longer: labels of documents with more tokens than the
     model reads, None if that is not known; passages: None where each document has one vector."""
 
     facts: ModelFacts
@@ -204,20 +230,22 @@ class OldVectors(NamedTuple):
     longer: frozenset[int] | None
     passages: Passages | None = None
 
-    def find(self, digests: Sequence[bytes]) -> tuple[dict[bytes, int], dict[bytes, bool | None]]:
-        """The rows of vectors by content hash, and whether each text is longer than the model
-        reads, None if that is not known."""
-        if self.passages is not None:
-            rows = self.passages.by_content(digests)
-            return rows, dict.fromkeys(rows, None)
-        rows = self.store.by_content(digests)
-        known = self.longer
-        return rows, {one: None if known is None else row in known for one, row in rows.items()}
+    def find(self, digests: Sequence[bytes]) -> dict[bytes, tuple[Halves, bool | None]]:
+        """See `VectorSource`; nothing where the index cannot be read any more."""
+        try:
+            rows = (self.passages or self.store).by_content(digests)
+            halves = self.matrix.halves(np.array(list(rows.values()), dtype=np.int64))
+        except (sqlite3.Error, OSError, IndexFault):
+            return {}
+        known = None if self.passages is not None else self.longer
+        said = [None if known is None else row in known for row in rows.values()]
+        return dict(zip(rows, zip(halves, said, strict=True), strict=True))
 
 
 class ModelVectors(Vectoriser):
     """Vectors from a model, each document encoded once. folder: of the index; old: an index whose
-    vectors are reused if its facts are the same; facts, max_tokens: those that the vectors must
+    vectors are reused if its facts are the same; others: further vectors by the given model,
+    opened while documents lack one; facts, max_tokens: those that the vectors must
     have, if the index has some already: the model is then loaded when a document first needs it;
     passages: whether a document that is longer than the model reads has several vectors."""
 
@@ -227,7 +255,8 @@ class ModelVectors(Vectoriser):
         factory: EncoderFactory,
         *,
         facts: ModelFacts | None = None,
-        old: OldVectors | None = None,
+        old: IndexVectors | None = None,
+        others: Callable[[ModelFacts], Iterator[VectorSource]] = lambda _: iter(()),
         max_tokens: int | None = None,
         passages: bool = False,
     ) -> None:
@@ -235,6 +264,9 @@ class ModelVectors(Vectoriser):
         self._factory = factory
         self._wanted = facts
         self._old = old
+        self._others = others
+        self._sources: list[VectorSource] = []
+        self._more: Iterator[VectorSource] = iter(())
         self.passages = passages
         self.max_tokens = max_tokens
         self._encoder: Encoder | None = None
@@ -247,24 +279,29 @@ class ModelVectors(Vectoriser):
         if self._old is not None and self._old.facts.key != self._facts.key:
             self._old = None
         self._pool = VectorPool(self._folder, self._facts.key, self._facts.dimension)
+        self._sources = [self._pool, *([self._old] if self._old is not None else [])]
+        self._more = self._others(self._facts)
         return self._facts
 
+    def _held(self) -> Iterator[VectorSource]:
+        """The sources that are open, then the others, opened one by one."""
+        yield from tuple(self._sources)
+        for source in self._more:
+            self._sources.append(source)
+            yield source
+
     def vectors(self, documents: Sequence[Document], tell: Reporter) -> Halves:
-        assert self._pool is not None  # noqa: S101 - start() comes first
         found = np.empty((len(documents), self._facts.dimension), dtype=np.float16)
         longer: dict[bytes, bool | None] = {}
         missing: dict[bytes, list[int]] = {}
         for place, document in enumerate(documents):
             missing.setdefault(document.content_hash(), []).append(place)
         places = dict(missing)
-        for digest, (half, longer[digest]) in self._pool.find(list(missing)).items():
-            found[missing.pop(digest)] = half
-        if self._old is not None:
-            there, said_longer = self._old.find(list(missing))
-            halves = self._old.matrix.halves(np.array(list(there.values()), dtype=np.int64))
-            for digest, half in zip(there, halves, strict=True):
+        for source in self._held():
+            for digest, (half, longer[digest]) in source.find(list(missing)).items():
                 found[missing.pop(digest)] = half
-            longer |= said_longer
+            if not missing:
+                break
         # Longest first, as encoders batch them: parts then have the batches of the whole.
         waiting = sorted(
             ((documents[rows[0]], digest) for digest, rows in missing.items()),
@@ -329,6 +366,8 @@ class ModelVectors(Vectoriser):
     def close(self) -> None:
         if self._pool is not None:
             self._pool.close()
+        if isinstance(self._more, Generator):
+            self._more.close()
 
     def _loaded(self) -> Encoder:
         if self._encoder is None:

@@ -11,10 +11,9 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.paths import file_errors, places
+from bioretrieval_tui.settings import read_config
 
 CONTACT = "BIORETRIEVAL_CONTACT"
 """An address that services can write to; it becomes part of the user agent."""
@@ -102,8 +101,10 @@ def network_setting(variable: str) -> tuple[str, str] | None:
     value: object = os.environ.get(variable, "").strip()
     origin = name = variable
     if not value and (field := _CONFIG_FIELDS.get(variable)):
-        path = places().config / "config.toml"
-        value, origin, name = _config_table(path).get(field), str(path), f"{field} in {path}"
+        found, path = read_config()
+        table = found.get("online")
+        value = table.get(field) if isinstance(table, dict) else None
+        origin, name = str(path), f"{field} in {path}"
     if value is None or value == "":
         return None
     if not isinstance(value, str) or not _VALUE.fullmatch(value):
@@ -117,22 +118,6 @@ def network_setting(variable: str) -> tuple[str, str] | None:
 def masked(value: str) -> str:
     """Mask a key for display: its last two characters remain if it is long enough."""
     return "*" * 8 + (value[-2:] if len(value) >= 16 else "")
-
-
-def _config_table(path: Path) -> dict[str, object]:
-    import tomllib
-
-    try:
-        with file_errors(f"{path} cannot be read"):
-            found = tomllib.loads(path.read_text("utf-8")) if path.exists() else {}
-    except (ValueError, RecursionError) as error:
-        # The parser's message may quote the line, which may hold a key.
-        raise BioRetrievalError(
-            f"{path} is not valid TOML",
-            remedy='write a table [online] with lines such as contact = "..."',
-        ) from error
-    table = found.get("online")
-    return table if isinstance(table, dict) else {}
 
 
 class OnlineError(BioRetrievalError):

@@ -25,10 +25,11 @@ from bioretrieval_tui.util.formatting import plural
 
 if TYPE_CHECKING:
     # At run time only where a run is compared: it imports the evaluation.
+    from bioretrieval_tui.evaluation.metrics import Comparison
     from bioretrieval_tui.render.evaluations import OwnRun
 
 LEAST, MOST = 2, 6
-SCORES, FACTS, RECIPE, RUN = "Scores", "Facts", "Recipe", "Run"
+SCORES, QUERIES, FACTS, RECIPE, RUN = "Scores", "Queries", "Facts", "Recipe", "Run"
 """Sections, in their order: what most readers ask first comes first."""
 _LEFT_OUT = frozenset(
     ("id", "name", "kind", "summary", "added", "related", "url", "note", "traps", "check",
@@ -87,11 +88,23 @@ def check_count(count: int) -> None:
         raise UsageError(f"{count} cannot be compared", remedy=remedy)
 
 
+def runs_of_one_benchmark(things: Sequence[Compared]) -> tuple[str, str] | None:
+    """The records of two runs over the same files and split, which can be compared by query."""
+    records = [one.record for one in things if not isinstance(one, Entry)]
+    if len(things) != LEAST or len({(one.sha256, one.split) for one in records}) != 1:
+        return None
+    return (records[0].id, records[1].id) if len(records) == LEAST else None
+
+
 def compare(
-    things: Sequence[Compared], catalogue: Catalogue, table: ScoreTable | None = None
+    things: Sequence[Compared],
+    catalogue: Catalogue,
+    table: ScoreTable | None = None,
+    *,
+    by_query: Comparison | None = None,
 ) -> EntryComparison:
-    """Compare things of one kind. Raises UsageError: they are fewer than two, more than six, one of
-    them twice, or of several kinds."""
+    """Compare things of one kind; by_query: of two runs. Raises UsageError: they are fewer than
+    two, more than six, one of them twice, or of several kinds."""
     ids = [compared_id(one) for one in things]
     check_count(len(ids))
     for one in ids:
@@ -108,6 +121,7 @@ def compare(
         table = table or ScoreTable(catalogue)
         scores = _ScoreRows([_scores(one, table) for one in things], names, table)
         rows, notes = scores.rows(), scores.notes()
+    rows += _query_rows(by_query) if by_query else ()
     entries = [_entry(one, catalogue) for one in things]
     rows += _fields(entries, kinds[0], catalogue)
     rows += _run_rows(things)
@@ -286,6 +300,27 @@ def _known(rows: Sequence[ComparedRow], at: int) -> list[float]:
     """The differences of one thing to the first."""
     found = (row.differences[at] for row in rows)
     return [one for one in found if one is not None]
+
+
+# Queries --------------------------------------------------------------------------------------
+
+
+def _query_rows(found: Comparison) -> Iterator[ComparedRow]:
+    """The significance of the difference, the queries that changed most, and the histogram."""
+    from bioretrieval_tui.render.evaluations import EACH_WAY, bin_bar, bin_name, chance_words
+
+    counts = f"{found.wins:,}, {found.losses:,}, {found.ties:,}"
+    yield ComparedRow(QUERIES, "p", f"{found.measure} by query", (None, chance_words(found)))
+    yield ComparedRow(QUERIES, "wins", "wins, losses, ties", (None, counts))
+    for delta in (one for most in found.most_changed(EACH_WAY) for one in most):
+        second = f"{delta.second:.4f} {delta.difference:+.4f}"
+        cells = Shown(delta.first, f"{delta.first:.4f}"), Shown(delta.second, second)
+        label = f"{delta.query} {delta.text}".strip()
+        best = (int(delta.difference > 0),)
+        yield ComparedRow(QUERIES, f"query {delta.query}", label, cells, best=best)
+    for one in found.histogram:
+        name = bin_name(one)
+        yield ComparedRow(QUERIES, f"histogram {name}", f"Δ {name}", (None, bin_bar(found, one)))
 
 
 # Facts ----------------------------------------------------------------------------------------

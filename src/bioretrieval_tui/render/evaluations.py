@@ -47,7 +47,7 @@ MARK = "\N{BLACK DIAMOND}"
 _LATENCIES = ("p50", "p95")
 EACH_WAY = 5
 """Queries that gained, and that lost, in the short table."""
-_BAR = 30
+_BAR = 20
 """Cells of the longest bar of a histogram."""
 _SPLIT = "test"
 _ADDED = {"hybrid": " + BM25", "rerank": " + BM25, reranked"}
@@ -246,6 +246,33 @@ def run_page(run: OwnRun) -> Page:
     )
 
 
+def with_runs(page: Page, entry: str, runs: Sequence[OwnRun]) -> Page:
+    """The page of a benchmark or a model with the runs on it, before its published results."""
+    found = tuple(
+        _run_fact(run, entry) for run in runs if entry in (run.model, run.record.catalogue)
+    )
+    titles = [section.title for section in page.sections]
+    at = next((n for n, one in enumerate(titles) if one.startswith("Published results")), 1)
+    if not found:
+        return page
+    sections = (*page.sections[:at], Group("Your runs", found), *page.sections[at:])
+    return msgspec.structs.replace(page, sections=sections)
+
+
+def _run_fact(run: OwnRun, entry: str) -> Fact:
+    """A run on the page of its benchmark, or of its model."""
+    record = run.record
+    split = "" if record.split == _SPLIT else f", split {record.split}"
+    label = run.title if record.catalogue == entry else f"{MARK} {record.benchmark}{split}"
+    value = [Inline(f"{record.metrics.get(MAIN, 0.0):.4f}", "own.strong"),
+             Inline(f"  {MAIN}, {run.how}", "own")]  # fmt: skip
+    for one in run.published[:1]:
+        if one.deviation is not None:
+            role = "warn" if one.marked else "faint"
+            value.append(Inline(f"  {one.deviation + 0:+.4f} against {one.name}", role))
+    return Fact(label, (text(*value),))
+
+
 def reference_fact(one: Reference) -> Fact:
     """One published score: name, value, the deviation of the run from it, source."""
     said, role = "for orientation", "faint"
@@ -339,14 +366,16 @@ def comparison_record(found: Comparison) -> dict[str, Any]:
 
 def comparison_line(found: Comparison) -> str:
     """A comparison in one line."""
-    chance = f"p = {found.p:.4f}" if found.p >= 0.0001 else "p < 0.0001"
     flips = "all" if found.exact else "random"
-    return (
-        f"{mode_name(found.second)} against {mode_name(found.first)}: {found.measure}"
-        f" {found.difference:+.4f}, {chance} (paired randomisation,"
-        f" {found.permutations:,} {flips} sign flips);"
-        f" {found.wins:,} wins, {found.losses:,} losses, {found.ties:,} ties"
-    )
+    test = f" (paired randomisation, {found.permutations:,} {flips} sign flips)"
+    names = f"{mode_name(found.second)} against {mode_name(found.first)}"
+    counts = f"{found.wins:,} wins, {found.losses:,} losses, {found.ties:,} ties"
+    return f"{names}: {found.measure} {chance_words(found)}{test}; {counts}"
+
+
+def chance_words(found: Comparison) -> str:
+    chance = f"p = {found.p:.4f}" if found.p >= 0.0001 else "p < 0.0001"
+    return f"{found.difference:+.4f}, {chance}"
 
 
 def comparison_sheet(found: Comparison, *, whole: bool = False) -> Sheet:

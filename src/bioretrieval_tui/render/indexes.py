@@ -29,6 +29,7 @@ _COLUMNS = (
     column("recall", data_only=True),
     column("max_tokens", data_only=True),
     column("longer", data_only=True),
+    column("cached", data_only=True),
     column("fields", make=lambda one: ", ".join(one.fields or ()) or None, data_only=True),
 )
 
@@ -55,6 +56,8 @@ def facts_sheet(page: Page) -> Sheet:
 
 def _facts(one: IndexInfo) -> Iterator[tuple[str, str]]:
     yield "status", one.status
+    if one.cached:
+        yield "made by", "an evaluation; `index clear-cache` removes it"
     yield "documents", count(one.documents)
     if one.dead_share is not None:
         yield "deleted", f"{one.dead_share:.1%} of the documents stored (or replaced)"

@@ -10,12 +10,14 @@ import contextlib
 import hashlib
 import time
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of
+from bioretrieval_tui.catalog.compiled import load
 from bioretrieval_tui.catalog.models import Paper
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding import embedded
@@ -28,7 +30,7 @@ from bioretrieval_tui.paths import locked, places, save_file
 from bioretrieval_tui.progress import Progress, Reporter, silent
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.encoding.encoder import EncoderFactory
+    from bioretrieval_tui.encoding.encoder import Encoder, EncoderFactory
 
 _MOST_BYTES = 64 * 2**20
 _LONGEST_WAIT = 600.0
@@ -101,6 +103,14 @@ def keep_abstracts(abstracts: Mapping[str, Abstract]) -> None:
         save_file(path, data, "the abstracts")
 
 
+class _NotHeldError(Exception):
+    """An entry has no vector yet, and no model may be loaded."""
+
+
+def _not_held() -> Encoder:
+    raise _NotHeldError
+
+
 class Ensured(NamedTuple):
     """The catalogue's index. built: by this call; note: why it is out of date, where a newer one
     could not be written."""
@@ -108,6 +118,12 @@ class Ensured(NamedTuple):
     documents: int
     built: bool
     note: str | None = None
+
+
+def index_catalogue(encoder_factory: EncoderFactory | None, reporter: Reporter = silent) -> Ensured:
+    """Bring the index of the catalogue on disk up to date, see `ensure_catalogue_index`."""
+    documents = catalogue_documents(load().catalogue)
+    return ensure_catalogue_index(documents, fingerprint(documents), encoder_factory, reporter)
 
 
 def ensure_catalogue_index(
@@ -119,9 +135,10 @@ def ensure_catalogue_index(
     """Build the index `catalogue` of `documents`, whose content `fingerprint` names, unless there
     is one of this content and the embedded model; then neither documents nor encoder are used.
 
-    encoder_factory: None where only BM25 is needed: the index may lack vectors, and nothing is
-    encoded. A build in another process is waited for. Where the index cannot be written (a full or
-    read-only disk), an older undamaged one stays in use.
+    encoder_factory: None where only BM25 is needed: nothing is encoded, and the index has vectors
+    only if all are held already, as those of the shipped entries are. A build in another process
+    is waited for. Where the index cannot be written (a full or read-only disk), an older undamaged
+    one stays in use.
 
     Raises IndexFault: there is none and it cannot be written; ModelError, CorpusError as building
     does; also what `reporter` raises.
@@ -144,8 +161,11 @@ def ensure_catalogue_index(
             return Ensured(present.documents, built=False)
         feed = feed_documents(documents, "catalogue")
         try:
-            source = encoder_factory or Vectoriser(embedded_facts())
-            outcome = build_index(CATALOGUE, feed, source, reporter=reporter, fingerprint=wanted)
+            build = partial(build_index, CATALOGUE, feed, reporter=reporter, fingerprint=wanted)
+            try:
+                outcome = build(encoder_factory or _not_held, facts=embedded_facts())
+            except _NotHeldError:
+                outcome = build(Vectoriser(embedded_facts()))
         except IndexBusy as error:
             if time.monotonic() > deadline:
                 raise

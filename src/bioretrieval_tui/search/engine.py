@@ -114,6 +114,11 @@ class SearchEngine:
             raise
         return engine
 
+    @property
+    def loaded(self) -> bool:
+        """Whether the model is loaded."""
+        return self._encoder is not None
+
     def load(self, reporter: Reporter = silent) -> Encoder:
         """The encoder of the index, loaded at the first call. Raises as `open` does."""
         with self._loading:

@@ -98,10 +98,12 @@ class Facet(msgspec.Struct, frozen=True):
 
 class SearchResult(msgspec.Struct, frozen=True):
     """Hits in their order. fitting: documents that match the filter, None without one; facets: over
-    the top `among` documents; note: for the user, such as a query of stop words only."""
+    the top `among` documents; note: for the user, such as a query of stop words only; pending: BM25
+    answered alone, since the model of the index is not loaded yet."""
 
     hits: tuple[Hit, ...]
     fitting: int | None = None
     facets: tuple[Facet, ...] = ()
     among: int = 0
     note: str | None = None
+    pending: bool = False

@@ -1,4 +1,4 @@
-"""The user's desktop: copying to the clipboard and opening a browser, within 200 ms each.
+"""The user's desktop: the clipboard, a browser, an alert, within 200 ms each.
 
 Copying tries these routes in order until one succeeds:
 
@@ -41,6 +41,8 @@ BUDGET = 0.18
 OSC52_LIMIT = 74_994
 """Bytes of text that fit in OSC 52: several terminals drop a sequence of more than 100,000."""
 _SCREEN_CHUNK = 240  # GNU screen passes on strings of up to 256 bytes in all its versions
+_LONGEST_ALERT = 200
+_ALERT_SHOWN = 5_000  # milliseconds
 _GRACE = 0.02  # seconds to wait for a killed child; else the next call reaps it
 _TEXT_BROWSERS = frozenset(
     ["browsh", "carbonyl", "cha", "chawan", "edbrowse", "elinks", "links", "links2", "lynx"]
@@ -151,7 +153,7 @@ def likely_route(caps: Capabilities, env: Mapping[str, str] = os.environ) -> tup
     if caps.tmux and _find("tmux", env):
         return Route.TMUX, "tmux load-buffer -w (tmux 3.2 or later)"
     if caps.ssh:
-        if _takes_osc52(caps):
+        if _takes_osc(caps):
             return Route.OSC52, "OSC 52; the terminal at your end must allow it"
         return Route.DIALOG, "this terminal does not take OSC 52"
     if tools := native_tools(caps, env):
@@ -190,7 +192,12 @@ def osc52(text: str, *, tmux: bool = False, screen: bool = False) -> str:
         screen: wrap it for GNU screen, in pieces of the size that screen accepts.
     """
     encoded = base64.b64encode(text.encode()).decode("ascii")
-    sequence = f"\x1b]52;c;{encoded}\x07"  # BEL, since ESC \ inside would end the wrapping
+    # BEL, since ESC \ inside would end the wrapping.
+    return _wrapped(f"\x1b]52;c;{encoded}\x07", tmux=tmux, screen=screen)
+
+
+def _wrapped(sequence: str, *, tmux: bool, screen: bool) -> str:
+    """A sequence for the terminal outside of tmux or GNU screen."""
     if tmux:
         doubled = sequence.replace("\x1b", "\x1b\x1b")
         return f"\x1bPtmux;{doubled}\x1b\\"
@@ -209,7 +216,7 @@ def _find(name: str, env: Mapping[str, str]) -> str | None:
     return shutil.which(name, path=env.get("PATH", os.defpath))
 
 
-def _takes_osc52(caps: Capabilities) -> bool:
+def _takes_osc(caps: Capabilities) -> bool:
     return caps.term not in {"", "dumb", "linux"}
 
 
@@ -222,7 +229,7 @@ def _send_osc52(
     old_tmux: bool,
 ) -> None:
     """Send the text by OSC 52. Raises OSError: it cannot be sent, and why."""
-    if not _takes_osc52(caps):
+    if not _takes_osc(caps):
         raise OSError("this terminal has no clipboard")
     size = len(text.encode())
     if size > OSC52_LIMIT:
@@ -251,6 +258,34 @@ def _write_to_terminal(data: str, until: float) -> None:
             rest = rest[os.write(terminal, rest) :]
     finally:
         os.close(terminal)
+
+
+# Alerting -------------------------------------------------------------------------------------
+
+
+def alert(
+    text: str,
+    caps: Capabilities,
+    write: Callable[[str], None],
+    *,
+    env: Mapping[str, str] = os.environ,
+    budget: float = BUDGET,
+) -> None:
+    """Ring the bell, and show a line beside the app: as a desktop notification (OSC 9) where the
+    terminal takes it, and as a message of tmux, which passes on OSC 9 only if it is told to.
+
+    write: sends raw text to the terminal.
+    """
+    text = f"bioretrieval-tui: {clean(text)[:_LONGEST_ALERT]}"
+    if caps.tmux and (tmux := _find("tmux", env)):
+        # tmux would run what stands in #(), and replaces signs behind % by the time.
+        shown = text.replace("#", "").replace("%", "%%")
+        run_bounded(
+            [tmux, "display-message", "-d", str(_ALERT_SHOWN), shown], seconds=budget, env=env
+        )
+    outer = _wrapped(f"\x1b]9;{text}\x07", tmux=caps.tmux, screen=caps.screen and not caps.tmux)
+    with contextlib.suppress(OSError):
+        write("\x07" + (outer if _takes_osc(caps) else ""))
 
 
 # Opening --------------------------------------------------------------------------------------

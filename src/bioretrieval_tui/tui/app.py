@@ -13,6 +13,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from importlib import import_module
 from pathlib import Path
@@ -29,10 +30,11 @@ from textual.events import Event, Key, Resize
 from textual.message import Message
 from textual.message_pump import MessagePump
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.widget import Widget
 from textual.worker import WorkerFailed
 
-from bioretrieval_tui.actions import ACTIONS, Action, in_scope, while_typing
+from bioretrieval_tui.actions import ACTIONS, DIGITS, Action, in_scope, while_typing
 from bioretrieval_tui.catalog.catalogue import Catalogue, section_of
 from bioretrieval_tui.catalog.models import Entry, Model, Step
 from bioretrieval_tui.errors import BioRetrievalError, CatalogueError, InterruptedByUser, UsageError
@@ -47,13 +49,14 @@ from bioretrieval_tui.tui.row_marks import RowMarks
 from bioretrieval_tui.tui.themes import LOOKS, Look
 from bioretrieval_tui.tui.undo import UndoStack
 from bioretrieval_tui.tui.widgets.bars import LEAST_HEIGHT, LEAST_WIDTH, NavBar, StatusBar, TooSmall
-from bioretrieval_tui.tui.widgets.canvas import Canvas
+from bioretrieval_tui.tui.widgets.canvas import Canvas, Detail
 from bioretrieval_tui.tui.widgets.input import QueryLine
-from bioretrieval_tui.util.formatting import plural
+from bioretrieval_tui.util.formatting import count, plural
 
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.client import SearchClient
-    from bioretrieval_tui.backend.jobs import JobQueue, JobRecord
+    from bioretrieval_tui.backend.job_folder import JobRecord
+    from bioretrieval_tui.backend.jobs import JobQueue
     from bioretrieval_tui.backend.protocol import EvaluateJob, FetchJob, Job
     from bioretrieval_tui.online.spool import FetchRequest
     from bioretrieval_tui.render.comparison import Compared
@@ -63,11 +66,25 @@ if TYPE_CHECKING:
     from bioretrieval_tui.terminal.desktop import CopyResult
     from bioretrieval_tui.tui.dialogs.file_dialogs import ChosenBenchmark
     from bioretrieval_tui.tui.found_session import FoundSession
+    from bioretrieval_tui.tui.panes.leaderboard import LeaderboardPane
     from bioretrieval_tui.tui.panes.qrels_pane import QrelsPane
     from bioretrieval_tui.tui.panes.search_pane import SearchPane
 
+COUNT_WITHIN = 0.4
+"""Most seconds between a digit and the digit or motion after it that make it a count."""
+MOTION_KEYS = frozenset(("j", "k", "down", "up", "ctrl+d", "ctrl+u", "n", "N"))
 LONGEST = 0.5
 """Longest time in seconds that a key waits; the answer of a closed widget never comes."""
+IDLE = 0.3
+"""Seconds without a key after which the search process starts."""
+AWAITED = frozenset(("arrive", "compare", "document"))
+"""Groups of workers that lead to another pane or page: keys that are typed meanwhile are for it."""
+PATIENCE = 2.0
+"""Longest time in seconds that they wait for it, or for the list of a pane."""
+FIND_JOBS = 0.5
+"""Seconds between two looks for jobs of other apps, until there is one."""
+LONG_JOB = 10.0
+"""Seconds from which the end of a job is told by the terminal too."""
 PANE_OF_SECTION = {"recipes": "leaderboard"}
 PANE_CLASSES: dict[str, tuple[str, str]] = {
     "home": ("home", "HomePane"),
@@ -84,6 +101,18 @@ PANE_CLASSES: dict[str, tuple[str, str]] = {
     "found": ("found", "FoundPane"),
 }
 """(module, class) of the panes that are not a plain section of the catalogue."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Count:
+    """Digits that may become a count, and where the app was before the first of them. time: of the
+    last one."""
+
+    pane: str
+    focused: Widget | None
+    history: tuple[tuple[str, str | None], ...]
+    digits: str = ""
+    time: float = 0.0
 
 
 class BioRetrievalApp(App[None], inherit_bindings=False):
@@ -137,8 +166,11 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self._telling = False
         """An exception is being shown."""
         self._keys: deque[Key] = deque()
-        self._under_way = 0.0
-        """When the current key was passed on, 0 if its action is done."""
+        self._under_way = self._key_at = 0.0
+        """When the current key was passed on, 0 if its action is done; when the last one came."""
+        self._launched: asyncio.Task[asyncio.subprocess.Process] | None = None
+        """The start of the search process, where nothing had asked for it yet."""
+        self._count: _Count | None = None
         self.current = "home"
         """The pane that is shown."""
         self.marks = RowMarks()
@@ -148,6 +180,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self.index = CATALOGUE
         """The index that Search searches."""
         self._quitting: Screen[bool] | None = None
+        self._finding: Timer | None = None
         for look in LOOKS.values():
             self.register_theme(look.theme)
         with contextlib.suppress(BioRetrievalError):
@@ -173,6 +206,9 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             more = f" (and {len(self.problems) - 1} more)" if len(self.problems) > 1 else ""
             self.say(f"{self.problems[0]}{more}", "error")
         self._mounted = True
+        if not self.is_headless:
+            self.set_timer(IDLE, self._warm_up)
+        self._finding = self.set_interval(FIND_JOBS, self._find_jobs)
 
     # Errors and faults -------------------------------------------------------------------
 
@@ -255,6 +291,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
     async def on_event(self, event: Event) -> None:
         if isinstance(event, Key) and not event.is_forwarded:
             self._keys.append(event)
+            self._key_at = time.monotonic()
             await self._next_key()
         else:
             await super().on_event(event)
@@ -269,10 +306,52 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         if self._under_way and time.monotonic() - self._under_way < LONGEST:
             self.set_timer(LONGEST, self._next_key)
             return
+        if self._awaited(self._keys[0]):
+            self.set_timer(0.02, self._next_key)
+            return
         self._under_way = time.monotonic()
-        target = self.focused or self.screen
-        await super().on_event(self._keys.popleft())
-        self._key_handled(self.KeyHandled(target, 2))
+        target, event = self.focused or self.screen, self._keys.popleft()
+        try:
+            if not await self._counted(event):
+                await super().on_event(event)
+        finally:
+            self._key_handled(self.KeyHandled(target, 2))
+
+    def _awaited(self, event: Key) -> bool:
+        """Whether a key is for what is not there yet: a page, another pane, or its list."""
+        if time.monotonic() - event.time > PATIENCE or event.key == "ctrl+c":
+            return False
+        if any(one.group in AWAITED and not one.is_finished for one in self.workers):
+            return True
+        reading = self.pane.reading if len(self.screen_stack) == 1 else None
+        elsewhere = event.key in self._bindings.key_to_bindings
+        return reading is not None and not reading.is_finished and not elsewhere
+
+    async def _counted(self, event: Key) -> bool:
+        """Whether a key is a motion whose count was typed just before it. The digits have led to
+        their panes; the app returns from there, and no trace remains in the history."""
+        before, self._count = self._count, None
+        if len(self.screen_stack) > 1 or self.line is not None:
+            return False  # letters and digits are text there
+        if before is not None and event.time - before.time > COUNT_WITHIN:
+            before = None
+        if event.key in DIGITS.values():
+            first = before or _Count(self.current, self.focused, tuple(self.history))
+            self._count = replace(first, digits=(first.digits + event.key)[:4], time=event.time)
+            return False
+        number = int(before.digits) if before else 0
+        if before is None or not number or event.key not in MOTION_KEYS:
+            return False
+        if before.pane != self.current:
+            await self.show_pane(before.pane)
+            self.screen._refresh_layout()  # what is shown again has a size after that
+        self.history = list(before.history)
+        page = before.focused if isinstance(before.focused, Detail) else None
+        known = (a for s in (("detail",) if page else self.pane.SCOPES) for a in in_scope(s))
+        motion = next((action.name for action in known if event.key in action.keys), "")
+        if motion:  # such as move(-1)
+            await self.run_action(motion.replace("1", str(number)), page or self.pane)
+        return bool(motion)
 
     @on(KeyHandled)
     def _key_handled(self, message: KeyHandled) -> None:
@@ -300,17 +379,31 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
 
     @cached_property
     def client(self) -> SearchClient:
-        """The search process, started by its first request."""
+        """The search process, started when the app is idle, or by its first request."""
         from bioretrieval_tui.backend.client import SearchClient
 
-        return SearchClient()
+        return SearchClient(launched=self._launched)
+
+    def _warm_up(self) -> None:
+        """Start the search process before it is needed, once no key was pressed for a moment."""
+        if self._launched is not None or "client" in vars(self):
+            return
+        if time.monotonic() - self._key_at < IDLE:
+            self.set_timer(IDLE, self._warm_up)
+            return
+        from bioretrieval_tui.backend.launch import SEARCHES, launch
+
+        self._launched = asyncio.create_task(launch(SEARCHES, "auto", warm=True))
 
     @cached_property
     def jobs(self) -> JobQueue:
         from bioretrieval_tui.backend.jobs import JobQueue
 
         folder, caught = self.where.state / "jobs", self._caught
-        return JobQueue(folder, caught(self._jobs_changed), caught(self._job_ended))
+        found = JobQueue(folder, caught(self._jobs_changed), caught(self._job_ended))
+        self.call_later(self._welcome_jobs, found)
+        found.look()
+        return found
 
     @cached_property
     def found(self) -> FoundSession:
@@ -321,6 +414,8 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
 
     async def on_unmount(self) -> None:
         self.workers.cancel_all()
+        if self._launched is not None:
+            _ = self.client  # which ends the process
         for name in ("jobs", "found", "client"):
             if name in vars(self):  # it was used
                 await getattr(self, name).close()
@@ -330,15 +425,28 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             await asyncio.to_thread(sweep_removed, self.trashed)
 
     async def action_quit(self) -> None:
-        """Quit; while a job runs, after a question (quitting again answers it)."""
+        """Quit; while jobs run, after a question. Quitting again answers it: they keep running."""
         from bioretrieval_tui.tui.dialogs.dialog import Confirm
 
-        job = self.jobs.current if "jobs" in vars(self) else None
-        if job is None or (isinstance(self.screen, Confirm) and self.screen is self._quitting):
+        jobs = self.jobs.all if self.jobs_used else []
+        if not jobs or (self._quitting is not None and self.screen is self._quitting):
             self.exit()
             return
-        self._quitting = Confirm(f"Quit? {job.title} stops.", job.kept, "Quit", "Keep running")
-        self.push_screen(self._quitting, lambda yes: self.exit() if yes else None)
+
+        def answered(keep: bool | None) -> None:
+            if keep is not None:
+                if not keep:
+                    self.jobs.stop_all()
+                self.exit()
+
+        waits = f" ({plural(len(jobs) - 1, 'more job')} in the queue)" if jobs[1:] else ""
+        self._quitting = Confirm(
+            f"Quit while {jobs[0].title_within} runs{waits}?",
+            "It goes on in the background, also when the terminal is closed. If it is stopped, "
+            f"{jobs[0].KEPT}.",
+            "Keep running", "Cancel", stop="Stop",
+        )  # fmt: skip
+        self.push_screen(self._quitting, answered)
 
     # Panes -------------------------------------------------------------------------------
 
@@ -366,7 +474,9 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             pane = self._make(name)
             await base.query_one("#panes").mount(pane)
         pane.display = True
-        base.query_one(NavBar).go(name)
+        self.nav.go(name)
+        if name == "found":
+            self.nav.note(name, "")
         self.status.hints(self.hint_actions())
         self._show_work()
         pane.activate()
@@ -390,7 +500,8 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             raise BioRetrievalError(f"No entry has the id '{identifier}'")
         section = section_of(entry)
         self._remember()
-        self.run_worker(self._arrive(PANE_OF_SECTION.get(section, section), identifier, then))
+        pane = PANE_OF_SECTION.get(section, section)
+        self.run_worker(self._arrive(pane, identifier, then), group="arrive")
 
     async def _arrive(self, name: str, place: str | None, then: str = "") -> None:
         pane = await self.show_pane(name)
@@ -405,12 +516,24 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         name, place = self.history.pop()
         await self._arrive(name, place)
 
-    async def search_in(self, name: str) -> None:
-        """Make an index the one that is searched, and go to Search."""
+    async def search_in(self, name: str, query: str = "") -> None:
+        """Make an index the one that is searched, and go to Search. query: what to ask it."""
         self._remember()
         pane = cast("SearchPane", await self.show_pane("search"))
         pane.search_in(name)
         pane.action_query()
+        if query:
+            pane.line.put(query)
+
+    @work
+    async def show_run(self, record: str) -> None:
+        """Go to one of the user's runs on the leaderboard."""
+        self._remember()
+        cast("LeaderboardPane", await self.show_pane("leaderboard")).show_run(record)
+
+    def tell_news(self, unread: int) -> None:
+        """Show in the bar how many records of watches are unread."""
+        self.nav.note("news", count(unread) if unread else "")
 
     async def widen(self) -> None:
         """Read the public board into the catalogue, once; without it, say why."""
@@ -437,25 +560,55 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self.run_worker(self._compare(self.marks.to_compare(kind)), group="compare", exclusive=True)
 
     async def _compare(self, marked: Sequence[Compared]) -> None:
-        from bioretrieval_tui.render.comparison import compare
+        from bioretrieval_tui.backend.protocol import CompareRuns
+        from bioretrieval_tui.render.comparison import compare, runs_of_one_benchmark
         from bioretrieval_tui.tui.dialogs.comparison_dialog import ComparisonDialog
 
         await self.widen()
         known = self.catalogue.by_id
         things = [known.get(one.id, one) if isinstance(one, Entry) else one for one in marked]
-        found = await asyncio.to_thread(compare, things, self.catalogue)
+        runs = runs_of_one_benchmark(things)
+        by_query = None
+        if runs is not None:
+            by_query = await self.client.ask(CompareRuns(*runs))
+        make = partial(compare, things, self.catalogue, by_query=by_query)
+        found = await asyncio.to_thread(make)
         if not isinstance(self.screen, ComparisonDialog):
             self.push_screen(ComparisonDialog(found))
 
     # Jobs --------------------------------------------------------------------------------
 
-    def begin_job(self, job: Job, *, again: bool = False) -> bool:
+    def begin_job(self, job: Job, *, again: bool = False, like: JobRecord | None = None) -> bool:
         """Start or queue a job and say so; False if the same job is in the queue already."""
         before = self.jobs.current
-        begun = self.jobs.submit(job, again=again)
+        begun = self.jobs.submit(job, again=again, like=like)
         queued = f"Waits for {before.title_within}: {job.title_within}" if before else job.title
         self.say(queued if begun else f"{job.title}: already running or waiting")
         return begun
+
+    @property
+    def jobs_used(self) -> bool:
+        """Whether there may be jobs: the queue is made when it is first used."""
+        return "jobs" in vars(self)
+
+    def _find_jobs(self) -> None:
+        """Look for jobs that another app, a command or an earlier session has left."""
+        if self.jobs_used or any((self.where.state / "jobs").glob("*.json")):
+            if self._finding is not None:
+                self._finding.stop()
+            _ = self.jobs  # once made, it follows them
+
+    def _welcome_jobs(self, jobs: JobQueue) -> None:
+        """Show what runs; say how jobs ended while no app looked, or what cannot be read."""
+        self._jobs_changed()
+        if jobs.missed:
+            *others, last = jobs.missed
+            more = f" ({plural(len(others), 'more job')} ended)" if others else ""
+            self.say(f"While you were away: {last.message}{more}", last.role)
+        elif jobs.damaged:
+            folder, count = self.where.state / "jobs", len(jobs.damaged)
+            what = f"{plural(count, 'job record')} in {folder} cannot be read: {jobs.damaged[0]}"
+            self.say(what, "warn")
 
     def _jobs_changed(self) -> None:
         self._show_work()
@@ -464,7 +617,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
 
     def _show_work(self) -> None:
         """Show the running job in the status line, unless the pane shows its progress."""
-        if self.screen_stack and "jobs" in vars(self):
+        if self.screen_stack and self.jobs_used:
             from bioretrieval_tui.tui.work_lines import job_hint
 
             shows = self.pane.SHOWS_WORK
@@ -480,16 +633,26 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             self.undo.add(f"{outcome.removed} removed", partial(self._restore, outcome.removed))
             said += "; u brings it back"
         self.say(said, "bar.strong" if outcome.role == "ok" else outcome.role)
+        if outcome.seconds >= LONG_JOB:
+            self._alert(outcome.message)
         for pane in self._panes():
             pane.job_ended(outcome)
         if outcome.removed == self.index:
             self.index = CATALOGUE  # Search was never shown
 
+    @work(group="alert")
+    async def _alert(self, text: str) -> None:
+        """Tell those who look elsewhere that a long job ended, unless config.toml forbids it."""
+        from bioretrieval_tui.settings import notify
+        from bioretrieval_tui.terminal.desktop import alert
+
+        if notify()[0]:
+            await asyncio.to_thread(alert, text, self.capabilities, self._ordered)
+
     async def _restore(self, name: str) -> None:
         from bioretrieval_tui.index.registry import restore_index
 
         await asyncio.to_thread(restore_index, name)
-        self.jobs.outcomes.pop(name, None)
         self.pane.activate()
 
     def action_stop_evaluation(self) -> None:
@@ -515,6 +678,8 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         def evaluate(plan: EvaluationPlan | None) -> None:
             for job in plan.jobs if plan else ():
                 self.begin_job(job)
+            if plan and len(plan.jobs) > 1:
+                self.say(f"Queued: {plan.line()}")
 
         steps = (f"{BENCHMARK_FOLDER} {step.id}" for step in self.catalogue.of_type(Step))
         folders = [self.remembered_folder(name) for name in (BENCHMARK_FOLDER, *steps)]
@@ -523,7 +688,15 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         dialog = EvaluationDialog(self.catalogue, read, self.begin_job, *subject)
         self.push_screen(dialog, evaluate)
 
-    def action_explore(self) -> None:
+    async def action_explore(self) -> None:
+        """Go to the benchmark that is explored; where it is shown, or none is, ask for one."""
+        known = next(iter(self.screen_stack[0].query("#pane-qrels").results(Pane)), None)
+        if known is not None and known.place() and self.current != known.pane_name:
+            await self.action_go(known.pane_name)
+        else:
+            self.action_ask_what_to_explore()
+
+    def action_ask_what_to_explore(self) -> None:
         from bioretrieval_tui.tui.dialogs.file_dialogs import BenchmarkDialog
         from bioretrieval_tui.tui.index_session import model_choices
         from bioretrieval_tui.tui.qrels_session import exploring_job
@@ -539,7 +712,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         models = model_choices(self.catalogue)
         self.push_screen(BenchmarkDialog("Explore a benchmark", "Explore", folder, models), explore)
 
-    @work
+    @work(group="arrive")
     async def explore(self, job: EvaluateJob) -> None:
         """Show the benchmark of a job in the explorer; it is ranked unless rankings are kept."""
         self._remember()
@@ -569,7 +742,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             if isinstance(wish, FetchRequest):
                 self._remember()
                 self.found.begin(wish)
-                self.run_worker(self.show_pane("found"))
+                self.run_worker(self.show_pane("found"), group="arrive")
             elif wish is not None:
                 self.begin_job(wish)
 
@@ -606,8 +779,14 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         return self.jobs.names_after(name for name in index_names() if name != CATALOGUE)
 
     def _found_changed(self) -> None:
+        if self.current != "found":
+            self.nav.note("found", count(len(self.found.papers)))
         for pane in self._panes():
             pane.found_changed()
+
+    @property
+    def nav(self) -> NavBar:
+        return self.screen_stack[0].query_one(NavBar)
 
     @property
     def status(self) -> StatusBar:
@@ -716,14 +895,17 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         """Copy, in a thread: a clipboard may take 0.2 seconds to refuse."""
         from bioretrieval_tui.terminal.desktop import copy
 
-        def write(data: str) -> None:
+        return await asyncio.to_thread(copy, text, self.capabilities, self._ordered)
+
+    def _ordered(self, data: str) -> None:
+        """Write to the terminal, from a thread, in order with the frames."""
+
+        def write() -> None:
             if self._driver is not None:
                 self._driver.write(data)
                 self._driver.flush()
 
-        # An escape sequence goes through the driver, in order with the frames.
-        ordered = partial(self.call_from_thread, write)
-        return await asyncio.to_thread(copy, text, self.capabilities, ordered)
+        self.call_from_thread(write)
 
     def show_text(self, title: str, text: str, note: str = "") -> None:
         """Show raw text that a mouse can select, in a dialog."""

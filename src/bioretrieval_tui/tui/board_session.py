@@ -27,8 +27,7 @@ from bioretrieval_tui.catalog.matrix import (
 )
 from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Model, Recipe, Result
 from bioretrieval_tui.evaluation.metrics import MAIN
-from bioretrieval_tui.evaluation.records import EvaluationRecord
-from bioretrieval_tui.render.evaluations import MARK, OwnRun, own_runs
+from bioretrieval_tui.render.evaluations import MARK, OwnRun
 from bioretrieval_tui.render.hits import mode_name
 from bioretrieval_tui.render.rankings import (
     SCORE,
@@ -500,10 +499,10 @@ def _heat_role(tenth: int) -> str:
 # Runs of the user -----------------------------------------------------------------------------
 
 
-def own_rows(records: Sequence[EvaluationRecord], catalogue: Catalogue) -> list[OwnRow]:
-    """The runs of these records, which are newest first."""
+def own_rows(runs: Sequence[OwnRun], catalogue: Catalogue) -> list[OwnRow]:
+    """The runs as rows, each with its column."""
     rows = []
-    for run in own_runs(records, catalogue):
+    for run in runs:
         newest, title = run.record, ""
         known = isinstance(catalogue.by_id.get(newest.catalogue or ""), Benchmark)
         if newest.catalogue is not None and known and newest.split == "test":

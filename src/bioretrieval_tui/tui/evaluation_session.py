@@ -164,8 +164,12 @@ def _benchmarks(catalogue: Catalogue, remembered: Iterable[Path]) -> list[Candid
         with contextlib.suppress(OSError, RuntimeError):
             roots += [base() / "datasets", base() / "data", base()]
     for root in dict.fromkeys(roots):
+        beside: list[Path] = []
         with contextlib.suppress(OSError):
-            for folder in (root, *islice(root.iterdir(), _MOST_BESIDE)):
+            beside += islice(root.iterdir(), _MOST_BESIDE)
+        for folder in (root, *beside):
+            with contextlib.suppress(OSError, UnicodeEncodeError):
+                str(folder).encode()  # else no job can name it
                 if any((folder / sign).exists() for sign in _SIGNS) and is_benchmark(folder):
                     places[folder] = None
     here = [benchmark_at(folder, catalogue) for folder in {one.resolve(): one for one in places}]

@@ -16,6 +16,7 @@ from bioretrieval_tui.index.registry import IndexInfo
 from bioretrieval_tui.util.formatting import percent
 
 if TYPE_CHECKING:
+    from bioretrieval_tui.backend.job_folder import JobRecord
     from bioretrieval_tui.tui.panes.pane import PaneContext
 
 MUCH_DEAD = 0.2
@@ -43,6 +44,8 @@ class IndexesSession:
         self._app = app
         self.infos: list[IndexInfo] = []
         self.problem = ""
+        self.with_cached = False
+        """Whether the indexes that evaluations made are listed."""
 
     async def load(self) -> None:
         """Read the indexes again; the command line may have changed them."""
@@ -57,7 +60,7 @@ class IndexesSession:
         jobs = self._app.jobs
         failed = [outcome.job for outcome in jobs.outcomes.values() if outcome.state != "done"]
         made = {job.target for job in (*jobs.all, *failed) if isinstance(job, MAKES_INDEX)}
-        infos = {info.name: info for info in self.infos}
+        infos = {one.name: one for one in self.infos if self.with_cached or not one.cached}
         return [IndexRow(name, infos.get(name)) for name in sorted(made | infos.keys())]
 
     def health(self, row: IndexRow) -> tuple[str, str]:
@@ -70,6 +73,8 @@ class IndexesSession:
             share = jobs.progress.share if jobs.progress else None
             done = f" {percent(share)}" if share is not None else ""
             return f"{job.title.split()[0].lower()}{done}", "warn"
+        if machine := jobs.elsewhere(row.name):
+            return f"in work on {machine}", "warn"
         if info is None and outcome is None:
             return "not begun", "warn"
         if info is None:
@@ -81,6 +86,23 @@ class IndexesSession:
             role = "warn" if info.dead_share >= MUCH_DEAD else "ok"
             return f"ok, {info.dead_share:.0%} dead", role
         return "ok", "ok"
+
+    def outcome(self, row: IndexRow) -> JobRecord | None:
+        """How the last job of an index ended, unless the index was built or restored since."""
+        found, info = self._app.jobs.outcomes.get(row.name), row.info
+        if found is None or info is None:
+            return found
+        built_since = found.state != "done" and (info.built or "")[:19] > (found.ended or "")[:19]
+        return None if built_since or found.removed else found
+
+    def to_resume(self, row: IndexRow | None) -> JobRecord:
+        """The last job of an index, if it was stopped or failed; else UsageError says why."""
+        found = self.outcome(row) if row is not None else None
+        if found is not None and found.state != "done":
+            return found
+        if row is not None and row.info and row.info.status.startswith(UNFINISHED):
+            raise UsageError(f"{row.name} was built in a shell: b resumes its build")
+        raise UsageError("No job of this index was stopped or failed")
 
     def checked(
         self, row: IndexRow | None, verb: str, needs: Literal["any", "complete", "own"] = "any"

@@ -19,12 +19,12 @@ from bioretrieval_tui.backend import protocol
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Encoding, Model
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
-from bioretrieval_tui.evaluation.benchmark import find_parts, run_paths
+from bioretrieval_tui.evaluation.benchmark import run_paths
 from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView
 from bioretrieval_tui.paths import Places, save_file
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.backend.jobs import JobRecord
+    from bioretrieval_tui.backend.job_folder import JobRecord
     from bioretrieval_tui.evaluation.records import EvaluationRecord
     from bioretrieval_tui.tui.panes.qrels_pane import QrelsPane
 
@@ -272,11 +272,11 @@ def job_of_record(record: EvaluationRecord, catalogue: Catalogue) -> protocol.Ev
     """The exploration of an evaluation's benchmark, in the folder that its index was built from.
 
     Raises BioRetrievalError if the folder no longer exists, or is not a benchmark."""
-    from bioretrieval_tui.index.registry import manifest_of
+    from bioretrieval_tui.evaluation.records import GIVEN, folder_of
 
-    inputs = manifest_of(record.index).inputs
-    folder = Path(inputs[0].path).parent if inputs else Path()
-    find_parts(folder, record.split)
+    folder = folder_of(record)
+    if record.mode == GIVEN:  # what made it is not here
+        return exploring_job(catalogue, folder, ("lexical",), split=record.split)
     modes = ("lexical", "dense", "hybrid", *(("rerank",) if record.reranker else ()))
     return exploring_job(
         catalogue, folder, modes, record.model, split=record.split, reranker=record.reranker

@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from bioretrieval_tui.catalog.catalogue import Catalogue
     from bioretrieval_tui.index.registry import IndexInfo
     from bioretrieval_tui.render.sheet import Sheet
-    from bioretrieval_tui.search.catalogue_index import Ensured
     from bioretrieval_tui.tui.panes.search_pane import SearchPane
 
 HITS = 100
@@ -63,6 +62,16 @@ _LAST_WORD = re.compile(r"(?:^|[\s(])-?([^\W\d_][\w-]*)$")
 
 StatusPart = tuple[str, str]
 """A piece of the status line: text, role."""
+
+
+def _progress_parts(progress: Progress) -> tuple[StatusPart, ...]:
+    if progress.share is None:
+        return ((progress.note or progress.stage, "dim"),)
+    filled = round(progress.share * _BAR)
+    return (
+        (f"{progress.stage} ", "dim"), ("━" * filled, "gauge"), ("━" * (_BAR - filled), "rule"),
+        (f" {progress.done} of {progress.total} {progress.unit}", "dim"),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +176,9 @@ class SearchSession:
         of MeSH that the condition at its end may mean.
     beside: BM25 and dense are searched, a list each.
     view, right: what the lists show; on_right: the right list is in use.
-    infos: the indexes by name; ready: the catalogue is indexed.
+    infos: the indexes by name.
     state: what the search is doing, for the status line.
+    loading: how far the model of the index is loaded, while BM25 stands in for it.
     reasons: explanations of hits of the list in use, by document id.
     """
 
@@ -187,9 +197,9 @@ class SearchSession:
         self.on_right = False
         self.infos: dict[str, IndexInfo] = {}
         self.state: tuple[StatusPart, ...] = ()
-        self.ready = False
-        self._with_vectors: bool | None = None
-        """Whether the catalogue is being indexed with vectors, or was; None before that."""
+        self.loading: tuple[StatusPart, ...] = ()
+        self._loaded: dict[str, str | None] = {}
+        """Indexes whose model was asked for: None until it is loaded, then "", or why it is not."""
         self.reasons: dict[str, Explanation] = {}
         self._request: Worker[None] | None = None
         self._pausing = False
@@ -223,14 +233,7 @@ class SearchSession:
         self.face.head()
 
     def tell_progress(self, progress: Progress) -> None:
-        if progress.share is None:
-            self.tell((progress.note or progress.stage, "dim"))
-            return
-        filled = round(progress.share * _BAR)
-        self.tell(
-            (f"{progress.stage} ", "dim"), ("━" * filled, "gauge"), ("━" * (_BAR - filled), "rule"),
-            (f" {progress.done} of {progress.total} {progress.unit}", "dim"),
-        )  # fmt: skip
+        self.tell(*_progress_parts(progress))
 
     def status(self) -> list[StatusPart]:
         """The status line: index, mode, hits, progress; headings while a filter is typed."""
@@ -279,8 +282,17 @@ class SearchSession:
             parts.append(("  newest first", "dim"))
         parts += [(f"  reranked by {view.reranker}", "model")] if view.reranker else []
         parts += [(f"  {answer.note}", "warn")] if answer.note else []
+        if answer.pending:
+            return [*parts, *self._pending()]
         with_model = not self.two_lists and not (question and question.mode == "lexical")
         return [*parts, (f"  {model}", "faint")] if model and with_model else parts
+
+    def _pending(self) -> list[StatusPart]:
+        """Why BM25 answered alone: the model is being loaded, or cannot be."""
+        if problem := self._loaded.get(self.owner.index):
+            return [(f"  BM25 only: {problem}", "warn")]
+        return [(f"  {mode_name(self.mode)} follows: ", "dim"),
+                *(self.loading or (("loading the model", "dim"),))]  # fmt: skip
 
     def _counted(self, answer: SearchResult) -> str:
         count = len(answer.hits)
@@ -291,41 +303,39 @@ class SearchSession:
         return f"top {count} of {known:,}" if known else f"top {count}"
 
     def prepare(self) -> None:
-        """Index the catalogue, once, as the mode needs it: BM25 needs neither vectors nor model."""
-        vectors = self.mode != "lexical" or self.beside
-        if self._with_vectors != vectors and not (self._with_vectors and self.ready):
-            self._with_vectors, self.ready = vectors, False
-            self.face.in_background("prepare", self._prepare, vectors)
+        """Load the model of the index in the background, unless only BM25 is searched."""
+        name = self.owner.index
+        if (self.mode != "lexical" or self.beside) and name not in self._loaded:
+            self._loaded[name] = None
+            self.face.in_background("load", self._load, name)
 
-    async def _prepare(self, vectors: bool) -> None:
-        """Index the catalogue unless it is, then send the query typed meanwhile."""
-        self.tell(("Starting the search process", "dim"))
+    async def _load(self, name: str) -> None:
+        """Load the model of an index; then search again where BM25 stood in for it."""
+
+        def tell(progress: Progress) -> None:
+            if self.owner.index == name:
+                self.loading = _progress_parts(progress)
+                self.face.head()
+
         try:
-            ensured = await self._ensure_catalogue(vectors)
+            await self.owner.client.ask(protocol.Load(name), tell)
+            self._loaded[name] = ""
+        except asyncio.CancelledError:
+            self._loaded.pop(name, None)  # for another index
+            raise
+        except InterruptedByUser:
+            self._loaded.pop(name, None)
         except BioRetrievalError as error:
-            self.tell((error.line(), "error"))
-            return
-        self.ready = True
-        self.tell(*([(ensured.note, "warn")] if ensured.note else []))
-        with contextlib.suppress(BioRetrievalError):  # a search reports it
-            await self.learn()
-        if self.text.strip():
+            self._loaded[name] = error.line()
+        self.loading = ()
+        waited = self.owner.index == name and self.view.answer.pending
+        if waited and self._loaded.get(name) == "":
             self.send()
-        elif vectors:
-            self._begin(self._warm_up)
+        self.face.head()
 
-    async def _warm_up(self) -> None:
-        """Load the model before the first query is typed."""
-        with contextlib.suppress(BioRetrievalError):  # the first query reports it
-            await self.owner.client.ask(protocol.Search(CATALOGUE, Query(text="warm", k=1)))
-
-    async def _ensure_catalogue(self, vectors: bool) -> Ensured:
-        from bioretrieval_tui.search.catalogue_index import catalogue_documents, fingerprint
-
-        documents = catalogue_documents(self.owner.catalogue)
-        return await self.owner.client.ask(
-            protocol.EnsureCatalogue(fingerprint(documents), documents, vectors), self.tell_progress
-        )
+    def forget(self, name: str) -> None:
+        """Forget that the model of an index was loaded, since the index has changed."""
+        self._loaded.pop(name, None)
 
     async def learn(self) -> None:
         """Read model, fields and number of documents of each index."""
@@ -337,7 +347,7 @@ class SearchSession:
     async def next_index(self) -> str:
         """Name of the index to search next. Raises UsageError if there is no other."""
         await self.learn()
-        known = [info.name for info in self.infos.values() if info.status == "ok"]
+        known = [one.name for one in self.infos.values() if one.status == "ok" and not one.cached]
         names = list(dict.fromkeys([CATALOGUE, *known]))
         if len(names) == 1:
             raise UsageError("No index of your own yet: press 0 to build one")
@@ -355,6 +365,7 @@ class SearchSession:
             self.filter = ""
             self.owner.say(f"The filter was removed: {problem.message}")
         self.problem = None
+        self.prepare()
         self.send()
         if name not in self.infos:
             self.face.in_background("learn", self.learn)
@@ -404,7 +415,7 @@ class SearchSession:
         """Search for the query after a pause in seconds, and cancel an older request."""
         if not self.text.strip():
             self.face.head()
-        elif self.ready or self.owner.index != CATALOGUE:  # else it is sent once that is indexed
+        else:
             self._begin(self._search, self._question(), after)
             self._pausing = after is not None
 
@@ -439,7 +450,11 @@ class SearchSession:
         try:
             for mode, stream in beside if self.beside else ((question.mode, "search"),):
                 asked = msgspec.structs.replace(question, mode=mode)
-                answer = await self.owner.client.ask(protocol.Search(index, asked, stream))
+                request = protocol.Search(index, asked, stream, waits=self.beside)
+                answer = await self.owner.client.ask(request, self.tell_progress)
+                if answer.pending:
+                    self.prepare()
+                    asked = msgspec.structs.replace(question, mode="lexical")
                 views.append(HitView(index, asked, answer, asked.where))
         except InterruptedByUser:
             return
@@ -449,7 +464,16 @@ class SearchSession:
                 self.tell((error.line(), "error"))
             return
         if self._current(question, index):
-            self.show(views[0], views[1] if len(views) > 1 else NOTHING)
+            replaced = self.view.answer.pending and self.view.text == question.text
+            cursor = self._place_in(views[0]) if replaced else 0
+            self.show(views[0], views[1] if len(views) > 1 else NOTHING, cursor)
+
+    def _place_in(self, view: HitView) -> int:
+        """The row of the hit under the cursor in another answer; 0 if it is the first or absent."""
+        shown, cursor = self.view.hits, self.face.cursor
+        if not 0 < cursor < len(shown):
+            return 0
+        return next((n for n, hit in enumerate(view.hits) if hit.id == shown[cursor].id), 0)
 
     # The filter --------------------------------------------------------------------------
 
@@ -546,14 +570,11 @@ class SearchSession:
         where = self.filter if index == self.owner.index else ""
         near: tuple[Hit, ...] = ()
         try:
-            if index == CATALOGUE and self._with_vectors is False:
-                await self._ensure_catalogue(True)
-                self._with_vectors = True
             answer = await client.ask(protocol.Similar(index, hit.id, SIMILAR, where))
         except BioRetrievalError:
             self.tell()
             raise
-        if index != CATALOGUE and self.ready and self._with_vectors:
+        if index != CATALOGUE and self._loaded.get(CATALOGUE) == "":
             with contextlib.suppress(BioRetrievalError):  # the documents are shown without them
                 found = await client.ask(
                     protocol.Similar(index, hit.id, NEAR, into=CATALOGUE, stream="near")

@@ -11,7 +11,8 @@ from bioretrieval_tui.tui.text import Line, Span, line
 from bioretrieval_tui.util.formatting import percent, plural, rate, time_left
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.backend.jobs import JobQueue, JobRecord
+    from bioretrieval_tui.backend.job_folder import JobRecord
+    from bioretrieval_tui.backend.jobs import JobQueue
 
 WIDE = 120
 """Columns from which speed and input stand on one line."""

@@ -178,19 +178,22 @@ def text_lines(title: str, text: str, note: str = "") -> list[Line]:
 
 
 class Confirm(Dialog[bool]):
-    """Yes or no; the focus starts on no."""
+    """Yes (True), no (None), and with `stop` a third answer (False); the focus starts on what
+    changes nothing: no, or with `stop` yes."""
 
     BINDINGS: ClassVar = [
         Binding("y", "answer(True)", show=False),
-        Binding("n", "answer(False)", show=False),
+        Binding("n", "close", show=False),
+        Binding("s", "answer(False)", show=False),
     ]
 
-    def __init__(self, question: str, then: str, yes: str, no: str) -> None:
+    def __init__(self, question: str, then: str, yes: str, no: str, *, stop: str = "") -> None:
         super().__init__()
         lines = [line(Span(question, "strong")), line(Span(then, "dim"))]
         self.page = Detail(lines=lines, measure=120)
         self.page.can_focus = False
-        self.buttons = Buttons(f"y {yes}", f"n {no}", chosen=1)
+        labels = (f"y {yes}", *([f"s {stop}"] if stop else []), f"n {no}")
+        self.buttons = Buttons(*labels, chosen=0 if stop else 1)
 
     def compose(self) -> ComposeResult:
         yield Vertical(self.page, self.buttons)
@@ -200,10 +203,11 @@ class Confirm(Dialog[bool]):
         self.buttons.focus()
 
     def action_answer(self, answer: bool) -> None:
-        self.dismiss(answer)
+        if answer or len(self.buttons.labels) == 3:
+            self.dismiss(answer)
 
-    def pressed(self, _: int) -> None:
-        self.dismiss(True)
+    def pressed(self, index: int) -> None:
+        self.dismiss(index == 0)
 
 
 class ExportDialog(Dialog[Path]):

@@ -21,7 +21,7 @@ from bioretrieval_tui.encoding.device import offline
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.online.archives import benchmark_folder
 from bioretrieval_tui.tui.dialogs.dialog import Dialog, labelled, title_line
-from bioretrieval_tui.tui.dialogs.file_dialogs import MODE_SETS
+from bioretrieval_tui.tui.dialogs.file_dialogs import MODE_SETS, mode_stepper
 from bioretrieval_tui.tui.evaluation_session import (
     COMING,
     Candidate,
@@ -127,12 +127,12 @@ class EvaluationDialog(Dialog[EvaluationPlan]):
     ) -> None:
         super().__init__()
         self.catalogue, self.read, self.begin = catalogue, read, begin
-        self.subject, self.index = {benchmark, model}, index
+        self.subject, self.index = {benchmark, model} - {""}, index
         self.facts = MachineFacts()
         self.line = QueryLine("part of a name, or a path: benchmark, model, run file")
         self.benchmarks = CandidateList("Benchmarks")
         self.rankers = CandidateList("Models, folders, run files")
-        self.modes = Stepper([(", ".join(modes), note) for modes, note in MODE_SETS])
+        self.modes = mode_stepper()
         self.reranker = Stepper([("none", "")])
         self.summary = HeadLine()
 
@@ -161,8 +161,10 @@ class EvaluationDialog(Dialog[EvaluationPlan]):
                     where.fill(one.key)
         if self.index:
             self.rankers.put(Candidate(self.index, self.index, "index", index=self.index))
-        self._explain()
         self._plan()
+        known = {one.entry.id for one in (*facts.benchmarks, *facts.rankers) if one.entry}
+        if lacking := ", ".join(sorted(self.subject - known)):
+            self._refuse(f"{lacking}: no folder, archive or recipe of it is known")
 
     def _offer_rerankers(self) -> None:
         found = self.facts.rerankers
@@ -178,7 +180,7 @@ class EvaluationDialog(Dialog[EvaluationPlan]):
 
     def _planned(self) -> EvaluationPlan:
         chosen = self.benchmarks.chosen, self.rankers.chosen
-        return plan_of(*chosen, MODE_SETS[self.modes.chosen][0], self.reranks, self.facts)
+        return plan_of(*chosen, MODE_SETS[self.modes.chosen], self.reranks, self.facts)
 
     @on(Stepper.Changed)
     def _plan(self) -> None:
@@ -221,8 +223,9 @@ class EvaluationDialog(Dialog[EvaluationPlan]):
         self.run_worker(self.action_accept(), group="accept")
 
     def _refuse(self, text: str) -> None:
-        self.note.show(Span(text, "warn"))
+        self.complain(text, self.focused or self.benchmarks.table)
 
+    @on(VirtualTable.Chosen)
     def action_take(self) -> None:
         where = self.where
         one = where.current if where else None

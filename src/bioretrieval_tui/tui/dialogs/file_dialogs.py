@@ -17,6 +17,7 @@ from bioretrieval_tui.backend.protocol import AddJob, BuildJob, Job
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.evaluation.benchmark import find_parts
 from bioretrieval_tui.index.registry import IndexInfo
+from bioretrieval_tui.render.hits import mode_name
 from bioretrieval_tui.tui.dialogs.dialog import Dialog, labelled, title_line
 from bioretrieval_tui.tui.index_session import UNFINISHED, ModelChoice, name_problem, suggested_name
 from bioretrieval_tui.tui.text import Span
@@ -25,13 +26,10 @@ from bioretrieval_tui.tui.widgets.input import Buttons, QueryLine, Stepper
 from bioretrieval_tui.tui.widgets.picker import FilePicker
 from bioretrieval_tui.util.formatting import plural
 
-MODE_SETS: tuple[tuple[tuple[str, ...], str], ...] = (
-    (("lexical", "dense", "hybrid"), "BM25, dense, and both"),
-    (("lexical", "dense"), "BM25 and dense"),
-    (("lexical",), "BM25 only"),
-    (("dense",), "dense only"),
-)
-"""The sets of modes to choose from, each with a note."""
+MODE_SETS: tuple[tuple[str, ...], ...] = (
+    ("lexical", "dense", "hybrid"), ("lexical", "dense"), ("lexical",), ("dense",)
+)  # fmt: skip
+"""The sets of modes to choose from."""
 _HINT = "tab: next field   esc: cancel"
 
 
@@ -135,12 +133,16 @@ class FilesDialog(Dialog[Job]):
             self.dismiss(BuildJob(name, inputs, model.model, model.recipe))
 
 
+def mode_stepper() -> Stepper:
+    return Stepper([(", ".join(map(mode_name, modes)), "") for modes in MODE_SETS])
+
+
 @dataclass(frozen=True, slots=True)
 class ChosenBenchmark:
     """A benchmark folder, with modes and model (None: the embedded one) if they were asked for."""
 
     folder: Path
-    modes: tuple[str, ...] = MODE_SETS[0][0]
+    modes: tuple[str, ...] = MODE_SETS[0]
     model: str | None = None
 
 
@@ -169,7 +171,7 @@ class BenchmarkDialog(Dialog[ChosenBenchmark]):
         self.models = models
         self.check = check
         self.picker = FilePicker(folder)
-        self.modes = Stepper([(", ".join(modes), note) for modes, note in MODE_SETS])
+        self.modes = mode_stepper()
         self.model = Stepper([(one.label, one.note) for one in models])
         self.note.id = "note"  # of three lines, for long errors
 
@@ -205,7 +207,7 @@ class BenchmarkDialog(Dialog[ChosenBenchmark]):
             self.complain(error.line(), self.picker.table)
             return
         if self.models:
-            modes, model = MODE_SETS[self.modes.chosen][0], self.models[self.model.chosen]
+            modes, model = MODE_SETS[self.modes.chosen], self.models[self.model.chosen]
             self.dismiss(ChosenBenchmark(folder, modes, model.model))
         else:
             self.dismiss(ChosenBenchmark(folder))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bioretrieval_tui.backend.jobs import JobRecord
+from bioretrieval_tui.backend.job_folder import JobRecord
 from bioretrieval_tui.backend.protocol import CompactJob, Job, RemoveJob, VerifyJob
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.index.layout import CATALOGUE
@@ -63,7 +63,8 @@ class IndexesPane(Pane):
     def activate(self) -> None:
         """Read the list again: a shell may have changed it."""
         super().activate()
-        self.in_background("indexes", self._read)
+        work = self.in_background("indexes", self._read)
+        self.reading = self.reading or work
 
     async def _read(self) -> None:
         await self.session.load()
@@ -98,9 +99,13 @@ class IndexesPane(Pane):
         infos, problem = self.session.infos, self.session.problem
         if problem:
             return [Span("Indexes", "strong"), Span(f"   {problem}", "error")]
-        spans = [Span("Indexes", "strong"), Span(f"  {len(infos)}", "dim")]
+        spans = [Span("Indexes", "strong"), Span(f"  {len(self.rows)}", "dim")]
         if infos:
             spans.append(Span(f"  {size(sum(info.bytes for info in infos))}", "dim"))
+        cached = [info.bytes for info in infos if info.cached]
+        if cached and not self.session.with_cached:
+            said = f"  {len(cached)} of evaluations hidden ({size(sum(cached))}): H shows them"
+            spans.append(Span(said, "faint"))
         if infos and all(info.name == CATALOGUE for info in infos) and not self.letters:
             spans.append(Span("   b builds one over your own texts, w fetches papers", "faint"))
         return spans
@@ -121,17 +126,24 @@ class IndexesPane(Pane):
             facts = paint(index_page(row.info, (model.id, model.name) if model else None))
         searched = "  ● searched in Search" if row.name == self.owner.index else ""
         above = [line(Span(*self.session.health(row)), Span(searched, "ok"))]
-        outcome = self.owner.jobs.outcomes.get(row.name)
-        above += [line(), *outcome_lines(outcome)] if outcome is not None else []
+        outcome = self.session.outcome(row)
+        if outcome is not None and self.owner.jobs.of(row.name) is None:
+            above += [line(), *outcome_lines(outcome)]
+            if outcome.state != "done":
+                above.append(line(Span("p: resume, L: log", "faint")))
         return replace(facts.with_lines(1, above), lead=3)
 
     def ids(self) -> list[str]:
         return [row.name for row in self.rows]
 
+    def action_cached(self) -> None:
+        self.session.with_cached = not self.session.with_cached
+        self._fill()
+
     def action_enter(self) -> None:
         """Open the page; on the page, search in its index."""
         if self.has_class("-reading"):
-            self.run_worker(self.action_use())
+            self.run_worker(self.action_use(), group="arrive")
         else:
             super().action_enter()
 
@@ -149,8 +161,8 @@ class IndexesPane(Pane):
     def job_ended(self, outcome: JobRecord) -> None:  # noqa: ARG002 - the queue keeps it
         self.in_background("indexes", self._read)
 
-    def _begin(self, job: Job) -> None:
-        if self.owner.begin_job(job):
+    def _begin(self, job: Job, like: JobRecord | None = None) -> None:
+        if self.owner.begin_job(job, like=like):
             self._fill(job.target)
 
     async def action_use(self) -> None:
@@ -201,7 +213,23 @@ class IndexesPane(Pane):
     def action_compact(self) -> None:
         self._begin(CompactJob(self.session.checked(self.row, "compact", "complete").name))
 
+    def action_resume(self) -> None:
+        """Submit the last job again, with its files and options; what it kept is used."""
+        found = self.session.to_resume(self.row)
+        self._begin(found.job, found)
+
+    def action_log(self) -> None:
+        found = self.owner.jobs.log(self.row.name) if self.row else None
+        if found is None:
+            raise UsageError("No job of this index is known")
+        self.owner.show_text(*found)
+
     def action_remove(self) -> None:
+        row = self.row
+        if row is not None and row.info is None and self.session.outcome(row) is not None:
+            self.owner.jobs.forget(row.name)
+            self.owner.say(f"{row.name} is listed no more; nothing of it was built")
+            return
         info = self.session.checked(self.row, "remove", "own")
         what = f"{info.documents:,} documents, " if info.documents is not None else ""
         self.owner.confirm(

@@ -41,7 +41,6 @@ from bioretrieval_tui.tui.text import Span, line
 from bioretrieval_tui.tui.widgets.table import GAP, ColumnChoice, VirtualTable
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.backend.jobs import JobRecord
     from bioretrieval_tui.evaluation.records import EvaluationRecord
     from bioretrieval_tui.render.catalogue_figures import FigureWish
     from bioretrieval_tui.render.comparison import Compared
@@ -75,6 +74,8 @@ class LeaderboardPane(Pane):
         self.entry_list: EntrySession = self.board.entries
         self._plot_before: tuple[FigureWish, str] | None = None
         """The plot that the page was opened from, and the id under its cursor."""
+        self._run_wanted: str | None = None
+        """The run that the cursor goes to once the runs are read."""
 
     def compose(self) -> ComposeResult:
         yield from super().compose()
@@ -129,7 +130,6 @@ class LeaderboardPane(Pane):
 
     def activate(self) -> None:
         super().activate()
-        self.in_background("own", self._read_runs)
         self.in_background("board", self._widen)
 
     async def _widen(self) -> None:
@@ -409,21 +409,18 @@ class LeaderboardPane(Pane):
 
     # Runs of the user --------------------------------------------------------------------
 
-    def job_ended(self, outcome: JobRecord) -> None:
-        if outcome.evaluation is not None:
-            self.in_background("own", self._read_runs)
+    def show_run(self, record: str) -> None:
+        """Go to a run, which is being read."""
+        self._run_wanted, self.board.with_own = record, True
+        if not self.in_matrix:
+            self._show("matrix")
 
-    async def _read_runs(self) -> None:
-        """Read one small file for each record, in a thread."""
-        from bioretrieval_tui.evaluation.records import records
-
-        problems: list[str] = []
-        found = await asyncio.to_thread(records, problems.append)
-        self.board.own = own_rows(found, self.catalogue)
-        if self.in_matrix:
-            self.refill()
-        if problems:
-            self.owner.say(problems[0], "error")
+    def runs_read(self, *, changed: bool) -> None:
+        if changed:
+            self.board.own = own_rows(self.runs, self.catalogue)
+        if self.in_matrix and (changed or self._run_wanted):
+            self.refill(self._run_wanted)
+            self._run_wanted = None
 
     def action_remove(self) -> None:
         row = self.own_row
@@ -439,7 +436,7 @@ class LeaderboardPane(Pane):
         from bioretrieval_tui.evaluation.records import remove
 
         self.leave()
-        self.in_background("own", self._read_runs)
+        self.look_for_runs()
         remove(record.id)
         self.owner.undo.add(f"{record.id} deleted", partial(self._save, record))
         self.owner.say(f"Deleted {record.id}; u brings it back")
@@ -448,7 +445,7 @@ class LeaderboardPane(Pane):
         from bioretrieval_tui.evaluation.records import save
 
         save(record)
-        self.in_background("own", self._read_runs)
+        self.look_for_runs()
 
     def filter_back(self, text: str) -> Callable[[], object]:
         mode = self.board.mode
@@ -464,7 +461,7 @@ class LeaderboardPane(Pane):
         from bioretrieval_tui.tui.qrels_session import job_of_record
 
         if self.own_row is None:
-            self.owner.action_explore()
+            self.owner.action_ask_what_to_explore()
             return
         try:
             job = job_of_record(self.own_row.run.record, self.catalogue)

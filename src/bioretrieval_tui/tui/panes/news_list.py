@@ -67,6 +67,10 @@ class NewsPane(Pane):
         self.head()
         self.show_page()
 
+    def head(self) -> None:
+        super().head()
+        self.owner.tell_news(self.session.unread)
+
     def list_head(self) -> list[Span]:
         total, unread = len(self.session.rows), self.session.unread
         said = f"  {count(unread)} unread" + (f" of {count(total)}" if total else "")

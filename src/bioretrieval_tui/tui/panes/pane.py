@@ -9,6 +9,7 @@ An action that is not possible raises `UsageError`, and lets other errors pass: 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -43,10 +44,12 @@ from bioretrieval_tui.util.formatting import plural
 
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.client import SearchClient
-    from bioretrieval_tui.backend.jobs import JobQueue, JobRecord
+    from bioretrieval_tui.backend.job_folder import JobRecord
+    from bioretrieval_tui.backend.jobs import JobQueue
     from bioretrieval_tui.backend.protocol import EvaluateJob, Job
     from bioretrieval_tui.online.spool import FetchRequest
     from bioretrieval_tui.render.comparison import Compared
+    from bioretrieval_tui.render.evaluations import OwnRun
     from bioretrieval_tui.render.sheet import Sheet
     from bioretrieval_tui.settings import SettingsStore
     from bioretrieval_tui.tui.found_session import FoundSession
@@ -89,9 +92,13 @@ class PaneContext(Protocol):
     ) -> None: ...
     def confirm_stop(self, job: Job) -> None: ...
     def jump(self, identifier: str, *, then: str = ...) -> None: ...
-    async def search_in(self, name: str) -> None: ...
-    def begin_job(self, job: Job, *, again: bool = ...) -> bool: ...
-    def action_explore(self) -> None: ...
+    async def search_in(self, name: str, query: str = ...) -> None: ...
+    def show_run(self, record: str) -> None: ...
+    def tell_news(self, unread: int) -> None: ...
+    @property
+    def jobs_used(self) -> bool: ...
+    def begin_job(self, job: Job, *, again: bool = ..., like: JobRecord | None = ...) -> bool: ...
+    def action_ask_what_to_explore(self) -> None: ...
     def ask_what_to_evaluate(
         self, *, benchmark: str = ..., model: str = ..., index: str = ...
     ) -> None: ...
@@ -112,6 +119,7 @@ class PaneContext(Protocol):
     def remember_folder(self, name: str, folder: Path) -> None: ...
     def open_link(self, url: str) -> None: ...
     def copy_text(self, text: str, what: str) -> None: ...
+    def show_text(self, title: str, text: str, note: str = ...) -> None: ...
     def export_sheet(
         self, make: Callable[[], Sheet], stem: str, count: int, *, cites: bool = True
     ) -> None: ...
@@ -160,6 +168,8 @@ class Pane(Widget):
         """The filtered and sorted list, empty in a pane that lists something else."""
         self.letters = ""
         """What the next letter chooses: "link", "related" or nothing."""
+        self.runs: Sequence[OwnRun] = ()
+        """Of the user, in a pane whose entries can be evaluated."""
         self.place_before: str | None = None
         """Where the cursor was when the filter line was opened."""
         listed = "list" in self.SCOPES
@@ -170,6 +180,8 @@ class Pane(Widget):
         """The first of two letters."""
         self.filter_before = ""
         """The filter that was accepted before the line was opened."""
+        self.reading: Worker[None] | None = None
+        """Reads what is listed, for the first time: keys of the pane wait for it."""
         self._rest: Timer | None = None
         self._top = 0
 
@@ -219,6 +231,28 @@ class Pane(Widget):
     def activate(self) -> None:
         """Focus the list, or the page where it is being read: the pane was shown."""
         (self.detail if self.has_class("-reading") else self.table).focus()
+        self.look_for_runs()
+
+    def look_for_runs(self) -> None:
+        if "evaluating" in self.SCOPES:
+            self.in_background("own", self.read_runs)
+
+    async def read_runs(self) -> None:
+        """Read one small file for each record, in a thread."""
+        from bioretrieval_tui.evaluation.records import records
+        from bioretrieval_tui.render.evaluations import own_runs
+
+        problems: list[str] = []
+        found = await asyncio.to_thread(records, problems.append)
+        before, self.runs = self.runs, own_runs(found, self.catalogue)
+        self.runs_read(changed=self.runs != before)
+        if problems:
+            self.owner.say(problems[0], "error")
+
+    def runs_read(self, *, changed: bool) -> None:
+        """Show the runs of the user, which were read again."""
+        if changed:
+            self.show_page()
 
     def ids(self) -> Sequence[str]:
         return [entry.id for entry in self.entry_list.shown]
@@ -246,6 +280,8 @@ class Pane(Widget):
 
     def job_ended(self, outcome: JobRecord) -> None:
         """Show the outcome of a job."""
+        if outcome.evaluation is not None:
+            self.look_for_runs()
 
     def found_changed(self) -> None:
         """Show what an online search found, or its end."""
@@ -307,7 +343,12 @@ class Pane(Widget):
 
         if self.current is None:
             return PaintedPage(())
-        return paint(entry_page(self.current, self.catalogue))
+        page = entry_page(self.current, self.catalogue)
+        if self.runs:
+            from bioretrieval_tui.render.evaluations import with_runs
+
+            page = with_runs(page, self.current.id, self.runs)
+        return paint(page)
 
     def head(self) -> None:
         spans = self.list_head()
@@ -609,9 +650,12 @@ class Pane(Widget):
         expression = self.entry_list.filter or self.entry_list.last_filter
         if not expression:
             raise UsageError("No filter yet: press / first")
-        at = self.entry_list.next_match(self.ids(), self.table.cursor, by)
-        if at is None:
-            raise UsageError(f"No row matches {expression}")
+        at, ids = self.table.cursor, self.ids()
+        for _ in range(min(abs(by), len(ids))):
+            found = self.entry_list.next_match(ids, at, 1 if by > 0 else -1)
+            if found is None:
+                raise UsageError(f"No row matches {expression}")
+            at = found
         self.table.move_to(at)
 
     def action_copy_bibtex(self) -> None:

@@ -28,7 +28,7 @@ from bioretrieval_tui.tui.widgets.canvas import Detail
 from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTable
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.backend.jobs import JobRecord
+    from bioretrieval_tui.backend.job_folder import JobRecord
 
 NONE_OPEN = "No benchmark is open: b chooses one"
 EMPTY = f"{NONE_OPEN}.\n\nAny folder in BEIR format can be opened."

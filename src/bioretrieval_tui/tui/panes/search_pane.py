@@ -15,6 +15,7 @@ from textual.widgets import Input
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.search.types import Hit
+from bioretrieval_tui.settings import LAST_INDEX
 from bioretrieval_tui.tui import hit_list
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.panes.pane import Pane
@@ -27,11 +28,12 @@ from bioretrieval_tui.tui.widgets.input import AskLine, QueryLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.backend.jobs import JobRecord
+    from bioretrieval_tui.backend.job_folder import JobRecord
     from bioretrieval_tui.catalog.models import AnyEntry
 
 WAITING = "Hits appear here as you type."
 NONE = "No document fits."
+NONE_YET = "No document has a term of the query."
 EXPLAIN_PAUSE = 0.3
 """Seconds without a move of the cursor after which a hit is explained."""
 FACETS_WIDTH = 46
@@ -106,7 +108,7 @@ class SearchPane(Pane):
             yield Detail(rule=True)
 
     def on_mount(self) -> None:
-        """Index the catalogue in the background, now that it is needed."""
+        """Load the model in the background, now that it is needed."""
         self.head()
         self.session.prepare()
         self.in_background("learn", self.session.learn)
@@ -163,7 +165,8 @@ class SearchPane(Pane):
     def show_hits(self, cursor: int = 0) -> None:
         """Show one list, or two with the rank of each hit in the other."""
         session, left = self.session, self.left
-        left.empty = WAITING if session.view is NOTHING else NONE
+        left.empty = NONE_YET if session.view.answer.pending else NONE
+        left.empty = WAITING if session.view is NOTHING else left.empty
         if session.two_lists != self.has_class("-beside"):
             self.set_class(session.two_lists, "-beside")
             left.set_columns(
@@ -344,10 +347,13 @@ class SearchPane(Pane):
     def search_in(self, name: str) -> None:
         self.session.search_in(name)
         self.close_filter()
+        if name != CATALOGUE:
+            self.owner.settings.set_setting(LAST_INDEX, name)
 
     def job_ended(self, outcome: JobRecord) -> None:
         """Leave an index that was removed. Hits of a changed index stay as they are while they are
         read."""
+        self.session.forget(outcome.job.target)
         self.in_background("learn", self.session.learn)
         if outcome.removed == self.owner.index:
             self.search_in(CATALOGUE)

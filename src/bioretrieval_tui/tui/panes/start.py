@@ -16,7 +16,7 @@ from bioretrieval_tui.tui.spans import PaintedPage
 from bioretrieval_tui.tui.text import Span
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.backend.jobs import JobRecord
+    from bioretrieval_tui.backend.job_folder import JobRecord
     from bioretrieval_tui.tui.dialogs.file_dialogs import ChosenBenchmark
     from bioretrieval_tui.tui.step_session import StepState
 
@@ -84,7 +84,8 @@ class StartPane(Pane):
         entries = self.entry_list.entries
         steps = [entry for entry in entries if isinstance(entry, Step) and _runs(entry)]
         if steps:
-            self.in_background("steps", self._look, steps)
+            work = self.in_background("steps", self._look, steps)
+            self.reading = self.reading or work
 
     async def _look(self, steps: list[Step]) -> None:
         from bioretrieval_tui.tui.step_session import step_states

@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from textual import events
 from textual.strip import Strip
 
-from bioretrieval_tui.actions import DIGITS, PANES, SHORT_TITLES, Action
+from bioretrieval_tui.actions import DIGITS, MORE_PANES, PANES, SHORT_TITLES, Action
 from bioretrieval_tui.terminal.clean import clean
 from bioretrieval_tui.tui.text import Line, Row, Span, fit, strip, wrap
 from bioretrieval_tui.tui.widgets.canvas import Canvas
@@ -17,13 +17,17 @@ LEAST_WIDTH, LEAST_HEIGHT = 60, 15
 
 
 class NavBar(Canvas):
-    """The panes with their digits; the current one is marked. Short forms when narrow."""
+    """The panes with their keys; the current one is marked. Short forms when narrow.
+
+    notes: what is new in panes behind the digits, such as a number of unread records.
+    """
 
     DEFAULT_CSS = "NavBar { height: 1; dock: top; }"
 
     def __init__(self) -> None:
         super().__init__(id="nav")
         self.current = "home"
+        self.notes: dict[str, str] = {}
         self._titles: list[tuple[str, str]] = []
         """(pane, text) as they were painted last."""
 
@@ -31,15 +35,32 @@ class NavBar(Canvas):
         self.current = pane
         self.update()
 
+    def note(self, pane: str, text: str) -> None:
+        """Show what is new in a pane; "" for nothing."""
+        if self.notes.get(pane, "") != text:
+            self.notes[pane] = text
+            self.update()
+
     def row_spans(self) -> Sequence[Row]:
-        """Whole titles, short ones, or the digits alone, depending on the width."""
-        width = self.size.width
+        """Whole titles or short ones, the last of them left out where they do not fit. Panes behind
+        the digits give way first, unless they are current or have something new."""
+        width, now, notes = self.size.width, self.current, self.notes
         whole = [(pane, f" {DIGITS[pane]} {title} ") for pane, title, _ in PANES]
         short = [(pane, f" {DIGITS[pane]} {SHORT_TITLES.get(pane, t)}") for pane, t, _ in PANES]
-        digits = [(pane, t if pane == self.current else f" {DIGITS[pane]}") for pane, t in whole]
-        fitting = (form for form in (whole, short) if sum(len(t) for _, t in form) <= width)
-        self._titles = next(fitting, digits)
-        row = [Span(t, "bar.active" if p == self.current else "bar") for p, t in self._titles]
+        more = [
+            (pane, " ".join(filter(None, (f" {key}", title, notes.get(pane, "")))))
+            for pane, key, title in MORE_PANES
+        ]
+        needed = [(pane, text) for pane, text in more if pane == now or notes.get(pane)]
+        forms = ([*whole, *more], [*short, *more], [*whole, *needed], [*short, *needed])
+        self._titles = next((form for form in forms if _size(form) <= width), forms[-1])
+        for at, (pane, _) in reversed([*enumerate(short)]):
+            if _size(self._titles) > width and pane != now:
+                self._titles[at] = pane, f" {DIGITS[pane]}"
+        row = [
+            Span(t, "bar.active" if p == now else "bar.strong" if notes.get(p) else "bar")
+            for p, t in self._titles
+        ]
         return [(*row, Span(" " * width, "bar"))]
 
     async def on_click(self, event: events.Click) -> None:
@@ -49,6 +70,10 @@ class NavBar(Canvas):
             if event.x < end:
                 await self.app.run_action(f"go('{pane}')")
                 return
+
+
+def _size(titles: Sequence[tuple[str, str]]) -> int:
+    return sum(len(text) for _, text in titles)
 
 
 class StatusBar(Canvas):

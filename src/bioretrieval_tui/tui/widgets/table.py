@@ -87,6 +87,7 @@ class VirtualTable(Canvas, can_focus=True):
     squeeze: drop columns of low priority when narrow; else scroll sideways, where the column that
         sorts stays on screen.
     chooses: enter takes the row under the cursor wherever the focus is: draw it as focused.
+    one_click: a click chooses, where a double click does elsewhere.
     empty: text shown instead of rows.
     gap: blanks between columns.
     lead: how many columns have the first line of a row for themselves, where rows have two.
@@ -116,7 +117,7 @@ class VirtualTable(Canvas, can_focus=True):
             return isinstance(message, VirtualTable.Moved) and message.table is self.table
 
     class Chosen(AtRow):
-        """A row was double-clicked (enter is an action of the pane)."""
+        """A row was chosen by the mouse (enter is an action of the pane)."""
 
     def __init__(
         self,
@@ -125,6 +126,7 @@ class VirtualTable(Canvas, can_focus=True):
         *,
         squeeze: bool = True,
         chooses: bool = False,
+        one_click: bool = False,
         empty: str = "Nothing here.",
         lead: int = 0,
         wraps: bool = False,
@@ -142,6 +144,7 @@ class VirtualTable(Canvas, can_focus=True):
         self.sorted_by: tuple[str, bool] | None = None
         self.squeeze = squeeze
         self.chooses = chooses
+        self.one_click = one_click
         self.empty = empty
         self.gap = GAP
         self._painted: dict[tuple[int, str | None], tuple[Strip, ...]] = {}
@@ -460,12 +463,17 @@ class VirtualTable(Canvas, can_focus=True):
 
     def on_click(self, event: events.Click) -> None:
         """A click moves the cursor, a double click chooses."""
-        index = self.top + (event.y - self.header_lines) // self.row_lines
-        if event.y < self.header_lines or index >= len(self.rows):
+        index = self.row_at(event.y)
+        if index is None:
             return
         self.move_to(index)
-        if event.chain > 1:
+        if (event.chain == 1) == self.one_click:
             self.post_message(self.Chosen(self, self.cursor))
+
+    def row_at(self, y: int) -> int | None:
+        """The row that a line of the widget shows."""
+        index = self.top + (y - self.header_lines) // self.row_lines
+        return index if y >= self.header_lines and index < len(self.rows) else None
 
     def scroll_rows(self, by: int) -> None:
         self.move_to(self.cursor + by)
