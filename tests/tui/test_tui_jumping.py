@@ -316,7 +316,12 @@ async def test_beyond_26_relations_a_second_letter_is_waited_for(real: Catalogue
         assert "related: b and its second letter" in session.head
         await session.press("escape", "r", "a", "escape", "j")
         assert session.app.current == "benchmarks"
-        await session.press("k", "r", "z")
+        await session.press("k", "r")
+        top = session.browse.detail.top
+        await session.press("pagedown", "down", "up")
+        assert session.browse.detail.top > top
+        assert session.browse.table.cursor == 0
+        await session.press("z")
         assert session.said == "No related has the letter z"
         await session.press("r", "b", "z")
         assert session.said == "No related has the letters bz"

@@ -508,15 +508,20 @@ class Pane(Widget):
         self.head()
         if not self.wide:
             self.action_enter()  # the letters stand in the page
-        self.detail.reveal(first, first + count - 1)
+        self.detail.reveal(max(0, first - 1), first + count - 1)
 
     def on_key(self, event: events.Key) -> None:
-        """Follow the letter after `l` or `r`."""
-        if not self.letters or event.key == "escape" or event.character is None:
+        """Follow the letter after `l` or `r`; until then, arrows scroll to letters further down."""
+        half = max(1, self.detail.size.height // 2) if self.letters else 0
+        scrolls = {"down": 1, "up": -1, "pagedown": half, "pageup": -half}
+        if not self.letters or not (event.is_printable or event.key in scrolls):
             return
         event.stop()
         event.prevent_default()
-        what, typed = self.letters, self.typed + event.character
+        if event.key in scrolls:
+            self.detail.scroll_rows(scrolls[event.key])
+            return
+        what, typed = self.letters, self.typed + (event.character or "")
         targets: Sequence[object] = self.page.links if what == "link" else self.page.jumps
         marks = letters(len(targets))
         if any(mark != typed.lower() and mark.startswith(typed.lower()) for mark in marks):
