@@ -74,7 +74,7 @@ PANES: tuple[tuple[str, str, str], ...] = (
 """(pane, title, what it shows), in the order of their digit keys."""
 
 MORE_PANES: tuple[tuple[str, str, str], ...] = (
-    ("news", "W", "News"), ("found", "O", "Found"), ("qrels", "E", "Explore"),
+    ("news", "W", "News"), ("found", "P", "Found"), ("qrels", "E", "Explore"),
 )  # fmt: skip
 """(pane, key, title) of those behind the digits."""
 
@@ -93,11 +93,11 @@ _TABLE = """
 palette | ctrl+p | palette | Palette | Find an action or an entry by name | 7
 help | question_mark f1 | help | Help | The keys of this screen | 8
 back | backspace alt+left | back | Back | Return to where the last jump came from
-theme | t | theme | Theme | Next theme: dark, light, terminal colours
+theme | t | theme | Theme | Choose a theme: dark, light, terminal colours
 explore | E | explore | Explore a benchmark | Queries, judgements, and the ranks by each mode
 stop-evaluation | X | stop_evaluation | Stop evaluating | Stop the running evaluation (confirms)
 news | W | go('news') | News | New records of your watches
-found | O | go('found') | Found | Papers that an online search found
+found | P | go('found') | Found | Papers that an online search found
 redraw | ctrl+l | redraw | Redraw | Redraw the screen
 undo | u | undo | Undo | Bring back the last filter, marks, run or index that was removed
 quit | q ctrl+c | quit | Quit | Quit the app | 9
@@ -317,6 +317,21 @@ _NAMES = {
     "escape": "esc", "pagedown": "pgdn", "pageup": "pgup", "left": "←", "right": "→", "up": "↑",
     "down": "↓", "ctrl+right": "ctrl+→", "ctrl+left": "ctrl+←",
 }  # fmt: skip
+
+
+PANE_OF_SCOPE: dict[str, str] = {
+    scope: "path" if scope == "start" else scope
+    for scope in ("timeline", "models", "leaderboard", "qrels", "news", "found", "start", "search",
+                  "indexes")
+}  # fmt: skip
+"""The pane of the scopes that belong to one."""
+
+
+def title_of(scope: str) -> tuple[str, str]:
+    """The title and the key of the pane of a scope."""
+    known = [(pane, title, DIGITS[pane]) for pane, title, _ in PANES]
+    known += [(pane, title, key) for pane, key, title in MORE_PANES]
+    return next(found[1:] for found in known if found[0] == PANE_OF_SCOPE[scope])
 
 
 def shown_key(key: str) -> str:

@@ -18,8 +18,9 @@ from bioretrieval_tui.backend.client import SearchClient
 from bioretrieval_tui.backend.server import LookingUp
 from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.evaluation.benchmark import BenchmarkFolder, read_benchmark, write_run
+from bioretrieval_tui.evaluation.benchmark import BenchmarkFolder, read_benchmark
 from bioretrieval_tui.evaluation.runner import run_mode
+from bioretrieval_tui.evaluation.trec_runs import write_run
 from bioretrieval_tui.index.build import build_index
 from bioretrieval_tui.index.registry import open_index, remove_index
 

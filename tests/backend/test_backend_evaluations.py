@@ -19,6 +19,7 @@ from bioretrieval_tui.backend.client import SearchClient, run_job
 from bioretrieval_tui.backend.job_folder import JobRecord, evaluation_line
 from bioretrieval_tui.backend.jobs import JobQueue
 from bioretrieval_tui.backend.protocol import EvaluateJob, OpenBenchmark, ReadDocument, ViewQuery
+from bioretrieval_tui.catalog.compiled import load
 from bioretrieval_tui.catalog.models import Benchmark
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError
 from bioretrieval_tui.evaluation import records
@@ -26,6 +27,7 @@ from bioretrieval_tui.online import archives
 from bioretrieval_tui.paths import places
 from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.tui.qrels_session import (
+    job_of_record,
     keep_rankings,
     run_files,
     stored_rankings,
@@ -189,3 +191,17 @@ def test_a_benchmark_is_fetched_once(monkeypatch: pytest.MonkeyPatch, home: Path
     assert fetched == ["scifact"]
     with pytest.raises(NotFoundError, match="no benchmark has the id 'medcpt'"):
         server.run_job(protocol.FetchBenchmarkJob("medcpt"), "cpu", lambda _: None)
+
+
+async def test_a_run_made_elsewhere_is_explored_beside_bm25(folder: Path, ready: Path) -> None:
+    (folder / "mine.trec").write_text("1 Q0 d5 1 2 x\n1 Q0 d1 2 1 x\n")
+    await evaluated(EvaluateJob(str(folder), (), score=(str(folder / "mine.trec"),)))
+    (record,) = records.records()
+    job = with_run_file(job_of_record(record, load().catalogue), places())
+    Path(job.run_file or "").parent.mkdir(parents=True)
+    summary = await evaluated(job)
+    runs = run_files(job, summary)
+    assert runs["mine.trec"] == str(folder / "mine.trec")
+    request = OpenBenchmark(str(folder), summary.split, summary.sha256, summary.index, runs)
+    rows = server.LookingUp()(request, lambda _: None)
+    assert {name for row in rows for name in row.scores} == {"lexical", "mine.trec"}

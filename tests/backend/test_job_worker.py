@@ -143,7 +143,10 @@ def test_a_build_outlives_the_app_and_resumes_after_kill_9(folder: JobFolder, la
         return folder.records()[-1].state == "failed"
 
     until(told)
-    assert folder.records()[-1].message == "Building mine failed: its process is gone"
+    assert (
+        "Building mine failed: its process is gone: killed, or out of memory"
+        in folder.records()[-1].message
+    )
     kept = kept_vectors("mine")
     assert kept >= 64
     (large.parent / "go-on").touch()
@@ -254,6 +257,16 @@ def test_progress_is_recorded_seldom_and_a_new_stage_at_once(tmp_path: Path) -> 
     assert saved == [("reading", 0), ("encoding", 0)]
     ledger.hear(Remarked("downloading"))
     assert (saved[-1], record.remark) == (("encoding", 49), "downloading")
+
+
+def test_a_log_that_grew_long_begins_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "_MOST_LOG_BYTES", 100)
+    folder, record = JobFolder(tmp_path), JobRecord(id="1", job=ONE)
+    ledger = worker.JobLedger(folder, record)
+    for size, left in ((100, 100), (101, 0)):
+        folder.log_path(record).write_text("x" * size)
+        ledger.hear(Remarked("downloading"))
+        assert folder.log_path(record).stat().st_size == left
 
 
 @pytest.mark.parametrize("error", [ValueError("a defect"), SystemExit(3), MemoryError()])

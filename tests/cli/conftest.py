@@ -197,6 +197,12 @@ def launcher(code: str | None) -> list[str]:
     return [sys.executable, "-c", f"{code}\n{start}"]
 
 
+@pytest.fixture
+def fresh() -> Callable[[Sequence[str], Mapping[str, str]], Ended]:
+    """Calls in this process that are never answered from memory: words, environment."""
+    return run_here
+
+
 def run_here(words: Sequence[str], env: Mapping[str, str]) -> Ended:
     """Call the command in this process, with pipes in place of its streams."""
     before, hook, stdin = dict(os.environ), sys.unraisablehook, sys.stdin

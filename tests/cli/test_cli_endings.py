@@ -23,7 +23,9 @@ WRONG: list[tuple[list[str], int, str]] = [
     (["index"], 2, "missing command"),
     (["index", "biuld"], 2, "there is no command 'biuld' of index; did you mean build?"),
     (["list", "--wehre", "x"], 2, "no such option '--wehre'"),
-    (["list", "modles"], 2, "there is no kind 'modles'; did you mean models?"),
+    (["list", "modles"], 2, "there is no kind 'modles'; did you mean models? kinds: papers"),
+    (["search", "vitamin", "D"], 2, "of several words: bioretrieval-tui search 'vitamin D'"),
+    (["search", "vitamin", "D", "-k", "3"], 2, "bioretrieval-tui search 'vitamin D'"),
     (["list", "zzzz"], 2, "kinds: papers, models"),
     (["list", "papers", "models"], 2, "unexpected extra argument"),
     (["list", "-f", "jsn"], 2, "there is no format 'jsn'; did you mean json"),
@@ -65,6 +67,19 @@ WRONG: list[tuple[list[str], int, str]] = [
     (["index", "build", "mine", "x.jsonl", "--model", "medcpd"], 3, "no model has the id"),
     (["completion", "tcsh"], 2, "'tcsh' is not one of 'bash', 'zsh', 'fish'"),
 ]
+
+
+@pytest.mark.parametrize(
+    ("words", "as_option"),
+    [
+        (["help"], ["--help"]),
+        (["help", "index", "build"], ["index", "build", "--help"]),
+        (["version"], ["--version"]),
+    ],
+)
+def test_help_and_version_are_verbs_too(cli: Call, words: list[str], as_option: list[str]) -> None:
+    assert cli(*words).out == cli(*as_option).out != ""
+    assert cli(*words).code == 0
 
 
 @pytest.mark.parametrize(("words", "code", "said"), WRONG, ids=lambda value: str(value)[:40])

@@ -166,11 +166,11 @@ def test_the_index_is_built_once_and_is_one_like_any_other(
 ) -> None:
     name = first[0].json["index"]
     assert re.fullmatch(r"eval-tiny-claims-[0-9a-f]{8}", name)
-    before = call("index", "list", "-f", "json").json
+    before = call("index", "list", "--all", "-f", "json").json
     assert [one["name"] for one in before] == [name]
     again = call("eval", folder, "-m", "dense", "-f", "json")
     assert again.json["runs"][0]["metrics"] == first[0].json["runs"][0]["metrics"]
-    assert call("index", "list", "-f", "json").json == before
+    assert call("index", "list", "--all", "-f", "json").json == before
     assert call("index", "verify", name).code == 0
 
 
@@ -319,7 +319,7 @@ def test_hostile_words_reach_no_terminal(call: Call, folder: Path, tmp_path: Pat
     ended = call("eval", bad)
     assert ended.code == 1
     assert "\x1b" not in ended.err
-    listed = call("index", "list", "-f", "json").json
+    listed = call("index", "list", "--all", "-f", "json").json
     (name,) = [one["name"] for one in listed if one["name"].startswith("eval-hostile-")]
     assert call("index", "remove", name, "--yes").code == 0
 
@@ -459,7 +459,9 @@ def test_an_interrupted_evaluation_leaves_no_figure(
     assert [line for line in err.splitlines() if not line.startswith("{")] == []
     assert sorted((place / "data" / "evaluations").iterdir()) == kept
     assert [path.name for path in tmp_path.iterdir()] == ["long"]
-    listed = {one["name"]: one["status"] for one in call("index", "list", "-f", "json").json}
+    listed = {
+        one["name"]: one["status"] for one in call("index", "list", "--all", "-f", "json").json
+    }
     assert all(status == "ok" for status in listed.values())
     # The index was complete before the first query, so it stays, for the next attempt.
     assert any(name.startswith("eval-long-") for name in listed)

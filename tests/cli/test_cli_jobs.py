@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bioretrieval_tui.backend import client, protocol
+from bioretrieval_tui.backend import launch, protocol
 from bioretrieval_tui.backend.job_folder import JobFolder, JobRecord
 from bioretrieval_tui.backend.protocol import (
     AddJob,
@@ -23,27 +23,28 @@ from bioretrieval_tui.cli import job_verbs
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.index.report import Check, Verification
 from bioretrieval_tui.progress import Progress
-from conftest import Ended, run_here
 from homes import share_encoders
 
-Call = Callable[..., Ended]
+Call = Callable[..., Any]
 ONE, TWO = VerifyJob("one"), VerifyJob("two")
 SOUND = protocol.Verified(Verification("one", (Check("files", True, "5"),)))
 FAULTY = protocol.Verified(Verification("one", (Check("files", False, "3", "build it again"),)))
 
 
 @pytest.fixture
-def call(tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Call:
+def call(
+    tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, fresh: Call
+) -> Call:
     """Call the command in a home of its own; what is relative is in the test's folder."""
     monkeypatch.chdir(tmp_path)
     env = {**environment, "BIORETRIEVAL_HOME": str(tmp_path / "home")}
-    return lambda *words: run_here(words, env)
+    return lambda *words: fresh(words, env)
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> JobFolder:
     """The records of that home; no worker is started."""
-    monkeypatch.setattr(client, "start_worker", lambda: None)
+    monkeypatch.setattr(launch, "start_worker", lambda: None)
     return JobFolder(tmp_path / "home" / "state" / "jobs")
 
 

@@ -19,7 +19,7 @@ import click
 import numpy as np
 import pytest
 
-from bioretrieval_tui.backend import client
+from bioretrieval_tui.backend import launch
 from bioretrieval_tui.backend.job_folder import JobFolder
 from bioretrieval_tui.backend.protocol import Removed, RemoveJob, VerifyJob
 from bioretrieval_tui.cli import program_verbs
@@ -123,7 +123,7 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "ids.json").write_text(json.dumps([json.loads(one)["_id"] for one in lines[30:]]))
     rows = np.random.default_rng(1).normal(size=(len(lines) - 30, 768)).astype(np.float32)
     np.save(tmp_path / "v.npy", rows)
-    monkeypatch.setattr(client, "start_worker", lambda: None)
+    monkeypatch.setattr(launch, "start_worker", lambda: None)
     jobs = JobFolder(tmp_path / "home" / "state" / "jobs")
     done, _ = jobs.submit(RemoveJob("one"), VerifyJob("two"))
     jobs.finish(done, Removed(1))

@@ -6,8 +6,8 @@ from math import log2
 
 import pytest
 
-from bioretrieval_tui.evaluation.benchmark import in_order
 from bioretrieval_tui.evaluation.metrics import MEASURES, measure
+from bioretrieval_tui.evaluation.trec_runs import in_order
 
 
 def ranking(*names: str) -> list[tuple[str, float]]:

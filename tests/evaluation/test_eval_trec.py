@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bioretrieval_tui.errors import BioRetrievalError, CorpusError, NotFoundError
-from bioretrieval_tui.evaluation.benchmark import in_order, read_run, run_paths, write_run
+from bioretrieval_tui.evaluation.trec_runs import in_order, read_run, run_paths, write_run
 
 LETTERS = st.characters(codec="utf-8", exclude_categories=("Cc", "Zl", "Zp", "Zs"))
 NAMES = st.text(LETTERS, min_size=1, max_size=8)

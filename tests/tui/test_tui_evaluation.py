@@ -16,6 +16,7 @@ from test_tui_hostile import check
 from bioretrieval_tui.backend.protocol import EvaluateJob, FetchBenchmarkJob, Job
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Benchmark, Content, Loaders, Model
+from bioretrieval_tui.documents.checksum import sha256_of
 from bioretrieval_tui.encoding.embedded import MODEL_ID
 from bioretrieval_tui.encoding.recipe import recipe_hash
 from bioretrieval_tui.errors import UsageError
@@ -23,7 +24,6 @@ from bioretrieval_tui.evaluation.benchmark import checksums, find_parts
 from bioretrieval_tui.online.archives import benchmark_folder
 from bioretrieval_tui.tui.dialogs.evaluation_dialog import EvaluationDialog
 from bioretrieval_tui.tui.evaluation_session import (
-    COMING,
     Candidate,
     MachineFacts,
     benchmark_at,
@@ -92,14 +92,17 @@ def test_what_was_evaluated_before_is_left_out(offered: Catalogue, folder: Path)
 def test_the_time_follows_from_earlier_builds(offered: Catalogue, folder: Path) -> None:
     place = write_benchmark(folder / "mine")
     elsewhere = write_benchmark(folder / "other", qrels="1\td1\t1\n")
+    (elsewhere / "corpus.jsonl").write_text('{"_id": "d1", "text": "another"}\n')
     one, fresh = benchmark_at(place, offered), benchmark_at(elsewhere, offered)
     facts = MachineFacts.read(offered, [])
     found = plan_of([one], [EMBEDDED], ("dense",), None, facts)
     assert (found.seconds, found.unknown) == (0, ("MiniLM",))
     assert found.line() == "1 evaluation; speed here not known: MiniLM"
     measured(place, "dense", docs_per_second=0.05)
+    measured(elsewhere, "lexical", day=3)  # by BM25 alone: it tells no speed
     facts = MachineFacts.read(offered, [])
     facts.sizes[checksums(find_parts(elsewhere))[1]] = 6
+    facts.encoded.add((MODEL_ID, frozenset([sha256_of(place / "corpus.jsonl")])))
     found = plan_of([one, fresh], [EMBEDDED], ("dense", "hybrid"), None, facts)
     # The vectors of the first are here.
     assert (found.seconds, found.unknown) == (120, ())
@@ -116,7 +119,7 @@ def test_run_files_fetches_and_rerankers_become_jobs(offered: Catalogue, folder:
     facts = MachineFacts()
     (job,) = plan_of([one], [run], ALL, None, facts).jobs
     assert (job.modes, job.score) == ((), (str(folder / "my.trec"),))
-    reranker = Candidate("lab/cross", "Cross", COMING, model="lab/cross")
+    reranker = Candidate("lab/cross", "Cross", here=False, model="lab/cross").fetched()
     (job,) = plan_of([one], [EMBEDDED], ("lexical",), reranker, facts).jobs
     assert (job.modes, job.reranker, job.download) == (("lexical", "rerank"), "lab/cross", True)
     (folder / "model").mkdir()

@@ -144,11 +144,11 @@ def test_bars_of_years() -> None:
 
 async def test_panes_behind_the_digits_have_a_place(small: Catalogue) -> None:
     async with running(make_app(small), (120, 20)) as session:
-        assert "W News O Found E Explore" in session.rows[0]
+        assert "W News P Found E Explore" in session.rows[0]
         await session.resize(80, 20)
         assert "News" not in session.rows[0]
-        await session.press("O")
-        assert session.rows[0].rstrip().endswith("8 Start 9 0 O Found")
+        await session.press("P")
+        assert session.rows[0].rstrip().endswith("8 Start 9 0 P Found")
         await session.press("W")
         assert "W News" in session.rows[0]
         await session.press("E", "escape", "1")

@@ -6,13 +6,17 @@ from string import ascii_lowercase
 
 import pytest
 from driving import Session, make_app, running
+from textual._context import visible_screen_stack
 
-from bioretrieval_tui.actions import ACTIONS, Action
+from bioretrieval_tui.actions import ACTIONS, PANE_OF_SCOPE, Action
 from bioretrieval_tui.catalog.catalogue import Catalogue, section_of
 from bioretrieval_tui.catalog.models import SECTIONS
 from bioretrieval_tui.tui.app import PANE_OF_SECTION
-from bioretrieval_tui.tui.dialogs.dialog import PageDialog
+from bioretrieval_tui.tui.dialogs.file_dialogs import FilesDialog
+from bioretrieval_tui.tui.dialogs.help_dialog import HelpDialog, in_columns
 from bioretrieval_tui.tui.dialogs.palette import Palette
+from bioretrieval_tui.tui.text import layout, line
+from bioretrieval_tui.tui.themes import LOOKS
 from bioretrieval_tui.tui.widgets.canvas import Detail
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 
@@ -180,7 +184,7 @@ async def test_the_palette_runs_an_action(small: Catalogue) -> None:
         await session.press("ctrl+p")
         await session.type("help")
         await session.press("enter")
-        assert isinstance(session.app.screen, PageDialog)
+        assert isinstance(session.app.screen, HelpDialog)
 
 
 async def test_the_palette_jumps_to_an_entry(small: Catalogue) -> None:
@@ -217,7 +221,7 @@ async def test_the_palette_is_clicked(small: Catalogue) -> None:
     async with running(make_app(small), WIDE, pane="papers") as session:
         await session.press("ctrl+p")
         await session.type("nutrition")
-        await session.pilot.click(VirtualTable, offset=(5, 1), times=2)
+        await session.pilot.click(VirtualTable, offset=(5, 1))
         await session.settle()
         assert session.at == "nutrition-set"
 
@@ -230,12 +234,50 @@ async def test_the_palette_offers_what_works_here(small: Catalogue) -> None:
             await session.press("ctrl+p")
             palette = session.app.screen
             assert isinstance(palette, Palette)
-            offered = {item.id for item in palette.items if isinstance(item, Action)}
+            offered = [item.id for item in palette.items if isinstance(item, Action)]
             scopes = session.app.pane.SCOPES
-            assert offered == {a.id for a in ACTIONS if a.palette and a.scope in scopes}
-            entries = {item.id for item in palette.items if not isinstance(item, Action)}
-            assert entries == set(session.app.catalogue.names)
+            here = [a.id for a in ACTIONS if a.palette and a.scope in scopes]
+            assert offered[: len(here)] == here
+            known = {*scopes, *PANE_OF_SCOPE}
+            assert {*offered} == {a.id for a in ACTIONS if a.palette and a.scope in known}
+            others = {item.id for item in palette.items if not isinstance(item, Action)}
+            assert others == {*session.app.catalogue.names, *(f"theme {name}" for name in LOOKS)}
             await session.press("escape")
+
+
+@pytest.mark.parametrize(
+    ("words", "pane", "said"),
+    [
+        ("switch between the timeline", "timeline", ""),
+        ("a cell a score", "leaderboard", ""),
+        ("build an index from", "indexes", ""),
+        ("mark all news", "news", ""),
+        ("theme: light", "home", "Theme: light"),
+    ],
+)
+async def test_the_palette_goes_to_the_pane_of_an_action(
+    small: Catalogue, words: str, pane: str, said: str
+) -> None:
+    async with running(make_app(small), WIDE) as session:
+        await session.press("ctrl+p")
+        await session.type(f'"{words}"')
+        await session.press("enter")
+        assert (session.app.current, session.said) == (pane, said)
+        if pane == "timeline":
+            assert session.app.pane.has_class("-lineage")
+        if pane == "indexes":
+            assert isinstance(session.app.screen, FilesDialog)
+
+
+async def test_the_palette_searches_in_an_index(
+    small: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bioretrieval_tui.index.registry.index_names", lambda: ["mine"])
+    async with running(make_app(small), WIDE) as session:
+        await session.press("ctrl+p")
+        await session.type('"search mine"')
+        await session.press("enter")
+        assert (session.app.current, session.app.index) == ("search", "mine")
 
 
 @pytest.mark.parametrize("pane", ["home", "papers", "leaderboard", "path", "search"])
@@ -267,15 +309,84 @@ async def test_help_opens_scrolls_and_closes(small: Catalogue) -> None:
             ("question_mark", "question_mark"), ("f1", "f1"),
         ):  # fmt: skip
             await session.press(opening)
-            assert isinstance(session.app.screen, PageDialog)
+            assert isinstance(session.app.screen, HelpDialog)
             assert "Keys: Papers" in session.text
             await session.press(closing)
             assert session.app.screen is session.app.screen_stack[0]
             assert isinstance(session.focused, VirtualTable)
         await session.press("question_mark", "G")
-        assert "Quit the app" in session.text
+        assert "Close the dialog" in session.text
         await session.press("g", "j", "ctrl+d")
         assert session.app.screen.query_one(Detail).top > 1
+
+
+async def test_help_is_searched(small: Catalogue) -> None:
+    async with running(make_app(small), (120, 40), pane="papers") as session:
+        await session.press("question_mark", "/")
+        await session.type("heat")
+        text = session.text
+        assert "On other screens" in text
+        assert "A cell a score" in text
+        assert "Next row" not in text
+        await session.type("zzz")
+        assert "No key does this." in session.text
+        await session.press("ctrl+u", "enter", "q")
+        assert session.app.screen is session.app.screen_stack[0]
+
+
+async def test_help_has_two_columns_where_they_fit(small: Catalogue) -> None:
+    async with running(make_app(small), (100, 40), pane="papers") as session:
+        await session.press("question_mark")
+        row = next(row for row in session.rows if "In a list " in row)
+        assert "In the detail pane" in row
+        await session.resize(99, 40)
+        row = next(row for row in session.rows if "In a list " in row)
+        assert "In the detail pane" not in row
+
+
+def test_columns_are_as_high_as_each_other() -> None:
+    blocks = [tuple(line(f"{n}{at}") for at in range(size)) for n, size in enumerate((4, 1, 2))]
+    shown = [layout([row], 90)[0] for row in in_columns(blocks, 90)]
+    assert [" ".join("".join(s.text for s in row).split()) for row in shown] == [
+        "00 10", "01", "02 20", "03 21",
+    ]  # fmt: skip
+    assert in_columns([], 90) == in_columns([], 20) == []
+    assert len(in_columns(blocks, 89)) == 9
+
+
+# Theme and dialogs ------------------------------------------------------------------------------
+
+
+async def test_a_theme_is_shown_before_it_is_kept(small: Catalogue) -> None:
+    async with running(make_app(small), WIDE, pane="papers") as session:
+        await session.press("t", "j")
+        assert session.app.look.name == "light"
+        await session.press("escape")
+        assert (session.app.look.name, session.app.settings.setting("theme")) == ("dark", None)
+        await session.press("t", "k", "enter")
+        assert session.said == "Theme: terminal"
+        assert session.app.settings.setting("theme") == "terminal"
+
+
+@pytest.mark.parametrize("look", ["dark", "terminal"])
+async def test_a_dialog_dims_what_is_behind(small: Catalogue, look: str) -> None:
+    async with running(make_app(small, theme=look), WIDE, pane="papers") as session:
+        await session.press("question_mark")
+        screen = session.app.screen
+        visible_screen_stack.set(session.app._background_screens)
+        rows = session.app.console.render_lines(screen.render())
+        assert "Home" in "".join(segment.text for segment in rows[0])
+        behind = session.app.look.style("behind")
+        assert {segment.style for row in rows for segment in row} == {behind}
+
+
+async def test_a_field_with_the_focus_is_marked(small: Catalogue) -> None:
+    async with running(make_app(small), WIDE, pane="indexes") as session:
+        await session.press("w")
+        assert "▸Query" in session.text
+        await session.press("down")
+        assert "▸At most" in session.text
+        assert "▸Query" not in session.text
 
 
 # Letters are seen -------------------------------------------------------------------------------

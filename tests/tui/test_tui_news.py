@@ -108,7 +108,7 @@ async def test_home_tells_of_news_and_of_changes_outside(small: Catalogue) -> No
 async def test_home_without_either_is_as_ever(small: Catalogue) -> None:
     async with running(make_app(small), (120, 60)) as session:
         assert "unread" not in session.text
-        assert "W News O Found" in session.text
+        assert "W News P Found" in session.text
 
 
 @pytest.mark.parametrize("size", [WIDE, NARROW])

@@ -31,14 +31,16 @@ from bioretrieval_tui.tui.dialogs.dialog import (
     Confirm,
     Dialog,
     ExportDialog,
+    FieldLabel,
     PageDialog,
-    help_lines,
 )
 from bioretrieval_tui.tui.dialogs.evaluation_dialog import EvaluationDialog
 from bioretrieval_tui.tui.dialogs.fetch_dialogs import FetchDialog, IntoDialog
 from bioretrieval_tui.tui.dialogs.file_dialogs import BenchmarkDialog, FilesDialog
+from bioretrieval_tui.tui.dialogs.help_dialog import HelpDialog, help_blocks
 from bioretrieval_tui.tui.dialogs.palette import Palette
 from bioretrieval_tui.tui.dialogs.plot_dialog import PlotDialog
+from bioretrieval_tui.tui.dialogs.theme_dialog import ThemeDialog
 from bioretrieval_tui.tui.panes.evolution import EvolutionPane, TimelineCanvas
 from bioretrieval_tui.tui.panes.found import FoundPane
 from bioretrieval_tui.tui.panes.home import HomeHead, HomePane
@@ -100,7 +102,8 @@ EVERY_CLASS: tuple[type, ...] = (
     BioRetrievalApp, Pane, HomePane, HomeHead, BrowsePane, LeaderboardPane, StartPane, SearchPane,
     IndexesPane, FilePicker, PathLine, Buttons, Stepper, WorkBar,
     Detail, VirtualTable, QueryLine, AskLine, HeadLine, NavBar, StatusBar, TooSmall,
-    Dialog, PageDialog, ExportDialog, Palette, Confirm, FilesDialog, BenchmarkDialog,
+    Dialog, FieldLabel, HelpDialog, ThemeDialog, PageDialog, ExportDialog, Palette, Confirm,
+    FilesDialog, BenchmarkDialog,
     QrelsPane, NewsPane, FetchDialog, IntoDialog, FoundPane, PlotDialog, PlotView,
     EvolutionPane, TimelineCanvas, ModelsPane, ColumnDialog, ComparisonDialog, BenchmarksPane,
     EvaluationDialog,
@@ -224,7 +227,8 @@ def test_digits_are_the_panes_in_their_order() -> None:
 
 @pytest.mark.parametrize("cls", PANE_CLASSES, ids=lambda cls: cls.__name__)
 def test_help_names_every_key_of_the_pane(cls: type[Pane]) -> None:
-    text = "\n".join("".join(s.text for s in row.spans) for row in help_lines("X", cls.SCOPES))
+    lines = [row for block in help_blocks(cls.SCOPES) for row in block]
+    text = "\n".join("".join(span.text for span in row.spans) for row in lines)
     for scope in cls.SCOPES:
         assert SCOPES[scope] in text
         for action in in_scope(scope):

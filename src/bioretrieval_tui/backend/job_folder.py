@@ -37,6 +37,8 @@ _MOST_RECORDS = 50
 _PATIENCE = 3.0
 """Seconds that a waiting job has no worker before another is started."""
 
+_GONE = "its process is gone: killed, or out of memory"
+
 State = Literal["waiting", "running", "done", "failed", "stopped"]
 
 
@@ -115,6 +117,7 @@ class JobFolder:
         self._held: BaseFileLock | None = None
         self._missing_since: float | None = None
         """When a waiting job was first seen without a worker."""
+        self._patience = _PATIENCE
 
     # Reading -----------------------------------------------------------------------------
 
@@ -122,23 +125,26 @@ class JobFolder:
         """All records, oldest first. Only files that were replaced are read again, and a record
         keeps its `job`, so that it can be recognised."""
         found: dict[str, tuple[tuple[int, ...], JobRecord | None]] = {}
-        for path in self.path.glob("*.json"):
-            with contextlib.suppress(OSError):  # it was deleted meanwhile
-                facts, name = path.stat(), path.name
-                stamp, before = (facts.st_mtime_ns, facts.st_ino, facts.st_size), None
-                if name in self._known:
-                    known, before = self._known[name]
-                    if known == stamp:
-                        found[name] = stamp, before
-                        continue
-                record = _read(path)
-                if before is not None and record is not None and record.job == before.job:
-                    record.job = before.job
-                found[name] = stamp, record
+        with contextlib.suppress(OSError), os.scandir(self.path) as entries:
+            for entry in entries:
+                if entry.name.endswith(".json"):
+                    with contextlib.suppress(OSError):  # it was deleted meanwhile
+                        found[entry.name] = self._look_at(entry)
         self._known = found
         self.damaged = {name for name, (_, record) in found.items() if record is None}
         records = [record for _, record in found.values() if record is not None]
         return sorted(records, key=lambda one: (one.submitted, len(one.id), one.id))
+
+    def _look_at(self, entry: os.DirEntry[str]) -> tuple[tuple[int, ...], JobRecord | None]:
+        facts = entry.stat()
+        stamp = facts.st_mtime_ns, facts.st_ino, facts.st_size
+        known, before = self._known.get(entry.name, ((), None))
+        if known == stamp:
+            return known, before
+        record = _read(Path(entry.path))
+        if before is not None and record is not None and record.job == before.job:
+            record.job = before.job
+        return stamp, record
 
     def is_here(self, record: JobRecord) -> bool:
         """Whether a job belongs to this machine; records of earlier versions name none."""
@@ -214,24 +220,28 @@ class JobFolder:
             self._start()
         return fresh
 
-    def tend(self, *, start: bool = True) -> None:
-        """Mark as failed what is said to run though its process is gone, and start a worker for
+    def tend(self, *, start: bool = True) -> list[JobRecord]:
+        """All records, once those whose process is gone are marked as failed; start a worker for
         jobs that lack one for a while."""
-        states = {one.state for one in self.records() if self.is_here(one)}
+        records = self.records()
+        states = {one.state for one in records if self.is_here(one)}
         if not states & {"running", "waiting"}:
-            return
+            return records
         try:
             with self._deciding(0):
-                lives, _ = self._settled()
+                lives, records = self._settled()
         except BioRetrievalError:
-            return  # another process decides just now
+            return records  # another process decides just now
         if lives or "waiting" not in states:
-            self._missing_since = None
-            return
+            self._missing_since, self._patience = None, _PATIENCE
+            return records
         self._missing_since = self._missing_since or time.monotonic()
-        if start and time.monotonic() - self._missing_since >= _PATIENCE:
+        if start and time.monotonic() - self._missing_since >= self._patience:
             self._missing_since = None
-            self._start()
+            self._patience *= 2  # it may end at once each time, as on a full disk
+            with contextlib.suppress(BioRetrievalError):  # the next try may start it
+                self._start()
+        return records
 
     def stop(self, identifier: str) -> None:
         """Interrupt a job that runs as ctrl+c would, drop one that waits."""
@@ -289,7 +299,8 @@ class JobFolder:
         records = self.records()
         for record in records:
             if record.state == "running" and self.is_here(record):
-                gone = BioRetrievalError("its process is gone")
+                remedy = f"see: bioretrieval-tui jobs log {record.id}"
+                gone = BioRetrievalError(_GONE, remedy=remedy)
                 with contextlib.suppress(OSError):  # marked in memory at least
                     self.finish(record, gone)
         return records

@@ -7,13 +7,11 @@ when a job ended. Jobs of another app or of a command are seen like those of thi
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from bioretrieval_tui.backend import protocol
 from bioretrieval_tui.backend.job_folder import JobFolder, JobRecord
-from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.progress import Progress
 
 EVERY = 0.25
@@ -40,8 +38,7 @@ class JobQueue:
         self._closed = False
         self.outcomes: dict[str, JobRecord] = {}
         """The job that ended last, by target: one of this session, or one to resume."""
-        self._tend()
-        self._records = self._folder.records()
+        self._records = self._folder.tend()
         ended_before = [one for one in self._records if one.ended]
         self._earlier = {one.id for one in ended_before}
         """Ids of the jobs that ended before this session."""
@@ -170,8 +167,7 @@ class JobQueue:
         """Read what changed, tell it, and look again later."""
         if self._closed:
             return
-        self._tend()
-        before, self._records = self._records, self._folder.records()
+        before, self._records = self._records, self._folder.tend()
         ended = [one for one in self._by_end() if one.id not in self._told]
         self._told |= {one.id for one in ended}
         self._sort_out()
@@ -183,10 +179,6 @@ class JobQueue:
             self._changed()
         for record in ended:
             self._ended(record)
-
-    def _tend(self) -> None:
-        with contextlib.suppress(BioRetrievalError):  # a worker that cannot be started: later
-            self._folder.tend()
 
     def _by_end(self) -> list[JobRecord]:
         """The jobs that were begun and have ended, in the order of their end."""

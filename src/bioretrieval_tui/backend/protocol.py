@@ -225,9 +225,9 @@ class EvaluateJob(_Job, frozen=True, tag="evaluate"):
     """Evaluate a model on a benchmark; see `evaluation.runner.EvaluationRequest`.
 
     model, reranker: hub id or folder, with its recipe; None for the embedded one; download: fetch
-    what they lack; run_file: where the rankings go; index: an existing one to use; score: run files
-    made elsewhere; purpose: what it is for, such as a step's id: evaluations of one purpose are
-    stopped together.
+    what they lack; run_file: where the rankings go; index: an existing one to use; score, names:
+    run files made elsewhere, and what they are called; purpose: what it is for, such as a step's
+    id: evaluations of one purpose are stopped together.
     """
 
     DOING = "Evaluating"
@@ -243,6 +243,7 @@ class EvaluateJob(_Job, frozen=True, tag="evaluate"):
     run_file: str | None = None
     index: str | None = None
     score: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
     purpose: str = ""
 
     @property

@@ -34,8 +34,9 @@ from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.cross_encoder import load_cross_encoder
 from bioretrieval_tui.encoding.encoder_registry import load_encoder, prepare_query_encoder
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault, InterruptedByUser, NotFoundError
-from bioretrieval_tui.evaluation.benchmark import BenchmarkFolder, read_benchmark, read_run
+from bioretrieval_tui.evaluation.benchmark import BenchmarkFolder, read_benchmark
 from bioretrieval_tui.evaluation.qrels import QueryRow, Rankings, query_rows, query_view
+from bioretrieval_tui.evaluation.trec_runs import read_run
 from bioretrieval_tui.index import build, registry
 from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.index.report import Report

@@ -61,12 +61,14 @@ class JobLedger:
         try:
             self._folder.save(self._record)
             self._failing = False
-            if os.fstat(2).st_size > _MOST_LOG_BYTES:
-                os.ftruncate(2, 0)
         except OSError as error:
             if not self._failing:
                 _log.warning("the progress cannot be recorded: %s", error.strerror)
             self._failing = True
+        path = self._folder.log_path(self._record)
+        with contextlib.suppress(OSError):
+            if path.stat().st_size > _MOST_LOG_BYTES:
+                os.truncate(path, 0)
 
     def close(self, outcome: protocol.JobResult | BaseException) -> bool:
         """Save how the job ended; whether that was possible."""

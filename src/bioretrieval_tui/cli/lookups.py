@@ -69,7 +69,8 @@ def kind_section(word: str) -> str:
     if wanted in KINDS or wanted in _ALSO:
         return _ALSO.get(wanted, wanted)
     kinds = f"kinds: {', '.join(KINDS)}; to filter: list -w WORDS"
-    remedy = did_you_mean(wanted, [*KINDS, *_ALSO], kinds, cutoff=0.5)
+    near = did_you_mean(wanted, [*KINDS, *_ALSO], "", cutoff=0.5)
+    remedy = f"{near} {kinds}".strip()
     raise UsageError(f"there is no kind '{word}'", remedy=remedy)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from importlib import import_module
+from itertools import takewhile
 
 import click
 
@@ -36,6 +37,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "completion": ("program_verbs:completion", "Print a completion script for your shell."),
 }
 """Verb -> module of `cli` and name of the command in it, and its line in the help."""
+
+
+_TAKE_TEXT = ("search",)
+"""Verbs whose argument is a text."""
 
 
 class NamedGroup(click.Group):
@@ -98,8 +103,13 @@ def root(offline: bool) -> None:
 def call(words: Sequence[str]) -> int:
     """Run a verb with its arguments and return its exit code.
 
-    Raises the errors of the verb; UsageError names the command whose help to read.
+    `help VERB` and `version` are other spellings of the options. Raises the errors of the verb;
+    UsageError names the command whose help to read.
     """
+    if words[:1] == ["help"]:
+        words = [*words[1:], "--help"]
+    elif words == ["version"]:
+        words = ["--version"]
     try:
         with root.make_context(PROGRAM, list(words)) as context:
             root.invoke(context)
@@ -111,5 +121,8 @@ def call(words: Sequence[str]) -> int:
         said = error.format_message().strip().rstrip(".")
         context = getattr(error, "ctx", None) or click.Context(root, info_name=PROGRAM)
         remedy = f"see {context.command_path} --help"
+        if "unexpected extra argument" in said and context.info_name in _TAKE_TEXT:
+            text = " ".join(takewhile(lambda word: not word.startswith("-"), words[1:]))
+            remedy = f"quote a text of several words: {context.command_path} '{text}'"
         raise UsageError(said[:1].lower() + said[1:], remedy=remedy) from error
     return 0

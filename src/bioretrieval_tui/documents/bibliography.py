@@ -64,6 +64,12 @@ _CORRECTIONS = {
     for kind in kinds.split()
 }
 _RETRACTED = ("Retraction in", "Retracted and republished in")
+_RETRACTING = frozenset({"retracted", "is_retracted", "types", "corrections"})
+"""Fields that may tell of a retraction."""
+_WARNINGS = {
+    "Partial retraction in": "PARTLY RETRACTED",
+    "Expression of concern in": "EXPRESSION OF CONCERN",
+}
 _YES = frozenset({"true", "yes", "y", "1"})
 _RETRACTED_TYPES = frozenset({"retractedpublication", "retracted", "retractedarticle"})
 # "RETRACTED: ...", "Retracted Article: ...", "[RETRACTED] ..."; not "Retracted papers: a survey".
@@ -279,8 +285,10 @@ def iso_date(year: str, month: str = "", day: str = "") -> str:
 
 def document_year(metadata: Mapping[str, Any]) -> int | None:
     """The year of publication, from a year or the first year within a date; or None."""
-    found = map(_YEAR.search, _texts(metadata, "year", *_DATE_KEYS))
-    return next((int(year[0]) for year in found if year), None)
+    for text in _texts(metadata, "year", *_DATE_KEYS):
+        if year := _YEAR.search(text):
+            return int(year[0])
+    return None
 
 
 def document_date(metadata: Mapping[str, Any]) -> str | None:
@@ -294,8 +302,7 @@ def document_date(metadata: Mapping[str, Any]) -> str | None:
 
 
 def _texts(metadata: Mapping[str, Any], *keys: str) -> list[str]:
-    values = [metadata.get(key) for key in keys]
-    return [str(v) for v in values if isinstance(v, int | str) and not isinstance(v, bool)]
+    return [str(value) for key in keys if type(value := metadata.get(key)) in (int, str)]
 
 
 def without_markup(text: str) -> str:
@@ -420,12 +427,26 @@ def corrections_in(notes: Iterable[str]) -> list[str]:
 def is_retracted(metadata: Mapping[str, Any]) -> bool:
     """Whether a work was retracted, by its types, the notices that it names, or a column that says
     so."""
+    if _RETRACTING.isdisjoint(metadata):
+        return False
     if str(metadata.get("retracted", metadata.get("is_retracted"))).casefold() in _YES:
         return True
     types, notices = (metadata.get(name) or () for name in ("types", "corrections"))
     return any(_letters(str(kind)) in _RETRACTED_TYPES for kind in _each(types)) or any(
         str(notice).startswith(_RETRACTED) for notice in _each(notices)
     )
+
+
+def warning_of(metadata: Mapping[str, Any]) -> str:
+    """What a reader must know before the title: RETRACTED, PARTLY RETRACTED, EXPRESSION OF CONCERN,
+    or nothing."""
+    if is_retracted(metadata):
+        return "RETRACTED"
+    notices = [str(one) for one in _each(metadata.get("corrections") or ())]
+    for start, said in _WARNINGS.items():
+        if any(one.startswith(start) for one in notices):
+            return said
+    return ""
 
 
 def _letters(kind: str) -> str:

@@ -62,8 +62,11 @@ class Work:
         self.document = document
         known = document.metadata
         self.ids = tuple(_identifier(known, name) for name in _IDS)
-        self.volume = _VOLUME.sub("", _text(known, "volume").lower())
         self.journal = _text(known, "journal")
+
+    @cached_property
+    def volume(self) -> str:
+        return _VOLUME.sub("", _text(self.document.metadata, "volume").lower())
 
     @cached_property
     def title(self) -> str:
@@ -84,7 +87,7 @@ class Work:
         """Family name and first initial of the first author."""
         authors = self.document.metadata.get("authors")
         if isinstance(authors, str):  # of a table
-            authors = authors.split(";") if ";" in authors else authors.split(",")
+            authors = [authors.partition(";" if ";" in authors else ",")[0]]
         if not isinstance(authors, list) or not authors:
             return "", ""
         *family, letters = short_name(str(authors[0])).split() or [""]
@@ -236,13 +239,16 @@ def _identifier(known: Mapping[str, Any], name: str) -> str:
 
 def _text(known: Mapping[str, Any], name: str) -> str:
     value = known.get(name)
-    return str(value).strip() if isinstance(value, str | int) else ""
+    if isinstance(value, str):
+        return value.strip()
+    return str(value) if isinstance(value, int) else ""
 
 
 @lru_cache(maxsize=1024)
 def _plain(title: str) -> str:
-    title = fold(_TAG.sub("", html.unescape(title)))
-    return _respelt(title.translate(_GREEK).replace("&", " and "))
+    title = fold(_TAG.sub("", html.unescape(title)) if "<" in title or "&" in title else title)
+    greek = title if title.isascii() else title.translate(_GREEK)
+    return _respelt(greek.replace("&", " and "))
 
 
 def _respelt(folded: str) -> str:

@@ -279,6 +279,23 @@ def _registry_writing(number: str) -> str:
     )
 
 
+def identifiers_of(text: str) -> dict[str, str]:
+    """What a text names if it is one identifier and nothing else: `pmid`, `pmcid`, `doi` (in the
+    form of `same_doi`) or `trial`; empty for any other text."""
+    text = text.strip()
+    if pmid := pmid_of(text):
+        return {"pmid": pmid}
+    if pmcid := pmcid_of(text):
+        return {"pmcid": pmcid}
+    if _TRIAL.fullmatch(text):
+        return {"trial": trials_of(text)[0]}
+    alone = re.sub(r"^doi\s*:?\s+", "", text, flags=re.IGNORECASE)
+    doi = None if len(alone.split()) != 1 else doi_of(alone)
+    if doi and _DOI.search(alone) and alone.casefold().endswith(same_doi(doi)):
+        return {"doi": same_doi(doi)}
+    return {}
+
+
 def is_counter(identifier: str) -> bool:
     """Whether an identifier only counts the records of one export."""
     return _COUNTER.fullmatch(identifier) is not None

@@ -20,6 +20,8 @@ _POINTED_LAST = re.compile(rf"(.+?[^.])\s+({_POINTED}|[^\W\d_a-z]-[^\W\d_a-z])")
 _INITIALS_ONLY = re.compile(rf"{_INITIALS}(?:\s{_INITIALS})*")
 _INITIALS_LAST = re.compile(rf"[^,;\d]{{2,}}\s{_INITIALS}")
 _INITIALS_FIRST = re.compile(rf"(?:{_POINTED}|{_CAPITALS}\s)(?=[^,;\d]*[^\W\d_A-Z])[^,;\d.]{{2,}}")
+# The usual form of PubMed, which stays: "Van der Berg JA".
+_SHORT = re.compile(r"(?!.* (?i:[js]r)\b)[^\W\d_]+(?:[ '-][^\W\d_]+)* [A-Z]{1,3}")
 # What tells also of one name alone that it begins with the given one: "Herbert H. Clark".
 _MIDDLE_INITIAL = re.compile(r"(?:[^\W\d_]{2,}(?:\s[^\W\d_a-z]\.?)+|[A-Z])\s[^\d,]*[^\W\d_A-Z]")
 _BETWEEN_PERSONS = re.compile(r"\s*,\s*(?:(?:and|&)\s+)?|\s+(?:and|&)\s+")
@@ -71,6 +73,8 @@ def short_name(name: str) -> str:
     """A person as PubMed writes it, "Family IJ Jr", from "Family, Given M.", "Family, I.J., Jr",
     "Family I.J.", "I. J. Family" or "Given I. Family"; unchanged where it cannot be told (groups,
     "Given Family")."""
+    if len(name) <= _LONGEST_PERSON and _SHORT.fullmatch(name):
+        return name
     name = _NOTE.sub("", name[:_LONGEST_NAME].strip(" ,;"))
     return name if is_group(name.partition(",")[0]) else _short_person(name)
 

@@ -400,6 +400,22 @@ class Twin(NamedTuple):
     why: str
 
 
+class _Sieve:
+    """Tells most of what is not stored without a query: `in` is false only for what was not added.
+    Records are new more often than not."""
+
+    _PLACES = 2**24
+
+    def __init__(self) -> None:
+        self._marks = bytearray(self._PLACES)
+
+    def add(self, value: str | bytes | int) -> None:
+        self._marks[hash(value) % self._PLACES] = 1
+
+    def __contains__(self, value: str | bytes | int) -> bool:
+        return self._marks[hash(value) % self._PLACES] == 1
+
+
 class StoreWriter:
     """Writes a new segment at `path`, on top of `base` if given; a context manager.
 
@@ -437,6 +453,8 @@ class StoreWriter:
         self.keeps_works = False
         self.twin: Twin | None = None
         self._files: dict[str, int] = {}
+        self._stored = _Sieve()
+        """The ids, aliases, content hashes and works' keys of this segment."""
 
     def __enter__(self) -> Self:
         return self
@@ -467,8 +485,7 @@ class StoreWriter:
     def name(self, identifier: str, label: int) -> None:
         """Make an id that is not known yet an alias of a document of this segment."""
         with self._lock:
-            self._db.execute("INSERT INTO aliases VALUES (?, ?)", (identifier, label))
-            self._db.execute("DELETE FROM gone WHERE id = ?", (identifier,))
+            self._alias([identifier], label)
             self.changes += 1
             self.aliases += 1
 
@@ -562,7 +579,8 @@ class StoreWriter:
         """Label and reason of a living document of the same work, besides that of the work's own
         id; it also becomes `twin`."""
         for key in keys:
-            own = [int(row[0]) for row in self._db.execute(_WITH_WORK, (key,))]
+            rows = self._db.execute(_WITH_WORK, (key,)) if key in self._stored else ()
+            own = [int(row[0]) for row in rows]
             for label in (*own, *self._base.with_work(key)):
                 if known is not None and label == known.label:
                     continue
@@ -600,18 +618,17 @@ class StoreWriter:
         metadata = msgspec.json.encode(both.metadata, order="deterministic")
         self._bury(held.id, label)
         content = (both.title, both.text, metadata, both.content_hash())
-        self._insert(both.id, *content, *at, keys=Work(both).keys() if self.keeps_works else ())
+        self._insert(both.id, *content, *at, keys=[*Work(both).keys()] if self.keeps_works else ())
         self._db.execute("DELETE FROM aliases WHERE id = ?", (both.id,))
         names.discard(both.id)
-        self._db.executemany("DELETE FROM gone WHERE id = ?", [(name,) for name in names])
-        moved = [(name, self.next - 1) for name in names]
-        self._db.executemany("INSERT OR REPLACE INTO aliases VALUES (?, ?)", moved)
+        self._alias(names, self.next - 1)
         self.aliases += len(names) - aliases
         return StoreOutcome.MERGED
 
     def _lookup(self, identifier: str) -> StoredId | None:
-        for kind, label in self._db.execute(_IN_FORCE, (identifier,)):
-            return None if kind == 2 else StoredId(label, kind == 1)
+        if identifier in self._stored:
+            for kind, label in self._db.execute(_IN_FORCE, (identifier,)):
+                return None if kind == 2 else StoredId(label, kind == 1)
         return self._base.lookup(identifier)
 
     def _document(self, label: int) -> Document:
@@ -633,7 +650,8 @@ class StoreWriter:
     def _twin(self, document: Document, digest: bytes) -> int | None:
         """The label of a living document with the same text, unless it is of another work."""
         live = "SELECT label FROM documents WHERE hash = ? AND dead = 0"
-        own = [int(label) for (label,) in self._db.execute(live, (digest,))]
+        rows = self._db.execute(live, (digest,)) if digest in self._stored else ()
+        own = [int(label) for (label,) in rows]
         dead = (self._base_dead, self.died)
         older = self._base.same_content(digest)
         for label in (*own, *(one for one in older if not any(one in each for each in dead))):
@@ -644,7 +662,7 @@ class StoreWriter:
                 return label
         return None
 
-    def _insert(self, identifier: str, *content: Any, keys: Iterable[int] = ()) -> None:
+    def _insert(self, identifier: str, *content: Any, keys: Sequence[int] = ()) -> None:
         """Add a row of title, text, metadata, content hash, file and line, and its works' keys."""
         *values, file, at = content
         name = file.encode("utf-8", "replace").decode()
@@ -652,15 +670,26 @@ class StoreWriter:
             self._files[name] = len(self._files)
             self._db.execute("INSERT INTO files VALUES (?, ?)", (self._files[name], name))
         self._db.execute(_INSERT, (self.next, identifier, *values, self._files[name], at))
-        self._db.execute("DELETE FROM gone WHERE id = ?", (identifier,))
+        if self.first:  # nothing is gone of an index that begins
+            self._db.execute("DELETE FROM gone WHERE id = ?", (identifier,))
         rows = [(key, self.next) for key in keys]
         self._db.executemany("INSERT OR IGNORE INTO works VALUES (?, ?)", rows)
+        for mark in (identifier, values[-1], *keys):
+            self._stored.add(mark)
         self.next += 1
         self.changes += 1
         if self.rows % _COMMIT_EVERY == 0:
             # Bounds the journal that SQLite keeps in memory.
             self._db.execute("COMMIT")
             self._db.execute("BEGIN")
+
+    def _alias(self, identifiers: Iterable[str], label: int) -> None:
+        """Make ids that are not those of documents aliases of a label."""
+        for identifier in identifiers:
+            if self.first:
+                self._db.execute("DELETE FROM gone WHERE id = ?", (identifier,))
+            self._db.execute("INSERT OR REPLACE INTO aliases VALUES (?, ?)", (identifier, label))
+            self._stored.add(identifier)
 
     def _forget(self, identifier: str, known: StoredId) -> None:
         """Remove an id or alias; a document without its id is dead, unless it has an alias, which
@@ -677,10 +706,10 @@ class StoreWriter:
             heir, *others = heirs
             self._db.execute("DELETE FROM aliases WHERE id = ?", (heir,))
             self.aliases -= 1
-            keys = Work(self._document(known.label)).keys() if self.keeps_works else ()
+            work = Work(self._document(known.label))
+            keys = [*work.keys()] if self.keeps_works else ()
             self._insert(heir, *self._row(known.label), keys=keys)
-            moved = [(name, self.next - 1) for name in others]
-            self._db.executemany("INSERT OR REPLACE INTO aliases VALUES (?, ?)", moved)
+            self._alias(others, self.next - 1)
 
     def _names_of(self, label: int) -> list[str]:
         """The aliases in force of a label, sorted."""
@@ -698,6 +727,7 @@ class StoreWriter:
     def _hide(self, identifier: str) -> None:
         if self._base.lookup(identifier) is not None:
             self._db.execute("INSERT OR IGNORE INTO gone VALUES (?)", (identifier,))
+            self._stored.add(identifier)
 
 
 def _is_older(document: Document, held: Document) -> bool:

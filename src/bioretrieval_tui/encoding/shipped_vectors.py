@@ -1,9 +1,9 @@
 """Vectors of the embedded model that ship with the catalogue: those of its entries, so that the
 first search encodes nothing, and those of the texts by which a prepared encoder is checked.
 
-`data/vectors.bin`, written by `make vectors`: a line of JSON (`_VectorsHeader`), then content hashes
-(16 bytes each), float16 vectors, a byte each for whether the text is longer than the model reads,
-and the float32 vectors of sentence-transformers for the check: queries, then documents.
+`data/vectors.bin`, written by `make vectors`: a line of JSON (`_VectorsHeader`), then content
+hashes (16 bytes each), float16 vectors, a byte each for whether the text is longer than the model
+reads, and the float32 vectors of sentence-transformers for the check: queries, then documents.
 """
 
 from __future__ import annotations

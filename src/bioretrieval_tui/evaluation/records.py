@@ -42,7 +42,7 @@ class EvaluationRecord(
     the machine, and the device of queries; versions: of the software; date: ISO 8601, UTC;
     catalogue: id of the catalogue's entry for this benchmark, where it is that one;
     docs_per_second: documents that the model encoded a second when the index was built, on
-    encoded_on; None where nothing was encoded.
+    encoded_on; None where nothing was encoded; run: the run file, of a ranking made elsewhere.
     """
 
     format: int
@@ -70,6 +70,7 @@ class EvaluationRecord(
     catalogue: str | None = None
     docs_per_second: float | None = None
     encoded_on: str | None = None
+    run: str | None = None
 
 
 class _Versioned(msgspec.Struct):

@@ -39,16 +39,19 @@ from bioretrieval_tui.evaluation import metrics, records
 from bioretrieval_tui.evaluation.benchmark import (
     BenchmarkFolder,
     find_parts,
-    in_order,
     read_benchmark,
-    read_run,
-    run_paths,
-    write_run,
 )
 from bioretrieval_tui.evaluation.metrics import DEPTH, MAIN, Comparison, Measured, Ranking
 from bioretrieval_tui.evaluation.published import Match, Reference, match_benchmark, references
 from bioretrieval_tui.evaluation.qrels import QueryView, judgements_of, query_view
 from bioretrieval_tui.evaluation.records import EvaluationRecord
+from bioretrieval_tui.evaluation.trec_runs import (
+    as_given,
+    in_order,
+    read_run,
+    run_paths,
+    write_run,
+)
 from bioretrieval_tui.index.build import build_index
 from bioretrieval_tui.index.registry import keep_within_cache, manifest_of, open_index
 from bioretrieval_tui.index.vector_cache import (
@@ -67,8 +70,6 @@ MODES = ("dense", "lexical", "hybrid", RERANK)
 DEFAULT_MODES = ("dense", "lexical", "hybrid")
 MOST = MOST_HITS - 1
 """Deepest ranking, in documents per query; one more is ranked, in place of the query's own."""
-_NAMED = 3
-"""Ids that a remark on a run file names."""
 _WARM = 3
 """Queries that are run before timing starts, since the first ones load mapped files."""
 _OF_THE_REPORT = ("benchmark", "split", "sha256", "model", "revision", "recipe_hash", "index",
@@ -255,6 +256,7 @@ def evaluate_folder(
                     record, id=name, mode=records.GIVEN, model=run.mode, revision=run.checksum,
                     recipe_hash="", instruction=None, hardware="", keep_own=True,
                     docs_per_second=None, encoded_on=None,
+                    run=str(request.given[run.mode].absolute()),
                 )  # fmt: skip
             records.save(record)
         if request.run_file is not None:
@@ -499,47 +501,6 @@ def run_mode(
     return Run(mode, rankings, {"p50": round(p50, 3), "p95": round(p95, 3)}, own)
 
 
-def given_run(
-    name: str,
-    path: Path,
-    rankings: Mapping[str, Ranking],
-    benchmark: BenchmarkFolder,
-    documents: DocumentStore,
-) -> Run:
-    """A run that was made elsewhere, as its file says it. Raises CorpusError: it ranks no judged
-    query, or no document of the corpus."""
-    kept = {query: rankings[query] for query in benchmark.queries if query in rankings}
-    ranked = dict.fromkeys(one for ranking in kept.values() for one, _ in ranking)
-    known = documents.labels(ranked)
-    for wrong, what in (
-        (not kept, f"no query of the split {benchmark.parts.split}"),
-        (kept and not known, "no document of the corpus"),
-    ):
-        if wrong:
-            remedy = f"is it a run of {benchmark.parts.name}?"
-            raise CorpusError(f"{path} ranks {what}", remedy=remedy)
-    named = benchmark.parts.name
-    remarks = (
-        ([one for one in rankings if one not in kept], f"not judged in {named}: not counted"),
-        ([one for one in benchmark.queries if one not in kept], "not in the run: scored 0"),
-    )
-    notes = [f"{name}: {_some(ids, 'query', 'queries')} {what}" for ids, what in remarks if ids]
-    unknown = [one for one in ranked if one not in known]
-    if unknown:
-        some = _some(unknown, "document", "documents")
-        notes.append(f"{name}: {some} not in the corpus: ranked, and relevant only if judged so")
-    checksum = remembered_sha256(path)
-    return Run(name, kept, {}, checksum=checksum, notes=tuple(notes))
-
-
-def _some(ids: Sequence[str], one: str, several: str) -> str:
-    """How many ids, and the first of them."""
-    named = ", ".join(repr(each[:40]) for each in ids[:_NAMED])
-    more = ", ..." if len(ids) > _NAMED else ""
-    count = f"1 {one}" if len(ids) == 1 else f"{len(ids):,} {several}"
-    return f"{count} ({named}{more})"
-
-
 def aliases_of(store: DocumentStore) -> dict[str, tuple[str, ...]]:
     """For each document that has them, the other ids of its text. Raises IndexFault: the store is
     damaged."""
@@ -654,7 +615,9 @@ def _ran(
             )
             for mode in request.modes
         ]
-        runs += [given_run(*one, benchmark, documents) for one in given]
+        for name, path, rankings in given:
+            kept, notes = as_given(name, path, rankings, benchmark, documents)
+            runs.append(Run(name, kept, {}, checksum=remembered_sha256(path), notes=notes))
         yield _Ready(chosen, engine, runs, catalogue, match, instruction)
 
 

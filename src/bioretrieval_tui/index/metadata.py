@@ -24,7 +24,7 @@ import hashlib
 import re
 import threading
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,7 @@ from bioretrieval_tui.index.vectors import Labels
 from bioretrieval_tui.progress import Progress, Reporter, silent
 from bioretrieval_tui.query import Node, ast, parse
 from bioretrieval_tui.query.schema import Interval
-from bioretrieval_tui.util.folding import equal_key, forms, needles, whole_words
+from bioretrieval_tui.util.folding import equal_key, fold, forms, inner_parts, needles, whole_words
 
 Truths = NDArray[np.bool_]
 Codes = NDArray[np.int64]
@@ -74,6 +74,7 @@ _READ_AT_ONCE = 500
 _SHORT = 3
 """Strings of so few bytes are found by numpy: they occur nearly everywhere."""
 _REMEMBERED = 16
+_NO_CODES: Mapping[str, int] = {}
 _AGAIN = "build the index again"
 _MARK = "\x1f"
 _WORD_START = re.compile(r"(?<![^\W_])(?=[^\W_])")
@@ -125,7 +126,9 @@ class _BlockWriter:
         else:
             self._dates.extend(when(document))
             for field, text in pairs(document):
-                code = self._code(field, text)
+                code = self._fields.get(field, _NO_CODES).get(text)
+                if code is None:
+                    code = self._code(field, text)
                 if code is not None:
                     self._codes.append(code)
         self._counts.append(len(self._codes) - before)
@@ -134,7 +137,7 @@ class _BlockWriter:
             self.flush(closed=True)
 
     def _code(self, field: str, text: str) -> int | None:
-        """The number of a value within this block, in order of appearance; None: left out."""
+        """The number of a new value within this block, in order of appearance; None: left out."""
         values = self._fields.get(field)
         if values is None:
             if field not in STANDARD:
@@ -145,16 +148,14 @@ class _BlockWriter:
                     return None
                 self._extras.add(field)
             values = self._fields[field] = {}
-        code = values.get(text)
-        if code is None:
-            if len(values) >= MOST_VALUES and field not in STANDARD:
-                self._left_out.add(field)
-                # Its codes stay in the buffer; they are dropped when the block is written.
-                del self._fields[field]
-                return None
-            code = values[text] = self._values
-            self._values += 1
-            self._used += _VALUE_BYTES + 2 * len(text)
+        if len(values) >= MOST_VALUES and field not in STANDARD:
+            self._left_out.add(field)
+            # Its codes stay in the buffer; they are dropped when the block is written.
+            del self._fields[field]
+            return None
+        code = values[text] = self._values
+        self._values += 1
+        self._used += _VALUE_BYTES + 2 * len(text)
         return code
 
     def flush(self, *, closed: bool) -> None:
@@ -162,15 +163,18 @@ class _BlockWriter:
         if not self._counts:
             return
         names = sorted(name for name, values in self._fields.items() if values)
+        # The order of texts is that of their bytes in UTF-8.
         named = [
-            (name, text) for name in names for text in sorted(self._fields[name], key=_encoded)
+            (codes, text)
+            for codes in map(self._fields.__getitem__, names)
+            for text in sorted(codes)
         ]
+        total, rows = len(named), len(self._counts)
         ranks = np.full(self._values, -1, dtype=np.int64)
-        ranks[[self._fields[name][text] for name, text in named]] = np.arange(len(named))
+        ranks[[codes[text] for codes, text in named]] = np.arange(total)
         texts = [_encoded(text) for _, text in named]
         compared = [_compared(text) for _, text in named]
-        keys = [_hash(_encoded(equal_key(text))) for _, text in named]
-        total, rows = len(texts), len(self._counts)
+        shown = [forms for forms, _ in compared]
         codes = ranks[np.frombuffer(self._codes, dtype=np.uint32)]
         owners = np.repeat(np.arange(rows), np.frombuffer(self._counts, dtype=np.uint32))
         # One integer a posting: one sort orders all of them and removes duplicates.
@@ -180,10 +184,10 @@ class _BlockWriter:
         arrays: dict[str, NDArray[Any]] = {
             "values": np.frombuffer(b"".join(texts), dtype=np.uint8),
             "value_starts": _starts(texts),
-            "forms": np.frombuffer(b"".join(compared), dtype=np.uint8),
-            "form_starts": _starts(compared),
-            "keys": np.array(keys, dtype=np.uint64),
-            "exact": np.fromiter(map(_hash, texts), np.uint64, total),
+            "forms": np.frombuffer(b"".join(shown), dtype=np.uint8),
+            "form_starts": _starts(shown),
+            "keys": _hashes([key for _, key in compared]),
+            "exact": _hashes(texts),
             "labels": owners[order],
             "label_starts": np.searchsorted(codes[order], np.arange(total + 1)),
             "codes": codes,
@@ -218,9 +222,16 @@ def _encoded(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def _compared(text: str) -> bytes:
-    """The forms of a value, each after a line break, which no form contains."""
-    return _marked("\n".join(("", *forms(text, inner=True))))
+def _compared(text: str) -> tuple[bytes, bytes]:
+    """The forms of a value, each after a line break, which no form contains, and what `=`
+    compares."""
+    words = fold(text).split()
+    key = "".join(words)
+    if not key.isalnum():
+        return _marked("\n".join(("", *forms(text, inner=True)))), _encoded(equal_key(text))
+    # Names and numbers, most of all values: their words are known.
+    lines = [f" {_MARK}".join(words), *inner_parts(text)]
+    return _encoded("".join(f"\n{_MARK}{line}" for line in lines)), _encoded(key)
 
 
 def _marked(folded: str) -> bytes:
@@ -229,8 +240,9 @@ def _marked(folded: str) -> bytes:
     return _encoded(_WORD_START.sub(_MARK, folded))
 
 
-def _hash(data: bytes) -> int:
-    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
+def _hashes(parts: Iterable[bytes]) -> NDArray[np.uint64]:
+    digests = (hashlib.blake2b(part, digest_size=8).digest() for part in parts)
+    return np.frombuffer(b"".join(digests), dtype="<u8")
 
 
 def _damaged(problem: str, remedy: str) -> IndexFault:
@@ -317,7 +329,7 @@ class _Block:
         """Codes of the values that equal `text`, ignoring separators and case."""
         first, end = self.span(field)
         wanted = equal_key(text)
-        near = np.flatnonzero(self.arrays["keys"][first:end] == np.uint64(_hash(_encoded(wanted))))
+        near = np.flatnonzero(self.arrays["keys"][first:end] == _hashes([_encoded(wanted)]))
         fit = [code for code in (near + first).tolist() if equal_key(self.text(code)) == wanted]
         return np.array(fit, dtype=np.int64)
 
@@ -327,10 +339,10 @@ class _Block:
     def intact(self, code: int) -> bool:
         """Whether forms and hashes of a value belong to its text."""
         text = self.text(code)
-        return (
-            self._bytes("form", code) == _compared(text)
-            and int(self.arrays["keys"][code]) == _hash(_encoded(equal_key(text)))
-            and int(self.arrays["exact"][code]) == _hash(_encoded(text))
+        shown, key = _compared(text)
+        hashes = [self.arrays[name][code] for name in ("keys", "exact")]
+        return self._bytes("form", code) == shown and bool(
+            np.all(_hashes([key, _encoded(text)]) == hashes)
         )
 
     def codes_of(self, row: int) -> list[tuple[str, int]]:

@@ -97,6 +97,15 @@ def quoted(text: str) -> str:
     return f'"{escaped}"'
 
 
+def without_field(node: Node, field: str) -> Node:
+    """The filter without its conditions on a field, as far as each is required by itself."""
+    if isinstance(node, All):
+        kept = [one for one in node.nodes if without_field(one, field) is one]
+        return node if len(kept) == len(node.nodes) else joined(All, kept or [Everything()])
+    own = isinstance(node, Matches | Compares) and node.field == field
+    return Everything() if own else node
+
+
 def negated(node: Node) -> Node:
     """The opposite, without double negations."""
     return node.node if isinstance(node, Not) else Not(node)

@@ -208,6 +208,7 @@ RECORD_FIELDS: tuple[ColumnOf[EvaluationRecord], ...] = (
     column("depth", make=lambda one: counted(one.depth), data_only=True),
     column("catalogue", data_only=True),
     column("reranker", data_only=True),
+    column("run", "run file", data_only=True),
     column("instruction", data_only=True),
     column("keep_own", "own documents",
            lambda one: "ranked like the others" if one.keep_own else None, data_only=True),

@@ -37,18 +37,19 @@ from bioretrieval_tui.render.sheet import (
 from bioretrieval_tui.search.types import Explanation, Hit
 
 
-def _retracted(hit: Hit) -> bool:
+def _warning(hit: Hit) -> str:
     # Not needed to draw the first page of the app, and slow to import.
-    from bioretrieval_tui.documents.bibliography import is_retracted
+    from bioretrieval_tui.documents.bibliography import warning_of
 
-    return is_retracted(hit.metadata)
+    return warning_of(hit.metadata)
 
 
 def heading_of(hit: Hit, length: int = 80) -> str:
-    """The title of a hit in a list, or the beginning of its text; says if it was retracted."""
-    heading = hit.title or shortened(hit.text, length)
-    said = not _retracted(hit) or heading[:12].strip("[ ").upper().startswith(_RETRACTED)
-    return heading if said else f"{_RETRACTED}: {heading}"
+    """The title of a hit in a list, or the beginning of its text; says if it was retracted, or an
+    expression of concern was published."""
+    heading, warning = hit.title or shortened(hit.text, length), _warning(hit)
+    said = heading[:24].strip("[ ").upper().startswith(warning)
+    return heading if said else f"{warning}: {heading}"
 
 
 def _snippet(hit: Hit) -> str:
@@ -75,7 +76,6 @@ _COLUMNS = (
 )
 _SCORED = frozenset(("score", "scores", "dense", "lexical", "rerank"))
 """Columns that the papers of a service do not have."""
-_RETRACTED = "RETRACTED"
 _DETAILS = (
     ("book", "book"), ("editors", "editors"), ("publisher", "publisher"), ("trials", "trials"),
     ("data banks", "databanks"), ("MeSH", "mesh"), ("qualifiers", "mesh_qualifiers"),
@@ -168,7 +168,7 @@ def hit_page(hit: Hit, why: Explanation | None = None, *, scored: bool = True) -
     return Page(
         title or hit.id,
         byline=tuple(text(name) for name in names if name),
-        badges=(_RETRACTED,) if _retracted(hit) else (),
+        badges=tuple(filter(None, (_warning(hit),))),
         sections=(
             Group("Record", record),
             scores,

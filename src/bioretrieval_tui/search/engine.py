@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from bioretrieval_tui.documents.bibliography import document_url, document_year
 from bioretrieval_tui.documents.document import Document
+from bioretrieval_tui.documents.identity import identifiers_of
 from bioretrieval_tui.documents.sentences import sentence_spans
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.encoder import Encoder
@@ -25,6 +26,7 @@ from bioretrieval_tui.index.manifest import ANY_REVISION, Manifest
 from bioretrieval_tui.index.registry import OpenIndex, open_index
 from bioretrieval_tui.index.text_index import weighted_terms
 from bioretrieval_tui.progress import Reporter, silent
+from bioretrieval_tui.query.ast import Everything, Matches, without_field
 from bioretrieval_tui.search import hybrid
 from bioretrieval_tui.search.hybrid import DEPTH, Candidates, Floats, Labels, Terms
 from bioretrieval_tui.search.types import (
@@ -135,19 +137,58 @@ class SearchEngine:
         query = query.checked()
         kept = self._allowed(query.where)
         labels, scores, found = self._ranked(query, kept)
-        among = labels[: max(DEPTH, query.k)]
         empty = query.mode != "dense" and not weighted_terms(query.text)
+        named = self._named(query.text, kept)
+        if len(named):
+            labels, scores, found = self._with_named(query, named, labels, scores, found)
+        among = labels[: max(DEPTH, query.k)]
         order = np.arange(min(query.k, len(labels)))
         if query.order == "date":
             order = np.argsort(-self.index.fields.dates(labels[order]), kind="stable")
-        counts = {one: self.index.fields.facets(among, one, _MOST_VALUES) for one in FACETS}
+        counts = {
+            one: self.index.fields.facets(self._wider(query, one, among), one, _MOST_VALUES)
+            for one in FACETS
+        }
         return SearchResult(
             hits=self._hits(labels[order], scores[order], found, query.mode),
             fitting=None if kept is None else len(kept),
             facets=tuple(Facet(name, tuple(most)) for name, most in counts.items() if most),
             among=len(among),
-            note=NO_TERMS if empty else None,
+            note=NO_TERMS if empty and not len(named) else None,
         )
+
+    def _wider(self, query: Query, field: str, among: Labels) -> Labels:
+        """The top documents whose values of a field are counted: those found, or, where the filter
+        has conditions on this field, those found without them, so that other values can be added.
+        """
+        if not query.where.strip():
+            return among
+        node = self.index.fields.parse(query.where)
+        wider = without_field(node, field)
+        if wider is node:
+            return among
+        kept = None if isinstance(wider, Everything) else self.index.fields.select(wider)
+        return self._ranked(query, kept)[0][: max(DEPTH, query.k)]
+
+    def _named(self, text: str, kept: Labels | None) -> Labels:
+        """The documents that a query names, if it is a PMID, PMCID, DOI or number of a trial."""
+        text = text.encode("utf-8", "ignore").decode().strip()
+        names, fields = identifiers_of(text), self.index.fields
+        found = list(self.index.documents.labels([*names.values(), text]).values())
+        for field, value in names.items():
+            if fields.schema.find(field) is not None:
+                found += fields.select(fields.parse(str(Matches(field, "=", (value,))))).tolist()
+        labels = np.array(list(dict.fromkeys(found))[:DEPTH], dtype=np.int64)
+        return labels if kept is None else labels[np.isin(labels, kept)]
+
+    def _with_named(
+        self, query: Query, named: Labels, labels: Labels, scores: Floats, found: Candidates
+    ) -> tuple[Labels, Floats, Candidates]:
+        """A ranking with the documents that the query names before the others."""
+        others = ~np.isin(labels, named)
+        top = np.full(len(named), scores.max(initial=1.0), dtype=np.float32)
+        found = hybrid.extended(self.index, found, named, found.vector, self._terms(query))
+        return np.concatenate([named, labels[others]]), np.concatenate([top, scores[others]]), found
 
     def rank(
         self, text: str, k: int, mode: str = "hybrid", *, instruction: str | None = None

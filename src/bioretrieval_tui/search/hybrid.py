@@ -109,15 +109,18 @@ def gather(
 
 
 def _scores(
-    index: OpenIndex, labels: Labels, vector: Floats, terms: Terms
+    index: OpenIndex, labels: Labels, vector: Floats | None, terms: Terms
 ) -> tuple[Floats, Floats]:
-    dense = index.vectors.similarities(vector, labels)
+    dense = np.zeros(len(labels), dtype=np.float32)
+    if vector is not None:
+        dense = index.vectors.similarities(vector, labels)
     return dense, index.lexical.scores_of(terms, labels) if terms else np.zeros_like(dense)
 
 
-def _extended(
-    index: OpenIndex, found: Candidates, labels: Labels, vector: Floats, terms: Terms
+def extended(
+    index: OpenIndex, found: Candidates, labels: Labels, vector: Floats | None, terms: Terms
 ) -> Candidates:
+    """The candidates with further documents; parameters as of `gather`."""
     new = np.setdiff1d(labels, found.labels)
     if not len(new):
         return found
@@ -147,7 +150,7 @@ def hybrid_scores(
     first += np.float32(max(1.0, top / _OUTSTANDING) * factor) * lexical
     moved = _moved(index, found.labels, first, vector)
     labels, similarities = index.vectors.search(moved, depth, allowed)
-    more = _extended(index, found, labels, vector, terms)
+    more = extended(index, found, labels, vector, terms)
     scores = standardised(index.vectors.similarities(moved, more.labels), similarities)
     weight = _LEXICAL_WEIGHT * max(1.0, top / _OUTSTANDING_LAST) * factor
     scores += np.float32(weight) * standardised(more.lexical, reference)

@@ -34,7 +34,14 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.worker import WorkerFailed
 
-from bioretrieval_tui.actions import ACTIONS, DIGITS, Action, in_scope, while_typing
+from bioretrieval_tui.actions import (
+    ACTIONS,
+    DIGITS,
+    PANE_OF_SCOPE,
+    Action,
+    in_scope,
+    while_typing,
+)
 from bioretrieval_tui.catalog.catalogue import Catalogue, section_of
 from bioretrieval_tui.catalog.models import Entry, Model, Step
 from bioretrieval_tui.errors import BioRetrievalError, CatalogueError, InterruptedByUser, UsageError
@@ -65,6 +72,7 @@ if TYPE_CHECKING:
     from bioretrieval_tui.terminal.capabilities import Capabilities
     from bioretrieval_tui.terminal.desktop import CopyResult
     from bioretrieval_tui.tui.dialogs.file_dialogs import ChosenBenchmark
+    from bioretrieval_tui.tui.dialogs.palette import Choice
     from bioretrieval_tui.tui.found_session import FoundSession
     from bioretrieval_tui.tui.panes.leaderboard import LeaderboardPane
     from bioretrieval_tui.tui.panes.qrels_pane import QrelsPane
@@ -132,6 +140,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
     ALLOW_SELECT = False
     CSS = """
     Screen { layout: vertical; background: $background; }
+    Dialog { background: transparent; }
     #panes { height: 1fr; }
     Screen.-small #panes, Screen.-small NavBar, Screen.-small StatusBar { display: none; }
     Screen.-small TooSmall { display: block; }
@@ -833,14 +842,32 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
     # Look and size -----------------------------------------------------------------------
 
     def action_theme(self) -> None:
+        """Choose a theme, which is shown while the cursor is on it."""
+        from bioretrieval_tui.tui.dialogs.theme_dialog import ThemeDialog
+
         if self.no_color:
             raise UsageError("NO_COLOR is set: themes have no colours")
-        names = list(LOOKS)
-        name = names[(names.index(self.look.name) + 1) % len(names)]
+        before = self.look.name
+
+        def kept(name: str | None) -> None:
+            if name:
+                self._keep_look(name)
+            else:
+                self.use_look(before)
+
+        self.push_screen(ThemeDialog(before, self.use_look), kept)
+
+    def use_look(self, name: str) -> None:
         self.look = LOOKS[name]
         self.theme = name
-        for canvas in self.screen_stack[0].query(Canvas):
-            canvas.repaint()
+        for screen in self.screen_stack:
+            for canvas in screen.query(Canvas):
+                canvas.repaint()
+
+    def _keep_look(self, name: str) -> None:
+        if self.no_color:
+            raise UsageError("NO_COLOR is set: themes have no colours")
+        self.use_look(name)
         self.say(f"Theme: {name}")
         self.settings.set_setting("theme", name)
 
@@ -881,6 +908,17 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             self.show_text(result.message, result.url, note)
         else:
             self.say(result.message, "error" if result.action == "refused" else "bar.strong")
+
+    @on(Canvas.Followed)
+    def _followed(self, event: Canvas.Followed) -> None:
+        if event.url:
+            self.open_link(event.url)
+        else:
+            self.jump(event.entry)
+
+    @on(Detail.Selected)
+    def _selected(self, event: Detail.Selected) -> None:
+        self.copy_text(event.text, "selection")
 
     @work(exclusive=True, group="copy")
     async def copy_text(self, text: str, what: str) -> None:
@@ -934,26 +972,47 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self.push_screen(Confirm(question, then, *labels), lambda yes: do() if yes else None)
 
     def action_help(self) -> None:
-        from bioretrieval_tui.tui.dialogs.dialog import PageDialog, help_lines
+        from bioretrieval_tui.tui.dialogs.help_dialog import HelpDialog
 
         typed = self.line.scopes if self.line else ()
-        scopes = (*typed, *self.pane.SCOPES, *self.pane.MORE_SCOPES, "detail", "line")
-        lines = help_lines(self.pane.heading, scopes, () if typed else self.pane.EXPLAINS)
-        self.push_screen(PageDialog(lines))
+        reads = ("detail", "line") if "list" in self.pane.SCOPES else ()
+        scopes = (*typed, *self.pane.SCOPES, *self.pane.MORE_SCOPES, *reads)
+        terms = () if typed else self.pane.EXPLAINS
+        self.push_screen(HelpDialog(self.pane.heading, scopes, terms))
 
     def action_palette(self) -> None:
-        from bioretrieval_tui.tui.dialogs.palette import Palette
+        from bioretrieval_tui.tui.dialogs.palette import Palette, PaletteChoice
 
-        actions = [a for a in ACTIONS if a.palette and a.scope in self.pane.SCOPES]
+        here = self.pane.SCOPES
+        offered = [action for action in ACTIONS if action.palette]
         working = {action.id: action for action in self.working_actions()}
-        actions = [working.get(action.id, action) for action in actions]
-        self.push_screen(Palette(actions, self.catalogue, working), self._chosen)
+        actions = [working.get(action.id, action) for action in offered if action.scope in here]
+        more = [a for a in offered if a.scope not in here and a.scope in PANE_OF_SCOPE]
+        choices = [
+            PaletteChoice(f"index {name}", f"Search {name}", "Search in this index",
+                          partial(self.search_in, name))
+            for name in self._index_names()
+        ]  # fmt: skip
+        choices += [
+            PaletteChoice(f"theme {name}", f"Theme: {name}", "Use these colours",
+                          partial(self._keep_look, name))
+            for name in LOOKS
+        ]  # fmt: skip
+        dialog = Palette([*actions, *more, *choices], self.catalogue, here, working)
+        self.push_screen(dialog, self._chosen)
 
-    async def _chosen(self, choice: Action | str | None) -> None:
+    async def _chosen(self, choice: Choice | None) -> None:
+        """Do what was chosen in the palette; an action of another pane is run there."""
         if isinstance(choice, Action):
-            await self.run_action(choice.name, self if choice.scope == "everywhere" else self.pane)
-        elif isinstance(choice, str):
-            self.jump(choice)
+            if choice.scope not in self.pane.SCOPES:
+                await self.action_go(PANE_OF_SCOPE[choice.scope])
+            target = self if choice.scope == "everywhere" else self.pane
+            # A new pane has a size only after the refresh.
+            self.call_after_refresh(self.run_action, choice.name, target)
+        elif isinstance(choice, Entry):
+            self.jump(choice.id)
+        elif choice is not None:
+            await invoke(choice.act)
 
 
 def _is_here(entry: Model) -> bool:

@@ -29,8 +29,6 @@ from bioretrieval_tui.tui.step_session import benchmark_terms, is_benchmark
 from bioretrieval_tui.util.formatting import plural, time_left
 
 PURPOSE = "evaluation"
-COMING = "is fetched first"
-"""The note on what is here once a job has fetched it."""
 _MOST_BESIDE = 200
 """Entries of a folder that are looked at."""
 _SIGNS = ("corpus.jsonl", "corpus.jsonl.gz", "corpus", "qrels")
@@ -42,19 +40,25 @@ class Candidate:
     """A row to choose: a benchmark, or what ranks (a model, an index with its own, a run file).
 
     key: unique among its kind; entry: of the catalogue; folder: of a benchmark, None unless it is
-    here or on its way; model, recipe: None for the embedded one; here: nothing need be fetched.
+    here or on its way; model, recipe: None for the embedded one; here: nothing need be fetched;
+    coming: a job fetches it first.
     """
 
     key: str
     label: str
     note: str = ""
     here: bool = True
+    coming: bool = False
     entry: Benchmark | Model | None = None
     folder: Path | None = None
     model: str | None = None
     recipe: Encoding | None = None
     index: str | None = None
     run: str | None = None
+
+    def fetched(self) -> Candidate:
+        folder = benchmark_folder(self.key) if isinstance(self.entry, Benchmark) else None
+        return replace(self, note="is fetched first", here=True, coming=True, folder=folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,8 @@ class EvaluationPlan:
 @dataclass(slots=True)
 class MachineFacts:
     """What is on this machine. done: recipe hashes by (checksum of the benchmark, model, mode,
-    reranker); speeds: documents encoded a second by model; sizes: documents by checksum."""
+    reranker); speeds: documents encoded a second by model; sizes: documents by checksum; encoded:
+    model and checksums of the files of each index with vectors."""
 
     benchmarks: list[Candidate] = field(default_factory=list)
     rankers: list[Candidate] = field(default_factory=list)
@@ -93,6 +98,7 @@ class MachineFacts:
     done: dict[tuple[str, str, str, str], set[str]] = field(default_factory=dict)
     speeds: dict[str, float] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
+    encoded: set[tuple[str, frozenset[str]]] = field(default_factory=set)
 
     def knows(self, checksum: str, one: Candidate, mode: str, reranker: Candidate | None) -> bool:
         """Whether this was evaluated; a folder or an index may have changed since."""
@@ -105,21 +111,19 @@ class MachineFacts:
             not model or one.recipe is None or recipe_hash(one.recipe) in hashes
         )
 
-    def encoded(self, checksum: str, one: Candidate) -> bool:
-        """Whether the vectors of the corpus are here already."""
-        return any(known[:2] == (checksum, one.model or MODEL_ID) for known in self.done)
-
     @classmethod
     def read(cls, catalogue: Catalogue, remembered: Sequence[Path]) -> MachineFacts:
         """Read the disk. remembered: folders of benchmarks, or of folders with benchmarks."""
         found, kept = cls(), list[EvaluationRecord]()
         with contextlib.suppress(BioRetrievalError):  # the leaderboard reports it
             kept = records()
-        folders = dict.fromkeys(remembered)
+        folders, speeds = dict.fromkeys(remembered), list[tuple[str, float]]()
         for name in index_names():
             with contextlib.suppress(BioRetrievalError):
                 manifest = manifest_of(name)
-                found.speeds[manifest.model] = manifest.docs_per_second
+                speeds.append((manifest.model, manifest.docs_per_second))
+                sums = frozenset(one.sha256 for one in manifest.inputs)
+                found.encoded |= {(manifest.model, sums)} if manifest.encoded else set()
                 if manifest.fingerprint and manifest.inputs:  # of a benchmark
                     folders[Path(manifest.inputs[0].path).parent] = None
         for one in reversed(kept):  # the newest last
@@ -127,7 +131,8 @@ class MachineFacts:
             key = (one.sha256, model, one.mode, one.reranker or "")
             found.done.setdefault(key, set()).add(one.recipe_hash)
             found.sizes[one.sha256] = one.documents
-            found.speeds[one.model] = one.docs_per_second or found.speeds.get(one.model, 0.0)
+            speeds.append((one.model, one.docs_per_second or 0.0))
+        found.speeds = {model: speed for model, speed in speeds if speed}  # 0: nothing was encoded
         found.benchmarks = _benchmarks(catalogue, folders)
         models = [
             Candidate(one.model or MODEL_ID, one.label, "here", model=one.model, recipe=one.recipe)
@@ -176,7 +181,7 @@ def _benchmarks(catalogue: Catalogue, remembered: Iterable[Path]) -> list[Candid
     known = {one.entry.id for one in here if one.entry}
     fetchable = (one for one in catalogue.of_type(Benchmark) if one.loaders.zip)
     return [*here, *(
-        Candidate(one.id, one.name, f"w fetches it; {benchmark_terms(one)}", False, one)
+        Candidate(one.id, one.name, f"w fetches it; {benchmark_terms(one)}", False, entry=one)
         for one in fetchable if one.id not in known
     )]  # fmt: skip
 
@@ -218,22 +223,26 @@ def plan_of(
     if not models and not runs:
         work = [(Candidate("", "BM25"), ("lexical",))]
     for benchmark in benchmarks:
-        folder, checksum = str(benchmark.folder), ""
+        folder, checksum, corpus = str(benchmark.folder), "", frozenset[str]()
         with contextlib.suppress(BioRetrievalError):  # its job tells it, or it is on its way
-            checksum = checksums(find_parts(Path(folder)))[1]
+            parts = find_parts(Path(folder))
+            sums, checksum = checksums(parts)
+            corpus = frozenset(sums[: len(parts.corpus)])
         size = facts.sizes.get(checksum) or getattr(benchmark.entry, "documents", None)
         for one, wanted in work:
             rest = tuple(mode for mode in wanted if not facts.knows(checksum, one, mode, reranker))
             job = EvaluateJob(
                 folder, wanted, one.model, one.recipe, index=one.index, purpose=PURPOSE,
-                download=COMING in (one.note, ranked.note), reranker=ranked.model,
+                download=one.coming or ranked.coming, reranker=ranked.model,
                 reranker_recipe=ranked.recipe,
             )  # fmt: skip
             every += [job] if wanted else []
             fresh += [msgspec.structs.replace(job, modes=rest)] if rest else []
             count, known = count + len(wanted), known + len(wanted) - len(rest)
-            if one.index is None and set(rest) - {"lexical"} and not facts.encoded(checksum, one):
-                speed = facts.speeds.get(one.model or MODEL_ID)
+            model = one.model or MODEL_ID
+            encodes = set(rest) - {"lexical"} and (model, corpus) not in facts.encoded
+            if encodes and one.index is None:
+                speed = facts.speeds.get(model)
                 if speed and size:
                     seconds += size / speed
                 else:

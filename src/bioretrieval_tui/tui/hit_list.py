@@ -35,6 +35,7 @@ BESIDE_COLUMNS = {
     for mode, title, other in (("lexical", "BM25", "dense"), ("dense", "Dense", "BM25"))
 }
 """The columns of one of two lists, by the mode that found it."""
+_FACET_BAR = 8
 
 
 def hit_rows(view: HitView, other: HitView = NOTHING) -> ListRows[tuple[int, Hit]]:
@@ -68,6 +69,7 @@ def facet_columns(among: int) -> tuple[TableColumn, ...]:
         TableColumn("field", "Field", 8, priority=2),
         TableColumn("value", f"Value (top {among})", 10, 1, priority=0),
         TableColumn("count", "Count", 6, align="right", priority=1),
+        TableColumn("bar", "", _FACET_BAR, priority=3),
     )
 
 
@@ -75,6 +77,7 @@ def facet_rows(values: Sequence[FacetValue], where: str) -> ListRows[FacetValue]
     """Field, value, count. A field is named once; values in the filter `where` are marked."""
     before = ("", *(value.field for value in values))
     firsts = {value for value, field in zip(values, before, strict=False) if value.field != field}
+    most = max((value.count for value in values), default=1)
 
     def cells(value: FacetValue) -> list[Span]:
         taken = clause_in(where, value.clause)
@@ -82,6 +85,7 @@ def facet_rows(values: Sequence[FacetValue], where: str) -> ListRows[FacetValue]
             Span(value.field if value in firsts else "", "dim"),
             Span(f"● {value.value}" if taken else f"  {value.value}", "ok" if taken else "text"),
             Span(f"{value.count:,}", "dim"),
+            Span("\u2501" * max(1, round(value.count * _FACET_BAR / most)), "gauge"),
         ]
 
     return ListRows(values, cells)

@@ -19,8 +19,8 @@ from bioretrieval_tui.backend import protocol
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Encoding, Model
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
-from bioretrieval_tui.evaluation.benchmark import run_paths
 from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView
+from bioretrieval_tui.evaluation.trec_runs import run_paths
 from bioretrieval_tui.paths import Places, save_file
 
 if TYPE_CHECKING:
@@ -210,7 +210,13 @@ def arranged(
 def with_run_file(job: protocol.EvaluateJob, where: Places) -> protocol.EvaluateJob:
     """The job, with a run file in the cache folder that is named after its settings."""
     said = "\n".join(
-        (str(Path(job.folder).absolute()), job.split or "", job.model or "", job.reranker or "")
+        (
+            str(Path(job.folder).absolute()),
+            job.split or "",
+            job.model or "",
+            job.reranker or "",
+            *job.score,
+        )
     )
     key = hashlib.sha256(said.encode("utf-8", "surrogateescape")).hexdigest()[:16]
     return msgspec.structs.replace(job, run_file=str(where.cache / "runs" / key / "run.trec"))
@@ -233,9 +239,11 @@ def keep_rankings(job: protocol.EvaluateJob, summary: protocol.EvaluationSummary
 
 
 def run_files(job: protocol.EvaluateJob, summary: protocol.EvaluationSummary) -> dict[str, str]:
-    """The TREC run file of each mode."""
-    paths = run_paths(Path(job.run_file or ""), [run.mode for run in summary.runs])
-    return {mode: str(path) for mode, path in paths.items()}
+    """The TREC run file of each mode, and those that were made elsewhere."""
+    given = dict(zip(job.names, job.score, strict=True))
+    ranked = [run.mode for run in summary.runs if run.mode not in given]
+    paths = run_paths(Path(job.run_file or ""), ranked)
+    return given | {mode: str(path) for mode, path in paths.items()}
 
 
 def encoder_of(catalogue: Catalogue, model: str | None) -> tuple[str | None, Encoding | None]:
@@ -259,12 +267,14 @@ def exploring_job(
     *,
     split: str | None = None,
     reranker: str | None = None,
+    run: tuple[str, str] | None = None,
 ) -> protocol.EvaluateJob:
-    """The job that ranks a benchmark to explore it."""
+    """The job that ranks a benchmark to explore it. run: name and file of one made elsewhere."""
+    names, score = ((run[0],), (run[1],)) if run else ((), ())
     reranking, recipe = encoder_of(catalogue, reranker) if reranker else (None, None)
     return protocol.EvaluateJob(
         str(folder.absolute()), modes, *encoder_of(catalogue, model), split,
-        reranker=reranking, reranker_recipe=recipe, purpose="explore",
+        reranker=reranking, reranker_recipe=recipe, score=score, names=names, purpose="explore",
     )  # fmt: skip
 
 
@@ -276,7 +286,8 @@ def job_of_record(record: EvaluationRecord, catalogue: Catalogue) -> protocol.Ev
 
     folder = folder_of(record)
     if record.mode == GIVEN:  # what made it is not here
-        return exploring_job(catalogue, folder, ("lexical",), split=record.split)
+        run = (record.model, record.run) if record.run and Path(record.run).is_file() else None
+        return exploring_job(catalogue, folder, ("lexical",), split=record.split, run=run)
     modes = ("lexical", "dense", "hybrid", *(("rerank",) if record.reranker else ()))
     return exploring_job(
         catalogue, folder, modes, record.model, split=record.split, reranker=record.reranker

@@ -129,14 +129,36 @@ def facet_values(answer: SearchResult) -> list[FacetValue]:
     return [FacetValue(facet.field, *one) for facet in answer.facets for one in facet.counts]
 
 
-def clause_in(where: str, clause: str) -> re.Match[str] | None:
-    return re.search(rf"(?<!\S){re.escape(clause)}(?!\S)", where)
+_VALUES = r'(?P<values>(?:"(?:[^"\\]|\\.)*"|[^\s,"()]+)(?:,(?:"(?:[^"\\]|\\.)*"|[^\s,"()]+))*)'
+_VALUE = re.compile(r'"(?:[^"\\]|\\.)*"|[^\s,"()]+')
+
+
+def _condition(where: str, clause: str) -> tuple[re.Match[str] | None, str]:
+    """The condition of a filter on the field of a clause such as `mesh=asthma`, by the same
+    operator; and the value of the clause, as it is written."""
+    start = re.match(r"[\w-]+[:=]", clause)
+    head = start[0] if start else clause
+    found = re.search(rf"(?<![\S]){re.escape(head)}{_VALUES}(?!\S)", where)
+    return found, clause[len(head) :]
+
+
+def clause_in(where: str, clause: str) -> bool:
+    """Whether a filter admits the value of a clause, alone or among others of its field."""
+    found, value = _condition(where, clause)
+    return found is not None and value in _VALUE.findall(found["values"])
 
 
 def toggled_clause(where: str, clause: str, schema: Schema | None) -> str:
-    """The filter with this clause, or without it if it was there."""
+    """The filter with the value of this clause, or without it if it was there. Values of one field
+    are alternatives: `year:2019` and 2020 give `year:2019,2020`."""
     where = where.strip()
-    if found := clause_in(where, clause):
+    found, value = _condition(where, clause)
+    if found is not None:
+        values = _VALUE.findall(found["values"])
+        left = [one for one in values if one != value] if value in values else [*values, value]
+        start, end = found.span("values")
+        if left:
+            return f"{where[:start]}{','.join(left)}{where[end:]}"
         return f"{where[: found.start()].rstrip()} {where[found.end() :].lstrip()}".strip()
     either = True
     with contextlib.suppress(FilterError):

@@ -119,7 +119,7 @@ def spans(parts: Text) -> Iterator[Span]:
         elif part.role in ("document", "passage"):
             yield from addresses(part.text, _ROLES.get(part.role, part.role))
         else:
-            yield Span(part.text, _ROLES.get(part.role, part.role))
+            yield Span(part.text, _ROLES.get(part.role, part.role), jump=part.jump or "")
 
 
 def _targets(group: Group, links: list[tuple[str, str]], jumps: list[str]) -> Iterator[Line]:

@@ -24,11 +24,12 @@ from bioretrieval_tui.util.formatting import sparkline
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A run of text in one role; `url` makes it a link."""
+    """A run of text in one role; `url` makes it a link, `jump` is the id of the entry it names."""
 
     text: str
     role: str = "text"
     url: str | None = None
+    jump: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +74,13 @@ def wrap(item: Line, width: int) -> list[Row]:
                 finish()
             while size > space:
                 head = set_cell_size(word, space)
-                current.append(Span(head, span.role, span.url))
+                current.append(Span(head, span.role, span.url, span.jump))
                 word = word[len(head.rstrip()) :] if not head.isspace() else ""
                 size = cell_len(word)
                 finish()
             # A row does not begin with the spaces at which the one before it ended.
             if word and (used or not rows or not word.isspace()):
-                current.append(Span(word, span.role, span.url))
+                current.append(Span(word, span.role, span.url, span.jump))
                 used += size
     finish()
     return rows

@@ -20,6 +20,7 @@ strong | bold {text} | bold default
 dim | {dim} | default
 faint | {faint} | dim default
 rule | {border} | dim default
+behind | {behind} | dim default
 link | underline {dataset} | underline {dataset}
 match | {background} on {match} | reverse default
 passage | {text} on {raised} | underline default
@@ -83,15 +84,15 @@ def _look(name: str, *, dark: bool, **colours: str) -> Look:
 
 DARK = _look(
     "dark", dark=True, background="#0a0a0b", surface="#111113", raised="#27272a",
-    blurred="#1c1c1f", border="#27272a", text="#fafafa", dim="#a1a1aa", faint="#8f8f99",
-    match="#fcd34d", model="#6ee7b7", dataset="#67e8f9", benchmark="#c4b5fd", paper="#fda4af",
-    recipe="#fcd34d", milestone="#6ee7b7", step="#fcd34d",
+    blurred="#1c1c1f", border="#27272a", behind="#4a4a52", text="#fafafa", dim="#a1a1aa",
+    faint="#8f8f99", match="#fcd34d", model="#6ee7b7", dataset="#67e8f9", benchmark="#c4b5fd",
+    paper="#fda4af", recipe="#fcd34d", milestone="#6ee7b7", step="#fcd34d",
 )  # fmt: skip
 LIGHT = _look(
     "light", dark=False, background="#fbfbfa", surface="#f0f0ee", raised="#dcdcd8",
-    blurred="#e8e8e5", border="#d4d4cf", text="#18181b", dim="#45454d", faint="#5b5b63",
-    match="#b45309", model="#036b4d", dataset="#0c667f", benchmark="#6d28d9", paper="#be123c",
-    recipe="#92400e", milestone="#036b4d", step="#92400e",
+    blurred="#e8e8e5", border="#d4d4cf", behind="#b0b0aa", text="#18181b", dim="#45454d",
+    faint="#5b5b63", match="#b45309", model="#036b4d", dataset="#0c667f", benchmark="#6d28d9",
+    paper="#be123c", recipe="#92400e", milestone="#036b4d", step="#92400e",
 )  # fmt: skip
 TERMINAL = Look(
     "terminal",

@@ -18,7 +18,7 @@ WORD = re.compile(r"[^\W_]+")
 """A run of letters and digits, in any script; the same characters as str.isalnum()."""
 
 _COMPOUND = re.compile(r"[^\W_]+(?:[-_]+[^\W_]+)+")
-_HUMP = re.compile(r"(?:(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]))(?=([A-Za-z0-9]+))")
+_HUMP = re.compile(r"[A-Za-z](?=[A-Z])(?:(?<=[a-z])|(?=[A-Z][a-z]))(?=([A-Za-z0-9]+))")
 _OTHER = re.compile(r"[^\w ]")
 _SEPARATORS = {ord("-"): None, ord("_"): None}
 
@@ -71,7 +71,7 @@ def squeezed(folded: str) -> str:
 
 def equal_key(text: str) -> str:
     """The folded text without separators; `field=value` compares these."""
-    return "".join(squeezed(fold(text)).split())
+    return "".join(fold(text).replace("-", "").replace("_", "").split())
 
 
 def needles(text: str) -> tuple[str, ...]:
@@ -87,7 +87,7 @@ def forms(text: str, *, inner: bool = False) -> list[str]:
     """The forms of `text` that are searched: spaced first, then each compound squeezed; with
     `inner`, the parts after a capital within a word (BioHiCL: hicl, cl), which begin words too."""
     folded = fold(text)
-    return [spaced(folded), *_joined(folded), *(_inner_parts(text) if inner else ())]
+    return [spaced(folded), *_joined(folded), *(inner_parts(text) if inner else ())]
 
 
 def _joined(folded: str) -> Iterator[str]:
@@ -98,7 +98,8 @@ def _joined(folded: str) -> Iterator[str]:
                 yield from _compounds(word)
 
 
-def _inner_parts(text: str) -> list[str]:
+def inner_parts(text: str) -> list[str]:
+    """The parts after a capital within a word."""
     return [] if text.islower() else [rest.lower() for rest in _HUMP.findall(text)]
 
 
@@ -113,7 +114,7 @@ def spaced_words(texts: Sequence[str], *, inner: bool = False) -> str:
     folded = fold("\x01".join(texts))
     joined = list(_joined(folded))
     if inner:
-        joined += chain.from_iterable(map(_inner_parts, texts))
+        joined += chain.from_iterable(map(inner_parts, texts))
     # Translating ASCII is many times as fast as the regular expression.
     words = folded.translate(_SPLIT) if folded.isascii() else _OTHER.sub("\x01", spaced(folded))
     if "  " in words:

@@ -14,7 +14,8 @@ from bioretrieval_tui.render.comparison import ComparedRow, EntryComparison, com
 from bioretrieval_tui.render.sheet import face, one_line
 from bioretrieval_tui.render.terminal_text import cut
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.dialogs.dialog import Dialog, ExportDialog, PageDialog, help_lines
+from bioretrieval_tui.tui.dialogs.dialog import Dialog, ExportDialog
+from bioretrieval_tui.tui.dialogs.help_dialog import HelpDialog
 from bioretrieval_tui.tui.text import Span, line
 from bioretrieval_tui.tui.widgets.bars import HeadLine, hints
 from bioretrieval_tui.tui.widgets.canvas import Detail
@@ -176,7 +177,7 @@ class ComparisonDialog(Dialog[None]):
         self.table.update()
 
     def action_help(self) -> None:
-        self.app.push_screen(PageDialog(help_lines("Comparison", ("comparison",))))
+        self.app.push_screen(HelpDialog("Comparison", ("comparison",)))
 
     def action_fold(self) -> None:
         self.folded = not self.folded

@@ -6,22 +6,26 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.segment import Segment
+from rich.style import Style
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.events import DescendantFocus
-from textual.screen import ModalScreen
+from textual.renderables.background_screen import BackgroundScreen
+from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
 from textual.widgets import Input
 
-from bioretrieval_tui.actions import SCOPES, in_scope, shown_key
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.paths import write_atomically
 from bioretrieval_tui.tui.spans import addresses
-from bioretrieval_tui.tui.text import Line, Span, layout, line
+from bioretrieval_tui.tui.text import Line, Row, Span, layout, line
+from bioretrieval_tui.tui.themes import DARK
 from bioretrieval_tui.tui.widgets.bars import HeadLine
-from bioretrieval_tui.tui.widgets.canvas import Detail
+from bioretrieval_tui.tui.widgets.canvas import Canvas, Detail
 from bioretrieval_tui.tui.widgets.input import Buttons, QueryLine
 from bioretrieval_tui.util.formatting import plural
 
@@ -29,6 +33,18 @@ if TYPE_CHECKING:
     from bioretrieval_tui.render.sheet import Sheet
 
 ResultT = TypeVar("ResultT")
+
+
+class DimmedScreen:
+    """A screen in one style, which costs few bytes and works without colours."""
+
+    def __init__(self, screen: Screen[object], style: Style) -> None:
+        self.screen = screen
+        self.style = style
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for segment in console.render(self.screen._compositor, options):
+            yield segment if segment.control else Segment(segment.text, self.style)
 
 
 class Dialog(ModalScreen[ResultT]):
@@ -39,7 +55,7 @@ class Dialog(ModalScreen[ResultT]):
     """
 
     DEFAULT_CSS = """
-    Dialog { align: center middle; background: $background; }
+    Dialog { align: center middle; }
     Dialog > Vertical {
         width: 80%; min-width: 58; max-width: 92; height: auto; max-height: 90%;
         border: round $primary; background: $background; padding: 0 1;
@@ -56,10 +72,20 @@ class Dialog(ModalScreen[ResultT]):
         Binding("down", "app.focus_next", show=False),
     ]
 
+    DIMS: ClassVar[bool] = True
+    """Whether the screen behind is dimmed."""
+
     def __init__(self) -> None:
         super().__init__()
         self.note = HeadLine()
         self._at_fault: Widget | None = None
+
+    def render(self) -> RenderableType:
+        """The screen behind, dimmed."""
+        found = super().render()
+        if self.DIMS and isinstance(found, BackgroundScreen):
+            return DimmedScreen(found.screen, getattr(self.app, "look", DARK).style("behind"))
+        return found
 
     def hint(self, focused: Widget | None) -> None:
         """Show the keys of what has the focus now."""
@@ -126,9 +152,26 @@ def title_line(text: str, hint: str) -> HeadLine:
     return HeadLine(Span(text, "strong"), Span(f"   {hint}", "faint"))
 
 
+class FieldLabel(Canvas):
+    """The label of a field, marked while that has the focus."""
+
+    def __init__(self, label: str, field: Widget) -> None:
+        super().__init__(classes="label")
+        self.label = label
+        self.field = field
+
+    def on_mount(self) -> None:
+        self.watch(self.field, "has_focus", self.update, init=False)
+
+    def row_spans(self) -> Sequence[Row]:
+        focused = self.field.has_focus
+        mark = Span("▸" if focused else " ", "ok")
+        return [(mark, Span(self.label, "strong" if focused else "dim"))]
+
+
 def labelled(label: str, widget: Widget) -> Horizontal:
     """A field behind its label."""
-    return Horizontal(HeadLine(Span(label, "dim"), classes="label"), widget)
+    return Horizontal(FieldLabel(label, widget), widget)
 
 
 class PageDialog(Dialog[None]):
@@ -142,30 +185,18 @@ class PageDialog(Dialog[None]):
         self.lines = lines
         self.fitted = fitted
 
+        self.page = Detail(lines=lines, measure=120)
+        self.box = Vertical(self.page)
+
     def compose(self) -> ComposeResult:
-        yield Vertical(Detail(lines=self.lines, measure=120))
+        yield self.box
 
     def on_mount(self) -> None:
+        # Its widgets are named here, not looked for: a dialog may be closed before it is composed.
         if self.fitted:
             rows = len(layout(self.lines, self.inner_width - 2)) + 2
-            self.query_one(Vertical).styles.height = min(rows, self.app.size.height * 9 // 10)
-        self.query_one(Detail).focus()
-
-
-def help_lines(
-    title: str, scopes: tuple[str, ...], terms: Sequence[tuple[str, str]] = ()
-) -> list[Line]:
-    """The page of the keys that work in these scopes, from the registry of actions; before them
-    terms with what they mean."""
-    lines = [line(Span(f"Keys: {title}", "strong"), Span("   esc: close", "faint"))]
-    lines += [line()] if terms else []
-    lines += [line(Span(f" {term:<21} ", "strong"), meaning, hang=23) for term, meaning in terms]
-    for scope in sorted(dict.fromkeys(scopes), key=lambda s: s == "everywhere"):
-        lines += [line(), line(Span(SCOPES[scope], "header"))]
-        for action in in_scope(scope):
-            keys = ", ".join(shown_key(key) for key in action.keys)
-            lines.append(line(Span(f" {keys:<21} ", "ok"), action.help, hang=23))
-    return lines
+            self.box.styles.height = min(rows, self.app.size.height * 9 // 10)
+        self.page.focus()
 
 
 def text_lines(title: str, text: str, note: str = "") -> list[Line]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,14 +15,11 @@ from textual.widgets import Input
 
 from bioretrieval_tui.backend.protocol import FetchBenchmarkJob, Job
 from bioretrieval_tui.catalog.catalogue import Catalogue
-from bioretrieval_tui.catalog.models import Benchmark
 from bioretrieval_tui.encoding.device import offline
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.online.archives import benchmark_folder
 from bioretrieval_tui.tui.dialogs.dialog import Dialog, labelled, title_line
 from bioretrieval_tui.tui.dialogs.file_dialogs import MODE_SETS, mode_stepper
 from bioretrieval_tui.tui.evaluation_session import (
-    COMING,
     Candidate,
     EvaluationPlan,
     MachineFacts,
@@ -255,15 +251,12 @@ class EvaluationDialog(Dialog[EvaluationPlan]):
             self._refuse(f"{one.label} is not here, and offline mode is on")
             return
         if reranks:
-            at = self.reranker.chosen - 1
-            self.facts.rerankers[at] = replace(one, here=True, note=COMING)
+            self.facts.rerankers[self.reranker.chosen - 1] = one.fetched()
             self._offer_rerankers()
-        elif isinstance(one.entry, Benchmark):
-            self.begin(FetchBenchmarkJob(one.key))
-            coming = replace(one, here=True, note=COMING, folder=benchmark_folder(one.key))
-            self.benchmarks.put(coming)
-        else:
-            self.rankers.put(replace(one, here=True, note=COMING))
+        elif where:
+            if where is self.benchmarks:
+                self.begin(FetchBenchmarkJob(one.key))
+            where.put(one.fetched())
         self._plan()
 
     # The line ----------------------------------------------------------------------------

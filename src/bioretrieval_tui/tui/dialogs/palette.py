@@ -1,8 +1,9 @@
-"""The palette: every action of the registry and every entry of the catalogue, by a few letters."""
+"""The palette: every action of the app, index, theme and entry, by a few letters of its name."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from textual import on
@@ -10,7 +11,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Input
 
-from bioretrieval_tui.actions import Action
+from bioretrieval_tui.actions import Action, title_of
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of
 from bioretrieval_tui.catalog.models import AnyEntry
 from bioretrieval_tui.errors import FilterError
@@ -23,32 +24,58 @@ from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTab
 COLUMNS = (
     TableColumn("name", "", 24, 2),
     TableColumn("help", "", 20, 3),
-    TableColumn("key", "", 8),
+    TableColumn("key", "", 9),
 )
 
 
-def choice_cells(item: Action | AnyEntry, working: Collection[str] = ()) -> list[Span]:
-    """Name, what it is, key. working: ids of the actions whose keys work now; in a line that takes
-    letters, the others work after esc."""
+@dataclass(frozen=True, slots=True)
+class PaletteChoice:
+    """An index or a setting. act: what choosing it does."""
+
+    id: str
+    label: str
+    help: str
+    act: Callable[[], object]
+
+
+Choice = Action | PaletteChoice | AnyEntry
+
+
+def choice_cells(
+    item: Choice, here: Collection[str] = (), working: Collection[str] = ()
+) -> list[Span]:
+    """Name, what it is, key. here: scopes of this screen: the actions of others have the name of
+    theirs; working: ids of the actions whose keys work now; in a line that takes letters, the
+    others work after esc."""
+    if isinstance(item, PaletteChoice):
+        return [Span(item.label, "strong"), Span(item.help, "dim"), Span("")]
     if isinstance(item, Action):
         key = Span(item.shown, "ok") if item.id in working else Span(f"esc {item.shown}", "faint")
-        return [Span(item.label, "strong"), Span(item.help, "dim"), key]
+        said = item.help
+        if item.scope not in here:
+            title, digit = title_of(item.scope)
+            key, said = Span(f"{digit} {item.shown}", "faint"), f"{title}: {said}"
+        return [Span(item.label, "strong"), Span(said, "dim"), key]
     kind = kind_of(item)
     return [Span(item.name, f"{kind}.strong"), Span(f"{kind}  {item.id}", "dim"), Span("")]
 
 
-class Palette(Dialog[Action | str]):
-    """Type, choose, enter: answers an action, or an entry's id."""
+class Palette(Dialog[Choice]):
+    """Type, choose, enter: answers what was chosen."""
 
     DEFAULT_CSS = "Palette > Vertical { height: 80%; }"
 
     def __init__(
-        self, actions: Sequence[Action], catalogue: Catalogue, working: Collection[str]
+        self,
+        actions: Sequence[Action | PaletteChoice],
+        catalogue: Catalogue,
+        here: Collection[str],
+        working: Collection[str],
     ) -> None:
         super().__init__()
-        self._cells = partial(choice_cells, working=working)
+        self._cells = partial(choice_cells, here=here, working=working)
         entries = (*catalogue.entries, *catalogue.listed)
-        self.items: list[Action | AnyEntry] = [*actions, *entries]
+        self.items: list[Choice] = [*actions, *entries]
         rows = [Row(a.id, a.label, (), a.help, lambda _: None) for a in actions]
         rows += [
             Row(e.id, e.name, (kind_of(e), *e.tags), e.id, {"kind": kind_of(e)}.get)
@@ -56,14 +83,16 @@ class Palette(Dialog[Action | str]):
         ]
         self._filter = Filter(rows, Schema([Field("kind", "text")]))
         self.shown = self.items
-        self.table = VirtualTable(COLUMNS, chooses=True, empty="Nothing has this name.")
+        nothing = "Nothing has this name."
+        self.table = VirtualTable(COLUMNS, chooses=True, one_click=True, empty=nothing)
+        self.line = QueryLine("an action, an index, a theme or an entry")
 
     def compose(self) -> ComposeResult:
-        yield Vertical(QueryLine("an action or an entry"), self.table)
+        yield Vertical(self.line, self.table)
 
     def on_mount(self) -> None:
         self.table.show(ListRows(self.shown, self._cells))
-        self.query_one(QueryLine).focus()
+        self.line.focus()
 
     def typed(self, field: Input) -> None:
         try:
@@ -78,5 +107,4 @@ class Palette(Dialog[Action | str]):
 
     @on(VirtualTable.Chosen)
     def entered(self) -> None:
-        item = self.table.at_cursor(self.shown)
-        self.dismiss(item if item is None or isinstance(item, Action) else item.id)
+        self.dismiss(self.table.at_cursor(self.shown))

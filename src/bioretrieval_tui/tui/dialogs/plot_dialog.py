@@ -19,7 +19,8 @@ from bioretrieval_tui.render.figures import AXES, KINDS, Figure, figure_sheet
 from bioretrieval_tui.render.plot_text import target_text
 from bioretrieval_tui.render.sheet import shortened
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.dialogs.dialog import Dialog, ExportDialog, PageDialog, help_lines
+from bioretrieval_tui.tui.dialogs.dialog import Dialog, ExportDialog
+from bioretrieval_tui.tui.dialogs.help_dialog import HelpDialog
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine, hints
 from bioretrieval_tui.tui.widgets.plot_view import PlotView
@@ -134,7 +135,7 @@ class PlotDialog(Dialog[str]):
         self._tell()
 
     def action_help(self) -> None:
-        self.app.push_screen(PageDialog(help_lines("Plot", ("plot",))))
+        self.app.push_screen(HelpDialog("Plot", ("plot",)))
 
     def action_axis(self) -> None:
         """The next x axis of the Pareto front."""

@@ -302,7 +302,9 @@ class LeaderboardPane(Pane):
         if self.own_row is None:
             return super().make_page()
         page = paint(run_page(self.own_row.run))
-        hint = line(Span("x explores its queries and judgements, d deletes it", "faint"))
+        hint = line(
+            Span("x explores its queries, d deletes it; space marks it, = compares two", "faint")
+        )
         return page.with_lines(len(page.lines), [line(), hint])
 
     def list_head(self) -> list[Span]:

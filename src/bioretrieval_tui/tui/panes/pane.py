@@ -388,6 +388,16 @@ class Pane(Widget):
     def _chosen(self) -> None:
         self.action_enter()
 
+    @on(VirtualTable.HeaderClicked)
+    def _header_clicked(self, event: VirtualTable.HeaderClicked) -> None:
+        if event.table is self.sortable:
+            self.action_sort()
+
+    @property
+    def sortable(self) -> VirtualTable | None:
+        """The list that `sort` sorts."""
+        return self.table if "browse" in self.SCOPES else None
+
     def show_page(self, *, lead: bool = False) -> None:
         """Show the page of the row under the cursor, or its lead only."""
         self.page = self.make_page()

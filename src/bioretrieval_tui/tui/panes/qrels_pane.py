@@ -188,6 +188,10 @@ class QrelsPane(Pane):
         self.documents.show(document_rows(None, session.modes))
         session.choose(row, read=not lead)
 
+    @property
+    def sortable(self) -> VirtualTable:
+        return self.list_of_queries
+
     def action_sort(self) -> None:
         """Sort by the chosen column, lowest first; again: highest first; again: unsorted."""
         table = self.list_of_queries

@@ -79,6 +79,13 @@ class SearchPane(Pane):
     SearchPane.-three.-facets.-reading #facets { display: block; }
     """
 
+    EXPLAINS = (
+        ("BM25", "the sum over the query's terms; only hits of one query can be compared"),
+        ("dense", "the similarity of the vectors, for most models a cosine up to 1"),
+        ("hybrid", "standard deviations above the mean of the candidates, dense plus BM25"),
+        ("reranker", "what the cross-encoder gives a pair of query and text"),
+    )
+
     FILTER_HINT = "filter: year:2015.. mesh:asthma has:abstract -type:review"
 
     def __init__(self, name: str) -> None:

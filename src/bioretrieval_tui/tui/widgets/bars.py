@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.cells import cell_len
 from textual import events
+from textual.keys import key_to_character
 from textual.strip import Strip
 
 from bioretrieval_tui.actions import DIGITS, MORE_PANES, PANES, SHORT_TITLES, Action
@@ -87,6 +88,8 @@ class StatusBar(Canvas):
         self.role = "bar.strong"
         self.actions: Sequence[Action] = ()
         self.work = ""
+        self._hints: list[Action] = []
+        """The actions whose hints are shown."""
 
     def working(self, work: str) -> None:
         """Show how far work in the background is, at the right end; "" for none."""
@@ -108,28 +111,45 @@ class StatusBar(Canvas):
         work = fit(self.work, min(cell_len(clean(self.work)), width // 2)) if self.work else ""
         space = width - (cell_len(work) + 2 if work else 0)
         row = [Span(f" {self.message}", self.role)]
+        self._hints = []
         if not self.message:
             # The hints for help and quit are always shown, behind the others.
             last = [action for action in self.actions if action.id in ("help", "quit")]
             others = [action for action in self.actions if action not in last]
             used = 1 + sum(map(hint_size, last))
-            row = [Span(" ", "bar"), *hints(others, space - used, "bar.strong", "bar")]
-            row += hints(last, width, "bar.strong", "bar")
+            self._hints = [*fitting(others, space - used), *last]
+            row = [Span(" ", "bar"), *hints(self._hints, width, "bar.strong", "bar")]
         left = strip([*row, Span(" " * width, "bar")], space, self.look)
         if not work:
             return [left][:height]
         right = strip([Span(f" {work} ", "bar.strong")], width - space, self.look)
         return [Strip([*left, *right], width)][:height]
 
+    def on_click(self, event: events.Click) -> None:
+        """A click on a hint presses its key."""
+        end = 1
+        for action in self._hints:
+            end += hint_size(action)
+            if event.x < end:
+                key = action.keys[0]
+                self.app.post_message(events.Key(key, key_to_character(key)))
+                return
 
-def hints(actions: Sequence[Action], width: int, key: str, label: str) -> list[Span]:
-    """Keys and labels of the actions that fit, in these roles."""
-    row: list[Span] = []
+
+def fitting(actions: Sequence[Action], width: int) -> Iterator[Action]:
+    """The actions whose hints fit."""
     for action in actions:
         if hint_size(action) <= width:
             width -= hint_size(action)
-            row += [Span(action.shown, key), Span(f" {action.label}  ", label)]
-    return row
+            yield action
+
+
+def hints(actions: Sequence[Action], width: int, key: str, label: str) -> list[Span]:
+    """Keys and labels of the actions that fit, in these roles."""
+    pairs = (
+        (Span(one.shown, key), Span(f" {one.label}  ", label)) for one in fitting(actions, width)
+    )
+    return [span for pair in pairs for span in pair]
 
 
 def hint_size(action: Action) -> int:

@@ -6,13 +6,17 @@ screen writer then picks the changed cells. No scrollbars, no children, no layou
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from textual import events
-from textual.geometry import Region, Size
+from rich.cells import cell_len
+from rich.segment import Segment
+from textual import events, on
+from textual.geometry import Offset, Region, Size
+from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
+from bioretrieval_tui.terminal.clean import clean
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.text import Line, Row, Span, clipped, strip, wrap
 from bioretrieval_tui.tui.themes import DARK, Look
@@ -23,6 +27,14 @@ WHEEL = 3
 
 class Canvas(Widget):
     """Base of the widgets that draw lines: subclasses override `row_spans` or `paint`."""
+
+    class Followed(Message):
+        """A link, or an entry that is named, was clicked: an address, or an id."""
+
+        def __init__(self, url: str = "", entry: str = "") -> None:
+            super().__init__()
+            self.url = url
+            self.entry = entry
 
     DEFAULT_CSS = "Canvas { height: 1fr; width: 1fr; }"
     ALLOW_SELECT = False
@@ -84,6 +96,16 @@ class Canvas(Widget):
         drawn = self._drawn if self._drawn_size == self.size else self._draw()
         return drawn[y] if y < len(drawn) else Strip.blank(self.size.width)
 
+    def link_at(self, x: int, y: int) -> str:
+        """The address that a cell leads to."""
+        drawn = self._drawn[y].crop(x, x + 1) if 0 <= y < len(self._drawn) else ()
+        return next((one.style.link or "" for one in drawn if one.style), "")
+
+    @on(events.Click)
+    def _follow_link(self, event: events.Click) -> None:
+        if url := self.link_at(event.x, event.y):
+            self.post_message(self.Followed(url))
+
     def scroll_rows(self, by: int) -> None:
         """The mouse wheel was turned by rows."""
 
@@ -97,12 +119,20 @@ class Canvas(Widget):
 
 
 class Detail(Canvas, can_focus=True):
-    """A page of wrapped lines; keeps its place when the width changes.
+    """A page of wrapped lines; keeps its place when the width changes. Text that is dragged over
+    with the mouse is selected, and posted as `Selected`.
 
     rule: draw a rule along the left edge where a list stands beside.
     measure: longest line in cells: longer ones are hard to read.
     sections: (title, line) of what the page has under headings.
     """
+
+    class Selected(Message):
+        """Text was selected."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
 
     BINDINGS = bindings("detail")
 
@@ -126,6 +156,10 @@ class Detail(Canvas, can_focus=True):
         self._rows_width = -1
         self._wanted: tuple[int, int] | None = None
         self._jump = 0
+        self._anchor: Offset | None = None
+        """Where the mouse button was pressed."""
+        self._dragged: Offset | None = None
+        """Where the mouse was moved to since."""
 
     def show(
         self,
@@ -141,9 +175,11 @@ class Detail(Canvas, can_focus=True):
         self._jump = 0
         if not keep_place:
             self.top = 0
+        self._dragged = None
         self.update()
 
     def scroll_rows(self, by: int) -> None:
+        self._dragged = None
         last = max(0, len(self._rows) - self.size.height)
         self.top = max(0, min(self.top + by, last))
         self.update()
@@ -158,11 +194,15 @@ class Detail(Canvas, can_focus=True):
         self._jump = by
         self.update()
 
+    @property
+    def _lead(self) -> int:
+        """Cells before the text: a blank, and a rule where a list stands beside."""
+        return 2 if self.rule and self.region.x > 0 else 1
+
     def row_spans(self) -> Sequence[Row]:
         """The visible rows, with a mark where more follows."""
         width, height = self.size
-        ruled = self.rule and self.region.x > 0
-        lead = 2 if ruled else 1
+        ruled, lead = self._lead > 1, self._lead
         cells = max(10, min(width - lead - 1, self.measure))
         if self._rows_width != cells:
             self._rows, self._starts = [], [0]
@@ -204,3 +244,60 @@ class Detail(Canvas, can_focus=True):
 
     def action_scroll_edge(self, to: int) -> None:
         self.scroll_rows(to * 1_000_000)
+
+    # The mouse ---------------------------------------------------------------------------
+
+    def paint(self, width: int, height: int) -> list[Strip]:
+        """The visible lines; what is selected has the colours of the cursor."""
+        drawn, chosen = super().paint(width, height), self.look.style("cursor")
+        for y, start, end in self._selection():
+            if y < len(drawn):
+                before, within, behind = drawn[y].divide([start, end, width])
+                marked = Strip(Segment.apply_style(within, post_style=chosen))
+                drawn[y] = Strip.join([before, marked, behind])
+        return drawn
+
+    def _selection(self) -> Iterator[tuple[int, int, int]]:
+        """The lines that are selected, each with its first cell and the one behind the last."""
+        if self._anchor is None or self._dragged is None:
+            return
+        width, lead = self.size.width, self._lead
+        first, last = sorted((self._anchor, self._dragged), key=lambda at: (at.y, at.x))
+        for y in range(first.y, last.y + 1):
+            start = max(lead, first.x) if y == first.y else lead
+            end = min(width, last.x + 1) if y == last.y else width
+            if start < end:
+                yield y, start, end
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        self._anchor, self._dragged = event.offset, None
+        self.capture_mouse()
+        self.update()
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        if self.app.mouse_captured is self and event.offset != self._anchor:
+            height = self.size.height
+            self._dragged = Offset(event.x, max(0, min(event.y, height - 1)))
+            self.update()
+
+    def on_mouse_up(self) -> None:
+        self.release_mouse()
+        parts = [self._drawn[y].crop(start, end).text for y, start, end in self._selection()]
+        if text := "\n".join(part.rstrip() for part in parts).strip("\n"):
+            self.post_message(self.Selected(text))
+
+    def on_click(self, event: events.Click) -> None:
+        """A click on an entry goes there; on the letter before a link or an entry, too."""
+        at = self.top + event.y
+        if self._dragged is not None:
+            event.prevent_default()  # it ends a selection
+        elif at < len(self._rows) and not self.link_at(event.x, event.y):
+            end = self._lead
+            for span in self._rows[at]:
+                end += cell_len(clean(span.text))
+                if event.x >= end:
+                    continue
+                if span.url or span.jump:
+                    self.post_message(self.Followed(span.url or "", span.jump))
+                if span.url or span.jump or (span.role != "dim" and span.text.strip()):
+                    return

@@ -119,6 +119,9 @@ class VirtualTable(Canvas, can_focus=True):
     class Chosen(AtRow):
         """A row was chosen by the mouse (enter is an action of the pane)."""
 
+    class HeaderClicked(AtRow):
+        """The title of a column was clicked: it is the chosen one now."""
+
     def __init__(
         self,
         columns: Sequence[TableColumn],
@@ -462,7 +465,15 @@ class VirtualTable(Canvas, can_focus=True):
     # Events ------------------------------------------------------------------------------
 
     def on_click(self, event: events.Click) -> None:
-        """A click moves the cursor, a double click chooses."""
+        """A click moves the cursor, a double click chooses; one on a title chooses the column."""
+        if event.y < self.header_lines and len(self.rows):
+            end = 1
+            for column, size in self._layout(self.size.width):
+                end += size + self.gap
+                if event.x < end:
+                    self.column = column
+                    self.post_message(self.HeaderClicked(self, self.cursor))
+                    return
         index = self.row_at(event.y)
         if index is None:
             return
