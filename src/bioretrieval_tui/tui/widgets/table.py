@@ -467,8 +467,10 @@ class VirtualTable(Canvas, can_focus=True):
     def on_click(self, event: events.Click) -> None:
         """A click moves the cursor, a double click chooses; one on a title chooses the column."""
         if event.y < self.header_lines and len(self.rows):
-            end = 1
-            for column, size in self._layout(self.size.width):
+            bands = self._layout(self.size.width, tall=self.tall)
+            indent, layout = bands[event.y if len(bands) > 1 else 0]
+            end = 1 + indent
+            for column, size in layout:
                 end += size + self.gap
                 if event.x < end:
                     self.column = column
