@@ -64,7 +64,8 @@ def column_choices(
 
 
 def _choosable(kind: str) -> list[EntryField]:
-    return [row for row in fields.TABLE.of(kind) if row.type]
+    # Whether a model is here is looked up on the disk: filters ask it, rows do not.
+    return [row for row in fields.TABLE.of(kind) if row.type and row.name != "here"]
 
 
 def _title(row: EntryField) -> str:

@@ -10,10 +10,9 @@ An action that is not possible raises `UsageError`, and lets other errors pass: 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -27,11 +26,11 @@ from bioretrieval_tui.actions import PANES
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of_section
 from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Model
 from bioretrieval_tui.errors import FilterError, UsageError
-from bioretrieval_tui.paths import Places
 from bioretrieval_tui.render.sheet import shortened
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.entry_list import column_choices, entry_columns, entry_rows, entry_table
 from bioretrieval_tui.tui.entry_session import EntrySession
+from bioretrieval_tui.tui.pane_context import PaneContext
 from bioretrieval_tui.tui.pane_layout import LEAST_TALL, PaneLayout, Zoom, least_list
 from bioretrieval_tui.tui.spans import PaintedPage, letters, paint
 from bioretrieval_tui.tui.text import Span
@@ -43,20 +42,11 @@ from bioretrieval_tui.tui.work_lines import job_lines
 from bioretrieval_tui.util.formatting import plural
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.backend.client import SearchClient
     from bioretrieval_tui.backend.job_folder import JobRecord
-    from bioretrieval_tui.backend.jobs import JobQueue
-    from bioretrieval_tui.backend.protocol import EvaluateJob, Job
-    from bioretrieval_tui.online.spool import FetchRequest
     from bioretrieval_tui.render.comparison import Compared
     from bioretrieval_tui.render.evaluations import OwnRun
-    from bioretrieval_tui.render.sheet import Sheet
-    from bioretrieval_tui.settings import SettingsStore
-    from bioretrieval_tui.tui.found_session import FoundSession
     from bioretrieval_tui.tui.qrels_session import QrelsSession
-    from bioretrieval_tui.tui.row_marks import RowMarks
     from bioretrieval_tui.tui.search_session import SearchSession
-    from bioretrieval_tui.tui.undo import UndoStack
 
 _T = TypeVar("_T")
 _LONGEST_FILTER = 40
@@ -69,60 +59,6 @@ REST = 0.4
 While the cursor moves, the page shows its lead only, and nothing new when the list itself had to
 scroll: a key over SSH stays under 2 kB at 120x40.
 """
-
-
-class PaneContext(Protocol):
-    """The app as panes and their sessions know it."""
-
-    catalogue: Catalogue
-    where: Places
-    current: str
-    history: list[tuple[str, str | None]]
-    index: str
-    settings: SettingsStore
-    client: SearchClient
-    jobs: JobQueue
-    found: FoundSession
-    marks: RowMarks
-    undo: UndoStack
-
-    def say(self, message: str, role: str = ...) -> None: ...
-    def confirm(
-        self, question: str, then: str, labels: tuple[str, str], do: Callable[[], None]
-    ) -> None: ...
-    def confirm_stop(self, job: Job) -> None: ...
-    def jump(self, identifier: str, *, then: str = ...) -> None: ...
-    async def search_in(self, name: str, query: str = ...) -> None: ...
-    def show_run(self, record: str) -> None: ...
-    def tell_news(self, unread: int) -> None: ...
-    @property
-    def jobs_used(self) -> bool: ...
-    def begin_job(self, job: Job, *, again: bool = ..., like: JobRecord | None = ...) -> bool: ...
-    def action_ask_what_to_explore(self) -> None: ...
-    def ask_what_to_evaluate(
-        self, *, benchmark: str = ..., model: str = ..., index: str = ...
-    ) -> None: ...
-    def explore(self, job: EvaluateJob) -> None: ...
-    def ask_what_to_fetch(
-        self, before: FetchRequest | None = ..., *, query: str = ..., index: str = ...
-    ) -> None: ...
-
-    board_problem: str
-
-    async def widen(self) -> None: ...
-    def compare(self, kind: str) -> None: ...
-    def marks_changed(self) -> None: ...
-    def ask_into(
-        self, index: str | None, papers: Mapping[str, bytes], then: Callable[[str], None]
-    ) -> None: ...
-    def remembered_folder(self, name: str) -> Path | None: ...
-    def remember_folder(self, name: str, folder: Path) -> None: ...
-    def open_link(self, url: str) -> None: ...
-    def copy_text(self, text: str, what: str) -> None: ...
-    def show_text(self, title: str, text: str, note: str = ...) -> None: ...
-    def export_sheet(
-        self, make: Callable[[], Sheet], stem: str, count: int, *, cites: bool = True
-    ) -> None: ...
 
 
 class Pane(Widget):

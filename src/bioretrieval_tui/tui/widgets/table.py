@@ -303,15 +303,12 @@ class VirtualTable(Canvas, can_focus=True):
         first = sum(i < self.lead for i in chosen)
         title = self._needs(chosen[: first - 1]) + self.gap if first > 1 else 0
         indent = title if self.lead and title else _BELOW
-        found: list[tuple[float, list[_Band]]] = []
+        found: list[list[_Band]] = []
         for end in [first] if self.lead else range(1, len(chosen)):
             lines = (chosen[:end], 0), (chosen[end:], indent)
-            spare = [(space - at - self._needs(one), one, at) for one, at in lines if one]
-            if all(left >= 0 for left, _, _ in spare):
-                bands = [self._spread(one, space - at, at) for _, one, at in spare]
-                shares = [left / w for left, one, _ in spare if (w := self._weight(one))]
-                found.append((self._cut(bands) or -min(shares, default=0.0), bands))
-        return min(found, key=lambda one: one[0], default=(0.0, []))[1]
+            if all(self._needs(one) <= space - at for one, at in lines):
+                found.append([self._spread(one, space - at, at) for one, at in lines if one])
+        return min(found, key=self._cut, default=[])
 
     def _cut(self, bands: Sequence[_Band]) -> int:
         """Cells of usual texts that these lines cut; what names a row counts threefold."""
@@ -320,7 +317,8 @@ class VirtualTable(Canvas, can_focus=True):
 
     def _spread(self, chosen: Sequence[int], space: int, indent: int = 0) -> _Band:
         """These columns on one line; spare cells are shared by weight."""
-        spare, weights = max(0, space - self._needs(chosen)), self._weight(chosen) or 1
+        weights = sum(self.columns[i].weight for i in chosen) or 1
+        spare = max(0, space - self._needs(chosen))
         sizes = ((i, self._width(i) + spare * self.columns[i].weight // weights) for i in chosen)
         return indent, [(i, min(size, space)) for i, size in sizes]
 
@@ -342,9 +340,6 @@ class VirtualTable(Canvas, can_focus=True):
 
     def _width(self, i: int) -> int:
         return max(self.columns[i].width, self._grown.get(self.columns[i].key, 0))
-
-    def _weight(self, chosen: Sequence[int]) -> int:
-        return sum(self.columns[i].weight for i in chosen)
 
     def _grow(self, cells: Sequence[Span | Row], bands: Sequence[_Band]) -> bool:
         """Whether a number is wider than its column, which then grows."""
