@@ -162,17 +162,13 @@ def test_a_job_that_is_stopped_tidies_up_and_the_next_begins(
     folder: JobFolder, large: Path, interruptible: None
 ) -> None:
     folder.submit(BuildJob("mine", (str(large),)), TWO)
-    folder.stop(encoding_first(folder).id)
+    until(lambda: folder.records()[0].state == "running")
+    folder.stop("1")  # at once: it may not have begun to read
     stopped, failed = ended(folder, 0), ended(folder, 1)
     assert stopped.state == "stopped"
     assert stopped.message.startswith("Stopped: building mine; vectors already made are kept")
     assert not list(index_folder("mine").glob(".building-*"))
     assert failed.state == "failed"
-
-
-def encoding_first(folder: JobFolder) -> JobRecord:
-    until(lambda: (step := folder.records()[0].progress) and step.stage == "encoding")
-    return folder.records()[0]
 
 
 # A limit on the size of files, as a quota; no pause before another attempt.
@@ -269,6 +265,20 @@ def test_a_log_that_grew_long_begins_again(tmp_path: Path, monkeypatch: pytest.M
         assert folder.log_path(record).stat().st_size == left
 
 
+def test_a_job_that_was_stopped_before_it_began_is_not_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[object] = []
+    monkeypatch.setattr("bioretrieval_tui.backend.server.run_job", lambda *_: begun.append(1))
+    record = JobRecord(id="1", job=ONE)
+    before = signal.getsignal(signal.SIGINT)
+    ledger = worker.JobLedger(JobFolder(tmp_path), record)
+    found = worker.carry_out(record, ledger, [signal.SIGINT])
+    signal.signal(signal.SIGINT, before)
+    assert isinstance(found, KeyboardInterrupt)
+    assert begun == []
+
+
 @pytest.mark.parametrize("error", [ValueError("a defect"), SystemExit(3), MemoryError()])
 def test_whatever_a_job_raises_is_an_outcome(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
@@ -279,7 +289,7 @@ def test_whatever_a_job_raises_is_an_outcome(
     monkeypatch.setattr("bioretrieval_tui.backend.server.run_job", run)
     record = JobRecord(id="1", job=ONE)
     before = signal.getsignal(signal.SIGINT)
-    found = worker.carry_out(record, worker.JobLedger(JobFolder(tmp_path), record))
+    found = worker.carry_out(record, worker.JobLedger(JobFolder(tmp_path), record), [])
     signal.signal(signal.SIGINT, before)
     if isinstance(error, MemoryError):
         assert isinstance(found, BioRetrievalError)

@@ -38,6 +38,7 @@ QUERY = "treating diabetes"
 PROGRESS = b"bioretrieval-tui: encoding: "
 """What a log hears of a machine so slow that the half minute passes."""
 NAMED = "query and article encoders trained on PubMed search logs"
+SEVERAL = ["-i", "tiny", "-i", "gone", "-i", "catalogue"]
 SEARCHES: dict[str, list[str]] = {
     "tiny json": ["search", QUERY, "-i", "tiny", "-k", "3", "-f", "json"],
     "tiny jsonl": ["search", QUERY, "-i", "tiny", "-k", "3", "-f", "jsonl"],
@@ -64,6 +65,22 @@ SEARCHES: dict[str, list[str]] = {
     "catalogue json": ["search", NAMED, "-f", "json"],
     "catalogue again": ["search", NAMED, "-q", "-f", "json"],
     "catalogue bibtex": ["search", NAMED, "-f", "bibtex"],
+    "several json": ["search", QUERY, *SEVERAL, "-k", "30", "--why", "-f", "json"],
+    "several csv": ["search", QUERY, *SEVERAL, "-k", "30", "-f", "csv"],
+    "several bibtex": ["search", QUERY, *SEVERAL, "-k", "30", "-f", "bibtex"],
+    "several none": [
+        "search",
+        "what is the",
+        "-i",
+        "tiny",
+        "-i",
+        "gone",
+        "-m",
+        "lexical",
+        "-f",
+        "csv",
+    ],
+    "several gone": ["search", NAMED, "-i", "gone", "-i", "lost"],
 }
 
 # Calls the program for each of the words, with descriptor 1 on a file of its own. The index of
@@ -265,6 +282,7 @@ def test_documents_can_be_cited(answers: dict[str, Answer]) -> None:
         ("bad mode", 2, "there is no search mode 'fuzzy'; use hybrid, dense, lexical"),
         ("bad order", 2, "hits cannot be sorted by 'size'; use relevance or date"),
         ("no document", 3, "index tiny has no document 9"),
+        ("several gone", 3, "there is no index gone"),
         ("no reranker", 2, "medcpt is not a cross-encoder"),
         ("absent reranker", 1, "ncbi/MedCPT-Cross-Encoder"),
     ],
@@ -282,6 +300,33 @@ def test_hits_of_the_catalogue_can_be_cited(answers: dict[str, Answer]) -> None:
     assert answers["catalogue bibtex"].out.startswith("@")
 
 
+def test_several_indexes_are_one_ranking_that_names_them(
+    answers: dict[str, Answer], catalogue: Catalogue
+) -> None:
+    answer = answers["several json"]
+    assert answer.code == 0
+    assert answer.err[-1] == (
+        "bioretrieval-tui: gone is left out: there is no index gone; see `index list`"
+    )
+    hits = json.loads(answer.out)
+    assert [hit["rank"] for hit in hits] == list(range(1, 31))
+    assert [hit["score"] for hit in hits] == sorted((h["score"] for h in hits), reverse=True)
+    assert {hit["index"] for hit in hits} == {"tiny", "catalogue"}
+    for hit in hits:
+        assert (hit["id"] in catalogue.by_id) == (hit["index"] == "catalogue")
+        assert hit["also"] == []
+        assert hit["why"]["ranks"].keys() == {"dense", "lexical"}
+    rows = list(csv.DictReader(io.StringIO(answers["several csv"].out)))
+    assert [row["index"] for row in rows] == [hit["index"] for hit in hits]
+    # Entries of the catalogue are cited as such, documents as documents.
+    cited = answers["several bibtex"].out
+    assert "PubMed" in cited
+    assert "Study" in cited
+    assert answers["several none"].out == (
+        "rank,score,id,title,year,text,url,dense,lexical,rerank,index\n"
+    )
+
+
 @pytest.mark.parametrize("format_", ["table", "markdown", "json", "jsonl", "csv"])
 def test_an_index_is_listed_and_told_about(cli: Call, place: Place, format_: str) -> None:
     for words in (["list"], ["info", "tiny"]):
@@ -294,7 +339,7 @@ def test_an_index_is_listed_and_told_about(cli: Call, place: Place, format_: str
 def test_the_shape_of_an_index(cli: Call, place: Place) -> None:
     told = cli("index", "info", "tiny", "-f", "json", env=place.env).json
     keys = "name documents model dimension dtype device built bytes status docs_per_second"
-    more = "dead_share aliases segments recall fields max_tokens longer passages"
+    more = "dead_share aliases segments recall fields max_tokens longer passages cached"
     assert sorted(told) == sorted(f"{keys} {more}".split())
     assert (told["name"], told["documents"], told["dimension"]) == ("tiny", 24, 384)
     assert told["status"] == "ok"

@@ -40,7 +40,7 @@ def at_indexes(session: Session) -> Session:
     session.wait("Biomedical text retrieval")
     session.settle()
     session.send("0")
-    session.wait("0 Indexes")
+    session.wait("0 Index")
     return session
 
 

@@ -148,3 +148,22 @@ def test_both_faces_group_runs_by_the_same_facts(difference: dict[str, Any]) -> 
     rows, names = own_results(kept, EMPTY)
     assert [row.note for row in rows] == ["dense-3, 2026-03-03", "dense-2, 2026-03-02"]
     assert set(names.values()) == {run.name for run in runs}
+
+
+def test_hits_of_several_indexes_name_them() -> None:
+    hit = msgspec.structs.replace(HITS[0], index="mine", also=("scifact", "catalogue"))
+    sheet = hit_sheet([hit], several=True)
+    assert dict(next(shown(sheet)))["index"] == "mine, scifact, catalogue"
+    record = next(iter(sheet.records))
+    assert (record["index"], record["also"]) == ("mine", ["scifact", "catalogue"])
+    page = hit_page(hit)
+    assert ("index", "mine, scifact, catalogue") in page.pairs()
+    assert ("index", "mine, scifact, catalogue") in painted(page)
+    assert "index" not in dict(hit_page(HITS[0]).pairs())
+    # Two documents of one id are not confused.
+    other = msgspec.structs.replace(hit, index="scifact")
+    reasons = [REASONS[0], msgspec.structs.replace(REASONS[1], id=hit.id)]
+    first, second = (
+        dict(pairs)["why"] for pairs in shown(hit_sheet([hit, other], reasons=reasons))
+    )
+    assert first != second

@@ -38,7 +38,7 @@ from worker_stand_in import WorkerStandIn
 LONG = os.environ.get("BIORETRIEVAL_FAULTS") == "long"
 SEED = int(os.environ.get("BIORETRIEVAL_FAULTS_SEED") or 12)
 ROUNDS = 20 if LONG else 1
-SIZES = ((80, 24), (120, 40), (200, 60), (60, 15))
+SIZES = ((80, 24), (120, 40), (200, 60), (58, 12))
 PANES = (*(name for name, _, _ in NUMBERED), "qrels", "news", "found")
 STATES = [(pane, filtered) for filtered in (False, True) for pane in PANES]
 KEYS = sorted(

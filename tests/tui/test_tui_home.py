@@ -16,7 +16,7 @@ from test_tui_news import keep, one
 from bioretrieval_tui.backend.job_folder import JobRecord
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.settings import LAST_INDEX, SettingsStore
-from bioretrieval_tui.tui.dialogs.dialog import PageDialog
+from bioretrieval_tui.tui.dialogs.dialog import Confirm, PageDialog
 from bioretrieval_tui.tui.panes import home
 from bioretrieval_tui.tui.panes.home import HomePane
 from bioretrieval_tui.tui.panes.leaderboard import LeaderboardPane
@@ -84,7 +84,6 @@ async def test_what_was_done_last_is_on_top(
 @pytest.mark.parametrize(
     ("text", "pane"),
     [
-        ("Building mine", "indexes"),
         ("statins", "search"),
         ("facts  dense", "leaderboard"),
         ("of owls", "news"),
@@ -106,6 +105,13 @@ async def test_rows_lead_somewhere(
             assert shown.own_row is not None
         await session.press("escape", "backspace")
         assert session.app.current == "home"
+
+
+async def test_a_job_that_failed_is_asked_about(small: Catalogue, used: None) -> None:
+    async with running(make_app(small), WIDE) as session:
+        await session.until(lambda: session.app.jobs_used)
+        await go(session, "Building mine")
+        assert isinstance(session.app.screen, Confirm)
 
 
 async def test_a_change_is_shown_whole(small: Catalogue) -> None:

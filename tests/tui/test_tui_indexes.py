@@ -22,6 +22,7 @@ from bioretrieval_tui.index.registry import remove_index
 from bioretrieval_tui.index.report import Report
 from bioretrieval_tui.tui import app as app_module
 from bioretrieval_tui.tui.dialogs.dialog import Confirm
+from bioretrieval_tui.tui.panes.home import HomePane
 from bioretrieval_tui.tui.panes.index_list import IndexesPane
 from bioretrieval_tui.tui.widgets.input import QueryLine
 
@@ -377,6 +378,19 @@ async def test_stopping_asks(small: Catalogue, scripted: Desk) -> None:
         assert session.app.jobs.current == job_of("verify", "other")
 
 
+async def test_the_cursor_stays_on_an_index_that_was_just_built(
+    small: Catalogue, scripted: Desk
+) -> None:
+    scripted.indexes = [info("catalogue")]
+    async with running(make_app(small), WIDE, pane="indexes") as session:
+        session.app.begin_job(job_of("build", "new", ("x",)))
+        await session.settle()
+        await on(session, "new")
+        scripted.built()
+        await session.settle()
+        assert pane_of(session).place() == "new"
+
+
 async def test_removing_asks(small: Catalogue, scripted: Desk) -> None:
     async with running(make_app(small), WIDE, pane="indexes") as session:
         await on(session, "mine")
@@ -544,6 +558,30 @@ async def test_a_job_is_resumed_with_its_files_and_options(
             await on(session, name)
             await session.press("p")
             assert session.said == said
+
+
+@pytest.mark.parametrize(("keys", "began"), [(("enter",), 2), (("s",), 1), (("n",), 1)])
+async def test_home_leads_to_what_can_be_resumed(
+    small: Catalogue, scripted: Desk, keys: tuple[str, ...], began: int
+) -> None:
+    """Also an evaluation or a fetched benchmark, which is no row of Indexes."""
+    async with running(make_app(small), WIDE) as session:
+        session.app.jobs.submit(job_of("fetch_benchmark", "scifact"))
+        await session.settle()
+        scripted.end(BioRetrievalError("the service is down"))
+        await session.settle()
+        home = session.app.pane
+        assert isinstance(home, HomePane)
+        title = "Fetching the benchmark scifact: failed"
+        at = next(n for n, one in enumerate(home.rows) if one.text.text == title)
+        home.table.move_to(at)
+        await session.settle()
+        await session.press("enter")
+        assert "Resume fetching the benchmark scifact?" in session.text
+        assert "the service is down" in session.text
+        await session.press(*keys)
+        assert len(scripted.began) == began
+        assert (title in session.text) is (keys == ("n",))
 
 
 async def test_what_was_never_built_leaves_the_list(small: Catalogue, scripted: Desk) -> None:

@@ -72,7 +72,9 @@ async def test_t_takes_the_next_theme_and_the_next_start_remembers(small: Catalo
     for expected in ("light", "terminal", "dark"):
         before = make_app(small)
         async with running(before, WIDE, pane="papers") as session:
-            await session.press("t", "t", "enter")
+            await session.press("t")
+            await session.type(expected)
+            await session.press("enter")
             assert before.look.name == expected
             assert session.said == f"Theme: {expected}"
             shown = colours(session)
@@ -91,7 +93,7 @@ async def test_every_part_of_the_app_changes_its_colours(small: Catalogue) -> No
             await session.press(digit)
         await session.press("escape", "3", "slash")
         await session.type("alpha")
-        await session.press("enter", "t", "j", "enter")
+        await session.press("enter", "t", "down", "enter")
         light = {LIGHT.theme.background, LIGHT.theme.surface, LIGHT.theme.panel}
         dark = {DARK.theme.background, DARK.theme.surface, DARK.theme.panel}
         for keys in (("1",), ("3",), ("slash",), ("escape", "4"), ("7", "v"), ("9",)):
@@ -108,7 +110,7 @@ async def test_every_part_of_the_app_changes_its_colours(small: Catalogue) -> No
 
 async def test_a_theme_that_was_asked_for_wins(small: Catalogue) -> None:
     async with running(make_app(small), WIDE, pane="papers") as session:
-        await session.press("t", "j", "enter")
+        await session.press("t", "down", "enter")
     async with running(make_app(small, theme="terminal"), WIDE) as session:
         assert session.app.look.name == "terminal"
 
@@ -164,7 +166,7 @@ async def test_a_settings_file_that_cannot_be_written_is_told(small: Catalogue, 
     home.mkdir()
     (home / "data").write_text("a file where a folder should be")
     async with running(make_app(small), WIDE, pane="path") as session:
-        for keys in (("t", "j", "enter"), ("space",)):
+        for keys in (("t", "down", "enter"), ("space",)):
             await session.press(*keys)
             assert "the settings file" in session.said
             assert session.app.status.role == "error"

@@ -13,6 +13,7 @@ from bioretrieval_tui.tui.app import BioRetrievalApp
 from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.panes.start import StartPane
 from bioretrieval_tui.tui.widgets.canvas import Detail
+from bioretrieval_tui.tui.widgets.input import QueryLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 
 WIDE, NARROW = (120, 20), (80, 24)
@@ -257,15 +258,57 @@ async def test_too_small_says_so_and_comes_back(small: Catalogue) -> None:
     async with running(make_app(small), (80, 24), pane="papers") as session:
         await session.press("j", "j")
         where = session.at
-        for size in ((50, 12), (59, 40), (200, 14), (8, 3), (1, 1)):
+        for size in ((19, 12), (200, 5), (8, 3), (1, 1)):
             await session.resize(*size)
-            assert "Papers" not in session.text
-        await session.resize(50, 12)
-        assert "This window is 50x12." in session.text
-        assert "60x15 is enough." in session.text
+            assert "Alpha" not in session.text
+            await session.press("j", "4", "q", "slash")  # none of them is for anything seen
+        await session.resize(40, 5)
+        assert "40x5 is too small." in session.text
+        assert "20x6 is enough." in session.text
         await session.resize(60, 15)
         assert session.at == where
+        assert isinstance(session.focused, VirtualTable)
         assert "3 Papers" in session.text
+
+
+async def test_a_line_keeps_focus_and_text_however_small_the_window(small: Catalogue) -> None:
+    async with running(make_app(small), (80, 24), pane="papers") as session:
+        await session.press("slash", *"be")
+        for size in ((40, 10), (10, 3), (1, 1), (80, 24)):
+            await session.resize(*size)
+            assert isinstance(session.focused, QueryLine)
+            await session.press("j")
+        assert session.line.value == "bejjjj"
+        await session.resize(10, 3)
+        await session.press("escape", "q", "ctrl+c")
+        assert session.app._exit
+
+
+PANE_NAMES = [*(pane for pane, _, _ in PANES), "qrels", "news", "found"]
+
+
+@pytest.mark.parametrize("size", [(80, 12), (60, 10), (40, 10), (30, 8), (20, 6)])
+async def test_every_pane_works_in_a_small_window(small: Catalogue, size: tuple[int, int]) -> None:
+    async with running(make_app(small), size) as session:
+        for pane in PANE_NAMES:
+            await session.app.show_pane(pane)
+            await session.press("escape")
+            assert session.focused is not None
+            width, height = size
+            # One line of frame, and the rest for what one came for.
+            rows = sum(bool(row.strip()) for row in session.rows)
+            assert "? Help" in session.rows[-1]
+            assert rows >= 2
+            assert session.focused.region.height >= height - 4
+            assert session.focused.region.right <= width
+            if "filter" in {a.id for a in session.app.working_actions()}:
+                await session.press("slash")
+                await session.type("a")
+                line, table = session.line, session.app.pane.table
+                assert session.focused is line
+                assert line.region.height == 1
+                assert table.region.height >= height - 4
+                await session.press("escape")
 
 
 async def test_q_and_ctrl_c_leave(small: Catalogue) -> None:

@@ -40,7 +40,6 @@ from bioretrieval_tui.tui.dialogs.file_dialogs import BenchmarkDialog, FilesDial
 from bioretrieval_tui.tui.dialogs.help_dialog import HelpDialog, help_blocks
 from bioretrieval_tui.tui.dialogs.palette import Palette
 from bioretrieval_tui.tui.dialogs.plot_dialog import PlotDialog
-from bioretrieval_tui.tui.dialogs.theme_dialog import ThemeDialog
 from bioretrieval_tui.tui.panes.evolution import EvolutionPane, TimelineCanvas
 from bioretrieval_tui.tui.panes.found import FoundPane
 from bioretrieval_tui.tui.panes.home import HomeHead, HomePane
@@ -102,7 +101,7 @@ EVERY_CLASS: tuple[type, ...] = (
     BioRetrievalApp, Pane, HomePane, HomeHead, BrowsePane, LeaderboardPane, StartPane, SearchPane,
     IndexesPane, FilePicker, PathLine, Buttons, Stepper, WorkBar,
     Detail, VirtualTable, QueryLine, AskLine, HeadLine, NavBar, StatusBar, TooSmall,
-    Dialog, FieldLabel, HelpDialog, ThemeDialog, PageDialog, ExportDialog, Palette, Confirm,
+    Dialog, FieldLabel, HelpDialog, PageDialog, ExportDialog, Palette, Confirm,
     FilesDialog, BenchmarkDialog,
     QrelsPane, NewsPane, FetchDialog, IntoDialog, FoundPane, PlotDialog, PlotView,
     EvolutionPane, TimelineCanvas, ModelsPane, ColumnDialog, ComparisonDialog, BenchmarksPane,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from driving import OVER_SSH, Programs, Session, make_app, running
+from msgspec import structs
 from scripted import HITS, Desk, hit
 from textual import events
 
@@ -50,6 +51,7 @@ async def answered(session: Session, desk: Desk, query: str = "newborn cerebral"
     [
         ("herons\nin shallow\nponds with newts\n", "herons in shallow ponds with newts"),
         ("herons\r\n\r\n\tin shallow  \rponds", "herons in shallow ponds"),
+        ("herons\rin shallow\rponds\r", "herons in shallow ponds"),
         ("herons\u2028in\x0bponds\n\n\n", "herons in ponds"),
         (" in\tponds ", " in ponds "),
         ("\n", ""),
@@ -62,11 +64,39 @@ async def test_pasted_lines_become_one_query(
         session.app.post_message(events.Paste(pasted))
         await session.settle()
         assert session.line.value == value
+        lines = len([line for line in pasted.splitlines() if line.strip()])
+        assert session.said == (f"Pasted {lines} lines as one query" if lines > 1 else "")
         await session.press("home")
         session.app.post_message(events.Paste("of "))  # at the cursor
         await session.settle()
         assert session.line.value == f"of {value}"
         assert session.line.cursor_position == 3
+
+
+async def test_a_paste_that_the_model_reads_in_part_is_said(
+    small: Catalogue, scripted: Desk
+) -> None:
+    reader = structs.replace(info("catalogue"), max_tokens=6, model="lab/reader")
+    scripted.indexes = [reader]
+    async with running(make_app(small), WIDE, pane="search") as session:
+        for pasted, said in (
+            ("a b\nc d", ""), ("a b c d e\nf", "; reader reads only the first 6 tokens of it"),
+        ):  # fmt: skip
+            await session.press("ctrl+u")
+            session.app.post_message(events.Paste(pasted))
+            await session.settle()
+            assert session.said == f"Pasted 2 lines as one query{said}"
+        # BM25 reads all, and elsewhere there is no model.
+        pane_of(session).session.mode = "lexical"
+        session.app.post_message(events.Paste("a b c d e\nf"))
+        await session.settle()
+        assert session.said == "Pasted 2 lines as one query"
+        await session.press("escape", "f")
+        session.app.post_message(events.Paste("year:2015\nmesh:asthma"))
+        await session.settle()
+        assert (session.app.pane.query_one("#filter", QueryLine).value, session.said) == (
+            "year:2015 mesh:asthma", "Pasted 2 lines as one",
+        )  # fmt: skip
 
 
 async def test_a_paste_that_finds_no_room_is_said(small: Catalogue, scripted: Desk) -> None:

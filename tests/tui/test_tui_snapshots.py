@@ -108,7 +108,7 @@ STATES = (
     State("address-shown", "papers", ("o",)),
     State("address-shown-light", "papers", ("o",), size=NARROW, theme="light"),
     State("text-shown", "papers", ("Y",)),
-    State("theme-chosen", "papers", ("t", "j")),
+    State("theme-chosen", "papers", ("t", "down")),
     State("nothing-to-go-back-to", "papers", ("backspace",)),
 )
 

@@ -21,8 +21,9 @@ from bioretrieval_tui.paths import places
 from bioretrieval_tui.progress import Reporter
 from bioretrieval_tui.search.types import SearchResult
 
-_GRACE = 2.0
-"""Seconds that the search process has to end once its stdin is closed."""
+_GRACE = 0.3
+"""Seconds that the search process has to end once its stdin is closed: it may be loading a model,
+and whatever it writes is complete or ignored."""
 _JOB_GRACE = 5.0
 """Seconds that a job has for cleaning up once it was cancelled."""
 

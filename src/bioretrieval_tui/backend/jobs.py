@@ -18,6 +18,8 @@ EVERY = 0.25
 """Seconds between two looks while a job runs or waits; faster changes could not be read."""
 IDLE = 2.0
 """Seconds between two looks while there is none: another process may submit one."""
+_BRIEF = (protocol.VerifyJob, protocol.CompactJob, protocol.RemoveJob)
+"""Jobs that need not be resumed in a later session: they keep nothing, and a key begins them."""
 
 
 class JobQueue:
@@ -175,10 +177,10 @@ class JobQueue:
             self._timer.cancel()
         pending = EVERY if self.all else IDLE
         self._timer = asyncio.get_running_loop().call_later(pending, self.look)
-        if ended or before != self._records:
-            self._changed()
         for record in ended:
             self._ended(record)
+        if ended or before != self._records:
+            self._changed()
 
     def _by_end(self) -> list[JobRecord]:
         """The jobs that were begun and have ended, in the order of their end."""
@@ -190,5 +192,6 @@ class JobQueue:
         self.outcomes = {}
         for record in self._by_end():
             self.outcomes.pop(record.job.target, None)
-            if record.state != "done" or record.id not in self._earlier:
+            kept = record.state != "done" and not isinstance(record.job, _BRIEF)
+            if kept or record.id not in self._earlier:
                 self.outcomes[record.job.target] = record

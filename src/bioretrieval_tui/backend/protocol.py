@@ -281,6 +281,7 @@ class Search(Request[SearchResult], frozen=True, tag="search"):
 
     Until the model of the index is loaded BM25 answers alone, see `SearchResult.pending`, unless
     waits: wait for the model. The catalogue's index is brought up to date by its first search.
+    also: further indexes, see `search.federated`.
     """
 
     index: str
@@ -288,6 +289,7 @@ class Search(Request[SearchResult], frozen=True, tag="search"):
     stream: str = "search"
     reranker: Reranker | None = None
     waits: bool = False
+    also: tuple[str, ...] = ()
 
 
 class Similar(Request[SearchResult], frozen=True, tag="similar"):

@@ -52,6 +52,7 @@ from bioretrieval_tui.memory import memory_fault
 from bioretrieval_tui.progress import Reporter
 from bioretrieval_tui.search.catalogue_index import Ensured, index_catalogue
 from bioretrieval_tui.search.engine import SearchEngine, reranked
+from bioretrieval_tui.search.federated import Federation
 from bioretrieval_tui.search.types import SearchResult
 
 _GRACE = 10.0
@@ -62,7 +63,7 @@ _NICE = 5
 """Below the priority of the app, whose keys come before vectors."""
 
 _KEPT_OPEN = 4
-"""Indexes that stay open."""
+"""Indexes that stay open, unless more are searched at once."""
 _MOST_REJECTIONS = 100
 """Rejected records that are sent to the app."""
 
@@ -90,6 +91,8 @@ class Searching:
     def __init__(self, device: str) -> None:
         self._device = device
         self._open: dict[str, SearchEngine] = {}
+        self._most = _KEPT_OPEN
+        """Indexes that stay open; those of one search stay."""
         self._opening = threading.RLock()
         self._catalogue: Ensured | None = None
         """How the catalogue was indexed; None before its first search."""
@@ -124,15 +127,17 @@ class Searching:
     def _search(self, request: protocol.Search, send: Send) -> SearchResult:
         question = request.question.checked()  # before an index or a model is opened for it
         report, ranker = _reporter(send), request.reranker
-        engine = self._engine(request.index, send)
-        pending = question.mode != "lexical" and not engine.loaded
+        names = (request.index, *request.also)
+        self._most = max(_KEPT_OPEN, len(names) + 1)  # one more for similar documents
+        indexes = Federation(names, lambda name: self._engine(name, send))
+        pending = question.mode != "lexical" and not indexes.ready
         if pending and (request.waits or ranker is not None):
-            engine.load(report)
+            indexes.load(report)
             pending = False
-        found = engine.search(
+        found = indexes.search(
             msgspec.structs.replace(question, mode="lexical") if pending else question
         )
-        stale = self._catalogue.note if self._catalogue and request.index == CATALOGUE else None
+        stale = self._catalogue.note if self._catalogue and CATALOGUE in names else None
         found = msgspec.structs.replace(found, pending=pending, note=found.note or stale)
         if ranker is None or not found.hits:
             return found
@@ -174,7 +179,7 @@ class Searching:
             # Its model is loaded when a query first needs it: BM25 does not.
             engine = SearchEngine.open(name, device=self._device, ready=False)
         self._open[name] = engine
-        while len(self._open) > _KEPT_OPEN:
+        while len(self._open) > self._most:
             self._open.pop(next(iter(self._open))).close()
         return engine
 

@@ -85,10 +85,15 @@ class JobLedger:
         return False
 
 
-def carry_out(record: JobRecord, ledger: JobLedger) -> protocol.JobResult | BaseException:
-    """Run a job, and return its result or what it raised; SIGINT stops it."""
+def carry_out(
+    record: JobRecord, ledger: JobLedger, stopped: list[int]
+) -> protocol.JobResult | BaseException:
+    """Run a job, and return its result or what it raised; SIGINT stops it. stopped: not empty if
+    it was stopped already."""
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        if stopped:
+            raise KeyboardInterrupt
         from bioretrieval_tui.backend.server import run_job
 
         return run_job(record.job, record.device, ledger.hear)
@@ -103,7 +108,8 @@ def carry_out(record: JobRecord, ledger: JobLedger) -> protocol.JobResult | Base
 
 def main() -> None:
     """Take the oldest waiting job, carry it out and start this process again; end without one."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    stopped: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _: stopped.append(number))
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     keep_interrupts()
@@ -132,7 +138,7 @@ def main() -> None:
     _log.info("%s, process %d", record.job.title, os.getpid())
     ledger = JobLedger(folder, record)
     try:
-        outcome = carry_out(record, ledger)
+        outcome = carry_out(record, ledger, stopped)
     except KeyboardInterrupt as error:  # a second one, while the first was dealt with
         outcome = error
     recorded = ledger.close(outcome)

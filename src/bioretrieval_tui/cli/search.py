@@ -6,7 +6,7 @@ import contextlib
 import sys
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 from msgspec.structs import replace
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from bioretrieval_tui.search.engine import SearchEngine
 
 _shared = options.together(
-    options.index("-i --index", "Index to search; default: the catalogue.", name="name"),
     option("-k N", "Number of hits.", name="count", type=options.POSITIVE, default=10),
     option(
         "-w --where FILTER",
@@ -46,6 +45,12 @@ _shared = options.together(
 
 @click.command()
 @click.argument("query")
+@options.index(
+    "-i --index",
+    "Index to search; default: the catalogue. Repeatable: one ranking of all.",
+    name="names",
+    multiple=True,
+)
 @_shared
 @option(
     "-m --mode MODE",
@@ -63,7 +68,7 @@ _shared = options.together(
 @option("--why", "Explain each hit: ranks, terms, nearest sentence.")
 def search(
     query: str,
-    name: str | None,
+    names: tuple[str, ...],
     count: int,
     where: str,
     device: str,
@@ -75,24 +80,36 @@ def search(
     reranker: str,
     why: bool,
 ) -> None:
-    """Search the catalogue or an index.
+    """Search the catalogue or indexes.
 
-    The catalogue is indexed at its first search.
+    The catalogue is indexed at its first search. Hits of several indexes are in one ranking, a work
+    that several hold once; an index that cannot be searched is left out, with a note.
 
     \b
     bioretrieval-tui search 'late interaction for clinical trials'
     bioretrieval-tui search 'statins and memory' -i scifact -k 20 -f json
     bioretrieval-tui search 'IL-6 blockade' -i mine -w 'year:2019.. type:review' --why
+    bioretrieval-tui search 'IL-6 blockade' -i mine -i scifact -i catalogue
     """
+    from bioretrieval_tui.search.federated import Federation
+
     dense = mode != "lexical"
     asked = Query(text=query, k=count, mode=mode, where=where, order=order).checked()
     chosen = chosen_reranker(reranker) if rerank else None
     how = f"{mode_name(mode)} search" + (f", reranked by {chosen[0]}" if chosen else "")
-    with (
-        narrated(quiet) as reporter,
-        _searched(name, device, reporter, model=dense, encodes=dense) as (engine, found, note),
-    ):
-        answer = engine.search(replace(asked, k=max(count, RERANKED)) if chosen else asked)
+    with narrated(quiet) as reporter, contextlib.ExitStack() as stack:
+        opened: list[_Searched] = []
+
+        def open_one(name: str) -> SearchEngine:
+            one = _searched(name, device, reporter, model=dense and not several, encodes=dense)
+            opened.append(stack.enter_context(one))
+            return opened[-1].engine
+
+        several = len(set(names)) > 1
+        indexes = Federation(names or (CATALOGUE,), open_one)
+        if dense and several:
+            indexes.load(reporter)
+        answer = indexes.search(replace(asked, k=max(count, RERANKED)) if chosen else asked)
         hits: Sequence[Hit] = answer.hits
         if chosen is not None and hits:
             from bioretrieval_tui.encoding.cross_encoder import load_cross_encoder
@@ -101,13 +118,15 @@ def search(
             fetch_missing(*chosen, reporter, download=False)
             encoder = load_cross_encoder(*chosen, device=device, reporter=reporter)
             hits = reranked(query, hits, encoder, reporter=reporter)[:count]
-        reasons = engine.explain(asked, [hit.id for hit in hits]) if why else ()
-    _tell(how, engine, answer, note, quiet=quiet)
-    _put(hits, reasons, f"Search: {query}", found, format_)
+        reasons = indexes.explain(asked, hits) if why else ()
+    _tell(how, opened, answer, quiet=quiet)
+    found = next((one.catalogue for one in opened if one.catalogue), None)
+    _put(hits, reasons, f"Search: {query}", found, format_, several=several)
 
 
 @click.command()
 @click.argument("document", metavar="ID")
+@options.index("-i --index", "Index to search; default: the catalogue.", name="name")
 @_shared
 @options.index(
     "--into", "Index to search instead of the document's own; 'catalogue' is the catalogue."
@@ -133,26 +152,33 @@ def similar(
     """
     with (
         narrated(quiet) as reporter,
-        _searched(name, device, reporter, model=False) as (engine, found, note),
+        _searched(name, device, reporter, model=False) as own,
     ):
-        if into is None or into == engine.index.manifest.name:
-            answer = engine.similar(document, count, where)
+        searched = own
+        if into is None or into == own.engine.index.manifest.name:
+            answer = own.engine.similar(document, count, where)
         else:
-            _, given = engine.found(document)
-            with _searched(into, device, reporter, model=True) as (engine, found, stale):
-                answer = engine.like(given, count, where)
-            note = note or stale
-    of = f"similar to {document} of {name or 'catalogue'}"
-    _tell(of, engine, answer, note, quiet=quiet)
-    _put(answer.hits, (), f"Similar to {document}", found, format_)
+            _, given = own.engine.found(document)
+            with _searched(into, device, reporter, model=True) as searched:
+                answer = searched.engine.like(given, count, where)
+            searched = searched._replace(note=own.note or searched.note)
+    _tell(f"similar to {document} of {name or 'catalogue'}", [searched], answer, quiet=quiet)
+    _put(answer.hits, (), f"Similar to {document}", searched.catalogue, format_)
+
+
+class _Searched(NamedTuple):
+    """An open index; catalogue: if it is the catalogue's; note: why that could not be updated."""
+
+    engine: SearchEngine
+    catalogue: Catalogue | None
+    note: str | None
 
 
 @contextlib.contextmanager
 def _searched(
     name: str | None, device: str, reporter: Reporter, *, model: bool, encodes: bool = True
-) -> Iterator[tuple[SearchEngine, Catalogue | None, str | None]]:
-    """Open an index, by default the catalogue's, which is brought up to date first; with the
-    catalogue, and the reason why its index could not be updated.
+) -> Iterator[_Searched]:
+    """Open an index, by default the catalogue's, which is brought up to date first.
 
     model: load the model of the index now; encodes: False if only BM25 is used.
     """
@@ -167,19 +193,19 @@ def _searched(
         note = catalogue_index.index_catalogue(load, reporter).note
     engine = SearchEngine.open(name or CATALOGUE, device=device, reporter=reporter, ready=model)
     with contextlib.closing(engine):
-        yield engine, found, note
+        yield _Searched(engine, found, note)
 
 
-def _tell(
-    how: str, engine: SearchEngine, answer: SearchResult, note: str | None, *, quiet: bool
-) -> None:
-    """Write notes; on a terminal also the index, its size, its model and the filtered count."""
-    for text in filter(None, (note, answer.note)):
+def _tell(how: str, opened: Sequence[_Searched], answer: SearchResult, *, quiet: bool) -> None:
+    """Write notes; on a terminal also the indexes, their sizes, models and the filtered count."""
+    for text in filter(None, (*(one.note for one in opened), answer.note)):
         tell(text)
     if not quiet and sys.stderr.isatty():
-        manifest = engine.index.manifest
+        made = [one.engine.index.manifest for one in opened]
+        names = " + ".join(one.name for one in made)
+        models = ", ".join(dict.fromkeys(one.model for one in made))
         kept = "" if answer.fitting is None else f", the filter keeps {answer.fitting:,}"
-        tell(f"{how} of {manifest.name}, {manifest.documents:,} documents, {manifest.model}{kept}")
+        tell(f"{how} of {names}, {sum(one.documents for one in made):,} documents, {models}{kept}")
 
 
 def _put(
@@ -188,6 +214,8 @@ def _put(
     title: str,
     found: Catalogue | None,
     format_: Format,
+    *,
+    several: bool = False,
 ) -> None:
     citations: tuple[Citation, ...] = ()
     if format_ == "bibtex":
@@ -195,4 +223,5 @@ def _put(
         if hits and not citations:
             remedy = "their records have no year and no address; use another format"
             raise BioRetrievalError("none of these documents can be cited", remedy=remedy)
-    put_sheet(hit_sheet(hits, title=title, citations=citations, reasons=reasons), format_)
+    sheet = hit_sheet(hits, title=title, citations=citations, reasons=reasons, several=several)
+    put_sheet(sheet, format_)

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from bioretrieval_tui.catalog import fields as table
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of
 from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Dataset, Model, Paper
+from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.render.sheet import one_line
 from bioretrieval_tui.terminal.clean import safe_url
 
@@ -188,11 +189,15 @@ def ascii_word(text: str) -> str:
 
 
 def hit_citations(hits: Sequence[Hit], catalogue: Catalogue | None = None) -> tuple[Citation, ...]:
-    """The hits that can be cited. catalogue: the hits are its entries, which are cited instead."""
-    if catalogue is None:
-        return tuple(cite_hit(hit) for hit in hits if citable_hit(hit))
-    entries = [catalogue.by_id[hit.id] for hit in hits if hit.id in catalogue.by_id]
-    return tuple(cite_entry(entry) for entry in entries if citable(entry))
+    """The hits that can be cited. catalogue: the hits of its index are its entries, which are cited
+    instead."""
+    found: list[Citation] = []
+    for hit in hits:
+        if catalogue is None or hit.index not in ("", CATALOGUE):
+            found += [cite_hit(hit)] if citable_hit(hit) else []
+        elif (entry := catalogue.by_id.get(hit.id)) is not None and citable(entry):
+            found.append(cite_entry(entry))
+    return tuple(found)
 
 
 def citable_hit(hit: Hit) -> bool:

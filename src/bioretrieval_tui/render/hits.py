@@ -74,6 +74,7 @@ _COLUMNS = (
     column("lexical", "BM25", attrgetter("scores.lexical"), data_only=True),
     column("rerank", "reranker", attrgetter("scores.rerank"), data_only=True),
 )
+_INDEX = column("index", make=lambda hit: Shown(hit.index, _held_by(hit)), min_width=6)
 _SCORED = frozenset(("score", "scores", "dense", "lexical", "rerank"))
 """Columns that the papers of a service do not have."""
 _DETAILS = (
@@ -135,12 +136,20 @@ def hit_facts(hit: Hit, why: Explanation | None = None) -> tuple[Fact, ...]:
     return tuple(found)
 
 
+def _held_by(hit: Hit) -> str:
+    """The index of a hit of several indexes, and the others that hold it."""
+    return ", ".join(filter(None, (hit.index, *hit.also)))
+
+
 def why_found(hit: Hit, why: Explanation | None = None) -> tuple[Group, Group]:
     """Why a hit was found: rank and scores, one line above the text; terms and nearest sentence,
     known once it is explained."""
     found = hit_facts(hit, why)
     told = tuple(one for one in found if one.label in ("terms", "nearest"))
-    ranked = fact("rank", str(hit.rank), role="dim"), fact("score", f"{hit.score:.3f}", role="dim")
+    ranked = facts(
+        [("rank", str(hit.rank)), ("score", f"{hit.score:.3f}"), ("index", _held_by(hit))],
+        role="dim",
+    )
     scores = (*ranked, *(one for one in found if one not in told))
     return Group("", scores, "scores"), Group("Why this result", told)
 
@@ -221,22 +230,24 @@ def hit_sheet(
     title: str = "Search results",
     citations: Sequence[Citation] = (),
     reasons: Sequence[Explanation] = (),
+    several: bool = False,
 ) -> Sheet:
     """Hits in their order; scores keep all their digits for programs. reasons: explanations, one a
-    hit; () for none. They take the place of the text."""
+    hit; () for none. They take the place of the text. several: indexes, which are named."""
+    columns = [*_COLUMNS, _INDEX] if several else list(_COLUMNS)
     if not reasons:
-        return sheet_of(title, _COLUMNS, hits, _record, citations)
-    why = {one.id: one for one in reasons}
+        return sheet_of(title, columns, hits, _record, citations)
+    why = {hit.key: one for hit, one in zip(hits, reasons, strict=True)}
 
     def told(hit: Hit) -> str:
-        said = hit_facts(hit, why[hit.id])
+        said = hit_facts(hit, why[hit.key])
         return "; ".join(f"{one.label} {', '.join(map(plain, one.values))}" for one in said)
 
-    columns = [one for one in _COLUMNS if one[0].key != "text"]
+    columns = [one for one in columns if one[0].key != "text"]
     columns.append(column("why", make=told, weight=3, min_width=24))
 
     def record(hit: Hit) -> dict[str, Any]:
-        return _record(hit) | {"why": _reason(hit, why[hit.id])}
+        return _record(hit) | {"why": _reason(hit, why[hit.key])}
 
     return sheet_of(title, columns, hits, record, citations)
 
@@ -254,7 +265,8 @@ def paper_sheet(hits: Sequence[Hit], *, title: str, citations: Sequence[Citation
 
 def _record(hit: Hit) -> dict[str, Any]:
     plain_fields = ("rank", "id", "title", "text", "year", "url", "score")
-    return {name: getattr(hit, name) for name in plain_fields} | {"scores": asdict(hit.scores)}
+    found = {name: getattr(hit, name) for name in plain_fields} | {"scores": asdict(hit.scores)}
+    return found | ({"index": hit.index, "also": list(hit.also)} if hit.index else {})
 
 
 def _reason(hit: Hit, why: Explanation) -> dict[str, Any]:

@@ -21,7 +21,12 @@ from bioretrieval_tui.documents.sentences import sentence_spans
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.encoder import Encoder
 from bioretrieval_tui.encoding.encoder_registry import load_encoder
-from bioretrieval_tui.errors import IndexFault, NotFoundError
+from bioretrieval_tui.errors import (
+    BioRetrievalError,
+    IndexFault,
+    InterruptedByUser,
+    NotFoundError,
+)
 from bioretrieval_tui.index.manifest import ANY_REVISION, Manifest
 from bioretrieval_tui.index.registry import OpenIndex, open_index
 from bioretrieval_tui.index.text_index import weighted_terms
@@ -96,6 +101,8 @@ class SearchEngine:
         if encoder is not None:
             check_fit(index.manifest, encoder)
         self.index = index
+        self.fault: BioRetrievalError | None = None
+        """Why the model did not load when that was last tried."""
         self._encoder = encoder
         self._device = device
         self._loading = threading.Lock()
@@ -125,9 +132,16 @@ class SearchEngine:
         """The encoder of the index, loaded at the first call. Raises as `open` does."""
         with self._loading:
             if self._encoder is None:
-                _ = self.index.vectors  # without them there is no use for a model
-                manifest = self.index.manifest
-                self._encoder = encoder_of(manifest, device=self._device, reporter=reporter)
+                try:
+                    _ = self.index.vectors  # without them there is no use for a model
+                    manifest = self.index.manifest
+                    self._encoder = encoder_of(manifest, device=self._device, reporter=reporter)
+                except InterruptedByUser:
+                    raise
+                except BioRetrievalError as error:
+                    self.fault = error
+                    raise
+                self.fault = None
             return self._encoder
 
     def search(self, query: Query) -> SearchResult:
@@ -155,6 +169,7 @@ class SearchEngine:
             facets=tuple(Facet(name, tuple(most)) for name, most in counts.items() if most),
             among=len(among),
             note=NO_TERMS if empty and not len(named) else None,
+            named=len(named),
         )
 
     def _wider(self, query: Query, field: str, among: Labels) -> Labels:
@@ -212,9 +227,11 @@ class SearchEngine:
         return self._like(document, vector, k, where, own=-1)
 
     def explain(self, query: Query, identifiers: Sequence[str]) -> list[Explanation]:
-        """Why documents were found, in the order of `identifiers`; unknown ids are left out. Raises
-        as `search` does."""
+        """Why documents were found, in the order of `identifiers`; unknown ids are left out. By
+        BM25 alone where the model did not load. Raises as `search` does."""
         query, index = query.checked(), self.index
+        if self.fault is not None:
+            query = replace(query, mode="lexical")
         known = index.documents.labels(identifiers)
         labels = [known[one] for one in identifiers if one in known]
         vector, terms = self._vector(query), self._terms(query)

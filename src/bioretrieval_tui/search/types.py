@@ -60,7 +60,8 @@ class Scores(msgspec.Struct, frozen=True):
 class Hit(msgspec.Struct, frozen=True):
     """One document found. rank: from 1; title, text: not cleaned for a terminal; url: the
     document's page where one is known; score: what the hits are ordered by; passage: (start, end)
-    in the text of the passage most similar to the query, where the document has several."""
+    in the text of the passage most similar to the query, where the document has several; index,
+    also: of a search of several indexes, the one that the hit is from, and others that hold it."""
 
     rank: int
     id: str
@@ -72,6 +73,13 @@ class Hit(msgspec.Struct, frozen=True):
     scores: Scores = Scores()
     metadata: Mapping[str, Any] = {}
     passage: tuple[int, int] | None = None
+    index: str = ""
+    also: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells it from the other hits: ids are unique within an index."""
+        return self.index, self.id
 
 
 class Explanation(msgspec.Struct, frozen=True):
@@ -99,7 +107,8 @@ class Facet(msgspec.Struct, frozen=True):
 class SearchResult(msgspec.Struct, frozen=True):
     """Hits in their order. fitting: documents that match the filter, None without one; facets: over
     the top `among` documents; note: for the user, such as a query of stop words only; pending: BM25
-    answered alone, since the model of the index is not loaded yet."""
+    answered alone, since the model of the index is not loaded yet; named: documents whose
+    identifier the query is, which come first by relevance."""
 
     hits: tuple[Hit, ...]
     fitting: int | None = None
@@ -107,3 +116,4 @@ class SearchResult(msgspec.Struct, frozen=True):
     among: int = 0
     note: str | None = None
     pending: bool = False
+    named: int = 0

@@ -72,7 +72,7 @@ if TYPE_CHECKING:
     from bioretrieval_tui.terminal.capabilities import Capabilities
     from bioretrieval_tui.terminal.desktop import CopyResult
     from bioretrieval_tui.tui.dialogs.file_dialogs import ChosenBenchmark
-    from bioretrieval_tui.tui.dialogs.palette import Choice
+    from bioretrieval_tui.tui.dialogs.palette import Choice, PaletteChoice
     from bioretrieval_tui.tui.found_session import FoundSession
     from bioretrieval_tui.tui.panes.leaderboard import LeaderboardPane
     from bioretrieval_tui.tui.panes.qrels_pane import QrelsPane
@@ -139,12 +139,16 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
     ENABLE_COMMAND_PALETTE = False  # `Palette` is made from the registry of actions
     ALLOW_SELECT = False
     CSS = """
-    Screen { layout: vertical; background: $background; }
+    Screen { layout: vertical; background: $background; layers: default notice; }
     Dialog { background: transparent; }
     #panes { height: 1fr; }
-    Screen.-small #panes, Screen.-small NavBar, Screen.-small StatusBar { display: none; }
-    Screen.-small TooSmall { display: block; }
+    Screen.-low NavBar, Screen.-flat NavBar, Screen.-flat Pane > HeadLine { display: none; }
+    Screen.-flat WorkBar { max-height: 1; }
+    Screen.-tiny TooSmall { display: block; }
     """
+    HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (60, "-broad")]  # noqa: RUF012 - as in Textual
+    VERTICAL_BREAKPOINTS = [(0, "-flat"), (10, "-low"), (15, "-high")]  # noqa: RUF012
+    """Classes of every screen: below 15 rows there is one line of frame, below 10 no head line."""
     BINDINGS: ClassVar = bindings("everywhere")
 
     def __init__(
@@ -299,6 +303,9 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
 
     async def on_event(self, event: Event) -> None:
         if isinstance(event, Key) and not event.is_forwarded:
+            unseen = self.screen.has_class("-tiny") and not isinstance(self.focused, QueryLine)
+            if unseen and event.key != "ctrl+c":
+                return  # nothing is seen that it could be for
             self._keys.append(event)
             self._key_at = time.monotonic()
             await self._next_key()
@@ -308,6 +315,9 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
     def on_paste(self) -> None:
         """Say that nothing under the cursor takes a paste."""
         self.say("There is no line here to paste into", "warn")
+
+    def on_query_line_joined(self, event: QueryLine.Joined) -> None:
+        self.say(f"Pasted {event.by} lines as one")
 
     async def _next_key(self) -> None:
         if not self._keys:
@@ -619,6 +629,21 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             what = f"{plural(count, 'job record')} in {folder} cannot be read: {jobs.damaged[0]}"
             self.say(what, "warn")
 
+    def ask_to_resume(self, record: JobRecord) -> None:
+        """Ask whether a job that failed or was stopped is submitted again, or listed no more."""
+        from bioretrieval_tui.tui.dialogs.dialog import Confirm
+
+        def answered(resume: bool | None) -> None:
+            if resume:
+                self.begin_job(record.job, like=record)
+            elif resume is False:
+                self.jobs.forget(record.job.target)
+
+        title = f"Resume {record.job.title_within}?"
+        self.push_screen(
+            Confirm(title, record.message, "Resume", "Cancel", stop="Remove from list"), answered
+        )
+
     def _jobs_changed(self) -> None:
         self._show_work()
         for pane in self._panes():
@@ -843,19 +868,20 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
 
     def action_theme(self) -> None:
         """Choose a theme, which is shown while the cursor is on it."""
-        from bioretrieval_tui.tui.dialogs.theme_dialog import ThemeDialog
+        from bioretrieval_tui.tui.dialogs.palette import Palette
 
         if self.no_color:
             raise UsageError("NO_COLOR is set: themes have no colours")
         before = self.look.name
 
-        def kept(name: str | None) -> None:
-            if name:
-                self._keep_look(name)
-            else:
+        def kept(choice: Choice | None) -> None:
+            if choice is None:
                 self.use_look(before)
+            else:
+                self._keep_look(choice.id)
 
-        self.push_screen(ThemeDialog(before, self.use_look), kept)
+        themes, at = self._theme_choices(self.use_look), list(LOOKS).index(before)
+        self.push_screen(Palette(themes, (), (), (), preview=True, at=at), kept)
 
     def use_look(self, name: str) -> None:
         self.look = LOOKS[name]
@@ -885,13 +911,11 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self.refresh(layout=True)
 
     def on_resize(self, event: Resize) -> None:
-        small = event.size.width < LEAST_WIDTH or event.size.height < LEAST_HEIGHT
-        base = self.screen_stack[0]
-        if small and not base.query(TooSmall):
-            base.mount(TooSmall())
-        if base.has_class("-small") and not small:
-            self.call_after_refresh(self.pane.activate)  # what is hidden loses the focus
-        base.set_class(small, "-small")
+        tiny = event.size.width < LEAST_WIDTH or event.size.height < LEAST_HEIGHT
+        for screen in self.screen_stack:
+            if tiny and not screen.query(TooSmall):
+                screen.mount(TooSmall())
+            screen.set_class(tiny, "-tiny")
         self.action_redraw()  # the terminal may have cut lines, even if its size is the old one
 
     # Links, clipboard, export --------------------------------------------------------------
@@ -993,13 +1017,18 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
                           partial(self.search_in, name))
             for name in self._index_names()
         ]  # fmt: skip
-        choices += [
-            PaletteChoice(f"theme {name}", f"Theme: {name}", "Use these colours",
-                          partial(self._keep_look, name))
-            for name in LOOKS
-        ]  # fmt: skip
-        dialog = Palette([*actions, *more, *choices], self.catalogue, here, working)
+        choices += self._theme_choices(self._keep_look)
+        entries = (*self.catalogue.entries, *self.catalogue.listed)
+        dialog = Palette([*actions, *more, *choices], entries, here, working)
         self.push_screen(dialog, self._chosen)
+
+    def _theme_choices(self, act: Callable[[str], None]) -> list[PaletteChoice]:
+        from bioretrieval_tui.tui.dialogs.palette import PaletteChoice
+
+        return [
+            PaletteChoice(name, f"Theme: {name}", "Use these colours", partial(act, name))
+            for name in LOOKS
+        ]
 
     async def _chosen(self, choice: Choice | None) -> None:
         """Do what was chosen in the palette; an action of another pane is run there."""

@@ -18,7 +18,7 @@ _TEXT = 12
 
 
 def entry_columns(section: str, chosen: Sequence[str] = ()) -> tuple[TableColumn, ...]:
-    """The columns of a section's list, the leftmost kept longest. chosen: fields, where the user
+    """The columns of a section's list, the name kept longest, then the leftmost. chosen: fields, where the user
     has chosen some; what is no field of the kind is left out."""
     kind = kind_of_section(section)
     own = fields.APP_LISTS.get(kind, ())
@@ -35,6 +35,7 @@ def entry_columns(section: str, chosen: Sequence[str] = ()) -> tuple[TableColumn
         width = max(row.width, len(_title(row)) + 1) if number else least
         width, weight = sizes.get(row.name, (width, 0 if number else row.weight))
         priority = place if own or wanted or row.priority is None else row.priority
+        priority = -1 if row.name == "name" else priority  # the last one that is left
         align = "right" if number else "left"
         columns.append(TableColumn(row.name, _title(row), width, weight, align, priority))
     return tuple(columns)

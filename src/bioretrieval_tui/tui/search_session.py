@@ -54,6 +54,7 @@ NEAR = 5
 PAUSE = 0.08
 """Seconds after the last key before a search is sent."""
 FIRST_RERANKER = "medcpt-cross-encoder"
+_TOKENS_A_WORD = 1.5
 _LONGEST_TITLE = 48
 _LONGEST_FILTER = 36
 _BAR = 24
@@ -413,6 +414,14 @@ class SearchSession:
         self.show(view, right, cursor)
         if view is NOTHING or (view.question and view.text != text):
             self.send()
+
+    def unread(self, text: str) -> str:
+        """What to say of a text that is longer than the model reads, estimated by its words."""
+        info = self.infos.get(self.owner.index)
+        most = info.max_tokens if info and (self.mode != "lexical" or self.beside) else None
+        if not info or not most or len(text.split()) * _TOKENS_A_WORD <= most:
+            return ""
+        return f"; {short_model(info.model)} reads only the first {most} tokens of it"
 
     def accept(self) -> None:
         """Send without waiting for the pause, or again after escape."""

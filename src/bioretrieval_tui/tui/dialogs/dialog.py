@@ -60,6 +60,10 @@ class Dialog(ModalScreen[ResultT]):
         width: 80%; min-width: 58; max-width: 92; height: auto; max-height: 90%;
         border: round $primary; background: $background; padding: 0 1;
     }
+    Dialog.-slim > Vertical { width: 100%; min-width: 0; }
+    Dialog.-low > Vertical, Dialog.-flat > Vertical {
+        height: 100%; max-height: 100%; border: none;
+    }
     Dialog Horizontal { height: 1; }
     Dialog .label { width: 8; }
     Dialog Detail { height: 1fr; }
@@ -72,18 +76,17 @@ class Dialog(ModalScreen[ResultT]):
         Binding("down", "app.focus_next", show=False),
     ]
 
-    DIMS: ClassVar[bool] = True
-    """Whether the screen behind is dimmed."""
-
     def __init__(self) -> None:
         super().__init__()
         self.note = HeadLine()
+        self.dims = True
+        """Whether the screen behind is dimmed."""
         self._at_fault: Widget | None = None
 
     def render(self) -> RenderableType:
         """The screen behind, dimmed."""
         found = super().render()
-        if self.DIMS and isinstance(found, BackgroundScreen):
+        if self.dims and isinstance(found, BackgroundScreen):
             return DimmedScreen(found.screen, getattr(self.app, "look", DARK).style("behind"))
         return found
 
@@ -126,6 +129,10 @@ class Dialog(ModalScreen[ResultT]):
     def _left(self, event: QueryLine.Left) -> None:
         self.left(event.by)
 
+    @on(QueryLine.Joined)
+    def _joined(self, event: QueryLine.Joined) -> None:
+        self.note.show(Span(f"Pasted {event.by} lines as one", "warn"))
+
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
         self.typed(event.input)
@@ -144,7 +151,8 @@ class Dialog(ModalScreen[ResultT]):
     @property
     def inner_width(self) -> int:
         """Cells inside of the frame, as the style sheet sizes it."""
-        return max(58, min(self.app.size.width * 8 // 10, 92)) - 4
+        width = self.app.size.width
+        return (width if width < 60 else max(58, min(width * 8 // 10, 92))) - 4
 
 
 def title_line(text: str, hint: str) -> HeadLine:

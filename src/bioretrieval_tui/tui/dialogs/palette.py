@@ -12,7 +12,7 @@ from textual.containers import Vertical
 from textual.widgets import Input
 
 from bioretrieval_tui.actions import Action, title_of
-from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of
+from bioretrieval_tui.catalog.catalogue import kind_of
 from bioretrieval_tui.catalog.models import AnyEntry
 from bioretrieval_tui.errors import FilterError
 from bioretrieval_tui.query import Field, Filter, Row, Schema
@@ -61,20 +61,32 @@ def choice_cells(
 
 
 class Palette(Dialog[Choice]):
-    """Type, choose, enter: answers what was chosen."""
+    """Type, choose, enter: answers what was chosen.
 
-    DEFAULT_CSS = "Palette > Vertical { height: 80%; }"
+    preview: a small dialog in a corner, which does what stands under the cursor; at: where that is.
+    """
+
+    DEFAULT_CSS = """
+    Palette > Vertical { height: 80%; }
+    Palette.-preview { align: right bottom; }
+    Palette.-preview > Vertical { min-width: 40; width: 40; height: 7; }
+    """
 
     def __init__(
         self,
         actions: Sequence[Action | PaletteChoice],
-        catalogue: Catalogue,
+        entries: Sequence[AnyEntry],
         here: Collection[str],
         working: Collection[str],
+        *,
+        preview: bool = False,
+        at: int = 0,
     ) -> None:
         super().__init__()
+        self.dims = not preview
+        self.at = at
+        self.set_class(preview, "-preview")
         self._cells = partial(choice_cells, here=here, working=working)
-        entries = (*catalogue.entries, *catalogue.listed)
         self.items: list[Choice] = [*actions, *entries]
         rows = [Row(a.id, a.label, (), a.help, lambda _: None) for a in actions]
         rows += [
@@ -83,15 +95,16 @@ class Palette(Dialog[Choice]):
         ]
         self._filter = Filter(rows, Schema([Field("kind", "text")]))
         self.shown = self.items
-        nothing = "Nothing has this name."
-        self.table = VirtualTable(COLUMNS, chooses=True, one_click=True, empty=nothing)
-        self.line = QueryLine("an action, an index, a theme or an entry")
+        columns, nothing = COLUMNS[: 1 if preview else None], "Nothing has this name."
+        self.table = VirtualTable(columns, chooses=True, one_click=True, empty=nothing)
+        what = "an action, an index, a theme or an entry"
+        self.line = QueryLine("enter keeps, esc restores" if preview else what)
 
     def compose(self) -> ComposeResult:
         yield Vertical(self.line, self.table)
 
     def on_mount(self) -> None:
-        self.table.show(ListRows(self.shown, self._cells))
+        self.table.show(ListRows(self.shown, self._cells), self.at)
         self.line.focus()
 
     def typed(self, field: Input) -> None:
@@ -101,6 +114,13 @@ class Palette(Dialog[Choice]):
             return  # incomplete syntax: keep what is shown
         self.shown = [self.items[i] for i in found]
         self.table.show(ListRows(self.shown, self._cells))
+        self._moved()
+
+    @on(VirtualTable.Moved)
+    def _moved(self) -> None:
+        choice = self.table.at_cursor(self.shown)
+        if not self.dims and isinstance(choice, PaletteChoice):
+            choice.act()
 
     def left(self, by: int) -> None:
         self.table.move_to(self.table.cursor + by)

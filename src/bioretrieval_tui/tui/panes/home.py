@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from textual.app import ComposeResult
@@ -17,19 +16,14 @@ from bioretrieval_tui.actions import DIGITS, PANES
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of
 from bioretrieval_tui.catalog.models import SECTIONS, AnyEntry, Milestone, Paper
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.paths import Places
 from bioretrieval_tui.settings import LAST_INDEX
 from bioretrieval_tui.terminal.clean import clean
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.panes.pane import Pane
+from bioretrieval_tui.tui.panes.pane import Pane, PaneContext
 from bioretrieval_tui.tui.text import Line, Row, Span, clipped, line, wrap
 from bioretrieval_tui.tui.widgets.canvas import Canvas
 from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTable
 from bioretrieval_tui.util.formatting import count, plural
-
-if TYPE_CHECKING:
-    from bioretrieval_tui.evaluation.records import EvaluationRecord
-    from bioretrieval_tui.settings import SettingsStore
 
 _LABEL, _TEXT = 9, 36
 """Cells of the column of labels, and of the texts that a note follows."""
@@ -56,24 +50,6 @@ class HomeRow:
     text: Span
     note: str
     act: Callable[[], object]
-
-
-@dataclass(frozen=True, slots=True)
-class HomeFacts:
-    """What the user has, as files tell: the index (name, documents, date) that was searched last,
-    queries, runs, watches (query, first title, unread) and what refreshes of the catalogue saw
-    (date, change)."""
-
-    index: tuple[str, str, str] | None = None
-    queries: Sequence[str] = ()
-    runs: Sequence[EvaluationRecord] = ()
-    news: Sequence[tuple[str, str, int]] = ()
-    outside: Sequence[tuple[str, str]] = ()
-
-    @property
-    def is_new(self) -> bool:
-        """Whether there is nothing of the user's own yet."""
-        return not (self.queries or self.index or self.runs)
 
 
 class HomeHead(Canvas):
@@ -107,14 +83,15 @@ class HomePane(Pane, inherit_bindings=False):
 
     BINDINGS = bindings("home")
     SCOPES = ("home", "everywhere")
-    COLUMNS = (TableColumn("label", "", _LABEL), TableColumn("text", "", 30, 1))
+    COLUMNS = (TableColumn("label", "", _LABEL), TableColumn("text", "", 20, 1, priority=0))
     DEFAULT_CSS = """
     HomePane.-low HomeHead { display: none; }
     """
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
-        self.facts = HomeFacts()
+        self.own: Sequence[HomeRow] = ()
+        """The rows about what files of the user tell."""
         self.rows: Sequence[HomeRow] = ()
 
     def compose(self) -> ComposeResult:
@@ -131,9 +108,8 @@ class HomePane(Pane, inherit_bindings=False):
         self.call_after_refresh(self.in_background, "home", self._read)
 
     async def _read(self) -> None:
-        where = self.owner.where
-        self.facts = await asyncio.to_thread(read_facts, where, self.owner.settings)
-        self.owner.tell_news(sum(unread for _, _, unread in self.facts.news))
+        self.own, unread = await asyncio.to_thread(own_rows, self.owner)
+        self.owner.tell_news(unread)
         self.fill()
 
     def jobs_changed(self) -> None:
@@ -152,41 +128,26 @@ class HomePane(Pane, inherit_bindings=False):
 
     def _cells(self, row: HomeRow) -> Sequence[Span | Row]:
         shown: Row = (row.text,)
-        if row.note:
+        space = self.table.size.width - _LABEL - 4
+        if row.note and space > _TEXT:
             gap = max(2, _TEXT - cell_len(clean(row.text.text)))
             shown = (row.text, Span(" " * gap), Span(row.note, "faint"))
-        return [Span(row.label, "header"), clipped(shown, self.table.size.width - _LABEL - 4)]
+        return [Span(row.label, "header"), clipped(shown, space)]
 
     def _listed(self) -> Iterator[HomeRow]:
-        facts, owner = self.facts, self.owner
-        if facts.is_new:
+        if not {"Index", "Queries", "Your runs"} & {row.label for row in self.own}:
             begin = (
                 HomeRow("", Span(f"{DIGITS[pane]}  {text}"), "", partial(self._go, pane))
                 for pane, text in _BEGIN
             )
             yield from _group("Start", begin)
         yield from _group("Jobs", self._jobs())
-        if facts.index is not None:
-            name, documents, built = facts.index
-            said = f"{documents}, built {built}"
-            yield HomeRow("Index", Span(name, "ok"), said, partial(owner.search_in, name))
-        queries = [
-            HomeRow("", Span(query), "", partial(owner.search_in, owner.index, query))
-            for query in facts.queries
-        ]
-        yield from _group("Queries", queries)
-        yield from _group("Your runs", [self._run(one) for one in facts.runs])
-        news = [
-            HomeRow("", Span(title, "strong"), f"{count(unread)} unread: {query}",
-                    partial(self._go, "news"))
-            for query, title, unread in facts.news
-        ]  # fmt: skip
-        yield from _group("News", news)
+        yield from self.own
         yield from _group("New", self._new())
         yield from _group("Panes", self._panes())
 
     def _go(self, pane: str) -> object:
-        return self.app.run_action(f"app.go('{pane}')")
+        return self.owner.action_go(pane)
 
     def _jobs(self) -> list[HomeRow]:
         """The job that runs with its progress, those that wait, and those that ended early."""
@@ -202,21 +163,11 @@ class HomePane(Pane, inherit_bindings=False):
             if one.state != "done" and not jobs.of(target) and len(rows) < MOST:
                 text = Span(f"{one.job.title}: {one.state}", one.role)
                 note = f"{(one.ended or '')[:10]}  {one.message}"
-                rows.append(HomeRow("", text, note, partial(self._go, "indexes")))
+                rows.append(HomeRow("", text, note, partial(self.owner.ask_to_resume, one)))
         return rows
 
-    def _run(self, one: EvaluationRecord) -> HomeRow:
-        from bioretrieval_tui.render.hits import mode_name
-
-        value = one.metrics.get("nDCG@10")
-        figure = "" if value is None else f"nDCG@10 {value:.4f}  "
-        model = "" if one.mode == "lexical" else f" {one.model.rstrip('/').rpartition('/')[2]}"
-        text = Span(f"{one.benchmark}  {mode_name(one.mode)}{model}", "own")
-        note = f"{figure}{one.date[:10]}"
-        return HomeRow("", text, note, partial(self.owner.show_run, one.id))
-
     def _new(self) -> list[HomeRow]:
-        """New entries, then the changes of the catalogue and of what it names, with dates."""
+        """New entries, then the last changes of the catalogue, with dates."""
         rows = [
             HomeRow("", Span(one.name, f"{kind_of(one)}.strong"),
                     f"{one.added or ''}  {kind_of(one)}, {one.year}".strip(),
@@ -224,11 +175,7 @@ class HomePane(Pane, inherit_bindings=False):
             for one in latest(self.catalogue)
         ]  # fmt: skip
         found = sorted(self.catalogue.changes, key=lambda change: change.date, reverse=True)
-        told = [(change.date, change.text) for change in found[:2]]
-        for date, text in (*told, *self.facts.outside):
-            show = partial(self.owner.show_text, f"Changed on {date}", text)
-            rows.append(HomeRow("", Span(f"{date}  {text}", "dim"), "", show))
-        return rows
+        return rows + [_change(self.owner, change.date, change.text) for change in found[:2]]
 
     def _panes(self) -> Iterator[HomeRow]:
         for pane, title, text in PANES[1:]:
@@ -297,49 +244,69 @@ def year_bars(counts: Counter[int], width: int, height: int) -> list[Row]:
     return [*rows, (Span(numbers),), (Span("".join(f"{year:<5}" for year in years), "dim"),)]
 
 
+def _change(owner: PaneContext, date: str, text: str) -> HomeRow:
+    """A change, of which enter shows the whole text."""
+    show = partial(owner.show_text, f"Changed on {date}", text)
+    return HomeRow("", Span(f"{date}  {text}", "dim"), "", show)
+
+
 # Files of the user ------------------------------------------------------------------------------
 
 
-def read_facts(where: Places, settings: SettingsStore) -> HomeFacts:
-    """Read what the user has; what is not there costs no import. Unreadable files are left out:
-    the panes that show them, and `doctor`, say what is wrong."""
+def own_rows(owner: PaneContext) -> tuple[list[HomeRow], int]:
+    """The rows about what the user has, and how many records of watches are unread.
+
+    What is not there costs no import. Unreadable files are left out: the panes that show them, and
+    `doctor`, say what is wrong."""
+    where, rows, unread = owner.where, list[HomeRow](), 0
     quiet = partial(contextlib.suppress, BioRetrievalError, OSError)
-    index = None
-    queries: Sequence[str] = ()
-    runs: Sequence[EvaluationRecord] = ()
-    news: list[tuple[str, str, int]] = []
-    outside: list[tuple[str, str]] = []
-    with quiet():
-        if settings.path.exists():
-            queries = settings.queries()[:MOST]
-            index = _index(settings.setting(LAST_INDEX))
-    with quiet():
-        if (where.data / "evaluations").is_dir():
-            from bioretrieval_tui.evaluation.records import records
+    if owner.settings.path.exists():
+        with quiet():
+            rows += _index(owner)
+        with quiet():
+            search = partial(partial, owner.search_in, owner.index)
+            queries = owner.settings.queries()[:MOST]
+            rows += _group("Queries", (HomeRow("", Span(q), "", search(q)) for q in queries))
+    if (where.data / "evaluations").is_dir():
+        with quiet():
+            rows += _group("Your runs", _runs(owner))
+    if (where.data / "watches").is_dir():
+        from bioretrieval_tui.online.watches import watches
 
-            runs = records()[:MOST]
-    with quiet():
-        if (where.data / "watches").is_dir():
-            from bioretrieval_tui.online.watches import watches
+        with quiet():
+            news = []
+            for one in (one for one in watches() if one.unread):
+                first = next(item.title for item in one.news if not item.read)
+                said, unread = f"{count(one.unread)} unread: {one.watch.query}", unread + one.unread
+                act = partial(owner.action_go, "news")
+                news.append(HomeRow("", Span(first, "strong"), said, act))
+            rows += _group("News", news)
+    if (where.cache / "online" / "freshness.json").exists():
+        from bioretrieval_tui.online.freshness import load_freshness
 
-            for one in watches():
-                if one.unread:
-                    first = next(item.title for item in one.news if not item.read)
-                    news.append((one.watch.query, first, one.unread))
-    with quiet():
-        if (where.cache / "online" / "freshness.json").exists():
-            from bioretrieval_tui.online.freshness import load_freshness
-
-            outside = [(one.date, one.line()) for one in load_freshness().changes[:MOST]]
-    return HomeFacts(index, queries, runs, news, outside)
+        changes = load_freshness().changes[:MOST]
+        rows += _group("Changed", (_change(owner, one.date, one.line()) for one in changes))
+    return rows, unread
 
 
-def _index(name: str | None) -> tuple[str, str, str] | None:
-    """Name, documents and date of an index that is there."""
-    if not name:
-        return None
-    from bioretrieval_tui.index.registry import info
+def _index(owner: PaneContext) -> Iterator[HomeRow]:
+    """The index that was searched last, if it is still there."""
+    if name := owner.settings.setting(LAST_INDEX):
+        from bioretrieval_tui.index.registry import info
 
-    found = info(name, deep=False)
-    documents = plural(found.documents or 0, "document")
-    return found.name, documents, (found.built or "")[:10]
+        found = info(name, deep=False)
+        said = f"{plural(found.documents or 0, 'document')}, built {(found.built or '')[:10]}"
+        yield HomeRow("Index", Span(name, "ok"), said, partial(owner.search_in, name))
+
+
+def _runs(owner: PaneContext) -> Iterator[HomeRow]:
+    from bioretrieval_tui.evaluation.records import records
+    from bioretrieval_tui.render.hits import mode_name
+    from bioretrieval_tui.tui.index_session import short_model
+
+    for one in records()[:MOST]:
+        value = one.metrics.get("nDCG@10")
+        figure = "" if value is None else f"nDCG@10 {value:.4f}  "
+        model = "" if one.mode == "lexical" else f" {short_model(one.model)}"
+        text = Span(f"{one.benchmark}  {mode_name(one.mode)}{model}", "own")
+        yield HomeRow("", text, f"{figure}{one.date[:10]}", partial(owner.show_run, one.id))

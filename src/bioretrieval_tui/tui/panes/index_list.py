@@ -66,10 +66,10 @@ class IndexesPane(Pane):
         work = self.in_background("indexes", self._read)
         self.reading = self.reading or work
 
-    async def _read(self) -> None:
+    async def _read(self, keep: str | None = None) -> None:
         await self.session.load()
         self.table.empty = self.session.problem or EMPTY
-        self._fill()
+        self._fill(keep)
 
     def _fill(self, keep: str | None = None) -> None:
         keep = keep or self.place()
@@ -159,7 +159,8 @@ class IndexesPane(Pane):
                 self.show_page()
 
     def job_ended(self, outcome: JobRecord) -> None:  # noqa: ARG002 - the queue keeps it
-        self.in_background("indexes", self._read)
+        """Read the list again; an index that was just built is missing until then."""
+        self.in_background("indexes", self._read, self.place())
 
     def _begin(self, job: Job, like: JobRecord | None = None) -> None:
         if self.owner.begin_job(job, like=like):

@@ -555,6 +555,8 @@ class Pane(Widget):
         entry = self.current
         benchmark = entry.id if isinstance(entry, Benchmark) else ""
         model = entry.id if isinstance(entry, Model) else getattr(entry, "model", "")
+        if isinstance(entry, Model) and entry.role == "lexical":
+            model = ""  # BM25 runs without one
         self.owner.ask_what_to_evaluate(benchmark=benchmark, model=model)
 
     # Order, matches, export ----------------------------------------------------------------

@@ -251,6 +251,12 @@ class SearchPane(Pane):
     def _query_changed(self, event: Input.Changed) -> None:
         self.session.type(event.value)
 
+    @on(QueryLine.Joined, "#query")
+    def _query_joined(self, event: QueryLine.Joined) -> None:
+        event.stop()
+        rest = self.session.unread(event.line.value)
+        self.owner.say(f"Pasted {event.by} lines as one query{rest}")
+
     @on(Input.Submitted, "#query")
     def _query_submitted(self) -> None:
         self.session.accept()

@@ -14,7 +14,7 @@ from bioretrieval_tui.terminal.clean import clean
 from bioretrieval_tui.tui.text import Line, Row, Span, fit, strip, wrap
 from bioretrieval_tui.tui.widgets.canvas import Canvas
 
-LEAST_WIDTH, LEAST_HEIGHT = 60, 15
+LEAST_WIDTH, LEAST_HEIGHT = 20, 6
 
 
 class NavBar(Canvas):
@@ -202,10 +202,13 @@ class WorkBar(Canvas):
 class TooSmall(Canvas):
     """The notice in a window that is too small."""
 
-    DEFAULT_CSS = "TooSmall { display: none; }"
+    # A layer over the rest, which keeps the focus; what is hidden loses it.
+    DEFAULT_CSS = """
+    TooSmall { layer: notice; dock: top; width: 100%; height: 100%; display: none; }
+    """
 
     def row_spans(self) -> Sequence[Row]:
         width, height = self.size
-        parts = (f"This window is {width}x{height}.", f"{LEAST_WIDTH}x{LEAST_HEIGHT} is enough.")
+        parts = (f"{width}x{height} is too small.", f"{LEAST_WIDTH}x{LEAST_HEIGHT} is enough.")
         above: list[Row] = [()] * max(0, height // 2 - 1)
         return [*above, *((Span(part.center(width), "warn"),) for part in parts)]

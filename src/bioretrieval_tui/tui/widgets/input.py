@@ -74,6 +74,9 @@ class QueryLine(Input, inherit_bindings=False):
     class Left(AtLine):
         """Down (`by` 1) or up (-1) was pressed: the list below should move."""
 
+    class Joined(AtLine):
+        """So many lines (`by`) were pasted, and are one now."""
+
     def __init__(self, placeholder: str, value: str = "", *, id: str | None = None) -> None:  # noqa: A002
         most = self.MOST_CHARACTERS
         super().__init__(value, placeholder, id=id, max_length=most, select_on_focus=False)
@@ -107,9 +110,12 @@ class QueryLine(Input, inherit_bindings=False):
         """Insert a paste whole, its lines joined. Raises UsageError if it does not fit."""
         event.stop()
         event.prevent_default()  # Textual inserts the first line
-        first, *others = clean(event.text, newlines=True).split("\n")
+        # Terminals send the end of a line as \r.
+        whole = event.text.replace("\r\n", "\n").replace("\r", "\n")
+        first, *others = clean(whole, newlines=True).split("\n")
         lines = [line.strip() for line in (first, *others)] if others else [first]
-        text = " ".join(filter(None, lines))
+        lines = list(filter(None, lines))
+        text = " ".join(lines)
         start, end = sorted(self.selection)
         if len(self.value) - (end - start) + len(text) > self.MOST_CHARACTERS:
             raise UsageError(
@@ -117,6 +123,8 @@ class QueryLine(Input, inherit_bindings=False):
                 f" {self.MOST_CHARACTERS:,}: nothing was inserted"
             )
         self.replace(text, start, end)
+        if len(lines) > 1:
+            self.post_message(self.Joined(self, len(lines)))
 
     def action_cancel(self) -> None:
         self.post_message(self.Cancelled(self))

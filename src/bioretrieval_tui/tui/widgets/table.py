@@ -295,7 +295,12 @@ class VirtualTable(Canvas, can_focus=True):
                     return bands
             elif self._needs(chosen) <= space:
                 break
-            chosen.remove(max(chosen, key=lambda i: (self.columns[i].priority, i)))
+            gone = max(chosen, key=lambda i: (self.columns[i].priority, i))
+            last, left = chosen[-1], space - self.gap - self._width(0)
+            if gone == 0 and len(chosen) == 2 and left * 3 > self._width(last):
+                # Marks stand in the first column: the other one is cut instead.
+                return [(0, [(0, self._width(0)), (last, left)])]
+            chosen.remove(gone)
         return [self._spread(chosen, space)]
 
     def _two_lines(self, chosen: Sequence[int], space: int) -> list[_Band]:
