@@ -11,6 +11,7 @@ from own_records import record
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.compiled import load
+from bioretrieval_tui.render.evaluations import own_runs
 from bioretrieval_tui.settings import SettingsStore
 from bioretrieval_tui.tui import hit_list
 from bioretrieval_tui.tui.board_session import BoardSession, Mode, own_rows
@@ -83,7 +84,7 @@ def test_a_wider_board_shows_no_fewer_scores(mode: Mode, own: bool) -> None:
     board = BoardSession(fixed_catalogue())
     board.mode = mode
     if own:
-        board.own = own_rows([record()], board.catalogue)
+        board.own = own_rows(own_runs([record()], board.catalogue), board.catalogue)
     board.fill()
     before: set[str] = set()
     for width in WIDTHS:

@@ -98,7 +98,6 @@ PANE_CLASSES: dict[str, tuple[str, str]] = {
     "home": ("home", "HomePane"),
     "timeline": ("evolution", "EvolutionPane"),
     "models": ("model_list", "ModelsPane"),
-    "papers": ("pane", "PapersPane"),
     "benchmarks": ("pane", "BenchmarksPane"),
     "leaderboard": ("leaderboard", "LeaderboardPane"),
     "path": ("start", "StartPane"),

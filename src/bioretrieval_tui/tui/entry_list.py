@@ -18,8 +18,8 @@ _TEXT = 12
 
 
 def entry_columns(section: str, chosen: Sequence[str] = ()) -> tuple[TableColumn, ...]:
-    """The columns of a section's list, the name kept longest, then the leftmost. chosen: fields, where the user
-    has chosen some; what is no field of the kind is left out."""
+    """The columns of a section's list, the name kept longest, then the leftmost. chosen: fields,
+    where the user has chosen some; what is no field of the kind is left out."""
     kind = kind_of_section(section)
     own = fields.APP_LISTS.get(kind, ())
     sizes = {name: (width, weight) for name, width, weight in own}

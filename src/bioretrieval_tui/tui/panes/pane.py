@@ -709,15 +709,11 @@ class BrowsePane(Pane):
     BINDINGS = bindings("browse", "marking")
     SCOPES = ("list", "browse", "marking", "everywhere")
     MORE_SCOPES = ("comparison",)
+    SHARE = 40
+    """Titles of papers are much to send where a list scrolls."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name, name)
-
-
-class PapersPane(BrowsePane):
-    """The papers; their titles are much to send where the list scrolls."""
-
-    SHARE = 40
 
 
 class BenchmarksPane(Pane):
