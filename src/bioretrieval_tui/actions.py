@@ -237,7 +237,8 @@ resume | p | resume | Resume | Resume the job of this index that was stopped or 
 log | L | log | Log | Show the log of the last job of this index
 [files]
 take | space | take | Select | Select the file or the whole folder, or deselect it | 1
-into | enter right l | into | Open | Open the folder, or select the file | 3
+into | enter | into | Open | Open the folder, or select the file or the benchmark | 3
+inside | right l | inside | Inside | Open the folder, also a benchmark's | -
 out | left h | out | Up | The folder above | 4
 take-all | a | take_all | All | Select all files shown, or none | 6
 path | slash | path | Path | Type a path or part of a name; tab completes | 5

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from bioretrieval_tui.backend import server
 from bioretrieval_tui.backend.client import SearchClient, run_job
 from bioretrieval_tui.backend.protocol import (
     AddJob,
@@ -45,6 +46,7 @@ from bioretrieval_tui.errors import (
 )
 from bioretrieval_tui.index.layout import index_folder, indexes_folder
 from bioretrieval_tui.index.registry import info, list_indexes
+from bioretrieval_tui.index.report import Report
 from bioretrieval_tui.progress import Progress, Reporter, silent
 from bioretrieval_tui.search.types import Query, SearchResult
 from homes import share_encoders
@@ -381,3 +383,15 @@ def gone(pid: int) -> bool:
     # A zombie that nobody has collected yet has ended too.
     state = Path(f"/proc/{pid}/stat")
     return state.exists() and state.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+@pytest.mark.parametrize("download", [False, True])
+async def test_a_build_fetches_its_model_first_if_asked_to(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, download: bool
+) -> None:
+    asked = []
+    monkeypatch.setattr(server, "fetch_needed", lambda model, *_: asked.append(model))
+    job = BuildJob("new", (str(tmp_path),), "lab/none", download=download)
+    with pytest.raises(BioRetrievalError):
+        server.fill_index(job, "cpu", lambda _: None, Report())
+    assert asked == (["lab/none"] if download else [])

@@ -131,3 +131,16 @@ async def test_the_wheel_scrolls_what_is_under_it(small: Catalogue) -> None:
         await mouse(session, (events.MouseScrollDown, 5, 8))
         assert session.at != "alpha-paper"
         assert top
+
+
+async def test_a_dialog_that_closes_under_a_pressed_button_lets_the_mouse_go(
+    small: Catalogue,
+) -> None:
+    async with running(make_app(small), WIDE, pane="papers") as session:
+        await session.press("question_mark")
+        await mouse(session, (events.MouseDown, 60, 15))
+        await session.press("escape")
+        await mouse(session, (events.MouseUp, 60, 15))
+        await click(session, 5, 5)
+        assert session.at == session.ids[2]
+        assert not session.app.mouse_captured

@@ -14,11 +14,15 @@ from textual import events
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Encoding, Model, Side
-from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.encoding import model_files
+from bioretrieval_tui.encoding.model_files import Download
+from bioretrieval_tui.errors import BioRetrievalError, ModelError
 from bioretrieval_tui.tui.dialogs.file_dialogs import FilesDialog
+from bioretrieval_tui.tui.dialogs.model_dialog import ModelDialog, ModelLine
 from bioretrieval_tui.tui.folders import FolderEntry, completed, entries, folder_of, matching, short
 from bioretrieval_tui.tui.index_session import model_choices, suggested_name
-from bioretrieval_tui.tui.widgets.input import Buttons, Stepper
+from bioretrieval_tui.tui.widgets.bars import HeadLine
+from bioretrieval_tui.tui.widgets.input import Buttons
 from bioretrieval_tui.tui.widgets.picker import FilePicker, PathLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 from bioretrieval_tui.util.formatting import percent, plural, rate, size, time_left
@@ -82,7 +86,7 @@ async def test_from_a_name_and_files_to_a_build(
         await session.press("down", "space", "j", "space")
         assert "Selected: 2 files, 4.0 MB" in session.text
         await session.press("tab")
-        assert isinstance(session.focused, Stepper)
+        assert isinstance(session.focused, ModelLine)
         await session.press("tab")
         assert isinstance(session.focused, Buttons)
         await session.press("enter")
@@ -104,7 +108,7 @@ async def test_a_folder_is_taken_as_a_whole(small: Catalogue, scripted: Desk, da
         assert picker_of(session).folder == data / "scifact"
         await session.press("G", "space")
         assert taken(session) == ["corpus.jsonl"]
-        assert session.line.value == "corpus"  # a name is suggested
+        assert session.line.value == "scifact"  # a name is suggested, after the folder
         await session.press("left", "space")
         assert taken(session) == ["scifact"]  # what was within it goes with it
         assert session.line.value == "scifact"
@@ -165,7 +169,7 @@ async def test_nothing_begins_without_files_or_name(
         assert scripted.began == []
 
 
-def with_models() -> Catalogue:
+def with_models(*names: str) -> Catalogue:
     from bioretrieval_tui.catalog.models import Content
 
     def model(name: str, **recipe: object) -> Model:
@@ -180,7 +184,7 @@ def with_models() -> Catalogue:
             hub=(f"lab/{name}",), encoding=encoding,
         )  # fmt: skip
 
-    entries = (
+    entries = tuple(map(model, names)) or (
         model("good"),
         model("odd", requires="of-its-own"),
         model("late", type="late-interaction"),
@@ -188,20 +192,54 @@ def with_models() -> Catalogue:
     return Catalogue(Content(entries=entries, results=(), sources=()))
 
 
-async def test_a_model_whose_recipe_can_run_is_chosen(scripted: Desk, data: Path) -> None:
+async def test_a_model_whose_recipe_can_run_is_chosen(
+    scripted: Desk, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def offline(_: str) -> Download:
+        raise ModelError("there is no network")
+
+    monkeypatch.setattr(model_files, "plan_download", offline)
     catalogue = with_models()
     assert [one.label for one in model_choices(catalogue)] == ["all-MiniLM-L6-v2", "Good"]
     async with running(make_app(catalogue), WIDE, pane="indexes") as session:
         await session.press("b", "enter", "tab", "space", "tab")
         assert "all-MiniLM-L6-v2" in session.text
         assert "comes with the app" in session.text
-        await session.press("right")
-        assert "Good" in session.text
-        assert "doctor --model good" in session.text
+        await session.press("enter", *"goo")
+        assert "Not on this machine: enter fetches it, or:" in session.text
+        said = "".join(span.text for span in session.app.screen.query_one("#note", HeadLine).spans)
+        assert said.endswith("bioretrieval-tui doctor --model good --download")
+        assert "--download" in session.text  # whole
+        await session.press("enter")
+        assert "no network" in session.text  # one line, and nothing is chosen
+        assert isinstance(session.app.screen, ModelDialog)
+        plan = Download("lab/good", "0", {"x": 1}, 90_000_000, "MIT", False)
+        monkeypatch.setattr(model_files, "plan_download", lambda _: plan)
+        await session.press("enter")
+        assert "lab/good: 1 files, 90.0 MB, licence MIT" in session.text
+        await session.press("n", "enter", "y")
+        assert "Good  is fetched first" in session.text
         await session.press("tab", "enter")
         asked = scripted.began[0]
-        assert asked.model == "lab/good"
+        assert (asked.model, asked.download) == ("lab/good", True)
         assert asked.recipe == catalogue.of_type(Model)[0].encoding
+
+
+async def test_models_that_are_here_come_first(
+    scripted: Desk, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalogue = with_models("other", "good")
+    monkeypatch.setattr(
+        model_files, "missing_models", lambda name, _: () if "good" in name else (name,)
+    )
+    async with running(make_app(catalogue), NARROW, pane="indexes") as session:
+        await session.press("b", "enter", "tab", "space", "tab", "enter")
+        dialog = session.app.screen
+        assert isinstance(dialog, ModelDialog)
+        assert [one.label for one in dialog.shown] == ["all-MiniLM-L6-v2", "Good", "Other"]
+        assert session.text.count("yes") == 2
+        await session.press("down", "enter", "tab", "enter")
+        assert (scripted.began[0].model, scripted.began[0].download) == ("lab/good", False)
 
 
 async def test_adding_asks_for_files_only(small: Catalogue, scripted: Desk, data: Path) -> None:
@@ -216,6 +254,43 @@ async def test_adding_asks_for_files_only(small: Catalogue, scripted: Desk, data
         assert isinstance(session.focused, Buttons)
         await session.press("enter")
         assert scripted.began == [job_of("add", "mine", (str(data / "Zotero.ris"),))]
+
+
+async def test_a_benchmark_is_one_thing(small: Catalogue, scripted: Desk, data: Path) -> None:
+    (data / "scifact" / "queries.jsonl").write_text("{}")
+    async with running(make_app(small), WIDE, pane="indexes") as session:
+        await session.press("b", "enter", "tab")
+        assert "benchmark folder" in session.text
+        await session.press("enter")
+        assert (taken(session), session.line.value) == (["scifact"], "scifact")
+        # Its files are there too; all of them are the benchmark.
+        await session.press("space", "l", "a")
+        assert picker_of(session).folder == data / "scifact"
+        assert (taken(session), session.line.value) == (["scifact"], "scifact")
+        await session.press("h", "enter")  # enter on what is selected starts
+        assert scripted.began == [job_of("build", "scifact", (str(data / "scifact"),))]
+
+
+async def test_recent_places_come_first(small: Catalogue, scripted: Desk, data: Path) -> None:
+    async with running(make_app(small), WIDE, pane="indexes") as session:
+        for name in ("scifact", ".cache", "scifact", "gone"):
+            (data / name).mkdir(exist_ok=True)
+            session.app.remember_folder("any", data / name)
+        (data / "gone").rmdir()
+        await session.press("a")
+        assert names(session)[:3] == ["~/data/scifact", "~/data/.cache", "scifact"]
+        assert "recent folder" in session.text
+        await session.press("tab", "enter")
+        assert picker_of(session).line.value == "~/data/scifact/"
+        assert "corpus.jsonl" in names(session)
+        await session.press("j", "space", "b")
+        assert scripted.began == [job_of("add", "mine", (str(data / "scifact/corpus.jsonl"),))]
+        await session.press("a")  # begins where the files were
+        assert picker_of(session).line.value == "~/data/scifact/"
+        assert "~/data/scifact" not in names(session)
+    async with running(make_app(small), WIDE, pane="indexes") as session:
+        await session.press("a")
+        assert picker_of(session).line.value == "~/data/scifact/"
 
 
 # The picker -------------------------------------------------------------------------------
@@ -270,11 +345,14 @@ async def test_a_path_is_typed_and_completed(small: Catalogue, data: Path) -> No
         await session.press("tab")  # no further: on to the list
         assert isinstance(session.focused, VirtualTable)
         # A whole path behind the folder replaces it, typed or pasted.
-        for whole in (f"{data}/scifact/", "~/data/scifact/"):
+        for before, whole in (
+            ("~/data/", f"{data}/scifact/"), ("~/data/", "~/data/scifact/"),
+            ("~/data", f"/{data}/scifact/"), ("~/da/~/x/", f"{data}/scifact/"),
+        ):  # fmt: skip
             await session.press("slash", "ctrl+u")
-            await session.type("~/data/")
+            await session.type(before)
             await session.type(whole)
-            assert picker_of(session).line.value == whole
+            assert picker_of(session).line.value == whole.replace("//", "/")
             assert names(session) == ["qrels", "corpus.jsonl"]
         session.app.post_message(events.Paste(f"{data}/scifact/corpus.jsonl\n"))
         await session.settle()
@@ -366,16 +444,20 @@ async def test_what_is_pasted_is_clean(small: Catalogue, data: Path) -> None:
             await session.press("enter")
 
 
-async def test_the_mouse_works_too(small: Catalogue, scripted: Desk, data: Path) -> None:
+async def test_the_mouse_works_too(
+    small: Catalogue, scripted: Desk, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_files, "missing_models", lambda *_: ())
     async with running(make_app(small), WIDE, pane="indexes") as session:
         await session.press("b", "enter", "tab", "space")
-        await session.pilot.click(Stepper)
+        await session.pilot.click(ModelLine)
+        await session.press("down", "enter")
         await session.pilot.click(Buttons, offset=(3, 0))
         await session.settle()
         (asked,) = scripted.began
         assert (verb_of(asked), asked.target) == ("build", "scifact")
         assert asked.inputs == (str(data / "scifact"),)
-        assert asked.model == "lab/alpha"  # the click went one further than the embedded model
+        assert asked.model == "lab/alpha"
 
 
 async def test_many_files_keep_no_key(small: Catalogue, folder: Path) -> None:

@@ -38,6 +38,7 @@ from bioretrieval_tui.tui.dialogs.evaluation_dialog import EvaluationDialog
 from bioretrieval_tui.tui.dialogs.fetch_dialogs import FetchDialog, IntoDialog
 from bioretrieval_tui.tui.dialogs.file_dialogs import BenchmarkDialog, FilesDialog
 from bioretrieval_tui.tui.dialogs.help_dialog import HelpDialog, help_blocks
+from bioretrieval_tui.tui.dialogs.model_dialog import ModelDialog, ModelLine
 from bioretrieval_tui.tui.dialogs.palette import Palette
 from bioretrieval_tui.tui.dialogs.plot_dialog import PlotDialog
 from bioretrieval_tui.tui.panes.evolution import EvolutionPane, TimelineCanvas
@@ -99,7 +100,7 @@ HANDLERS: dict[str, tuple[type, ...]] = {
 
 EVERY_CLASS: tuple[type, ...] = (
     BioRetrievalApp, Pane, HomePane, HomeHead, BrowsePane, LeaderboardPane, StartPane, SearchPane,
-    IndexesPane, FilePicker, PathLine, Buttons, Stepper, WorkBar,
+    IndexesPane, FilePicker, PathLine, ModelDialog, ModelLine, Buttons, Stepper, WorkBar,
     Detail, VirtualTable, QueryLine, AskLine, HeadLine, NavBar, StatusBar, TooSmall,
     Dialog, FieldLabel, HelpDialog, PageDialog, ExportDialog, Palette, Confirm,
     FilesDialog, BenchmarkDialog,

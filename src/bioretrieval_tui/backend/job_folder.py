@@ -25,7 +25,7 @@ from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser
 from bioretrieval_tui.online.spool import FetchResult
 from bioretrieval_tui.paths import file_errors, locked, private
 from bioretrieval_tui.progress import Progress
-from bioretrieval_tui.util.formatting import plural, size
+from bioretrieval_tui.util.formatting import percent, plural, size, time_left
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -87,6 +87,16 @@ class JobRecord(msgspec.Struct, kw_only=True):
     def evaluation(self) -> protocol.EvaluationSummary | None:
         """What was measured, of an evaluation."""
         return self.result.summary if isinstance(self.result, protocol.Evaluated) else None
+
+    @property
+    def far(self) -> str:
+        """How far it is, such as `44%, 3 min left`; "" before its first step."""
+        step = self.progress
+        if step is None:
+            return ""
+        share = step.share if step.share is not None else step.input_share
+        far = step.stage if share is None else percent(share)
+        return far if step.seconds_left is None else f"{far}, {time_left(step.seconds_left)}"
 
     @property
     def seconds(self) -> float:

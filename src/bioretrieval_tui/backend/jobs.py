@@ -64,6 +64,11 @@ class JobQueue:
         return next((one.progress for one in self._pending), None)
 
     @property
+    def far(self) -> str:
+        """See `JobRecord.far`."""
+        return next((one.far for one in self._pending), "")
+
+    @property
     def remark(self) -> str:
         """What the job that runs said last, such as which model it downloads."""
         return next((one.remark for one in self._pending), "")

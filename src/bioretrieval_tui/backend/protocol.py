@@ -120,7 +120,8 @@ _VECTORS_KEPT = "vectors already made are kept, and the next build resumes from 
 
 class BuildJob(_Job, frozen=True, tag="build"):
     """Build an index; model: hub id or folder with its recipe, None for the embedded one; passages:
-    see `index.build.build_index`; lexical: for BM25 alone, nothing is encoded."""
+    see `index.build.build_index`; lexical: for BM25 alone, nothing is encoded; download: fetch
+    missing model files."""
 
     DOING = "Building"
     KEPT = _VECTORS_KEPT
@@ -133,6 +134,7 @@ class BuildJob(_Job, frozen=True, tag="build"):
     reading: ReadSettings = ReadSettings()
     passages: bool = False
     lexical: bool = False
+    download: bool = False
 
 
 class VectorsJob(_Job, frozen=True, tag="vectors"):

@@ -33,6 +33,7 @@ from bioretrieval_tui.catalog.models import Benchmark
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.cross_encoder import load_cross_encoder
 from bioretrieval_tui.encoding.encoder_registry import load_encoder, prepare_query_encoder
+from bioretrieval_tui.encoding.model_files import fetch_needed
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault, InterruptedByUser, NotFoundError
 from bioretrieval_tui.evaluation.benchmark import BenchmarkFolder, read_benchmark
 from bioretrieval_tui.evaluation.qrels import QueryRow, Rankings, query_rows, query_view
@@ -319,6 +320,8 @@ def fill_index(
             if job.lexical:
                 facts = known or facts_without_files(model, job.recipe)
                 return build.build_index(job.name, job.inputs, Vectoriser(facts), **how)
+            if job.download:
+                fetch_needed(model, job.recipe, reporter)
             load = functools.partial(
                 load_encoder, model, job.recipe, device=device, reporter=reporter
             )

@@ -15,7 +15,6 @@ from bioretrieval_tui.cli.streams import narrated, put, put_sheet, tell
 from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser, NotFoundError, UsageError
 from bioretrieval_tui.paths import places
 from bioretrieval_tui.render.sheet import Shown, column, sheet_of
-from bioretrieval_tui.util.formatting import percent, time_left
 
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.protocol import Job
@@ -89,16 +88,6 @@ def _facts(one: JobRecord) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _far(one: JobRecord) -> Shown | None:
-    """How far a job that runs is, for readers; for programs the share."""
-    step = one.progress
-    if step is None or one.ended:
-        return None
-    share, left = step.share if step.share is not None else step.input_share, step.seconds_left
-    parts = (step.stage if share is None else percent(share), left and time_left(left))
-    return Shown(share, ", ".join(part for part in parts if part))
-
-
 def _when(one: JobRecord) -> Shown:
     return Shown(one.submitted, one.submitted[:16].replace("T", " "))
 
@@ -113,7 +102,7 @@ _COLUMNS = (
     column("id", min_width=2),
     column("state", min_width=7),
     column("job", make=lambda one: one.job.title, weight=2, min_width=12),
-    column("progress", make=_far, min_width=8),
+    column("progress", make=lambda one: None if one.ended else one.far, min_width=8),
     column("submitted", "submitted (UTC)", _when, min_width=16),
     column("ended", data_only=True),
     column("outcome", make=_outcome, weight=3, min_width=10),

@@ -308,6 +308,20 @@ def plan_download(model: str) -> Download:
     return Download(model, str(found.sha), files, size, licence, gated)
 
 
+def fetch_needed(
+    model: str,
+    recipe: Encoding | None,
+    reporter: Reporter = silent,
+    tell: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Fetch what `recipe` needs and this machine lacks; `tell` receives size and licence. Raises
+    ModelError as `fetch_model`."""
+    for name in missing_models(model, recipe):
+        plan = plan_download(name)
+        tell(plan.line())
+        fetch_model(plan, reporter)
+
+
 def fetch_model(plan: Download, reporter: Reporter = silent) -> Path:
     """Fetch the missing files of a plan into the hub cache; returns the folder. Call it only when
     the user has agreed. `reporter` receives megabytes over all files, first with size and licence;

@@ -537,13 +537,10 @@ def _ran(
     query."""
     find_parts(Path(request.folder), request.split)  # before a download
     if request.download:
-        from bioretrieval_tui.encoding.model_files import fetch_model, missing_models, plan_download
+        from bioretrieval_tui.encoding.model_files import fetch_needed
 
         for model, recipe in request.models():
-            for missing in missing_models(model, recipe):
-                plan = plan_download(missing)
-                remark(plan.line())
-                fetch_model(plan, reporter)
+            fetch_needed(model, recipe, reporter, remark)
     loaded = load()
     for problem in loaded.problems:
         remark(problem)

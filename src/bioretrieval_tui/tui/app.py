@@ -50,7 +50,7 @@ from bioretrieval_tui.memory import memory_fault
 from bioretrieval_tui.paths import keep_report, places
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.driver import CompactDriver, CompactUpdate
-from bioretrieval_tui.tui.folders import BENCHMARK_FOLDER, first_folder
+from bioretrieval_tui.tui.folders import BENCHMARK_FOLDER, RECENT_FOLDERS, first_folder
 from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.row_marks import RowMarks
 from bioretrieval_tui.tui.themes import LOOKS, Look
@@ -81,6 +81,8 @@ if TYPE_CHECKING:
 COUNT_WITHIN = 0.4
 """Most seconds between a digit and the digit or motion after it that make it a count."""
 MOTION_KEYS = frozenset(("j", "k", "down", "up", "ctrl+d", "ctrl+u", "n", "N"))
+MOST_RECENT = 4
+"""Folders that are remembered."""
 LONGEST = 0.5
 """Longest time in seconds that a key waits; the answer of a closed widget never comes."""
 IDLE = 0.3
@@ -736,14 +738,15 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
 
         def explore(chosen: ChosenBenchmark | None) -> None:
             if chosen is not None:
-                self.explore(
-                    exploring_job(self.catalogue, chosen.folder, chosen.modes, chosen.model)
-                )
+                how = chosen.folder, chosen.modes, chosen.model
+                self.explore(exploring_job(self.catalogue, *how, download=chosen.download))
                 self.remember_folder(BENCHMARK_FOLDER, chosen.folder)
 
         folder = self.remembered_folder(BENCHMARK_FOLDER) or first_folder()
         models = model_choices(self.catalogue)
-        self.push_screen(BenchmarkDialog("Explore a benchmark", "Explore", folder, models), explore)
+        recent = self.recent_folders()
+        title = "Explore a benchmark"
+        self.push_screen(BenchmarkDialog(title, "Explore", folder, models, recent=recent), explore)
 
     @work(group="arrive")
     async def explore(self, job: EvaluateJob) -> None:
@@ -760,7 +763,19 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             return None
 
     def remember_folder(self, name: str, folder: Path) -> None:
-        self.settings.set_setting(name, str(folder.absolute()))
+        """Keep the folder of a setting, and among the recent ones."""
+        chosen = folder.absolute()
+        recent = list(dict.fromkeys([chosen, *self.recent_folders()]))[:MOST_RECENT]
+        with contextlib.suppress(UnicodeEncodeError):  # no name that SQLite holds
+            self.settings.set_setting(name, str(chosen))
+            self.settings.set_setting(RECENT_FOLDERS, "\n".join(map(str, recent)))
+
+    def recent_folders(self) -> list[Path]:
+        """The folders that were used last and still exist."""
+        with contextlib.suppress(BioRetrievalError, OSError, ValueError):
+            kept = self.settings.setting(RECENT_FOLDERS) or ""
+            return [Path(one) for one in kept.split("\n") if one and Path(one).is_dir()]
+        return []
 
     # Fetching ----------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ typed; the path of an entry is the real one.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Sequence
@@ -16,24 +17,46 @@ from pathlib import Path
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.terminal.clean import clean
 
+RECENT_FOLDERS = "recent-folders"
+FILES_FOLDER = "files-folder"
 BENCHMARK_FOLDER = "benchmark-folder"
 """The setting that remembers the last benchmark folder."""
 
 
 @dataclass(frozen=True, slots=True)
 class FolderEntry:
-    """A file or a folder. problem: why it cannot be selected; size: in bytes, None for folders."""
+    """A file or a folder. problem: why it cannot be selected; size: in bytes, None for folders;
+    kind: "benchmark" of a folder in BEIR's layout, "recent" of one that was used."""
 
     name: str
     path: Path
     folder: bool
     size: int | None = None
     problem: str | None = None
+    kind: str = ""
 
     @property
     def shown(self) -> str:
         """The name as it is shown and typed."""
         return clean(self.name)
+
+
+def is_benchmark(folder: Path) -> bool:
+    """Whether a folder has BEIR's layout: a corpus and queries."""
+    ends = ("", ".gz")
+    with contextlib.suppress(OSError):
+        return all(
+            any((folder / f"{part}.jsonl{end}").is_file() for end in ends)
+            for part in ("corpus", "queries")
+        )
+    return False
+
+
+def recent_entries(places: Sequence[Path]) -> list[FolderEntry]:
+    """Folders that were used, by their whole path."""
+    return [
+        FolderEntry(short(place).rstrip("/") or "/", place, True, kind="recent") for place in places
+    ]
 
 
 def entries(folder: Path) -> list[FolderEntry]:
@@ -63,7 +86,8 @@ def _entry(folder: Path, item: os.DirEntry[str]) -> FolderEntry:
             size = facts.st_size
         elif not is_folder:
             problem = "not a regular file"
-    return FolderEntry(item.name, path, is_folder, size, problem)
+    kind = "benchmark" if is_folder and is_benchmark(path) else ""
+    return FolderEntry(item.name, path, is_folder, size, problem, kind)
 
 
 def matching(found: Sequence[FolderEntry], rest: str, *, hidden: bool) -> list[FolderEntry]:

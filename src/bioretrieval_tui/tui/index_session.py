@@ -162,12 +162,20 @@ def slug(text: str, longest: int = 40) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ModelChoice:
-    """A model that can encode an index; `model` None for the one that comes with the app."""
+    """A model that can encode an index; `model` None for the one that comes with the app. note: how
+    it gets here; download: it is fetched before it is used."""
 
     label: str
     model: str | None = None
     recipe: Encoding | None = None
     note: str = ""
+    download: bool = False
+
+    def missing(self) -> Sequence[str]:
+        """The models and adapters that it needs and this machine lacks; reads the disk."""
+        from bioretrieval_tui.encoding.model_files import missing_models
+
+        return missing_models(self.model, self.recipe) if self.model else ()
 
 
 def model_choices(catalogue: Catalogue) -> Sequence[ModelChoice]:
@@ -184,6 +192,6 @@ def model_choices(catalogue: Catalogue) -> Sequence[ModelChoice]:
             refuse_unsupported(hub, recipe)
         except ModelError:
             continue
-        note = f"needs: bioretrieval-tui doctor --model {entry.id} --download"
+        note = f"bioretrieval-tui doctor --model {entry.id} --download"
         found.append(ModelChoice(entry.name, hub, recipe, note))
     return found

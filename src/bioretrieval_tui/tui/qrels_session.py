@@ -268,6 +268,7 @@ def exploring_job(
     split: str | None = None,
     reranker: str | None = None,
     run: tuple[str, str] | None = None,
+    download: bool = False,
 ) -> protocol.EvaluateJob:
     """The job that ranks a benchmark to explore it. run: name and file of one made elsewhere."""
     names, score = ((run[0],), (run[1],)) if run else ((), ())
@@ -275,6 +276,7 @@ def exploring_job(
     return protocol.EvaluateJob(
         str(folder.absolute()), modes, *encoder_of(catalogue, model), split,
         reranker=reranking, reranker_recipe=recipe, score=score, names=names, purpose="explore",
+        download=download,
     )  # fmt: skip
 
 

@@ -78,15 +78,7 @@ def _rest(step: Progress) -> Iterator[str]:
 
 def job_hint(jobs: JobQueue) -> str:
     """The running job in short for the status line; "" if there is none."""
-    job, step = jobs.current, jobs.progress
-    if job is None:
-        return ""
-    if step is None:
-        return job.title
-    share = step.share if step.share is not None else step.input_share
-    far = step.stage if share is None else percent(share)
-    left = f", {time_left(step.seconds_left)}" if step.seconds_left is not None else ""
-    return f"{job.title} {far}{left}"
+    return f"{jobs.current.title} {jobs.far}".rstrip() if jobs.current is not None else ""
 
 
 def outcome_lines(outcome: JobRecord) -> Iterator[Line]:

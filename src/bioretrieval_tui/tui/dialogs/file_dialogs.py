@@ -19,6 +19,7 @@ from bioretrieval_tui.evaluation.benchmark import find_parts
 from bioretrieval_tui.index.registry import IndexInfo
 from bioretrieval_tui.render.hits import mode_name
 from bioretrieval_tui.tui.dialogs.dialog import Dialog, labelled, title_line
+from bioretrieval_tui.tui.dialogs.model_dialog import ModelLine
 from bioretrieval_tui.tui.index_session import UNFINISHED, ModelChoice, name_problem, suggested_name
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine, hints
@@ -53,6 +54,7 @@ class FilesDialog(Dialog[Job]):
         self,
         folder: Path,
         *,
+        recent: Sequence[Path] = (),
         adding: str = "",
         infos: Sequence[IndexInfo] = (),
         models: Sequence[ModelChoice] = (),
@@ -66,8 +68,8 @@ class FilesDialog(Dialog[Job]):
         """The suggested name, which another suggestion may replace."""
         self.into = QueryLine("a name such as asthma-2024", name)
         self.into_note = HeadLine()
-        self.picker = FilePicker(folder)
-        self.model = Stepper([(one.label, one.note) for one in models])
+        self.picker = FilePicker(folder, recent)
+        self.model = ModelLine(models)
 
     def compose(self) -> ComposeResult:
         if self.adding:
@@ -115,6 +117,8 @@ class FilesDialog(Dialog[Job]):
         self.hint(self.focused)
         if not self.adding and self.into.value in ("", self.suggested):
             first = next(iter(self.picker.selected), None)
+            if first and first.name.startswith("corpus."):  # of a benchmark
+                first = first.parent
             self.suggested = suggested_name(first.name) if first else ""
             self.into.value = self.suggested
 
@@ -129,8 +133,9 @@ class FilesDialog(Dialog[Job]):
         elif self.adding:
             self.dismiss(AddJob(name, inputs))
         else:
-            model = self.models[self.model.chosen]
-            self.dismiss(BuildJob(name, inputs, model.model, model.recipe))
+            model = self.model.chosen
+            job = BuildJob(name, inputs, model.model, model.recipe, download=model.download)
+            self.dismiss(job)
 
 
 def mode_stepper() -> Stepper:
@@ -139,11 +144,13 @@ def mode_stepper() -> Stepper:
 
 @dataclass(frozen=True, slots=True)
 class ChosenBenchmark:
-    """A benchmark folder, with modes and model (None: the embedded one) if they were asked for."""
+    """A benchmark folder, with modes and model (None: the embedded one; download: it is fetched
+    first) if they were asked for."""
 
     folder: Path
     modes: tuple[str, ...] = MODE_SETS[0]
     model: str | None = None
+    download: bool = False
 
 
 class BenchmarkDialog(Dialog[ChosenBenchmark]):
@@ -164,15 +171,16 @@ class BenchmarkDialog(Dialog[ChosenBenchmark]):
         folder: Path,
         models: Sequence[ModelChoice] = (),
         check: Callable[[Path], object] = find_parts,
+        recent: Sequence[Path] = (),
     ) -> None:
         super().__init__()
         self.heading = heading
         self.start = start
         self.models = models
         self.check = check
-        self.picker = FilePicker(folder)
+        self.picker = FilePicker(folder, recent)
         self.modes = mode_stepper()
-        self.model = Stepper([(one.label, one.note) for one in models])
+        self.model = ModelLine(models)
         self.note.id = "note"  # of three lines, for long errors
 
     def compose(self) -> ComposeResult:
@@ -180,8 +188,8 @@ class BenchmarkDialog(Dialog[ChosenBenchmark]):
         yield Vertical(
             title_line(self.heading, _HINT),
             HeadLine(
-                Span("Go into a folder with corpus.jsonl and qrels/; ", "dim"),
-                Span("b", "strong"), Span(": use this folder", "dim"),
+                Span("Choose or open a folder with corpus.jsonl and qrels/; ", "dim"),
+                Span("b", "strong"), Span(": use it", "dim"),
             ),
             self.picker,
             *(fields if self.models else ()),
@@ -207,7 +215,7 @@ class BenchmarkDialog(Dialog[ChosenBenchmark]):
             self.complain(error.line(), self.picker.table)
             return
         if self.models:
-            modes, model = MODE_SETS[self.modes.chosen], self.models[self.model.chosen]
-            self.dismiss(ChosenBenchmark(folder, modes, model.model))
+            modes, model = MODE_SETS[self.modes.chosen], self.model.chosen
+            self.dismiss(ChosenBenchmark(folder, modes, model.model, model.download))
         else:
             self.dismiss(ChosenBenchmark(folder))

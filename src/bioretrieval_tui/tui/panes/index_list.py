@@ -12,7 +12,7 @@ from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.tui import index_session
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.folders import first_folder
+from bioretrieval_tui.tui.folders import FILES_FOLDER, first_folder
 from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.spans import PaintedPage, paint
 from bioretrieval_tui.tui.text import Span, line
@@ -53,7 +53,7 @@ class IndexesPane(Pane):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.rows: list[index_session.IndexRow] = []
-        self.folder = first_folder()
+        self.folder = self.owner.remembered_folder(FILES_FOLDER) or first_folder()
         """The folder of the file dialogs: the last one that was used."""
 
     def on_mount(self) -> None:
@@ -183,18 +183,20 @@ class IndexesPane(Pane):
         info = self.row.info if self.row else None
         name = info.name if info and info.status.startswith(index_session.UNFINISHED) else ""
         infos, models = self.session.infos, index_session.model_choices(self.catalogue)
-        self._ask(FilesDialog(self.folder, infos=infos, models=models, name=name))
+        recent = self.owner.recent_folders()
+        self._ask(FilesDialog(self.folder, recent=recent, infos=infos, models=models, name=name))
 
     def action_add_files(self) -> None:
         from bioretrieval_tui.tui.dialogs.file_dialogs import FilesDialog
 
         name = self.session.checked(self.row, "add to", "complete").name
-        self._ask(FilesDialog(self.folder, adding=name))
+        self._ask(FilesDialog(self.folder, recent=self.owner.recent_folders(), adding=name))
 
     def _ask(self, dialog: FilesDialog) -> None:
         def chosen(job: Job | None) -> None:
             if job is not None:
                 self.folder = dialog.picker.folder
+                self.owner.remember_folder(FILES_FOLDER, self.folder)
                 self._begin(job)
 
         self.app.push_screen(dialog, chosen)

@@ -173,8 +173,9 @@ class StartPane(Pane):
 
         known = owner.remembered_folder(setting) or owner.remembered_folder(BENCHMARK_FOLDER)
         title, check = f"Folder for: {step.name}", partial(check_folder, step)
-        start = known or first_folder()
-        self.app.push_screen(BenchmarkDialog(title, "Use this folder", start, check=check), choose)
+        start, recent = known or first_folder(), owner.recent_folders()
+        dialog = BenchmarkDialog(title, "Use this folder", start, check=check, recent=recent)
+        self.app.push_screen(dialog, choose)
 
     def _fetchable(self, state: StepState) -> list[Benchmark]:
         """The benchmarks that the step names, are not here and can be fetched."""

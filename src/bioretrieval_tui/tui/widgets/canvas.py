@@ -270,9 +270,10 @@ class Detail(Canvas, can_focus=True):
                 yield y, start, end
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
-        self._anchor, self._dragged = event.offset, None
-        self.capture_mouse()
-        self.update()
+        if event.button == 1:
+            self._anchor, self._dragged = event.offset, None
+            self.capture_mouse()
+            self.update()
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
         if self.app.mouse_captured is self and event.offset != self._anchor:

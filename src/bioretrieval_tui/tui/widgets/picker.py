@@ -6,6 +6,7 @@ Folders are read in a thread, so that a slow disk or a hundred thousand files ne
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -64,9 +65,11 @@ class FilePicker(Widget):
     class Changed(Message):
         """Something was selected or deselected."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, recent: Sequence[Path] = ()) -> None:
+        """recent: folders that were used last, which are listed first."""
         super().__init__()
-        self.folder = folder
+        self.folder = self.first = folder
+        self.recent = folders.recent_entries([one for one in recent if one != folder])
         self.selected: dict[Path, folders.FolderEntry] = {}
         self.found: list[folders.FolderEntry] = []
         """The entries of the folder."""
@@ -129,6 +132,8 @@ class FilePicker(Widget):
 
     def _fill(self) -> None:
         self.shown = folders.matching(self.found, self._rest, hidden=self.hidden)
+        if self.folder == self.first and not self._rest:
+            self.shown = [*self.recent, *self.shown]
         at = next((i for i, e in enumerate(self.shown) if e.path == self._cursor_at), 0)
         self.table.show(ListRows(self.shown, self._cells), at)
 
@@ -138,7 +143,9 @@ class FilePicker(Widget):
             return [Span(" - ", "faint"), Span(entry.name, "faint"), Span(entry.problem, "warn")]
         mark = Span("[x]", "ok") if entry.path in self.selected else Span("[ ]", "faint")
         if entry.folder:
-            return [mark, Span(f"{entry.name}/", "dataset"), Span("folder", "faint")]
+            kind = f"{entry.kind} folder".strip()
+            role = "benchmark" if entry.kind == "benchmark" else "dataset"
+            return [mark, Span(f"{entry.name}/", role), Span(kind, "faint")]
         return [mark, Span(entry.name, "text"), Span(size(entry.size or 0), "dim")]
 
     # The line ----------------------------------------------------------------------------
@@ -154,9 +161,10 @@ class FilePicker(Widget):
         if line == self._head + self._rest:
             return
         self._cursor_at = None
-        if line.startswith(self._head) and line[len(self._head) :].startswith(("/", "~/")):
-            # A whole path, typed or pasted behind the folder.
-            line = line[len(self._head) :]
+        again = max(line.rfind("//"), line.rfind("/~/")) + 1
+        if again:
+            # A whole path, typed or pasted behind another one.
+            line = line[again:]
             self.line.put(line)
         if line.startswith(self._head) and "/" not in line[len(self._head) :]:
             self._rest = line[len(self._head) :]
@@ -207,7 +215,7 @@ class FilePicker(Widget):
         if len(named) != 1:
             problem = "several match: type more, or ↓" if named else "no file here has this name"
             self.say(problem, "warn")
-        elif named[0].folder:
+        elif named[0].folder and named[0].kind != "benchmark":
             self._enter(named[0].path)
         else:
             self._select(named[0], toggle=False)
@@ -268,7 +276,11 @@ class FilePicker(Widget):
             self._select(self.entry)
 
     def action_take_all(self) -> None:
-        """Select all files that are shown, or deselect them if all are selected."""
+        """Select all files that are shown, or deselect them if all are selected; a benchmark is
+        selected whole."""
+        if folders.is_benchmark(self.folder):
+            self._select(folders.FolderEntry(self.folder.name, self.folder.absolute(), True))
+            return
         files = {e.path: e for e in self.shown if not e.folder and not e.problem}
         if files and files.keys() <= self.selected.keys():
             for path in files:
@@ -279,6 +291,17 @@ class FilePicker(Widget):
         self._selection_changed()
 
     def action_into(self) -> None:
+        """Open the folder, or select the file or the benchmark; enter on what is selected starts
+        with it."""
+        entry = self.entry
+        if entry is None or not (entry.folder and entry.kind == "benchmark"):
+            self.action_inside()
+        elif entry.path in self.selected:
+            self.action_start()
+        else:
+            self._select(entry)
+
+    def action_inside(self) -> None:
         if self.entry is not None and self.entry.folder:
             self._enter(self.entry.path)
         else:
