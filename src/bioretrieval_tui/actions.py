@@ -206,7 +206,7 @@ done | space x | done | Done | Mark the step as done or not done | 2
 copy-command | c | copy_command | Copy command | Copy the first command of the step | 3
 [search]
 query | slash i | query | Query | Type a query | 1
-index | x | next_index | Index | Search the next index | 2
+index | x | choose_index | Index | Search another index, or several at once | 2
 mode | m | mode | Mode | Search by hybrid (BM25 and dense), dense, or BM25 | 2
 narrow | f | filter | Filter | Filter documents: year:2015.. mesh:asthma has:abstract | 2
 facets | F | facets | Facets | Values in the top hits; enter filters by one, or no longer | 4
@@ -231,6 +231,7 @@ fetch | w | fetch | Fetch | Fetch papers from PubMed, Europe PMC or arXiv into a
 verify | v | verify | Verify | Check every part of this index | 2
 compact | c | compact | Compact | Rewrite this index without deleted documents | 2
 remove | d delete | remove | Delete | Delete this index (confirms) | 2
+vectors | V | vectors | Add vectors | Encode an index that was built for BM25 alone
 cached | H | cached | Evaluations | Show or hide the indexes that evaluations made
 stop | s | stop | Stop | Stop the running job (confirms), or drop a waiting one | 2
 resume | p | resume | Resume | Resume the job of this index that was stopped or failed

@@ -88,9 +88,9 @@ async def test_the_search_process_answers_by_bm25_without_a_model(
     try:
         question = Query(text="medcpt", mode="lexical")
         best = (await client.ask(Search("catalogue", question))).hits[0]
-        assert "medcpt" in best.id
+        assert best.id == "medcpt"  # the entry of this id
         (why,) = await client.ask(Explain("catalogue", question, [best.id]))
-        assert why.lexical_rank == 1
+        assert why.lexical_rank is not None
         maps = Path(f"/proc/{client.pid}/maps")
         if maps.exists():
             loaded = maps.read_text()

@@ -31,6 +31,11 @@ def hit(rank: int, name: str, dense: float = 0.0, lexical: float = 0.0, **other:
     return Hit(rank, name, title, text, None, None, score, Scores(dense, lexical), other)
 
 
+ONE = dict.fromkeys(("x", "y", *(f"index-{n}" for n in range(4))), "model")
+"""All are encoded by one model."""
+TWO = {"x": "model", "y": "another"}
+
+
 def named(found: SearchResult) -> list[tuple[str, str]]:
     return [(one.index, one.id) for one in found.hits]
 
@@ -58,31 +63,29 @@ def test_the_ranking_is_of_the_hits_whatever_the_order_of_the_indexes(
     found: dict[str, SearchResult], k: int, mode: str, data: st.DataObject
 ) -> None:
     given_hits = {(name, one.id) for name, result in found.items() for one in result.hits}
-    first = merged(found, k, mode, same_model=True)
+    first = merged(found, k, mode, ONE)
     assert set(named(first)) <= given_hits
     assert len(first.hits) == min(k, len(given_hits))
     assert [one.rank for one in first.hits] == list(range(1, len(first.hits) + 1))
     assert [one.score for one in first.hits] == sorted((h.score for h in first.hits), reverse=True)
     order = data.draw(st.permutations(list(found)))
-    again = merged({name: found[name] for name in order}, k, mode, same_model=True)
+    again = merged({name: found[name] for name in order}, k, mode, ONE)
     assert named(again) == named(first)
 
 
 @settings(max_examples=20)
-@given(results(), st.booleans(), st.sampled_from(["hybrid", "dense", "lexical"]))
-def test_a_single_index_gives_its_own_hits(
-    found: dict[str, SearchResult], same: bool, mode: str
-) -> None:
+@given(results(), st.sampled_from(["hybrid", "dense", "lexical"]))
+def test_a_single_index_gives_its_own_hits(found: dict[str, SearchResult], mode: str) -> None:
     name, result = next(iter(found.items()))
     expected = tuple(replace(one, index=name) for one in result.hits)
-    assert merged({name: result}, 10, mode, same_model=same).hits == expected
+    assert merged({name: result}, 10, mode, ONE).hits == expected
 
 
 def test_both_halves_count_alike_in_hybrid() -> None:
     """In a plain sum "c" would be the first: BM25 scores vary more than similarities."""
     one = SearchResult((hit(1, "a", 0.9, 2.0), hit(2, "b", 0.1, 2.1)))
     two = SearchResult((hit(1, "c", 0.5, 2.45), hit(2, "d", 0.5, 1.5)))
-    found = merged({"x": one, "y": two}, 4, "hybrid", same_model=True)
+    found = merged({"x": one, "y": two}, 4, "hybrid", ONE)
     assert [one.id for one in found.hits] == ["a", "c", "b", "d"]
     assert sum(one.score for one in found.hits) == pytest.approx(0.0)
 
@@ -91,12 +94,29 @@ def test_ranks_are_fused_where_the_models_differ() -> None:
     both = {"doi": "10.1/x", "title": "One work of two indexes"}
     one = SearchResult((hit(1, "a", 900.0), hit(2, "b", 800.0, **both)))
     two = SearchResult((hit(1, "c", 0.3), hit(2, "d", 0.2), hit(3, "e", 0.1, **both)))
-    found = merged({"x": one, "y": two}, 9, "hybrid", same_model=False)
+    found = merged({"x": one, "y": two}, 9, "hybrid", TWO)
     assert [one.id for one in found.hits] == ["b", "a", "c", "d"]
     assert found.hits[0].score == pytest.approx(1 / 62 + 1 / 63)
     assert (found.hits[0].index, found.hits[0].also) == ("x", ("y",))
     # BM25 scores have one scale, whatever the vectors are.
-    assert merged({"x": one, "y": two}, 1, "lexical", same_model=False).hits[0].score == 900.0
+    assert merged({"x": one, "y": two}, 1, "lexical", TWO).hits[0].score == 900.0
+
+
+def test_the_indexes_of_a_model_are_one_ranking_before_ranks_are_fused() -> None:
+    """An index without a relevant document does not get every third place."""
+    work = {"pmid": "7"}
+    found = merged(
+        {
+            "x": SearchResult((hit(1, "a", 0.9), hit(2, "b", 0.8), hit(3, "c", 0.7, **work))),
+            "off": SearchResult((hit(1, "d", 0.1), hit(2, "e", 0.05, **work))),
+            "y": SearchResult((hit(1, "f", 70.0), hit(2, "g", 60.0))),
+        },
+        9, "dense", {"x": "model", "off": "model", "y": "another"},
+    )  # fmt: skip
+    assert [one.id for one in found.hits] == ["a", "f", "b", "g", "c", "d"]
+    # A work counts once in a ranking.
+    assert found.hits[4].score == pytest.approx(1 / 63)
+    assert found.hits[4].also == ("off",)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +136,7 @@ def test_ranks_are_fused_where_the_models_differ() -> None:
 )  # fmt: skip
 def test_which_hits_are_one_work(one: Hit, other: Hit, same: bool) -> None:
     pair = {"x": SearchResult((one,)), "y": SearchResult((replace(other, score=1.0),))}
-    found = merged(pair, 9, "lexical", same_model=True)
+    found = merged(pair, 9, "lexical", ONE)
     expected = [("y", ("x",))] if same else [("y", ()), ("x", ())]
     assert [(one.index, one.also) for one in found.hits] == expected
 
@@ -124,7 +144,7 @@ def test_which_hits_are_one_work(one: Hit, other: Hit, same: bool) -> None:
 def test_documents_of_one_index_stay_apart() -> None:
     twice = SearchResult((hit(1, "7", pmid="1"), hit(2, "8", pmid="1")))
     found = merged({"x": twice, "y": SearchResult((hit(1, "9", pmid="1"),))}, 9, "dense",
-                   same_model=True)  # fmt: skip
+                   ONE)  # fmt: skip
     assert [(one.id, one.also) for one in found.hits] == [("7", ("y",)), ("8", ())]
 
 
@@ -138,14 +158,14 @@ def test_counts_notes_and_dates() -> None:
         facets=(Facet("year", (("1999", 4),)),
                 Facet("mesh", (("Asthma", 3), ("Eye", 1)))),
     )  # fmt: skip
-    found = merged({"x": one, "y": two}, 9, "dense", same_model=True, order="date")
+    found = merged({"x": one, "y": two}, 9, "dense", ONE, order="date")
     assert [one.id for one in found.hits] == ["c", "a", "b"]
     assert (found.fitting, found.among, found.note) == (8, 104, "x: odd")
     assert found.facets == (
         Facet("year", (("2001", 5), ("1999", 6))), Facet("mesh", (("Asthma", 3), ("Bone", 3))),
     )  # fmt: skip
     both = {"x": one, "y": replace(two, note="odd", fitting=None)}
-    found = merged(both, 1, "dense", same_model=True, order="date")
+    found = merged(both, 1, "dense", ONE, order="date")
     assert [one.id for one in found.hits] == ["a"]  # of the best one
     assert (found.fitting, found.note) == (7, "odd")
 
@@ -154,7 +174,7 @@ def test_counts_notes_and_dates() -> None:
 def test_a_document_that_the_query_names_comes_first(mode: str) -> None:
     one = SearchResult((hit(1, "a", 0.9, 9.0), hit(2, "b", 0.8, 8.0)))
     two = SearchResult((hit(1, "c", 0.1, 0.0), hit(2, "d", 0.2, 3.0)), named=1)
-    found = merged({"x": one, "y": two}, 3, mode, same_model=True)
+    found = merged({"x": one, "y": two}, 3, mode, ONE)
     assert [one.id for one in found.hits] == ["c", "a", "b"]
     assert found.hits[0].score == found.hits[1].score
     assert found.named == 1

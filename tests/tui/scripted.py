@@ -56,6 +56,8 @@ class Desk:
         """The same as they were asked."""
         self.streams: list[str] = []
         """The stream of each."""
+        self.also: list[tuple[str, ...]] = []
+        """The further indexes of each."""
         self.rerankers: list[Reranker | None] = []
         """The reranker of each."""
         self.waiting: dict[str, asyncio.Future[SearchResult]] = {}
@@ -217,6 +219,7 @@ class ScriptedClient:
         desk.questions.append(request.question)
         desk.streams.append(request.stream)
         desk.rerankers.append(request.reranker)
+        desk.also.append(request.also)
         waiting: asyncio.Future[SearchResult] = asyncio.get_running_loop().create_future()
         desk.waiting[query] = waiting
         try:

@@ -22,12 +22,12 @@ from bioretrieval_tui.backend.protocol import (
     ViewQuery,
 )
 from bioretrieval_tui.catalog.catalogue import Catalogue
-from bioretrieval_tui.errors import BioRetrievalError, FilterError, UsageError
+from bioretrieval_tui.errors import BioRetrievalError, FilterError, ModelError, UsageError
 from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView
 from bioretrieval_tui.index.metadata_fields import schema_of
 from bioretrieval_tui.paths import places
-from bioretrieval_tui.search.types import Explanation, Facet, Scores, SearchResult
-from bioretrieval_tui.tui.hit_list import hit_rows
+from bioretrieval_tui.search.types import Explanation, Facet, Hit, Scores, SearchResult
+from bioretrieval_tui.tui.hit_list import columns_of, hit_rows
 from bioretrieval_tui.tui.qrels_session import QrelsSession
 from bioretrieval_tui.tui.search_session import (
     HITS as MOST,
@@ -91,8 +91,8 @@ class Face:
     def head(self) -> None:
         pass
 
-    def show_reason(self, document: str) -> None:
-        self.explained.append(document)
+    def show_reason(self, hit: Hit) -> None:
+        self.explained.append(hit.id)
 
     def opened_similar(self, document: str) -> None:
         self.opened.append(document)
@@ -224,27 +224,101 @@ async def test_a_reason_is_kept_until_other_hits_are_shown(face: Face, scripted:
     session = await answered(face, scripted, SearchResult(HITS))
     session.explain(HITS[0])
     await turns()
-    assert (face.explained, session.reasons[HITS[0].id]) == (["4983"], why)
+    assert (face.explained, session.reasons[HITS[0].key]) == (["4983"], why)
     session.explain(HITS[0])
     await turns()
     assert len(scripted.explained) == 1
     session.show(session.view)
-    assert HITS[0].id not in session.reasons
+    assert HITS[0].key not in session.reasons
 
 
-async def test_an_index_that_is_searched_next(face: Face, scripted: Desk) -> None:
+async def test_the_indexes_that_can_be_searched(face: Face, scripted: Desk) -> None:
     session = await answered(face, scripted, SearchResult(HITS))
-    session.filter = "mesh:asthma"
-    assert await session.next_index() == "catalogue"
+    scripted.indexes = [info("bad", "damaged: graph"), info("eval-x", cached=True), info("mine")]
+    # The catalogue has no index before its first search.
+    assert [one.name for one in await session.choices()] == ["catalogue", "mine"]
+    session.search_in("eval-x")
+    assert [one.name for one in await session.choices()] == ["catalogue", "eval-x", "mine"]
     session.search_in("catalogue")
-    assert (face.index, session.filter) == ("catalogue", "")
-    assert face.said[-1].startswith("The filter was removed: ")
     scripted.indexes = [info("catalogue")]
     with pytest.raises(UsageError, match="No index of your own yet: press 0 to build one"):
-        await session.next_index()
+        await session.choices()
     scripted.indexes = BioRetrievalError("the search process ended")
     with pytest.raises(BioRetrievalError, match="the search process ended"):
-        await session.next_index()
+        await session.choices()
+
+
+async def test_another_index_may_lack_a_field_of_the_filter(face: Face, scripted: Desk) -> None:
+    session = await answered(face, scripted, SearchResult(HITS))
+    session.filter = "mesh:asthma"
+    session.search_in("catalogue", "mine")  # one of them has it
+    assert (session.names, session.filter) == (("catalogue", "mine"), "mesh:asthma")
+    session.search_in("catalogue")
+    assert (session.names, session.filter) == (("catalogue",), "")
+    assert face.said[-1].startswith("The filter was removed: ")
+
+
+async def test_several_indexes_are_asked_at_once(face: Face, scripted: Desk) -> None:
+    session = await answered(face, scripted, SearchResult(HITS))
+    session.search_in("mine", "catalogue")
+    await turns()
+    assert (scripted.asked[-1], scripted.also[-1]) == (("mine", "heart"), ("catalogue",))
+    assert status(session).startswith("Search  mine + catalogue")
+    assert session.state_of("another") == ""
+    # BM25 answers until both models were tried, one after the other.
+    scripted.answer("heart", SearchResult(HITS[:3], pending=True))
+    await turns()
+    assert scripted.loads == ["mine"]
+    assert session.state_of("mine") == "loading"
+    scripted.ready()
+    await turns()
+    assert scripted.loads == ["mine", "catalogue"]
+    assert "hybrid follows: loading the model" in status(session)
+    assert "heart" not in scripted.waiting
+    scripted.fail(ModelError("no such model"))
+    await turns()
+    assert (session.state_of("mine"), session.state_of("catalogue")) == ("loaded", "no such model")
+    first, second = (
+        msgspec.structs.replace(HITS[0], index=name, also=also)
+        for name, also in (("mine", ("catalogue",)), ("catalogue", ()))
+    )
+    scripted.answer("heart", SearchResult((first, second), note="catalogue by BM25 alone"))
+    await turns()
+    assert "2 hits  catalogue by BM25 alone" in status(session)
+    cells = list(hit_rows(session.view).cells(0))
+    assert cells[-1].text == "mine, catalogue"  # type: ignore[union-attr]
+    assert columns_of(session.view)[-1].title == "Index"
+    assert columns_of(HitView("mine"))[-1].title == "Score"
+    record = next(iter(session.sheet().records))
+    assert (record["index"], record["also"]) == ("mine", ["catalogue"])
+    # What is asked about a hit is asked of its own index; two documents may have one id.
+    scripted.reasons = {"4983": Explanation("4983", Scores(0.8, 12.0))}
+    session.explain(second)
+    await turns()
+    assert scripted.explained == [("hybrid", "catalogue", "4983")]
+    assert (second.key in session.reasons, first.key in session.reasons) == (True, False)
+    session.filter = "year:2001"
+    scripted.alike = {"catalogue": SearchResult(HITS[3:5])}
+    session.find_similar(second, near=False)
+    await turns()
+    assert scripted.like[0] == ("catalogue", "4983", "catalogue", "year:2001")
+    assert session.back() is second
+    assert session.view.also == ("catalogue",)
+
+
+async def test_a_model_that_was_closed_is_loaded_again(face: Face, scripted: Desk) -> None:
+    """The search process keeps a few indexes open, and opens the others anew."""
+    session = await answered(face, scripted, SearchResult(HITS, pending=True))
+    scripted.ready()
+    await turns()
+    scripted.answer("heart", SearchResult(HITS))
+    await turns()
+    assert scripted.loads == ["mine"]
+    session.send()
+    await turns()
+    scripted.answer("heart", SearchResult(HITS, pending=True))
+    await turns()
+    assert scripted.loads == ["mine", "mine"]
 
 
 def test_a_facet_is_a_clause_of_the_filter() -> None:

@@ -6,6 +6,7 @@ import pytest
 from driving import Session, make_app, running
 from scripted import Desk
 from textual import events
+from textual._xterm_parser import XTermParser
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.tui.app import COUNT_WITHIN
@@ -89,6 +90,14 @@ async def test_what_is_typed_in_a_line_is_text(small: Catalogue, scripted: Desk)
         await session.press("escape", "3", "slash")
         await press(session, "5", "j", apart=0.01)
         assert session.line.value == "5j"
+
+
+def test_alt_and_a_digit_are_one_key_in_every_terminal() -> None:
+    parser = XTermParser()
+    keys = [key for text in ("\x1b4", "4\x1b0", "£", "\x1b[49;3u") for key in parser.feed(text)]
+    assert [(key.key, key.character) for key in keys if isinstance(key, events.Key)] == [
+        ("alt+4", None), ("4", "4"), ("alt+0", None), ("pound_sign", "£"), ("alt+1", None),
+    ]  # fmt: skip
 
 
 async def test_alt_and_a_digit_reach_a_pane_from_a_line(small: Catalogue) -> None:

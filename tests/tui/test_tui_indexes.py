@@ -346,6 +346,25 @@ async def test_a_failure_is_one_line_and_stays_on_the_page(
         assert "Adding to mine failed" in session.text
 
 
+async def test_vectors_are_added_where_there_are_none(small: Catalogue, scripted: Desk) -> None:
+    bm25 = info("plain", dimension=0, model="none (BM25 only)", docs_per_second=None)
+    scripted.indexes = [info("catalogue"), info("mine"), bm25, info("eval-x", cached=True)]
+    async with running(make_app(small), WIDE, pane="indexes") as session:
+        await on(session, "mine")
+        await session.press("V")
+        assert session.said == "mine has its vectors, by sentence-transformers/all-MiniLM-L6-v2"
+        await on(session, "plain")
+        await session.press("V")
+        await session.settle()
+        assert scripted.began == [job_of("vectors", "plain")]
+        # What evaluations made is listed when asked for.
+        assert "eval-x" not in session.text
+        assert "1 of evaluations hidden" in session.head
+        await session.press("H")
+        assert "eval-x" in session.text
+        assert "hidden" not in session.head
+
+
 async def test_stopping_asks(small: Catalogue, scripted: Desk) -> None:
     async with running(make_app(small), NARROW, pane="indexes") as session:
         session.app.jobs.submit(job_of("build", "new", ("x",)))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from driving import OVER_SSH, Programs, Session, make_app, running
 from msgspec import structs
-from scripted import HITS, Desk, hit
+from scripted import HITS, Desk, hit, job_of
 from textual import events
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
@@ -375,35 +375,72 @@ async def test_a_hit_of_the_catalogue_is_its_entry(small: Catalogue, scripted: D
         assert session.at == "beta-dual"
 
 
-async def test_x_goes_round_the_indexes(small: Catalogue, scripted: Desk) -> None:
+INDEXES = [info("catalogue"), info("mine"), info("bad", "damaged: graph"), info("other")]
+
+
+async def test_x_chooses_another_index(small: Catalogue, scripted: Desk) -> None:
     async with running(make_app(small), WIDE, pane="search") as session:
         await session.press("escape", "x")
         assert "No index of your own yet" in session.said
-        scripted.indexes = [info("catalogue"), info("mine"), info("bad", "damaged: graph"),
-                            info("other")]  # fmt: skip
-        names = []
-        for _ in range(4):
-            await session.press("x")
-            names.append(pane_of(session).owner.index)
-            assert f"Search  {names[-1]}" in session.head
-        assert names == ["mine", "other", "catalogue", "mine"]
+        scripted.indexes = INDEXES
+        await asked(session, scripted, "heart")
+        # The cursor alone chooses, as in any list; escape changes nothing.
+        await session.press("escape", "x", "j", "escape")
+        assert pane_of(session).session.names == ("catalogue",)
+        await session.press("x", "j")
+        assert "enter searches mine" in session.text
+        await session.press("enter")
+        await session.until(lambda: scripted.asked[-1] == ("mine", "heart"))
+        assert "Search  mine " in session.head
+        assert pane_of(session).hits == ()
         scripted.indexes = BioRetrievalError("the search process ended by SIGKILL")
         await session.press("x")
         assert session.said == "the search process ended by SIGKILL"
         assert pane_of(session).owner.index == "mine"
 
 
-async def test_another_index_is_asked_the_same(small: Catalogue, scripted: Desk) -> None:
-    async with running(make_app(small), WIDE, pane="search") as session:
-        await answered(session, scripted)
-        scripted.indexes = [info("mine"), info("scifact")]
+@pytest.mark.parametrize("size", [(80, 24), WIDE])
+async def test_x_chooses_several_indexes(
+    small: Catalogue, scripted: Desk, size: tuple[int, int]
+) -> None:
+    scripted.indexes = INDEXES
+    async with running(make_app(small), size, pane="search") as session:
+        await asked(session, scripted, "heart")
         await session.press("escape", "x")
-        assert scripted.asked[-1] == ("catalogue", "newborn cerebral") or (
-            pane_of(session).owner.index == "catalogue"
-        )
+        assert "bad" not in session.text
+        assert "[x]  catalogue" in session.text
+        await session.press("j", "space", "j", "space")
+        assert session.text.count("[x]") == 3
+        assert "enter searches catalogue + mine + other" in session.text
+        await session.press("k", "k", "space", "enter")
+        await session.until(lambda: scripted.asked[-1] == ("mine", "heart"))
+        assert scripted.also[-1] == ("other",)
+        found = [
+            structs.replace(one, index=name)
+            for one, name in zip(HITS[:4], ("mine", "other") * 2, strict=True)
+        ]
+        note = "other is left out: it is damaged"
+        scripted.answer("heart", SearchResult(tuple(found), note=note))
+        await session.settle()
+        assert "Search  mine + other  hybrid  4 hits  other is left" in session.head
+        assert "Index" in session.text
+        assert session.rows[4].split("│")[0].split()[-1] == "mine"
+        # What is chosen is selected when the dialog opens again; without a selection the row is.
         await session.press("x")
-        await session.until(lambda: scripted.asked[-1] == ("mine", "newborn cerebral"))
-        assert pane_of(session).hits == ()
+        assert session.text.count("[x]") == 2
+        await session.press("space", "j", "space", "k", "k")
+        assert "enter searches catalogue" in session.text
+        await session.press("escape")
+        # An index that is removed is left.
+        pane_of(session).owner.jobs.submit(job_of("remove", "mine"))
+        await session.settle()
+        scripted.removed(1)
+        await session.settle()
+        assert pane_of(session).session.names == ("other",)
+        # Another way into Search searches one index.
+        pane_of(session).search_in("mine", "other")
+        await session.app.search_in("other")
+        assert pane_of(session).session.names == ("other",)
 
 
 async def test_export_of_hits(small: Catalogue, scripted: Desk, folder: Path) -> None:

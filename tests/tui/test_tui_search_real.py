@@ -12,6 +12,7 @@ from driving import make_app, running
 from bioretrieval_tui.backend.client import SearchClient
 from bioretrieval_tui.backend.protocol import BuildJob
 from bioretrieval_tui.catalog.compiled import load
+from bioretrieval_tui.tui.dialogs.index_dialog import IndexDialog
 from bioretrieval_tui.tui.panes.search_pane import SearchPane
 from bioretrieval_tui.tui.widgets.canvas import Detail
 
@@ -49,11 +50,20 @@ async def test_from_a_fresh_home_to_the_right_answer(tmp_path: Path) -> None:
             while pane.owner.jobs.current is not None:
                 await asyncio.sleep(0.05)
         await session.press("escape", "x")
+        await session.until(lambda: isinstance(session.app.screen, IndexDialog))
+        await session.press("j", "enter")
         assert pane.owner.index == "mine"
         await session.press("slash", "ctrl+u")
         await session.type("blood clots")
         await session.until(lambda: len(pane.hits) == 2)
         assert pane.hits[0].id == "7"
+        # Then both at once.
+        await session.press("enter", "x")
+        await session.until(lambda: isinstance(session.app.screen, IndexDialog))
+        await session.press("k", "space", "enter")
+        await session.until(lambda: len(pane.hits) > 2 and not pane.session.view.answer.pending)
+        assert (pane.hits[0].index, pane.hits[0].id) == ("mine", "7")
+        assert {hit.index for hit in pane.hits} == {"mine", "catalogue"}
         pid = pane.owner.client.pid
         assert pid is not None
     assert not Path(f"/proc/{pid}").exists()

@@ -74,7 +74,7 @@ _COLUMNS = (
     column("lexical", "BM25", attrgetter("scores.lexical"), data_only=True),
     column("rerank", "reranker", attrgetter("scores.rerank"), data_only=True),
 )
-_INDEX = column("index", make=lambda hit: Shown(hit.index, _held_by(hit)), min_width=6)
+_INDEX = column("index", make=lambda hit: Shown(hit.index, held_by(hit)), min_width=6)
 _SCORED = frozenset(("score", "scores", "dense", "lexical", "rerank"))
 """Columns that the papers of a service do not have."""
 _DETAILS = (
@@ -136,7 +136,7 @@ def hit_facts(hit: Hit, why: Explanation | None = None) -> tuple[Fact, ...]:
     return tuple(found)
 
 
-def _held_by(hit: Hit) -> str:
+def held_by(hit: Hit) -> str:
     """The index of a hit of several indexes, and the others that hold it."""
     return ", ".join(filter(None, (hit.index, *hit.also)))
 
@@ -147,7 +147,7 @@ def why_found(hit: Hit, why: Explanation | None = None) -> tuple[Group, Group]:
     found = hit_facts(hit, why)
     told = tuple(one for one in found if one.label in ("terms", "nearest"))
     ranked = facts(
-        [("rank", str(hit.rank)), ("score", f"{hit.score:.3f}"), ("index", _held_by(hit))],
+        [("rank", str(hit.rank)), ("score", f"{hit.score:.3f}"), ("index", held_by(hit))],
         role="dim",
     )
     scores = (*ranked, *(one for one in found if one not in told))

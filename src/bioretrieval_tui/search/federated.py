@@ -3,9 +3,9 @@
 What is comparable across indexes depends on the mode. BM25 scores are compared as they are (inverse
 document frequencies are those of each index), and so are similarities by one model. A hybrid score
 is relative to its index, so that both halves are standardised again, over the hits of all indexes,
-and added: CombSUM (Fox and Shaw, "Combination of Multiple Searches", TREC-2, 1994). Where indexes
-were encoded by different models only ranks remain: reciprocal rank fusion (Cormack, Clarke and
-Buettcher, SIGIR 2009) adds 1 / (60 + rank) over the indexes that found a work.
+and added: CombSUM (Fox and Shaw, "Combination of Multiple Searches", TREC-2, 1994). Between indexes
+of different models only ranks remain: each model gives one ranking of its indexes, and reciprocal
+rank fusion (Cormack, Clarke and Buettcher, SIGIR 2009) adds 1 / (60 + rank) over these rankings.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Federation:
             return engine.search(query)
         results: dict[str, SearchResult] = {}
         notes: list[str] = []
-        models: set[object] = set()
+        models: dict[str, object] = {}
         for name, engine in self.engines.items():
             fault = engine.fault if query.mode != "lexical" else None
             if fault is not None and query.mode == "dense":
@@ -95,12 +95,12 @@ class Federation:
                 results[name] = engine.search(replace(query, mode=mode, order="relevance"))
                 made = engine.index.manifest
                 model = made.model, made.revision, made.recipe_hash
-                models.add(None if mode == "lexical" else model)
+                models[name] = None if mode == "lexical" else model
                 if fault is not None:
                     notes.append(f"{name} by BM25 alone: {fault.message}")
         self._check(results)
-        mode = "lexical" if models == {None} else query.mode
-        found = merged(results, query.k, mode, same_model=len(models) == 1, order=query.order)
+        mode = query.mode if any(models.values()) else "lexical"
+        found = merged(results, query.k, mode, models, order=query.order)
         notes += [f"{name} is left out: {error.line()}" for name, error in self.failed.items()]
         return replace(found, note="; ".join(filter(None, (found.note, *notes))) or None)
 
@@ -118,8 +118,8 @@ def merged(
     results: Mapping[str, SearchResult],
     k: int,
     mode: str,
+    models: Mapping[str, object],
     *,
-    same_model: bool,
     order: str = "relevance",
 ) -> SearchResult:
     """The best `k` hits of one query in the results of indexes, which are sorted by relevance.
@@ -127,12 +127,11 @@ def merged(
     Ties are broken by rank, then by the order of the indexes; documents that the query names come
     first. A work that several indexes hold is
     one hit, the best one, which names the others. A single index gives its own ranking.
-    same_model: all vectors are by one model and recipe; order: of the best `k`, as of `Query`.
+    models: by name, what scored the hits of an index; order: of the best `k`, as of `Query`.
     Counts of facets are summed over what each index counted, a work once for each index with it.
     """
     places = {name: place for place, name in enumerate(results)}
-    by_rank = mode != "lexical" and not same_model and len(results) > 1
-    scores = _scores(results, mode, by_rank=by_rank)
+    scores = _scores(results, mode, models)
     named = {hit.key for hit in _hits(results) if hit.rank <= results[hit.index].named}
     scores |= dict.fromkeys(named, max(scores.values(), default=0.0))
 
@@ -140,9 +139,10 @@ def merged(
         return hit.key not in named, -scores[hit.key], hit.rank, places[hit.index]
 
     works = [sorted(work, key=placed) for work in _works(results)]
-    for best, *others in works:
-        if by_rank:
-            scores[best.key] = fsum(scores[hit.key] for hit in (best, *others))
+    if mode != "lexical" and len(set(models.values())) > 1:
+        for work in works:
+            by_model = {models[hit.index]: scores[hit.key] for hit in reversed(work)}
+            scores[work[0].key] = fsum(by_model.values())
     ranking = sorted(works, key=lambda work: placed(work[0]))[:k]
     if order == "date":
         ranking.sort(key=lambda work: when(_document(work[0]))[1], reverse=True)
@@ -175,20 +175,26 @@ def _hits(results: Mapping[str, SearchResult]) -> list[Hit]:
 
 
 def _scores(
-    results: Mapping[str, SearchResult], mode: str, *, by_rank: bool
+    results: Mapping[str, SearchResult], mode: str, models: Mapping[str, object]
 ) -> dict[tuple[str, str], float]:
     """The score of each hit, comparable across the indexes, by index and id."""
-    hits = _hits(results)
-    if by_rank:
-        return {hit.key: 1 / (_RANK_CONSTANT + hit.rank) for hit in hits}
-    if mode != "hybrid" or len(results) == 1:
-        return {hit.key: hit.score for hit in hits}
-    halves = (
-        [hit.scores.dense or 0.0 for hit in hits],
-        [hit.scores.lexical or 0.0 for hit in hits],
-    )
-    pairs = zip(*map(_standardised, halves), strict=True)
-    return {hit.key: sum(pair) for hit, pair in zip(hits, pairs, strict=True)}
+    if mode == "lexical":
+        return {hit.key: hit.score for hit in _hits(results)}
+    scores: dict[tuple[str, str], float] = {}
+    for model in dict.fromkeys(models.values()):
+        group = {name: one for name, one in results.items() if models[name] == model}
+        hits = _hits(group)
+        found = [hit.score for hit in hits]
+        if mode == "hybrid" and len(group) > 1:
+            dense = _standardised([hit.scores.dense or 0.0 for hit in hits])
+            lexical = _standardised([hit.scores.lexical or 0.0 for hit in hits])
+            found = [sum(pair) for pair in zip(dense, lexical, strict=True)]
+        if len(group) < len(results):
+            ranking = sorted(range(len(hits)), key=lambda at: (-found[at], hits[at].rank))
+            for rank, at in enumerate(ranking, start=1):
+                found[at] = 1 / (_RANK_CONSTANT + rank)
+        scores |= {hit.key: score for hit, score in zip(hits, found, strict=True)}
+    return scores
 
 
 def _standardised(scores: Sequence[float]) -> list[float]:

@@ -6,9 +6,12 @@ import asyncio
 import os
 import signal
 from collections.abc import Iterator
+from string import digits
+from typing import NamedTuple, cast
 
 from rich.color import ColorSystem
 from rich.console import Console
+from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual.drivers.linux_driver import LinuxDriver
 from textual.events import Resize
@@ -16,6 +19,18 @@ from textual.geometry import Size
 from textual.strip import Strip
 
 from bioretrieval_tui.terminal.output import ScreenWriter
+
+
+class AltDigit(NamedTuple):
+    """A key as Textual's table of sequences has it."""
+
+    value: str
+
+
+# Textual takes alt and a digit for the character that a Mac's option key gives.
+cast(dict[str, object], ANSI_SEQUENCES_KEYS).update(
+    {f"\x1b{digit}": (AltDigit(f"alt+{digit}"),) for digit in digits}
+)
 
 
 class CompactDriver(LinuxDriver):

@@ -11,7 +11,7 @@ from msgspec import structs
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import AnyEntry
 from bioretrieval_tui.render.entries import entry_page
-from bioretrieval_tui.render.hits import heading_of, why_found
+from bioretrieval_tui.render.hits import heading_of, held_by, why_found
 from bioretrieval_tui.render.hits import hit_page as made_hit_page
 from bioretrieval_tui.search.types import Explanation, Hit
 from bioretrieval_tui.tui.search_session import NOTHING, FacetValue, HitView, clause_in
@@ -25,6 +25,8 @@ HIT_COLUMNS = (
     TableColumn("year", "Year", 4, priority=3),
     TableColumn("score", "Score", 6, align="right", priority=1),
 )
+SEVERAL_COLUMNS = (*HIT_COLUMNS, TableColumn("index", "Index", 10, priority=2))
+"""The columns where several indexes were searched."""
 BESIDE_COLUMNS = {
     mode: (
         TableColumn("rank", "#", 3, align="right", priority=2),
@@ -38,17 +40,25 @@ BESIDE_COLUMNS = {
 _FACET_BAR = 8
 
 
+def columns_of(view: HitView, other: HitView = NOTHING) -> tuple[TableColumn, ...]:
+    """The columns of a view, beside another list if there is one."""
+    if other is not NOTHING:
+        return BESIDE_COLUMNS["lexical"]
+    return SEVERAL_COLUMNS if view.also else HIT_COLUMNS
+
+
 def hit_rows(view: HitView, other: HitView = NOTHING) -> ListRows[tuple[int, Hit]]:
-    """The hits of a view: rank, title (or the start of the text), year, score.
+    """The hits of a view: rank, title (or the start of the text), year, score, and of several
+    indexes the index.
 
     An entry of the catalogue that is listed after the documents has a mark instead of its rank.
     Beside another list the rank there is shown instead of the score; hits of both stand out.
     """
-    ranks = {hit.id: hit.rank for hit in other.hits}
+    ranks = {hit.key: hit.rank for hit in other.hits}
 
     def cells(row: tuple[int, Hit]) -> list[Span]:
         at, hit = row
-        rank, near = ranks.get(hit.id), view.is_near(at)
+        rank, near = ranks.get(hit.key), view.is_near(at)
         heading = heading_of(hit, 200)
         shared = "" if rank is None else f"#{rank}"
         role = "strong" if rank is not None or other is NOTHING else "dim"
@@ -58,6 +68,7 @@ def hit_rows(view: HitView, other: HitView = NOTHING) -> ListRows[tuple[int, Hit
             Span(f"catalogue: {heading}" if near else heading, role),
             Span(str(hit.year or ""), "dim"),
             Span(score if other is NOTHING else shared, "ok"),
+            *([Span(held_by(hit), "dim")] if view.also and other is NOTHING else []),
         ]
 
     return ListRows(list(enumerate(view.hits)), cells)

@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -28,6 +29,7 @@ from bioretrieval_tui.errors import (
 from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.index.mesh_conditions import Offer, offers
 from bioretrieval_tui.index.metadata_fields import schema_of
+from bioretrieval_tui.index.registry import IndexInfo
 from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.query import Schema, parse
 from bioretrieval_tui.query.ast import Any as AnyOf
@@ -41,7 +43,6 @@ if TYPE_CHECKING:
     from textual.worker import Worker
 
     from bioretrieval_tui.catalog.catalogue import Catalogue
-    from bioretrieval_tui.index.registry import IndexInfo
     from bioretrieval_tui.render.sheet import Sheet
     from bioretrieval_tui.tui.panes.search_pane import SearchPane
 
@@ -57,6 +58,7 @@ FIRST_RERANKER = "medcpt-cross-encoder"
 _TOKENS_A_WORD = 1.5
 _LONGEST_TITLE = 48
 _LONGEST_FILTER = 36
+_LONGEST_NAMES = 36
 _BAR = 24
 _OFFERED = 5
 _LAST_WORD = re.compile(r"(?:^|[\s(])-?([^\W\d_][\w-]*)$")
@@ -79,10 +81,10 @@ def _progress_parts(progress: Progress) -> tuple[StatusPart, ...]:
 class HitView:
     """One answer and its query.
 
-    index: the index that was searched; question: the query, None where the hits are documents
-    similar to `like`; where: the filter; near: similar entries of the catalogue, listed after the
-    hits; before: what `back` shows again, and the row of its cursor; reranker: name of the model
-    that reranked the top hits.
+    index, also: the index that was searched, and further ones; question: the query, None where the
+    hits are documents similar to `like`; where: the filter; near: similar entries of the catalogue,
+    listed after the hits; before: what `back` shows again, and the row of its cursor; reranker:
+    name of the model that reranked the top hits.
     """
 
     index: str = ""
@@ -93,6 +95,16 @@ class HitView:
     near: tuple[Hit, ...] = ()
     before: tuple[HitView, int] | None = None
     reranker: str = ""
+    also: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The indexes that were searched."""
+        return self.index, *self.also
+
+    def index_of(self, hit: Hit) -> str:
+        """The index that a hit is from."""
+        return hit.index or self.index
 
     @property
     def hits(self) -> tuple[Hit, ...]:
@@ -194,6 +206,7 @@ def installed_reranker(catalogue: Catalogue) -> tuple[str, protocol.Reranker]:
 class SearchSession:
     """The query and its hits.
 
+    also: indexes that are searched besides the app's.
     text: the query line; before: query, lists and row before it was edited, None if it was not.
     filter: the filter in force; problem: the error of the filter as typed; offered: the headings
         of MeSH that the condition at its end may mean.
@@ -202,12 +215,13 @@ class SearchSession:
     infos: the indexes by name.
     state: what the search is doing, for the status line.
     loading: how far the model of the index is loaded, while BM25 stands in for it.
-    reasons: explanations of hits of the list in use, by document id.
+    reasons: explanations of hits of the list in use, by `Hit.key`.
     """
 
     def __init__(self, face: SearchPane) -> None:
         self.face, self.owner = face, face.owner
         self.text = ""
+        self.also: tuple[str, ...] = ()
         self.before: tuple[str, HitView, HitView, int] | None = None
         self.mode: Mode = "hybrid"
         self.order: Order = "relevance"
@@ -223,7 +237,7 @@ class SearchSession:
         self.loading: tuple[StatusPart, ...] = ()
         self._loaded: dict[str, str | None] = {}
         """Indexes whose model was asked for: None until it is loaded, then "", or why it is not."""
-        self.reasons: dict[str, Explanation] = {}
+        self.reasons: dict[tuple[str, str], Explanation] = {}
         self._request: Worker[None] | None = None
         self._pausing = False
         """The request waits for its pause: it is not sent yet."""
@@ -239,10 +253,16 @@ class SearchSession:
         return self.right if self.on_right and self.two_lists else self.view
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The indexes that are searched."""
+        return self.owner.index, *self.also
+
+    @property
     def schema(self) -> Schema | None:
-        """The fields that a filter may name; None while unknown."""
-        info = self.infos.get(self.owner.index)
-        return schema_of(info.fields) if info and info.fields is not None else None
+        """The fields that a filter may name, those of all indexes; None while unknown."""
+        infos = [self.infos.get(name) for name in self.names]
+        known = [one.fields for one in infos if one is not None and one.fields is not None]
+        return schema_of(chain.from_iterable(known)) if len(known) == len(infos) else None
 
     def show(self, view: HitView, right: HitView = NOTHING, cursor: int = 0) -> None:
         self.view, self.right = view, right
@@ -276,9 +296,12 @@ class SearchSession:
         if self.problem is not None:
             wrong = type(self.problem) is FilterError  # else it is only incomplete
             return [(self.problem.line(), "error" if wrong else "dim")]
-        parts = [("Search", "strong"), (f"  {self.owner.index}", "ok")]
-        info = self.infos.get(self.owner.index)
-        model = short_model(info.model) if info else ""
+        parts = [
+            ("Search", "strong"),
+            (f"  {shortened(' + '.join(self.names), _LONGEST_NAMES)}", "ok"),
+        ]
+        infos = [self.infos[name] for name in self.names if name in self.infos]
+        model = ", ".join(dict.fromkeys(short_model(one.model) for one in infos))
         view, answer, question = self.view, self.view.answer, self.view.question
         if self.state:
             return [*parts, ("   ", "text"), *self.state]
@@ -287,7 +310,7 @@ class SearchSession:
             parts += [(f"  {mode}", "dim"), (f"  {model}", "faint")]
             return [*parts, (f"  filter {self.filter}", "ok")] if self.filter else parts
         if self.two_lists:
-            left, right = ({hit.id for hit in one.answer.hits} for one in (view, self.right))
+            left, right = ({hit.key for hit in one.answer.hits} for one in (view, self.right))
             both = f"  {len(left & right)} of {max(len(left), len(right))} in both"
             parts += [("  BM25 | dense", "strong"), (both, "dim")]
         else:
@@ -312,8 +335,9 @@ class SearchSession:
 
     def _pending(self) -> list[StatusPart]:
         """Why BM25 answered alone: the model is being loaded, or cannot be."""
-        if problem := self._loaded.get(self.owner.index):
-            return [(f"  BM25 only: {problem}", "warn")]
+        problems = [self._loaded.get(name) for name in self.names]
+        if all(problems):
+            return [(f"  BM25 only: {problems[0]}", "warn")]
         return [(f"  {mode_name(self.mode)} follows: ", "dim"),
                 *(self.loading or (("loading the model", "dim"),))]  # fmt: skip
 
@@ -321,40 +345,50 @@ class SearchSession:
         count = len(answer.hits)
         if count < HITS:
             return f"{count} hit" if count == 1 else f"{count} hits"
-        info = self.infos.get(self.view.index)
-        known = info.documents if info and answer.fitting is None else None
+        infos = [self.infos[name] for name in self.view.names if name in self.infos]
+        known = sum(one.documents or 0 for one in infos) if answer.fitting is None else 0
         return f"top {count} of {known:,}" if known else f"top {count}"
 
     def prepare(self) -> None:
-        """Load the model of the index in the background, unless only BM25 is searched."""
-        name = self.owner.index
-        if (self.mode != "lexical" or self.beside) and name not in self._loaded:
-            self._loaded[name] = None
-            self.face.in_background("load", self._load, name)
+        """Load the models of the indexes in the background, unless only BM25 is searched."""
+        if self.mode == "lexical" and not self.beside:
+            return
+        if any(name not in self._loaded for name in self.names):
+            names = [name for name in self.names if self._loaded.get(name) is None]
+            self._loaded |= dict.fromkeys(names)
+            self.face.in_background("load", self._load, names)
 
-    async def _load(self, name: str) -> None:
-        """Load the model of an index; then search again where BM25 stood in for it."""
+    async def _load(self, names: Sequence[str]) -> None:
+        """Load the models of indexes; then search again where BM25 stood in for them."""
 
         def tell(progress: Progress) -> None:
-            if self.owner.index == name:
+            if name in self.names:
                 self.loading = _progress_parts(progress)
                 self.face.head()
 
-        try:
-            await self.owner.client.ask(protocol.Load(name), tell)
-            self._loaded[name] = ""
-        except asyncio.CancelledError:
-            self._loaded.pop(name, None)  # for another index
-            raise
-        except InterruptedByUser:
-            self._loaded.pop(name, None)
-        except BioRetrievalError as error:
-            self._loaded[name] = error.line()
+        for name in names:
+            self._loaded[name] = None
+            try:
+                await self.owner.client.ask(protocol.Load(name), tell)
+                self._loaded[name] = ""
+            except asyncio.CancelledError:
+                for one in names:  # for other indexes
+                    if self._loaded.get(one) is None:
+                        self._loaded.pop(one, None)
+                raise
+            except InterruptedByUser:
+                self._loaded.pop(name, None)
+            except BioRetrievalError as error:
+                self._loaded[name] = error.line()
         self.loading = ()
-        waited = self.owner.index == name and self.view.answer.pending
-        if waited and self._loaded.get(name) == "":
+        if self.view.answer.pending and self._tried(self.names):
             self.send()
         self.face.head()
+
+    def _tried(self, names: Sequence[str]) -> bool:
+        """Whether the models of all these indexes were tried, and one at least is loaded."""
+        found = [self._loaded.get(name) for name in names]
+        return "" in found and None not in found
 
     def forget(self, name: str) -> None:
         """Forget that the model of an index was loaded, since the index has changed."""
@@ -367,19 +401,30 @@ class SearchSession:
         }
         self.face.head()
 
-    async def next_index(self) -> str:
-        """Name of the index to search next. Raises UsageError if there is no other."""
+    async def choices(self) -> list[IndexInfo]:
+        """The indexes that can be searched: of those that evaluations made only the current ones.
+        Raises UsageError if there is only the catalogue."""
         await self.learn()
-        known = [one.name for one in self.infos.values() if one.status == "ok" and not one.cached]
-        names = list(dict.fromkeys([CATALOGUE, *known]))
-        if len(names) == 1:
+        known = {CATALOGUE: IndexInfo(CATALOGUE)} | self.infos
+        found = [
+            one
+            for one in known.values()
+            if one.name in self.names or (one.status == "ok" and not one.cached)
+        ]
+        if len(found) == 1:
             raise UsageError("No index of your own yet: press 0 to build one")
-        after = names.index(self.owner.index) + 1 if self.owner.index in names else 0
-        return names[after % len(names)]
+        return found
 
-    def search_in(self, name: str) -> None:
-        """Search another index for what the query line holds."""
-        self.owner.index = name
+    def state_of(self, name: str) -> str:
+        """Whether the model of an index is loaded, as it is shown; "" if it was not asked for."""
+        if name not in self._loaded:
+            return ""
+        found = self._loaded[name]
+        return "loading" if found is None else found or "loaded"
+
+    def search_in(self, name: str, *also: str) -> None:
+        """Search another index, or several, for what the query line holds."""
+        self.owner.index, self.also = name, also
         self.show(NOTHING)
         try:
             self._check(self.filter)
@@ -390,7 +435,7 @@ class SearchSession:
         self.problem = None
         self.prepare()
         self.send()
-        if name not in self.infos:
+        if not self.infos.keys() >= {name, *also}:
             self.face.in_background("learn", self.learn)
 
     # Searching ---------------------------------------------------------------------------
@@ -468,43 +513,50 @@ class SearchSession:
     def _question(self) -> Query:
         return Query(text=self.text, k=HITS, mode=self.mode, where=self.filter, order=self.order)
 
-    def _current(self, question: Query, index: str) -> bool:
-        return question.text == self.text and index == self.owner.index
+    def _current(self, question: Query, names: tuple[str, ...]) -> bool:
+        return question.text == self.text and names == self.names
 
     async def _search(self, question: Query, after: float | None) -> None:
         """Search, for BM25 and dense one after the other where two lists are shown."""
         await asyncio.sleep(after or 0)
         self._pausing = False
-        index, views = self.owner.index, []
+        names, views = self.names, []
         beside = (("lexical", "left"), ("dense", "right"))
         self.tell(("searching", "dim"))
         try:
             for mode, stream in beside if self.beside else ((question.mode, "search"),):
                 asked = msgspec.structs.replace(question, mode=mode)
-                request = protocol.Search(index, asked, stream, waits=self.beside)
+                request = protocol.Search(
+                    names[0], asked, stream, waits=self.beside, also=names[1:]
+                )
                 answer = await self.owner.client.ask(request, self.tell_progress)
                 if answer.pending:
+                    if self._tried(names):  # the search process has closed one of them since
+                        for name in names:
+                            self.forget(name)
                     self.prepare()
                     asked = msgspec.structs.replace(question, mode="lexical")
-                views.append(HitView(index, asked, answer, asked.where))
+                views.append(HitView(names[0], asked, answer, asked.where, also=names[1:]))
         except InterruptedByUser:
             return
         except BioRetrievalError as error:
-            if self._current(question, index):
+            if self._current(question, names):
                 self.show(NOTHING)
                 self.tell((error.line(), "error"))
             return
-        if self._current(question, index):
+        if self._current(question, names):
             replaced = self.view.answer.pending and self.view.text == question.text
             cursor = self._place_in(views[0]) if replaced else 0
             self.show(views[0], views[1] if len(views) > 1 else NOTHING, cursor)
+            if names[0] not in self.infos:  # the first search made it
+                self.face.in_background("learn", self.learn)
 
     def _place_in(self, view: HitView) -> int:
         """The row of the hit under the cursor in another answer; 0 if it is the first or absent."""
         shown, cursor = self.view.hits, self.face.cursor
         if not 0 < cursor < len(shown):
             return 0
-        return next((n for n, hit in enumerate(view.hits) if hit.id == shown[cursor].id), 0)
+        return next((n for n, hit in enumerate(view.hits) if hit.key == shown[cursor].key), 0)
 
     # The filter --------------------------------------------------------------------------
 
@@ -564,12 +616,13 @@ class SearchSession:
         self._begin(self._rerank, question)
 
     async def _rerank(self, question: Query) -> None:
-        index = self.owner.index
+        names = self.names
+        view = HitView(names[0], question, where=question.where, also=names[1:])
 
         def before(answer: SearchResult) -> None:
-            if self._current(question, index) and answer.hits != self.view.answer.hits:
+            if self._current(question, names) and answer.hits != self.view.answer.hits:
                 state = self.state
-                self.show(HitView(index, question, answer, question.where))
+                self.show(replace(view, answer=answer))
                 self.tell(*state)
 
         self.tell(("looking for a reranker", "dim"))
@@ -577,7 +630,9 @@ class SearchSession:
             name, reranker = await asyncio.to_thread(installed_reranker, self.owner.catalogue)
             self.tell(("reranking the top hits, esc cancels", "dim"))
             answer = await self.owner.client.ask(
-                protocol.Search(index, question, reranker=reranker), self.tell_progress, before
+                protocol.Search(names[0], question, reranker=reranker, also=names[1:]),
+                self.tell_progress,
+                before,
             )
         except InterruptedByUser:
             self.tell()
@@ -588,17 +643,17 @@ class SearchSession:
             if error.remedy:
                 self.owner.say(error.remedy, "error")
             return
-        if self._current(question, index):
-            self.show(HitView(index, question, answer, question.where, reranker=name))
+        if self._current(question, names):
+            self.show(replace(view, answer=answer, reranker=name))
 
     def find_similar(self, hit: Hit, *, near: bool) -> None:
         """Look for documents similar to a hit; `near`: it is an entry listed after the hits."""
-        self._begin(self._similar, hit, CATALOGUE if near else self.shown.index)
+        self._begin(self._similar, hit, CATALOGUE if near else self.shown.index_of(hit))
 
     async def _similar(self, hit: Hit, index: str) -> None:
         self.tell(("looking for similar documents", "dim"))
         client = self.owner.client
-        where = self.filter if index == self.owner.index else ""
+        where = self.filter if index in self.names else ""
         near: tuple[Hit, ...] = ()
         try:
             answer = await client.ask(protocol.Similar(index, hit.id, SIMILAR, where))
@@ -626,7 +681,7 @@ class SearchSession:
 
     def explain(self, hit: Hit, after: float = 0.0) -> None:
         """Request the explanation of a hit after a pause, if it has none yet and can have one."""
-        if self.view.question is not None and hit.id not in self.reasons:
+        if self.view.question is not None and hit.key not in self.reasons:
             self.face.in_background("why", self._explain, hit, self.view, self.view.question, after)
 
     async def _explain(self, hit: Hit, view: HitView, question: Query, after: float) -> None:
@@ -639,10 +694,12 @@ class SearchSession:
             question = msgspec.structs.replace(question, mode="hybrid")
         told: list[Explanation] = []
         with contextlib.suppress(BioRetrievalError):  # the page is shown without it
-            told = await self.owner.client.ask(protocol.Explain(view.index, question, [hit.id]))
+            told = await self.owner.client.ask(
+                protocol.Explain(view.index_of(hit), question, [hit.id])
+            )
         if self.view is view and told:
-            self.reasons[hit.id] = told[0]
-            self.face.show_reason(hit.id)
+            self.reasons[hit.key] = told[0]
+            self.face.show_reason(hit)
 
     def sheet(self) -> Sheet:
         """The hits of the list in use in their order, without the entries after them."""
@@ -654,5 +711,6 @@ class SearchSession:
         if view.like is not None:
             title = f"Similar to {view.like.title or view.like.id}"
         hits = list(view.answer.hits)
-        catalogue = self.owner.catalogue if view.index == CATALOGUE else None
-        return hit_sheet(hits, title=title, citations=hit_citations(hits, catalogue))
+        catalogue = self.owner.catalogue if CATALOGUE in view.names else None
+        cited = hit_citations(hits, catalogue)
+        return hit_sheet(hits, title=title, citations=cited, several=bool(view.also))

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bioretrieval_tui.backend.job_folder import JobRecord
-from bioretrieval_tui.backend.protocol import CompactJob, Job, RemoveJob, VerifyJob
+from bioretrieval_tui.backend.protocol import CompactJob, Job, RemoveJob, VectorsJob, VerifyJob
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.tui import index_session
@@ -212,6 +212,12 @@ class IndexesPane(Pane):
         if info.status.startswith(index_session.UNFINISHED):
             raise UsageError(f"{info.name} is unfinished: there is nothing to verify yet")
         self._begin(VerifyJob(info.name))
+
+    def action_vectors(self) -> None:
+        info = self.session.checked(self.row, "encode", "complete")
+        if info.dimension:
+            raise UsageError(f"{info.name} has its vectors, by {info.model}")
+        self._begin(VectorsJob(info.name))
 
     def action_compact(self) -> None:
         self._begin(CompactJob(self.session.checked(self.row, "compact", "complete").name))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from textual import on
@@ -160,8 +161,9 @@ class SearchPane(Pane):
     def entry(self) -> AnyEntry | None:
         """The entry of the catalogue under the cursor, if the hit is one."""
         hit, view = self.hit, self.session.shown
-        known = view.index == CATALOGUE or view.is_near(self.cursor)
-        return self.catalogue.by_id.get(hit.id) if hit is not None and known else None
+        if hit is None or (view.index_of(hit) != CATALOGUE and not view.is_near(self.cursor)):
+            return None
+        return self.catalogue.by_id.get(hit.id)
 
     # What the session calls -------------------------------------------------------------
 
@@ -176,10 +178,10 @@ class SearchPane(Pane):
         left.empty = WAITING if session.view is NOTHING else left.empty
         if session.two_lists != self.has_class("-beside"):
             self.set_class(session.two_lists, "-beside")
-            left.set_columns(
-                hit_list.BESIDE_COLUMNS["lexical"] if session.two_lists else hit_list.HIT_COLUMNS
-            )
             self.fit()
+        columns = hit_list.columns_of(session.view, session.right)
+        if left.columns != columns:
+            left.set_columns(columns)
             self.call_after_refresh(left.repaint)
         left.show(hit_list.hit_rows(session.view, session.right), cursor)
         if session.two_lists:
@@ -190,9 +192,9 @@ class SearchPane(Pane):
         super().show_page()
         self._follow()
 
-    def show_reason(self, document: str) -> None:
+    def show_reason(self, hit: Hit) -> None:
         """Show the page of a hit again, where it was scrolled to, with its explanation."""
-        if self.place() == document:
+        if self.hit is not None and self.hit.key == hit.key:
             self.page = self.make_page()
             self.detail.show(self.page.lines, keep_place=True)
 
@@ -210,7 +212,7 @@ class SearchPane(Pane):
         hit, query = self.hit, self.session.shown.text
         if hit is None:
             return PaintedPage(())
-        why = self.session.reasons.get(hit.id)
+        why = self.session.reasons.get(hit.key)
         if self.entry is None:
             return hit_list.hit_page(hit, query, why)
         return hit_list.entry_hit_page(self.entry, self.catalogue, hit, query, why)
@@ -238,7 +240,7 @@ class SearchPane(Pane):
         if hit is None or not session.two_lists:
             return
         view, other = (session.view, self.left) if session.on_right else (session.right, self.right)
-        at = next((at for at, one in enumerate(view.hits) if one.id == hit.id), other.cursor)
+        at = next((at for at, one in enumerate(view.hits) if one.key == hit.key), other.cursor)
         other.show(other.rows, at)
 
     # The query line ----------------------------------------------------------------------
@@ -354,11 +356,20 @@ class SearchPane(Pane):
     def _facet_moved(self, event: VirtualTable.Moved) -> None:
         event.prevent_default()  # the hit under the cursor is the same
 
-    async def action_next_index(self) -> None:
-        self.search_in(await self.session.next_index())
+    async def action_choose_index(self) -> None:
+        from bioretrieval_tui.tui.dialogs.index_dialog import IndexDialog
 
-    def search_in(self, name: str) -> None:
-        self.session.search_in(name)
+        session = self.session
+
+        def chosen(names: Sequence[str] | None) -> None:
+            if names and tuple(names) != session.names:
+                self.search_in(*names)
+
+        dialog = IndexDialog(await session.choices(), session.names, session.state_of)
+        self.app.push_screen(dialog, chosen)
+
+    def search_in(self, name: str, *also: str) -> None:
+        self.session.search_in(name, *also)
         self.close_filter()
         if name != CATALOGUE:
             self.owner.settings.set_setting(LAST_INDEX, name)
@@ -368,8 +379,10 @@ class SearchPane(Pane):
         read."""
         self.session.forget(outcome.job.target)
         self.in_background("learn", self.session.learn)
-        if outcome.removed == self.owner.index:
-            self.search_in(CATALOGUE)
+        names = self.session.names
+        if outcome.removed in names:
+            left = [name for name in names if name != outcome.removed]
+            self.search_in(*(left or [CATALOGUE]))
 
     def action_mode(self) -> None:
         self.session.next_mode()
