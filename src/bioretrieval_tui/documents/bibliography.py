@@ -297,8 +297,11 @@ def document_date(metadata: Mapping[str, Any]) -> str | None:
     year = document_year(metadata)
     if year is None:
         return None
-    dates = (str(dated(text).get("date", "")) for text in _texts(metadata, *_DATE_KEYS))
-    return next((date for date in dates if date.startswith(str(year))), str(year))
+    for text in _texts(metadata, *_DATE_KEYS):
+        date = str(dated(text).get("date", ""))
+        if date.startswith(str(year)):
+            return date
+    return str(year)
 
 
 def _texts(metadata: Mapping[str, Any], *keys: str) -> list[str]:

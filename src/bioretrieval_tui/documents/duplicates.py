@@ -61,7 +61,8 @@ class Work:
     def __init__(self, document: Document) -> None:
         self.document = document
         known = document.metadata
-        self.ids = tuple(_identifier(known, name) for name in _IDS)
+        pmid, pmcid, doi = (_text(known, name) for name in _IDS)
+        self.ids = (pmid.upper(), pmcid.upper(), same_doi(doi))
         self.journal = _text(known, "journal")
 
     @cached_property
@@ -230,11 +231,6 @@ def _abbreviates(short: str, long: str) -> bool:
 def _journal_words(name: str) -> list[str]:
     name = re.sub(r"\(.*?\)|[:=].*$", " ", fold(html.unescape(name)).replace("&", " "))
     return [word for word in _WORDS.findall(name) if word not in _SILENT] or [name.strip() or "-"]
-
-
-def _identifier(known: Mapping[str, Any], name: str) -> str:
-    text = _text(known, name)
-    return same_doi(text) if name == "doi" else text.upper()
 
 
 def _text(known: Mapping[str, Any], name: str) -> str:

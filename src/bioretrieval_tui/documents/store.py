@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from enum import Enum
 from functools import cache
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 from urllib.parse import quote
@@ -106,6 +106,9 @@ _ROW = """
 SELECT title, text, metadata, hash, (SELECT name FROM files WHERE number = documents.file), line
 FROM documents WHERE label = ?
 """
+
+
+_METADATA = msgspec.json.Decoder(dict[str, Any])
 
 
 class StoredId(NamedTuple):
@@ -278,20 +281,23 @@ class DocumentStore:
     def records(self, start: int = 0) -> Iterator[tuple[int, Record]]:
         """All rows from label `start` on, dead ones too, in label order, with their labels and
         places in the source files."""
+        for segment, row in self._rows(start):
+            yield row[0], Record(_document_of(row, segment), Place(*row[5:]))
+
+    def _rows(self, start: int) -> Iterator[tuple[Segment, Any]]:
         for segment in self.segments:
             end = segment.first + segment.count
             while segment.first <= start < end:
                 rows = segment.page(start)
                 if not rows or [row[0] for row in rows] != list(range(start, start + len(rows))):
                     raise IndexFault(f"{segment.path.name} lacks documents after label {start}")
-                for *row, file, line in rows:
-                    yield row[0], Record(_document_of(row, segment), Place(file, line))
+                yield from zip(repeat(segment), rows, strict=False)
                 start += len(rows)
 
     def batches(self, size: int, start: int = 0) -> Iterator[list[Document]]:
         """All documents from label `start` on, dead ones too, in label order, `size` each, fewer
         where their texts are long."""
-        documents = ((record.document.text, record.document) for _, record in self.records(start))
+        documents = ((row[3], _document_of(row, segment)) for segment, row in self._rows(start))
         while some := [one for _, one in _at_once(islice(documents, size), 0)]:
             yield some
 
@@ -363,9 +369,11 @@ class DocumentStore:
 
 def _document_of(row: Sequence[Any], segment: Segment) -> Document:
     # In a damaged file SQLite finds bytes or numbers where text was stored.
+    _, identifier, title, text, metadata, *_ = row
     try:
-        identifier, title, text = msgspec.convert(row[1:4], tuple[str, str, str])
-        fields = msgspec.json.decode(row[4], type=dict[str, Any]) if row[4] else {}
+        if not type(identifier) is type(title) is type(text) is str:
+            raise TypeError("a document holds other values than texts")
+        fields = _METADATA.decode(metadata) if metadata else {}
     except (ValueError, TypeError, RecursionError) as error:
         raise segment.fault(error) from error
     return Document(identifier, title, text, fields)
@@ -401,19 +409,17 @@ class Twin(NamedTuple):
 
 
 class _Sieve:
-    """Tells most of what is not stored without a query: `in` is false only for what was not added.
-    Records are new more often than not."""
-
-    _PLACES = 2**24
+    """Tells most of what is not stored without a query: most records are new."""
 
     def __init__(self) -> None:
-        self._marks = bytearray(self._PLACES)
+        self._marks = bytearray(2**24)
 
     def add(self, value: str | bytes | int) -> None:
-        self._marks[hash(value) % self._PLACES] = 1
+        self._marks[hash(value) % len(self._marks)] = 1
 
     def __contains__(self, value: str | bytes | int) -> bool:
-        return self._marks[hash(value) % self._PLACES] == 1
+        """Whether it may have been added."""
+        return self._marks[hash(value) % len(self._marks)] == 1
 
 
 class StoreWriter:
@@ -580,8 +586,8 @@ class StoreWriter:
         id; it also becomes `twin`."""
         for key in keys:
             rows = self._db.execute(_WITH_WORK, (key,)) if key in self._stored else ()
-            own = [int(row[0]) for row in rows]
-            for label in (*own, *self._base.with_work(key)):
+            older = self._base.with_work(key) if self.first else ()
+            for label in (*[int(row[0]) for row in rows], *older):
                 if known is not None and label == known.label:
                     continue
                 held = self._document(label)
@@ -618,7 +624,7 @@ class StoreWriter:
         metadata = msgspec.json.encode(both.metadata, order="deterministic")
         self._bury(held.id, label)
         content = (both.title, both.text, metadata, both.content_hash())
-        self._insert(both.id, *content, *at, keys=[*Work(both).keys()] if self.keeps_works else ())
+        self._insert(both.id, *content, *at, keys=Work(both).keys() if self.keeps_works else ())
         self._db.execute("DELETE FROM aliases WHERE id = ?", (both.id,))
         names.discard(both.id)
         self._alias(names, self.next - 1)
@@ -650,8 +656,8 @@ class StoreWriter:
     def _twin(self, document: Document, digest: bytes) -> int | None:
         """The label of a living document with the same text, unless it is of another work."""
         live = "SELECT label FROM documents WHERE hash = ? AND dead = 0"
-        rows = self._db.execute(live, (digest,)) if digest in self._stored else ()
-        own = [int(label) for (label,) in rows]
+        found = self._db.execute(live, (digest,)) if digest in self._stored else ()
+        own = [int(label) for (label,) in found]
         dead = (self._base_dead, self.died)
         older = self._base.same_content(digest)
         for label in (*own, *(one for one in older if not any(one in each for each in dead))):
@@ -662,7 +668,7 @@ class StoreWriter:
                 return label
         return None
 
-    def _insert(self, identifier: str, *content: Any, keys: Sequence[int] = ()) -> None:
+    def _insert(self, identifier: str, *content: Any, keys: Iterable[int] = ()) -> None:
         """Add a row of title, text, metadata, content hash, file and line, and its works' keys."""
         *values, file, at = content
         name = file.encode("utf-8", "replace").decode()
@@ -670,12 +676,12 @@ class StoreWriter:
             self._files[name] = len(self._files)
             self._db.execute("INSERT INTO files VALUES (?, ?)", (self._files[name], name))
         self._db.execute(_INSERT, (self.next, identifier, *values, self._files[name], at))
-        if self.first:  # nothing is gone of an index that begins
-            self._db.execute("DELETE FROM gone WHERE id = ?", (identifier,))
+        self._appear(identifier)
+        self._stored.add(values[-1])
         rows = [(key, self.next) for key in keys]
         self._db.executemany("INSERT OR IGNORE INTO works VALUES (?, ?)", rows)
-        for mark in (identifier, values[-1], *keys):
-            self._stored.add(mark)
+        for key, _ in rows:
+            self._stored.add(key)
         self.next += 1
         self.changes += 1
         if self.rows % _COMMIT_EVERY == 0:
@@ -684,12 +690,14 @@ class StoreWriter:
             self._db.execute("BEGIN")
 
     def _alias(self, identifiers: Iterable[str], label: int) -> None:
-        """Make ids that are not those of documents aliases of a label."""
         for identifier in identifiers:
-            if self.first:
-                self._db.execute("DELETE FROM gone WHERE id = ?", (identifier,))
             self._db.execute("INSERT OR REPLACE INTO aliases VALUES (?, ?)", (identifier, label))
-            self._stored.add(identifier)
+            self._appear(identifier)
+
+    def _appear(self, identifier: str) -> None:
+        if identifier in self._stored:
+            self._db.execute("DELETE FROM gone WHERE id = ?", (identifier,))
+        self._stored.add(identifier)
 
     def _forget(self, identifier: str, known: StoredId) -> None:
         """Remove an id or alias; a document without its id is dead, unless it has an alias, which
@@ -706,8 +714,7 @@ class StoreWriter:
             heir, *others = heirs
             self._db.execute("DELETE FROM aliases WHERE id = ?", (heir,))
             self.aliases -= 1
-            work = Work(self._document(known.label))
-            keys = [*work.keys()] if self.keeps_works else ()
+            keys = Work(self._document(known.label)).keys() if self.keeps_works else ()
             self._insert(heir, *self._row(known.label), keys=keys)
             self._alias(others, self.next - 1)
 

@@ -54,6 +54,7 @@ from bioretrieval_tui.index.metadata import write_metadata
 from bioretrieval_tui.index.passages import RECORD, Passages, Table
 from bioretrieval_tui.index.registry import sweep_index, sweep_removed
 from bioretrieval_tui.index.report import Report
+from bioretrieval_tui.index.second_process import SecondProcess
 from bioretrieval_tui.index.text_index import TextIndexWriter
 from bioretrieval_tui.index.vector_cache import (
     ModelFacts,
@@ -325,8 +326,9 @@ def _assemble(
     store, gone = (None, frozenset[int]()) if base is None else (base.store, base.dead)
     old_text = None if old is None else folder / old.path(layout.TEXT)
     with (
+        SecondProcess() as second,
         StoreWriter(work / layout.DOCUMENTS, store, gone) as writer,
-        TextIndexWriter(generation / layout.TEXT, base=old_text) as text,
+        TextIndexWriter(generation / layout.TEXT, base=old_text, second=second) as text,
     ):
         intake = Intake(writer, report, accept=vectoriser.accept)
         filled = _fill(work, feed, intake, vectoriser, text, base, reporter)
@@ -348,16 +350,16 @@ def _assemble(
             raise empty_fault(report)
         reporter(Progress("linking", 0, 4, unit="steps", note="text index"))
         text_facts = text.finish(dead=died, documents=alive, total=writer.next)
-    reporter(Progress("linking", 1, 4, unit="steps", note="metadata"))
-    older, old_metadata = [], None
-    if old is not None and old.fields is not None:
-        older = [folder / path for path in old.stores()]
-        old_metadata = (folder / old.path(layout.METADATA), old.fields)
-    with contextlib.closing(DocumentStore([*older, work / layout.DOCUMENTS])) as all_documents:
-        out = generation / layout.METADATA
-        metadata = write_metadata(
-            out, all_documents, base=old_metadata, dead=dead, reporter=reporter
-        )
+        reporter(Progress("linking", 1, 4, unit="steps", note="metadata"))
+        older, old_metadata = [], None
+        if old is not None and old.fields is not None:
+            older = [folder / path for path in old.stores()]
+            old_metadata = (folder / old.path(layout.METADATA), old.fields)
+        with contextlib.closing(DocumentStore([*older, work / layout.DOCUMENTS])) as whole:
+            out = generation / layout.METADATA
+            metadata = write_metadata(
+                out, whole, base=old_metadata, dead=dead, reporter=reporter, second=second
+            )
     passages, several = None, None
     if tables or (base is not None and base.passages is not None):
         new = np.concatenate([np.empty(0, RECORD), *tables])

@@ -24,8 +24,10 @@ import hashlib
 import re
 import threading
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate, pairwise
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import accumulate, chain, pairwise
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,7 @@ from bioretrieval_tui.index.metadata_fields import (
     schema_of,
     when,
 )
+from bioretrieval_tui.index.second_process import SAVES_FROM, SecondProcess
 from bioretrieval_tui.index.text_index import TextIndex
 from bioretrieval_tui.index.vectors import Labels
 from bioretrieval_tui.progress import Progress, Reporter, silent
@@ -74,7 +77,6 @@ _READ_AT_ONCE = 500
 _SHORT = 3
 """Strings of so few bytes are found by numpy: they occur nearly everywhere."""
 _REMEMBERED = 16
-_NO_CODES: Mapping[str, int] = {}
 _AGAIN = "build the index again"
 _MARK = "\x1f"
 _WORD_START = re.compile(r"(?<![^\W_])(?=[^\W_])")
@@ -126,7 +128,7 @@ class _BlockWriter:
         else:
             self._dates.extend(when(document))
             for field, text in pairs(document):
-                code = self._fields.get(field, _NO_CODES).get(text)
+                code = self._fields[field].get(text) if field in self._fields else None
                 if code is None:
                     code = self._code(field, text)
                 if code is not None:
@@ -163,31 +165,36 @@ class _BlockWriter:
         if not self._counts:
             return
         names = sorted(name for name, values in self._fields.items() if values)
-        # The order of texts is that of their bytes in UTF-8.
-        named = [
-            (codes, text)
-            for codes in map(self._fields.__getitem__, names)
-            for text in sorted(codes)
-        ]
-        total, rows = len(named), len(self._counts)
+        texts: list[str] = []
+        numbers: list[int] = []
+        for values in (self._fields[name] for name in names):
+            ordered = sorted(values)  # as their bytes in UTF-8 are ordered
+            texts += ordered
+            numbers += map(values.__getitem__, ordered)
+        total, rows = len(texts), len(self._counts)
         ranks = np.full(self._values, -1, dtype=np.int64)
-        ranks[[codes[text] for codes, text in named]] = np.arange(total)
-        texts = [_encoded(text) for _, text in named]
-        compared = [_compared(text) for _, text in named]
-        shown = [forms for forms, _ in compared]
+        ranks[numbers] = np.arange(total)
+        written = list(map(_encoded, texts))
+        shown: list[bytes] = []
+        keys: list[bytes] = []
+        for text in texts:
+            some, key = _compared(text)
+            shown.append(some)
+            keys.append(key)
         codes = ranks[np.frombuffer(self._codes, dtype=np.uint32)]
         owners = np.repeat(np.arange(rows), np.frombuffer(self._counts, dtype=np.uint32))
         # One integer a posting: one sort orders all of them and removes duplicates.
-        joined = np.unique((owners * max(1, total) + codes)[codes >= 0])
+        joined = np.sort((owners * max(1, total) + codes)[codes >= 0])
+        joined = joined[np.diff(joined, prepend=-1) > 0]
         owners, codes = np.divmod(joined, max(1, total))
         order = np.argsort(codes, kind="stable")
         arrays: dict[str, NDArray[Any]] = {
-            "values": np.frombuffer(b"".join(texts), dtype=np.uint8),
-            "value_starts": _starts(texts),
+            "values": np.frombuffer(b"".join(written), dtype=np.uint8),
+            "value_starts": _starts(written),
             "forms": np.frombuffer(b"".join(shown), dtype=np.uint8),
             "form_starts": _starts(shown),
-            "keys": _hashes([key for _, key in compared]),
-            "exact": _hashes(texts),
+            "keys": _hashes(keys),
+            "exact": _hashes(written),
             "labels": owners[order],
             "label_starts": np.searchsorted(codes[order], np.arange(total + 1)),
             "codes": codes,
@@ -218,8 +225,8 @@ def _starts(parts: list[bytes]) -> Labels:
     return np.cumsum([0, *map(len, parts)], dtype=np.int64)
 
 
-def _encoded(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
+_encoded: Callable[[str], bytes] = methodcaller("encode", "utf-8", "surrogatepass")
+_digest = partial(hashlib.blake2b, digest_size=8)
 
 
 def _compared(text: str) -> tuple[bytes, bytes]:
@@ -230,8 +237,10 @@ def _compared(text: str) -> tuple[bytes, bytes]:
     if not key.isalnum():
         return _marked("\n".join(("", *forms(text, inner=True)))), _encoded(equal_key(text))
     # Names and numbers, most of all values: their words are known.
-    lines = [f" {_MARK}".join(words), *inner_parts(text)]
-    return _encoded("".join(f"\n{_MARK}{line}" for line in lines)), _encoded(key)
+    shown = f"\n{_MARK}" + f" {_MARK}".join(words)
+    for part in inner_parts(text):
+        shown += f"\n{_MARK}{part}"
+    return _encoded(shown), _encoded(key)
 
 
 def _marked(folded: str) -> bytes:
@@ -241,8 +250,7 @@ def _marked(folded: str) -> bytes:
 
 
 def _hashes(parts: Iterable[bytes]) -> NDArray[np.uint64]:
-    digests = (hashlib.blake2b(part, digest_size=8).digest() for part in parts)
-    return np.frombuffer(b"".join(digests), dtype="<u8")
+    return np.frombuffer(b"".join([one.digest() for one in map(_digest, parts)]), dtype="<u8")
 
 
 def _damaged(problem: str, remedy: str) -> IndexFault:
@@ -404,13 +412,15 @@ def write_metadata(
     dead: Labels,
     reporter: Reporter = silent,
     budget: int = BUDGET,
+    second: SecondProcess | None = None,
 ) -> MetadataFacts:
     """Write the metadata of all rows of `store` into the new folder `out`.
 
     base: folder and facts of the metadata of the store's first rows, whose blocks are shared; those
     of another version are not used. dead: labels that no filter may find. New documents are read
-    once, in order; memory holds `budget` bytes of their values and a few bytes a row. Raises
-    IndexFault if documents or base are damaged, OSError for a full disk.
+    once, in order; memory holds `budget` bytes of their values and a few bytes a row. second: for
+    the later half of many. Raises IndexFault if documents or base are damaged, OSError for a full
+    disk.
     """
     out.mkdir(parents=True)
     first, left_out = 0, set[str]()
@@ -428,16 +438,35 @@ def write_metadata(
             share_file(path, out / path.name)
     alive = np.ones(store.rows, dtype=np.bool_)
     alive[dead] = False
-    writer = _BlockWriter(out, first, budget)
-    label = first
-    for documents in store.batches(_BATCH, first):
-        reporter(Progress("linking", label, store.rows, unit="documents", note="fields"))
-        for document in documents:
-            writer.add(document if alive[label] else None)
-            label += 1
-    writer.flush(closed=False)
+    paths = [one.path for one in store.segments]
+    if second is None or store.rows - first < SAVES_FROM:
+        _write_blocks(out, paths, first, alive[first:], budget, reporter)
+    else:
+        middle = (first + store.rows) // 2
+        second.begin(_write_blocks, out, paths, middle, alive[middle:], budget // 2)
+        _write_blocks(out, paths, first, alive[first:middle], budget // 2, reporter)
+        second.end()
     with _reading(_AGAIN):
         return _facts(_open_blocks(out, store.rows, _AGAIN), alive, left_out)
+
+
+def _write_blocks(
+    out: Path,
+    stores: Sequence[Path],
+    first: int,
+    alive: Truths,
+    budget: int,
+    reporter: Reporter = silent,
+) -> None:
+    """Write the rows from label `first` on, as many as `alive` tells of."""
+    writer, rows = _BlockWriter(out, first, budget), len(alive)
+    with contextlib.closing(DocumentStore(stores)) as store:
+        documents = chain.from_iterable(store.batches(_BATCH, first))
+        for row, (document, lives) in enumerate(zip(documents, alive.tolist(), strict=False)):
+            if row % _BATCH == 0:
+                reporter(Progress("linking", row, rows, unit="documents", note="fields"))
+            writer.add(document if lives else None)
+    writer.flush(closed=False)
 
 
 def _facts(blocks: list[_Block], alive: Truths, left_out: set[str]) -> MetadataFacts:

@@ -34,6 +34,7 @@ from bioretrieval_tui.errors import IndexFault
 from bioretrieval_tui.index.analysis import spans, tokens
 from bioretrieval_tui.index.layout import ANALYSER, ENGINE, share_file
 from bioretrieval_tui.index.manifest import COMPACT, TextFacts
+from bioretrieval_tui.index.second_process import SAVES_FROM, SecondProcess
 from bioretrieval_tui.index.vectors import Labels, existing
 
 if TYPE_CHECKING:
@@ -69,19 +70,28 @@ def weighted_terms(query: str) -> list[tuple[str, float]]:
     return [(term, float(count)) for term, count in counted.items()]
 
 
+def lines_of(texts: Sequence[tuple[str, str]]) -> list[str]:
+    """The terms of titles and texts, between blanks."""
+    return [" ".join(TITLE_WEIGHT * tokens(title) + tokens(text)) for title, text in texts]
+
+
 class TextIndexWriter:
     """Writes a text index into a new folder, alone or as an extension of another one. base: the
     folder of the index to extend, whose segments, never changed in place, are shared by hard links
-    where the file system has them. All methods raise OSError where the disk is full, and IndexFault
-    where what is extended is damaged."""
+    where the file system has them; second: for the terms of many documents. All methods raise
+    OSError where the disk is full, and IndexFault where what is extended is damaged."""
 
-    def __init__(self, folder: Path, *, base: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, base: Path | None = None, second: SecondProcess | None = None
+    ) -> None:
         import tantivy
 
         folder.mkdir(parents=True)
         self._folder = folder
         self._tantivy = tantivy
         self._base = base
+        self._second = second
+        self._added = 0
         if base is not None:
             for path in base.iterdir():
                 if path.name not in (_READ_LOCK, _WRITE_LOCK):
@@ -101,9 +111,15 @@ class TextIndexWriter:
 
     def add(self, first_label: int, documents: Sequence[Document]) -> None:
         """Index `documents` under `first_label` and the labels after it."""
+        texts = [(one.title, one.text) for one in documents]
+        if self._second is not None and self._added >= SAVES_FROM:
+            self._second.begin(lines_of, texts)
+            lines = self._second.end()
+        else:
+            lines = lines_of(texts)
+        self._added += len(texts)
         with self._native():
-            for label, document in enumerate(documents, start=first_label):
-                terms = " ".join(TITLE_WEIGHT * tokens(document.title) + tokens(document.text))
+            for label, terms in enumerate(lines, start=first_label):
                 row = self._tantivy.Document()
                 row.add_unsigned("label", label)
                 row.add_text("terms", _encodable(terms))

@@ -548,7 +548,7 @@ class SearchSession:
             replaced = self.view.answer.pending and self.view.text == question.text
             cursor = self._place_in(views[0]) if replaced else 0
             self.show(views[0], views[1] if len(views) > 1 else NOTHING, cursor)
-            if index not in self.infos:  # the first search made it
+            if names[0] not in self.infos:  # the first search made it
                 self.face.in_background("learn", self.learn)
 
     def _place_in(self, view: HitView) -> int:

@@ -1,0 +1,84 @@
+"""A second process for what else would hold Python's lock while a build reads: the terms of texts,
+and half of the metadata.
+
+It keeps nothing between questions, and ends with the line that they come from. What it does not
+answer, for whatever reason, the build does itself: that also gives an error its place.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    import subprocess
+
+SAVES_FROM = 10_000
+"""Documents from which it saves more than its start costs."""
+
+
+class SecondProcess:
+    """A context manager, which ends the process; for one thread at a time."""
+
+    def __init__(self) -> None:
+        from multiprocessing.connection import Pipe
+
+        from bioretrieval_tui.encoding.device import usable_cores
+
+        self._child: subprocess.Popen[bytes] | None = None
+        self._begun: tuple[Callable[..., Any], tuple[Any, ...]]
+        self._line, self._far_end = Pipe()
+        if usable_cores() == 1:
+            self._far_end.close()  # so that no process starts
+
+    def begin(self, work: Callable[..., Any], *given: Any) -> None:
+        """Begin `work(*given)`, a function of a module, there."""
+        from subprocess import DEVNULL, Popen
+
+        self._begun = work, given
+        with contextlib.suppress(OSError):
+            if self._child is None:
+                with self._far_end as end:
+                    # -P: never run a numpy.py of the working folder.
+                    words, line = (sys.executable, "-P", "-m", __name__), end.fileno()
+                    self._child = Popen(
+                        (*words, str(line)), stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL,
+                        pass_fds=[line],
+                    )  # fmt: skip
+            self._line.send(self._begun)
+
+    def end(self) -> Any:
+        """What the work gave, there or else here."""
+        with contextlib.suppress(OSError, EOFError):
+            return self._line.recv()
+        work, given = self._begun
+        return work(*given)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._line.close()
+        self._far_end.close()
+        if self._child is not None:
+            self._child.kill()
+            self._child.wait()
+
+
+def main() -> None:
+    """Answer one question after the other."""
+    from multiprocessing.connection import Connection
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the build ends this process
+    line = Connection(int(sys.argv[1]))
+    with contextlib.suppress(OSError, EOFError):
+        while True:
+            work, given = line.recv()
+            line.send(work(*given))
+
+
+if __name__ == "__main__":
+    main()
