@@ -123,10 +123,16 @@ copy-link | y | copy_link | Copy link | Copy the first link | 4
 links | l | letter('link') | Links | Then a letter: open that link (capital: copy it)
 relations | r | letter('related') | Related | Then a letter: jump to that entry | 6
 export | e | export | Export | Write the list to a file
+wider-list | ctrl+right | split(1) | Wider list | Give the list more of the width, the page less
+wider-page | ctrl+left | split(-1) | Wider page | Give the page more of the width, the list less
+zoom | z | zoom | Zoom | The page alone; again: the list alone; again: both
+next-section | right_square_bracket | section(1) | Next section | Go to the next section of the page
+previous-section | left_square_bracket | section(-1) | Previous section | Go to the section before
 [browse]
 column-right | greater_than_sign right | column(1) | Next column | Choose the sort column | -
 column-left | less_than_sign left | column(-1) | Previous column | Choose the sort column | -
 sort | s | sort | Sort | Sort by the chosen column; again: reverse | 5
+columns | C | columns | Columns | Choose and order the columns; on the board they rank
 filter | slash | filter | Filter | Filter as you type | 2
 next-match | n | match(1) | Next match | Next row that matches the last filter
 previous-match | N | match(-1) | Previous match | Previous row that matches the last filter
@@ -165,11 +171,10 @@ listed | a | listed | Listed models | Show or hide the models of the board that 
 [leaderboard]
 view | v | view | Recipes/models | Switch between training recipes and models by benchmarks | 1
 heat | m | heat | Heatmap | A cell a score, all benchmarks at once; again: numbers | 2
-columns | C | columns | Columns | Choose and order the benchmarks that are shown and rank | 3
 rank | R | rank | Rank | Rank by mean, mean rank (lower is better) or Borda count (points) | 4
 plot | p | plot | Plot | Plot the models over the columns that rank; kinds and axes by keys | 5
 complete | c | complete | Complete | Only models with a score in each column that ranks | 6
-zero-shot | z | zero_shot | Zero-shot | Only scores known to be zero-shot | 6
+zero-shot | Z | zero_shot | Zero-shot | Only scores known to be zero-shot | 6
 measured | S | measured | Self-reported | Show or hide scores that authors report on a model card
 export-long | L | export_long | Export scores | Write the scores that are shown, a row a score
 own | w | own | Your runs | Show or hide your runs among the models
@@ -307,11 +312,12 @@ def in_scope(scope: str) -> tuple[Action, ...]:
 _SIGNS = {
     "question_mark": "?", "slash": "/", "greater_than_sign": ">", "less_than_sign": "<",
     "full_stop": ".", "asterisk": "*", "equals_sign": "=", "space": "space",
+    "left_square_bracket": "[", "right_square_bracket": "]",
 }  # fmt: skip
 """Names of keys that write a character into a line."""
 _NAMES = {
     "escape": "esc", "pagedown": "pgdn", "pageup": "pgup", "left": "←", "right": "→", "up": "↑",
-    "down": "↓",
+    "down": "↓", "ctrl+right": "ctrl+→", "ctrl+left": "ctrl+←",
 }  # fmt: skip
 
 

@@ -65,8 +65,7 @@ def test_show_is_set_for_reading(terminal: Call) -> None:
     seen = terminal("show", "medcpt", columns=150)
     lines = plain(seen.out)
     assert max(map(len, lines)) <= 100
-    assert "Published results" in lines
-    figures = lines[lines.index("Published results") + 2 :]
+    figures = lines[lines.index("Published results: 10 of 15") + 2 :]
     assert figures[0].split()[:3] == ["value", "benchmark", "subset"]
     assert figures[1].split()[:2] == ["0.340", "NFCorpus"]
     assert "\x1b]8;;https://" in seen.out
@@ -76,7 +75,7 @@ def test_a_narrow_page_cuts_no_number(terminal: Call, cli: Call) -> None:
     lines = plain(terminal("show", "medcpt", columns=46).out)
     assert max(map(len, lines)) <= 46
     values = {row["value"] for row in cli("show", "medcpt", "-f", "json").json["results"]}
-    table = lines[lines.index("Published results") :]
+    table = lines[lines.index("Published results: 10 of 15") : lines.index("Encoding")]
     shown = {
         float(word) for line in table for word in line.split() if re.fullmatch(r"0\.\d+", word)
     }

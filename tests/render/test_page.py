@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,11 +15,12 @@ from bioretrieval_tui.render.page import (
     facts,
     markdown,
     paragraphs,
+    same_address,
     text,
 )
 from bioretrieval_tui.render.sheet import Column, Sheet
 from bioretrieval_tui.render.terminal_text import cells, page_text
-from bioretrieval_tui.tui.spans import paint
+from bioretrieval_tui.tui.spans import letters, paint
 
 PAGE = Page(
     title="Alpha *one*",
@@ -83,6 +85,45 @@ def test_a_page_in_the_app() -> None:
     assert painted.jumps == ("beta",)
     assert [row for row in rows if "set" in row or "other" in row] == ["0.5  set", " 12  other"]
     assert "Nothing" not in rows
+
+
+def test_sections_are_known_by_their_lines() -> None:
+    painted = paint(PAGE)
+    for title, at in painted.sections:
+        assert painted.lines[at].spans[0].text == title
+    assert [title for title, _ in painted.sections] == [
+        "Links", "Related", "Text", "Notes", "Results", "Sources",
+    ]  # fmt: skip
+    assert painted.lines[painted.links_at - 1].spans[1].text == "  l, then a letter"
+    assert painted.lines[painted.jumps_at - 1].spans[1].text == "  r, then a letter"
+
+
+def test_beyond_26_there_are_two_letters() -> None:
+    assert letters(3) == ["a", "b", "c"]
+    assert letters(26)[-1] == "z"
+    many = letters(60)
+    assert many[:2] + many[26:28] == ["aa", "ab", "ba", "bb"]
+    assert len(set(many)) == 60
+    related = Group(
+        "Related", (fact("paper", *(Inline(f"P{n}", jump=f"p{n}") for n in range(44))),), "jumps"
+    )
+    painted = paint(Page("x", sections=(related,)))
+    assert len(painted.jumps) == 44
+    assert painted.lines[painted.jumps_at + 43].spans[0].text == "br paper"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("https://hf.co/a/b", "https://huggingface.co/a/b"),
+        ("http://example.org/x/", "https://www.example.org/x"),
+        ("https://dx.doi.org/10.1/x", "https://doi.org/10.1/x"),
+        ("https://Example.org", "https://example.org/"),
+    ],
+)
+def test_spellings_of_an_address(one: str, other: str) -> None:
+    assert same_address(one) == same_address(other)
+    assert same_address(one) != same_address(f"{other}/more")
 
 
 def test_pairs_are_every_label_with_each_of_its_values() -> None:

@@ -12,17 +12,18 @@ import pytest
 from click.testing import CliRunner
 from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
+from msgspec import structs
 
 from bioretrieval_tui.catalog import fields
 from bioretrieval_tui.catalog.compiled import load
 from bioretrieval_tui.catalog.fields import EntryField
 from bioretrieval_tui.catalog.loader import schema
-from bioretrieval_tui.catalog.models import AnyEntry
+from bioretrieval_tui.catalog.models import AnyEntry, Link
 from bioretrieval_tui.paths import places
 from bioretrieval_tui.render.entries import entry_page, entry_record, entry_sheet
 from bioretrieval_tui.render.formats import FORMATS, render
 from bioretrieval_tui.render.page import Fact, Group, Page, markdown, plain
-from bioretrieval_tui.tui.panes.pane import entry_columns, entry_rows
+from bioretrieval_tui.tui.entry_list import entry_columns, entry_rows
 from bioretrieval_tui.tui.spans import paint
 from bioretrieval_tui.tui.text import fit
 from bioretrieval_tui.tui.widgets.table import VirtualTable
@@ -84,14 +85,15 @@ def in_the_app(page: Page) -> list[tuple[str, str]]:
     }
     links = range(painted.links_at, painted.links_at + sizes["links"])
     jumps = range(painted.jumps_at, painted.jumps_at + sizes["jumps"])
-    for number, line in enumerate(painted.lines[painted.lead :], painted.lead):
+    first = painted.lead if page.summary else 2
+    for number, line in enumerate(painted.lines[first:], first):
         if len(line.spans) < 2 or line.spans[0].role not in ("dim", "text"):
             continue
         label, rest = line.spans[0].text, "".join(span.text for span in line.spans[1:])
         if line.spans[0].role == "text" and not label.isspace():
             continue
         if number in links or number in jumps:
-            label = label[2:]  # the letter
+            label = label.lstrip().partition(" ")[2] if label[0] != " " else label[2:]  # the letter
         label = label.strip()
         if not label or (found and found[-1][0] == label and number in jumps):
             found[-1][1].append(rest)
@@ -130,6 +132,33 @@ def test_both_faces_show_the_same_labels_and_values(kind: str) -> None:
             assert (fact.label, squeezed(marked(fact, texts, fact.status))) in painted or any(
                 squeezed(texts) in values for label, values in painted if label == fact.label
             ), (entry.id, fact.label)
+
+
+def test_a_page_begins_with_what_one_comes_for() -> None:
+    """Scores, recipe, licence and size, then the summary; each address is there once."""
+    titles = [one.title for one in entry_page(REAL.entry("medcpt"), REAL).sections]
+    order = ["Encoding", "Licence and size", "Summary", "Details", "Links", "Related"]
+    assert titles[0].startswith("Published results: 10 of")
+    assert [title for title in titles if title in order] == order
+    assert "watch for" in [fact.label for fact in facts_of(entry_page(REAL.entry("medcpt"), REAL))]
+    found = entry_page(REAL.entry("medcpt"), REAL, away=True)
+    assert found.summary
+
+    model = structs.replace(
+        REAL.entry("medcpt"),
+        hub=("lab/m",),
+        links=(
+            Link(label="first", url="https://hf.co/lab/m/", type="model"),
+            Link(label="code", url="http://www.example.org/c", type="code"),
+            Link(label="again", url="https://example.org/c/", type="code"),
+        ),
+    )
+    links = next(one for one in entry_page(model, REAL).sections if one.title == "Links")
+    assert isinstance(links, Group)
+    assert [(one.label, one.values[0][0].url) for one in links.facts] == [
+        ("on the hub", "https://huggingface.co/lab/m"),
+        ("code", "https://example.org/c/"),
+    ]
 
 
 def test_lists_without_columns_of_their_own_have_the_same_in_both_faces() -> None:
@@ -212,7 +241,7 @@ def test_a_field_of_the_table_is_checked_by_its_type(
         ("timeline", 54, "year name era"),
         ("models", 80, "name role params year dimension licence"),
         ("models", 54, "name role params year"),
-        ("models", 135, "name role params year dimension licence hub max_tokens"),
+        ("models", 90, "name role params year dimension licence max_tokens"),
         ("benchmarks", 80, "name queries documents metric task results"),
         ("benchmarks", 54, "name queries documents metric"),
         ("recipes", 80, "name params method best paper"),
@@ -224,15 +253,16 @@ def test_a_field_of_the_table_is_checked_by_its_type(
 def test_what_a_list_shows_in_the_app(section: str, width: int, shown: str) -> None:
     """Beside its page, a list is 54 cells wide at 120 columns and 90 at 200."""
     columns = entry_columns(section)
-    layout = VirtualTable(columns)._layout(width)
-    assert [columns[place].key for place, _ in layout] == shown.split()
+    shown_there = VirtualTable(columns).columns_at(width, tall=False)
+    assert [columns[place].key for place in shown_there] == shown.split()
 
 
 def test_names_of_models_and_steps_are_told_apart_beside_their_page() -> None:
     for section in ("models", "path"):
         columns = entry_columns(section)
         place = [column.key for column in columns].index("name")
-        size = dict(VirtualTable(columns)._layout(54))[place]
+        (_, layout), *_ = VirtualTable(columns)._layout(54, tall=False)
+        size = dict(layout)[place]
         names = [one.name for one in REAL.section(section)]
         families = [name for name in names if section == "path" or name.startswith("PubMedBERT ")]
         assert len({fit(name, size) for name in families}) == len(families) > 4

@@ -28,7 +28,7 @@ async def press(session: Session, *keys: str, apart: float = 0.1) -> None:
 @pytest.mark.parametrize(
     ("keys", "row"),
     [("5j", 5), (("1", "2", "j"), 12), (("5", "down"), 5), ("53k", 0), ("3j", 3), ("0j", 1),
-     (("2", "ctrl+d"), 16), ("444444j", 24)],
+     (("2", "ctrl+d"), 6), ("444444j", 24)],
 )  # fmt: skip
 async def test_a_count_moves_where_one_was(
     small: Catalogue, keys: tuple[str, ...] | str, row: int

@@ -393,14 +393,13 @@ async def test_a_field_with_the_focus_is_marked(small: Catalogue) -> None:
 
 
 async def test_letters_below_the_end_of_the_window_are_scrolled_to(small: Catalogue) -> None:
-    async with running(make_app(small), (120, 15), pane="models") as session:
+    async with running(make_app(small), (120, 15), pane="papers") as session:
         detail = session.browse.detail
         assert "a paper" not in session.text
         await session.press("r")
         assert "a paper" in session.text
-        assert "Alpha 110M" not in "".join(row[55:] for row in session.rows)
         await session.press("escape", "l")
-        assert "b code" in session.text
+        assert "a arXiv" in session.text
         await session.press("escape")
         # What is asked for next leaves the page where it is.
         top = detail.top
@@ -413,8 +412,42 @@ async def test_letters_below_the_end_of_the_window_are_scrolled_to(small: Catalo
 
 
 async def test_letters_that_are_seen_already_move_nothing(small: Catalogue) -> None:
-    async with running(make_app(small), (200, 60), pane="models") as session:
+    async with running(make_app(small), (200, 60), pane="papers") as session:
         for key in "rl":
             await session.press(key)
             assert session.browse.detail.top == 0
             await session.press("escape")
+
+
+async def test_beyond_26_relations_a_second_letter_is_waited_for(real: Catalogue) -> None:
+    async with running(make_app(real), (120, 40), pane="benchmarks") as session:
+        jumps = session.browse.page.jumps
+        assert len(jumps) > 26
+        await session.press("r", "b")
+        assert "related: b and its second letter" in session.head
+        await session.press("escape", "r", "a", "escape", "j")
+        assert session.app.current == "benchmarks"
+        await session.press("k", "r")
+        top = session.browse.detail.top
+        await session.press("pagedown", "down", "up")
+        assert session.browse.detail.top > top
+        assert session.browse.table.cursor == 0
+        await session.press("z")
+        assert session.said == "No related has the letter z"
+        await session.press("r", "b", "z")
+        assert session.said == "No related has the letters bz"
+        await session.press("r", "b", "c")
+        assert session.at == jumps[28] or session.app.pane.place() == jumps[28]
+
+
+async def test_brackets_go_from_section_to_section(small: Catalogue) -> None:
+    async with running(make_app(small), (80, 24), pane="models") as session:
+        await session.press("right_square_bracket")
+        detail = session.browse.detail
+        assert session.focused is detail
+        top = session.rows[2].strip()
+        assert top == "Published results"
+        await session.press("right_square_bracket")
+        assert session.rows[2].strip() == "Encoding"
+        await session.press("left_square_bracket", "left_square_bracket")
+        assert session.rows[2].strip() == "Alpha 110M"

@@ -49,7 +49,7 @@ async def test_recipes_come_first(small: Catalogue) -> None:
         assert "seed page ranked by measures that cannot be compared" in session.head
         for text in ("109M", "contrastive pairs, then hard negatives", "0.712"):
             assert text in session.text
-        for key in ("z", "c", "R", "C", "S"):
+        for key in ("Z", "c", "R", "C", "S"):
             await session.press(key)
             assert "press v" in session.said
 
@@ -148,16 +148,16 @@ async def test_ranks_are_over_the_chosen_columns(small: Catalogue) -> None:
         await session.press("K", "enter")
         pane = board(session)
         assert pane.board.view.columns == ("facts-set", "covid-set")
-        assert "Mean (Facts, Covid)" in session.rows[2]
+        assert "Mean of 2" in session.rows[2]
         assert "mean of Facts, Covid" in session.head
         for row in pane.board.matrix.rows:
             values = [result.value for result in row.figures.values()]
             assert row.score == (sum(values) / 2 if len(values) == 2 else None)
         await session.press("R")
         assert "Ranked by mean rank" in session.said
-        assert "Mean rank (Facts, Covid)" in session.rows[2]
+        assert "Mean rank of 2" in session.rows[2]
         await session.press("R", "c")
-        assert "Borda (Facts, Covid)" in session.rows[2]
+        assert "Borda of 2" in session.rows[2]
         assert all(row.have == 2 for row in pane.board.matrix.rows)
         await session.press("c", "C", "a", "enter")
         assert pane.board.view.columns == ()
@@ -169,7 +169,8 @@ async def test_the_choice_of_columns_is_explained_on_a_narrow_screen(small: Cata
         dialog = session.app.screen
         assert isinstance(dialog, ColumnDialog)
         assert "enter ok" in session.text
-        ranks = ", ".join(map(dialog.scores.title, board(session).board.matrix.basis))
+        found = board(session).board
+        ranks = ", ".join(map(found.table.title, found.matrix.basis))
         assert f"all are shown; {ranks} rank" in session.text
         await session.press("space")
         assert "1 chosen: they are shown and rank" in session.text
@@ -185,7 +186,7 @@ async def test_columns_can_be_left_as_they_are(small: Catalogue) -> None:
         assert board(session).in_matrix
         await session.press("C", "slash")
         await session.type("nothing like it")
-        assert "No benchmark has this name." in session.text
+        assert "No column has this name." in session.text
         session.line.value = "nutri"
         await session.press("enter", "space", "enter")
         assert board(session).board.view.columns == ("nutrition-set",)
@@ -217,7 +218,7 @@ async def test_zero_shot_only(small: Catalogue) -> None:
     async with running(make_app(small), WIDE, pane="leaderboard") as session:
         await session.press("v")
         await choose(session, "model")
-        await session.press("s", "z")
+        await session.press("s", "Z")
         pane = board(session)
         assert "zero-shot only" in session.rows[1]
         assert "not known to be zero-shot" in session.head
@@ -227,7 +228,7 @@ async def test_zero_shot_only(small: Catalogue) -> None:
             for row in pane.board.matrix.rows
             for result in row.figures.values()
         )
-        await session.press("z")
+        await session.press("Z")
         assert "gamma-2b" in session.ids
         assert "zero-shot only" not in session.rows[1]
         await session.press("S")

@@ -42,8 +42,8 @@ async def test_a_header_sorts_and_again_reverses(small: Catalogue, pane: str) ->
     async with running(make_app(small), WIDE, pane=pane) as session:
         table = session.browse.table
         title = table.columns[1].title
-        y = table.region.y
-        x = session.rows[y].index(title)
+        lines = range(table.region.y, table.region.y + table.header_lines)
+        y, x = next((y, session.rows[y].find(title)) for y in lines if title in session.rows[y])
         await click(session, x, y)
         assert table.column == 1
         assert session.said.startswith(f"Sorted by {title}, ")
@@ -141,6 +141,6 @@ async def test_a_dialog_that_closes_under_a_pressed_button_lets_the_mouse_go(
         await mouse(session, (events.MouseDown, 60, 15))
         await session.press("escape")
         await mouse(session, (events.MouseUp, 60, 15))
-        await click(session, 5, 5)
+        await click(session, 5, 8)
         assert session.at == session.ids[2]
         assert not session.app.mouse_captured

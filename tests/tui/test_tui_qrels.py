@@ -55,7 +55,7 @@ def test_orders_and_filters_of_queries() -> None:
 def test_the_difference_of_modes_fits_beside_a_page(pair: tuple[str, str]) -> None:
     columns = query_columns(("lexical", "dense", "hybrid"), pair)
     table = VirtualTable(columns)
-    assert "delta" in [columns[i].key for i, _ in table._layout(60)]
+    assert "delta" in [columns[i].key for i in table.columns_at(60, tall=False)]
 
 
 @pytest.fixture
@@ -118,7 +118,9 @@ async def test_from_the_palette_to_a_document(small: Catalogue, benchmark: Path)
         assert "2 judged; top" in session.text
         rows = [row for row in session.rows if "Statins" in row]
         assert len(rows) == 1
-        assert rows[0].split()[-4:] == ["2", "1", "1", "Statins"]
+        assert rows[0].split()[-2:] == ["2", "Statins"]
+        below = session.rows[session.rows.index(rows[0]) + 1]
+        assert below.split()[-3:] == ["1", "1", "d1"]
         await session.press("enter", "enter")
         assert "Simvastatin and other statins" in session.text
         assert "d1   grade 2   BM25 1   dense 1" in session.text
@@ -142,8 +144,13 @@ async def test_from_the_palette_to_a_document(small: Catalogue, benchmark: Path)
         await session.settle()
         assert "not in the corpus" in session.text  # d9
         assert pair_title(("lexical", "dense")) in session.text
-        await session.press("escape", "escape")
+        await session.press("escape", "slash", "x", "escape")
+        assert ids(pane.session.shown) == ["2"]
+        await session.press("escape")
         assert ids(pane.session.shown) == ["1", "2", "3"]
+        await session.press("u")
+        assert ids(pane.session.shown) == ["2"]
+        assert session.said == "Undone: filter gene cleared in Explore a benchmark"
 
 
 async def test_kept_rankings_are_shown_at_once_and_others_made_anew(

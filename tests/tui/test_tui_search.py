@@ -191,7 +191,7 @@ async def test_hits_appear_as_one_pauses(small: Catalogue, scripted: Desk) -> No
         scripted.answer("newborn c", HITS)
         await session.settle()
         assert f"hybrid  {len(HITS)} hits" in session.rows[2]
-        assert "Microstructural development" in session.rows[4]
+        assert "Microstructural development" in session.rows[5]
         assert isinstance(session.focused, QueryLine)
 
 
@@ -424,7 +424,7 @@ async def test_x_chooses_several_indexes(
         await session.settle()
         assert "Search  mine + other  hybrid  4 hits  other is left" in session.head
         assert "Index" in session.text
-        assert session.rows[4].split("│")[0].split()[-1] == "mine"
+        assert session.rows[6].split("│")[0].split()[-1] == "mine"
         # What is chosen is selected when the dialog opens again; without a selection the row is.
         await session.press("x")
         assert session.text.count("[x]") == 2

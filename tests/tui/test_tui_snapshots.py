@@ -99,7 +99,7 @@ STATES = (
     State("matrix-sideways", "leaderboard", ("v", *(">",) * 9), size=NARROW),
     State("matrix-sorted", "leaderboard", ("v", ">", ">", "s")),
     State("matrix-reversed", "leaderboard", ("v", ">", ">", "s", "s")),
-    State("matrix-zero-shot", "leaderboard", ("v", "z")),
+    State("matrix-zero-shot", "leaderboard", ("v", "Z")),
     State("matrix-filtered", "leaderboard", ("v", "slash"), "alpha", ("enter",)),
     State("matrix-terminal", "leaderboard", ("v",), theme="terminal"),
     State("matrix-light", "leaderboard", ("v",), theme="light"),

@@ -17,16 +17,16 @@ from textual.strip import Strip
 from bioretrieval_tui.tui.driver import _pieces
 from bioretrieval_tui.tui.text import Line, Span, line
 from bioretrieval_tui.tui.widgets.canvas import Detail
-from bioretrieval_tui.tui.widgets.table import TableColumn, VirtualTable
+from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTable
 
 COLUMNS = (
     TableColumn("name", "Name", 12, 2, priority=0),
-    TableColumn("size", "Size", 8, align="right", priority=2),
+    TableColumn("size", "Size", 8, priority=2),
     TableColumn("note", "Note", 20, 1, priority=1),
 )
 WIDE = (
     TableColumn("model", "Model", 12, frozen=True),
-    *(TableColumn(f"c{n}", f"C{n}", 8, align="right") for n in range(10)),
+    *(TableColumn(f"c{n}", f"C{n}", 8) for n in range(10)),
 )
 
 
@@ -253,6 +253,100 @@ async def test_clicks_and_the_wheel() -> None:
         assert table.cursor == 0
 
 
+# Rows of two lines ------------------------------------------------------------------------------
+
+BOTH = (
+    TableColumn("title", "Title", 14, 1, priority=0),
+    TableColumn("year", "Year", 5, align="right", priority=1),
+    TableColumn("place", "Place", 10, priority=2),
+)
+
+
+def texts(*rows: tuple[str, ...]) -> ListRows[tuple[str, ...]]:
+    return ListRows(rows, lambda row: [Span(text) for text in row])
+
+
+def drawn_rows(table: VirtualTable, width: int, height: int) -> list[str]:
+    return [row.text.rstrip() for row in table.paint(width, height)]
+
+
+async def test_a_title_has_a_line_for_itself_and_the_rest_stands_below_it() -> None:
+    table = VirtualTable(BOTH, lead=1)
+    table.tall = True
+    async with on_bench(table, (30, 7)) as pilot:
+        table.show(texts(("What causes it and why", "2011", "JAMA"), ("B", "1999", "BMJ")), 1)
+        table.focus()
+        await pilot.pause(0)
+        assert drawn_rows(table, 30, 7) == [
+            " Title", "    Year  Place", " What causes it and why", "    2011  JAMA",
+            "▌B", "▌   1999  BMJ", "",
+        ]  # fmt: skip
+        assert (table.page, table.row_lines, table.header_lines) == (2, 2, 2)
+        table.tall = False  # a low window
+        table.update()
+        assert drawn_rows(table, 30, 3)[0].split() == ["Title", "Year"]
+
+
+async def test_columns_that_do_not_fit_go_on_a_second_line() -> None:
+    table = VirtualTable(BOTH)
+    table.tall = True
+    async with on_bench(table, (40, 6)) as pilot:
+        table.show(texts(("Title", "2011", "JAMA")))
+        assert drawn_rows(table, 40, 6)[0].split() == ["Title", "Year", "Place"]
+        assert table.row_lines == 1
+        await pilot.resize_terminal(26, 6)
+        words = [row.replace("▌", "").split() for row in drawn_rows(table, 26, 4)]
+        assert words == [["Title"], ["Year", "Place"], ["Title"], ["2011", "JAMA"]]
+        assert [table.columns[at].key for at in table.columns_at(14, tall=True)] == ["title"]
+
+
+async def test_long_cells_go_on_below_and_rows_have_one_line_where_none_is_cut() -> None:
+    table = VirtualTable(BOTH, wraps=True)
+    table.tall = True
+    async with on_bench(table, (37, 6)) as pilot:
+        table.show(texts(("one two three four five six", "2011", "New England J")))
+        words = [row.replace("▌", "").split("  ") for row in drawn_rows(table, 37, 4)]
+        assert [[word.strip() for word in row if word.strip()] for row in words] == [
+            ["Title", "Year", "Place"],
+            ["one two three", "2011", "New"],
+            ["four five six", "England J"],
+            [],
+        ]
+        table.show(texts(("one two three four five six", "2011", "JAMA")))
+        assert table.row_lines == 2
+        await pilot.resize_terminal(70, 6)
+        assert table.row_lines == 1
+
+
+@pytest.mark.parametrize("width", range(12, 40, 3))
+@pytest.mark.parametrize("tall", [True, False])
+async def test_no_number_is_cut(width: int, tall: bool) -> None:
+    """Its column grows, or goes."""
+    table = VirtualTable(BOTH)
+    table.tall = tall
+    async with on_bench(table, (width, 8)):
+        table.show(texts(("A", "12,345,678", "x"), ("B", "-1.5", "y")))
+        shown = "\n".join(drawn_rows(table, width, 8))
+        keys = [table.columns[at].key for at in table._shown_columns()]
+        assert ("12,345,678" in shown) == ("year" in keys)
+        assert "…" not in shown.replace("Ti…", "")
+
+
+async def test_rows_of_two_lines_scroll_several_at_once() -> None:
+    table = VirtualTable(BOTH, lead=1)
+    table.tall = True
+    async with on_bench(table, (30, 18)):
+        table.show(texts(*[(f"row {n}", "", "") for n in range(40)]))
+        tops = set()
+        for at in range(40):
+            table.move_to(at)
+            assert table.top <= at < table.top + table.page
+            tops.add(table.top)
+        assert len(tops) < 15
+        table.move_to(0)
+        assert table.top == 0
+
+
 # The page ---------------------------------------------------------------------------------------
 
 
@@ -334,6 +428,23 @@ async def test_scrolling_before_the_first_paint_goes_nowhere() -> None:
     page = Detail()
     page.scroll_rows(5)
     assert page.top == 0
+
+
+async def test_brackets_go_from_section_to_section() -> None:
+    """What follows below a page of more than two screens is named in its last row."""
+    page = Detail()
+    sections = (("First", 2), ("Second", 12), ("Third", 24))
+    async with on_bench(page, (60, 10)) as pilot:
+        page.show(numbered(30), sections)
+        assert (await drawn(pilot))[-1].strip() == "▾ 21 more lines   ]  Second · Third"
+        tops = []
+        for by in (1, 1, 1, 1, -1, -1, -1, -1):
+            page.jump(by)
+            await drawn(pilot)
+            tops.append(page.top)
+        assert tops == [2, 12, 20, 20, 12, 2, 0, 0]
+        page.show(numbered(18), sections[:2])
+        assert (await drawn(pilot))[-1].strip() == "▾ 9 more lines"
 
 
 async def test_the_wheel_scrolls_a_page() -> None:

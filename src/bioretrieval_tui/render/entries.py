@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from bioretrieval_tui.catalog import fields as table
 from bioretrieval_tui.catalog import models
@@ -19,7 +19,19 @@ from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of
 from bioretrieval_tui.catalog.fields import EntryField
 from bioretrieval_tui.catalog.models import AnyEntry
 from bioretrieval_tui.render.citation import citable, cite_entry
-from bioretrieval_tui.render.page import Fact, Group, Inline, Page, Prose, Section, Text, fact, text
+from bioretrieval_tui.render.page import (
+    Fact,
+    Group,
+    Inline,
+    Page,
+    Prose,
+    Section,
+    Text,
+    fact,
+    is_empty,
+    same_address,
+    text,
+)
 from bioretrieval_tui.render.sheet import (
     Cell,
     Column,
@@ -233,6 +245,8 @@ def result_remarks(result: models.Result) -> str:
 
 # Pages ----------------------------------------------------------------------------------------
 
+_FIRST = 10
+"""Results above everything else on a page."""
 _MOST = 60
 """Results that the page of a benchmark shows in full."""
 _BEST = 5
@@ -265,6 +279,17 @@ def entry_page(entry: AnyEntry, catalogue: Catalogue, *, away: bool = False) -> 
     if entry.year:
         known = entry.statuses.get("year", "confirmed")
         byline.append(text(f"{entry.year}" + ("" if known == "confirmed" else f" ({known})")))
+    summary = text(Inline(entry.summary, "prose"))
+    published, more = _results(entry, catalogue, numbers)
+    first: tuple[Section, ...] = (
+        published,
+        *(
+            Group(title, tuple(_fields(entry, catalogue, title, numbers)))
+            for title in ("Scores", "Recipe", "Encoding", "Licence and size")
+        ),
+    )
+    # Among hits one reads what it is, and elsewhere what it does.
+    below = not away and not all(map(is_empty, first))
     details = [
         *_fields(entry, catalogue, "Details", numbers),
         *_declared(entry, catalogue, numbers),
@@ -274,17 +299,13 @@ def entry_page(entry: AnyEntry, catalogue: Catalogue, *, away: bool = False) -> 
             for claim in entry.facts
         ),
     ]  # fmt: skip
-    links = []
-    for one in entry.links:
-        # An address that is not safe to open is shown whole.
-        shown = one.url.partition("://")[2].rstrip("/") if safe_url(one.url) else one.url
-        links.append(fact(one.label, Inline(shown, url=one.url)))
     sections: list[Section] = [
+        *first,
+        Prose("Summary", (summary,) if below else ()),
         Group("Details", tuple(details)),
-        Group("Links", tuple(links), "links"),
+        Group("Links", tuple(_links(entry, catalogue, numbers)), "links"),
         Group("Related", tuple(_related(entry, catalogue, away=away)), "jumps"),
-        _results(entry, catalogue, numbers),
-        Group("Encoding", tuple(_fields(entry, catalogue, "Encoding", numbers))),
+        more,
         Prose("Notes", tuple(_notes(entry, numbers)), "bullets"),
         # Last: the sections above number the sources.
         Prose("Sources", tuple(_sources(catalogue, numbers)), "numbers"),
@@ -296,9 +317,30 @@ def entry_page(entry: AnyEntry, catalogue: Catalogue, *, away: bool = False) -> 
         {"confirmed": (), "declared": ("declared, not checked",)}.get(
             entry.status, (entry.status,)
         ),
-        text(Inline(entry.summary, "prose")),
+        () if below else summary,
         tuple(sections),
     )
+
+
+def _links(entry: AnyEntry, catalogue: Catalogue, numbers: _Numbers) -> Iterator[Fact]:
+    """Every address of the entry once, its links first. An identifier stands in the place of the
+    link that has its address."""
+    known: dict[str, Fact] = {}
+    for one in _fields(entry, catalogue, "Links", numbers):
+        for value in one.values:
+            known[same_address(value[0].url or "")] = Fact(one.label, (value,), one.status)
+    links: dict[str, models.Link] = {}
+    for link in entry.links:
+        form = same_address(link.url)
+        if form not in links or (
+            link.url.startswith("https:") > links[form].url.startswith("https:")
+        ):
+            links[form] = structs.replace(links.get(form, link), url=link.url)
+    for form, link in links.items():
+        # An address that is not safe to open is shown whole.
+        shown = link.url.partition("://")[2].rstrip("/") if safe_url(link.url) else link.url
+        yield known.pop(form, fact(link.label, Inline(shown, url=link.url)))
+    yield from known.values()
 
 
 def _fields(entry: AnyEntry, catalogue: Catalogue, group: str, numbers: _Numbers) -> Iterator[Fact]:
@@ -427,10 +469,10 @@ def _usual(result: models.Result, catalogue: Catalogue) -> bool:
     return any(part.name == result.subset for part in entry.subsets)
 
 
-def _results(entry: AnyEntry, catalogue: Catalogue, numbers: _Numbers) -> Sheet:
-    """The published results, best first on the page of a benchmark; empty columns are left out. Of
-    a benchmark with many, the best and those of curated models are shown; scores of other splits
-    than the usual one are left to lists."""
+def _results(entry: AnyEntry, catalogue: Catalogue, numbers: _Numbers) -> tuple[Sheet, Sheet]:
+    """The published results, best first on the page of a benchmark, and those behind the first ten;
+    empty columns are left out. Of a benchmark with many, the best and those of curated models are
+    shown; scores of other splits than the usual one are left to lists."""
     known = catalogue.results_of(entry.id)
     other = "model" if isinstance(entry, models.Benchmark) else "benchmark"
     results = [one for one in known if _usual(one, catalogue)]
@@ -465,13 +507,17 @@ def _results(entry: AnyEntry, catalogue: Catalogue, numbers: _Numbers) -> Sheet:
     )  # fmt: skip
     rows = [[make(one) for _, make in columns] for one in results]
     kept = [at for at in range(len(columns)) if any(row[at] not in (None, "") for row in rows)]
-    part = f": {len(results):,} of {len(known):,}" if len(results) < len(known) else ""
-    return Sheet(
-        f"Published results{part}",
-        tuple(columns[at][0] for at in kept),
-        tuple(tuple(row[at] for at in kept) for row in rows),
-        (),
+    shown = tuple(tuple(row[at] for at in kept) for row in rows)
+    first = len(shown) if len(shown) <= _FIRST + 2 else _FIRST
+    parts = (
+        (shown[:first], "Published results", first < len(known), f"{first} of {len(known):,}"),
+        (shown[first:], "More results", len(shown) < len(known), f"to {len(shown):,}"),
     )
+    above, below = (
+        Sheet(f"{title}: {part}" if cut else title, tuple(columns[at][0] for at in kept), some, ())
+        for some, title, cut, part in parts
+    )
+    return above, below
 
 
 def _notes(entry: AnyEntry, numbers: _Numbers) -> Iterator[Text]:

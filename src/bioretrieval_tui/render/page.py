@@ -69,6 +69,8 @@ class Prose(Struct, frozen=True):
 
 
 Section = Group | Prose | Sheet
+_ALSO = {"hf.co": "huggingface.co", "dx.doi.org": "doi.org"}
+"""Other names of hosts."""
 
 
 class Page(Struct, frozen=True):
@@ -130,6 +132,14 @@ def paragraphs(body: str, *, role: str = "text") -> tuple[Text, ...]:
 def plain(value: Text) -> str:
     """The text of a value without its roles, links and gauges."""
     return "".join(part.text for part in value if part.role != "gauge").strip()
+
+
+def same_address(url: str) -> str:
+    """A form that the spellings of one address share: without scheme, `www.` and the slash at the
+    end; hf.co is huggingface.co."""
+    host, _, path = url.strip().partition("://")[2].partition("/")
+    host = host.casefold().removeprefix("www.")
+    return f"{_ALSO.get(host, host)}/{path.rstrip('/')}"
 
 
 def is_empty(section: Section) -> bool:

@@ -28,6 +28,7 @@ from bioretrieval_tui.catalog.matrix import (
 from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Model, Recipe, Result
 from bioretrieval_tui.evaluation.metrics import MAIN
 from bioretrieval_tui.render.evaluations import MARK, OwnRun
+from bioretrieval_tui.render.hits import mode_name
 from bioretrieval_tui.render.rankings import (
     SCORE,
     best_values,
@@ -51,13 +52,10 @@ _RECIPE_COLUMNS = (
 )
 _SCORE_WIDTH = 8
 """Cells of a score with four decimals and two marks."""
-WIDE = 150
-"""Columns from which more of a model is shown."""
-_NARROW = 70
-"""Columns below which names are cut."""
-LEAST_WITH_OWN = 100
-"""Columns from which it is told how a run was made, and headings of recipes have space for an
-arrow; below, scores need the space."""
+_NAMES = (20, 26, 40)
+"""Cells of a name in a narrow, a usual and a wide window."""
+_WITH_ARROW = 100
+"""Columns from which headings of recipes have space for an arrow."""
 _TENTHS = 10
 """Parts of a column in the heat map."""
 
@@ -99,7 +97,8 @@ def row_id(row: AnyRow) -> str:
 
 
 class _LazyCells(Sequence[Span]):
-    """The cells of a row: the first ones as they are, a score when its column is on the screen."""
+    """The cells of a row: first and last ones as they are, a score when its column is on the
+    screen."""
 
     def __init__(
         self,
@@ -107,11 +106,12 @@ class _LazyCells(Sequence[Span]):
         row: ModelRow,
         axes: Sequence[Axis],
         make: Callable[[ModelRow, Axis], Span],
+        last: Sequence[Span] = (),
     ) -> None:
-        self.lead, self.row, self.axes, self.make = lead, row, axes, make
+        self.lead, self.row, self.axes, self.make, self.last = lead, row, axes, make, last
 
     def __len__(self) -> int:
-        return len(self.lead) + len(self.axes)
+        return len(self.lead) + len(self.axes) + len(self.last)
 
     @overload
     def __getitem__(self, at: int) -> Span: ...
@@ -121,7 +121,11 @@ class _LazyCells(Sequence[Span]):
         if isinstance(at, slice):
             return [self[place] for place in range(*at.indices(len(self)))]
         behind = at - len(self.lead)
-        return self.lead[at] if behind < 0 else self.make(self.row, self.axes[behind])
+        if behind < 0:
+            return self.lead[at]
+        if behind >= len(self.axes):
+            return self.last[behind - len(self.axes)]
+        return self.make(self.row, self.axes[behind])
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +166,6 @@ class BoardSession:
         self.recipe_rows: Sequence[RecipeRow] = ()
         self.model_rows: Sequence[ModelRow] = ()
         self.shown_own: Sequence[OwnRow] = ()
-        self._with_licence = self._with_own_column = False
         self.use(BoardScores.of(catalogue))
 
     def use(self, scores: BoardScores) -> None:
@@ -308,10 +311,9 @@ class BoardSession:
     # Columns and cells -------------------------------------------------------------------
 
     def columns(self, width: int = 80) -> tuple[TableColumn, ...]:
-        """The columns in a window of `width` cells: the mean names its benchmarks where it can."""
-        self._with_licence = width >= WIDE
+        """The columns in a window of `width` cells. What a wider one adds takes no score away."""
         if not self.in_matrix:
-            arrow = 2 if width >= LEAST_WITH_OWN else 0
+            arrow = 2 if width >= _WITH_ARROW else 0
             four = (
                 TableColumn(self.table.key(axis), title, max(_SCORE_WIDTH, len(title) + arrow),
                             align="right", priority=3 + at)
@@ -319,38 +321,32 @@ class BoardSession:
                 for title in [self.table.title(axis)]
             )  # fmt: skip
             return (*_RECIPE_COLUMNS, *four, TableColumn("year", "Year", 4, align="right"))
-        heat = self.mode == "heat"
-        name_width = 20 if width < _NARROW else max(26, min(width // 4, 40))
-        name_width = 18 if heat and width < WIDE else name_width
+        heat, axes = self.mode == "heat", axes_of(self.matrix, self.shown_own)
+        short_name, usual_name, long_name = _NAMES
+        name = max(short_name, min(usual_name, width - 50), min(width // 4, long_name))
+        roomy = heat and long_name + 20 + 3 * len(axes) <= width
         columns = [
             TableColumn("rank", "#", 4, align="right", frozen=True),
-            TableColumn("model", "Model", name_width, frozen=True),
+            TableColumn("model", "Model", name if roomy or not heat else 18, frozen=True),
         ]
-        self._with_own_column = bool(self.shown_own) and width >= LEAST_WITH_OWN
-        if self._with_own_column:
-            columns.append(TableColumn("own", "Your run", 16, priority=9))
+        if self.shown_own:
+            columns.append(TableColumn("own", "Run", 6))
         if not heat:
             if self._ranked_apart:
-                basis = self.matrix.basis
-                title = SCORE[self.view.ranking].capitalize()
-                names = f"{title} ({', '.join(map(self.table.title, basis))})"
-                if len(names) > width // 4:
-                    names = f"{title} of {len(basis)}"
-                columns.append(TableColumn("score", names, max(8, len(names) + 2), align="right"))
+                title = f"{SCORE[self.view.ranking].capitalize()} of {len(self.matrix.basis)}"
+                columns.append(TableColumn("score", title, max(8, len(title) + 2), align="right"))
             columns += [
                 TableColumn("params", "Params", 7, align="right"),
                 TableColumn("zero_shot_share", "ZS %", 5, align="right"),
             ]
-            if width >= WIDE:
-                columns.append(TableColumn("licence", "Licence", 14))
         own = {row.axis: row.title for row in self.shown_own if row.title}
-        for axis in axes_of(self.matrix, self.shown_own):
-            name = own.get(axis) or self.table.title(axis)
-            size = (1 if width < WIDE else 2) if heat else max(_SCORE_WIDTH, len(name) + 2)
+        for axis in axes:
+            title = own.get(axis) or self.table.title(axis)
+            size = 1 + roomy if heat else max(_SCORE_WIDTH, len(title) + 2)
             columns.append(
-                TableColumn(axis_key(axis, self.table), name, size, align="right", upright=heat)
+                TableColumn(axis_key(axis, self.table), title, size, align="right", upright=heat)
             )
-        return tuple(columns)
+        return (*columns, *(() if heat else (TableColumn("licence", "Licence", 14),)))
 
     def list_rows(self) -> ListRows[RecipeRow] | ListRows[ModelRow]:
         if not self.in_matrix:
@@ -399,20 +395,19 @@ class BoardSession:
             return Span(f"{found:.4f}{mark:<2}", "warn" if off else "own")
 
         def cells(row: ModelRow) -> Sequence[Span]:
-            facts: list[Span] = []
+            score_of, facts = [Span("")] * self._ranked_apart, [Span("")] * 3
             if isinstance(row, MatrixRow):
                 ranked = "strong" if row.score is not None else "faint"
-                facts = [Span(score_text(self.matrix, row), ranked)] if self._ranked_apart else []
-                facts += self._facts(row)
-            else:
-                facts = [Span("")] * (3 + self._ranked_apart)
-            if not self._with_licence:
-                facts.pop()
-            return _LazyCells([*self._lead(row), *facts], row, axes, score)
+                score_of = [Span(score_text(self.matrix, row), ranked)] * self._ranked_apart
+                facts = self._facts(row)
+            return _LazyCells(
+                [*self._lead(row), *score_of, *facts[:2]], row, axes, score, facts[2:]
+            )
 
         return cells
 
     def _facts(self, row: MatrixRow) -> list[Span]:
+        """Parameters, share of zero-shot scores, licence."""
         entry = self.catalogue.by_id.get(row.model)
         if not isinstance(entry, Model):
             return [Span("-", "dim"), Span("?", "dim"), Span("")]
@@ -456,18 +451,18 @@ class BoardSession:
         return cells
 
     def _lead(self, row: ModelRow) -> list[Span]:
-        """Rank and name, and in a list with runs how a run was made."""
+        """Rank and name, and in a list with runs the mode of a run."""
         if isinstance(row, OwnRow):
             return [
                 Span(""),
                 Span(self.sign(row.run.record.id) + row.run.title, "own.strong"),
-                *([Span(row.run.how, "own")] if self._with_own_column else []),
+                Span(mode_name(row.run.record.mode), "own"),
             ]
         entry = self.catalogue.by_id.get(row.model)
         listed = entry is not None and entry.status == "declared"
         name = self.sign(row.model) + self.catalogue.names.get(row.model, row.model)
         lead = [Span(str(row.rank or "-"), "dim"), Span(name, "dim" if listed else "model.strong")]
-        return [*lead, Span("")] if self._with_own_column else lead
+        return [*lead, Span("")] if self.shown_own else lead
 
     def result_at(self, row: AnyRow | None, key: str) -> Result | None:
         """The published result of a row in a column."""

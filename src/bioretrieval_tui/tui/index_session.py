@@ -17,7 +17,7 @@ from bioretrieval_tui.util.formatting import percent
 
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.job_folder import JobRecord
-    from bioretrieval_tui.tui.panes.pane import PaneContext
+    from bioretrieval_tui.tui.pane_context import PaneContext
 
 MUCH_DEAD = 0.2
 """Share of deleted or replaced documents that warrants a warning."""

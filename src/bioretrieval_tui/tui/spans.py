@@ -5,14 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from string import ascii_lowercase
 
-from bioretrieval_tui.render.page import Fact, Group, Page, Prose, Text, is_empty, plain
+from bioretrieval_tui.actions import ACTIONS
+from bioretrieval_tui.render.page import Fact, Group, Page, Prose, Section, Text, is_empty, plain
 from bioretrieval_tui.render.sheet import Sheet, face, readable
 from bioretrieval_tui.tui.text import Line, Span, line
 
 LABEL = 13
 """Cells of the label column of facts."""
+_LEAD = 10
+"""Lines that are shown while the cursor moves of a page whose summary stands further down."""
+_OPENS = {"links": "links", "jumps": "relations"}
+"""By what a group holds: the action whose key precedes its letters."""
 _ROLES = {"prose": "text", "document": "text", "code": "strong", "reference": "faint"}
 
 
@@ -25,6 +31,7 @@ class PaintedPage:
     jumps: ids of entries by letter.
     lead: how many lines (name, byline, summary) are shown while the cursor moves.
     links_at, jumps_at: the first line of each.
+    sections: title and first line of what stands under a heading.
     """
 
     lines: tuple[Line, ...]
@@ -33,19 +40,23 @@ class PaintedPage:
     lead: int = 4
     links_at: int = 0
     jumps_at: int = 0
+    sections: tuple[tuple[str, int], ...] = ()
 
     def with_lines(self, at: int, more: Sequence[Line]) -> PaintedPage:
         """The page with more lines before its line `at`, which is above the letters."""
         return replace(
             self,
             lines=(*self.lines[:at], *more, *self.lines[at:]),
+            sections=tuple(
+                (title, line + len(more) * (line >= at)) for title, line in self.sections
+            ),
             links_at=self.links_at + len(more),
             jumps_at=self.jumps_at + len(more),
         )
 
 
 def paint(page: Page) -> PaintedPage:
-    """The page as lines; the first 26 links and jumps get letters."""
+    """The page as lines; links and jumps get letters."""
     lines = [line(Span(page.title, f"{page.kind}.strong" if page.kind else "strong"))]
     byline = [Span("  ".join(map(plain, page.byline)), "dim")] if page.byline else []
     byline += [Span(f"  {badge}" if byline else badge, "warn") for badge in page.badges]
@@ -57,12 +68,14 @@ def paint(page: Page) -> PaintedPage:
     links: list[tuple[str, str]] = []
     jumps: list[str] = []
     places = {"links": 0, "jumps": 0}
+    titles: list[tuple[str, int]] = []
     sections = [section for section in page.sections if not is_empty(section)]
     for number, section in enumerate(sections):
         lines.append(line())
         # Facts right below the summary need no heading.
-        if section.title and not (number == 0 and isinstance(section, Group)):
-            lines.append(line(Span(section.title, "header")))
+        if section.title and not (number == 0 and page.summary and isinstance(section, Group)):
+            titles.append((section.title, len(lines)))
+            lines.append(line(Span(section.title, "header"), Span(_key_of(section), "faint")))
         if isinstance(section, Prose):
             lines += _prose(section)
         elif isinstance(section, Sheet):
@@ -79,8 +92,21 @@ def paint(page: Page) -> PaintedPage:
             places[section.holds] = len(lines)
             lines += _targets(section, links, jumps)
     return PaintedPage(
-        tuple(lines), tuple(links), tuple(jumps), lead, places["links"], places["jumps"]
-    )
+        tuple(lines), tuple(links), tuple(jumps), lead if page.summary else min(_LEAD, len(lines)),
+        places["links"], places["jumps"], tuple(titles),
+    )  # fmt: skip
+
+
+def letters(count: int) -> list[str]:
+    """What is typed for each of so many links: a letter, two where there are more than 26."""
+    long = 1 if count <= len(ascii_lowercase) else 2
+    return ["".join(typed) for typed in product(ascii_lowercase, repeat=long)][:count]
+
+
+def _key_of(section: Section) -> str:
+    """The key that precedes the letters of a group."""
+    action = _OPENS.get(section.holds) if isinstance(section, Group) else None
+    return next((f"  {one.shown}, then a letter" for one in ACTIONS if one.id == action), "")
 
 
 def spans(parts: Text) -> Iterator[Span]:
@@ -99,18 +125,22 @@ def spans(parts: Text) -> Iterator[Span]:
 def _targets(group: Group, links: list[tuple[str, str]], jumps: list[str]) -> Iterator[Line]:
     """The lines of a group of links or jumps, with the letters that lead there."""
     of_links = group.holds == "links"
-    for item in group.facts:
-        for value in item.values:
-            letter = ascii_lowercase[len(links if of_links else jumps) :][:1]
-            label = f"{letter or ' '} {item.label}"
-            found = (part.url if of_links else part.jump for part in value)
-            target = next(filter(None, found), "")
-            if letter and target and of_links:
-                links.append((item.label, target))
-            elif letter and target:
-                jumps.append(target)
-            lead = (Span(f"{label}  ", "dim"),) if of_links else _label(label)
-            yield line(*lead, *spans(value), hang=4 if of_links else LABEL)
+    targets = [
+        next(filter(None, (part.url if of_links else part.jump for part in value)), "")
+        for item in group.facts
+        for value in item.values
+    ]
+    marks = iter(letters(sum(map(bool, targets))))
+    values = ((item, value) for item in group.facts for value in item.values)
+    for (item, value), target in zip(values, targets, strict=True):
+        label = f"{next(marks, ' ') if target else ' '} {item.label}"
+        if target and of_links:
+            links.append((item.label, target))
+        elif target:
+            jumps.append(target)
+        lead = (Span(f"{label}  ", "dim"),) if of_links else _label(label)
+        hang = 4 if of_links else LABEL
+        yield line(*lead, *spans(value), status_mark(item.status), hang=hang)
 
 
 def fact_lines(item: Fact) -> Iterator[Line]:

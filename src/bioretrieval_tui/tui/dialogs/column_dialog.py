@@ -1,4 +1,4 @@
-"""The choice of the board's columns: which benchmarks are shown, in which order."""
+"""The choice of the columns of a list, and of their order."""
 
 from __future__ import annotations
 
@@ -9,24 +9,18 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
 
-from bioretrieval_tui.catalog.matrix import MatrixView, ScoreTable
 from bioretrieval_tui.tui.dialogs.dialog import Dialog, title_line
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.input import QueryLine
-from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTable
-
-_COLUMNS = (
-    TableColumn("mark", "", 3),
-    TableColumn("title", "Benchmark", 24, 1),
-    TableColumn("models", "Models", 7, align="right"),
-)
+from bioretrieval_tui.tui.widgets.table import ColumnChoice, ListRows, TableColumn, VirtualTable
 
 
 class ColumnDialog(Dialog[Sequence[str]]):
     """Chosen columns first, in their order, then the others. Answers the keys of the chosen
-    columns, () for all.
+    columns, () for the usual ones.
 
-    table: where the columns are; chosen: those that are shown now, () for all.
+    choices: the columns; chosen: those that are shown now, () for the usual ones; usual, said: what
+    the dialog says of the usual ones, and of chosen ones behind their number; titles: of the list.
     """
 
     DEFAULT_CSS = "ColumnDialog > Vertical { height: 90%; }"
@@ -43,18 +37,30 @@ class ColumnDialog(Dialog[Sequence[str]]):
         Binding("enter", "accept", show=False),
     ]
 
-    def __init__(self, table: ScoreTable, chosen: Sequence[str]) -> None:
+    def __init__(
+        self,
+        choices: Sequence[ColumnChoice],
+        chosen: Sequence[str],
+        usual: str,
+        titles: tuple[str, str],
+        said: str = "they are shown in this order",
+    ) -> None:
         super().__init__()
-        self.scores = table
-        self.chosen = list(chosen)
-        self.usual_basis = table.matrix(MatrixView(), ()).basis
-        """The columns that rank where none are chosen."""
+        self.choices = {choice.key: choice for choice in choices}
+        self.chosen = [key for key in chosen if key in self.choices]
+        self.usual = usual
+        self.said = said
         self.shown: list[str] = []
         self.line = QueryLine("part of a name")
-        self.list = VirtualTable(_COLUMNS, chooses=True, empty="No benchmark has this name.")
+        columns = (
+            TableColumn("mark", "", 3),
+            TableColumn("title", titles[0], 24, 1),
+            TableColumn("count", titles[1], 7, align="right"),
+        )
+        self.list = VirtualTable(columns, chooses=True, empty="No column has this name.")
 
     def compose(self) -> ComposeResult:
-        keys = "space choose  J K move  / find  a all  enter ok"
+        keys = "space choose  J K move  / find  a usual  enter ok"
         yield Vertical(title_line("Columns", keys), self.line, self.list, self.note)
 
     def on_mount(self) -> None:
@@ -63,35 +69,26 @@ class ColumnDialog(Dialog[Sequence[str]]):
         self.fill()
 
     def fill(self, keep: str | None = None) -> None:
-        """Show the columns whose name holds the words of the line, the parts of a benchmark behind
-        it; the cursor stays on `keep`."""
-        axes = self.scores.axes
-        first = {axis.benchmark: at for at, axis in reversed([*enumerate(axes)])}
-        order = sorted(axes, key=lambda axis: first[axis.benchmark])
+        """Show the columns whose name holds the words of the line; the cursor stays on `keep`."""
         words = self.line.value.casefold().split()
-        keys = dict.fromkeys([*self.chosen, *map(self.scores.key, order)])
         self.shown = [
-            key for key in keys
-            if all(word in f"{key} {self._title(key)}".casefold() for word in words)
-        ]  # fmt: skip
+            key
+            for key in dict.fromkeys([*self.chosen, *self.choices])
+            if all(word in f"{key} {self.choices[key].title}".casefold() for word in words)
+        ]
         at = self.shown.index(keep) if keep in self.shown else 0
         self.list.show(ListRows(self.shown, self._cells), at)
         count = len(self.chosen)
-        said = f"{count} chosen: they are shown and rank"
-        if not count:
-            said = f"all are shown; {', '.join(map(self.scores.title, self.usual_basis))} rank"
-        self.note.show(Span(said, "dim"))
-
-    def _title(self, key: str) -> str:
-        return self.scores.title(self.scores.by_key[key])
+        self.note.show(Span(f"{count} chosen: {self.said}" if count else self.usual, "dim"))
 
     def _cells(self, key: str) -> list[Span]:
-        taken = key in self.chosen
+        taken, choice = key in self.chosen, self.choices[key]
         mark = f"{self.chosen.index(key) + 1}" if taken else "-"
-        count = self.scores.counts[self.scores.by_key[key]]
-        role = "benchmark.strong" if taken else "text"
-        return [Span(mark, "ok" if taken else "faint"), Span(self._title(key), role),
-                Span(str(count), "dim")]  # fmt: skip
+        return [
+            Span(mark, "ok" if taken else "faint"),
+            Span(choice.title, "benchmark.strong" if taken else "text"),
+            Span(str(choice.count), "dim"),
+        ]
 
     @property
     def at(self) -> str | None:

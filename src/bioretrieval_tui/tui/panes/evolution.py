@@ -9,10 +9,12 @@ from textual.app import ComposeResult
 from textual.message import Message
 
 from bioretrieval_tui.catalog.models import AnyEntry, Milestone, Model
+from bioretrieval_tui.errors import UsageError
 from bioretrieval_tui.render.lineage import Branch, introduced, lineage, timeline
 from bioretrieval_tui.tui.bindings import bindings
+from bioretrieval_tui.tui.entry_list import entry_columns
 from bioretrieval_tui.tui.entry_session import EntrySession
-from bioretrieval_tui.tui.panes.pane import Pane, entry_columns
+from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.text import Row, Span
 from bioretrieval_tui.tui.timeline_rows import (
     TimelinePicture,
@@ -171,9 +173,17 @@ class EvolutionPane(Pane):
         ]
         there = next((b if here == a else a for a, b in same if here in (a, b)), None)
         self.entry_list = EntrySession(entries, self.catalogue)
-        self.table.set_columns(entry_columns(self.section))
+        self.table.set_columns(entry_columns(self.section, self.split.columns))
         self.refill(there or entries[0].id if entries else None)
         self.table.focus()
+
+    def least_list(self) -> int:
+        return 0 if self.in_lineage else super().least_list()  # the tree takes what there is
+
+    def action_columns(self) -> None:
+        if self.in_lineage:
+            raise UsageError("The lineage is drawn: v shows the milestones, which have columns")
+        super().action_columns()
 
     def action_enter(self) -> None:
         super().action_enter()
@@ -188,7 +198,8 @@ class EvolutionPane(Pane):
         """Draw the tree as wide as the list is; families alone where some are not shown."""
         width, reading = self.app.size.width, self.has_class("-reading")
         with_base = width >= WITH_BASE and not reading
-        space = (width * 45 // 100 if self.wide and reading else width) - 2
+        space = (self.list_width if reading else 0) or width
+        space -= 2
         space -= BASE.width + GAP if with_base else 0
         axis = branch_axis(self.branches, space)
         title = "".join(span.text for span in axis.row(space))

@@ -43,6 +43,7 @@ class FoundPane(Pane):
         TableColumn("journal", "Journal", 12, 1, priority=3),
         TableColumn("year", "Year", 4, priority=1),
     )
+    LEAD = 2
     EMPTY = "No search yet.\n\nw searches PubMed, Europe PMC or arXiv."
 
     @property

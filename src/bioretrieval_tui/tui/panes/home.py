@@ -19,7 +19,8 @@ from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.settings import LAST_INDEX
 from bioretrieval_tui.terminal.clean import clean
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.panes.pane import Pane, PaneContext
+from bioretrieval_tui.tui.pane_context import PaneContext
+from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.text import Line, Row, Span, clipped, line, wrap
 from bioretrieval_tui.tui.widgets.canvas import Canvas
 from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTable

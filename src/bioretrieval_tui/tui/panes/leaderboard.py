@@ -38,7 +38,7 @@ from bioretrieval_tui.tui.board_session import (
 from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.spans import PaintedPage, paint
 from bioretrieval_tui.tui.text import Span, line
-from bioretrieval_tui.tui.widgets.table import GAP, VirtualTable
+from bioretrieval_tui.tui.widgets.table import GAP, ColumnChoice, VirtualTable
 
 if TYPE_CHECKING:
     from bioretrieval_tui.evaluation.records import EvaluationRecord
@@ -47,9 +47,6 @@ if TYPE_CHECKING:
     from bioretrieval_tui.tui.dialogs.plot_dialog import PlotDialog
     from bioretrieval_tui.tui.entry_session import EntrySession
 
-BESIDE = 170
-"""Columns from which a recipe's page stands beside the list: its numbers need the width."""
-
 
 class LeaderboardPane(Pane):
     """Recipes first; `v` shows the matrix, `m` its heat map, with your runs among the results."""
@@ -57,6 +54,8 @@ class LeaderboardPane(Pane):
     BINDINGS = bindings("leaderboard", "evaluating", "browse", "marking")
     SCOPES = ("leaderboard", "evaluating", "list", "browse", "marking", "everywhere")
     MORE_SCOPES = ("comparison",)
+    WIDE = 170
+    """The numbers of a recipe need the width."""
     EXPLAINS = (*MEANINGS.items(), ("signs behind a score", LEGEND))
     DEFAULT_CSS = """
     LeaderboardPane #matrix { display: none; }
@@ -87,8 +86,8 @@ class LeaderboardPane(Pane):
         return self.board.in_matrix
 
     @property
-    def wide(self) -> bool:
-        return not self.in_matrix and self.app.size.width >= BESIDE
+    def list_width(self) -> int:
+        return 0 if self.in_matrix else super().list_width
 
     def fit(self) -> None:
         """Arrange the parts, and the columns of the matrix, for the width of the app."""
@@ -217,6 +216,14 @@ class LeaderboardPane(Pane):
         from bioretrieval_tui.tui.dialogs.column_dialog import ColumnDialog
 
         self._for_matrix("The choice of columns")
+        table, view = self.board.table, self.board.view
+        # The parts of a benchmark stand behind it.
+        first = {axis.benchmark: at for at, axis in reversed([*enumerate(table.axes)])}
+        choices = [
+            ColumnChoice(table.key(axis), table.title(axis), table.counts[axis])
+            for axis in sorted(table.axes, key=lambda axis: first[axis.benchmark])
+        ]
+        ranks = ", ".join(map(table.title, table.matrix(MatrixView(), ()).basis))
 
         def chosen(columns: Sequence[str] | None) -> None:
             if columns is not None:
@@ -224,7 +231,14 @@ class LeaderboardPane(Pane):
                 self.board.choose(columns)
                 self.refill()
 
-        self.app.push_screen(ColumnDialog(self.board.table, self.board.view.columns), chosen)
+        dialog = ColumnDialog(
+            choices,
+            view.columns,
+            f"all are shown; {ranks} rank",
+            ("Benchmark", "Models"),
+            "they are shown and rank",
+        )
+        self.app.push_screen(dialog, chosen)
 
     def _view(self, view: MatrixView) -> None:
         self.board.view = view

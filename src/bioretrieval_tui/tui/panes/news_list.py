@@ -42,6 +42,7 @@ class NewsPane(Pane):
         TableColumn("date", "Date", 10, priority=1),
         TableColumn("watch", "Watch", 12, 1, priority=3),
     )
+    LEAD = 3
     EMPTY = (
         "No news.\n\n"
         'bioretrieval-tui watch add "QUERY" watches a source,\n'

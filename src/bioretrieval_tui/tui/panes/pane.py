@@ -10,11 +10,9 @@ An action that is not possible raises `UsageError`, and lets other errors pass: 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
-from pathlib import Path
-from string import ascii_lowercase
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -25,107 +23,42 @@ from textual.widgets import Input
 from textual.worker import Worker
 
 from bioretrieval_tui.actions import PANES
-from bioretrieval_tui.catalog import fields
-from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of, kind_of_section
-from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Dataset, Milestone, Model, Recipe
+from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of_section
+from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Model
 from bioretrieval_tui.errors import FilterError, UsageError
-from bioretrieval_tui.paths import Places
-from bioretrieval_tui.render.sheet import face, shortened
+from bioretrieval_tui.render.sheet import shortened
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.entry_session import EntrySession, paper_of
-from bioretrieval_tui.tui.spans import PaintedPage, paint
+from bioretrieval_tui.tui.entry_list import column_choices, entry_columns, entry_rows, entry_table
+from bioretrieval_tui.tui.entry_session import EntrySession
+from bioretrieval_tui.tui.pane_context import PaneContext
+from bioretrieval_tui.tui.pane_layout import LEAST_TALL, PaneLayout, Zoom, least_list
+from bioretrieval_tui.tui.spans import PaintedPage, letters, paint
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine, WorkBar
 from bioretrieval_tui.tui.widgets.canvas import Detail
 from bioretrieval_tui.tui.widgets.input import QueryLine
-from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTable
+from bioretrieval_tui.tui.widgets.table import TableColumn, VirtualTable
 from bioretrieval_tui.tui.work_lines import job_lines
 from bioretrieval_tui.util.formatting import plural
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.backend.client import SearchClient
     from bioretrieval_tui.backend.job_folder import JobRecord
-    from bioretrieval_tui.backend.jobs import JobQueue
-    from bioretrieval_tui.backend.protocol import EvaluateJob, Job
-    from bioretrieval_tui.online.spool import FetchRequest
     from bioretrieval_tui.render.comparison import Compared
     from bioretrieval_tui.render.evaluations import OwnRun
-    from bioretrieval_tui.render.sheet import Sheet
-    from bioretrieval_tui.settings import SettingsStore
-    from bioretrieval_tui.tui.found_session import FoundSession
     from bioretrieval_tui.tui.qrels_session import QrelsSession
-    from bioretrieval_tui.tui.row_marks import RowMarks
     from bioretrieval_tui.tui.search_session import SearchSession
-    from bioretrieval_tui.tui.undo import UndoStack
 
 _T = TypeVar("_T")
 _LONGEST_FILTER = 40
 
-WIDE = 100
-"""Columns from which list and detail stand side by side."""
+SETTLED = 1.0
+"""Seconds without a change after which the layout of a pane is kept."""
 REST = 0.4
 """Seconds without a move of the cursor after which the page beside it is shown whole.
 
 While the cursor moves, the page shows its lead only, and nothing new when the list itself had to
 scroll: a key over SSH stays under 2 kB at 120x40.
 """
-
-
-class PaneContext(Protocol):
-    """The app as panes and their sessions know it."""
-
-    catalogue: Catalogue
-    where: Places
-    current: str
-    history: list[tuple[str, str | None]]
-    index: str
-    settings: SettingsStore
-    client: SearchClient
-    jobs: JobQueue
-    found: FoundSession
-    marks: RowMarks
-    undo: UndoStack
-
-    def say(self, message: str, role: str = ...) -> None: ...
-    def confirm(
-        self, question: str, then: str, labels: tuple[str, str], do: Callable[[], None]
-    ) -> None: ...
-    def confirm_stop(self, job: Job) -> None: ...
-    def jump(self, identifier: str, *, then: str = ...) -> None: ...
-    async def search_in(self, name: str, query: str = ...) -> None: ...
-    async def action_go(self, name: str) -> None: ...
-    def show_run(self, record: str) -> None: ...
-    def tell_news(self, unread: int) -> None: ...
-    @property
-    def jobs_used(self) -> bool: ...
-    def begin_job(self, job: Job, *, again: bool = ..., like: JobRecord | None = ...) -> bool: ...
-    def ask_to_resume(self, record: JobRecord) -> None: ...
-    def action_ask_what_to_explore(self) -> None: ...
-    def ask_what_to_evaluate(
-        self, *, benchmark: str = ..., model: str = ..., index: str = ...
-    ) -> None: ...
-    def explore(self, job: EvaluateJob) -> None: ...
-    def ask_what_to_fetch(
-        self, before: FetchRequest | None = ..., *, query: str = ..., index: str = ...
-    ) -> None: ...
-
-    board_problem: str
-
-    async def widen(self) -> None: ...
-    def compare(self, kind: str) -> None: ...
-    def marks_changed(self) -> None: ...
-    def ask_into(
-        self, index: str | None, papers: Mapping[str, bytes], then: Callable[[str], None]
-    ) -> None: ...
-    def remembered_folder(self, name: str) -> Path | None: ...
-    def remember_folder(self, name: str, folder: Path) -> None: ...
-    def recent_folders(self) -> list[Path]: ...
-    def open_link(self, url: str) -> None: ...
-    def copy_text(self, text: str, what: str) -> None: ...
-    def show_text(self, title: str, text: str, note: str = ...) -> None: ...
-    def export_sheet(
-        self, make: Callable[[], Sheet], stem: str, count: int, *, cites: bool = True
-    ) -> None: ...
 
 
 class Pane(Widget):
@@ -135,11 +68,9 @@ class Pane(Widget):
     Pane { height: 1fr; width: 1fr; layout: vertical; }
     Pane Horizontal { height: 1fr; }
     Pane.-list Detail { display: none; }
-    Pane.-list.-wide Detail { display: block; width: 55%; }
+    Pane.-list.-wide Detail, Pane.-list.-reading Detail { display: block; }
     Pane.-list.-reading VirtualTable { display: none; }
-    Pane.-list.-reading Detail { display: block; width: 1fr; }
     Pane.-list.-wide.-reading VirtualTable { display: block; }
-    Pane.-list.-wide.-reading Detail { width: 55%; }
     """
 
     BINDINGS = bindings("list")
@@ -151,6 +82,12 @@ class Pane(Widget):
     """The title of a pane that has no digit."""
     COLUMNS: ClassVar[tuple[TableColumn, ...]] = ()
     EMPTY: ClassVar[str] = "No entry matches."
+    LEAD: ClassVar[int] = 0
+    """Columns that have the first of two lines of a row for themselves."""
+    WIDE: ClassVar[int] = 100
+    """Columns from which list and page stand side by side."""
+    SHARE: ClassVar[int] = 45
+    """Percent of the width that the list has there, or more where its columns need it."""
     SHOWS_WORK: ClassVar[Literal["", "evaluation", "jobs"]] = ""
     """What stands over the list while it runs: an evaluation, or any job."""
     EXPLAINS: ClassVar[tuple[tuple[str, str], ...]] = ()
@@ -171,6 +108,12 @@ class Pane(Widget):
         """Of the user, in a pane whose entries can be evaluated."""
         self.place_before: str | None = None
         """Where the cursor was when the filter line was opened."""
+        listed = "list" in self.SCOPES
+        self.split = PaneLayout.of(self.owner.settings, name) if listed else PaneLayout()
+        self._unkept: Timer | None = None
+        """Runs until a change of `split` is kept."""
+        self.typed = ""
+        """The first of two letters."""
         self.filter_before = ""
         """The filter that was accepted before the line was opened."""
         self.reading: Worker[None] | None = None
@@ -183,14 +126,23 @@ class Pane(Widget):
         if self.SHOWS_WORK:
             yield WorkBar()
         with Horizontal():
-            columns = entry_columns(self.section) if self.section else self.COLUMNS
-            yield VirtualTable(columns, empty=self.EMPTY)
+            if self.section:
+                yield entry_table(self.section, self.split.columns, self.EMPTY)
+            else:
+                yield VirtualTable(self.COLUMNS, empty=self.EMPTY, lead=self.LEAD)
             yield Detail(rule=True)
 
     def on_mount(self) -> None:
         self.fit()  # a new widget may miss its first Resize, if it was measured before the layout
         if self.section:
             self.refill()
+        if self.split.zoom == "page":
+            self.split.zoom = ""
+            self.call_after_refresh(self._zoom_to, "page")
+
+    def on_unmount(self) -> None:
+        if self._unkept:
+            self._keep_layout()
 
     @property
     def owner(self) -> PaneContext:
@@ -282,15 +234,44 @@ class Pane(Widget):
 
     @property
     def wide(self) -> bool:
-        return self.app.size.width >= WIDE
+        """The page stands beside the list."""
+        return bool(self.list_width)
+
+    @property
+    def list_width(self) -> int:
+        """Columns of the list beside its page; 0 where one of them is shown at a time."""
+        width = self.app.size.width
+        least = self.least_list() if width >= self.WIDE else 0
+        return self.split.list_width(width, self.WIDE, self.SHARE, least)
+
+    def least_list(self) -> int:
+        """Columns that the list needs beside its page."""
+        table = self.query(VirtualTable).first()
+        return least_list(table, self.app.size.width, tall=self._tall)
+
+    @property
+    def _tall(self) -> bool:
+        return self.app.size.height >= LEAST_TALL
 
     def on_resize(self) -> None:
         self.fit()
 
     def fit(self) -> None:
-        """Arrange the parts for the width of the app."""
+        """Arrange the parts for the size of the app."""
         self.jobs_changed()
-        self.set_class(self.wide and self.has_class("-list"), "-wide")
+        if not self.has_class("-list"):
+            return
+        cells = self.list_width
+        self.set_class(bool(cells), "-wide")
+        self.page_part.styles.width = self.app.size.width - cells if cells else "1fr"
+        for table in self.query(VirtualTable):
+            table.tall = self._tall and (bool(cells) or table.titled)
+            table.update()
+
+    @property
+    def page_part(self) -> Widget:
+        """What stands beside the list."""
+        return self.detail
 
     def make_page(self) -> PaintedPage:
         """The page of the row under the cursor; an empty one where there is no row."""
@@ -312,7 +293,8 @@ class Pane(Widget):
             more = ", = compares" if count > 1 else ""
             spans.insert(1, Span(f"  {count} marked{more}" if count else "", "ok"))
         if self.letters:
-            spans = [*spans, Span(f"   {self.letters}: type its letter, esc cancels", "warn")]
+            what = f"{self.typed} and its second letter" if self.typed else "type its letter"
+            spans = [*spans, Span(f"   {self.letters}: {what}, esc cancels", "warn")]
         self.query_one(HeadLine).show(*spans)
 
     def list_head(self) -> list[Span]:
@@ -357,7 +339,8 @@ class Pane(Widget):
         self.page = self.make_page()
         lines = self.page.lines[: self.page.lead] if lead else self.page.lines
         # A page that is shown already is left where it was scrolled to.
-        self.detail.show(lines, keep_place=lines == self.detail.lines)
+        sections = () if lead else self.page.sections
+        self.detail.show(lines, sections, keep_place=lines == self.detail.lines)
 
     def _settle(self) -> None:
         if self._rest:
@@ -380,10 +363,13 @@ class Pane(Widget):
             self.detail.focus()
 
     def leave(self) -> bool:
-        """Stop waiting for a letter, or leave the page; False if there was nothing to leave."""
+        """Stop waiting for a letter, leave the page, or show both again; False if there was nothing
+        to leave."""
         if self.letters:
-            self.letters = ""
+            self.letters = self.typed = ""
             self.head()
+        elif self.split.zoom and (self.split.zoom == "page" or not self.has_class("-reading")):
+            self._zoom_to("")
         elif self.has_class("-reading"):
             self.remove_class("-reading")
             self.table.focus()
@@ -394,6 +380,54 @@ class Pane(Widget):
     def action_clear(self) -> None:
         if not self.leave() and (self.entry_list.filter or self.entry_list.problem):
             self.lift_filter()
+
+    # The border between list and page ------------------------------------------------------
+
+    def action_split(self, by: int) -> None:
+        cells = self.list_width
+        if not cells:
+            raise UsageError("No page stands beside the list here")
+        self.split.move(by, cells, self.app.size.width)
+        self._arranged()
+
+    def action_zoom(self) -> None:
+        """The page alone, then the list alone, then both. One is alone in a narrow window."""
+        if not (self.wide or self.split.zoom):
+            if not self.leave():
+                self.action_enter()
+            return
+        if not self.split.zoom:
+            self._zoom_to("page" if len(self.table.rows) else "list")
+        else:
+            self._zoom_to("list" if self.split.zoom == "page" else "")
+
+    def _zoom_to(self, zoom: Zoom) -> None:
+        self.split.zoom = zoom
+        self._arranged()
+        if zoom != "page":
+            self.remove_class("-reading")
+            self.table.focus()
+        elif not self.has_class("-reading"):
+            self.action_enter()
+
+    def _arranged(self) -> None:
+        self.fit()
+        if self._unkept:
+            self._unkept.stop()
+        self._unkept = self.set_timer(SETTLED, self._keep_layout)
+
+    def _keep_layout(self) -> None:
+        self._unkept = None
+        self.split.keep(self.owner.settings, self.pane_name)
+
+    def action_section(self, by: int) -> None:
+        """Go to the next or previous section of the page."""
+        self._settle()
+        if not self.wide:
+            self.action_enter()
+        self.detail.jump(by)
+
+    # Links and relations -------------------------------------------------------------------
 
     def _first_link(self) -> str:
         self._settle()
@@ -420,23 +454,34 @@ class Pane(Widget):
         self.head()
         if not self.wide:
             self.action_enter()  # the letters stand in the page
-        self.detail.reveal(first, first + count - 1)
+        self.detail.reveal(max(0, first - 1), first + count - 1)
 
     def on_key(self, event: events.Key) -> None:
-        """Follow the letter after `l` or `r`."""
-        if not self.letters or event.key == "escape" or event.character is None:
+        """Follow the letter after `l` or `r`; until then, arrows scroll to letters further down."""
+        half = max(1, self.detail.size.height // 2) if self.letters else 0
+        scrolls = {"down": 1, "up": -1, "pagedown": half, "pageup": -half}
+        if not self.letters or not (event.is_printable or event.key in scrolls):
             return
         event.stop()
         event.prevent_default()
-        what, self.letters = self.letters, ""
-        self.head()
-        index = ascii_lowercase.find(event.character.lower())
+        if event.key in scrolls:
+            self.detail.scroll_rows(scrolls[event.key])
+            return
+        what, typed = self.letters, self.typed + (event.character or "")
         targets: Sequence[object] = self.page.links if what == "link" else self.page.jumps
-        if not 0 <= index < len(targets):
-            raise UsageError(f"No {what} has the letter {event.character}")
+        marks = letters(len(targets))
+        if any(mark != typed.lower() and mark.startswith(typed.lower()) for mark in marks):
+            self.typed = typed
+            self.head()
+            return
+        self.letters = self.typed = ""
+        self.head()
+        if typed.lower() not in marks:
+            raise UsageError(f"No {what} has the letter{'s' * (len(typed) > 1)} {typed}")
+        index = marks.index(typed.lower())
         if what == "related":
             self.owner.jump(self.page.jumps[index])
-        elif event.character.isupper():
+        elif typed != typed.lower():
             self.owner.copy_text(self.page.links[index][1], "link")
         else:
             self.owner.open_link(self.page.links[index][1])
@@ -527,6 +572,32 @@ class Pane(Widget):
         table.sorted_by = self.entry_list.sorted_by
         self.refill()
         self.owner.say(f"Sorted by {column.title}, {way}" if way else "In catalogue order")
+
+    def action_columns(self) -> None:
+        """Choose the columns of the list."""
+        from bioretrieval_tui.tui.dialogs.column_dialog import ColumnDialog
+
+        choices = column_choices(self.section, self.entry_list.entries, self.catalogue)
+        usual = tuple(column.key for column in entry_columns(self.section))
+        titles = [choice.title for choice in choices if choice.key in usual]
+
+        def chosen(columns: Sequence[str] | None) -> None:
+            if columns is None:
+                return
+            self.split.columns = () if tuple(columns) == usual else tuple(columns)
+            sorted_by = self.table.sorted_by
+            self.table.set_columns(entry_columns(self.section, self.split.columns))
+            self.table.sorted_by = sorted_by
+            self._arranged()
+            self.refill()
+
+        dialog = ColumnDialog(
+            choices,
+            self.split.columns or usual,
+            f"the usual ones are shown: {', '.join(titles)}",
+            ("Field", "Entries"),
+        )
+        self.app.push_screen(dialog, chosen)
 
     def action_match(self, by: int) -> None:
         expression = self.entry_list.filter or self.entry_list.last_filter
@@ -638,6 +709,8 @@ class BrowsePane(Pane):
     BINDINGS = bindings("browse", "marking")
     SCOPES = ("list", "browse", "marking", "everywhere")
     MORE_SCOPES = ("comparison",)
+    SHARE = 40
+    """Titles of papers are much to send where a list scrolls."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name, name)
@@ -652,59 +725,3 @@ class BenchmarksPane(Pane):
 
     def __init__(self, name: str) -> None:
         super().__init__(name, name)
-
-
-# Entries as rows ------------------------------------------------------------------------------
-
-
-def entry_columns(section: str) -> tuple[TableColumn, ...]:
-    """The columns of a section's list, the name kept longest, then the leftmost."""
-    kind = kind_of_section(section)
-    own = fields.APP_LISTS.get(kind, ())
-    sizes = {name: (width, weight) for name, width, weight in own}
-    listed = fields.TABLE.listed(kind)[0]
-    rows = [fields.TABLE.by_name[name] for name in sizes]
-    rows += [row for row in listed if row.listed or not own]
-    columns = []
-    for place, row in enumerate(rows):
-        heading = row.heading or row.title
-        title = heading[:1].upper() + heading[1:] if heading.islower() else heading
-        # A number is as wide as the heading and its arrow.
-        number = row.type == "number"
-        width = max(row.width, len(title) + 1) if number else row.width
-        width, weight = sizes.get(row.name, (width, 0 if number else row.weight))
-        priority = place if own or row.priority is None else row.priority
-        priority = -1 if row.name == "name" else priority  # the last one that is left
-        align = "right" if number else "left"
-        columns.append(TableColumn(row.name, title, width, weight, align, priority))
-    return tuple(columns)
-
-
-def entry_rows(
-    entries: Sequence[AnyEntry],
-    columns: Sequence[TableColumn],
-    catalogue: Catalogue,
-    mark: Callable[[AnyEntry], str] = lambda _: "",
-) -> ListRows[AnyEntry]:
-    """Entries as rows. `mark` is the start of the first cell; `?` marks an unverified value."""
-    from bioretrieval_tui.render.entries import cell
-
-    def span(entry: AnyEntry, key: str) -> Span:
-        row = fields.TABLE.by_name[key]
-        seen = face(cell(row, entry, catalogue))
-        if seen.unverified and seen.text:
-            return Span(f"{seen.text}?", "warn")
-        if key == "name" and isinstance(entry, Milestone):
-            return Span(f"● {seen.text}", "milestone.strong")
-        if key == "paper" and isinstance(entry, Recipe):
-            return Span(paper_of(entry, catalogue) or seen.text, "paper")
-        if key in ("name", "model", "number"):
-            gone = isinstance(entry, Dataset) and not entry.available
-            return Span(seen.text, "faint" if gone else f"{kind_of(entry)}.strong")
-        return Span(seen.text, "text" if row.weight > 1 else "dim")
-
-    def cells(entry: AnyEntry) -> list[Span]:
-        first, *others = (span(entry, column.key) for column in columns)
-        return [Span(f"{mark(entry)}{first.text}", first.role), *others]
-
-    return ListRows(entries, cells)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
+from textual.widget import Widget
 
 from bioretrieval_tui.backend.protocol import ReadDocument
 from bioretrieval_tui.errors import UsageError
@@ -50,7 +51,6 @@ class QrelsPane(Pane):
     MORE_SCOPES = ("files", "path")
     DEFAULT_CSS = """
     QrelsPane #right { display: none; width: 1fr; height: 1fr; }
-    QrelsPane.-wide #queries { width: 50%; }
     QrelsPane.-wide #right, QrelsPane.-reading #right { display: block; }
     QrelsPane.-reading #queries { display: none; }
     QrelsPane.-wide.-reading #queries { display: block; }
@@ -62,6 +62,7 @@ class QrelsPane(Pane):
     """
 
     SHOWS_WORK = "evaluation"
+    SHARE = 50
     FILTER_HINT = "filter: words of the query, or its id"
 
     def __init__(self, name: str) -> None:
@@ -69,8 +70,8 @@ class QrelsPane(Pane):
         self.session = QrelsSession(self)
         self.query_page = Detail("query", rule=True, measure=120)
         self.query_page.can_focus = False
-        self.list_of_queries = VirtualTable(query_columns((), None), "queries", empty=EMPTY)
-        self.documents = VirtualTable(document_columns(()), "documents", empty="")
+        self.list_of_queries = VirtualTable(query_columns((), None), "queries", empty=EMPTY, lead=2)
+        self.documents = VirtualTable(document_columns(()), "documents", empty="", lead=2)
 
     def compose(self) -> ComposeResult:
         yield HeadLine()
@@ -95,6 +96,10 @@ class QrelsPane(Pane):
     @property
     def detail(self) -> Detail:
         return self.query_one("#document", Detail)
+
+    @property
+    def page_part(self) -> Widget:
+        return self.query_one("#right")
 
     @property
     def row(self) -> QueryRow | None:
@@ -226,14 +231,10 @@ class QrelsPane(Pane):
         self.detail.focus()
 
     def leave(self) -> bool:
-        if self.has_class("-document"):
-            self.remove_class("-document")
-            self.documents.focus()
-        elif self.has_class("-reading"):
-            self.remove_class("-reading")
-            self.list_of_queries.focus()
-        else:
-            return False
+        if not self.has_class("-document"):
+            return super().leave()
+        self.remove_class("-document")
+        self.documents.focus()
         return True
 
     def action_clear(self) -> None:
@@ -309,11 +310,11 @@ def query_lines(view: QueryView, modes: Sequence[str]) -> list[Line]:
 
 
 def document_columns(modes: Sequence[str]) -> list[TableColumn]:
-    """Grade, the rank that each mode gave a document, its title, its id."""
+    """Grade and title of a document, the rank that each mode gave it, its id."""
     return [
         TableColumn("grade", "Grade", 5, align="right", priority=0),
-        *(TableColumn(mode, mode_name(mode)[:7], 7, align="right", priority=1) for mode in modes),
         TableColumn("title", "Document", 24, 1, priority=0),
+        *(TableColumn(mode, mode_name(mode)[:7], 7, align="right", priority=1) for mode in modes),
         TableColumn("id", "Id", 8, priority=4),
     ]
 
@@ -333,8 +334,8 @@ def document_rows(view: QueryView | None, modes: Sequence[str]) -> ListRows[Foun
         ranks = [row.ranks.get(mode) for mode in modes]
         return [
             grade,
-            *(Span("-", "faint") if rank is None else Span(f"{rank:,}", "ok") for rank in ranks),
             Span("not in the corpus", "warn") if row.title is None else Span(row.title),
+            *(Span("-", "faint") if rank is None else Span(f"{rank:,}", "ok") for rank in ranks),
             Span(row.id, "dim"),
         ]
 

@@ -39,6 +39,8 @@ EXPLAIN_PAUSE = 0.3
 """Seconds without a move of the cursor after which a hit is explained."""
 FACETS_WIDTH = 46
 """Columns of the facets in a narrow window; see `DEFAULT_CSS`."""
+FACET_PANEL = 52
+"""Columns of the facets in a wide window."""
 THREE_PARTS = 140
 """Columns from which hits, facets and page fit side by side."""
 
@@ -66,20 +68,16 @@ class SearchPane(Pane):
     DEFAULT_CSS = """
     SearchPane #filter, SearchPane #right, SearchPane #facet-panel { display: none; }
     SearchPane.-beside #right { display: block; }
-    SearchPane.-beside Detail, SearchPane.-wide.-beside Detail { display: none; }
+    SearchPane.-beside Detail { display: none; }
     SearchPane.-beside.-reading #hits, SearchPane.-beside.-reading #right { display: none; }
-    SearchPane.-beside.-reading Detail, SearchPane.-wide.-beside.-reading Detail {
-        display: block; width: 1fr;
-    }
+    SearchPane.-beside.-reading Detail { display: block; }
     SearchPane.-facets #facet-panel { display: block; width: 46; }
     SearchPane.-facets Detail, SearchPane.-wide.-facets Detail { display: none; }
     SearchPane.-facets.-reading #facet-panel { display: none; }
     SearchPane.-wide #facet-panel { width: 52; }
-    SearchPane.-wide.-facets.-reading Detail { display: block; width: 55%; }
-    SearchPane.-three.-facets Detail { display: block; width: 50%; }
+    SearchPane.-wide.-facets.-reading Detail, SearchPane.-three.-facets Detail { display: block; }
     SearchPane.-three.-facets.-reading #facet-panel,
     SearchPane.-three.-facets.-reading #facets { display: block; }
-    SearchPane.-three.-facets.-reading Detail { display: block; width: 50%; }
     """
 
     EXPLAINS = (
@@ -97,8 +95,8 @@ class SearchPane(Pane):
         self.line = AskLine("search: type a question, a claim, a topic", id="query")
         self.filter_line = QueryLine(self.FILTER_HINT, id="filter")
         self.filter_line.suggester = HeadingSuggester(self.session)
-        self.left = VirtualTable(hit_list.HIT_COLUMNS, id="hits", empty=WAITING)
-        self.right = VirtualTable(hit_list.BESIDE_COLUMNS["dense"], id="right", empty=NONE)
+        self.left = VirtualTable(hit_list.HIT_COLUMNS, id="hits", empty=WAITING, lead=2)
+        self.right = VirtualTable(hit_list.BESIDE_COLUMNS["dense"], id="right", empty=NONE, lead=2)
         self.facet_list = VirtualTable(hit_list.facet_columns(0), id="facets", empty="No values.")
         self.years = HeadLine()
         """How many of the hits each year has."""
@@ -126,7 +124,16 @@ class SearchPane(Pane):
 
     def fit(self) -> None:
         super().fit()
-        self.set_class(self.app.size.width >= THREE_PARTS, "-three")
+        width = self.app.size.width
+        three = self.wide and width >= THREE_PARTS
+        self.set_class(three, "-three")
+        if three and self.has_class("-facets"):
+            left = width - FACET_PANEL
+            self.detail.styles.width = left * (width - self.list_width) // width
+
+    @property
+    def list_width(self) -> int:
+        return 0 if self.session.two_lists else super().list_width
 
     def activate(self) -> None:
         if self.has_class("-reading"):
@@ -169,7 +176,9 @@ class SearchPane(Pane):
         session, left = self.session, self.left
         left.empty = NONE_YET if session.view.answer.pending else NONE
         left.empty = WAITING if session.view is NOTHING else left.empty
-        self.set_class(session.two_lists, "-beside")
+        if session.two_lists != self.has_class("-beside"):
+            self.set_class(session.two_lists, "-beside")
+            self.fit()
         columns = hit_list.columns_of(session.view, session.right)
         if left.columns != columns:
             left.set_columns(columns)
@@ -316,12 +325,14 @@ class SearchPane(Pane):
         else:
             self.remove_class("-reading")
             self.add_class("-facets")
+            self.fit()
             self._fill_facets()
             self.facet_list.focus()
 
     def _close_facets(self) -> None:
         had_focus = self.facet_list.has_focus
         self.remove_class("-facets")
+        self.fit()
         if had_focus:
             self.list_of_hits.focus()
 

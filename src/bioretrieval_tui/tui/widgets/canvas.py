@@ -18,7 +18,7 @@ from textual.widget import Widget
 
 from bioretrieval_tui.terminal.clean import clean
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.text import Line, Row, Span, layout, strip
+from bioretrieval_tui.tui.text import Line, Row, Span, clipped, strip, wrap
 from bioretrieval_tui.tui.themes import DARK, Look
 
 WHEEL = 3
@@ -124,6 +124,7 @@ class Detail(Canvas, can_focus=True):
 
     rule: draw a rule along the left edge where a list stands beside.
     measure: longest line in cells: longer ones are hard to read.
+    sections: (title, line) of what the page has under headings.
     """
 
     class Selected(Message):
@@ -148,18 +149,30 @@ class Detail(Canvas, can_focus=True):
         self.top = 0
         self.rule = rule
         self.measure = measure
+        self.sections: Sequence[tuple[str, int]] = ()
         self._rows: list[Row] = []
+        self._starts: list[int] = []
+        """The row at which each line begins, then the number of rows."""
         self._rows_width = -1
         self._wanted: tuple[int, int] | None = None
+        self._jump = 0
         self._anchor: Offset | None = None
         """Where the mouse button was pressed."""
         self._dragged: Offset | None = None
         """Where the mouse was moved to since."""
 
-    def show(self, lines: Iterable[Line], *, keep_place: bool = False) -> None:
+    def show(
+        self,
+        lines: Iterable[Line],
+        sections: Sequence[tuple[str, int]] = (),
+        *,
+        keep_place: bool = False,
+    ) -> None:
         self.lines = tuple(lines)
+        self.sections = sections
         self._rows_width = -1
         self._wanted = None
+        self._jump = 0
         if not keep_place:
             self.top = 0
         self._dragged = None
@@ -176,6 +189,11 @@ class Detail(Canvas, can_focus=True):
         self._wanted = (first, last)
         self.update()
 
+    def jump(self, by: int) -> None:
+        """Scroll to the next section or the one before, else to the beginning."""
+        self._jump = by
+        self.update()
+
     @property
     def _lead(self) -> int:
         """Cells before the text: a blank, and a rule where a list stands beside."""
@@ -187,23 +205,33 @@ class Detail(Canvas, can_focus=True):
         ruled, lead = self._lead > 1, self._lead
         cells = max(10, min(width - lead - 1, self.measure))
         if self._rows_width != cells:
-            self._rows = layout(self.lines, cells)
+            self._rows, self._starts = [], [0]
+            for item in self.lines:
+                self._rows += wrap(item, cells)
+                self._starts.append(len(self._rows))
             self._rows_width = cells
+        starts = [(title, self._starts[at]) for title, at in self.sections]
         if self._wanted:  # done here, because only here the width is known
             first, last = self._wanted
             self._wanted = None
-            start, end = (len(layout(self.lines[:count], cells)) for count in (first, last + 1))
+            start, end = self._starts[first], self._starts[last + 1]
             # The mark of further lines may cover the last row.
             if start < self.top or end > self.top + height - 1:
                 self.top = start
+        if self._jump:
+            after = [at for _, at in starts if at > self.top] or [self.top]
+            before = [0, *(at for _, at in starts if at < self.top)]
+            self.top, self._jump = after[0] if self._jump > 0 else before[-1], 0
         self.top = max(0, min(self.top, len(self._rows) - height))
-        shown = self._rows[self.top : self.top + height]
-        more = len(self._rows) - self.top - height
-        if more > 0:
+        end = self.top + height
+        shown = self._rows[self.top : end]
+        if more := max(0, len(self._rows) - end):
             # It covers a row. Rich measures this sign without its table of characters.
-            shown[-1] = (
-                Span(f" \N{BLACK DOWN-POINTING SMALL TRIANGLE} {more + 1} more lines", "faint"),
-            )
+            told = f" \N{BLACK DOWN-POINTING SMALL TRIANGLE} {more + 1} more lines"
+            names = " \N{MIDDLE DOT} ".join(title for title, at in starts if at >= end - 1)
+            if names and len(self._rows) > 2 * height:
+                told += f"   ]  {names}"
+            shown[-1] = clipped((Span(told, "faint"),), cells)
         edge = Span("│" if ruled else " ", "ok" if self.has_focus and ruled else "rule")
         blank: list[Row] = [()] * (height - len(shown))
         return [(edge, Span(" " * (lead - 1)), *row) for row in (*shown, *blank)]

@@ -14,7 +14,7 @@ from textual import events
 from textual.message import Message
 from textual.strip import Strip
 
-from bioretrieval_tui.tui.text import Row, Span, clipped, fit, strip
+from bioretrieval_tui.tui.text import Row, Span, clipped, fit, line, strip, wrap
 from bioretrieval_tui.tui.widgets.canvas import Canvas
 
 _T = TypeVar("_T")
@@ -22,8 +22,14 @@ _T = TypeVar("_T")
 GAP = 2
 _USUAL = 5
 """Priority of a column that names none."""
-_LEAST_MOVING = 3
-"""Columns beside the frozen ones for which, where a table scrolls sideways, another is dropped."""
+_SCROLLS = 4
+"""Parts of a page by which rows of two lines scroll."""
+_BELOW = 2
+"""Cells before the second line of a row, where it does not begin under the title."""
+_MEASURED = 500
+"""Rows whose cells are measured to know whether all are shown whole."""
+_Band = tuple[int, list[tuple[int, int]]]
+"""A line of a row: blanks before it, and (column index, cells) of its columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,15 @@ class TableColumn:
     priority: int = _USUAL
     frozen: bool = False
     upright: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnChoice:
+    """A column that can be chosen: its key, its title, how many rows have a value in it."""
+
+    key: str
+    title: str
+    count: int
 
 
 class ListRows(Generic[_T]):
@@ -69,12 +84,18 @@ class ListRows(Generic[_T]):
 class VirtualTable(Canvas, can_focus=True):
     """Rows under a header, a cursor on a row and a chosen column.
 
-    squeeze: drop columns of low priority when narrow; else scroll sideways: the column that sorts
-        stays on screen, and the one of lowest priority goes if it leaves few others.
+    squeeze: drop columns of low priority when narrow; else scroll sideways, where the column that
+        sorts stays on screen.
     chooses: enter takes the row under the cursor wherever the focus is: draw it as focused.
     one_click: a click chooses, where a double click does elsewhere.
     empty: text shown instead of rows.
     gap: blanks between columns.
+    lead: how many columns have the first line of a row for themselves, where rows have two.
+    wraps: cells that are longer than their column go on below, where rows have two lines.
+    tall: rows may have two lines. They do for `lead`, for cells that wrap, and where the columns
+        do not fit on one.
+
+    A number is never cut: its column grows, or is dropped.
     """
 
     class AtRow(Message):
@@ -110,9 +131,14 @@ class VirtualTable(Canvas, can_focus=True):
         chooses: bool = False,
         one_click: bool = False,
         empty: str = "Nothing here.",
+        lead: int = 0,
+        wraps: bool = False,
     ) -> None:
         super().__init__(id=id)
         self.columns = tuple(columns)
+        self.lead = lead
+        self.wraps = wraps
+        self.tall = False
         self.rows: ListRows[Any] = ListRows((), lambda _: ())
         self.cursor = 0
         self.top = 0
@@ -126,8 +152,17 @@ class VirtualTable(Canvas, can_focus=True):
         self.gap = GAP
         self._painted: dict[tuple[int, str | None], tuple[Strip, ...]] = {}
         """Rows as they were painted last, by index and cursor role, in `_painted_layout`."""
-        self._painted_layout: list[tuple[int, int]] = []
+        self._painted_layout: tuple[object, ...] = ()
         self._only_moved = False
+        self._layouts: dict[tuple[int, bool], list[_Band]] = {}
+        """The lines of a row by width, all for `_basis`."""
+        self._basis: tuple[object, ...] = ()
+        self._grown: dict[str, int] = {}
+        """Cells of the widest number that was seen in a column, if it was wider than the column."""
+        self._longest: list[int] = []
+        """Cells of the longest text of each column, where texts wrap."""
+        self._usual: list[int] = []
+        """Cells in which nine of ten are whole."""
 
     def on_resize(self) -> None:
         # What a narrower window scrolled away is shown again, as far as the chosen column allows.
@@ -138,6 +173,8 @@ class VirtualTable(Canvas, can_focus=True):
 
     def show(self, rows: ListRows[Any], cursor: int = 0) -> None:
         self.rows = rows
+        if self.wraps:
+            self._measure()
         self.cursor = max(0, min(cursor, len(rows) - 1))
         self._keep_visible()
         self.update()
@@ -150,6 +187,7 @@ class VirtualTable(Canvas, can_focus=True):
         self.columns = tuple(columns)
         self.column = self.first_column = 0
         self.sorted_by = None
+        self._grown = {}
 
     def move_to(self, index: int) -> None:
         """Put the cursor on a row; posts `Moved` if it changed."""
@@ -179,7 +217,16 @@ class VirtualTable(Canvas, can_focus=True):
             self.first_column += 1
 
     def _shown_columns(self) -> list[int]:
-        return [i for i, _ in self._layout(self.size.width)]
+        return self.columns_at(self.size.width, tall=self.tall)
+
+    def columns_at(self, width: int, *, tall: bool) -> list[int]:
+        """The columns that are shown in so many cells, in their order."""
+        return [i for _, columns in self._layout(width, tall=tall) for i, _ in columns]
+
+    @property
+    def titled(self) -> bool:
+        """Its rows may have two lines where it has the width of the window, too."""
+        return bool(self.lead) or self.wraps
 
     @property
     def page(self) -> int:
@@ -188,80 +235,152 @@ class VirtualTable(Canvas, can_focus=True):
 
     @property
     def row_lines(self) -> int:
-        return 2 if self.rows.below else 1
+        return self._row_lines(self._layout(self.size.width, tall=self.tall))
+
+    def _row_lines(self, bands: Sequence[_Band]) -> int:
+        cut = any(size < self._longest[i] for i, size in bands[0][1]) if self._longest else False
+        return 2 if self.rows.below or len(bands) > 1 or (self.tall and cut) else 1
 
     @property
     def header_lines(self) -> int:
         """Lines of the header: as many as its longest upright title needs, within a third of the
         height."""
         tallest = max((len(one.title) for one in self.columns if one.upright), default=1)
-        return max(1, min(tallest + 1, self.size.height // 3)) if tallest > 1 else 1
+        if tallest > 1:
+            return max(1, min(tallest + 1, self.size.height // 3))
+        return len(self._layout(self.size.width, tall=self.tall))
+
+    def _measure(self) -> None:
+        shown = [self.rows.cells(at) for at in range(min(len(self.rows), _MEASURED))]
+        texts = ([cell.text for cell in row if isinstance(cell, Span)] for row in shown)
+        sizes = [sorted(map(cell_len, one)) for one in zip(*texts, strict=True)]
+        self._longest = [one[-1] for one in sizes]
+        self._usual = [one[len(one) * 9 // 10] for one in sizes]
+        self._layouts = {}
 
     def _keep_visible(self) -> None:
-        if self.size.height:  # else not laid out yet, or hidden: painting calls this again
-            first = max(self.cursor - self.page + 1, min(self.top, self.cursor))
-            self.top = max(0, min(first, len(self.rows) - self.page))
+        if not self.size.height:  # not laid out yet, or hidden: painting calls this again
+            return
+        page, first = self.page, self.top
+        # Rows of two lines are much to send: they scroll several at once.
+        more = page // _SCROLLS if self.row_lines > 1 else 0
+        if self.cursor < first:
+            first = self.cursor - more
+        elif self.cursor >= first + page:
+            first = self.cursor - page + 1 + more
+        self.top = max(0, min(first, len(self.rows) - page))
 
     # Drawing -----------------------------------------------------------------------------
 
-    def _layout(self, width: int) -> list[tuple[int, int]]:
-        """(column index, cells) of the columns that are shown, in their order."""
+    def _layout(self, width: int, *, tall: bool) -> list[_Band]:
+        """The lines of a row, computed once for a width."""
+        basis = (self.columns, self.column, self.first_column, self.sorted_by, self.gap,
+                 self.lead, *self._grown.items())  # fmt: skip
+        if basis != self._basis:
+            self._basis, self._layouts = basis, {}
+        if (width, tall) not in self._layouts:
+            self._layouts[width, tall] = self._lay_out(width, tall=tall)
+        return self._layouts[width, tall]
+
+    def _lay_out(self, width: int, *, tall: bool) -> list[_Band]:
+        """A column that is shown at one width is shown at every greater one."""
         space = width - 2
         chosen = list(range(len(self.columns)))
-        if self.squeeze:
-            while len(chosen) > 1 and (over := self._needs(chosen) - space) > 0:
-                gone = max(chosen, key=lambda i: (self.columns[i].priority, i))
-                last = min(chosen, key=lambda i: (self.columns[i].priority, i))
-                cut = self.columns[last].width - over
-                if gone == 0 and len(chosen) == 2 and cut * 3 > self.columns[last].width:
-                    # Marks stand in the first column: the other one is cut instead.
-                    return [(gone, self.columns[gone].width), (last, cut)]
-                chosen.remove(gone)
-        else:
-            sorts = self.sorted_by[0] if self.sorted_by else ""
-            kept = [i for i in chosen if self.columns[i].frozen or self.columns[i].key == sorts]
-            moving = [i for i in chosen if not self.columns[i].frozen][self.first_column :]
-            last = max(moving, key=lambda i: self.columns[i].priority, default=0)
-            chosen = self._beside(kept, moving, space)
-            if self.columns[last].priority > _USUAL and last not in (self.column, *kept):
-                others = [i for i in chosen if i != last and not self.columns[i].frozen]
-                if len(others) < _LEAST_MOVING:
-                    moving.remove(last)
-                    chosen = self._beside(kept, moving, space)
-        spare = max(0, space - self._needs(chosen))
-        weights = sum(self.columns[i].weight for i in chosen) or 1
-        columns = ((i, self.columns[i]) for i in chosen)
-        return [(i, min(one.width + spare * one.weight // weights, space)) for i, one in columns]
+        if not self.squeeze:
+            return [self._spread(self._sideways(chosen, space), space)]
+        two = tall and (self.lead or self._needs(chosen) > space)
+        while len(chosen) > 1:
+            if two:
+                if bands := self._two_lines(chosen, space):
+                    return bands
+            elif self._needs(chosen) <= space:
+                break
+            gone = max(chosen, key=lambda i: (self.columns[i].priority, i))
+            last, left = chosen[-1], space - self.gap - self._width(0)
+            if gone == 0 and len(chosen) == 2 and left * 3 > self._width(last):
+                # Marks stand in the first column: the other one is cut instead.
+                return [(0, [(0, self._width(0)), (last, left)])]
+            chosen.remove(gone)
+        return [self._spread(chosen, space)]
 
-    def _beside(self, kept: Sequence[int], moving: Sequence[int], space: int) -> list[int]:
-        """The kept columns, and of the others as many in a row as fit."""
-        chosen = list(kept)
+    def _two_lines(self, chosen: Sequence[int], space: int) -> list[_Band]:
+        """The columns on two lines, so that least is cut; [] if some column does not fit."""
+        first = sum(i < self.lead for i in chosen)
+        title = self._needs(chosen[: first - 1]) + self.gap if first > 1 else 0
+        indent = title if self.lead and title else _BELOW
+        found: list[list[_Band]] = []
+        for end in [first] if self.lead else range(1, len(chosen)):
+            lines = (chosen[:end], 0), (chosen[end:], indent)
+            if all(self._needs(one) <= space - at for one, at in lines):
+                found.append([self._spread(one, space - at, at) for one, at in lines if one])
+        return min(found, key=self._cut, default=[])
+
+    def _cut(self, bands: Sequence[_Band]) -> int:
+        """Cells of usual texts that these lines cut; what names a row counts threefold."""
+        sizes = [one for _, columns in bands for one in columns] if self._usual else []
+        return sum(max(0, self._usual[i] - size) * (1 if i else 3) for i, size in sizes)
+
+    def _spread(self, chosen: Sequence[int], space: int, indent: int = 0) -> _Band:
+        """These columns on one line; spare cells are shared by weight."""
+        weights = sum(self.columns[i].weight for i in chosen) or 1
+        spare = max(0, space - self._needs(chosen))
+        sizes = ((i, self._width(i) + spare * self.columns[i].weight // weights) for i in chosen)
+        return indent, [(i, min(size, space)) for i, size in sizes]
+
+    def _sideways(self, chosen: Sequence[int], space: int) -> list[int]:
+        """The columns that are shown where the table scrolls sideways: those that stay, and of the
+        others as many in a row as fit."""
+        sorts = self.sorted_by[0] if self.sorted_by else ""
+        kept = [i for i in chosen if self.columns[i].frozen or self.columns[i].key == sorts]
+        moving = [i for i in chosen if not self.columns[i].frozen][self.first_column :]
         for i in moving:
-            if i not in chosen:
-                if self._needs([*chosen, i]) > space:
+            if i not in kept:
+                if self._needs([*kept, i]) > space:
                     break
-                chosen.append(i)
-        return sorted(chosen)
+                kept.append(i)
+        return sorted(kept)
 
     def _needs(self, chosen: Sequence[int]) -> int:
-        return sum(self.columns[i].width for i in chosen) + self.gap * max(0, len(chosen) - 1)
+        return sum(map(self._width, chosen)) + self.gap * max(0, len(chosen) - 1)
+
+    def _width(self, i: int) -> int:
+        return max(self.columns[i].width, self._grown.get(self.columns[i].key, 0))
+
+    def _grow(self, cells: Sequence[Span | Row], bands: Sequence[_Band]) -> bool:
+        """Whether a number is wider than its column, which then grows."""
+        grown = {
+            self.columns[i].key: cell_len(cell.text)
+            for i, size in (one for _, columns in bands for one in columns)
+            if self.columns[i].align == "right" and i < len(cells)
+            for cell in [cells[i]]
+            if isinstance(cell, Span) and cell.text.strip("+-#")[:1].isdigit()
+            if cell_len(cell.text) > max(size, self._width(i))
+        }
+        self._grown |= grown
+        return bool(grown)
 
     def paint(self, width: int, height: int) -> list[Strip]:
         self._keep_visible()
         if not self.squeeze:
             self._reveal_column()
-        layout = self._layout(width)
+        bands = self._layout(width, tall=self.tall)
+        row_lines = self._row_lines(bands)
+        look = (bands, row_lines)
         # Only the cursor moved: all rows but two look the same.
-        known = self._painted if self._only_moved and layout == self._painted_layout else {}
-        self._painted, self._painted_layout = {}, layout
-        out = [strip(row, width, self.look) for row in self._header(layout)]
+        known = self._painted if self._only_moved and look == self._painted_layout else {}
+        self._painted, self._painted_layout = {}, look
+        out = [strip(row, width, self.look) for row in self._header(bands)]
         cursor = "cursor" if self.has_focus or self.chooses else "cursor.blurred"
-        visible = -(-(height - len(out)) // self.row_lines)
+        visible = -(-(height - len(out)) // row_lines)
         for index in range(self.top, min(self.top + visible, len(self.rows))):
             under = cursor if index == self.cursor else None
             painted = known.get((index, under))
             if painted is None:
-                rows = self._row(index, layout, under)
+                cells = self.rows.cells(index)
+                if self._grow(cells, bands):
+                    return self.paint(width, height)
+                rows = self._row(index, cells, bands, under)[:row_lines]
+                rows += [(rows[0][0],)] * (row_lines - len(rows))
                 painted = tuple(strip(row, width, self.look, under=under) for row in rows)
             self._painted[index, under] = painted
             out += painted
@@ -270,11 +389,13 @@ class VirtualTable(Canvas, can_focus=True):
         out += [strip(row, width, self.look) for row in below[: height - len(out)]]
         return out[:height]
 
-    def _header(self, layout: Sequence[tuple[int, int]]) -> list[Row]:
+    def _header(self, bands: Sequence[_Band]) -> list[Row]:
         """The header; upright titles end on its last line, where the others stand."""
         height = self.header_lines
-        above = [self._upright_row(layout, height - line) for line in range(height - 1)]
-        return [*above, self._titles(layout, upright=height > 1)]
+        if height == len(bands):
+            return [self._titles(band, upright=False) for band in bands]
+        above = [self._upright_row(bands[0][1], height - line) for line in range(height - 1)]
+        return [*above, self._titles(bands[0], upright=True)]
 
     def _upright_row(self, layout: Sequence[tuple[int, int]], left: int) -> Row:
         """A line of the upright titles; left: lines from here to the end of the header."""
@@ -290,8 +411,9 @@ class VirtualTable(Canvas, can_focus=True):
             spans += [Span(" " * self.gap if place else ""), Span(fit(letter, size), role)]
         return tuple(spans)
 
-    def _titles(self, layout: Sequence[tuple[int, int]], *, upright: bool) -> Row:
-        spans: list[Span] = [Span(" ")]
+    def _titles(self, band: _Band, *, upright: bool) -> Row:
+        indent, layout = band
+        spans: list[Span] = [Span(" " * (1 + indent))]
         for place, (i, size) in enumerate(layout):
             column = self.columns[i]
             title = "" if column.upright and upright else column.title
@@ -309,33 +431,46 @@ class VirtualTable(Canvas, can_focus=True):
         return tuple(spans)
 
     def _row(
-        self, index: int, layout: Sequence[tuple[int, int]], under: str | None
-    ) -> tuple[Row, ...]:
-        cells = self.rows.cells(index)
+        self, index: int, cells: Sequence[Span | Row], bands: Sequence[_Band], under: str | None
+    ) -> list[Row]:
+        """The lines of a row."""
         edge = Span("▌" if under == "cursor" else " ", "ok")
-        spans = [edge]
-        for place, (i, size) in enumerate(layout):
-            if place:
-                spans.append(Span(" " * self.gap))
-            cell = cells[i] if i < len(cells) else Span("")
-            if isinstance(cell, tuple):
-                spans += cell
-                spans.append(Span(" " * (size - sum(cell_len(span.text) for span in cell))))
-                continue
-            text = fit(cell.text, size, self.columns[i].align)
-            spans.append(Span(text, cell.role, cell.url))
-        if self.rows.below is None:
-            return (tuple(spans),)
-        below = (edge, *self.rows.below(self.rows.items[index]))
-        return tuple(spans), clipped(below, self.size.width)
+        lines: list[Row] = []
+        wrapped = bool(self._longest) and self.tall and len(bands) == 1
+        for indent, layout in bands:
+            top, below = [edge], [edge]
+            if indent:
+                top.append(Span(" " * indent))
+            for place, (i, size) in enumerate(layout):
+                if place:
+                    top.append(Span(" " * self.gap))
+                    below.append(Span(" " * self.gap))
+                cell = cells[i] if i < len(cells) else Span("")
+                if isinstance(cell, tuple):
+                    top += clipped(cell, size)
+                    top.append(Span(" " * (size - sum(cell_len(span.text) for span in cell))))
+                    continue
+                text, rest = fit(cell.text, size, self.columns[i].align), " " * size
+                if wrapped and cell_len(cell.text) > size:
+                    text, rest = _halves(cell.text, size)
+                role = "dim" if lines and cell.role == "text" else cell.role
+                top.append(Span(text, role, cell.url))
+                below.append(Span(rest, role, cell.url))
+            lines += [tuple(top), *([tuple(below)] if wrapped else [])]
+        if self.rows.below is not None:
+            below = [edge, *self.rows.below(self.rows.items[index])]
+            lines.append(clipped(tuple(below), self.size.width))
+        return lines
 
     # Events ------------------------------------------------------------------------------
 
     def on_click(self, event: events.Click) -> None:
         """A click moves the cursor, a double click chooses; one on a title chooses the column."""
         if event.y < self.header_lines and len(self.rows):
-            end = 1
-            for column, size in self._layout(self.size.width):
+            bands = self._layout(self.size.width, tall=self.tall)
+            indent, layout = bands[event.y if len(bands) > 1 else 0]
+            end = 1 + indent
+            for column, size in layout:
                 end += size + self.gap
                 if event.x < end:
                     self.column = column
@@ -355,3 +490,9 @@ class VirtualTable(Canvas, can_focus=True):
 
     def scroll_rows(self, by: int) -> None:
         self.move_to(self.cursor + by)
+
+
+def _halves(text: str, size: int) -> tuple[str, str]:
+    """A text on two lines of `size` cells."""
+    rows = ["".join(span.text for span in row) for row in wrap(line(text), size)]
+    return fit(rows[0], size), fit(" ".join(map(str.strip, rows[1:])), size)
