@@ -153,7 +153,7 @@ def test_addresses_are_links(app: Session) -> None:
     assert b"\x1b]8;;https://arxiv.org/abs/2004.04906\x1b\\" in app.output
     assert app.screen.links >= {
         "https://arxiv.org/abs/2004.04906",
-        "https://aclanthology.org/2020.emnlp-main.550",
+        "https://aclanthology.org/2020.emnlp-main.550/",
     }
     assert all(link.startswith("https://") for link in app.screen.links)
     # A link begins and ends with what it says, and each of its cells is one.
