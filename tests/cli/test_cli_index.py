@@ -305,6 +305,13 @@ def test_removing_comes_last(call: Call, folder: Path) -> None:
     assert said.endswith("see: bioretrieval-tui index verify short")
     graph.write_bytes(b"")
     assert call("index", "info", "short").code == call("index", "verify", "short").code == 1
+    # The app puts it into the trash first, of which a list tells.
+    place = folder / "home" / "data" / "indexes" / "short"
+    gone = place.rename(place.with_name(".trash-short-1"))
+    listed = call("index", "list", "-f", "markdown")
+    assert "short" not in listed.out
+    assert "in the trash of the app for a day at most: short, " in listed.err
+    gone.rename(place)
     removed = call("index", "remove", "short", "--yes")
     assert removed.code == 0
     assert "there is no index short" in one_line(call("index", "info", "short"), 3)

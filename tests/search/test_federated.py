@@ -160,9 +160,10 @@ def test_counts_notes_and_dates() -> None:
     )  # fmt: skip
     found = merged({"x": one, "y": two}, 9, "dense", ONE, order="date")
     assert [one.id for one in found.hits] == ["c", "a", "b"]
-    assert (found.fitting, found.among, found.note) == (8, 104, "x: odd")
+    assert (found.fitting, found.among, found.note) == (8, 104, "odd")
     assert found.facets == (
-        Facet("year", (("2001", 5), ("1999", 6))), Facet("mesh", (("Asthma", 3), ("Bone", 3))),
+        Facet("year", (("2001", 5), ("1999", 6))),
+        Facet("mesh", (("Asthma", 3), ("Bone", 3), ("Eye", 1))),
     )  # fmt: skip
     both = {"x": one, "y": replace(two, note="odd", fitting=None)}
     found = merged(both, 1, "dense", ONE, order="date")

@@ -144,8 +144,13 @@ async def test_from_the_palette_to_a_document(small: Catalogue, benchmark: Path)
         await session.settle()
         assert "not in the corpus" in session.text  # d9
         assert pair_title(("lexical", "dense")) in session.text
-        await session.press("escape", "escape")
+        await session.press("escape", "slash", "x", "escape")
+        assert ids(pane.session.shown) == ["2"]
+        await session.press("escape")
         assert ids(pane.session.shown) == ["1", "2", "3"]
+        await session.press("u")
+        assert ids(pane.session.shown) == ["2"]
+        assert session.said == "Undone: filter gene cleared in Explore a benchmark"
 
 
 async def test_kept_rankings_are_shown_at_once_and_others_made_anew(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import click
 from msgspec.structs import replace
@@ -23,7 +23,6 @@ from bioretrieval_tui.search import catalogue_index
 from bioretrieval_tui.search.types import RERANKED, Explanation, Hit, Query, SearchResult
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.catalog.catalogue import Catalogue
     from bioretrieval_tui.progress import Reporter
     from bioretrieval_tui.render.formats import Format
     from bioretrieval_tui.search.engine import SearchEngine
@@ -93,21 +92,18 @@ def search(
     """
     from bioretrieval_tui.search.federated import Federation
 
-    dense = mode != "lexical"
+    dense, searched = mode != "lexical", tuple(dict.fromkeys(names)) or (CATALOGUE,)
     asked = Query(text=query, k=count, mode=mode, where=where, order=order).checked()
     chosen = chosen_reranker(reranker) if rerank else None
     how = f"{mode_name(mode)} search" + (f", reranked by {chosen[0]}" if chosen else "")
     with narrated(quiet) as reporter, contextlib.ExitStack() as stack:
-        opened: list[_Searched] = []
 
         def open_one(name: str) -> SearchEngine:
-            one = _searched(name, device, reporter, model=dense and not several, encodes=dense)
-            opened.append(stack.enter_context(one))
-            return opened[-1].engine
+            alone = dense and len(searched) == 1
+            return _opened(stack, name, device, reporter, model=alone, encodes=dense)
 
-        several = len(set(names)) > 1
-        indexes = Federation(names or (CATALOGUE,), open_one)
-        if dense and several:
+        indexes = Federation(searched, open_one)
+        if dense:
             indexes.load(reporter)
         answer = indexes.search(replace(asked, k=max(count, RERANKED)) if chosen else asked)
         hits: Sequence[Hit] = answer.hits
@@ -119,9 +115,8 @@ def search(
             encoder = load_cross_encoder(*chosen, device=device, reporter=reporter)
             hits = reranked(query, hits, encoder, reporter=reporter)[:count]
         reasons = indexes.explain(asked, hits) if why else ()
-    _tell(how, opened, answer, quiet=quiet)
-    found = next((one.catalogue for one in opened if one.catalogue), None)
-    _put(hits, reasons, f"Search: {query}", found, format_, several=several)
+    _tell(how, list(indexes.engines.values()), answer, quiet=quiet)
+    _put(hits, reasons, f"Search: {query}", searched, format_)
 
 
 @click.command()
@@ -150,58 +145,50 @@ def similar(
     bioretrieval-tui similar 4983 -i scifact
     bioretrieval-tui similar 4983 -i scifact --into catalogue
     """
-    with (
-        narrated(quiet) as reporter,
-        _searched(name, device, reporter, model=False) as own,
-    ):
-        searched = own
-        if into is None or into == own.engine.index.manifest.name:
-            answer = own.engine.similar(document, count, where)
+    with narrated(quiet) as reporter, contextlib.ExitStack() as stack:
+        engine = _opened(stack, name or CATALOGUE, device, reporter, model=False)
+        if into is None or into == engine.index.manifest.name:
+            answer = engine.similar(document, count, where)
         else:
-            _, given = own.engine.found(document)
-            with _searched(into, device, reporter, model=True) as searched:
-                answer = searched.engine.like(given, count, where)
-            searched = searched._replace(note=own.note or searched.note)
-    _tell(f"similar to {document} of {name or 'catalogue'}", [searched], answer, quiet=quiet)
-    _put(answer.hits, (), f"Similar to {document}", searched.catalogue, format_)
+            _, given = engine.found(document)
+            engine = _opened(stack, into, device, reporter, model=True)
+            answer = engine.like(given, count, where)
+    _tell(f"similar to {document} of {name or 'catalogue'}", [engine], answer, quiet=quiet)
+    _put(answer.hits, (), f"Similar to {document}", [engine.index.manifest.name], format_)
 
 
-class _Searched(NamedTuple):
-    """An open index; catalogue: if it is the catalogue's; note: why that could not be updated."""
-
-    engine: SearchEngine
-    catalogue: Catalogue | None
-    note: str | None
-
-
-@contextlib.contextmanager
-def _searched(
-    name: str | None, device: str, reporter: Reporter, *, model: bool, encodes: bool = True
-) -> Iterator[_Searched]:
-    """Open an index, by default the catalogue's, which is brought up to date first.
+def _opened(
+    stack: contextlib.ExitStack,
+    name: str,
+    device: str,
+    reporter: Reporter,
+    *,
+    model: bool,
+    encodes: bool = True,
+) -> SearchEngine:
+    """Open an index until the stack ends; the catalogue's is brought up to date first, or it is
+    said why it cannot be.
 
     model: load the model of the index now; encodes: False if only BM25 is used.
     """
     from bioretrieval_tui.search.engine import SearchEngine
 
-    found, note = None, None
-    if name in (None, CATALOGUE):
+    if name == CATALOGUE:
         from bioretrieval_tui.encoding.encoder_registry import load_encoder
 
-        found = catalogue()
         load = partial(load_encoder, device=device, reporter=reporter) if encodes else None
-        note = catalogue_index.index_catalogue(load, reporter).note
-    engine = SearchEngine.open(name or CATALOGUE, device=device, reporter=reporter, ready=model)
-    with contextlib.closing(engine):
-        yield _Searched(engine, found, note)
+        if note := catalogue_index.index_catalogue(load, reporter).note:
+            tell(note)
+    engine = SearchEngine.open(name, device=device, reporter=reporter, ready=model)
+    return stack.enter_context(contextlib.closing(engine))
 
 
-def _tell(how: str, opened: Sequence[_Searched], answer: SearchResult, *, quiet: bool) -> None:
-    """Write notes; on a terminal also the indexes, their sizes, models and the filtered count."""
-    for text in filter(None, (*(one.note for one in opened), answer.note)):
-        tell(text)
+def _tell(how: str, engines: Sequence[SearchEngine], answer: SearchResult, *, quiet: bool) -> None:
+    """Write the note; on a terminal also the indexes, their size, models and filtered count."""
+    if answer.note:
+        tell(answer.note)
     if not quiet and sys.stderr.isatty():
-        made = [one.engine.index.manifest for one in opened]
+        made = [one.index.manifest for one in engines]
         names = " + ".join(one.name for one in made)
         models = ", ".join(dict.fromkeys(one.model for one in made))
         kept = "" if answer.fitting is None else f", the filter keeps {answer.fitting:,}"
@@ -212,16 +199,15 @@ def _put(
     hits: Sequence[Hit],
     reasons: Sequence[Explanation],
     title: str,
-    found: Catalogue | None,
+    names: Collection[str],
     format_: Format,
-    *,
-    several: bool = False,
 ) -> None:
     citations: tuple[Citation, ...] = ()
     if format_ == "bibtex":
-        citations = hit_citations(hits, found)
+        citations = hit_citations(hits, catalogue() if CATALOGUE in names else None)
         if hits and not citations:
             remedy = "their records have no year and no address; use another format"
             raise BioRetrievalError("none of these documents can be cited", remedy=remedy)
+    several = len(names) > 1
     sheet = hit_sheet(hits, title=title, citations=citations, reasons=reasons, several=several)
     put_sheet(sheet, format_)

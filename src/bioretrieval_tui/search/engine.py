@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from bioretrieval_tui.encoding.cross_encoder import CrossEncoder
 
 FACETS = ("year", "journal", "mesh", "type", "language")
-_MOST_VALUES = 12
+MOST_VALUES = 12
 """Values shown per facet."""
 NO_TERMS = "the query has no searchable terms"
 _MOST_SENTENCES = 64
@@ -160,7 +160,7 @@ class SearchEngine:
         if query.order == "date":
             order = np.argsort(-self.index.fields.dates(labels[order]), kind="stable")
         counts = {
-            one: self.index.fields.facets(self._wider(query, one, among), one, _MOST_VALUES)
+            one: self.index.fields.facets(self._wider(query, one, among), one, MOST_VALUES)
             for one in FACETS
         }
         return SearchResult(

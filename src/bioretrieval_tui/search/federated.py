@@ -23,7 +23,7 @@ from bioretrieval_tui.documents.duplicates import Work
 from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser
 from bioretrieval_tui.index.metadata_fields import YEAR, when
 from bioretrieval_tui.progress import Reporter, silent
-from bioretrieval_tui.search.engine import SearchEngine
+from bioretrieval_tui.search.engine import MOST_VALUES, SearchEngine
 from bioretrieval_tui.search.types import Explanation, Facet, Hit, Query, SearchResult
 from bioretrieval_tui.util.folding import fold
 
@@ -31,8 +31,8 @@ _RANK_CONSTANT = 60
 
 
 class Federation:
-    """The open indexes of one search. An index that fails is left out, with a note in the result;
-    the error of the first is raised if all fail.
+    """The open indexes of one search. One that fails is left out, with a note in the result; the
+    error of the first is raised if all fail.
 
     engines: by name, in the order in which they were named; failed: why the others are left out.
     """
@@ -43,8 +43,8 @@ class Federation:
         for name in dict.fromkeys(names):
             with self._leaving_out(name):
                 self.engines[name] = open_one(name)
-        self.several = len(self.engines) + len(self.failed) > 1
         self._check(self.engines)
+        self.several = len(self.engines) + len(self.failed) > 1
 
     @contextlib.contextmanager
     def _leaving_out(self, name: str) -> Iterator[None]:
@@ -61,10 +61,8 @@ class Federation:
 
     @property
     def ready(self) -> bool:
-        """Whether all models are loaded; of several indexes, whether none remains to be tried."""
-        return all(
-            one.loaded or (self.several and one.fault is not None) for one in self.engines.values()
-        )
+        """Whether all models are loaded; of several indexes, whether all were tried."""
+        return all(one.loaded or (self.several and one.fault) for one in self.engines.values())
 
     def load(self, reporter: Reporter = silent) -> None:
         """Load the models. Of several indexes, one whose model does not load answers by BM25; of a
@@ -83,34 +81,32 @@ class Federation:
             (engine,) = self.engines.values()
             return engine.search(query)
         results: dict[str, SearchResult] = {}
-        notes: list[str] = []
         models: dict[str, object] = {}
+        notes: list[str | None] = []
         for name, engine in self.engines.items():
-            fault = engine.fault if query.mode != "lexical" else None
-            if fault is not None and query.mode == "dense":
-                self.failed[name] = fault
-                continue
-            mode = "lexical" if fault is not None else query.mode
             with self._leaving_out(name):
+                mode, made = query.mode, engine.index.manifest
+                if mode != "lexical" and engine.fault is not None:
+                    if mode == "dense":
+                        raise engine.fault.with_traceback(None)
+                    mode = "lexical"
+                    notes.append(f"{name} by BM25 alone: {engine.fault.message}")
                 results[name] = engine.search(replace(query, mode=mode, order="relevance"))
-                made = engine.index.manifest
-                model = made.model, made.revision, made.recipe_hash
-                models[name] = None if mode == "lexical" else model
-                if fault is not None:
-                    notes.append(f"{name} by BM25 alone: {fault.message}")
+                by = made.model, made.revision, made.recipe_hash
+                models[name] = None if mode == "lexical" else by
         self._check(results)
         mode = query.mode if any(models.values()) else "lexical"
         found = merged(results, query.k, mode, models, order=query.order)
         notes += [f"{name} is left out: {error.line()}" for name, error in self.failed.items()]
-        return replace(found, note="; ".join(filter(None, (found.note, *notes))) or None)
+        return replace(found, note=_joined([found.note, *notes]))
 
     def explain(self, query: Query, hits: Sequence[Hit]) -> list[Explanation]:
         """Why hits were found, each by its own index, in their order."""
         reasons: dict[tuple[str, str], Explanation] = {}
         for name, engine in self.engines.items():
-            ids = [hit.id for hit in hits if hit.index == name or not self.several]
-            index = name if self.several else ""
-            reasons |= {(index, one.id): one for one in (engine.explain(query, ids) if ids else ())}
+            of = [hit for hit in hits if hit.index in ("", name)]
+            told = engine.explain(query, [hit.id for hit in of])
+            reasons |= {hit.key: why for hit, why in zip(of, told, strict=True)}
         return [reasons[hit.key] for hit in hits]
 
 
@@ -124,21 +120,21 @@ def merged(
 ) -> SearchResult:
     """The best `k` hits of one query in the results of indexes, which are sorted by relevance.
 
-    Ties are broken by rank, then by the order of the indexes; documents that the query names come
-    first. A work that several indexes hold is
-    one hit, the best one, which names the others. A single index gives its own ranking.
+    Documents that the query names come first; ties are broken by rank, then by the order of the
+    indexes. A work that several indexes hold is one hit, the best one, which names the others. A
+    single index gives its own ranking. Counts of facets are summed, a work once for each index.
     models: by name, what scored the hits of an index; order: of the best `k`, as of `Query`.
-    Counts of facets are summed over what each index counted, a work once for each index with it.
     """
     places = {name: place for place, name in enumerate(results)}
-    scores = _scores(results, mode, models)
-    named = {hit.key for hit in _hits(results) if hit.rank <= results[hit.index].named}
+    hits = [replace(hit, index=name) for name, one in results.items() for hit in one.hits]
+    scores = _scores(hits, mode, models)
+    named = {hit.key for hit in hits if hit.rank <= results[hit.index].named}
     scores |= dict.fromkeys(named, max(scores.values(), default=0.0))
 
     def placed(hit: Hit) -> tuple[bool, float, int, int]:
         return hit.key not in named, -scores[hit.key], hit.rank, places[hit.index]
 
-    works = [sorted(work, key=placed) for work in _works(results)]
+    works = [sorted(work, key=placed) for work in _works(hits)]
     if mode != "lexical" and len(set(models.values())) > 1:
         for work in works:
             by_model = {models[hit.index]: scores[hit.key] for hit in reversed(work)}
@@ -147,9 +143,6 @@ def merged(
     if order == "date":
         ranking.sort(key=lambda work: when(_document(work[0]))[1], reverse=True)
     fitting = [one.fitting for one in results.values() if one.fitting is not None]
-    notes: dict[str, list[str]] = {}
-    for name, one in results.items():
-        notes.setdefault(one.note or "", []).append(name)
     return SearchResult(
         hits=tuple(
             replace(
@@ -161,39 +154,34 @@ def merged(
         fitting=sum(fitting) if fitting else None,
         facets=_facets(results.values()),
         among=sum(one.among for one in results.values()),
-        named=sum(work[0].key in named for work in ranking),
-        note="; ".join(
-            note if len(names) == len(results) else f"{', '.join(names)}: {note}"
-            for note, names in notes.items()
-            if note
-        ) or None,
+        note=_joined(one.note for one in results.values()),
+        named=sum(best.key in named for best, *_ in ranking),
     )  # fmt: skip
 
 
-def _hits(results: Mapping[str, SearchResult]) -> list[Hit]:
-    return [replace(hit, index=name) for name, one in results.items() for hit in one.hits]
+def _joined(notes: Iterable[str | None]) -> str | None:
+    return "; ".join(dict.fromkeys(filter(None, notes))) or None
 
 
 def _scores(
-    results: Mapping[str, SearchResult], mode: str, models: Mapping[str, object]
+    hits: Sequence[Hit], mode: str, models: Mapping[str, object]
 ) -> dict[tuple[str, str], float]:
-    """The score of each hit, comparable across the indexes, by index and id."""
+    """The score of each hit, comparable across the indexes."""
     if mode == "lexical":
-        return {hit.key: hit.score for hit in _hits(results)}
+        return {hit.key: hit.score for hit in hits}
     scores: dict[tuple[str, str], float] = {}
-    for model in dict.fromkeys(models.values()):
-        group = {name: one for name, one in results.items() if models[name] == model}
-        hits = _hits(group)
-        found = [hit.score for hit in hits]
-        if mode == "hybrid" and len(group) > 1:
-            dense = _standardised([hit.scores.dense or 0.0 for hit in hits])
-            lexical = _standardised([hit.scores.lexical or 0.0 for hit in hits])
+    for model in set(models.values()):
+        group = [hit for hit in hits if models[hit.index] == model]
+        found = [hit.score for hit in group]
+        if mode == "hybrid" and len({hit.index for hit in group}) > 1:
+            dense = _standardised([hit.scores.dense or 0.0 for hit in group])
+            lexical = _standardised([hit.scores.lexical or 0.0 for hit in group])
             found = [sum(pair) for pair in zip(dense, lexical, strict=True)]
-        if len(group) < len(results):
-            ranking = sorted(range(len(hits)), key=lambda at: (-found[at], hits[at].rank))
+        if len(set(models.values())) > 1:
+            ranking = sorted(range(len(group)), key=lambda at: (-found[at], group[at].rank))
             for rank, at in enumerate(ranking, start=1):
                 found[at] = 1 / (_RANK_CONSTANT + rank)
-        scores |= {hit.key: score for hit, score in zip(hits, found, strict=True)}
+        scores |= {hit.key: score for hit, score in zip(group, found, strict=True)}
     return scores
 
 
@@ -209,56 +197,40 @@ def _document(hit: Hit) -> Document:
     return Document(hit.id, hit.title, hit.text, dict(hit.metadata))
 
 
-def _works(results: Mapping[str, SearchResult]) -> list[list[Hit]]:
-    """The hits by work, at most one of an index. Ids count only with equal titles: corpora that
-    number their documents have equal ids."""
-    groups: list[list[tuple[Hit, Work]]] = []
-    known: dict[object, list[int]] = {}
-    for hit in _hits(results):
-        work = Work(_document(hit))
-        keys: list[object] = [*work.keys(), (work.title, hit.id), (work.title, fold(hit.text))]
-        met = dict.fromkeys(place for key in keys for place in known.get(key, ()))
-        at = next((place for place in met if _holds(groups[place], hit, work)), len(groups))
-        if at == len(groups):
-            groups.append([])
-        groups[at].append((hit, work))
+def _works(hits: Iterable[Hit]) -> list[list[Hit]]:
+    """The hits by work, at most one of an index. Equal ids and texts count only with equal titles:
+    corpora that number their documents have equal ids."""
+    works: list[list[tuple[Hit, Work, set[object]]]] = []
+    known: dict[object, list[list[tuple[Hit, Work, set[object]]]]] = {}
+    for hit in hits:
+        record, text = Work(_document(hit)), fold(hit.text)
+        told: set[object] = {(record.title, text)} if record.title or text.strip() else set()
+        told |= {(record.title, "id", hit.id)} if record.title else set()
+        keys = [*told, *record.keys()]
+        near = (work for key in keys for work in known.get(key, ()))
+        for work in near:
+            if all(other.index != hit.index for other, *_ in work) and any(
+                record.same_as(one) or (told & its and not record.contradicts(one))
+                for _, one, its in work
+            ):
+                break
+        else:
+            works.append(work := [])
+        work.append((hit, record, told))
         for key in keys:
-            known.setdefault(key, []).append(at)
-    return [[hit for hit, _ in group] for group in groups]
-
-
-def _holds(group: Sequence[tuple[Hit, Work]], hit: Hit, work: Work) -> bool:
-    """Whether a hit is the work of these hits of other indexes."""
-    if any(other.index == hit.index for other, _ in group):
-        return False
-    return any(_same(hit, work, *other) for other in group)
-
-
-def _same(hit: Hit, work: Work, other: Hit, other_work: Work) -> bool:
-    if work.same_as(other_work):
-        return True
-    named = bool(work.title) and hit.id == other.id
-    texts = fold(hit.text), fold(other.text)
-    alike = named or (texts[0] == texts[1] and bool(work.title or texts[0].strip()))
-    return alike and work.title == other_work.title and not work.contradicts(other_work)
+            known.setdefault(key, []).append(work)
+    return [[hit for hit, *_ in work] for work in works]
 
 
 def _facets(results: Iterable[SearchResult]) -> tuple[Facet, ...]:
-    """Facets with summed counts, as many values as the longest of them has, sorted as in one index:
-    the most frequent first, years newest first."""
+    """Facets with summed counts, sorted as in one index."""
     counts: dict[str, Counter[str]] = {}
-    longest: dict[str, int] = {}
     for facet in (facet for one in results for facet in one.facets):
         counts.setdefault(facet.field, Counter()).update(dict(facet.counts))
-        longest[facet.field] = max(longest.get(facet.field, 0), len(facet.counts))
-    return tuple(
-        Facet(
-            field,
-            tuple(
-                sorted(values.items(), key=lambda one: int(one[0]), reverse=True)
-                if field == YEAR.name
-                else sorted(values.items(), key=lambda one: (-one[1], one[0]))
-            )[: longest[field]],
-        )
-        for field, values in counts.items()
-    )
+
+    def most(field: str) -> list[tuple[str, int]]:
+        by_year = field == YEAR.name
+        values = counts[field].items()
+        return sorted(values, key=lambda one: (-(int(one[0]) if by_year else one[1]), one[0]))
+
+    return tuple(Facet(field, tuple(most(field)[:MOST_VALUES])) for field in counts)

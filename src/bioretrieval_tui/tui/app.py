@@ -343,7 +343,8 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             return False
         if any(one.group in AWAITED and not one.is_finished for one in self.workers):
             return True
-        reading = self.pane.reading if len(self.screen_stack) == 1 else None
+        shown = [one for one in self._panes() if one.pane_name == self.current]
+        reading = shown[0].reading if shown and len(self.screen_stack) == 1 else None
         elsewhere = event.key in self._bindings.key_to_bindings
         return reading is not None and not reading.is_finished and not elsewhere
 

@@ -327,7 +327,8 @@ class SearchSession:
         if question is not None and question.order == "date" and not self.two_lists:
             parts.append(("  newest first", "dim"))
         parts += [(f"  reranked by {view.reranker}", "model")] if view.reranker else []
-        parts += [(f"  {answer.note}", "warn")] if answer.note else []
+        note = answer.note or self.right.answer.note
+        parts += [(f"  {note}", "warn")] if note else []
         if answer.pending:
             return [*parts, *self._pending()]
         with_model = not self.two_lists and not (question and question.mode == "lexical")
@@ -548,7 +549,7 @@ class SearchSession:
             replaced = self.view.answer.pending and self.view.text == question.text
             cursor = self._place_in(views[0]) if replaced else 0
             self.show(views[0], views[1] if len(views) > 1 else NOTHING, cursor)
-            if names[0] not in self.infos:  # the first search made it
+            if not self.infos.keys() >= {*names}:  # the first search made it
                 self.face.in_background("learn", self.learn)
 
     def _place_in(self, view: HitView) -> int:
