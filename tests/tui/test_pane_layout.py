@@ -16,7 +16,7 @@ from bioretrieval_tui.settings import SettingsStore
 from bioretrieval_tui.tui import hit_list
 from bioretrieval_tui.tui.board_session import BoardSession, Mode, own_rows
 from bioretrieval_tui.tui.entry_list import column_choices, entry_columns, entry_rows, entry_table
-from bioretrieval_tui.tui.pane_layout import LEAST_PAGE, PaneLayout, least_list
+from bioretrieval_tui.tui.pane_layout import LEAST_PAGE, PaneLayout
 from bioretrieval_tui.tui.panes.found import FoundPane
 from bioretrieval_tui.tui.panes.index_list import IndexesPane
 from bioretrieval_tui.tui.panes.news_list import NewsPane
@@ -44,8 +44,7 @@ def shown(
     table: VirtualTable, layout: PaneLayout, usual: int, width: int, *, tall: bool
 ) -> tuple[int, set[int]]:
     """Columns of the list beside its page (0: alone), and the columns that it shows."""
-    least = least_list(table, width, tall=tall)
-    cells = layout.list_width(width, Pane.WIDE, usual, least)
+    cells = layout.list_width(table, width, Pane.WIDE, usual, tall=tall)
     two = tall and (bool(cells) or table.titled)
     return cells, {*table.columns_at(cells or width, tall=two)}
 
@@ -114,9 +113,9 @@ def test_a_layout_is_kept_and_what_cannot_be_read_is_the_default(tmp_path: Path)
 
 
 def test_the_border_moves_by_steps_within_bounds() -> None:
-    layout, shares = PaneLayout(), []
+    layout, shares, table = PaneLayout(), [], LISTS["papers"][0]
     for by in (1, *[1] * 8, *[-1] * 20):
-        layout.move(by, layout.list_width(120, 100, 45, 0), 120)
+        layout.move(by, layout.list_width(table, 120, 100, 45, tall=True), 120)
         shares.append(layout.share)
     assert shares[0] == 50
     assert (max(shares), min(shares)) == (80, 20)

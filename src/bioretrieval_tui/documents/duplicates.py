@@ -35,6 +35,7 @@ _ALIKE = 0.5
 _SAME_TEXT = 0.6
 _TAG = re.compile(r"</?[a-zA-Z][^<>]{0,40}>")
 _WORDS = re.compile(r"[^\W_]+")
+_NO_LETTERS = bytes(code for code in range(128) if not chr(code).isalnum())
 _GREEK = str.maketrans(
     dict(zip("αβγδεκλμπστω", "alpha beta gamma delta epsilon kappa lambda mu pi sigma tau omega"
              .split(), strict=True))
@@ -71,7 +72,7 @@ class Work:
 
     @cached_property
     def title(self) -> str:
-        return _letters(self.document.title)
+        return _letters(_plain(self.document.title))
 
     @cached_property
     def year(self) -> int | None:
@@ -94,7 +95,7 @@ class Work:
         *family, letters = short_name(str(authors[0])).split() or [""]
         if not family or not (letters.isupper() and len(letters) <= 4):
             family, letters = [*family, letters], ""
-        joined = "".join(_WORDS.findall(_respelt(fold(" ".join(family)))))
+        joined = _letters(_respelt(fold(" ".join(family))))
         return joined, initials(letters)[:1] if letters else ""
 
     @cached_property
@@ -252,8 +253,10 @@ def _respelt(folded: str) -> str:
     return folded.replace("ae", "a").replace("oe", "o").replace("ue", "u").replace("our", "or")
 
 
-def _letters(title: str) -> str:
-    return "".join(_WORDS.findall(_plain(title)))
+def _letters(plain: str) -> str:
+    if plain.isascii():  # in a tenth of the time
+        return plain.encode().translate(None, _NO_LETTERS).decode()
+    return "".join(_WORDS.findall(plain))
 
 
 def _hash(text: str) -> int:

@@ -585,9 +585,10 @@ class StoreWriter:
         """Label and reason of a living document of the same work, besides that of the work's own
         id; it also becomes `twin`."""
         for key in keys:
-            rows = self._db.execute(_WITH_WORK, (key,)) if key in self._stored else ()
-            older = self._base.with_work(key) if self.first else ()
-            for label in (*[int(row[0]) for row in rows], *older):
+            if not self.first and key not in self._stored:
+                continue
+            own = [int(row[0]) for row in self._db.execute(_WITH_WORK, (key,))]
+            for label in (*own, *self._base.with_work(key)):
                 if known is not None and label == known.label:
                     continue
                 held = self._document(label)

@@ -234,9 +234,11 @@ def _compared(text: str) -> tuple[bytes, bytes]:
     compares."""
     words = fold(text).split()
     key = "".join(words)
-    if not key.isalnum():
+    if "-" in key or "_" in key:
         return _marked("\n".join(("", *forms(text, inner=True)))), _encoded(equal_key(text))
-    # Names and numbers, most of all values: their words are known.
+    if not key.isalnum():
+        return _marked("\n".join(("", " ".join(words), *inner_parts(text)))), _encoded(key)
+    # Names and numbers, most of all values: where their words begin is known.
     shown = f"\n{_MARK}" + f" {_MARK}".join(words)
     for part in inner_parts(text):
         shown += f"\n{_MARK}{part}"

@@ -115,30 +115,26 @@ def field_of(key: str) -> str | None:
     return None if name in _NEVER or not _NAME.fullmatch(name) else name
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _texts(value: Any) -> list[str]:
     """The texts of a value for filters; deeper nested values have none."""
     if isinstance(value, str):
-        if value.strip():
-            yield value
-    elif isinstance(value, bool):
-        yield "yes" if value else "no"
-    elif isinstance(value, int | float):
-        yield str(value)
-    elif isinstance(value, list):
-        for item in value:
-            if not isinstance(item, list):
-                yield from _texts(item)
+        return [value] if value.strip() else []
+    if isinstance(value, bool):
+        return ["yes" if value else "no"]
+    if isinstance(value, int | float):
+        return [str(value)]
+    items = value if isinstance(value, list) else ()
+    return [text for item in items if not isinstance(item, list) for text in _texts(item)]
 
 
-def _names(value: Any) -> Iterator[str]:
+def _names(value: Any) -> list[str]:
     """People: the items of a list; a text split at semicolons, or at commas if all parts have the
     form "Family AB"."""
     if not isinstance(value, str):
-        yield from _texts(value)
-        return
+        return _texts(value)
     people = [part.strip() for part in value.split(";")]
     if len(people) == 1:
         parts = [part.strip() for part in value.strip().removesuffix(".").split(",")]
         if all(map(_PERSON.fullmatch, parts)):
             people = parts
-    yield from filter(None, people)
+    return list(filter(None, people))

@@ -52,24 +52,22 @@ class PaneLayout(Struct, omit_defaults=True):
         share = _STEP * (round(100 / _STEP * cells / width) + by)
         self.share = max(LEAST_SHARE, min(share, MOST_SHARE))
 
-    def list_width(self, width: int, wide: int, usual: int, least: int) -> int:
+    def list_width(
+        self, table: VirtualTable, width: int, wide: int, usual: int, *, tall: bool
+    ) -> int:
         """Columns of a list beside its page; 0 where one of them is shown at a time.
 
         wide: columns of a window from which they stand side by side; usual: share of the list where
-        the user chose none, if its columns do not need more; least: what they need.
+        the user chose none. It gets more where it would show fewer columns than alone in a slightly
+        narrower window, and no page where that leaves too little.
         """
         if width < wide or self.zoom:
             return 0
         if self.share:
             return width * self.share // 100
+        alone = {*table.columns_at(width - 1, tall=tall and table.titled)}
+        least = bisect_left(
+            range(width), True, key=lambda cells: alone <= {*table.columns_at(cells, tall=tall)}
+        )
         cells = max(width * usual // 100, least)
         return cells if width - cells >= LEAST_PAGE else 0
-
-
-def least_list(table: VirtualTable, width: int, *, tall: bool) -> int:
-    """The least columns in which a list beside its page shows all that it would show alone in a
-    slightly narrower window: a window that is made wider never shows fewer columns."""
-    alone = {*table.columns_at(width - 1, tall=tall and table.titled)}
-    return bisect_left(
-        range(width), True, key=lambda cells: alone <= {*table.columns_at(cells, tall=tall)}
-    )

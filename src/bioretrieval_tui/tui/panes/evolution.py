@@ -177,8 +177,12 @@ class EvolutionPane(Pane):
         self.refill(there or entries[0].id if entries else None)
         self.table.focus()
 
-    def least_list(self) -> int:
-        return 0 if self.in_lineage else super().least_list()  # the tree takes what there is
+    @property
+    def list_width(self) -> int:
+        width = self.app.size.width
+        if self.in_lineage and width >= self.WIDE and not self.split.zoom:
+            return width * (self.split.share or self.SHARE) // 100  # the tree takes what there is
+        return super().list_width
 
     def action_columns(self) -> None:
         if self.in_lineage:

@@ -31,7 +31,7 @@ from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.entry_list import column_choices, entry_columns, entry_rows, entry_table
 from bioretrieval_tui.tui.entry_session import EntrySession
 from bioretrieval_tui.tui.pane_context import PaneContext
-from bioretrieval_tui.tui.pane_layout import LEAST_TALL, PaneLayout, Zoom, least_list
+from bioretrieval_tui.tui.pane_layout import LEAST_TALL, PaneLayout, Zoom
 from bioretrieval_tui.tui.spans import PaintedPage, letters, paint
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine, WorkBar
@@ -240,18 +240,8 @@ class Pane(Widget):
     @property
     def list_width(self) -> int:
         """Columns of the list beside its page; 0 where one of them is shown at a time."""
-        width = self.app.size.width
-        least = self.least_list() if width >= self.WIDE else 0
-        return self.split.list_width(width, self.WIDE, self.SHARE, least)
-
-    def least_list(self) -> int:
-        """Columns that the list needs beside its page."""
-        table = self.query(VirtualTable).first()
-        return least_list(table, self.app.size.width, tall=self._tall)
-
-    @property
-    def _tall(self) -> bool:
-        return self.app.size.height >= LEAST_TALL
+        table, tall = self.query(VirtualTable).first(), self.app.size.height >= LEAST_TALL
+        return self.split.list_width(table, self.app.size.width, self.WIDE, self.SHARE, tall=tall)
 
     def on_resize(self) -> None:
         self.fit()
@@ -261,11 +251,11 @@ class Pane(Widget):
         self.jobs_changed()
         if not self.has_class("-list"):
             return
-        cells = self.list_width
+        cells, (width, height) = self.list_width, self.app.size
         self.set_class(bool(cells), "-wide")
-        self.page_part.styles.width = self.app.size.width - cells if cells else "1fr"
+        self.page_part.styles.width = width - cells if cells else "1fr"
         for table in self.query(VirtualTable):
-            table.tall = self._tall and (bool(cells) or table.titled)
+            table.tall = height >= LEAST_TALL and (bool(cells) or table.titled)
             table.update()
 
     @property
