@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.settings import MOST_QUERIES, SettingsStore, notify
+from bioretrieval_tui.settings import MOST_QUERIES, SettingsStore, switched
 
 
 def test_newest_first_each_once_and_not_too_many(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_whether_the_end_of_a_job_is_told(
     if text is not None:
         path.parent.mkdir()
         path.write_text(text)
-    assert notify() == (told, path if text else None)
+    assert switched("notify") == (told, str(path) if text else None)
 
 
 @pytest.mark.parametrize("text", ["notify = 1\n", "notify = [\n"])
@@ -73,4 +73,4 @@ def test_a_setting_that_is_none_names_its_file(
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "config.toml").write_text(text)
     with pytest.raises(BioRetrievalError, match=r"config\.toml"):
-        notify()
+        switched("notify")

@@ -44,14 +44,18 @@ def read_config() -> tuple[dict[str, Any], Path]:
         ) from error
 
 
-def notify() -> tuple[bool, Path | None]:
-    """Whether the terminal tells the end of a long job, and the file that says so, if any. Raises
-    BioRetrievalError."""
+def switched(name: str) -> tuple[bool, str | None]:
+    """Whether a switch of the app is on, as it is by default, and the variable or file that says
+    so, if any. notify: the terminal tells the end of a long job; preload: the search process starts
+    when the app is idle. Raises BioRetrievalError."""
+    variable = f"BIORETRIEVAL_{name.upper()}"
+    if value := os.environ.get(variable):
+        return value != "0", variable
     found, path = read_config()
-    value = found.get("notify")
-    if not isinstance(value, bool | None):
-        raise BioRetrievalError(f"notify in {path} is neither true nor false", remedy="correct it")
-    return (True, None) if value is None else (value, path)
+    on = found.get(name)
+    if not isinstance(on, bool | None):
+        raise BioRetrievalError(f"{name} in {path} is neither true nor false", remedy="correct it")
+    return (True, None) if on is None else (on, str(path))
 
 
 class SettingsStore:

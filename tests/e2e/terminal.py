@@ -45,6 +45,7 @@ def environment(home: Path, **changes: str | None) -> dict[str, str]:
         "HOME": str(home),
         "BIORETRIEVAL_HOME": str(share_encoders(home / "bioretrieval")),
         "BIORETRIEVAL_OFFLINE": "1",
+        "BIORETRIEVAL_PRELOAD": "0",  # a model in every test would be too much for two cores
         "PYTHONPATH": str(SOURCE),
         "LANG": "C.UTF-8",
         "TERM": "xterm-256color",

@@ -67,12 +67,14 @@ KEYS: tuple[tuple[str, str | Callable[[Terminal], bool]], ...] = (
 def test_keys_answer_while_the_model_loads_and_leaving_leaves_nothing(
     home: Path, start: Start, record_property: Callable[[str, object], None]
 ) -> None:
-    session = at_search(start(home))
+    session = start(home, env={"BIORETRIEVAL_PRELOAD": "1"})
+    session.wait("Biomedical text retrieval")
     waits: list[float] = []
     until = time.monotonic() + 90
-    while not services_of(home):
+    while not services_of(home):  # it starts by itself, once the app is idle
         assert time.monotonic() < until, "the search process was never started"
         session.read(0.02)
+    at_search(session)
     for key, shows in KEYS:
         pressed = session.send(key)
         waits.append(session.wait(shows, seconds=30) - pressed)

@@ -82,7 +82,7 @@ def config(format_: Format) -> None:
 def settings() -> Iterator[tuple[str, str, str]]:
     """Yield name, value and origin (a variable, the app, or the default); folders first."""
     from bioretrieval_tui.catalog.compiled import data_folder
-    from bioretrieval_tui.settings import SettingsStore, notify
+    from bioretrieval_tui.settings import SettingsStore, switched
 
     where = places()
     moved = HOME_VARIABLE if os.environ.get(HOME_VARIABLE) else DEFAULT
@@ -96,11 +96,12 @@ def settings() -> Iterator[tuple[str, str, str]]:
         yield "theme", theme or "dark", "the app" if theme else DEFAULT
     except BioRetrievalError as error:
         yield "theme", error.message, "the app"
-    try:
-        told, path = notify()
-        yield "notify", "yes" if told else "no", str(path) if path else DEFAULT
-    except BioRetrievalError as error:
-        yield "notify", error.message, "at fault"
+    for switch in ("notify", "preload"):
+        try:
+            on, origin = switched(switch)
+            yield switch, "yes" if on else "no", origin or DEFAULT
+        except BioRetrievalError as error:
+            yield switch, error.message, "at fault"
     yield _variable("BIORETRIEVAL_OFFLINE", "no network", "the network may be used")
     yield _sent("NCBI_API_KEY", "none: PubMed allows three requests a second", secret=True)
     yield _sent("BIORETRIEVAL_CONTACT", "none: services cannot write to you", secret=False)

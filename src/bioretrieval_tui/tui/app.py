@@ -413,7 +413,10 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             self.set_timer(IDLE, self._warm_up)
             return
         from bioretrieval_tui.backend.launch import SEARCHES, launch
+        from bioretrieval_tui.settings import switched
 
+        if not switched("preload")[0]:
+            return
         self._launched = asyncio.create_task(launch(SEARCHES, "auto", warm=True))
 
     @cached_property
@@ -679,10 +682,10 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
     @work(group="alert")
     async def _alert(self, text: str) -> None:
         """Tell those who look elsewhere that a long job ended, unless config.toml forbids it."""
-        from bioretrieval_tui.settings import notify
+        from bioretrieval_tui.settings import switched
         from bioretrieval_tui.terminal.desktop import alert
 
-        if notify()[0]:
+        if switched("notify")[0]:
             await asyncio.to_thread(alert, text, self.capabilities, self._ordered)
 
     async def _restore(self, name: str) -> None:
