@@ -51,7 +51,7 @@ KEYS: tuple[tuple[str, str | Callable[[Terminal], bool]], ...] = (
     ("4", "Models  "),
     ("j", cursor_at("BM25 (Lucene, flat)")),
     ("6", "Benchmarks  "),
-    ("j", lambda screen: sum(line.startswith("▌") for line in screen.lines) == 1),
+    ("j", lambda screen: sum(line.startswith("▌") for line in screen.lines) in (1, 2)),
     ("2", "Evolution  "),
     ("3", cursor_at("GPL")),
     ("k", cursor_at("Contriever")),
