@@ -32,16 +32,16 @@ def current(screen: Terminal) -> str:
 
 def test_it_starts_at_home(app: Session) -> None:
     assert current(app.screen) == "1 Home"
-    assert "22  Milestones by year" in app.screen.text
+    assert "Milestones by year" in app.screen.text
     assert app.screen.lines[-1].endswith("q Quit")
     assert app.screen.alternate
     assert app.screen.unknown == []
 
 
 def test_every_digit_has_its_pane(app: Session) -> None:
-    for name, title, _ in PANES:
+    for name, *_ in PANES:
         app.send(DIGITS[name])
-        app.wait(lambda screen, want=f"{DIGITS[name]} {title}": current(screen) == want)
+        app.wait(lambda screen, digit=DIGITS[name]: current(screen).startswith(digit))
         app.wait(HEADS[name])
         if name == "search":
             app.send("\x1b")  # out of the line that takes digits as text

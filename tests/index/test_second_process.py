@@ -78,7 +78,7 @@ def answers(name: str) -> list[Any]:
 
 
 def test_it_works_in_a_process_that_ends_with_the_context() -> None:
-    with SecondProcess() as second:
+    with contextlib.closing(SecondProcess()) as second:
         for _ in range(2):
             second.begin(os.getpid)
             assert second.end() not in (None, os.getpid())
@@ -88,7 +88,7 @@ def test_it_works_in_a_process_that_ends_with_the_context() -> None:
 
 
 def test_it_ends_when_the_build_is_gone() -> None:
-    with SecondProcess() as second:
+    with contextlib.closing(SecondProcess()) as second:
         second.begin(os.getpid)
         second.end()
         second._line.close()
@@ -102,7 +102,7 @@ def test_what_it_does_not_answer_is_done_here(why: str, monkeypatch: pytest.Monk
         monkeypatch.setattr("bioretrieval_tui.encoding.device.usable_cores", lambda: 1)
     elif why == "no interpreter":
         monkeypatch.setattr(sys, "executable", str(Path("/nowhere/python")))
-    with SecondProcess() as second:
+    with contextlib.closing(SecondProcess()) as second:
         if why == "killed":
             second.begin(os.getpid)
             second.end()

@@ -72,6 +72,8 @@ def scripted(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) ->
     desk = Desk()
     client = type("Client", (ScriptedClient,), {"desk": desk})
     monkeypatch.setattr("bioretrieval_tui.backend.client.SearchClient", client)
+    # A recorded app is not headless: it would start the real one when it is idle.
+    monkeypatch.setattr("bioretrieval_tui.tui.app.IDLE", 3600.0)
     desk.fetches = "world" in request.fixturenames  # they reach the test's own service
     monkeypatch.setattr("bioretrieval_tui.backend.client.run_job", desk.work)
     WorkerStandIn(desk.work, monkeypatch)

@@ -326,7 +326,7 @@ def _assemble(
     store, gone = (None, frozenset[int]()) if base is None else (base.store, base.dead)
     old_text = None if old is None else folder / old.path(layout.TEXT)
     with (
-        SecondProcess() as second,
+        contextlib.closing(SecondProcess()) as second,
         StoreWriter(work / layout.DOCUMENTS, store, gone) as writer,
         TextIndexWriter(generation / layout.TEXT, base=old_text, second=second) as text,
     ):

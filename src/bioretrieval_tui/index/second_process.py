@@ -11,7 +11,7 @@ import contextlib
 import signal
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import subprocess
@@ -21,7 +21,7 @@ SAVES_FROM = 10_000
 
 
 class SecondProcess:
-    """A context manager, which ends the process; for one thread at a time."""
+    """For one thread at a time."""
 
     def __init__(self) -> None:
         from multiprocessing.connection import Pipe
@@ -57,10 +57,8 @@ class SecondProcess:
         work, given = self._begun
         return work(*given)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """End the process, whatever it does."""
         self._line.close()
         self._far_end.close()
         if self._child is not None:

@@ -52,7 +52,7 @@ def heading_of(hit: Hit, length: int = 80) -> str:
     return heading if said else f"{warning}: {heading}"
 
 
-def _snippet(hit: Hit) -> str:
+def snippet_of(hit: Hit) -> str:
     """The beginning of the text, or of the passage that was found."""
     start = hit.passage[0] if hit.passage else 0
     return ("\u2026 " if start else "") + shortened(hit.text[start:])
@@ -68,7 +68,7 @@ _COLUMNS = (
     column("id", min_width=8),
     column("title", make=_title, weight=4, min_width=20),
     column("year", align="right"),
-    column("text", make=lambda hit: Shown(hit.text, _snippet(hit)), weight=4, min_width=30),
+    column("text", make=lambda hit: Shown(hit.text, snippet_of(hit)), weight=4, min_width=30),
     column("url", data_only=True),
     column("dense", make=attrgetter("scores.dense"), data_only=True),
     column("lexical", "BM25", attrgetter("scores.lexical"), data_only=True),

@@ -11,7 +11,7 @@ from msgspec import structs
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import AnyEntry
 from bioretrieval_tui.render.entries import entry_page
-from bioretrieval_tui.render.hits import heading_of, held_by, why_found
+from bioretrieval_tui.render.hits import heading_of, held_by, snippet_of, why_found
 from bioretrieval_tui.render.hits import hit_page as made_hit_page
 from bioretrieval_tui.search.types import Explanation, Hit
 from bioretrieval_tui.tui.search_session import NOTHING, FacetValue, HitView, clause_in
@@ -24,8 +24,11 @@ HIT_COLUMNS = (
     TableColumn("title", "Title", 24, 1, priority=0),
     TableColumn("year", "Year", 4, priority=3),
     TableColumn("score", "Score", 6, align="right", priority=1),
+    TableColumn("source", "Source", 9, 1, priority=4),
+    TableColumn("text", "Text", 12, 2, priority=5),
 )
-SEVERAL_COLUMNS = (*HIT_COLUMNS, TableColumn("index", "Index", 10, priority=2))
+"""The source is the journal, or the kind of an entry of the catalogue."""
+SEVERAL_COLUMNS = (*HIT_COLUMNS[:-1], TableColumn("index", "Index", 10, priority=2))
 """The columns where several indexes were searched."""
 BESIDE_COLUMNS = {
     mode: (
@@ -56,6 +59,10 @@ def hit_rows(view: HitView, other: HitView = NOTHING) -> ListRows[tuple[int, Hit
     """
     ranks = {hit.key: hit.rank for hit in other.hits}
 
+    def more(hit: Hit) -> list[Span]:
+        source = Span(str(hit.metadata.get("journal") or hit.metadata.get("kind") or ""), "dim")
+        return [source, Span(held_by(hit) if view.also else snippet_of(hit), "dim")]
+
     def cells(row: tuple[int, Hit]) -> list[Span]:
         at, hit = row
         rank, near = ranks.get(hit.key), view.is_near(at)
@@ -68,7 +75,7 @@ def hit_rows(view: HitView, other: HitView = NOTHING) -> ListRows[tuple[int, Hit
             Span(f"catalogue: {heading}" if near else heading, role),
             Span(str(hit.year or ""), "dim"),
             Span(score if other is NOTHING else shared, "ok"),
-            *([Span(held_by(hit), "dim")] if view.also and other is NOTHING else []),
+            *(more(hit) if other is NOTHING else []),
         ]
 
     return ListRows(list(enumerate(view.hits)), cells)
