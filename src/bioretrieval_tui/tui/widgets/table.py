@@ -308,12 +308,15 @@ class VirtualTable(Canvas, can_focus=True):
         first = sum(i < self.lead for i in chosen)
         title = self._needs(chosen[: first - 1]) + self.gap if first > 1 else 0
         indent = title if self.lead and title else _BELOW
-        found: list[list[_Band]] = []
+        found: list[tuple[int, float, list[_Band]]] = []
         for end in [first] if self.lead else range(1, len(chosen)):
             lines = (chosen[:end], 0), (chosen[end:], indent)
-            if all(self._needs(one) <= space - at for one, at in lines):
-                found.append([self._spread(one, space - at, at) for one, at in lines if one])
-        return min(found, key=self._cut, default=[])
+            spare = [(space - at - self._needs(one), one) for one, at in lines]
+            if min(spare)[0] >= 0:
+                bands = [self._spread(one, space - at, at) for one, at in lines if one]
+                share = min(left / (self._weight(one) or 1) for left, one in spare)
+                found.append((self._cut(bands), -share, bands))
+        return min(found, key=lambda one: one[:2], default=(0, 0.0, []))[2]
 
     def _cut(self, bands: Sequence[_Band]) -> int:
         """Cells of usual texts that these lines cut; what names a row counts threefold."""
@@ -322,8 +325,7 @@ class VirtualTable(Canvas, can_focus=True):
 
     def _spread(self, chosen: Sequence[int], space: int, indent: int = 0) -> _Band:
         """These columns on one line; spare cells are shared by weight."""
-        weights = sum(self.columns[i].weight for i in chosen) or 1
-        spare = max(0, space - self._needs(chosen))
+        spare, weights = max(0, space - self._needs(chosen)), self._weight(chosen) or 1
         sizes = ((i, self._width(i) + spare * self.columns[i].weight // weights) for i in chosen)
         return indent, [(i, min(size, space)) for i, size in sizes]
 
@@ -345,6 +347,9 @@ class VirtualTable(Canvas, can_focus=True):
 
     def _width(self, i: int) -> int:
         return max(self.columns[i].width, self._grown.get(self.columns[i].key, 0))
+
+    def _weight(self, chosen: Sequence[int]) -> int:
+        return sum(self.columns[i].weight for i in chosen)
 
     def _grow(self, cells: Sequence[Span | Row], bands: Sequence[_Band]) -> bool:
         """Whether a number is wider than its column, which then grows."""
