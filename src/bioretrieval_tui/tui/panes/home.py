@@ -21,6 +21,7 @@ from bioretrieval_tui.terminal.clean import clean
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.pane_context import PaneContext
 from bioretrieval_tui.tui.panes.pane import Pane
+from bioretrieval_tui.tui.spans import addresses
 from bioretrieval_tui.tui.text import Line, Row, Span, clipped, line, wrap
 from bioretrieval_tui.tui.widgets.canvas import Canvas
 from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTable
@@ -128,11 +129,11 @@ class HomePane(Pane, inherit_bindings=False):
         self.table.show(ListRows(self.rows, self._cells), cursor)
 
     def _cells(self, row: HomeRow) -> Sequence[Span | Row]:
-        shown: Row = (row.text,)
+        shown: Row = tuple(addresses(row.text.text, row.text.role))
         space = self.table.size.width - _LABEL - 4
         if row.note and space > _TEXT:
             gap = max(2, _TEXT - cell_len(clean(row.text.text)))
-            shown = (row.text, Span(" " * gap), Span(row.note, "faint"))
+            shown = (*shown, Span(" " * gap), Span(row.note, "faint"))
         return [Span(row.label, "header"), clipped(shown, space)]
 
     def _listed(self) -> Iterator[HomeRow]:
