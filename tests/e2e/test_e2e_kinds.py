@@ -41,15 +41,15 @@ def tour(session: Session) -> bytes:
     """What is written on a way through several panes, a filter and a dialog."""
     session.wait("Biomedical text retrieval")
     for keys, text in (
-        ("3", "DPR"), ("jj", "▌GPL"), ("/", "filter:"), ("bica", "filter bica"), ("\r", "▌BiCA"),
-        ("7", "Leaderboard"), ("v", "Board  "), ("?", "esc: close"),
+        ("3", "DPR"), ("g", "▌DPR"), ("jj", "▌GPL"), ("/", "filter:"), ("bica", "filter bica"), ("\r", "▌BiCA"),
+        ("7", "Recipes  "), ("v", "Board  "), ("?", "esc: close"),
     ):  # fmt: skip
         session.send(keys)
         session.wait(text)
     session.send("\x1b")
     session.wait(lambda screen: "esc: close" not in screen.text)
     session.send("1")
-    session.wait("What changed")
+    session.wait("Papers by year")
     session.settle()
     assert session.screen.unknown == []
     return bytes(session.output)

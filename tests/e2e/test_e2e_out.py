@@ -55,7 +55,7 @@ def test_o_gives_the_link_to_the_browser(start: Start, tmp_path: Path) -> None:
     # The other links by their letters.
     session.send("lb")
     session.wait(lambda screen: len(seen.read_text().split()) == 2)
-    assert seen.read_text().split()[1] == "https://aclanthology.org/2020.emnlp-main.550"
+    assert seen.read_text().split()[1] == "https://aclanthology.org/2020.emnlp-main.550/"
 
 
 def test_over_ssh_o_shows_the_link_whole_and_copies_it(start: Start) -> None:

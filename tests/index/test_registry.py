@@ -53,6 +53,7 @@ def test_what_is_listed(built: Manifest, corpus: Path) -> None:
     found = listed[1]
     size = sum(path.stat().st_size for path in index_folder("demo").rglob("*") if path.is_file())
     assert structs.asdict(found) == {
+        "cached": False,
         "name": "demo",
         "documents": 300,
         "model": "test/hashing",

@@ -359,7 +359,7 @@ async def test_vectors_are_added_where_there_are_none(small: Catalogue, scripted
         assert scripted.began == [job_of("vectors", "plain")]
         # What evaluations made is listed when asked for.
         assert "eval-x" not in session.text
-        assert "1 of evaluations hidden" in session.head
+        assert "1 index of evaluations hidden" in session.head
         await session.press("H")
         assert "eval-x" in session.text
         assert "hidden" not in session.head

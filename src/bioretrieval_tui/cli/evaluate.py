@@ -98,6 +98,7 @@ def evaluate(
     from bioretrieval_tui.evaluation import runner
     from bioretrieval_tui.evaluation.benchmark import find_parts
 
+    modes = tuple("lexical" if one.casefold() == "bm25" else one for one in modes)
     wanted = modes or (() if same["score"] else runner.DEFAULT_MODES)
     if rerank and runner.RERANK not in wanted:
         wanted = (*wanted, runner.RERANK)

@@ -356,7 +356,7 @@ def clear_cache(yes: bool) -> None:
     if not yes:
         question, declined = "Remove all indexes of evaluations?", "the cache stays"
         confirm(question, what=" clearing the cache", declined=declined)
-    tell(f"removed {size(registry.clear_cache())}")
+    tell(f"the cache is empty: {size(registry.clear_cache())} freed")
 
 
 @index.command()

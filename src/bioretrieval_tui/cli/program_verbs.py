@@ -311,7 +311,7 @@ def model() -> Iterator[Row]:
     except BioRetrievalError as error:
         yield "shipped vectors", "note", error.message, error.remedy
     else:
-        yield "shipped vectors", "ok", f"of {len(shipped.places):,} entries", None
+        yield "shipped vectors", "ok", f"those of {len(shipped.places):,} catalogue entries", None
 
 
 def board() -> Iterator[Row]:

@@ -23,7 +23,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "results": ("board_verbs:results", "List published results, or rank models by them."),
     "compare": ("board_verbs:compare_entries", "Compare two to six entries side by side."),
     "plot": ("plot:plot", "Plot quality, history, a model's ranks, the timeline, your runs."),
-    "search": ("search:search", "Search the catalogue or an index."),
+    "search": ("search:search", "Search the catalogue or indexes."),
     "similar": ("search:similar", "Find the documents most similar to a document."),
     "index": ("index:index", "Build, extend, check and remove indexes over your own texts."),
     "eval": ("evaluate:evaluate", "Evaluate a model or an index on a benchmark."),

@@ -187,6 +187,8 @@ def _tell(how: str, engines: Sequence[SearchEngine], answer: SearchResult, *, qu
     """Write the note; on a terminal also the indexes, their size, models and filtered count."""
     if answer.note:
         tell(answer.note)
+    elif not answer.hits:
+        tell("no document fits")
     if not quiet and sys.stderr.isatty():
         made = [one.index.manifest for one in engines]
         names = " + ".join(one.name for one in made)

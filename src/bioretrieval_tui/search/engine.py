@@ -168,9 +168,18 @@ class SearchEngine:
             fitting=None if kept is None else len(kept),
             facets=tuple(Facet(name, tuple(most)) for name, most in counts.items() if most),
             among=len(among),
-            note=NO_TERMS if empty and not len(named) else None,
+            note=self._note(query.text, empty=empty, named=bool(len(named))),
             named=len(named),
         )
+
+    def _note(self, text: str, *, empty: bool, named: bool) -> str | None:
+        """What to say of a query that names no document of this index, or has no terms."""
+        if named:
+            return None
+        if unknown := identifiers_of(text):
+            kind = {"trial": "trial number"}.get(next(iter(unknown)), next(iter(unknown)).upper())
+            return f"no document has this {kind}"
+        return NO_TERMS if empty else None
 
     def _wider(self, query: Query, field: str, among: Labels) -> Labels:
         """The top documents whose values of a field are counted: those found, or, where the filter

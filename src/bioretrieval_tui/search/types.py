@@ -34,9 +34,10 @@ class Query(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     instruction: str | None = None
 
     def checked(self) -> Query:
-        """The query, cut to what can be encoded. Raises UsageError where it is empty, of an unknown
+        """The query, cut to what can be encoded; BM25 is another name of lexical. Raises UsageError where it is empty, of an unknown
         mode or order, or asks for an impossible number of hits."""
-        if self.mode not in MODES:
+        mode = "lexical" if self.mode.casefold() == "bm25" else self.mode
+        if mode not in MODES:
             said = f"there is no search mode {self.mode!r}"
             raise UsageError(said, remedy=f"use {', '.join(MODES)}")
         if self.order not in ORDERS:
@@ -46,7 +47,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             raise UsageError(f"{self.k} hits cannot be asked for", remedy=f"use 1 to {MOST_HITS:,}")
         if not any(letter.isprintable() and not letter.isspace() for letter in self.text):
             raise UsageError("the query is empty", remedy="enter a query")
-        return msgspec.structs.replace(self, text=self.text[:MOST_CHARACTERS])
+        return msgspec.structs.replace(self, text=self.text[:MOST_CHARACTERS], mode=mode)
 
 
 class Scores(msgspec.Struct, frozen=True):

@@ -308,7 +308,7 @@ def _runs(owner: PaneContext) -> Iterator[HomeRow]:
 
     for one in records()[:MOST]:
         value = one.metrics.get("nDCG@10")
-        figure = "" if value is None else f"nDCG@10 {value:.4f}  "
+        figure = "" if value is None else f"{value:.4f} nDCG@10  "
         model = "" if one.mode == "lexical" else f" {short_model(one.model)}"
         text = Span(f"{one.benchmark}  {mode_name(one.mode)}{model}", "own")
         yield HomeRow("", text, f"{figure}{one.date[:10]}", partial(owner.show_run, one.id))

@@ -104,7 +104,8 @@ class IndexesPane(Pane):
             spans.append(Span(f"  {size(sum(info.bytes for info in infos))}", "dim"))
         cached = [info.bytes for info in infos if info.cached]
         if cached and not self.session.with_cached:
-            said = f"  {len(cached)} of evaluations hidden ({size(sum(cached))}): H shows them"
+            indexes = "1 index" if len(cached) == 1 else f"{len(cached)} indexes"
+            said = f"  {indexes} of evaluations hidden ({size(sum(cached))}): H shows them"
             spans.append(Span(said, "faint"))
         if infos and all(info.name == CATALOGUE for info in infos) and not self.letters:
             spans.append(Span("   b builds one over your own texts, w fetches papers", "faint"))
