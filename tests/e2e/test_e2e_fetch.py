@@ -64,7 +64,7 @@ def test_the_network_is_cut_in_the_middle_of_a_fetch(home: Path, start: Start) -
     # The server is gone. What had arrived is encoded meanwhile, and keys still work.
     session.send("3")
     session.wait("DPR")
-    session.send("j")
+    session.send("gj")  # a digit and a motion at once are a count
     session.wait(lambda screen: any(line.startswith("▌Contriever") for line in screen.lines))
     session.wait("Fetching into owls failed: PubMed", seconds=240)
     came = arrived(home)
