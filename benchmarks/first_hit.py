@@ -63,7 +63,11 @@ def in_app(idle: float, *, last: bool = False) -> float:
             terminal.quiet(0.2)
             begun = time.perf_counter()
             terminal.send(QUERY.encode())
-            shown = terminal.until(b" hits", 120) + terminal.started - begun
+            while not any(said in terminal.output for said in (b" hits", b"top 100")):
+                if time.perf_counter() - begun > 120:
+                    raise TimeoutError("no hits came")
+                terminal.read(0.05)
+            shown = time.perf_counter() - begun
             return terminal.quiet(3.0)[1] - begun if last else shown
         finally:
             terminal.close()
