@@ -34,8 +34,8 @@ class Query(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     instruction: str | None = None
 
     def checked(self) -> Query:
-        """The query, cut to what can be encoded; BM25 is another name of lexical. Raises UsageError where it is empty, of an unknown
-        mode or order, or asks for an impossible number of hits."""
+        """The query, cut to what can be encoded; BM25 is another name of lexical. Raises UsageError
+        where it is empty, of an unknown mode or order, or asks for an impossible number of hits."""
         mode = "lexical" if self.mode.casefold() == "bm25" else self.mode
         if mode not in MODES:
             said = f"there is no search mode {self.mode!r}"

@@ -6,6 +6,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from bioretrieval_tui.backend.job_folder import JobRecord
 from bioretrieval_tui.backend.protocol import CompactJob, Job, RemoveJob, VectorsJob, VerifyJob
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
@@ -124,7 +126,10 @@ class IndexesPane(Pane):
         facts = PaintedPage((line(Span(row.name, "strong")),))
         if row.info is not None:
             model = self.catalogue.model_of_hub(row.info.model or "")
-            facts = paint(index_page(row.info, (model.id, model.name) if model else None))
+            info = row.info
+            if self.owner.jobs.of(row.name) is not None:
+                info = structs.replace(info, status="a job changes it now")
+            facts = paint(index_page(info, (model.id, model.name) if model else None))
         searched = "  ● searched in Search" if row.name == self.owner.index else ""
         above = [line(Span(*self.session.health(row)), Span(searched, "ok"))]
         outcome = self.session.outcome(row)
