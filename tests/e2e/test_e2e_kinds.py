@@ -41,8 +41,8 @@ def tour(session: Session) -> bytes:
     """What is written on a way through several panes, a filter and a dialog."""
     session.wait("Biomedical text retrieval")
     for keys, text in (
-        ("3", "DPR"), ("g", "▌DPR"), ("jj", "▌GPL"), ("/", "filter:"), ("bica", "filter bica"), ("\r", "▌BiCA"),
-        ("7", "Recipes  "), ("v", "Board  "), ("?", "esc: close"),
+        ("3", "DPR"), ("g", "▌DPR"), ("jj", "▌GPL"), ("/", "filter:"), ("bica", "filter bica"),
+        ("\r", "▌BiCA"), ("7", "Recipes  "), ("v", "Board  "), ("?", "esc: close"),
     ):  # fmt: skip
         session.send(keys)
         session.wait(text)
