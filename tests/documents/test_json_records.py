@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from reader_help import SmallBlocks, file_of
 
@@ -156,6 +156,7 @@ def test_the_same_as_decoding_it_whole(
     given_: Any, indent: int | None, ascii_: bool, block: int
 ) -> None:
     text = json.dumps(given_, indent=indent, ensure_ascii=ascii_)
+    assume("\\u0000" not in text)  # such a record is a fault
     data = text.encode("utf-8", "replace")
     expected = json.loads(data)
     found, damage = stream(data)

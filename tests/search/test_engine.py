@@ -173,7 +173,7 @@ def test_the_explanation_of_a_hit(engine: SearchEngine) -> None:
     assert (why.terms, why.lexical_rank, why.scores.lexical) == ((), None, None)
 
 
-@pytest.mark.parametrize("mode", ["", "Dense", "bm25"])
+@pytest.mark.parametrize("mode", ["", "Dense", "bm-25"])
 def test_other_modes_are_named(engine: SearchEngine, mode: str) -> None:
     with pytest.raises(UsageError, match="no search mode") as caught:
         found(engine, "asthma", 3, mode=mode)
