@@ -44,8 +44,8 @@ from bioretrieval_tui.index.report import Report
 from bioretrieval_tui.index.vector_cache import (
     ImportedVectors,
     Vectoriser,
-    embedded_facts,
     facts_without_files,
+    known_facts,
 )
 from bioretrieval_tui.index.verify import verify_index
 from bioretrieval_tui.interrupts import keep_interrupts
@@ -315,7 +315,7 @@ def fill_index(
             return build.build_index(job.name, job.documents, source, **how)
         case protocol.BuildJob():
             model = job.model or embedded.MODEL_ID
-            known = embedded_facts() if model == embedded.MODEL_ID else None
+            known = known_facts(model, job.recipe)
             how |= {"replace": job.replace, "ids": job.ids, "passages": job.passages}
             if job.lexical:
                 facts = known or facts_without_files(model, job.recipe)
@@ -336,7 +336,7 @@ def fill_index(
             outcome = build.add_vectors(
                 job.name,
                 load,
-                facts=embedded_facts() if model == embedded.MODEL_ID else None,
+                facts=known_facts(model, recipe),
                 passages=job.passages,
                 **how,
             )

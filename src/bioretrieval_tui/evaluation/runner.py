@@ -56,9 +56,9 @@ from bioretrieval_tui.index.build import build_index
 from bioretrieval_tui.index.registry import keep_within_cache, manifest_of, open_index
 from bioretrieval_tui.index.vector_cache import (
     Vectoriser,
-    embedded_facts,
     facts_of,
     facts_without_files,
+    known_facts,
 )
 from bioretrieval_tui.paths import save_file
 from bioretrieval_tui.progress import Progress, Reporter, silent
@@ -641,8 +641,8 @@ def ensure_index(
     no index has changed.
     """
     load = partial(encoder_registry.load_encoder, model, recipe, device=device, reporter=reporter)
-    facts = embedded_facts()
-    if (model, recipe) != (embedded.MODEL_ID, None):
+    facts = known_facts(model, recipe)
+    if facts is None:
         # Only the model's files tell its revision, and a run needs this encoder anyway; for BM25
         # the name will do.
         facts = facts_of(load(side="query")) if vectors else facts_without_files(model, recipe)

@@ -91,6 +91,14 @@ def embedded_facts() -> ModelFacts:
     return _facts_by(embedded.MODEL_ID, embedded.REVISION, embedded.RECIPE, embedded.DIMENSION)
 
 
+def known_facts(model: str, recipe: Encoding | None) -> ModelFacts | None:
+    """The facts of a model if they are known before it is loaded: of the embedded one by its own
+    recipe."""
+    found = embedded_facts()
+    own = model == found.model and recipe_hash(recipe or found.recipe) == found.recipe_hash
+    return found if own else None
+
+
 def facts_without_files(model: str, recipe: Encoding | None) -> ModelFacts:
     """The facts of a model for an index without vectors: its revision is not known."""
     return _facts_by(model, "", recipe or embedded.RECIPE, 0)

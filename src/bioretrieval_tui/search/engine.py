@@ -150,7 +150,7 @@ class SearchEngine:
         load."""
         query = query.checked()
         kept = self._allowed(query.where)
-        labels, scores, found = self._ranked(query, kept)
+        labels, scores, found = self._ranked(query, self._vector(query), kept)
         empty = query.mode != "dense" and not weighted_terms(query.text)
         named = self._named(query.text, kept)
         if len(named):
@@ -160,7 +160,9 @@ class SearchEngine:
         if query.order == "date":
             order = np.argsort(-self.index.fields.dates(labels[order]), kind="stable")
         counts = {
-            one: self.index.fields.facets(self._wider(query, one, among), one, MOST_VALUES)
+            one: self.index.fields.facets(
+                self._wider(query, found.vector, one, among), one, MOST_VALUES
+            )
             for one in FACETS
         }
         return SearchResult(
@@ -181,9 +183,10 @@ class SearchEngine:
             return f"no document has this {kind}"
         return NO_TERMS if empty else None
 
-    def _wider(self, query: Query, field: str, among: Labels) -> Labels:
+    def _wider(self, query: Query, vector: Floats | None, field: str, among: Labels) -> Labels:
         """The top documents whose values of a field are counted: those found, or, where the filter
         has conditions on this field, those found without them, so that other values can be added.
+        vector: of the query.
         """
         if not query.where.strip():
             return among
@@ -192,7 +195,7 @@ class SearchEngine:
         if wider is node:
             return among
         kept = None if isinstance(wider, Everything) else self.index.fields.select(wider)
-        return self._ranked(query, kept)[0][: max(DEPTH, query.k)]
+        return self._ranked(query, vector, kept)[0][: max(DEPTH, query.k)]
 
     def _named(self, text: str, kept: Labels | None) -> Labels:
         """The documents that a query names, if it is a PMID, PMCID, DOI or number of a trial."""
@@ -219,7 +222,7 @@ class SearchEngine:
     ) -> list[tuple[str, float]]:
         """Ids and scores of the best `k`, best first. Raises as `search` does."""
         query = Query(text=text, k=k, mode=mode, instruction=instruction).checked()
-        labels, scores, _ = self._ranked(query, None)
+        labels, scores, _ = self._ranked(query, self._vector(query), None)
         ids = self.index.documents.ids(labels[:k].tolist())
         return list(zip(ids, scores[:k].tolist(), strict=True))
 
@@ -305,9 +308,11 @@ class SearchEngine:
     def close(self) -> None:
         self.index.close()
 
-    def _ranked(self, query: Query, allowed: Labels | None) -> tuple[Labels, Floats, Candidates]:
+    def _ranked(
+        self, query: Query, vector: Floats | None, allowed: Labels | None
+    ) -> tuple[Labels, Floats, Candidates]:
         """Labels and scores, best first, at least `k` where there are so many."""
-        vector, terms = self._vector(query), self._terms(query)
+        terms = self._terms(query)
         found = hybrid.gather(self.index, vector, terms, max(DEPTH, query.k), allowed)
         if vector is None:
             return *found.lexical_list, found
