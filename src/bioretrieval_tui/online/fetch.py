@@ -219,6 +219,7 @@ class _Fetch:
         from bioretrieval_tui.encoding.encoder_registry import load_encoder, prepare_query_encoder
         from bioretrieval_tui.index.build import add_to_index, build_index
         from bioretrieval_tui.index.registry import index_names
+        from bioretrieval_tui.index.vector_cache import known_facts
 
         request, reporter = self.request, self.reporter
         # The build reports its own progress.
@@ -254,6 +255,7 @@ class _Fetch:
             lambda: load_encoder(model, request.recipe, device=request.device, reporter=reporter),
             reporter=reporter,
             ids="pmid" if request.source == "pubmed" else None,
+            facts=known_facts(model, request.recipe),
         )
         prepare_query_encoder(model, request.recipe, reporter=reporter)
         return outcome
