@@ -172,6 +172,7 @@ def test_the_same_as_decoding_it_whole(
 def test_a_cut_keeps_what_was_complete(given_: list[Any], draw: st.DataObject) -> None:
     parts = [json.dumps(value) for value in given_]
     whole = ("[" + ",".join(parts) + "]").encode()
+    assume(b"\\u0000" not in whole)  # such a record is a fault
     cut = draw.draw(st.integers(0, len(whole) - 1))
     found, damage = stream(whole[:cut])
     assert damage is not None

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from terminal import Session
+from terminal import APP, Session
 
 Start = Callable[..., Session]
 
@@ -77,3 +77,13 @@ def test_it_can_be_stopped_and_go_on(app: Session) -> None:
     app.wait(lambda screen: screen.shown == before)
     app.send("j")
     app.wait("▌Contriever")
+
+
+@pytest.mark.parametrize(
+    "wrapper", ["trap : HUP", "trap '' HUP"], ids=["kept by make", "ignored by nohup"]
+)
+def test_it_ends_with_its_terminal_even_if_no_signal_comes(wrapper: str, start: Start) -> None:
+    session = start(command=["sh", "-c", f'{wrapper}; "$@"; exit $?', "sh", *APP])
+    session.wait("Biomedical text retrieval")
+    session.hang_up()
+    assert session.child.returncode == 128 + signal.SIGHUP

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import signal
+import threading
 from collections.abc import Iterator
 from string import digits
 from typing import NamedTuple, cast
@@ -37,18 +39,30 @@ class CompactDriver(LinuxDriver):
     """Shows what `LinuxDriver` shows, in fewer bytes."""
 
     writer: ScreenWriter | None = None
+    _watch: threading.Thread | None = None
 
     def start_application_mode(self) -> None:
         """Take the terminal, and give it back when the process is asked to end."""
         self.redraw()
         super().start_application_mode()  # type: ignore[no-untyped-call]  # Textual's is untyped
-        # Not SIGHUP: the terminal is gone then.
+        # Not SIGHUP, which ends the process: the terminal is gone then. `make run`, `sudo` and
+        # `nohup` keep it from the app, which waits for the hang-up itself therefore.
+        if self._watch is None:
+            self._watch = threading.Thread(target=self._end_without_terminal, daemon=True)
+            self._watch.start()
         code = 128 + signal.SIGTERM
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, lambda: self._app.exit(return_code=code))
         # Textual measures within the signal handler: one that interrupts another posts its newer
         # size first, and the older one stays.
         loop.add_signal_handler(signal.SIGWINCH, self._measure)
+
+    def _end_without_terminal(self) -> None:
+        """Wait until the terminal is closed, and end the process as SIGHUP does."""
+        terminal = select.poll()
+        terminal.register(self.fileno, 0)  # a hang-up is always told
+        terminal.poll()
+        os._exit(128 + signal.SIGHUP)
 
     def _measure(self) -> None:
         """Tell the app the size that the terminal has now."""
