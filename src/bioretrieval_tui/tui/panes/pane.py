@@ -547,7 +547,7 @@ class Pane(Widget):
         model = entry.id if isinstance(entry, Model) else getattr(entry, "model", "")
         if isinstance(entry, Model) and entry.role == "lexical":
             model = ""  # BM25 runs without one
-        self.owner.ask_what_to_evaluate(benchmark=benchmark, model=model)
+        self.owner.job_session.ask_what_to_evaluate(benchmark=benchmark, model=model)
 
     # Order, matches, export ----------------------------------------------------------------
 
