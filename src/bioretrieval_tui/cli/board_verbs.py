@@ -13,7 +13,7 @@ from bioretrieval_tui.catalog.fields import filtered
 from bioretrieval_tui.catalog.matrix import FACTS, RANKINGS, MatrixView, ScoreTable
 from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Model, Recipe
 from bioretrieval_tui.cli import options
-from bioretrieval_tui.cli.lookups import catalogue, entry_of_type, with_board
+from bioretrieval_tui.cli.lookups import catalogue, with_board
 from bioretrieval_tui.cli.options import option
 from bioretrieval_tui.cli.streams import put_sheet, tell
 from bioretrieval_tui.errors import NotFoundError, UsageError
@@ -109,7 +109,7 @@ def results(
     subsets: dict[str, set[str]] = defaultdict(set)
     for name in benchmarks:
         written, _, part = name.partition(":")
-        suite = entry_of_type(found, written, Benchmark)
+        suite = found.entry_of(written, Benchmark)
         wanted |= {suite.id, *suite.members}
         if part:
             subsets[suite.id].add(part.casefold())
@@ -163,7 +163,7 @@ def _models(
     """Ids of the models that are asked for, None for all."""
     if not models and not conditions:
         return None
-    named = [entry_of_type(found, name, Model) for name in models]
+    named = [found.entry_of(name, Model) for name in models]
     entries: Sequence[AnyEntry] = named or found.models
     for condition in conditions:
         entries = filtered(entries, condition, found)
