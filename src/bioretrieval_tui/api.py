@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 Kind = Literal["papers", "models", "datasets", "benchmarks", "recipes", "timeline", "path"]
 Backend = Literal["pandas", "polars", "pyarrow"]
 BACKENDS: tuple[Backend, ...] = ("pandas", "polars", "pyarrow")
+EMBEDDED = "all-minilm-l6-v2"
+"""The catalogue's id of the model that comes with the program."""
 Remark = Callable[[str], None]
 """Receives a line for the user, such as a note on an index."""
 
@@ -237,7 +239,7 @@ def _document(identifier: str, given: str | tuple[str, str] | Document) -> Docum
 
 
 def encoder(
-    model: str = "all-MiniLM-L6-v2",
+    model: str = EMBEDDED,
     *,
     device: str = "auto",
     download: bool = False,
@@ -398,7 +400,7 @@ def build(
     name: str,
     files: Sequence[str | Path],
     *,
-    model: str = "all-MiniLM-L6-v2",
+    model: str = EMBEDDED,
     lexical: bool = False,
     device: str = "auto",
     reporter: Reporter = silent,
