@@ -236,7 +236,7 @@ def test_a_single_query(call: Call, folder: Path, first: Any) -> None:
 
 
 def test_records_are_listed_compared_and_removed(call: Call, folder: Path, first: Any) -> None:
-    listed = call("eval", "--list", "-f", "json").json
+    listed = call("eval", "--list", "--all", "-f", "json").json
     # Newest first, so the first evaluation's are the last three.
     oldest = {one["mode"]: one for one in listed[-3:]}
     assert set(oldest) == {"dense", "lexical", "hybrid"}
@@ -256,17 +256,33 @@ def test_records_are_listed_compared_and_removed(call: Call, folder: Path, first
     same = call("eval", folder, "-m", "dense", "--compare", f"{one['id']},dense", "-f", "json")
     assert (same.json["comparison"]["p"], same.json["comparison"]["ties"]) == (1.0, 3)
     for format_ in ("table", "markdown", "csv", "jsonl"):
-        assert one["id"] in call("eval", "--list", "-f", format_, COLUMNS="300").out
+        assert one["id"] in call("eval", "--list", "--all", "-f", format_, COLUMNS="300").out
     gone = same.json["runs"][0]
     newest = call("eval", "--list", "-f", "json").json[0]
     assert newest["metrics"] == gone["metrics"]
     assert call("eval", "--remove", newest["id"]).code == 0
-    assert newest["id"] not in call("eval", "--list", "-f", "json").out
+    assert newest["id"] not in call("eval", "--list", "--all", "-f", "json").out
     assert call("eval", "--remove", newest["id"]).code == 3
 
 
+def test_of_repeated_evaluations_the_newest_is_listed(call: Call, folder: Path, first: Any) -> None:
+    assert call("eval", folder, "-m", "lexical").code == 0
+    every = call("eval", "--list", "--all", "-f", "json").json
+    found = [one for one in every if one["mode"] == "lexical" and one["folder"] == str(folder)]
+    bm25 = [one["id"] for one in found]
+    assert len(bm25) > 1
+    # BM25 needs no model, so that none is in the name.
+    assert all(one.startswith("tiny-claims-bm25-") for one in bm25)
+    ended = call("eval", "--list", "-f", "markdown")
+    assert bm25[0] in ended.out
+    assert bm25[1] not in ended.out
+    assert "of the same kind: --list --all" in ended.err
+    assert call("eval", "--all").code == 2
+
+
 def test_two_records_are_compared_without_a_folder(call: Call, first: Any) -> None:
-    ids = {one["mode"]: one["id"] for one in call("eval", "--list", "-f", "json").json[-3:]}
+    every = call("eval", "--list", "--all", "-f", "json").json
+    ids = {one["mode"]: one["id"] for one in every[-3:]}
     words = ("eval", "--compare", f"{ids['lexical']},{ids['dense']}")
     found = call(*words, "-f", "json").json
     assert found["p"] == first[0].json["comparison"]["p"]
@@ -274,6 +290,7 @@ def test_two_records_are_compared_without_a_folder(call: Call, first: Any) -> No
     assert all(one["text"] for one in (*found["gained"], *found["lost"]))
     shown = call(*words, "-f", "table", COLUMNS="120").out
     assert "Queries by difference in nDCG@10" in shown
+    assert f"{ids['dense']} is better on {found['wins']} queries" in " ".join(shown.split())
     assert len(call(*words, "-f", "jsonl").out.splitlines()) == 3
 
 

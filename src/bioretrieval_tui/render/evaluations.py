@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -20,8 +19,7 @@ from bioretrieval_tui.catalog.models import Result as Published
 from bioretrieval_tui.evaluation.metrics import MAIN, MEASURES
 from bioretrieval_tui.evaluation.published import Match, Reference, hub_names, references
 from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView
-from bioretrieval_tui.evaluation.records import EvaluationRecord
-from bioretrieval_tui.render.hits import mode_name
+from bioretrieval_tui.evaluation.records import EvaluationRecord, by_kind
 from bioretrieval_tui.render.page import Fact, Group, Inline, Page, facts, text
 from bioretrieval_tui.render.sheet import (
     Cell,
@@ -36,6 +34,7 @@ from bioretrieval_tui.render.sheet import (
     shortened,
     unverified,
 )
+from bioretrieval_tui.search.types import mode_name
 from bioretrieval_tui.util.formatting import rate
 
 if TYPE_CHECKING:
@@ -93,19 +92,11 @@ class OwnRun(msgspec.Struct, frozen=True):
         return f"{mode_name(self.record.mode)} {self.record.date[:10]}"
 
 
-_KIND = attrgetter("sha256", "split", "model", "revision", "recipe_hash", "mode", "reranker",
-                   "instruction", "keep_own")  # fmt: skip
-"""What records of one kind share."""
-
-
 def own_runs(records: Sequence[EvaluationRecord], catalogue: Catalogue) -> list[OwnRun]:
     """The records, newest first, grouped by kind."""
-    kinds: dict[object, list[EvaluationRecord]] = {}
-    for record in records:
-        kinds.setdefault(_KIND(record), []).append(record)
     entries = {hub: entry for entry in reversed(catalogue.models) for hub in hub_names(entry)}
     runs = []
-    for newest, *earlier in kinds.values():
+    for newest, *earlier in by_kind(records):
         entry, name = None, "BM25 (bioretrieval-tui)"
         if newest.mode != "lexical":
             entry = entries.get(newest.model)
@@ -209,6 +200,7 @@ RECORD_FIELDS: tuple[ColumnOf[EvaluationRecord], ...] = (
     column("catalogue", data_only=True),
     column("reranker", data_only=True),
     column("run", "run file", data_only=True),
+    column("folder", data_only=True),
     column("instruction", data_only=True),
     column("keep_own", "own documents",
            lambda one: "ranked like the others" if one.keep_own else None, data_only=True),
@@ -369,9 +361,10 @@ def comparison_line(found: Comparison) -> str:
     """A comparison in one line."""
     flips = "all" if found.exact else "random"
     test = f" (paired randomisation, {found.permutations:,} {flips} sign flips)"
-    names = f"{mode_name(found.second)} against {mode_name(found.first)}"
-    counts = f"{found.wins:,} wins, {found.losses:,} losses, {found.ties:,} ties"
-    return f"{names}: {found.measure} {chance_words(found)}{test}; {counts}"
+    first, second = mode_name(found.first), mode_name(found.second)
+    won = f"{second} is better on {found.wins:,} queries, {first} on {found.losses:,}"
+    counts = f"{won}, equal on {found.ties:,}"
+    return f"{second} against {first}: {found.measure} {chance_words(found)}{test}; {counts}"
 
 
 def chance_words(found: Comparison) -> str:

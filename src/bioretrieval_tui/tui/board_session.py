@@ -28,7 +28,6 @@ from bioretrieval_tui.catalog.matrix import (
 from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Model, Recipe, Result
 from bioretrieval_tui.evaluation.metrics import MAIN
 from bioretrieval_tui.render.evaluations import MARK, OwnRun
-from bioretrieval_tui.render.hits import mode_name
 from bioretrieval_tui.render.rankings import (
     SCORE,
     best_values,
@@ -36,6 +35,7 @@ from bioretrieval_tui.render.rankings import (
     score_mark,
     score_text,
 )
+from bioretrieval_tui.search.types import mode_name
 from bioretrieval_tui.tui.entry_session import EntrySession, paper_of
 from bioretrieval_tui.tui.text import Row, Span
 from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn
