@@ -308,6 +308,25 @@ def test_own_figures_stand_beside_the_published(call: Call, first: Any) -> None:
     assert "tiny-claims" in page
 
 
+def test_a_benchmark_of_ones_own_is_one_of_the_board(call: Call, first: Any) -> None:
+    score = round(first[0].json["runs"][0]["metrics"]["nDCG@10"], 4)
+    rows = call("results", "-b", "Tiny-Claims", "-f", "json").json
+    assert {row["benchmark"] for row in rows} == {"tiny-claims"}
+    assert {"all-minilm-l6-v2", "own-bm25"} <= {row["model"] for row in rows}
+    assert "tiny-claims (own)" in call("results", "-b", "tiny-claims", "-f", "markdown").out
+    (only,) = call("results", "-b", "tiny-claims", "-m", "all-minilm-l6-v2", "--wide", "-s",
+                   "model", "-f", "json", "-n", "1").json  # fmt: skip
+    assert only["results"]["tiny-claims"]["source"] == "own"
+    # Published models rank by the published column; runs stand behind, or sort by their own.
+    words = ("results", "--columns", "scifact,tiny-claims", "-f", "json")
+    ranked = call(*words, "-n", "1").json[0]
+    assert (ranked["rank"], ranked["of"]) == (1, ["scifact"])
+    best = call(*words, "-s", "tiny-claims", "-n", "1").json[0]
+    assert best["rank"] is None
+    assert best["results"]["tiny-claims"]["value"] >= score
+    assert call("results", "-b", "tiny-claim").code == 3
+
+
 def test_a_damaged_record_is_one_line(call: Call, place: Path, first: Any) -> None:
     path = place / "data" / "evaluations" / "broken.json"
     path.write_text("{")

@@ -56,6 +56,10 @@ class Candidate:
     index: str | None = None
     run: str | None = None
 
+    @property
+    def names(self) -> set[str]:
+        return {self.key, self.entry.id} if self.entry else {self.key}
+
     def fetched(self) -> Candidate:
         folder = benchmark_folder(self.key) if isinstance(self.entry, Benchmark) else None
         return replace(self, note="is fetched first", here=True, coming=True, folder=folder)
