@@ -20,7 +20,7 @@ from bioretrieval_tui.errors import BioRetrievalError, IndexFault
 from bioretrieval_tui.index.layout import indexes_folder
 from bioretrieval_tui.index.registry import remove_index
 from bioretrieval_tui.index.report import Report
-from bioretrieval_tui.tui import app as app_module
+from bioretrieval_tui.tui import job_session
 from bioretrieval_tui.tui.dialogs.dialog import Confirm
 from bioretrieval_tui.tui.panes.home import HomePane
 from bioretrieval_tui.tui.panes.index_list import IndexesPane
@@ -402,7 +402,7 @@ async def test_the_cursor_stays_on_an_index_that_was_just_built(
 ) -> None:
     scripted.indexes = [info("catalogue")]
     async with running(make_app(small), WIDE, pane="indexes") as session:
-        session.app.begin_job(job_of("build", "new", ("x",)))
+        session.app.job_session.begin(job_of("build", "new", ("x",)))
         await session.settle()
         await on(session, "new")
         scripted.built()
@@ -659,7 +659,7 @@ async def test_the_end_of_a_long_job_rings_the_bell(
     small: Catalogue, scripted: Desk, monkeypatch: pytest.MonkeyPatch,
     seconds: float, config: str, told: bool,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(app_module, "LONG_JOB", seconds)
+    monkeypatch.setattr(job_session, "LONG_JOB", seconds)
     path = home_places().config / "config.toml"
     path.parent.mkdir(parents=True)
     path.write_text(config)

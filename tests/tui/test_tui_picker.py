@@ -275,7 +275,7 @@ async def test_recent_places_come_first(small: Catalogue, scripted: Desk, data: 
     async with running(make_app(small), WIDE, pane="indexes") as session:
         for name in ("scifact", ".cache", "scifact", "gone"):
             (data / name).mkdir(exist_ok=True)
-            session.app.remember_folder("any", data / name)
+            session.app.folders.remember("any", data / name)
         (data / "gone").rmdir()
         await session.press("a")
         assert names(session)[:3] == ["~/data/scifact", "~/data/.cache", "scifact"]

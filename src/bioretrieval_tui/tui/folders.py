@@ -13,14 +13,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.terminal.clean import clean
+
+if TYPE_CHECKING:
+    from bioretrieval_tui.settings import SettingsStore
 
 RECENT_FOLDERS = "recent-folders"
 FILES_FOLDER = "files-folder"
 BENCHMARK_FOLDER = "benchmark-folder"
 """The setting that remembers the last benchmark folder."""
+MOST_RECENT = 4
+"""Folders that are remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,3 +154,33 @@ def first_folder() -> Path:
         return Path.cwd()
     except OSError:
         return Path.home()
+
+
+class FolderMemory:
+    """The folders that were used last, in the settings."""
+
+    def __init__(self, settings: SettingsStore) -> None:
+        self._settings = settings
+
+    def remembered(self, name: str) -> Path | None:
+        """The folder that the setting `name` remembers, if it still exists."""
+        try:
+            kept = self._settings.setting(name)
+            return Path(kept) if kept and Path(kept).is_dir() else None
+        except (BioRetrievalError, OSError, ValueError):
+            return None
+
+    def remember(self, name: str, folder: Path) -> None:
+        """Keep a folder under the setting `name`, and among the recent ones."""
+        chosen = folder.absolute()
+        recent = list(dict.fromkeys([chosen, *self.recent()]))[:MOST_RECENT]
+        with contextlib.suppress(UnicodeEncodeError):  # no name that SQLite holds
+            self._settings.set_setting(name, str(chosen))
+            self._settings.set_setting(RECENT_FOLDERS, "\n".join(map(str, recent)))
+
+    def recent(self) -> list[Path]:
+        """The folders that were used last and still exist, the latest first."""
+        with contextlib.suppress(BioRetrievalError, OSError, ValueError):
+            kept = self._settings.setting(RECENT_FOLDERS) or ""
+            return [Path(one) for one in kept.split("\n") if one and Path(one).is_dir()]
+        return []

@@ -55,7 +55,7 @@ class IndexesPane(Pane):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.rows: list[index_session.IndexRow] = []
-        self.folder = self.owner.remembered_folder(FILES_FOLDER) or first_folder()
+        self.folder = self.owner.folders.remembered(FILES_FOLDER) or first_folder()
         """The folder of the file dialogs: the last one that was used."""
 
     def on_mount(self) -> None:
@@ -169,7 +169,7 @@ class IndexesPane(Pane):
         self.in_background("indexes", self._read, self.place())
 
     def _begin(self, job: Job, like: JobRecord | None = None) -> None:
-        if self.owner.begin_job(job, like=like):
+        if self.owner.job_session.begin(job, like=like):
             self._fill(job.target)
 
     async def action_use(self) -> None:
@@ -180,7 +180,7 @@ class IndexesPane(Pane):
 
     def action_evaluate(self) -> None:
         name = self.session.checked(self.row, "evaluate", "complete").name
-        self.owner.ask_what_to_evaluate(index=name)
+        self.owner.job_session.ask_what_to_evaluate(index=name)
 
     def action_build(self) -> None:
         """Ask what to build; an unfinished index is suggested."""
@@ -189,20 +189,20 @@ class IndexesPane(Pane):
         info = self.row.info if self.row else None
         name = info.name if info and info.status.startswith(index_session.UNFINISHED) else ""
         infos, models = self.session.infos, index_session.model_choices(self.catalogue)
-        recent = self.owner.recent_folders()
+        recent = self.owner.folders.recent()
         self._ask(FilesDialog(self.folder, recent=recent, infos=infos, models=models, name=name))
 
     def action_add_files(self) -> None:
         from bioretrieval_tui.tui.dialogs.file_dialogs import FilesDialog
 
         name = self.session.checked(self.row, "add to", "complete").name
-        self._ask(FilesDialog(self.folder, recent=self.owner.recent_folders(), adding=name))
+        self._ask(FilesDialog(self.folder, recent=self.owner.folders.recent(), adding=name))
 
     def _ask(self, dialog: FilesDialog) -> None:
         def chosen(job: Job | None) -> None:
             if job is not None:
                 self.folder = dialog.picker.folder
-                self.owner.remember_folder(FILES_FOLDER, self.folder)
+                self.owner.folders.remember(FILES_FOLDER, self.folder)
                 self._begin(job)
 
         self.app.push_screen(dialog, chosen)
@@ -211,7 +211,7 @@ class IndexesPane(Pane):
         """Ask what to fetch; into this index, unless it is the catalogue's."""
         info = self.row.info if self.row else None
         own = info is not None and info.name != CATALOGUE
-        self.owner.ask_what_to_fetch(index=info.name if info and own else "")
+        self.owner.job_session.ask_what_to_fetch(index=info.name if info and own else "")
 
     def action_verify(self) -> None:
         info = self.session.checked(self.row, "verify")
@@ -265,7 +265,7 @@ class IndexesPane(Pane):
         elif jobs.current is None:
             raise UsageError("No job is running")
         else:
-            self.owner.confirm_stop(jobs.current)
+            self.owner.job_session.ask_to_stop(jobs.current)
 
     def action_export(self) -> None:
         from bioretrieval_tui.render.indexes import index_sheet

@@ -489,13 +489,13 @@ class LeaderboardPane(Pane):
         from bioretrieval_tui.tui.qrels_session import job_of_record
 
         if self.own_row is None:
-            self.owner.action_ask_what_to_explore()
+            self.owner.job_session.ask_what_to_explore()
             return
         try:
             job = job_of_record(self.own_row.run.record, self.catalogue)
         except BioRetrievalError as error:
             raise BioRetrievalError(f"{error.line()}: choose its folder with E") from error
-        self.owner.explore(job)
+        self.owner.job_session.explore(job)
 
     def action_evaluate(self) -> None:
         if self.own_row is None:
@@ -508,7 +508,7 @@ class LeaderboardPane(Pane):
         with contextlib.suppress(BioRetrievalError):
             benchmark = str(folder_of(record).resolve())
         model = "" if record.mode == "lexical" else run.model or record.run or record.model
-        self.owner.ask_what_to_evaluate(benchmark=benchmark, model=model)
+        self.owner.job_session.ask_what_to_evaluate(benchmark=benchmark, model=model)
 
     def action_own(self) -> None:
         self._for_matrix("Your runs")

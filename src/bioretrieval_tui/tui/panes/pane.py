@@ -547,7 +547,7 @@ class Pane(Widget):
         model = entry.id if isinstance(entry, Model) else getattr(entry, "model", "")
         if isinstance(entry, Model) and entry.role == "lexical":
             model = ""  # BM25 runs without one
-        self.owner.ask_what_to_evaluate(benchmark=benchmark, model=model)
+        self.owner.job_session.ask_what_to_evaluate(benchmark=benchmark, model=model)
 
     # Order, matches, export ----------------------------------------------------------------
 
@@ -691,27 +691,3 @@ class Pane(Widget):
         else:
             self.put_filter(self.filter_before, self.place_before)
         self.table.focus()
-
-
-class BrowsePane(Pane):
-    """One section of the catalogue, by the name of the pane."""
-
-    BINDINGS = bindings("browse", "marking")
-    SCOPES = ("list", "browse", "marking", "everywhere")
-    MORE_SCOPES = ("comparison",)
-    SHARE = 40
-    """Titles of papers are much to send where a list scrolls."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name, name)
-
-
-class BenchmarksPane(Pane):
-    """The benchmarks, which can be run."""
-
-    BINDINGS = bindings("evaluating", "browse", "marking")
-    SCOPES = ("evaluating", "list", "browse", "marking", "everywhere")
-    MORE_SCOPES = ("comparison",)
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name, name)

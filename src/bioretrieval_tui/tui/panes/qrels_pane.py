@@ -244,7 +244,7 @@ class QrelsPane(Pane):
         if session.filter:
             self.lift_filter()
         elif running is not None and session.job == running:
-            self.owner.confirm_stop(running)
+            self.owner.job_session.ask_to_stop(running)
 
     def action_again(self) -> None:
         if self.session.job is None:

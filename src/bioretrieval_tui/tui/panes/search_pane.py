@@ -419,7 +419,7 @@ class SearchPane(Pane):
 
     def action_fetch(self) -> None:
         own = self.owner.index if self.owner.index != CATALOGUE else ""
-        self.owner.ask_what_to_fetch(query=self.session.text.strip(), index=own)
+        self.owner.job_session.ask_what_to_fetch(query=self.session.text.strip(), index=own)
 
     def action_similar(self) -> None:
         if self.hit is None:
