@@ -163,7 +163,7 @@ async def test_everything_is_chosen_by_keys(
     (folder / "my.trec").write_text("1 Q0 d1 1 1 x\n")
     began: list[Job] = []
     async with running(make_app(offered), size, pane="benchmarks") as session:
-        monkeypatch.setattr(session.app, "begin_job", lambda job: began.append(job) or True)
+        monkeypatch.setattr(session.app.job_session, "begin", lambda job: began.append(job) or True)
         session.app.pane.go_to("facts-set")
         await session.press("b")
         dialog = opened(session)
@@ -189,7 +189,7 @@ async def test_a_run_file_and_a_model_are_evaluated(
     (folder / "my.trec").write_text("1 Q0 d1 1 1 x\n")
     began: list[Job] = []
     async with running(make_app(offered), (80, 24), pane="models") as session:
-        monkeypatch.setattr(session.app, "begin_job", lambda job: began.append(job) or True)
+        monkeypatch.setattr(session.app.job_session, "begin", lambda job: began.append(job) or True)
         await session.press("b")
         dialog = opened(session)
         await session.press("enter")
@@ -216,7 +216,7 @@ async def test_a_benchmark_is_fetched_where_one_stands(
 ) -> None:
     began: list[Job] = []
     async with running(make_app(offered), (80, 24), pane="benchmarks") as session:
-        monkeypatch.setattr(session.app, "begin_job", lambda job: began.append(job) or True)
+        monkeypatch.setattr(session.app.job_session, "begin", lambda job: began.append(job) or True)
         session.app.pane.go_to("covid-set")
         await session.press("b", "space")
         assert "is not here: w fetches it" in session.text
@@ -250,7 +250,7 @@ async def test_an_index_is_evaluated_as_it_is(
     scripted.indexes = [info("mine")]
     began: list[Job] = []
     async with running(make_app(offered), (80, 24), pane="indexes") as session:
-        monkeypatch.setattr(session.app, "begin_job", lambda job: began.append(job) or True)
+        monkeypatch.setattr(session.app.job_session, "begin", lambda job: began.append(job) or True)
         await session.press("B", "space", "enter")
         assert began == [EvaluateJob(str(place), ALL, index="mine", purpose="evaluation")]
 

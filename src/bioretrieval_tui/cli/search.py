@@ -21,8 +21,15 @@ from bioretrieval_tui.documents.source import STDIN
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.render.citation import Citation, hit_citations
-from bioretrieval_tui.render.hits import hit_sheet, mode_name
-from bioretrieval_tui.search.types import RERANKED, Explanation, Hit, Query, SearchResult
+from bioretrieval_tui.render.hits import hit_sheet
+from bioretrieval_tui.search.types import (
+    RERANKED,
+    Explanation,
+    Hit,
+    Query,
+    SearchResult,
+    mode_name,
+)
 
 if TYPE_CHECKING:
     from bioretrieval_tui.catalog.models import Encoding

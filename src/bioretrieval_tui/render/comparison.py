@@ -150,12 +150,7 @@ def _entry(thing: Compared, catalogue: Catalogue) -> AnyEntry | None:
 def _scores(thing: Compared, table: ScoreTable) -> _Scores:
     """Scores by column: of a recipe those of its model, of a run its own."""
     if not isinstance(thing, Entry):
-        from bioretrieval_tui.render.evaluations import run_result
-
-        if MEAN_METRIC not in thing.record.metrics:
-            return {}
-        found = run_result(thing)
-        return {Axis(found.benchmark, found.metric, found.subset): found}
+        return thing.figures
     return table.scores_of(thing.model if isinstance(thing, Recipe) else thing.id)
 
 

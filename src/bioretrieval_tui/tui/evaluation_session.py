@@ -56,6 +56,10 @@ class Candidate:
     index: str | None = None
     run: str | None = None
 
+    @property
+    def names(self) -> set[str]:
+        return {self.key, self.entry.id} if self.entry else {self.key}
+
     def fetched(self) -> Candidate:
         folder = benchmark_folder(self.key) if isinstance(self.entry, Benchmark) else None
         return replace(self, note="is fetched first", here=True, coming=True, folder=folder)
@@ -131,6 +135,7 @@ class MachineFacts:
             key = (one.sha256, model, one.mode, one.reranker or "")
             found.done.setdefault(key, set()).add(one.recipe_hash)
             found.sizes[one.sha256] = one.documents
+            folders |= {Path(one.folder): None} if one.folder else {}
             speeds.append((one.model, one.docs_per_second or 0.0))
         found.speeds = {model: speed for model, speed in speeds if speed}  # 0: nothing was encoded
         found.benchmarks = _benchmarks(catalogue, folders)

@@ -281,15 +281,18 @@ def exploring_job(
 
 
 def job_of_record(record: EvaluationRecord, catalogue: Catalogue) -> protocol.EvaluateJob:
-    """The exploration of an evaluation's benchmark, in the folder that its index was built from.
+    """The exploration of an evaluation's benchmark; without a model, if none was used.
 
-    Raises BioRetrievalError if the folder no longer exists, or is not a benchmark."""
-    from bioretrieval_tui.evaluation.records import GIVEN, folder_of
+    Raises BioRetrievalError if its folder is not known or gone, or is not a benchmark."""
+    from bioretrieval_tui.evaluation.records import GIVEN, folder_of, records
 
     folder = folder_of(record)
     if record.mode == GIVEN:  # what made it is not here
         run = (record.model, record.run) if record.run and Path(record.run).is_file() else None
         return exploring_job(catalogue, folder, ("lexical",), split=record.split, run=run)
+    together = (one.mode for one in records() if one.date == record.date)
+    if set(together) <= {"lexical"}:
+        return exploring_job(catalogue, folder, ("lexical",), split=record.split)
     modes = ("lexical", "dense", "hybrid", *(("rerank",) if record.reranker else ()))
     return exploring_job(
         catalogue, folder, modes, record.model, split=record.split, reranker=record.reranker

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -92,8 +93,8 @@ class CandidateList:
 class EvaluationDialog(Dialog[EvaluationPlan]):
     """Answers the plan of what was chosen; fetches begin at once.
 
-    read: reads what is here; begin: starts a job; benchmark, model (ids of entries), index: are
-    selected.
+    read: reads what is here; begin: starts a job; benchmark, model (ids of entries, hub ids or
+    paths), index: are selected.
     """
 
     DEFAULT_CSS = """
@@ -150,7 +151,7 @@ class EvaluationDialog(Dialog[EvaluationPlan]):
         self.benchmarks.fill()
         self.rankers.fill()
         for where in (self.benchmarks, self.rankers):
-            for one in [one for one in where.found if one.entry and one.entry.id in self.subject]:
+            for one in [one for one in where.found if self.subject & one.names]:
                 if one.here:
                     where.put(one)
                 else:
@@ -158,9 +159,16 @@ class EvaluationDialog(Dialog[EvaluationPlan]):
         if self.index:
             self.rankers.put(Candidate(self.index, self.index, "index", index=self.index))
         self._plan()
-        known = {one.entry.id for one in (*facts.benchmarks, *facts.rankers) if one.entry}
-        if lacking := ", ".join(sorted(self.subject - known)):
-            self._refuse(f"{lacking}: no folder, archive or recipe of it is known")
+        known = {name for one in (*facts.benchmarks, *facts.rankers) for name in one.names}
+        lacking = self.subject - known
+        for path in [one for one in lacking if Path(one).is_absolute()]:
+            with contextlib.suppress(BioRetrievalError):
+                self._put(Path(path))
+                lacking.remove(path)
+        if lacking:
+            self._refuse(
+                f"{', '.join(sorted(lacking))}: no folder, archive or recipe of it is known"
+            )
 
     def _offer_rerankers(self) -> None:
         found = self.facts.rerankers
@@ -278,17 +286,21 @@ class EvaluationDialog(Dialog[EvaluationPlan]):
             (self.benchmarks if self.benchmarks.shown else self.rankers).table.focus()
             return
         try:
-            path = Path(typed).expanduser().absolute()
-            benchmark = is_benchmark(path)
-            one = benchmark_at(path, self.catalogue) if benchmark else ranker_at(path)
+            where = self._put(Path(typed).expanduser().absolute())
         except (BioRetrievalError, RuntimeError) as error:
             self.complain(str(error), self.line)
             return
         self.line.put("")
-        where = self.benchmarks if benchmark else self.rankers
-        where.put(one)
         where.table.focus()
         self._plan()
+
+    def _put(self, path: Path) -> CandidateList:
+        """Add and select what a path names. Raises BioRetrievalError: it is nothing to evaluate."""
+        if is_benchmark(path):
+            self.benchmarks.put(benchmark_at(path, self.catalogue))
+            return self.benchmarks
+        self.rankers.put(ranker_at(path))
+        return self.rankers
 
 
 def _is_path(text: str) -> bool:

@@ -17,7 +17,7 @@ from bioretrieval_tui.backend.protocol import AddJob, BuildJob, Job
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.evaluation.benchmark import find_parts
 from bioretrieval_tui.index.registry import IndexInfo
-from bioretrieval_tui.render.hits import mode_name
+from bioretrieval_tui.search.types import mode_name
 from bioretrieval_tui.tui.dialogs.dialog import Dialog, labelled, title_line
 from bioretrieval_tui.tui.dialogs.model_dialog import ModelLine
 from bioretrieval_tui.tui.index_session import UNFINISHED, ModelChoice, name_problem, suggested_name
