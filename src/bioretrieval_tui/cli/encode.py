@@ -254,7 +254,7 @@ class _NumpyFile(_VectorsOnDisk):
         from numpy.lib import format as npy
 
         facts = {"descr": "<f4", "fortran_order": False, "shape": shape}
-        npy.write_array_header_1_0(self.stream, facts)  # it has room for any number of rows
+        npy.write_array_header_1_0(self.stream, facts)  # it is padded for any number of rows
 
     def complete(self) -> None:
         self.stream.seek(0)
