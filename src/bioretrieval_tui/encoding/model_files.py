@@ -416,8 +416,9 @@ def _explained(model: str) -> Iterator[None]:
                 said = f"{model} could not be fetched: {reason}"
                 remedy = "try again: the download resumes"
             case _ if type(error).__module__.startswith("http"):  # of the library's HTTP client
-                said = f"{model} could not be fetched: the hub does not respond ({reason})"
-                remedy = "check the network and try again: the download resumes"
+                why = f"offline, or the hub does not respond ({reason})"
+                said = f"{model} could not be fetched: {why}"
+                remedy = "connect, or set HTTPS_PROXY, and try again"
             case _:
                 raise
         raise ModelError(said, remedy=remedy) from error
