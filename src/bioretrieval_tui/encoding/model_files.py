@@ -275,6 +275,8 @@ def missing_models(model: str, recipe: Encoding | None) -> tuple[str, ...]:
     """Models and adapters that `recipe` needs and that are not complete on this machine."""
     missing: dict[str, None] = {}
     for part in parts_of(model, recipe or Encoding(type="bi-encoder", grade="C")):
+        if part.adapter is None and part.model == embedded.MODEL_ID:
+            continue
         for name, find in ((part.model, model_folder), (part.adapter, adapter_folder)):
             try:
                 if name is not None:
