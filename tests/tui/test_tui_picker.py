@@ -310,6 +310,20 @@ async def test_a_pasted_benchmark_is_selected_by_enter(
         assert taken(session) == ["scifact"]
 
 
+@pytest.mark.parametrize("size", [(60, 12), (40, 9), (20, 6)])
+async def test_a_small_window_scrolls_to_the_focus(
+    small: Catalogue, data: Path, size: tuple[int, int]
+) -> None:
+    async with running(make_app(small), size, pane="indexes") as session:
+        await session.press("b")
+        assert "Files" in session.text
+        await session.press("down")
+        assert "▌[ ]" in session.text
+        for shown in ("▸Name", "▸Search", "▸Model", "[ Build ]"):
+            await session.press("tab")
+            await session.until(lambda shown=shown: shown in session.text)
+
+
 async def test_a_dialog_answers_once(small: Catalogue, scripted: Desk, data: Path) -> None:
     """Two presses that come before it is gone; Textual would close the next screen too."""
     async with running(make_app(small), WIDE, pane="indexes") as session:

@@ -59,7 +59,7 @@ class FilePicker(Widget):
     """
 
     DEFAULT_CSS = """
-    FilePicker { height: 1fr; layout: vertical; }
+    FilePicker { height: 1fr; min-height: 5; layout: vertical; }
     FilePicker > Horizontal { height: 1; }
     FilePicker .label { width: 8; }
     """
