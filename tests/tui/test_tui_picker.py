@@ -685,6 +685,7 @@ def test_names_are_suggested() -> None:
 
 def test_words() -> None:
     assert [plural(n, "file") for n in (0, 1, 1_024)] == ["0 files", "1 file", "1,024 files"]
+    assert [plural(2, what) for what in ("query", "day")] == ["2 queries", "2 days"]
     assert [size(n) for n in (0, 512, 999, 1_000, 99_400, 99_600, 999_600, 2 * 10**15)] == [
         "0 B", "512 B", "999 B", "1.0 kB", "99.4 kB", "100 kB", "1.0 MB", "2000 TB",
     ]  # fmt: skip

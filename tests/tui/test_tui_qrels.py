@@ -197,6 +197,17 @@ async def test_what_cannot_be_ranked_is_said(small: Catalogue, tmp_path: Path) -
         assert "No benchmark is open" in session.said
 
 
+async def test_a_model_that_is_not_here_is_said_and_nothing_queued(
+    small: Catalogue, benchmark: Path
+) -> None:
+    async with running(make_app(small), WIDE) as session:
+        job = EvaluateJob(str(benchmark), ("dense",), "lab/none", purpose="explore")
+        session.app.job_session.explore(job)
+        await session.settle()
+        assert "the model lab/none is not on this machine" in " ".join(session.text.split())
+        assert session.app.jobs.evaluation is None
+
+
 async def test_stopping_asks(small: Catalogue, benchmark: Path) -> None:
     async with running(make_app(small), NARROW) as session:
         await session.press("X")

@@ -102,6 +102,7 @@ def evaluate(
     if folder is None:
         remedy = "bioretrieval-tui eval FOLDER, or eval --list"
         raise UsageError("no benchmark is named", remedy=remedy)
+    from bioretrieval_tui.encoding.model_files import require_models
     from bioretrieval_tui.evaluation import runner
     from bioretrieval_tui.evaluation.benchmark import find_parts
 
@@ -134,6 +135,8 @@ def evaluate(
             for name, needed in request.models():
                 fetch_missing(name, needed, reporter, download=False)
         if background:
+            for name, needed in () if request.download else request.models():
+                require_models(name, needed)  # now, not once its turn comes
             submit(_job_of(request, query), request.device)
             return
         if query is not None:

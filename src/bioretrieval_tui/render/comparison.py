@@ -304,9 +304,10 @@ def _query_rows(found: Comparison) -> Iterator[ComparedRow]:
     """The significance of the difference, the queries that changed most, and the histogram."""
     from bioretrieval_tui.render.evaluations import EACH_WAY, bin_bar, bin_name, chance_words
 
-    counts = f"{found.wins:,}, {found.losses:,}, {found.ties:,}"
+    counts = found.losses, found.wins
+    ahead = (counts.index(max(counts)),) if found.wins != found.losses else ()
     yield ComparedRow(QUERIES, "p", f"{found.measure} by query", (None, chance_words(found)))
-    yield ComparedRow(QUERIES, "wins", "wins, losses, ties", (None, counts))
+    yield ComparedRow(QUERIES, "wins", "queries it is better on", counts, best=ahead)
     for delta in (one for most in found.most_changed(EACH_WAY) for one in most):
         second = f"{delta.second:.4f} {delta.difference:+.4f}"
         cells = Shown(delta.first, f"{delta.first:.4f}"), Shown(delta.second, second)

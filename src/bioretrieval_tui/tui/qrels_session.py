@@ -7,6 +7,7 @@ process.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Sequence
 from itertools import combinations
@@ -81,10 +82,20 @@ class QrelsSession:
         if rows is not None:
             self._show(rows, kept)
         else:
-            self.rank(job)
+            await self._rank(job)
 
     def rank(self, job: protocol.EvaluateJob) -> None:
-        """Rank the benchmark, in a process of its own."""
+        """Rank the benchmark, in a process of its own, if its models are here."""
+        self.face.in_background("explore", self._rank, job)
+
+    async def _rank(self, job: protocol.EvaluateJob) -> None:
+        from bioretrieval_tui.tui.evaluation_session import check_models
+
+        try:
+            await asyncio.to_thread(check_models, job)
+        except BioRetrievalError as error:
+            self._fail(error.line())
+            return
         folder = Path(job.run_file or "").parent
         try:
             folder.mkdir(parents=True, exist_ok=True)
