@@ -290,6 +290,40 @@ async def test_a_benchmark_is_one_thing(small: Catalogue, scripted: Desk, data: 
         assert scripted.began == [job_of("build", "scifact", (str(data / "scifact"),))]
 
 
+@pytest.mark.parametrize("end", ["", "/"])
+async def test_a_pasted_benchmark_is_selected_by_enter(
+    small: Catalogue, scripted: Desk, data: Path, end: str
+) -> None:
+    (data / "scifact" / "queries.jsonl").write_text("{}")
+    async with running(make_app(small), WIDE, pane="indexes") as session:
+        await session.press("b")
+        await paste(session, f"{data}/scifact{end}")
+        assert names(session) == ["scifact"]
+        await session.press("enter")
+        assert taken(session) == ["scifact"]
+        await session.press("enter")
+        assert scripted.began == [job_of("build", "scifact", (str(data / "scifact"),))]
+        # From within it, too.
+        await session.press("g", "a")
+        await session.type(f"{data}/scifact/")
+        await session.press("enter")
+        assert taken(session) == ["scifact"]
+
+
+@pytest.mark.parametrize("size", [(60, 12), (40, 9), (20, 6)])
+async def test_a_small_window_scrolls_to_the_focus(
+    small: Catalogue, data: Path, size: tuple[int, int]
+) -> None:
+    async with running(make_app(small), size, pane="indexes") as session:
+        await session.press("b")
+        assert "Files" in session.text
+        await session.press("down")
+        assert "▌[ ]" in session.text
+        for shown in ("▸Name", "▸Search", "▸Model", "[ Build ]"):
+            await session.press("tab")
+            await session.until(lambda shown=shown: shown in session.text)
+
+
 async def test_a_dialog_answers_once(small: Catalogue, scripted: Desk, data: Path) -> None:
     """Two presses that come before it is gone; Textual would close the next screen too."""
     async with running(make_app(small), WIDE, pane="indexes") as session:

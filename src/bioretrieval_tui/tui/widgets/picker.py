@@ -59,7 +59,7 @@ class FilePicker(Widget):
     """
 
     DEFAULT_CSS = """
-    FilePicker { height: 1fr; layout: vertical; }
+    FilePicker { height: 1fr; min-height: 5; layout: vertical; }
     FilePicker > Horizontal { height: 1; }
     FilePicker .label { width: 8; }
     """
@@ -213,6 +213,8 @@ class FilePicker(Widget):
         if not self._rest:
             if self.selected:
                 self.action_start()
+            elif folders.is_benchmark(self.folder):
+                self.action_take_all()
             else:
                 self.table.focus()
             return
@@ -243,6 +245,8 @@ class FilePicker(Widget):
                 self.say(f"not found: {len(written) - len(found)} of {len(written)} paths", "warn")
             return
         path = written[0] if len(written) == 1 else event.text
+        if found and found[0].kind == "benchmark":
+            path = path.rstrip("/")  # it is one thing, to select
         if not in_line or path.startswith(("/", "~")):
             self.line.select_all()
         self.line.paste(path)
