@@ -100,7 +100,11 @@ class KeyQueue:
         self._under_way = time.monotonic()
         target, event = self._app.focused or self._app.screen, self._keys.popleft()
         try:
-            if not await self._counted(event):
+            picker = self._app.selection
+            if picker is not None and event.key == "enter" and picker.takes(self._app, target):
+                picker.choose(self._app.pane.chosen_rows(), self._app.catalogue)
+                self._app.exit()
+            elif not await self._counted(event):
                 await self._dispatch(event)
         finally:
             self.handled(KeyHandled(target, 2))
