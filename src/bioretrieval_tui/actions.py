@@ -46,6 +46,7 @@ SCOPES: dict[str, str] = {
     "found": "Among papers that were found",
     "start": "In Get started",
     "search": "In Search",
+    "facets": "In the facets",
     "ask": "While typing a query",
     "indexes": "In Indexes",
     "files": "While choosing files",
@@ -216,6 +217,10 @@ rerank | R | rerank | Rerank | Rerank the top 50 with a cross-encoder; esc cance
 beside | v | beside | Side by side | BM25 on the left, dense on the right; v or esc returns | 5
 other-list | tab left right | other_list | Other list | The list beside this one, or the page | -
 fetch-query | w | fetch | Fetch | Fetch this query into an index, or as a preview | 4
+[facets]
+facet | enter | enter | Filter by it | Filter the hits by this value, or no longer | 1
+to-the-hits | tab left right | other_list | Hits | To the hits; tab returns | 2
+close-facets | F escape | facets | Close | Close the facets | 3
 [ask]
 hits | enter | submit | Hits | Go to the hits | 1
 undo-query | escape | cancel | Undo | Undo the edit of the query, and go to the hits | 2
@@ -348,6 +353,15 @@ def while_typing(actions: Iterable[Action], taken: Collection[str]) -> Iterator[
         keys = [key for key in action.keys if len(key) > 1 and key not in _SIGNS]
         if keys := [key for key in keys if key not in taken]:
             yield replace(action, keys=tuple(keys))
+
+
+def untaken(actions: Iterable[Action]) -> Iterator[Action]:
+    """The actions without those whose keys all belong to actions before them."""
+    taken: set[str] = set()
+    for action in actions:
+        if not taken.issuperset(action.keys):
+            taken.update(action.keys)
+            yield action
 
 
 FORBIDDEN = frozenset(f"ctrl+{letter}" for letter in "abjoqsz")

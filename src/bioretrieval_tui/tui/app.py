@@ -33,6 +33,7 @@ from bioretrieval_tui.actions import (
     PANE_OF_SCOPE,
     Action,
     in_scope,
+    untaken,
     while_typing,
 )
 from bioretrieval_tui.catalog.catalogue import Catalogue, section_of
@@ -508,10 +509,10 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
 
     def working_actions(self) -> list[Action]:
         """The actions whose keys work now, those of the focused line first."""
-        found, line = [a for scope in self.pane.SCOPES for a in in_scope(scope)], self.line
+        found, line = [a for scope in self.pane.scopes for a in in_scope(scope)], self.line
         if line is not None:
             found = [*line.keys, *while_typing(found, line._bindings.key_to_bindings)]
-        return list({action.id: action for action in found}.values())
+        return [*untaken(found)]
 
     def hint_actions(self) -> list[Action]:
         """The actions that the status line shows."""

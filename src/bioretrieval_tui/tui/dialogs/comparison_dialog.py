@@ -28,8 +28,6 @@ _BEST = "\N{BLACK UP-POINTING TRIANGLE}"
 """Behind the best score of a row: it shows without colour too."""
 _SAME = "= "
 """Before the label of a row in which all are equal."""
-_MOST_NOTES = 2
-"""Lines for notes."""
 _READ = 3
 """Lines for the whole text of the chosen cell."""
 
@@ -90,7 +88,6 @@ class ComparisonDialog(Dialog[None]):
         self.table.update()
         actions = sorted((a for a in in_scope("comparison") if a.footer), key=lambda a: a.footer)
         self.keys.show(*hints(actions, width - 1, "strong", "faint"))
-        self.note.styles.height = min(_MOST_NOTES, 1 + len(self._noted) // (width - 2))
         self._head()
 
     def _fill(self, keep: ComparedRow | str | None = None) -> None:

@@ -153,6 +153,11 @@ class Pane(Widget):
         return self.owner.catalogue
 
     @property
+    def scopes(self) -> tuple[str, ...]:
+        """The scopes whose keys work where the focus is, the most specific first."""
+        return self.SCOPES
+
+    @property
     def heading(self) -> str:
         return next((title for name, title, _ in PANES if name == self.pane_name), self.TITLE)
 
