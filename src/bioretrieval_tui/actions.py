@@ -103,7 +103,8 @@ redraw | ctrl+l | redraw | Redraw | Redraw the screen
 undo | u | undo | Undo | Bring back the last filter, marks, run or index that was removed
 quit | q ctrl+c | quit | Quit | Quit the app | 9
 [home]
-home-enter | enter | enter | Go there | Go to what the row shows | 1
+home-enter | enter | enter | Open | Go to what the row shows | 1
+home-search | slash i | search | Search | Type a query in Search | 2
 home-down | j down | move(1) | Down | Next row | -
 home-up | k up | move(-1) | Up | Previous row | -
 home-half-down | ctrl+d pagedown space | half(1) | Half a page down | Half a page down | -
@@ -229,7 +230,7 @@ later | down | later | Later | The next query; then to the hits | 3
 recall | ctrl+r | recall | Recall | Search earlier queries; again: the one before | 4
 [indexes]
 build | b | build | Build | Build an index from files | 1
-use | x | use | Search it | Search in this index | 2
+use | x slash | use | Search it | Search in this index | 2
 evaluate-index | B | evaluate | Evaluate | Evaluate this index on a benchmark | 3
 add | a | add_files | Add | Add files to this index | 2
 fetch | w | fetch | Fetch | Fetch papers from PubMed, Europe PMC or arXiv into an index | 1

@@ -75,8 +75,8 @@ PANE_OF_SECTION = {"recipes": "leaderboard"}
 PANE_CLASSES: dict[str, tuple[str, str]] = {
     "home": ("home", "HomePane"),
     "timeline": ("evolution", "EvolutionPane"),
-    "models": ("model_list", "ModelsPane"),
-    "benchmarks": ("pane", "BenchmarksPane"),
+    "models": ("browse", "ModelsPane"),
+    "benchmarks": ("browse", "BenchmarksPane"),
     "leaderboard": ("leaderboard", "LeaderboardPane"),
     "path": ("start", "StartPane"),
     "search": ("search_pane", "SearchPane"),
@@ -340,7 +340,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         return self.screen_stack[0].query(Pane) if self.screen_stack else ()
 
     def _make(self, name: str) -> Pane:
-        module, class_name = PANE_CLASSES.get(name, ("pane", "BrowsePane"))
+        module, class_name = PANE_CLASSES.get(name, ("browse", "BrowsePane"))
         found = getattr(import_module(f"bioretrieval_tui.tui.panes.{module}"), class_name)
         return cast(Pane, found(name))
 

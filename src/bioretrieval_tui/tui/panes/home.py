@@ -199,6 +199,9 @@ class HomePane(Pane, inherit_bindings=False):
         at = next((n for n, row in enumerate(self.rows) if row.text.text == place), 0)
         self.table.move_to(at)
 
+    def action_search(self) -> None:
+        self.run_worker(self.owner.search_in(self.owner.index), group="arrive")
+
     def action_enter(self) -> None:
         row = self.table.at_cursor(self.rows)
         found = row.act() if row else None

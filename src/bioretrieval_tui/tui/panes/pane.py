@@ -696,27 +696,3 @@ class Pane(Widget):
         else:
             self.put_filter(self.filter_before, self.place_before)
         self.table.focus()
-
-
-class BrowsePane(Pane):
-    """One section of the catalogue, by the name of the pane."""
-
-    BINDINGS = bindings("browse", "marking")
-    SCOPES = ("list", "browse", "marking", "everywhere")
-    MORE_SCOPES = ("comparison",)
-    SHARE = 40
-    """Titles of papers are much to send where a list scrolls."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name, name)
-
-
-class BenchmarksPane(Pane):
-    """The benchmarks, which can be run."""
-
-    BINDINGS = bindings("evaluating", "browse", "marking")
-    SCOPES = ("evaluating", "list", "browse", "marking", "everywhere")
-    MORE_SCOPES = ("comparison",)
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name, name)
