@@ -36,7 +36,6 @@ SCOPES: dict[str, str] = {
     "browse": "In a list of the catalogue",
     "marking": "To compare rows",
     "evaluating": "On a benchmark or a model",
-    "comparison": "In a comparison",
     "detail": "In the detail pane",
     "timeline": "In Evolution",
     "models": "In Models",
@@ -50,11 +49,15 @@ SCOPES: dict[str, str] = {
     "ask": "While typing a query",
     "indexes": "In Indexes",
     "files": "While choosing files",
+    "comparison": "In a comparison",
     "plot": "On a plot",
     "line": "While typing a filter",
     "path": "While typing a path",
     "field": "While typing in a dialog",
 }
+
+_ON_PANES = tuple(SCOPES)[: tuple(SCOPES).index("files")]
+"""Scopes of panes; those behind them are of dialogs and lines."""
 
 PANES: tuple[tuple[str, str, str], ...] = (
     ("home", "Home", "What this is, what is new, where to start"),
@@ -220,8 +223,8 @@ other-list | tab left right | other_list | Other list | The list beside this one
 fetch-query | w | fetch | Fetch | Fetch this query into an index, or as a preview | 4
 [facets]
 facet | enter | enter | Filter by it | Filter the hits by this value, or no longer | 1
-to-the-hits | tab left right | other_list | Hits | To the hits; tab returns | 2
-close-facets | F escape | facets | Close | Close the facets | 3
+close-facets | F | facets | Close | Close the facets; esc, too | 1
+to-the-hits | tab left right | other_list | Hits | To the hits; tab returns | 1
 [ask]
 hits | enter | submit | Hits | Go to the hits | 1
 undo-query | escape | cancel | Undo | Undo the edit of the query, and go to the hits | 2
@@ -354,6 +357,17 @@ def while_typing(actions: Iterable[Action], taken: Collection[str]) -> Iterator[
         keys = [key for key in action.keys if len(key) > 1 and key not in _SIGNS]
         if keys := [key for key in keys if key not in taken]:
             yield replace(action, keys=tuple(keys))
+
+
+def idle_key(key: str, working: Iterable[Action]) -> str:
+    """What to say of a key that does nothing: where it works; "" for one that does something."""
+    if any(key in action.keys for action in working):
+        return ""
+    found = next((one for one in ACTIONS if key in one.keys and one.scope in _ON_PANES), None)
+    if found is None:
+        return f"{shown_key(key)} does nothing here; ? lists the keys"
+    where = SCOPES[found.scope]
+    return f"{shown_key(key)} ({found.label}) works {where[0].lower()}{where[1:]}"
 
 
 def untaken(actions: Iterable[Action]) -> Iterator[Action]:

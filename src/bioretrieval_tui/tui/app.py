@@ -32,6 +32,7 @@ from bioretrieval_tui.actions import (
     ACTIONS,
     PANE_OF_SCOPE,
     Action,
+    idle_key,
     in_scope,
     untaken,
     while_typing,
@@ -532,6 +533,10 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
     def on_key(self, event: Key) -> None:
         if self.status.message and event.key != "ctrl+c":
             self.status.hints(self.hint_actions())
+        if event.is_printable and len(self.screen_stack) == 1 and self.line is None:
+            page = in_scope("detail") if isinstance(self.focused, Detail) else ()
+            if said := idle_key(event.key, (*self.working_actions(), *page)):
+                self.say(said)
 
     # Look and size -----------------------------------------------------------------------
 

@@ -93,8 +93,8 @@ FACET_COLUMNS = (
 def counted_in(among: int, widened: Sequence[str]) -> str:
     """What the facets count: the top `among` hits; widened: fields that the filter names, whose
     values are counted without that condition, so that another one can be added."""
-    said = f"Counted in the top {plural(among, 'hit')}"
-    return f"{said}; {' and '.join(widened)}: as without its filter" if widened else said
+    said = f"Counts in {plural(among, 'hit')}"
+    return f"{said}; {' and '.join(widened)}: without its filter" if widened else said
 
 
 def facet_rows(values: Sequence[FacetValue], where: str) -> ListRows[FacetValue]:

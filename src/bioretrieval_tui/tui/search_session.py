@@ -340,9 +340,8 @@ class SearchSession:
         if all(problems):
             infos = [self.infos.get(name) for name in self.names]
             if bare := [one.name for one in infos if one and one.dimension == 0]:
-                has = "have" if bare[1:] else "has"
-                told = f"  BM25 only: {' and '.join(bare)} {has} no vectors; V in Indexes adds them"
-                return [(told, "dim")]
+                which = f"{' and '.join(bare)} without vectors" if self.also else "no vectors"
+                return [(f"  {which}: V in Indexes adds them", "dim")]
             return [(f"  BM25 only: {problems[0]}", "warn")]
         return [(f"  {mode_name(self.mode)} follows: ", "dim"),
                 *(self.loading or (("loading the model", "dim"),))]  # fmt: skip
