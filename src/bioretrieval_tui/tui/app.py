@@ -545,7 +545,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         from bioretrieval_tui.tui.dialogs.palette import Palette
 
         if self.no_color:
-            raise UsageError("NO_COLOR is set: themes have no colours")
+            raise UsageError("NO_COLOR is set: themes have no effect")
         before = self.look.name
 
         def kept(choice: Choice | None) -> None:
@@ -566,7 +566,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
 
     def _keep_look(self, name: str) -> None:
         if self.no_color:
-            raise UsageError("NO_COLOR is set: themes have no colours")
+            raise UsageError("NO_COLOR is set: themes have no effect")
         self.use_look(name)
         self.say(f"Theme: {name}")
         self.settings.set_setting("theme", name)
@@ -699,10 +699,8 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
     def _theme_choices(self, act: Callable[[str], None]) -> list[PaletteChoice]:
         from bioretrieval_tui.tui.dialogs.palette import PaletteChoice
 
-        return [
-            PaletteChoice(name, f"Theme: {name}", "Use these colours", partial(act, name))
-            for name in LOOKS
-        ]
+        said = "NO_COLOR is set: no effect" if self.no_color else "Use this theme"
+        return [PaletteChoice(name, f"Theme: {name}", said, partial(act, name)) for name in LOOKS]
 
     async def _chosen(self, choice: Choice | None) -> None:
         """Do what was chosen in the palette; an action of another pane is run there."""

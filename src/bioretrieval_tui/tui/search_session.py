@@ -199,7 +199,8 @@ def installed_reranker(catalogue: Catalogue) -> tuple[str, protocol.Reranker]:
         raise ModelError("the catalogue has no reranker with a recipe")
     raise ModelError(
         f"{first.name} is not on this machine",
-        remedy=f"download it: bioretrieval-tui doctor --model {first.id} --download",
+        remedy="b in Models, then w on Reranker, fetches it with an evaluation; alone:"
+        f" bioretrieval-tui doctor --model {first.id} --download",
     )
 
 

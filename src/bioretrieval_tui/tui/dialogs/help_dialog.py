@@ -23,15 +23,22 @@ TWO_COLUMNS = 90
 _KEYS, _TERM = 15, 20
 _GAP = 2
 _MEANT = {
-    "resize": "split", "width": "split", "border": "split", "layout": "split", "panel": "split", "exit": "quit",
-    "color": "colour", "colors": "colour", "settings": "theme", "setting": "theme", "menu": "palette",
-    "download": "fetch", "bookmark": "star", "favourite": "star", "alert": "watch",
-    "pause": "stop", "abort": "stop", "kill": "stop", "progress": "job", "trash": "restore",
-    "revert": "undo", "significance": "value", "nearest": "similar", "reset": "usual",
+    asked: word
+    for word, others in {
+        "split": "resize width border layout panel", "quit": "exit", "colour": "color colors",
+        "theme": "setting settings", "palette": "menu", "fetch": "download",
+        "star": "bookmark favourite", "watch": "alert", "stop": "pause abort kill",
+        "job": "progress", "restore": "trash", "undo": "revert", "similar": "nearest",
+        "usual": "reset default", "value": "significance",
+    }.items()
+    for asked in others.split()
 }  # fmt: skip
-"""Words that one may look for, and those of the help."""
+"""What one may look for, and the word of the help."""
 _MOUSE = (
-    ("click", "the mouse sorts by a title, presses a key of the bottom line, follows a link or an entry"),
+    (
+        "click",
+        "of the mouse: sorts by a title, presses a key of the footer, follows a link",
+    ),
     ("drag", "over a page selects its text and copies it; with shift, the terminal does"),
 )
 
