@@ -456,9 +456,9 @@ async def test_brackets_go_from_section_to_section(small: Catalogue) -> None:
         await session.press("right_square_bracket")
         detail = session.browse.detail
         assert session.focused is detail
-        top = session.rows[2].strip()
-        assert top == "Published results"
-        await session.press("right_square_bracket")
+        # "Published results" stands below the title and is being read already.
         assert session.rows[2].strip() == "Encoding"
-        await session.press("left_square_bracket", "left_square_bracket")
+        await session.press("left_square_bracket")
+        assert session.rows[2].strip() == "Published results"
+        await session.press("left_square_bracket")
         assert session.rows[2].strip() == "Alpha 110M"
