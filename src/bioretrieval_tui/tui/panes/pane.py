@@ -382,7 +382,12 @@ class Pane(Widget):
         cells = self.list_width
         if not cells:
             raise UsageError("No page stands beside the list here")
+        before = self.split.share
         self.split.move(by, cells, self.app.size.width)
+        if by < 0 and self.list_width == cells:
+            self.split.share = before
+            fewer = "; C chooses fewer" if "browse" in self.SCOPES else ""
+            raise UsageError(f"The columns of the list need this width{fewer}")
         self._arranged()
 
     def action_zoom(self) -> None:
