@@ -247,13 +247,15 @@ resume | p | resume | Resume | Resume the job of this index that was stopped or 
 log | L | log | Log | Show the log of the last job of this index
 [files]
 take | space | take | Select | Select the file or the whole folder, or deselect it | 1
-into | enter | into | Open | Open the folder, or select the file or the benchmark | 3
+into | enter | into | Open | Open the folder, or select the file; on what is selected: start | 2
 inside | right l | inside | Inside | Open the folder, also a benchmark's | -
 out | left h | out | Up | The folder above | 4
-take-all | a | take_all | All | Select all files shown, or none | 6
-path | slash | path | Path | Type a path or part of a name; tab completes | 5
-hidden | full_stop | hidden | Hidden | Toggle hidden files | 7
-start | b | start | Start | Start with the selected files | 2
+take-all | a | take_all | All | Select all files shown, or none | 7
+name | i | name | Name | Type part of a name; tab completes | 6
+path | slash | path('/') | Path | Type a path; tab completes | 5
+path-home | tilde | path('~') | Path from home | Type a path from the home folder; tab completes | -
+hidden | full_stop | hidden | Hidden | Toggle hidden files | 8
+start | b | start | Start | Start with the selected files | 3
 files-down | j down | move(1) | Down | Next row | -
 files-up | k up | move(-1) | Up | Previous row | -
 files-page-down | ctrl+d pagedown | half(1) | Half a page down | Half a page down | -
@@ -320,7 +322,7 @@ def in_scope(scope: str) -> tuple[Action, ...]:
 
 _SIGNS = {
     "question_mark": "?", "slash": "/", "greater_than_sign": ">", "less_than_sign": "<",
-    "full_stop": ".", "asterisk": "*", "equals_sign": "=", "space": "space",
+    "full_stop": ".", "tilde": "~", "asterisk": "*", "equals_sign": "=", "space": "space",
     "left_square_bracket": "[", "right_square_bracket": "]",
 }  # fmt: skip
 """Names of keys that write a character into a line."""

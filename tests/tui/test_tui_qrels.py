@@ -197,6 +197,17 @@ async def test_what_cannot_be_ranked_is_said(small: Catalogue, tmp_path: Path) -
         assert "No benchmark is open" in session.said
 
 
+async def test_a_model_that_is_not_here_is_said_and_nothing_queued(
+    small: Catalogue, benchmark: Path
+) -> None:
+    async with running(make_app(small), WIDE) as session:
+        job = EvaluateJob(str(benchmark), ("dense",), "lab/none", purpose="explore")
+        session.app.job_session.explore(job)
+        await session.settle()
+        assert "the model lab/none is not on this machine" in " ".join(session.text.split())
+        assert session.app.jobs.evaluation is None
+
+
 async def test_stopping_asks(small: Catalogue, benchmark: Path) -> None:
     async with running(make_app(small), NARROW) as session:
         await session.press("X")
@@ -232,7 +243,7 @@ async def test_an_own_row_leads_to_its_queries(small: Catalogue, benchmark: Path
         await session.settle()
         await session.press("x")
         found = await ranked(session)
-        assert found.session.modes == ("lexical", "dense", "hybrid")
+        assert found.session.modes == ("lexical",)  # nothing is encoded for a run of BM25
         assert found.session.job is not None
         assert found.session.job.folder == str(benchmark)
 

@@ -18,9 +18,16 @@ from bioretrieval_tui.cli.streams import narrated, put_sheet, tell
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.render.citation import Citation, hit_citations
-from bioretrieval_tui.render.hits import hit_sheet, mode_name
+from bioretrieval_tui.render.hits import hit_sheet
 from bioretrieval_tui.search import catalogue_index
-from bioretrieval_tui.search.types import RERANKED, Explanation, Hit, Query, SearchResult
+from bioretrieval_tui.search.types import (
+    RERANKED,
+    Explanation,
+    Hit,
+    Query,
+    SearchResult,
+    mode_name,
+)
 
 if TYPE_CHECKING:
     from bioretrieval_tui.progress import Reporter

@@ -247,6 +247,7 @@ def evaluate_folder(
                 catalogue=match.entry.id if match is not None and match.fits else None,
                 docs_per_second=speed if one.mode != "lexical" else None,
                 encoded_on=manifest.device if speed and one.mode != "lexical" else None,
+                folder=str(Path(request.folder).absolute()),
                 **same,
             )
             if run.checksum:

@@ -92,11 +92,6 @@ _MOST_NAMED = 6
 """Authors that a page names before it says how many there are."""
 
 
-def mode_name(mode: str) -> str:
-    """A mode of search as it is shown: hybrid, dense, BM25; of an evaluation also a run file."""
-    return {"lexical": "BM25", "run": "run file"}.get(mode, mode)
-
-
 # Facts and page -------------------------------------------------------------------------------
 
 

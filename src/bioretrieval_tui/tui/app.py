@@ -517,11 +517,14 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
 
     def hint_actions(self) -> list[Action]:
         """The actions that the status line shows."""
-        shown = (action for action in self.working_actions() if action.footer)
-        return sorted(shown, key=lambda action: action.footer)
+        place = self.pane.footer_place
+        return sorted(filter(place, self.working_actions()), key=place)
 
     def on_descendant_focus(self) -> None:
-        """Show the keys of what has the focus now; a message stays."""
+        self.show_keys()
+
+    def show_keys(self) -> None:
+        """Show the keys that work now; a message stays."""
         self.status.actions = self.hint_actions()
         self.status.update()
 

@@ -37,6 +37,7 @@ class PaneContext(Protocol):
     marks: RowMarks
     undo: UndoStack
 
+    def show_keys(self) -> None: ...
     def say(self, message: str, role: str = ...) -> None: ...
     def confirm(
         self, question: str, then: str, labels: tuple[str, str], do: Callable[[], None]

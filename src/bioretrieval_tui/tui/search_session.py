@@ -34,9 +34,17 @@ from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.query import Schema, parse
 from bioretrieval_tui.query.ast import Any as AnyOf
 from bioretrieval_tui.query.ast import Matches, without_field
-from bioretrieval_tui.render.hits import mode_name
 from bioretrieval_tui.render.sheet import shortened
-from bioretrieval_tui.search.types import MODES, Explanation, Hit, Mode, Order, Query, SearchResult
+from bioretrieval_tui.search.types import (
+    MODES,
+    Explanation,
+    Hit,
+    Mode,
+    Order,
+    Query,
+    SearchResult,
+    mode_name,
+)
 from bioretrieval_tui.tui.index_session import short_model
 
 if TYPE_CHECKING:

@@ -307,11 +307,11 @@ def _index(owner: PaneContext) -> Iterator[HomeRow]:
 
 
 def _runs(owner: PaneContext) -> Iterator[HomeRow]:
-    from bioretrieval_tui.evaluation.records import records
-    from bioretrieval_tui.render.hits import mode_name
+    from bioretrieval_tui.evaluation.records import by_kind, records
+    from bioretrieval_tui.search.types import mode_name
     from bioretrieval_tui.tui.index_session import short_model
 
-    for one in records()[:MOST]:
+    for one, *_ in by_kind(records())[:MOST]:
         value = one.metrics.get("nDCG@10")
         figure = "" if value is None else f"{value:.4f} nDCG@10  "
         model = "" if one.mode == "lexical" else f" {short_model(one.model)}"

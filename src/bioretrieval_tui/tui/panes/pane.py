@@ -22,7 +22,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 from textual.worker import Worker
 
-from bioretrieval_tui.actions import PANES
+from bioretrieval_tui.actions import PANES, Action
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of_section
 from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Model
 from bioretrieval_tui.errors import FilterError, UsageError
@@ -213,6 +213,10 @@ class Pane(Widget):
         elif place in (ids := self.ids()):
             self.table.show(self.table.rows, ids.index(place))
             self.show_page()
+
+    def footer_place(self, action: Action) -> int:
+        """The place of a key in the bottom line; 0 for none."""
+        return action.footer
 
     def jobs_changed(self) -> None:
         for bar in self.query(WorkBar):
