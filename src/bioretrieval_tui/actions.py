@@ -365,11 +365,15 @@ def idle_key(key: str, working: Iterable[Action]) -> str:
     """What to say of a key that does nothing: where it works; "" for one that does something."""
     if any(key in action.keys for action in working):
         return ""
-    found = next((one for one in ACTIONS if key in one.keys and one.scope in _ON_PANES), None)
-    if found is None:
-        return f"{shown_key(key)} does nothing here; ? lists the keys"
-    where = SCOPES[found.scope]
-    return f"{shown_key(key)} ({found.label}) works {where[0].lower()}{where[1:]}"
+    places: dict[str, str] = {}
+    for one in ACTIONS:
+        if key in one.keys and one.scope in _ON_PANES:
+            where = SCOPES[one.scope]
+            places.setdefault(one.label, f"{one.label} {where[0].lower()}{where[1:]}")
+    known = ", ".join(places.values())
+    return (
+        f"{shown_key(key)} does nothing here; {f'it is {known}' if known else '? lists the keys'}"
+    )
 
 
 def untaken(actions: Iterable[Action]) -> Iterator[Action]:

@@ -74,7 +74,7 @@ async def test_a_dialog_names_the_keys_of_its_field(small: Catalogue, folder: Pa
 
 @pytest.mark.parametrize(
     ("pane", "key", "said"),
-    [("home", "C", "C (Columns) works in a list of the catalogue"),
+    [("home", "C", "C does nothing here; it is Columns in a list of the catalogue"),
      ("models", "K", "K does nothing here; ? lists the keys"),
      ("news", "b", ""), ("models", "a", ""), ("home", "enter", "")],
 )  # fmt: skip
@@ -83,5 +83,5 @@ async def test_a_key_that_does_nothing_says_where_it_works(
 ) -> None:
     async with running(make_app(small), pane=pane) as session:
         await session.press(key)
-        assert ("works" in session.said or "nothing here" in session.said) == bool(said)
+        assert ("nothing here" in session.said) == bool(said)
         assert session.said == said or not said

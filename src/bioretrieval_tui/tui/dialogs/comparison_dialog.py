@@ -123,7 +123,7 @@ class ComparisonDialog(Dialog[None]):
         equal = sum(row.equal for row in self.found.rows)
         said = f"   {equal} equal rows {'folded' if self.folded else f'marked {_SAME.strip()}'}"
         named = ", ".join(cut(one_line(name), longest) for name in names)
-        self.title_line.show(Span(lead, "dim"), Span(named, "strong"), Span(said, "dim"))
+        self.title_line.show(Span(lead, "dim"), Span(named, "strong"), Span(said, "faint"))
 
     def _cells(self, row: ComparedRow | str) -> Sequence[Span]:
         if isinstance(row, str):

@@ -383,7 +383,7 @@ class LeaderboardPane(Pane):
             spans.append(Span(f"  {MARK} your runs: {len(board.own)} hidden (w)", "faint"))
         off = "  ! differs by more than 0.01" if board.shown_own else ""
         marks = "" if board.mode == "heat" else f"   {LEGEND}{off}"
-        return [*spans, Span(marks, "faint")]
+        return [*spans, Span(marks, "dim")]
 
     def action_enter(self) -> None:
         if not self.has_class("-reading"):

@@ -187,8 +187,8 @@ def hint_size(action: Action) -> int:
 class HeadLine(Canvas):
     """A text over a list or in a dialog, such as the title, counts, filter or error.
 
-    It takes a line, or more where it is longer and the window has them. What does not fit even
-    there is left out from the end, in whole parts: those between two blanks.
+    It takes a line, or more where it is longer and the window has them, but not for faint spans at
+    its end. What does not fit is left out from the end, in whole parts: those between two blanks.
     """
 
     DEFAULT_CSS = "HeadLine { height: 1; }"
@@ -216,7 +216,10 @@ class HeadLine(Canvas):
         """Take the lines that the text needs."""
         width = self.size.width - 2
         if width > 0:
-            lines = max(1, len(whole_parts(self.spans, width, self.most)))
+            needed = list(self.spans)
+            while needed[1:] and needed[-1].role == "faint":
+                needed.pop()
+            lines = max(1, len(whole_parts(needed, width, self.most)))
             if self.styles.height is None or self.styles.height.value != lines:
                 self.styles.height = lines
 
