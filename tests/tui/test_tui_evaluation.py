@@ -181,6 +181,8 @@ async def test_everything_is_chosen_by_keys(
         await session.press("enter")
         assert dialog.where is dialog.rankers
         assert [one.label for one in dialog.rankers.shown] == ["all-MiniLM-L6-v2"]
+        # A name of a model hides no benchmark.
+        assert place in [one.folder for one in dialog.benchmarks.shown]
         await session.press("space")
         assert "3 evaluations" in session.text
         check(session)
@@ -266,7 +268,7 @@ async def test_what_cannot_be_evaluated_is_told(offered: Catalogue, folder: Path
     async with running(make_app(offered), (80, 24), pane="models") as session:
         session.app.pane.go_to("gamma-2b")
         await session.press("b")
-        assert "gamma-2b: no folder, archive or recipe of it is known" in session.text
+        assert "Gamma 2B cannot be run here: no archive or recipe of it is known" in session.text
 
 
 @pytest.mark.parametrize(("offline", "how"), [

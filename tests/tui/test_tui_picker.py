@@ -290,6 +290,40 @@ async def test_a_benchmark_is_one_thing(small: Catalogue, scripted: Desk, data: 
         assert scripted.began == [job_of("build", "scifact", (str(data / "scifact"),))]
 
 
+@pytest.mark.parametrize("end", ["", "/"])
+async def test_a_pasted_benchmark_is_selected_by_enter(
+    small: Catalogue, scripted: Desk, data: Path, end: str
+) -> None:
+    (data / "scifact" / "queries.jsonl").write_text("{}")
+    async with running(make_app(small), WIDE, pane="indexes") as session:
+        await session.press("b")
+        await paste(session, f"{data}/scifact{end}")
+        assert names(session) == ["scifact"]
+        await session.press("enter")
+        assert taken(session) == ["scifact"]
+        await session.press("enter")
+        assert scripted.began == [job_of("build", "scifact", (str(data / "scifact"),))]
+        # From within it, too.
+        await session.press("g", "a")
+        await session.type(f"{data}/scifact/")
+        await session.press("enter")
+        assert taken(session) == ["scifact"]
+
+
+@pytest.mark.parametrize("size", [(60, 12), (40, 9), (20, 6)])
+async def test_a_small_window_scrolls_to_the_focus(
+    small: Catalogue, data: Path, size: tuple[int, int]
+) -> None:
+    async with running(make_app(small), size, pane="indexes") as session:
+        await session.press("b")
+        assert "Files" in session.text
+        await session.press("down")
+        assert "▌[ ]" in session.text
+        for shown in ("▸Name", "▸Search", "▸Model", "[ Build ]"):
+            await session.press("tab")
+            await session.until(lambda shown=shown: shown in session.text)
+
+
 async def test_a_dialog_answers_once(small: Catalogue, scripted: Desk, data: Path) -> None:
     """Two presses that come before it is gone; Textual would close the next screen too."""
     async with running(make_app(small), WIDE, pane="indexes") as session:
@@ -421,15 +455,28 @@ async def test_keys_that_come_at_once_wait_for_the_folder(
         assert picker_of(session).inputs == (str(data / "scifact" / "corpus.jsonl"),)
 
 
-async def test_a_pattern_takes_what_fits(small: Catalogue, data: Path) -> None:
+async def test_a_pattern_takes_what_fits(small: Catalogue, scripted: Desk, data: Path) -> None:
     async with running(make_app(small), WIDE, pane="indexes") as session:
         await session.press("a")
         await session.type("*.xml.gz")
         assert len(names(session)) == 2
+        both = ["pubmed24n0001.xml.gz", "pubmed24n0002.xml.gz"]
         await session.press("enter")
-        assert taken(session) == ["pubmed24n0001.xml.gz", "pubmed24n0002.xml.gz"]
+        assert taken(session) == both
+        await session.type("*.xml.gz")
+        await session.press("enter")  # they stay
+        assert taken(session) == both
+        await session.type("*.xml.gz")
         await session.press("down", "a")  # all again: none
         assert taken(session) == []
+        await session.press("i")
+        await session.type(".none*")
+        await session.press("enter")
+        assert "no file here has this name" in session.text
+        await session.press("ctrl+u")
+        await session.type("*.ris")
+        await session.press("enter", "enter")
+        assert [one.target for one in scripted.began] == ["mine"]
 
 
 async def test_what_is_no_file_is_not_taken(small: Catalogue, data: Path) -> None:
@@ -651,6 +698,7 @@ def test_names_are_suggested() -> None:
 
 def test_words() -> None:
     assert [plural(n, "file") for n in (0, 1, 1_024)] == ["0 files", "1 file", "1,024 files"]
+    assert [plural(2, what) for what in ("query", "day")] == ["2 queries", "2 days"]
     assert [size(n) for n in (0, 512, 999, 1_000, 99_400, 99_600, 999_600, 2 * 10**15)] == [
         "0 B", "512 B", "999 B", "1.0 kB", "99.4 kB", "100 kB", "1.0 MB", "2000 TB",
     ]  # fmt: skip

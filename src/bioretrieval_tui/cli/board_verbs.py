@@ -14,7 +14,7 @@ from bioretrieval_tui.catalog.fields import filtered
 from bioretrieval_tui.catalog.matrix import FACTS, RANKINGS, MatrixRow, MatrixView, ScoreTable
 from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Model, Recipe, Result
 from bioretrieval_tui.cli import options
-from bioretrieval_tui.cli.lookups import catalogue, entry_of_type, with_board
+from bioretrieval_tui.cli.lookups import catalogue, with_board
 from bioretrieval_tui.cli.options import option
 from bioretrieval_tui.cli.streams import put_sheet, tell
 from bioretrieval_tui.errors import NotFoundError, UsageError
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 @click.command()
 @option(
     "-b --benchmark ID",
-    "Only this benchmark, or the members of this suite. Repeatable.",
+    "Only this benchmark, or the members of this suite; also a folder of your runs. Repeatable.",
     name="benchmarks",
     multiple=True,
     shell_complete=options.complete_benchmark,
@@ -120,7 +120,7 @@ def results(
         if benchmark in own_names:
             wanted.add(benchmark)
         else:
-            suite = entry_of_type(found, written, Benchmark)
+            suite = found.entry_of(written, Benchmark)
             benchmark = suite.id
             wanted |= {suite.id, *suite.members}
         if part:
@@ -187,7 +187,7 @@ def _models(
     """Ids of the models that are asked for, None for all."""
     if not models and not conditions:
         return None
-    named = [entry_of_type(found, name, Model) for name in models]
+    named = [found.entry_of(name, Model) for name in models]
     entries: Sequence[AnyEntry] = named or found.models
     for condition in conditions:
         entries = filtered(entries, condition, found)

@@ -25,6 +25,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "plot": ("plot:plot", "Plot quality, history, a model's ranks, the timeline, your runs."),
     "search": ("search:search", "Search the catalogue or indexes."),
     "similar": ("search:similar", "Find the documents most similar to a document."),
+    "encode": ("encode:encode", "Encode texts by a model's recipe, for use elsewhere."),
     "index": ("index:index", "Build, extend, check and remove indexes over your own texts."),
     "eval": ("evaluate:evaluate", "Evaluate a model or an index on a benchmark."),
     "fetch": ("literature:fetch", "Fetch records by query or by ids, archives, benchmarks, MeSH."),
@@ -94,7 +95,8 @@ class Root(NamedGroup):
 @click.option(
     "--offline", is_flag=True, help="Do not use the network, as with BIORETRIEVAL_OFFLINE=1."
 )
-def root(offline: bool) -> None:
+@click.option("--fresh", is_flag=True, help="Start the app with Home, not as it was left.")
+def root(offline: bool, fresh: bool) -> None:  # noqa: ARG001 - `main` starts the app
     """The field of biomedical text retrieval in a terminal."""
     if offline:
         os.environ["BIORETRIEVAL_OFFLINE"] = "1"

@@ -291,8 +291,11 @@ def require_models(model: str, recipe: Encoding | None) -> None:
 
 
 def _needed(model: str, recipe: Encoding | None) -> Iterator[tuple[str, Callable[[str], Path]]]:
-    """The models and adapters of a recipe, each with what finds its folder."""
+    """The models and adapters of a recipe, each with what finds its folder; not the one that comes
+    with the app."""
     for part in parts_of(model, recipe or Encoding(type="bi-encoder", grade="C")):
+        if part.adapter is None and part.model == embedded.MODEL_ID:
+            continue
         yield part.model, model_folder
         if part.adapter is not None:
             yield part.adapter, adapter_folder

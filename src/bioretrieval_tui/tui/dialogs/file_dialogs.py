@@ -204,7 +204,7 @@ class BenchmarkDialog(Dialog[ChosenBenchmark]):
 
     DEFAULT_CSS = """
     BenchmarkDialog > Vertical { height: 90%; }
-    BenchmarkDialog #note { height: 3; }
+    BenchmarkDialog #note { height: 4; }
     """
 
     def __init__(
@@ -224,16 +224,13 @@ class BenchmarkDialog(Dialog[ChosenBenchmark]):
         self.picker = FilePicker(folder, recent)
         self.modes = mode_stepper()
         self.model = ModelLine(models)
-        self.note.id = "note"  # of three lines, for long errors
+        self.note.id = "note"  # of several lines, for long errors
 
     def compose(self) -> ComposeResult:
         fields = [labelled("Modes", self.modes), labelled("Model", self.model)]
         yield Vertical(
             title_line(self.heading, _HINT),
-            HeadLine(
-                Span("Choose or open a folder with corpus.jsonl and qrels/; ", "dim"),
-                Span("b", "strong"), Span(": use it", "dim"),
-            ),
+            HeadLine(Span("Choose or open a folder with corpus.jsonl and qrels/", "dim")),
             self.picker,
             *(fields if self.models else ()),
             Buttons(self.start, "Cancel"),
