@@ -325,6 +325,9 @@ def test_a_benchmark_of_ones_own_is_one_of_the_board(call: Call, first: Any) -> 
     assert best["rank"] is None
     assert best["results"]["tiny-claims"]["value"] >= score
     assert call("results", "-b", "tiny-claim").code == 3
+    latex = call("results", "--columns", "tiny-claims", "-f", "latex").out
+    assert r"$\diamond$ BM25 (bioretrieval-tui)" in latex
+    assert "\N{BLACK DIAMOND}" not in latex
 
 
 def test_a_damaged_record_is_one_line(call: Call, place: Path, first: Any) -> None:
