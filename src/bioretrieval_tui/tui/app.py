@@ -40,6 +40,7 @@ from bioretrieval_tui.actions import (
 )
 from bioretrieval_tui.catalog.catalogue import Catalogue, section_of
 from bioretrieval_tui.catalog.models import Entry, Model
+from bioretrieval_tui.config import configuration
 from bioretrieval_tui.errors import BioRetrievalError, CatalogueError, InterruptedByUser, UsageError
 from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.memory import memory_fault
@@ -130,7 +131,8 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self.catalogue = catalogue
         catalogue.here = _is_here
         self.where = places()
-        self.problems = tuple(problems)
+        self.configuration = configuration()
+        self.problems = (*map(str, self.configuration.problems), *problems)
         self._capabilities = capabilities
         self.history: list[tuple[str, str | None]] = []
         self.faults: list[Exception] = []
@@ -157,7 +159,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         with contextlib.suppress(BioRetrievalError):
             if not theme and not self.no_color and self.settings.path.exists():
                 theme = self.settings.setting("theme")
-        known = theme if theme in LOOKS else "dark"
+        known = theme if theme in LOOKS else self.configuration.config.theme
         self.look: Look = LOOKS["terminal" if self.no_color else known]
         # As its watcher does, without parsing the style sheet again.
         self.set_reactive(App.theme, self.look.name)
@@ -308,9 +310,8 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             self.set_timer(IDLE, self._warm_up)
             return
         from bioretrieval_tui.backend.launch import SEARCHES, launch
-        from bioretrieval_tui.settings import switched
 
-        if not switched("preload")[0]:
+        if not self.configuration.config.preload:
             return
         self._launched = asyncio.create_task(launch(SEARCHES, "auto", warm=True))
 
