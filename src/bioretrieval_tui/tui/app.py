@@ -33,11 +33,14 @@ from bioretrieval_tui.actions import (
     PANE_OF_SCOPE,
     PANES,
     Action,
+    idle_key,
     in_scope,
+    untaken,
     while_typing,
 )
 from bioretrieval_tui.catalog.catalogue import Catalogue, section_of
 from bioretrieval_tui.catalog.models import Entry, Model
+from bioretrieval_tui.config import configuration
 from bioretrieval_tui.errors import BioRetrievalError, CatalogueError, InterruptedByUser, UsageError
 from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.memory import memory_fault
@@ -135,7 +138,8 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self.catalogue = catalogue
         catalogue.here = _is_here
         self.where = places()
-        self.problems = tuple(problems)
+        self.configuration = configuration()
+        self.problems = (*map(str, self.configuration.problems), *problems)
         self._capabilities = capabilities
         self.history: list[tuple[str, str | None]] = []
         self.faults: list[Exception] = []
@@ -165,7 +169,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         with contextlib.suppress(BioRetrievalError):
             if not theme and not self.no_color and self.settings.path.exists():
                 theme = self.settings.setting("theme")
-        known = theme if theme in LOOKS else "dark"
+        known = theme if theme in LOOKS else self.configuration.config.theme
         self.look: Look = LOOKS["terminal" if self.no_color else known]
         # As its watcher does, without parsing the style sheet again.
         self.set_reactive(App.theme, self.look.name)
@@ -329,9 +333,8 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             self.set_timer(IDLE, self._warm_up)
             return
         from bioretrieval_tui.backend.launch import SEARCHES, launch
-        from bioretrieval_tui.settings import switched
 
-        if not switched("preload")[0]:
+        if not self.configuration.config.preload:
             return
         self._launched = asyncio.create_task(launch(SEARCHES, "auto", warm=True))
 
@@ -554,12 +557,12 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
 
     def working_actions(self) -> list[Action]:
         """The actions whose keys work now, those of the focused line first."""
-        found, line = [a for scope in self.pane.SCOPES for a in in_scope(scope)], self.line
+        found, line = [a for scope in self.pane.scopes for a in in_scope(scope)], self.line
         if line is not None:
             found = [*line.keys, *while_typing(found, line._bindings.key_to_bindings)]
         if self.selection is not None and line is None:
             found = [self.selection.named(action) for action in found]
-        return list({action.id: action for action in found}.values())
+        return [*untaken(found)]
 
     def hint_actions(self) -> list[Action]:
         """The actions that the status line shows."""
@@ -582,6 +585,10 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
     def on_key(self, event: Key) -> None:
         if self.status.message and event.key != "ctrl+c":
             self.status.hints(self.hint_actions())
+        if event.is_printable and len(self.screen_stack) == 1 and self.line is None:
+            page = in_scope("detail") if isinstance(self.focused, Detail) else ()
+            if said := idle_key(event.key, (*self.working_actions(), *page)):
+                self.say(said)
 
     # Look and size -----------------------------------------------------------------------
 
@@ -590,7 +597,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         from bioretrieval_tui.tui.dialogs.palette import Palette
 
         if self.no_color:
-            raise UsageError("NO_COLOR is set: themes have no colours")
+            raise UsageError("NO_COLOR is set: themes have no effect")
         before = self.look.name
 
         def kept(choice: Choice | None) -> None:
@@ -611,7 +618,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
 
     def _keep_look(self, name: str) -> None:
         if self.no_color:
-            raise UsageError("NO_COLOR is set: themes have no colours")
+            raise UsageError("NO_COLOR is set: themes have no effect")
         self.use_look(name)
         self.say(f"Theme: {name}")
         self.settings.set_setting("theme", name)
@@ -744,10 +751,8 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
     def _theme_choices(self, act: Callable[[str], None]) -> list[PaletteChoice]:
         from bioretrieval_tui.tui.dialogs.palette import PaletteChoice
 
-        return [
-            PaletteChoice(name, f"Theme: {name}", "Use these colours", partial(act, name))
-            for name in LOOKS
-        ]
+        said = "NO_COLOR is set: no effect" if self.no_color else "Use this theme"
+        return [PaletteChoice(name, f"Theme: {name}", said, partial(act, name)) for name in LOOKS]
 
     async def _chosen(self, choice: Choice | None) -> None:
         """Do what was chosen in the palette; an action of another pane is run there."""
