@@ -22,7 +22,7 @@ from textual._compositor import CompositorUpdate
 from textual.app import App, ComposeResult
 from textual.containers import Container
 from textual.dom import DOMNode
-from textual.events import Event, Key, Resize
+from textual.events import Event, Key, Paste, Resize
 from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
@@ -288,7 +288,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             self._telling = False
 
     async def on_event(self, event: Event) -> None:
-        if isinstance(event, Key) and not event.is_forwarded:
+        if isinstance(event, Key | Paste) and not event.is_forwarded:
             await self.key_queue.add(event)
         else:
             await super().on_event(event)
