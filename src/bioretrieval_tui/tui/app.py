@@ -24,7 +24,6 @@ from textual import on, work
 from textual._callback import invoke
 from textual._compositor import CompositorUpdate
 from textual.app import App, ComposeResult
-from textual.containers import Container
 from textual.dom import DOMNode
 from textual.events import Event, Key, Resize
 from textual.message import Message
@@ -56,7 +55,7 @@ from bioretrieval_tui.tui.row_marks import RowMarks
 from bioretrieval_tui.tui.themes import LOOKS, Look
 from bioretrieval_tui.tui.undo import UndoStack
 from bioretrieval_tui.tui.widgets.bars import LEAST_HEIGHT, LEAST_WIDTH, NavBar, StatusBar, TooSmall
-from bioretrieval_tui.tui.widgets.canvas import Canvas, Detail
+from bioretrieval_tui.tui.widgets.canvas import BaseScreen, Canvas, Detail, SideBySide
 from bioretrieval_tui.tui.widgets.input import QueryLine
 from bioretrieval_tui.util.formatting import count, plural
 
@@ -207,9 +206,12 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self.stylesheet.set_variables(self.get_css_variables())
         self._refresh_truecolor_filter(self.ansi_theme)
 
+    def get_default_screen(self) -> BaseScreen:
+        return BaseScreen(id="_default")
+
     def compose(self) -> ComposeResult:
         yield NavBar()
-        with Container(id="panes"):
+        with SideBySide(id="panes"):
             yield self._make("home")
         yield StatusBar()
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast
 
 from textual import events, on
 from textual.app import ComposeResult
-from textual.containers import Horizontal
+from textual.geometry import Size
 from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input
@@ -35,7 +35,7 @@ from bioretrieval_tui.tui.pane_layout import LEAST_TALL, PaneLayout, Zoom
 from bioretrieval_tui.tui.spans import PaintedPage, letters, paint
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine, WorkBar
-from bioretrieval_tui.tui.widgets.canvas import Detail
+from bioretrieval_tui.tui.widgets.canvas import Detail, SideBySide
 from bioretrieval_tui.tui.widgets.input import QueryLine
 from bioretrieval_tui.tui.widgets.table import TableColumn, VirtualTable
 from bioretrieval_tui.tui.work_lines import job_lines
@@ -73,6 +73,7 @@ class Pane(Widget):
     Pane.-list.-wide.-reading VirtualTable { display: block; }
     """
 
+    BLANK = True  # its parts cover it
     BINDINGS = bindings("list")
     SCOPES: ClassVar[tuple[str, ...]] = ("everywhere",)
     """Scopes of the registry whose keys work here, the most specific first."""
@@ -120,12 +121,14 @@ class Pane(Widget):
         """Reads what is listed, for the first time: keys of the pane wait for it."""
         self._rest: Timer | None = None
         self._top = 0
+        self._fitted: Size | None = None
+        """The size of the app when the pane was told of its own last."""
 
     def compose(self) -> ComposeResult:
         yield HeadLine()
         if self.SHOWS_WORK:
             yield WorkBar()
-        with Horizontal():
+        with SideBySide():
             if self.section:
                 yield entry_table(self.section, self.split.columns, self.EMPTY)
             else:
@@ -244,7 +247,9 @@ class Pane(Widget):
         return self.split.list_width(table, self.app.size.width, self.WIDE, self.SHARE, tall=tall)
 
     def on_resize(self) -> None:
-        self.fit()
+        if self._fitted != self.app.size:  # else it is only shown again
+            self._fitted = self.app.size
+            self.fit()
 
     def fit(self) -> None:
         """Arrange the parts for the size of the app."""
@@ -255,8 +260,10 @@ class Pane(Widget):
         self.set_class(bool(cells), "-wide")
         self.page_part.styles.width = width - cells if cells else "1fr"
         for table in self.query(VirtualTable):
-            table.tall = height >= LEAST_TALL and (bool(cells) or table.titled)
-            table.update()
+            tall = height >= LEAST_TALL and (bool(cells) or table.titled)
+            if tall != table.tall:
+                table.tall = tall
+                table.update()
 
     @property
     def page_part(self) -> Widget:
