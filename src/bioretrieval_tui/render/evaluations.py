@@ -19,7 +19,6 @@ from bioretrieval_tui.catalog.models import Benchmark
 from bioretrieval_tui.catalog.models import Result as Published
 from bioretrieval_tui.evaluation.metrics import MAIN, MEASURES
 from bioretrieval_tui.evaluation.published import Match, Reference, hub_names, references
-from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView
 from bioretrieval_tui.evaluation.records import EvaluationRecord
 from bioretrieval_tui.render.hits import mode_name
 from bioretrieval_tui.render.page import Fact, Group, Inline, Page, facts, text
@@ -40,6 +39,7 @@ from bioretrieval_tui.util.formatting import rate
 
 if TYPE_CHECKING:
     from bioretrieval_tui.evaluation.metrics import Bin, Comparison
+    from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView
     from bioretrieval_tui.evaluation.runner import EvaluationReport, ModeReport
 
 MARK = "\N{BLACK DIAMOND}"

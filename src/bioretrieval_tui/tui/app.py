@@ -493,13 +493,13 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         """Show a pane in the state that it was left in."""
         base = self.screen_stack[0]
         pane = next((one for one in self._panes() if one.pane_name == name), None)
-        if name != self.current:
-            self.pane.display = False
-            self.current = name
+        self.current = name
         if pane is None:
             pane = self._make(name)
+            pane.display = False  # until it is complete
             await base.query_one("#panes").mount(pane)
-        pane.display = True
+        for one in self._panes():
+            one.display = one.pane_name == self.current
         self.nav.go(name)
         if name == "found":
             self.nav.note(name, "")

@@ -27,13 +27,8 @@ from bioretrieval_tui.errors import (
     UsageError,
 )
 from bioretrieval_tui.index.layout import CATALOGUE
-from bioretrieval_tui.index.mesh_conditions import Offer, offers
-from bioretrieval_tui.index.metadata_fields import schema_of
 from bioretrieval_tui.index.registry import IndexInfo
 from bioretrieval_tui.progress import Progress
-from bioretrieval_tui.query import Schema, parse
-from bioretrieval_tui.query.ast import Any as AnyOf
-from bioretrieval_tui.query.ast import Matches
 from bioretrieval_tui.render.hits import mode_name
 from bioretrieval_tui.render.sheet import shortened
 from bioretrieval_tui.search.types import MODES, Explanation, Hit, Mode, Order, Query, SearchResult
@@ -43,6 +38,8 @@ if TYPE_CHECKING:
     from textual.worker import Worker
 
     from bioretrieval_tui.catalog.catalogue import Catalogue
+    from bioretrieval_tui.index.mesh_conditions import Offer
+    from bioretrieval_tui.query import Schema
     from bioretrieval_tui.render.sheet import Sheet
     from bioretrieval_tui.tui.panes.search_pane import SearchPane
 
@@ -135,6 +132,8 @@ class FacetValue:
     def clause(self) -> str:
         if self.field == "year":
             return f"year:{self.value}"
+        from bioretrieval_tui.query.ast import Matches
+
         return str(Matches(self.field, "=", (self.value,)))
 
 
@@ -164,6 +163,8 @@ def clause_in(where: str, clause: str) -> bool:
 def toggled_clause(where: str, clause: str, schema: Schema | None) -> str:
     """The filter with the value of this clause, or without it if it was there. Values of one field
     are alternatives: `year:2019` and 2020 give `year:2019,2020`."""
+    from bioretrieval_tui.query import ast, parse
+
     where = where.strip()
     found, value = _condition(where, clause)
     if found is not None:
@@ -175,7 +176,7 @@ def toggled_clause(where: str, clause: str, schema: Schema | None) -> str:
         return f"{where[: found.start()].rstrip()} {where[found.end() :].lstrip()}".strip()
     either = True
     with contextlib.suppress(FilterError):
-        either = schema is None or isinstance(parse(where, schema), AnyOf)
+        either = schema is None or isinstance(parse(where, schema), ast.Any)
     return f"({where}) {clause}" if where and either else f"{where} {clause}".strip()
 
 
@@ -260,6 +261,8 @@ class SearchSession:
     @property
     def schema(self) -> Schema | None:
         """The fields that a filter may name, those of all indexes; None while unknown."""
+        from bioretrieval_tui.index.metadata_fields import schema_of
+
         infos = [self.infos.get(name) for name in self.names]
         known = [one.fields for one in infos if one is not None and one.fields is not None]
         return schema_of(chain.from_iterable(known)) if len(known) == len(infos) else None
@@ -589,6 +592,8 @@ class SearchSession:
     async def offer(self, text: str) -> str | None:
         """What the filter line may go on with: a heading of MeSH or a synonym. The first few are in
         the status line, with their places in the tree."""
+        from bioretrieval_tui.index.mesh_conditions import offers
+
         found: list[Offer] = []
         with contextlib.suppress(BioRetrievalError):  # the filter itself reports a damaged file
             found = await asyncio.to_thread(offers, text, _OFFERED)
@@ -604,7 +609,9 @@ class SearchSession:
         self.send()
 
     def _check(self, where: str) -> None:
-        if self.schema is not None and where.strip():
+        if where.strip() and self.schema is not None:
+            from bioretrieval_tui.query import parse
+
             parse(where, self.schema)
 
     # Rerank, similar documents, reasons --------------------------------------------------

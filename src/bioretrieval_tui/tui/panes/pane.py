@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast
 
@@ -167,6 +168,20 @@ class Pane(Widget):
         worker: Worker[_T] = self.run_worker(partial(work, *args), group=group, exclusive=True)
         return worker
 
+    def after_paint(
+        self, group: str, work: Callable[..., Coroutine[Any, Any, _T]], *args: Any
+    ) -> Worker[_T]:
+        """As `in_background`, once what is shown now is painted: an import would hold it up."""
+
+        async def waiting() -> _T:
+            painted = asyncio.Event()
+            self.call_after_refresh(painted.set)
+            with suppress(TimeoutError):  # Textual forgets it where a callback before it fails
+                await asyncio.wait_for(painted.wait(), REST)
+            return await work(*args)
+
+        return self.in_background(group, waiting)
+
     def activate(self) -> None:
         """Focus the list, or the page where it is being read: the pane was shown."""
         (self.detail if self.has_class("-reading") else self.table).focus()
@@ -174,7 +189,7 @@ class Pane(Widget):
 
     def look_for_runs(self) -> None:
         if "evaluating" in self.SCOPES:
-            self.in_background("own", self.read_runs)
+            self.after_paint("own", self.read_runs)
 
     async def read_runs(self) -> None:
         """Read one small file for each record, in a thread."""

@@ -119,8 +119,8 @@ class SearchPane(Pane):
         """Load the model in the background, now that it is needed."""
         self.head()
         self.session.prepare()
-        self.in_background("learn", self.session.learn)
-        self.in_background("history", self._load_queries)
+        self.after_paint("learn", self.session.learn)
+        self.after_paint("history", self._load_queries)
 
     def fit(self) -> None:
         super().fit()

@@ -90,7 +90,7 @@ class Canvas(Widget):
         """Draw again, and refresh the lines that changed."""
         shown = all(node.display for node in self.ancestors_with_self)
         if not (self.is_attached and self.size and shown):
-            self.repaint()  # not drawn now, but what Textual kept of it is old
+            Canvas.repaint(self)  # not drawn now, but what Textual kept of it is old
             return
         before, resized = self._drawn, self._drawn_size != self.size
         now = self._draw()
@@ -107,7 +107,7 @@ class Canvas(Widget):
         self._drawn_size = None
         self.refresh()
 
-    def watch_has_focus(self, has_focus: bool) -> None:
+    def watch_has_focus(self, _has_focus: bool) -> None:
         """Show which widget gets the keys. A handler of the focus event would run too early. No
         style sheet asks which canvas has the focus: Textual would apply all of them again."""
         Canvas.update(self)

@@ -174,6 +174,10 @@ class VirtualTable(Canvas, can_focus=True):
         self._painted = {}
         super().update()
 
+    def repaint(self) -> None:
+        self._painted = {}
+        super().repaint()
+
     # State -------------------------------------------------------------------------------
 
     def show(self, rows: ListRows[Any], cursor: int = 0) -> None:
