@@ -28,7 +28,7 @@ from benchmarks.measuring import Report
 from bioretrieval_tui.documents.detect import by_name, items
 from bioretrieval_tui.documents.document import Document, Place, Record
 from bioretrieval_tui.documents.source import ReadSettings, SourceReader
-from bioretrieval_tui.documents.store import StoreWriter
+from bioretrieval_tui.documents.store_writer import StoreWriter
 
 SAMPLE = 20_000
 _YEAR = re.compile(r"\d{4}")

@@ -24,7 +24,8 @@ import numpy as np
 
 from benchmarks.measuring import Report, median, percentile
 from bioretrieval_tui.documents.document import Document, Place, Record
-from bioretrieval_tui.documents.store import DocumentStore, StoreWriter
+from bioretrieval_tui.documents.store import DocumentStore
+from bioretrieval_tui.documents.store_writer import StoreWriter
 from bioretrieval_tui.encoding.embedded import RECIPE
 from bioretrieval_tui.index.build import build_index
 from bioretrieval_tui.index.metadata import write_metadata

@@ -26,7 +26,8 @@ from benchmarks.measuring import Report, median
 from bioretrieval_tui.documents.detect import items, recognise
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.source import ReadSettings, SourceReader
-from bioretrieval_tui.documents.store import DocumentStore, StoreWriter
+from bioretrieval_tui.documents.store import DocumentStore
+from bioretrieval_tui.documents.store_writer import StoreWriter
 from bioretrieval_tui.index.build import WINDOW, build_index
 from bioretrieval_tui.index.intake import Intake
 from bioretrieval_tui.index.metadata import write_metadata

@@ -37,6 +37,7 @@ from bioretrieval_tui.index.vectors import VectorStore
 from bioretrieval_tui.search import hybrid
 from bioretrieval_tui.search.engine import SearchEngine
 from bioretrieval_tui.search.hybrid import Candidates, Floats, gather
+from bioretrieval_tui.search.types import Query
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 JUDGED = 1_000
@@ -248,7 +249,7 @@ def share_first(engine: SearchEngine, items: Sequence[KnownItem], mode: str, *, 
     index = engine.index
     first = 0
     for item in items:
-        found = engine.rank(item.word if alone else item.phrase, 1, mode)
+        found = engine.rank(Query(text=item.word if alone else item.phrase, k=1, mode=mode))
         label = index.documents.labels([found[0][0]])[found[0][0]] if found else -1
         first += label in item.labels
     return f"{first / len(items):.3f}"

@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks.measuring import Report, interleaved, median
 from bioretrieval_tui.documents.detect import items, recognise
 from bioretrieval_tui.documents.source import ReadSettings, SourceReader
-from bioretrieval_tui.documents.store import StoreWriter
+from bioretrieval_tui.documents.store_writer import StoreWriter
 from bioretrieval_tui.index.build import WINDOW
 from bioretrieval_tui.index.intake import Intake
 from bioretrieval_tui.index.text_index import TextIndexWriter

@@ -102,7 +102,8 @@ redraw | ctrl+l | redraw | Redraw | Redraw the screen
 undo | u | undo | Undo | Bring back the last filter, marks, run or index that was removed
 quit | q ctrl+c | quit | Quit | Quit the app | 9
 [home]
-home-enter | enter | enter | Go there | Go to what the row shows | 1
+home-enter | enter | enter | Open | Go to what the row shows | 1
+home-search | slash i | search | Search | Type a query in Search | 2
 home-down | j down | move(1) | Down | Next row | -
 home-up | k up | move(-1) | Up | Previous row | -
 home-half-down | ctrl+d pagedown space | half(1) | Half a page down | Half a page down | -
@@ -224,7 +225,7 @@ later | down | later | Later | The next query; then to the hits | 3
 recall | ctrl+r | recall | Recall | Search earlier queries; again: the one before | 4
 [indexes]
 build | b | build | Build | Build an index from files | 1
-use | x | use | Search it | Search in this index | 2
+use | x slash | use | Search it | Search in this index | 2
 evaluate-index | B | evaluate | Evaluate | Evaluate this index on a benchmark | 3
 add | a | add_files | Add | Add files to this index | 2
 fetch | w | fetch | Fetch | Fetch papers from PubMed, Europe PMC or arXiv into an index | 1
@@ -238,13 +239,15 @@ resume | p | resume | Resume | Resume the job of this index that was stopped or 
 log | L | log | Log | Show the log of the last job of this index
 [files]
 take | space | take | Select | Select the file or the whole folder, or deselect it | 1
-into | enter | into | Open | Open the folder, or select the file or the benchmark | 3
+into | enter | into | Open | Open the folder, or select the file; on what is selected: start | 2
 inside | right l | inside | Inside | Open the folder, also a benchmark's | -
 out | left h | out | Up | The folder above | 4
-take-all | a | take_all | All | Select all files shown, or none | 6
-path | slash | path | Path | Type a path or part of a name; tab completes | 5
-hidden | full_stop | hidden | Hidden | Toggle hidden files | 7
-start | b | start | Start | Start with the selected files | 2
+take-all | a | take_all | All | Select all files shown, or none | 7
+name | i | name | Name | Type part of a name; tab completes | 6
+path | slash | path('/') | Path | Type a path; tab completes | 5
+path-home | tilde | path('~') | Path from home | Type a path from the home folder; tab completes | -
+hidden | full_stop | hidden | Hidden | Toggle hidden files | 8
+start | b | start | Start | Start with the selected files | 3
 files-down | j down | move(1) | Down | Next row | -
 files-up | k up | move(-1) | Up | Previous row | -
 files-page-down | ctrl+d pagedown | half(1) | Half a page down | Half a page down | -
@@ -311,7 +314,7 @@ def in_scope(scope: str) -> tuple[Action, ...]:
 
 _SIGNS = {
     "question_mark": "?", "slash": "/", "greater_than_sign": ">", "less_than_sign": "<",
-    "full_stop": ".", "asterisk": "*", "equals_sign": "=", "space": "space",
+    "full_stop": ".", "tilde": "~", "asterisk": "*", "equals_sign": "=", "space": "space",
     "left_square_bracket": "[", "right_square_bracket": "]",
 }  # fmt: skip
 """Names of keys that write a character into a line."""

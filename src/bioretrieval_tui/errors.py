@@ -32,6 +32,9 @@ class BioRetrievalError(Exception):
         self.message = message
         self.remedy = remedy
 
+    def __str__(self) -> str:
+        return self.line()
+
     def line(self) -> str:
         """The error as one line: message, semicolon, remedy."""
         text = self.message if not self.remedy else f"{self.message}; {self.remedy}"

@@ -81,7 +81,7 @@ async def test_scores_are_those_of_the_record(folder: Path, ready: Path) -> None
     (kept,) = records.records()
     assert kept.metrics == summary.runs[0].metrics
     assert kept.index == summary.index
-    assert evaluation_line(summary) == f"tiny: nDCG@10 lexical {kept.metrics['nDCG@10']:.4f}"
+    assert evaluation_line(summary) == f"tiny: nDCG@10 BM25 {kept.metrics['nDCG@10']:.4f}"
     steps = [event.progress for event in heard if isinstance(event, protocol.Progressed)]
     assert steps[-1].stage == "running"
     assert isinstance(steps[-1], Progress)

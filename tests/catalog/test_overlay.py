@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bioretrieval_tui.catalog import compiled, loader
+from bioretrieval_tui.catalog import compiled, typed_yaml
 from bioretrieval_tui.catalog.compiled import Loaded
 from bioretrieval_tui.catalog.models import MAX_BYTES, Model, Paper
 from bioretrieval_tui.paths import Places
@@ -248,7 +248,7 @@ def test_hostile_content_stays_data(load: Load, overlay: Write) -> None:
 def test_lone_surrogates_do_not_reach_the_compiled_form(
     load: Load, overlay: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loader, "_LOADER", loader.yaml.SafeLoader)
+    monkeypatch.setattr(typed_yaml, "_LOADER", typed_yaml.yaml.SafeLoader)
     overlay("mine.yaml", 'models:\n  - {id: alpha, name: "\\ud800"}\n')
     (line,) = load().problems
     assert "alpha: name: holds a character that no file can be written with" in line

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bioretrieval_tui.catalog import loader
+from bioretrieval_tui.catalog import typed_yaml
 from bioretrieval_tui.catalog.loader import parse, read_folder
 from bioretrieval_tui.catalog.models import MAX_BYTES
 from bioretrieval_tui.errors import CatalogueError, NotFoundError, Problem
@@ -69,7 +69,7 @@ def test_the_pure_python_loader_says_the_same(
     folder: Path, monkeypatch: pytest.MonkeyPatch, problems: Problems
 ) -> None:
     """PyYAML comes without its C half on some platforms."""
-    monkeypatch.setattr(loader, "_LOADER", yaml.SafeLoader)
+    monkeypatch.setattr(typed_yaml, "_LOADER", yaml.SafeLoader)
     assert problems() == []
     (folder / "all.yaml").write_bytes(b"models: " + b"[" * 2_000)
     (problem,) = problems()
@@ -239,9 +239,9 @@ def test_nothing_but_values_comes_out_of_a_file(tmp_path: Path) -> None:
         "i: !!set {x, y}\n"
         "on: 0o17\n"
     )
-    root = loader.compose(tmp_path / "x.yaml", text.encode())
+    root = typed_yaml.compose(tmp_path / "x.yaml", text.encode())
     assert isinstance(root, yaml.Node)
-    assert loader.plain(root) == {
+    assert typed_yaml.plain(root) == {
         "a": [f"touch {marker}"],
         "b": "",
         "c": {"d": 1},

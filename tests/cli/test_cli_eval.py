@@ -236,7 +236,7 @@ def test_a_single_query(call: Call, folder: Path, first: Any) -> None:
 
 
 def test_records_are_listed_compared_and_removed(call: Call, folder: Path, first: Any) -> None:
-    listed = call("eval", "--list", "-f", "json").json
+    listed = call("eval", "--list", "--all", "-f", "json").json
     # Newest first, so the first evaluation's are the last three.
     oldest = {one["mode"]: one for one in listed[-3:]}
     assert set(oldest) == {"dense", "lexical", "hybrid"}
@@ -256,17 +256,33 @@ def test_records_are_listed_compared_and_removed(call: Call, folder: Path, first
     same = call("eval", folder, "-m", "dense", "--compare", f"{one['id']},dense", "-f", "json")
     assert (same.json["comparison"]["p"], same.json["comparison"]["ties"]) == (1.0, 3)
     for format_ in ("table", "markdown", "csv", "jsonl"):
-        assert one["id"] in call("eval", "--list", "-f", format_, COLUMNS="300").out
+        assert one["id"] in call("eval", "--list", "--all", "-f", format_, COLUMNS="300").out
     gone = same.json["runs"][0]
     newest = call("eval", "--list", "-f", "json").json[0]
     assert newest["metrics"] == gone["metrics"]
     assert call("eval", "--remove", newest["id"]).code == 0
-    assert newest["id"] not in call("eval", "--list", "-f", "json").out
+    assert newest["id"] not in call("eval", "--list", "--all", "-f", "json").out
     assert call("eval", "--remove", newest["id"]).code == 3
 
 
+def test_of_repeated_evaluations_the_newest_is_listed(call: Call, folder: Path, first: Any) -> None:
+    assert call("eval", folder, "-m", "lexical").code == 0
+    every = call("eval", "--list", "--all", "-f", "json").json
+    found = [one for one in every if one["mode"] == "lexical" and one["folder"] == str(folder)]
+    bm25 = [one["id"] for one in found]
+    assert len(bm25) > 1
+    # BM25 needs no model, so that none is in the name.
+    assert all(one.startswith("tiny-claims-bm25-") for one in bm25)
+    ended = call("eval", "--list", "-f", "markdown")
+    assert bm25[0] in ended.out
+    assert bm25[1] not in ended.out
+    assert "of the same kind: --list --all" in ended.err
+    assert call("eval", "--all").code == 2
+
+
 def test_two_records_are_compared_without_a_folder(call: Call, first: Any) -> None:
-    ids = {one["mode"]: one["id"] for one in call("eval", "--list", "-f", "json").json[-3:]}
+    every = call("eval", "--list", "--all", "-f", "json").json
+    ids = {one["mode"]: one["id"] for one in every[-3:]}
     words = ("eval", "--compare", f"{ids['lexical']},{ids['dense']}")
     found = call(*words, "-f", "json").json
     assert found["p"] == first[0].json["comparison"]["p"]
@@ -274,6 +290,7 @@ def test_two_records_are_compared_without_a_folder(call: Call, first: Any) -> No
     assert all(one["text"] for one in (*found["gained"], *found["lost"]))
     shown = call(*words, "-f", "table", COLUMNS="120").out
     assert "Queries by difference in nDCG@10" in shown
+    assert f"{ids['dense']} is better on {found['wins']} queries" in " ".join(shown.split())
     assert len(call(*words, "-f", "jsonl").out.splitlines()) == 3
 
 
@@ -289,6 +306,28 @@ def test_own_figures_stand_beside_the_published(call: Call, first: Any) -> None:
     page = call("show", "all-minilm-l6-v2", "-f", "markdown").out
     assert page.index("## Your runs") < page.index("## Published results")
     assert "tiny-claims" in page
+
+
+def test_a_benchmark_of_ones_own_is_one_of_the_board(call: Call, first: Any) -> None:
+    score = round(first[0].json["runs"][0]["metrics"]["nDCG@10"], 4)
+    rows = call("results", "-b", "Tiny-Claims", "-f", "json").json
+    assert {row["benchmark"] for row in rows} == {"tiny-claims"}
+    assert {"all-minilm-l6-v2", "own-bm25"} <= {row["model"] for row in rows}
+    assert "tiny-claims (own)" in call("results", "-b", "tiny-claims", "-f", "markdown").out
+    (only,) = call("results", "-b", "tiny-claims", "-m", "all-minilm-l6-v2", "--wide", "-s",
+                   "model", "-f", "json", "-n", "1").json  # fmt: skip
+    assert only["results"]["tiny-claims"]["source"] == "own"
+    # Published models rank by the published column; runs stand behind, or sort by their own.
+    words = ("results", "--columns", "scifact,tiny-claims", "-f", "json")
+    ranked = call(*words, "-n", "1").json[0]
+    assert (ranked["rank"], ranked["of"]) == (1, ["scifact"])
+    best = call(*words, "-s", "tiny-claims", "-n", "1").json[0]
+    assert best["rank"] is None
+    assert best["results"]["tiny-claims"]["value"] >= score
+    assert call("results", "-b", "tiny-claim").code == 3
+    latex = call("results", "--columns", "tiny-claims", "-f", "latex").out
+    assert r"$\diamond$ BM25 (bioretrieval-tui)" in latex
+    assert "\N{BLACK DIAMOND}" not in latex
 
 
 def test_a_damaged_record_is_one_line(call: Call, place: Path, first: Any) -> None:

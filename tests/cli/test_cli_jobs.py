@@ -259,6 +259,18 @@ def test_what_cannot_be_done_in_the_background_is_said(
     assert folder.records() == []
 
 
+def test_an_evaluation_in_the_background_needs_its_model_now(
+    call: Call, folder: JobFolder, tmp_path: Path
+) -> None:
+    (tmp_path / "bench" / "qrels").mkdir(parents=True)
+    for name in ("corpus.jsonl", "queries.jsonl", "qrels/test.tsv"):
+        (tmp_path / "bench" / name).write_text('{"_id": "1", "text": "b"}\n')
+    ended = call("eval", "bench", "--model", "medcpt", "--background")
+    assert ended.code == 1
+    assert "is not on this machine" in ended.err
+    assert folder.records() == []
+
+
 def test_a_build_in_the_background_is_followed_to_its_end(call: Call, tmp_path: Path) -> None:
     share_encoders(tmp_path / "home")
     (tmp_path / "notes.jsonl").write_text('{"_id": "1", "text": "Statins cause muscle pain."}\n')

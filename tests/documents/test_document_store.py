@@ -14,7 +14,8 @@ import pytest
 
 from bioretrieval_tui.documents import store as store_module
 from bioretrieval_tui.documents.document import Document, Place, Record
-from bioretrieval_tui.documents.store import DocumentStore, Segment, StoreWriter
+from bioretrieval_tui.documents.store import DocumentStore, Segment
+from bioretrieval_tui.documents.store_writer import StoreWriter
 from bioretrieval_tui.errors import IndexFault
 
 

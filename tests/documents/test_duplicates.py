@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from bioretrieval_tui.documents.document import Document, Place, Record
 from bioretrieval_tui.documents.duplicates import Work, merged, same_journal
-from bioretrieval_tui.documents.store import DocumentStore, StoreOutcome, StoreWriter, Twin
+from bioretrieval_tui.documents.store import DocumentStore
+from bioretrieval_tui.documents.store_writer import StoreOutcome, StoreWriter, Twin
 
 TITLE = "Effect of diet on the survival of newts in shallow ponds"
 SCIENCES = "Academy of Sciences of the United States of America"

@@ -10,7 +10,8 @@ import pytest
 from bioretrieval_tui.documents.detect import items, recognise, resolve
 from bioretrieval_tui.documents.document import Document, Item, Record
 from bioretrieval_tui.documents.source import ReadSettings, SourceReader
-from bioretrieval_tui.documents.store import DocumentStore, StoreOutcome, StoreWriter
+from bioretrieval_tui.documents.store import DocumentStore
+from bioretrieval_tui.documents.store_writer import StoreOutcome, StoreWriter
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from bioretrieval_tui.documents import store
 from bioretrieval_tui.documents.document import Document, Place, Record
-from bioretrieval_tui.documents.store import DocumentStore, StoredId, StoreOutcome, StoreWriter
+from bioretrieval_tui.documents.store import DocumentStore, StoredId
+from bioretrieval_tui.documents.store_writer import StoreOutcome, StoreWriter
 
 
 def record(identifier: str, text: str = "", title: str = "", **metadata: object) -> Record:

@@ -21,7 +21,7 @@ from index_help import (
 
 from bioretrieval_tui.documents.document import Deleted, Document, Item, Place, Record, Rejected
 from bioretrieval_tui.documents.source import ReadSettings
-from bioretrieval_tui.documents.store import StoreWriter
+from bioretrieval_tui.documents.store_writer import StoreWriter
 from bioretrieval_tui.errors import CorpusError, NotFoundError, UsageError
 from bioretrieval_tui.index.build import build_index
 from bioretrieval_tui.index.intake import Intake, feed_documents, feed_files

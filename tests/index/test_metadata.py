@@ -9,7 +9,7 @@ from index_help import build_items, record
 from bioretrieval_tui.documents.bibliography import document_date
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import FilterError, UsageError
-from bioretrieval_tui.index import metadata, metadata_fields
+from bioretrieval_tui.index import metadata, metadata_blocks, metadata_fields
 from bioretrieval_tui.index.metadata import MetadataIndex
 from bioretrieval_tui.index.metadata_fields import MOST_EXTRAS, MOST_VALUES, field_of, pairs, when
 from bioretrieval_tui.index.registry import OpenIndex, info, open_index
@@ -233,7 +233,7 @@ def test_keys_without_end() -> None:
 
 
 def test_many_small_blocks_are_one_index(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metadata, "_POSTING_BYTES", 2**20)  # a block every few documents
+    monkeypatch.setattr(metadata_blocks, "_POSTING_BYTES", 2**20)  # a block every few documents
     items = [
         record(f"d{n}", f"text {n}", journal=f"J {n % 11}", mesh=[f"M{n % 5}", f"N{n}"], year=2000)
         for n in range(200)

@@ -17,7 +17,7 @@ from bioretrieval_tui.errors import BioRetrievalError, IndexFault
 from bioretrieval_tui.index.build import add_to_index, compact_index
 from bioretrieval_tui.index.layout import index_folder
 from bioretrieval_tui.index.manifest import FileFacts, Manifest, encode_manifest, seal
-from bioretrieval_tui.index.metadata import _KINDS, _Block
+from bioretrieval_tui.index.metadata_blocks import _KINDS, MetadataBlock
 from bioretrieval_tui.index.metadata_fields import MOST_EXTRAS, MOST_VALUES
 from bioretrieval_tui.index.registry import info, manifest_of, open_index
 from bioretrieval_tui.index.verify import verify_index
@@ -186,7 +186,7 @@ def test_nonsense_with_a_matching_checksum(name: str, value: int) -> None:
     """Whatever an array holds: one line or an answer, and verifying sees it."""
     manifest = made()
     path = path_of(manifest, FILE)
-    array = _Block(path, "").arrays[name]
+    array = MetadataBlock(path, "").arrays[name]
     data = bytearray(path.read_bytes())
     at = data.index(array.tobytes())
     data[at : at + array.nbytes] = bytes([value]) * array.nbytes

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bioretrieval_tui.documents.document import Document, Place, Record
-from bioretrieval_tui.documents.store import DocumentStore, StoreWriter
+from bioretrieval_tui.documents.store import DocumentStore
+from bioretrieval_tui.documents.store_writer import StoreWriter
 from bioretrieval_tui.index.metadata import MetadataIndex, write_metadata
 from bioretrieval_tui.index.metadata_fields import FIELDS, YEAR, pairs, when
 from bioretrieval_tui.index.text_index import TextIndex, TextIndexWriter

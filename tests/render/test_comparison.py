@@ -245,12 +245,15 @@ def test_two_runs_of_one_benchmark_are_compared_by_query() -> None:
     )
     assert next(one.section for one in found.rows if one.section != SCORES) == QUERIES
     assert texts(found, "p") == ["", "+0.1500, p = 1.0000"]
-    assert texts(found, "wins") == ["", "1, 1, 1"]
+    assert texts(found, "wins") == ["1", "1"]
     assert texts(found, "query q1") == ["0.2000", "0.9000 +0.7000"]
     assert row(found, "query q1").best == (1,)
     assert row(found, "query q2").best == (0,)
     bars = [one for one in found.rows if one.key.startswith("histogram")]
     assert sum(face(one.cells[1]).value for one in bars) == 3
+    # Nothing was measured differently: no column in a text, one in csv.
+    (remark,) = (one for one in comparison_sheet(found).columns if one.key == "remark")
+    assert remark.data_only
 
 
 # Formats ------------------------------------------------------------------------------------

@@ -145,9 +145,10 @@ def test_both_faces_group_runs_by_the_same_facts(difference: dict[str, Any]) -> 
     runs = own_runs(kept, EMPTY)
     assert [run.record.id for run in runs] == ["dense-3", "dense-2"]
     assert [one.id for one in runs[0].earlier] == ["dense-1"]
-    rows, names = own_results(kept, EMPTY)
+    rows, names = own_results(runs)
     assert [row.note for row in rows] == ["dense-3, 2026-03-03", "dense-2, 2026-03-02"]
-    assert set(names.values()) == {run.name for run in runs}
+    assert {names[row.model] for row in rows} == {run.name for run in runs}
+    assert names[rows[0].benchmark] == "facts (own)"
 
 
 def test_hits_of_several_indexes_name_them() -> None:

@@ -101,7 +101,9 @@ def test_a_query_without_indexed_terms_has_a_note(engine: SearchEngine) -> None:
 def test_rank_gives_what_search_gives(engine: SearchEngine) -> None:
     for mode in MODES:
         hits = found(engine, "asthma in children", 3, mode=mode)
-        assert engine.rank("asthma in children", 3, mode) == [(hit.id, hit.score) for hit in hits]
+        assert engine.rank(Query(text="asthma in children", k=3, mode=mode)) == [
+            (hit.id, hit.score) for hit in hits
+        ]
 
 
 def test_a_hit_carries_its_document(engine: SearchEngine) -> None:

@@ -124,7 +124,7 @@ class Session:
             await asyncio.sleep(0)
             if any(node.message_queue_size for node in nodes):
                 busy, quiet = True, 0
-            elif self.app._keys:
+            elif self.app.key_queue:
                 await asyncio.sleep(0.005)  # a key waits for the one before it
                 busy, quiet = True, 0
             else:

@@ -207,7 +207,7 @@ async def _fill(app: BioRetrievalApp, session: Session, folder: Path) -> None:
     """A benchmark in the explorer, papers in Found, a query in Search."""
     job = with_run_file(exploring_job(app.catalogue, folder, MODES), app.where)
     keep_rankings(job, SUMMARY)
-    app.explore(job)
+    app.job_session.explore(job)
     app.found.begin(FetchRequest("pubmed", "owls", most=9))
     pane: Any = await app.show_pane("search")
     pane.line.put("white matter")

@@ -83,7 +83,7 @@ def test_a_wider_board_shows_no_fewer_scores(mode: Mode, own: bool) -> None:
     board = BoardSession(fixed_catalogue())
     board.mode = mode
     if own:
-        board.own = own_rows(own_runs([record()], board.catalogue), board.catalogue)
+        board.put_own(own_rows(own_runs([record()], board.catalogue)))
     board.fill()
     before: set[str] = set()
     for width in WIDTHS:

@@ -189,6 +189,8 @@ async def test_two_runs_are_compared_query_by_query(small: Catalogue, folder: Pa
         assert "nDCG@10 by query" in session.text
         assert "-0.0500, p = 1.0000" in session.text
         assert "Δ -0.5 to -0.4" in session.text
+        assert "queries it is better on" in session.text
+        assert "Measured differently" not in session.text  # nothing was
 
 
 @pytest.mark.parametrize("pane", ["papers", "models", "benchmarks", "datasets"])

@@ -9,7 +9,7 @@ from textual import events
 from textual._xterm_parser import XTermParser
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
-from bioretrieval_tui.tui.app import COUNT_WITHIN
+from bioretrieval_tui.tui.key_queue import COUNT_WITHIN
 from bioretrieval_tui.tui.widgets.input import QueryLine
 
 WIDE = (120, 20)

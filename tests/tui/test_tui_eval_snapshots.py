@@ -94,7 +94,7 @@ async def ranking(session: Session) -> None:
     job = EvaluateJob("/data/facts", MODES, purpose="explore")
     step = Progress("encoding", 1_024, 5_000, rate=98.2, device="cpu")
     jobs._records = [JobRecord(id="1", job=job, state="running", progress=step)]
-    session.app._jobs_changed()
+    session.app.job_session.changed()
     await session.settle()
 
 

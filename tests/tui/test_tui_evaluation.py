@@ -137,6 +137,13 @@ def test_what_is_here_comes_first(offered: Catalogue, folder: Path, tmp_path: Pa
     assert [(one.folder, one.here) for one in found[-1:]] == [(None, False)]
     assert {one.folder for one in found[:-1]} >= {beside, remembered}
     assert found[-1].note.startswith("w fetches it; ")
+    # What was evaluated in a shell is offered while it is there.
+    shell = write_benchmark(tmp_path / "shell" / "ours")
+    record(folder=str(shell))
+    record(folder=str(tmp_path / "gone"))
+    places = [one.folder for one in MachineFacts.read(offered, []).benchmarks if one.here]
+    assert shell in places
+    assert tmp_path / "gone" not in places
     write_benchmark(benchmark_folder("covid-set"))
     found = MachineFacts.read(offered, []).benchmarks
     assert all(one.here for one in found)
@@ -163,7 +170,7 @@ async def test_everything_is_chosen_by_keys(
     (folder / "my.trec").write_text("1 Q0 d1 1 1 x\n")
     began: list[Job] = []
     async with running(make_app(offered), size, pane="benchmarks") as session:
-        monkeypatch.setattr(session.app, "begin_job", lambda job: began.append(job) or True)
+        monkeypatch.setattr(session.app.job_session, "begin", lambda job: began.append(job) or True)
         session.app.pane.go_to("facts-set")
         await session.press("b")
         dialog = opened(session)
@@ -174,6 +181,8 @@ async def test_everything_is_chosen_by_keys(
         await session.press("enter")
         assert dialog.where is dialog.rankers
         assert [one.label for one in dialog.rankers.shown] == ["all-MiniLM-L6-v2"]
+        # A name of a model hides no benchmark.
+        assert place in [one.folder for one in dialog.benchmarks.shown]
         await session.press("space")
         assert "3 evaluations" in session.text
         check(session)
@@ -189,7 +198,7 @@ async def test_a_run_file_and_a_model_are_evaluated(
     (folder / "my.trec").write_text("1 Q0 d1 1 1 x\n")
     began: list[Job] = []
     async with running(make_app(offered), (80, 24), pane="models") as session:
-        monkeypatch.setattr(session.app, "begin_job", lambda job: began.append(job) or True)
+        monkeypatch.setattr(session.app.job_session, "begin", lambda job: began.append(job) or True)
         await session.press("b")
         dialog = opened(session)
         await session.press("enter")
@@ -216,13 +225,13 @@ async def test_a_benchmark_is_fetched_where_one_stands(
 ) -> None:
     began: list[Job] = []
     async with running(make_app(offered), (80, 24), pane="benchmarks") as session:
-        monkeypatch.setattr(session.app, "begin_job", lambda job: began.append(job) or True)
+        monkeypatch.setattr(session.app.job_session, "begin", lambda job: began.append(job) or True)
         session.app.pane.go_to("covid-set")
         await session.press("b", "space")
-        assert "is not here: w fetches it" in session.text
+        assert "is not here; w fetches it" in session.text
         monkeypatch.setenv("BIORETRIEVAL_OFFLINE", "1")
         await session.press("w")
-        assert "offline mode is on" in session.text
+        assert "restart without it to fetch" in session.text
         monkeypatch.delenv("BIORETRIEVAL_OFFLINE")
         await session.press("w", "enter")
         place = str(benchmark_folder("covid-set"))
@@ -250,7 +259,7 @@ async def test_an_index_is_evaluated_as_it_is(
     scripted.indexes = [info("mine")]
     began: list[Job] = []
     async with running(make_app(offered), (80, 24), pane="indexes") as session:
-        monkeypatch.setattr(session.app, "begin_job", lambda job: began.append(job) or True)
+        monkeypatch.setattr(session.app.job_session, "begin", lambda job: began.append(job) or True)
         await session.press("B", "space", "enter")
         assert began == [EvaluateJob(str(place), ALL, index="mine", purpose="evaluation")]
 
@@ -259,4 +268,44 @@ async def test_what_cannot_be_evaluated_is_told(offered: Catalogue, folder: Path
     async with running(make_app(offered), (80, 24), pane="models") as session:
         session.app.pane.go_to("gamma-2b")
         await session.press("b")
-        assert "gamma-2b: no folder, archive or recipe of it is known" in session.text
+        assert "Gamma 2B cannot be run here: no archive or recipe of it is known" in session.text
+
+
+@pytest.mark.parametrize(("offline", "how"), [
+    ("", "w fetches it; licence: "), ("1", "offline mode is on: restart without it to fetch"),
+])  # fmt: skip
+async def test_a_model_that_is_not_here_is_told_before_anything_is_queued(
+    offered: Catalogue, folder: Path, offline: str, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BIORETRIEVAL_OFFLINE", offline)
+    write_benchmark(folder / "datasets" / "facts-set")
+    began: list[Job] = []
+    async with running(make_app(offered), (120, 40), pane="models") as session:
+        monkeypatch.setattr(session.app.job_session, "begin", lambda job: began.append(job) or True)
+        session.app.pane.go_to("alpha-110m")
+        await session.press("b", "space")
+        assert f"Alpha 110M is not here; {how}" in session.text
+        await session.press("shift+tab", "space")
+        assert "Alpha 110M is not here: BM25 alone; 1 evaluation" in session.text
+        # A folder that lacks the weights is no model, in any mode but BM25.
+        (folder / "mine").mkdir()
+        (folder / "mine" / "config.json").write_text("{}")
+        await session.press("slash")
+        await session.type(str(folder / "mine"))
+        await session.press("enter", "enter")
+        assert "has no safetensors weights here" in session.text
+        assert began == []
+
+
+async def test_a_run_is_repeated_where_it_was(offered: Catalogue, tmp_path: Path) -> None:
+    place = write_benchmark(tmp_path / "far" / "ours")
+    record("lexical", catalogue=None, benchmark="ours", folder=str(place))
+    async with running(make_app(offered), (120, 40), pane="leaderboard") as session:
+        await session.press("v", "G", "b")
+        dialog = opened(session)
+        assert [one.folder for one in dialog.benchmarks.chosen] == [place]
+        assert dialog.rankers.chosen == []
+        # Above the first row no k is typed into the line.
+        await session.press(*"kkk")
+        assert dialog.line.value == ""
+        assert dialog.where is dialog.benchmarks

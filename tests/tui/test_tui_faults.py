@@ -10,7 +10,7 @@ from scripted import SOUND, Desk, job_of
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.paths import ERROR_LOG
-from bioretrieval_tui.tui.panes.pane import BrowsePane
+from bioretrieval_tui.tui.panes.browse import BrowsePane
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine, NavBar, StatusBar
 from bioretrieval_tui.tui.widgets.canvas import Canvas
@@ -209,7 +209,7 @@ async def test_a_bar_that_cannot_be_painted(
         with monkeypatch.context() as broken:
             broken.setattr(bar, "paint", _raise)
             await session.press("j", "4", "3")
-        assert session.app.faults
+            await session.until(lambda: session.app.faults)
         await session.press("j")
         assert session.app.current == "papers"
         assert session.app.is_running

@@ -76,7 +76,7 @@ async def test_search_hands_its_query_on(small: Catalogue) -> None:
         ({"asked": "x", "most": "many"}, "'many' is not a number of papers", "most"),
         ({"asked": "x", "most": "0"}, "'0' is not a number of papers", "most"),
         ({"asked": "x", "since": "last week"}, "'last week' is not a date", "since"),
-        ({"asked": "x", "into": "Not A Name"}, "cannot name an index", "into"),
+        ({"asked": "x", "into": "Not A Name"}, "use a-z 0-9 - _ .", "into"),
         ({"asked": "x", "into": "catalogue"}, "the app's own index", "into"),
         ({"asked": "?!"}, "Give the index a name", "into"),
     ],

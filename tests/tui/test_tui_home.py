@@ -72,7 +72,7 @@ async def test_what_was_done_last_is_on_top(
     small: Catalogue, used: None, size: tuple[int, int]
 ) -> None:
     async with running(make_app(small), size) as session:
-        await session.until(lambda: session.app.jobs_used)
+        await session.until(lambda: session.app.job_session.used)
         assert labels(session) == ["Jobs", "Queries", "Your runs", "News", "New", "Panes"]
         check(session)
         assert "Building mine: failed" in session.text
@@ -95,7 +95,7 @@ async def test_rows_lead_somewhere(
     small: Catalogue, scripted: Desk, used: None, text: str, pane: str
 ) -> None:
     async with running(make_app(small), WIDE) as session:
-        await session.until(lambda: session.app.jobs_used)
+        await session.until(lambda: session.app.job_session.used)
         await go(session, text)
         shown = session.app.pane
         assert session.app.current == pane
@@ -109,7 +109,7 @@ async def test_rows_lead_somewhere(
 
 async def test_a_job_that_failed_is_asked_about(small: Catalogue, used: None) -> None:
     async with running(make_app(small), WIDE) as session:
-        await session.until(lambda: session.app.jobs_used)
+        await session.until(lambda: session.app.job_session.used)
         await go(session, "Building mine")
         assert isinstance(session.app.screen, Confirm)
 
@@ -123,7 +123,7 @@ async def test_a_change_is_shown_whole(small: Catalogue) -> None:
 
 async def test_a_job_that_runs_is_a_row(small: Catalogue, scripted: Desk) -> None:
     async with running(make_app(small), WIDE) as session:
-        session.app.begin_job(job_of("verify", "mine"))
+        session.app.job_session.begin(job_of("verify", "mine"))
         await session.settle()
         assert "Jobs       Verifying mine" in session.text
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from driving import Recorder, Session, home_places, make_app, running
@@ -14,14 +15,19 @@ from test_tui_hostile import check
 
 from bioretrieval_tui.backend.job_folder import JobFolder, JobRecord
 from bioretrieval_tui.backend.jobs import EVERY
-from bioretrieval_tui.backend.protocol import BuildJob
+from bioretrieval_tui.backend.protocol import BuildJob, VectorsJob
 from bioretrieval_tui.catalog.catalogue import Catalogue
-from bioretrieval_tui.errors import BioRetrievalError, IndexFault
+from bioretrieval_tui.encoding import model_files
+from bioretrieval_tui.encoding.embedded import MODEL_ID
+from bioretrieval_tui.encoding.model_files import Download
+from bioretrieval_tui.errors import BioRetrievalError, IndexFault, ModelError
+from bioretrieval_tui.index import registry
 from bioretrieval_tui.index.layout import indexes_folder
 from bioretrieval_tui.index.registry import remove_index
 from bioretrieval_tui.index.report import Report
-from bioretrieval_tui.tui import app as app_module
+from bioretrieval_tui.tui import job_session
 from bioretrieval_tui.tui.dialogs.dialog import Confirm
+from bioretrieval_tui.tui.dialogs.model_dialog import ModelDialog
 from bioretrieval_tui.tui.panes.home import HomePane
 from bioretrieval_tui.tui.panes.index_list import IndexesPane
 from bioretrieval_tui.tui.widgets.input import QueryLine
@@ -346,7 +352,12 @@ async def test_a_failure_is_one_line_and_stays_on_the_page(
         assert "Adding to mine failed" in session.text
 
 
-async def test_vectors_are_added_where_there_are_none(small: Catalogue, scripted: Desk) -> None:
+async def test_vectors_are_added_where_there_are_none(
+    small: Catalogue, scripted: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = SimpleNamespace(model="lab/alpha", recipe=None)
+    monkeypatch.setattr(registry, "manifest_of", lambda _: named)
+    monkeypatch.setattr(model_files, "missing_models", lambda *_: ())
     bm25 = info("plain", dimension=0, model="none (BM25 only)", docs_per_second=None)
     scripted.indexes = [info("catalogue"), info("mine"), bm25, info("eval-x", cached=True)]
     async with running(make_app(small), WIDE, pane="indexes") as session:
@@ -357,12 +368,54 @@ async def test_vectors_are_added_where_there_are_none(small: Catalogue, scripted
         await session.press("V")
         await session.settle()
         assert scripted.began == [job_of("vectors", "plain")]
+        # Another model is chosen, or this one fetched, where it is not here.
+        scripted.end(ModelError("gone"))
+        await session.settle()
+        monkeypatch.setattr(model_files, "missing_models", lambda name, _: (name,))
+        monkeypatch.setattr(model_files, "plan_download", offline)
+        await on(session, "plain")
+        await session.press("V", "enter")
+        assert isinstance(session.app.screen, ModelDialog)
+        assert "lab/alpha: no network; or choose a model that is here" in session.text
+        await session.press("escape")
+        assert len(scripted.began) == 1
+        await session.press("V", *"minilm", "enter")
+        assert scripted.began[1:] == [VectorsJob("plain", MODEL_ID)]
         # What evaluations made is listed when asked for.
         assert "eval-x" not in session.text
         assert "1 index of evaluations hidden" in session.head
         await session.press("H")
         assert "eval-x" in session.text
         assert "hidden" not in session.head
+
+
+def offline(name: str) -> Download:
+    raise ModelError(f"{name}: no network")
+
+
+async def test_the_bottom_line_has_what_can_be_done(small: Catalogue, scripted: Desk) -> None:
+    """Of an index that is built only that its job is stopped; of one that was, to resume."""
+    scripted.indexes = [info("catalogue"), info("mine"), info("plain", dimension=0)]
+    async with running(make_app(small), WIDE, pane="indexes") as session:
+        for name, shown in (
+            ("catalogue", "b Build  w Fetch  enter Read  x Search it  v Verify  o Open"),
+            ("plain", "b Build  w Fetch  V Add vectors  enter Read  x Search it  a Add"),
+        ):
+            await on(session, name)
+            assert shown in session.rows[-1]
+        session.app.jobs.submit(job_of("build", "mine", ("x",)))
+        await session.settle()
+        await on(session, "mine")
+        assert "b Build  w Fetch  s Stop  enter Read  o Open" in session.rows[-1]
+        for key in ("d", "delete"):
+            await session.press(key)
+            assert session.said == "Building mine: s stops it, then d deletes mine"
+        scripted.end(BioRetrievalError("no space"))
+        await session.settle()
+        await session.press("j", "k")
+        assert "p Resume" in session.rows[-1]
+        assert "d Delete" in session.rows[-1]
+        assert "s Stop" not in session.rows[-1]
 
 
 async def test_stopping_asks(small: Catalogue, scripted: Desk) -> None:
@@ -402,7 +455,7 @@ async def test_the_cursor_stays_on_an_index_that_was_just_built(
 ) -> None:
     scripted.indexes = [info("catalogue")]
     async with running(make_app(small), WIDE, pane="indexes") as session:
-        session.app.begin_job(job_of("build", "new", ("x",)))
+        session.app.job_session.begin(job_of("build", "new", ("x",)))
         await session.settle()
         await on(session, "new")
         scripted.built()
@@ -659,7 +712,7 @@ async def test_the_end_of_a_long_job_rings_the_bell(
     small: Catalogue, scripted: Desk, monkeypatch: pytest.MonkeyPatch,
     seconds: float, config: str, told: bool,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(app_module, "LONG_JOB", seconds)
+    monkeypatch.setattr(job_session, "LONG_JOB", seconds)
     path = home_places().config / "config.toml"
     path.parent.mkdir(parents=True)
     path.write_text(config)

@@ -68,11 +68,11 @@ async def removing(session: Session, desk: Desk) -> None:
 
 
 async def dialog(session: Session, desk: Desk) -> None:
-    await session.press("b", "enter", "tab", "G", "k", "space", "k", "space")
+    await session.press("b", "tab", "G", "k", "space", "k", "space")
 
 
 async def wrong_name(session: Session, desk: Desk) -> None:
-    await session.press("b")
+    await session.press("b", "tab", "tab")
     await session.type("My index")
 
 

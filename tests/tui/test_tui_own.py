@@ -12,8 +12,8 @@ from test_tui_hostile import check
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.matrix import Axis, MatrixView, ScoreTable
 from bioretrieval_tui.evaluation import records
-from bioretrieval_tui.render.evaluations import own_runs, published_scores
-from bioretrieval_tui.tui.board_session import BoardSession, OwnRow, merged, own_rows
+from bioretrieval_tui.render.evaluations import own_runs, own_titles, published_scores
+from bioretrieval_tui.tui.board_session import BoardSession, OwnRow, own_rows, row_id
 from bioretrieval_tui.tui.dialogs.dialog import Confirm
 from bioretrieval_tui.tui.panes.leaderboard import LeaderboardPane
 
@@ -57,20 +57,20 @@ def test_a_row_is_named_after_what_ranked(small: Catalogue) -> None:
         record("dense"), record("lexical"), record("hybrid"), record("dense", model="a/unknown"),
         record("rerank", reranker="lab/cross"),
     ]  # fmt: skip
-    rows = own_rows(own_runs(made, small), small)
+    rows = own_rows(own_runs(made, small))
     assert [row.run.name for row in rows] == [
         "Alpha 110M", "BM25 (bioretrieval-tui)", "Alpha 110M + BM25", "unknown",
         "Alpha 110M + BM25, reranked",
     ]  # fmt: skip
     assert [row.run.model for row in rows] == ["alpha-110m", None, "alpha-110m", None, "alpha-110m"]
     assert [row.run.trained for row in rows] == [True, False, True, False, True]
-    assert all(row.figures == {FACTS: 0.7123} for row in rows)
+    assert all(row.figures[FACTS].value == 0.7123 for row in rows)
 
 
 def test_of_each_kind_the_newest_stands_for_the_others(small: Catalogue) -> None:
     old, new = record(value=0.5, day=1), record(value=0.6, day=9)
     other = record(value=0.4, day=3, revision="another")
-    rows = own_rows(own_runs([new, other, old], small), small)
+    rows = own_rows(own_runs([new, other, old], small))
     assert [row.run.record for row in rows] == [new, other]
     assert rows[0].run.earlier == (old,)
     assert rows[1].run.earlier == ()
@@ -82,20 +82,29 @@ def test_of_each_kind_the_newest_stands_for_the_others(small: Catalogue) -> None
 def test_other_files_and_splits_get_a_column_of_their_own(
     small: Catalogue, facts: dict[str, str | None]
 ) -> None:
-    (own,) = own_rows(own_runs([record(**facts)], small), small)  # type: ignore[arg-type]
-    assert list(own.figures) == [own.axis]
-    assert own.axis != FACTS
-    assert "(own)" in own.title
+    (own,) = own_rows(own_runs([record(**facts)], small))  # type: ignore[arg-type]
+    assert list(own.figures) == [own.run.axis] != [FACTS]
+    split = facts.get("split") or ""
+    assert own_titles([own.run]) == {own.run.axis: f"facts {split} (own)".replace("  ", " ")}
+    table = ScoreTable(small)
+    table.add_own(own_titles([own.run]))
+    assert table.columns(["facts" + (f":{split}" if split else "")])
     # Two collections of one name are not one column.
-    more = own_rows(own_runs([record(**facts), record(**facts, sha256="ef" * 32)], small), small)  # type: ignore[arg-type]
-    assert len({row.axis for row in more}) == 2
+    more = own_rows(own_runs([record(**facts), record(**facts, sha256="ef" * 32)], small))  # type: ignore[arg-type]
+    assert [row.run.axis.benchmark for row in more] == ["facts", "facts-efefefef"]
+
+
+def test_a_benchmark_of_the_users_never_has_the_id_of_an_entry(small: Catalogue) -> None:
+    (run,) = own_runs([record(catalogue=None, benchmark="Covid set")], small)
+    assert run.axis.benchmark == "covid-set-own"
+    assert run.result.benchmark == "covid-set-own"
 
 
 def test_a_deviation_over_a_hundredth_is_marked(small: Catalogue) -> None:
     due = next(r.value for r in small.results_of("alpha-110m") if r.benchmark == "facts-set")
     near, far = record(value=due + 0.01), record(value=due - 0.0101)
-    assert [row.run.deviates for row in own_rows(own_runs([near], small), small)] == [False]
-    assert [row.run.deviates for row in own_rows(own_runs([far], small), small)] == [True]
+    assert [row.run.deviates for row in own_rows(own_runs([near], small))] == [False]
+    assert [row.run.deviates for row in own_rows(own_runs([far], small))] == [True]
     (reference,) = published_scores(far, small)
     assert reference.model == "alpha-110m"
     assert reference.deviation == pytest.approx(-0.0101)
@@ -110,7 +119,7 @@ def test_own_figures_have_no_part_in_ranks_and_bests(small: Catalogue) -> None:
     session.fill()
     models, without = [row.model for row in session.matrix.rows], session.list_rows()
     cells = {model: without.cells(at) for at, model in enumerate(models)}
-    session.own = own_rows(own_runs([record(value=0.9999)], small), small)
+    session.put_own(own_rows(own_runs([record(value=0.9999)], small)))
     session.fill()
     assert isinstance(session.rows[0], OwnRow)
     assert [row.model for row in session.matrix.rows] == models
@@ -125,16 +134,14 @@ def test_own_figures_have_no_part_in_ranks_and_bests(small: Catalogue) -> None:
 
 def test_every_order_has_a_place_for_own_rows(small: Catalogue) -> None:
     low, high = record(value=0.1, day=1), record("lexical", value=0.99, day=2)
-    own = own_rows(own_runs([high, low], small), small)
-    table = ScoreTable(small)
+    board = BoardSession(small)
+    board.mode = "matrix"
+    board.put_own(own_rows(own_runs([high, low], small)))
 
     def ids(sort: str, reverse: bool = False) -> tuple[list[str], list[str]]:
-        view = MatrixView(sort=sort, reverse=reverse)
-        known = sort in table.by_key or sort in ("rank", "model")
-        matrix = table.matrix(view if known else MatrixView())
-        rows = merged(matrix, own, table, view)
-        found = [r.run.record.id if isinstance(r, OwnRow) else r.model for r in rows]
-        return found, [row.model for row in matrix.rows]
+        board.view = MatrixView(sort=sort, reverse=reverse)
+        board.fill()
+        return [row_id(row) for row in board.rows], [row.model for row in board.matrix.rows]
 
     found, models = ids("facts-set")
     ranked = models[:4]
@@ -226,6 +233,49 @@ async def test_filters_keep_what_they_name(small: Catalogue) -> None:
 
 
 @pytest.mark.parametrize("size", [NARROW, WIDE])
+async def test_home_leads_to_a_run_among_the_results_of_its_benchmark(
+    small: Catalogue, size: tuple[int, int]
+) -> None:
+    record(day=3)
+    record(value=0.4, day=1, catalogue=None, benchmark="mine", sha256="ef" * 32)
+    made = record(value=0.5, day=2, catalogue=None, benchmark="mine", sha256="ef" * 32)
+    async with running(make_app(small), size) as session:
+        at = next(y for y, row in enumerate(session.rows) if " mine " in row)
+        # Of the two that repeat each other one is shown.
+        assert sum(" mine " in row for row in session.rows) == 1
+        await session.pilot.click(offset=(20, at))
+        await session.settle()
+        assert session.at == made.id
+        assert "mine (own)" in session.rows[2]
+        assert ["0.5000" in row for row in own_lines(session)] == [True, False]
+        # Columns and a filter that would hide it give way.
+        board(session).board.choose(["facts-set"])
+        board(session).put_filter("nothing")
+        board(session).show_run(made.id)
+        board(session).look_for_runs()
+        await session.settle()
+        assert session.at == made.id
+        assert board(session).board.view.columns == ("facts-set", "mine")
+
+
+async def test_a_benchmark_of_ones_own_is_filtered_and_chosen_like_others(
+    small: Catalogue,
+) -> None:
+    record(day=1)
+    made = record(value=0.5, day=2, catalogue=None, benchmark="mine", sha256="ef" * 32)
+    async with running(make_app(small), WIDE, pane="leaderboard") as session:
+        await session.press("v", "slash")
+        await session.type("mine")
+        assert len(own_lines(session)) == 1
+        await session.press("enter", "escape", "C", "slash")
+        await session.type("mine")
+        assert any("mine (own)" in row and row.rstrip(" │").endswith("1") for row in session.rows)
+        await session.press("enter", "space", "enter")
+        assert board(session).board.view.columns == ("mine",)
+        assert board(session).ids() == [made.id]
+
+
+@pytest.mark.parametrize("size", [NARROW, WIDE])
 async def test_the_page_says_all_of_a_record(small: Catalogue, size: tuple[int, int]) -> None:
     due = next(r.value for r in small.results_of("alpha-110m") if r.benchmark == "facts-set")
     old = record(value=0.5, day=1, instruction="Find: ")
@@ -285,14 +335,20 @@ async def test_a_record_that_was_removed_elsewhere_is_told(small: Catalogue) -> 
         assert own_lines(session) == []
 
 
-async def test_exploring_needs_the_folder_that_the_index_was_built_from(small: Catalogue) -> None:
-    made = record()
+@pytest.mark.parametrize(("folder", "said"), [
+    (None, "the folder of facts is not known any more"),  # records of earlier versions
+    ("/gone/facts", "the benchmark /gone/facts is not there"),
+])  # fmt: skip
+async def test_exploring_needs_the_folder_of_the_benchmark(
+    small: Catalogue, folder: str | None, said: str
+) -> None:
+    made = record(folder=folder)
     async with running(make_app(small), WIDE, pane="leaderboard") as session:
         await session.press("v")
         await on_own(session, made.id)
         await session.press("x")
-        assert "eval-facts-12345678" in session.said
-        assert "E" in session.said
+        assert said in session.said
+        assert session.said.endswith("choose its folder with E")
         assert session.app.current == "leaderboard"
 
 

@@ -94,7 +94,7 @@ async def test_from_the_palette_to_a_document(small: Catalogue, benchmark: Path)
         dialog.picker._enter(benchmark.parent)
         await session.settle()
         await session.press("b")  # a folder of folders
-        assert "it has no corpus.jsonl" in " ".join(session.text.replace("│", " ").split())
+        assert "it has no corpus.jsonl" in "".join(span.text for span in dialog.note.spans)
         dialog.picker._enter(benchmark)
         await session.settle()
         modes = next(iter(dialog.query("Stepper")))
@@ -158,20 +158,20 @@ async def test_kept_rankings_are_shown_at_once_and_others_made_anew(
 ) -> None:
     ask = EvaluateJob(str(benchmark), ("lexical",), purpose="explore")
     async with running(make_app(small), NARROW) as session:
-        session.app.explore(ask)
+        session.app.job_session.explore(ask)
         await session.settle()
         pane = await ranked(session)
         assert ids(pane.session.shown) == ["1", "2", "3"]
         await session.press("p")
         assert "no other two modes" in session.said
         await session.press("1")
-        session.app.explore(ask)
+        session.app.job_session.explore(ask)
         await session.settle()
         assert session.app.jobs.evaluation is None
         assert ids(pane.session.shown) == ["1", "2", "3"]
         # Other judgements: what is kept is not of these files.
         (benchmark / "qrels" / "test.tsv").write_text("2\td2\t1\n")
-        session.app.explore(ask)
+        session.app.job_session.explore(ask)
         await session.settle()
         assert session.app.jobs.evaluation == with_run_file(ask, session.app.where)
         pane = await ranked(session)
@@ -187,7 +187,7 @@ async def test_kept_rankings_are_shown_at_once_and_others_made_anew(
 async def test_what_cannot_be_ranked_is_said(small: Catalogue, tmp_path: Path) -> None:
     bad = write_benchmark(tmp_path / "bad", "1\td1\tmuch\n")
     async with running(make_app(small), NARROW) as session:
-        session.app.explore(EvaluateJob(str(bad), ("lexical",), purpose="explore"))
+        session.app.job_session.explore(EvaluateJob(str(bad), ("lexical",), purpose="explore"))
         await session.settle()
         await ranked(session)
         assert "test.tsv:1" in session.text
@@ -197,11 +197,24 @@ async def test_what_cannot_be_ranked_is_said(small: Catalogue, tmp_path: Path) -
         assert "No benchmark is open" in session.said
 
 
+async def test_a_model_that_is_not_here_is_said_and_nothing_queued(
+    small: Catalogue, benchmark: Path
+) -> None:
+    async with running(make_app(small), WIDE) as session:
+        job = EvaluateJob(str(benchmark), ("dense",), "lab/none", purpose="explore")
+        session.app.job_session.explore(job)
+        await session.settle()
+        assert "the model lab/none is not on this machine" in " ".join(session.text.split())
+        assert session.app.jobs.evaluation is None
+
+
 async def test_stopping_asks(small: Catalogue, benchmark: Path) -> None:
     async with running(make_app(small), NARROW) as session:
         await session.press("X")
         assert session.said == "No evaluation is running"
-        session.app.explore(EvaluateJob(str(benchmark), ("lexical",), purpose="explore"))
+        session.app.job_session.explore(
+            EvaluateJob(str(benchmark), ("lexical",), purpose="explore")
+        )
         await session.settle()
         await session.press("escape")
         assert isinstance(session.app.screen, Confirm)
@@ -217,7 +230,9 @@ async def test_stopping_asks(small: Catalogue, benchmark: Path) -> None:
 
 async def test_an_own_row_leads_to_its_queries(small: Catalogue, benchmark: Path) -> None:
     async with running(make_app(small), WIDE) as session:
-        session.app.explore(EvaluateJob(str(benchmark), ("lexical",), purpose="explore"))
+        session.app.job_session.explore(
+            EvaluateJob(str(benchmark), ("lexical",), purpose="explore")
+        )
         await session.settle()
         await ranked(session)
         await session.press("7", "v")
@@ -228,7 +243,7 @@ async def test_an_own_row_leads_to_its_queries(small: Catalogue, benchmark: Path
         await session.settle()
         await session.press("x")
         found = await ranked(session)
-        assert found.session.modes == ("lexical", "dense", "hybrid")
+        assert found.session.modes == ("lexical",)  # nothing is encoded for a run of BM25
         assert found.session.job is not None
         assert found.session.job.folder == str(benchmark)
 
@@ -245,7 +260,7 @@ async def test_hostile_queries_and_documents_are_text(
         out.write(json.dumps({"_id": evil, "title": evil, "text": evil + "pain"}) + "\n")
     (place / "qrels" / "test.tsv").write_text("1\td1\t1\n")
     async with running(make_app(small), WIDE) as session:
-        session.app.explore(EvaluateJob(str(place), ("lexical",), purpose="explore"))
+        session.app.job_session.explore(EvaluateJob(str(place), ("lexical",), purpose="explore"))
         await session.settle()
         pane = await ranked(session)
         if pane.session.problem:  # an id with blanks cannot stand in a run file, and that is said

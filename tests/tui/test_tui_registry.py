@@ -42,14 +42,14 @@ from bioretrieval_tui.tui.dialogs.index_dialog import IndexDialog
 from bioretrieval_tui.tui.dialogs.model_dialog import ModelDialog, ModelLine
 from bioretrieval_tui.tui.dialogs.palette import Palette
 from bioretrieval_tui.tui.dialogs.plot_dialog import PlotDialog
+from bioretrieval_tui.tui.panes.browse import BenchmarksPane, BrowsePane, ModelsPane
 from bioretrieval_tui.tui.panes.evolution import EvolutionPane, TimelineCanvas
 from bioretrieval_tui.tui.panes.found import FoundPane
 from bioretrieval_tui.tui.panes.home import HomeHead, HomePane
 from bioretrieval_tui.tui.panes.index_list import IndexesPane
 from bioretrieval_tui.tui.panes.leaderboard import LeaderboardPane
-from bioretrieval_tui.tui.panes.model_list import ModelsPane
 from bioretrieval_tui.tui.panes.news_list import NewsPane
-from bioretrieval_tui.tui.panes.pane import BenchmarksPane, BrowsePane, Pane
+from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.panes.qrels_pane import QrelsPane
 from bioretrieval_tui.tui.panes.search_pane import SearchPane
 from bioretrieval_tui.tui.panes.start import StartPane

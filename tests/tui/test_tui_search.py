@@ -259,9 +259,11 @@ async def test_escape_cancels_and_keeps_the_query(small: Catalogue, scripted: De
         pane_of(session).owner.index = "mine"
         await asked(session, scripted, "heart")
         assert "searching" in session.head
+        await session.press("escape")  # there is no query to return to: this one is searched
+        assert scripted.dropped == []
+        assert isinstance(session.focused, VirtualTable)
         await session.press("escape")
         assert scripted.dropped == ["heart"]
-        assert isinstance(session.focused, VirtualTable)
         assert session.line.value == "heart"
         assert "searching" not in session.head
         # And from the list.
@@ -270,6 +272,20 @@ async def test_escape_cancels_and_keeps_the_query(small: Catalogue, scripted: De
         assert isinstance(session.focused, VirtualTable)
         await session.press("escape")
         assert scripted.dropped == ["heart", "heart"]
+
+
+async def test_a_first_query_is_searched_at_escape(small: Catalogue, scripted: Desk) -> None:
+    """A paste and escape in less than the pause before a search."""
+    async with running(make_app(small), WIDE, pane="search") as session:
+        pane_of(session).owner.index = "mine"
+        session.app.post_message(events.Paste("heart"))
+        await session.press("escape")
+        assert "heart" in scripted.waiting
+        scripted.answer("heart", HITS)
+        await session.settle()
+        # It is accepted: escape after an edit returns to it.
+        await session.press("slash", *"lung", "escape")
+        assert (session.line.value, pane_of(session).hits) == ("heart", HITS)
 
 
 async def test_enter_asks_at_once(small: Catalogue, scripted: Desk) -> None:

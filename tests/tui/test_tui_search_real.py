@@ -45,7 +45,7 @@ async def test_from_a_fresh_home_to_the_right_answer(tmp_path: Path) -> None:
 
         # An index of one's own, built by a job, is next.
         assert isinstance(pane.owner.client, SearchClient)
-        assert pane.owner.begin_job(BuildJob("mine", (str(corpus),)))
+        assert pane.owner.job_session.begin(BuildJob("mine", (str(corpus),)))
         async with asyncio.timeout(120):
             while pane.owner.jobs.current is not None:
                 await asyncio.sleep(0.05)

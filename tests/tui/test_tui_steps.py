@@ -215,7 +215,7 @@ async def test_a_step_asks_for_its_folder_runs_and_shows_its_figure(
         assert "Evaluating mine" in session.rows[2]
         assert "X: stop" in session.text
         await finished(session)
-        assert "mine: nDCG@10 lexical 0." in session.said
+        assert "mine: nDCG@10 BM25 0." in session.said
         (kept,) = pane.states["step-run"].found
         assert f"{kept.metrics['nDCG@10']:.4f}" in session.text
         assert "BM25 on mine" in session.text

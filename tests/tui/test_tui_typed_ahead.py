@@ -21,9 +21,10 @@ from bioretrieval_tui.tui.index_session import IndexesSession
     [
         (("3", "slash", *"beta", "enter", "j"), "filter beta"),
         (("9", *"asthma"), " asthma "),
+        (("slash", *"asthma"), " asthma "),
         (("9", "escape", "f", *"year:2015"), "year:2015"),
         (("7", "v", "slash", *"alpha"), "filter alpha"),
-        (("0", "b", *"mine"), "replaces mine (5,183 documents)"),
+        (("0", "b", *"no-file"), "No file or folder matches."),
         (("0", "j", "d"), "Remove the index mine?"),
         (("0", "w", *"owls"), "owls"),
         (("4", "space", "space", "equals_sign", "j", "j", "j"), "2 side by side"),

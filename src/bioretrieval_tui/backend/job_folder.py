@@ -25,6 +25,7 @@ from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser
 from bioretrieval_tui.online.spool import FetchResult
 from bioretrieval_tui.paths import file_errors, locked, private
 from bioretrieval_tui.progress import Progress
+from bioretrieval_tui.search.types import mode_name
 from bioretrieval_tui.util.formatting import percent, plural, size, time_left
 
 if TYPE_CHECKING:
@@ -430,8 +431,10 @@ def summary(job: protocol.Job, result: protocol.JobResult) -> str:
 
 
 def evaluation_line(found: protocol.EvaluationSummary) -> str:
-    """The scores of an evaluation: `scifact: nDCG@10 lexical 0.6786, dense 0.6451`."""
-    scores = ", ".join(f"{run.mode} {run.metrics.get('nDCG@10', 0):.4f}" for run in found.runs)
+    """The scores of an evaluation: `scifact: nDCG@10 BM25 0.6786, dense 0.6451`."""
+    scores = ", ".join(
+        f"{mode_name(run.mode)} {run.metrics.get('nDCG@10', 0):.4f}" for run in found.runs
+    )
     return f"{found.benchmark}: nDCG@10 {scores}"
 
 

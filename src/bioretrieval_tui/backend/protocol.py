@@ -139,7 +139,7 @@ class BuildJob(_Job, frozen=True, tag="build"):
 
 class VectorsJob(_Job, frozen=True, tag="vectors"):
     """Encode the documents of an index that has no vectors, or those of another model; model,
-    recipe: as of BuildJob, None for the model that the index names."""
+    recipe, download: as of BuildJob, None for the model that the index names."""
 
     DOING = "Adding vectors to"
     KEPT = _VECTORS_KEPT
@@ -147,6 +147,7 @@ class VectorsJob(_Job, frozen=True, tag="vectors"):
     model: str | None = None
     recipe: Encoding | None = None
     passages: bool = False
+    download: bool = False
 
 
 class AddJob(_Job, frozen=True, tag="add"):

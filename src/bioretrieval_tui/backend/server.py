@@ -332,6 +332,8 @@ def fill_index(
             named = registry.manifest_of(job.name)
             recipe = named.recipe if job.model is None else job.recipe
             model = job.model or named.model
+            if job.download:
+                fetch_needed(model, recipe, reporter)
             load = functools.partial(load_encoder, model, recipe, device=device, reporter=reporter)
             outcome = build.add_vectors(
                 job.name,

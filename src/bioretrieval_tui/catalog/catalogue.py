@@ -108,6 +108,22 @@ class Catalogue:
             )
         return found
 
+    def entry_of(self, identifier: str, kind: type[EntryT]) -> EntryT:
+        """As `entry`, but of one type. Raises NotFoundError also where it is of another type."""
+        found = self.by_id.get(identifier) or self.by_id.get(identifier.casefold())
+        found = found or self.model_named(identifier)
+        if isinstance(found, kind):
+            return found
+        section = SECTION_OF[kind]
+        singular = kind_of_section(section)
+        if found is not None:
+            said = f"'{found.id}' is a {kind_of(found)}, not a {singular}"
+            raise NotFoundError(said, remedy=f"see: bioretrieval-tui show {found.id}")
+        near = [one for one in self.nearest(identifier, 40) if isinstance(self.by_id[one], kind)]
+        listed = ", ".join(near[:3])
+        remedy = f"nearest: {listed}" if near else f"see: bioretrieval-tui list {section}"
+        raise NotFoundError(f"no {singular} has the id '{identifier}'", remedy=remedy)
+
     def nearest(self, identifier: str, count: int = 3) -> list[str]:
         """The ids most like `identifier`, by id or by name, best first."""
         from rapidfuzz.fuzz import WRatio, ratio

@@ -1,7 +1,9 @@
 """Published results as a matrix of models by benchmarks, ranked; only comparable scores share a
 column.
 
-A column is a benchmark, or one subset of it, in one measure. `ScoreTable` holds the scores of a
+A column is a benchmark, or one subset of it, in one measure. Runs of the user stand among the
+results without a rank (`with_own`); a benchmark that only they have is a column too, behind the
+others. `ScoreTable` holds the scores of a
 catalogue by model and column; `ScoreTable.matrix` makes what a `MatrixView` asks for: columns,
 order, ranking, which rows and scores count. The app and `results --wide` use the same two.
 """
@@ -10,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 from msgspec import Struct
 
@@ -67,13 +69,18 @@ class MatrixView(Struct, frozen=True, kw_only=True):
 
 class MatrixRow(Struct, frozen=True):
     """One model: its result in each column that it has; score: its mean, mean rank or points;
-    have: scores in the columns that rank; rank: 1 for the best, equal for ties."""
+    have: scores in the columns that rank; rank: 1 for the best, equal for ties; own: the name of a
+    run of the user, "" of a published model."""
 
     model: str
     figures: Mapping[Axis, Result]
     have: int = 0
     score: float | None = None
     rank: int | None = None
+    own: str = ""
+
+
+Row = TypeVar("Row", bound=MatrixRow)
 
 
 class ResultMatrix(Struct, frozen=True):
@@ -92,8 +99,8 @@ class ScoreTable:
 
     axes: all columns with a score: the usual ones (whole benchmarks, and subsets of those that have
     no score as a whole if several models have one) with most models first, `FOUR` before them; then
-    the other subsets.
-    usual: how many of them are usual.
+    the other subsets; at last those of `own`.
+    usual: how many of them are usual; own: titles of the columns that only runs of the user have.
     """
 
     def __init__(self, catalogue: Catalogue) -> None:
@@ -125,15 +132,21 @@ class ScoreTable:
             return not usual(axis), four, -counts[axis], name, axis.subset or "", axis.metric
 
         self.counts: Mapping[Axis, int] = counts
-        self.axes: tuple[Axis, ...] = tuple(sorted(counts, key=place))
-        self.usual = sum(map(usual, self.axes))
-        self.by_key = {self.key(axis): axis for axis in self.axes}
+        self._published = tuple(sorted(counts, key=place))
+        self.usual = sum(map(usual, self._published))
+        self.add_own({})
         shown = set(self.axes[: self.usual])
         self._whole: dict[str, dict[Axis, Result]] = {
             model: {axis: held[0] for axis, held in row.items() if axis in shown}
             for model, row in self._cells.items()
         }
         """The best known result of each usual column: what is shown most."""
+
+    def add_own(self, titles: Mapping[Axis, str]) -> None:
+        """Add the columns that only runs of the user have, instead of earlier ones."""
+        self.own = titles
+        self.axes = (*self._published, *titles)
+        self.by_key = {self.key(axis): axis for axis in self.axes}
 
     def _usual(self, axis: Axis) -> bool:
         if axis.subset is None:
@@ -153,6 +166,8 @@ class ScoreTable:
 
     def title(self, axis: Axis) -> str:
         """The heading of a column: the benchmark without what its name has in brackets."""
+        if axis in self.own:
+            return self.own[axis]
         name = self.catalogue.names.get(axis.benchmark, axis.benchmark).partition(" (")[0]
         subset = f" {axis.subset}" if axis.subset else ""
         return f"{name}{subset}" + ("" if axis.metric == MEAN_METRIC else f" ({axis.metric})")
@@ -190,7 +205,8 @@ class ScoreTable:
         """The matrix of the models with these ids (None: of all). Raises UsageError: the view names
         an unknown column."""
         axes = tuple(self.by_key[key] for key in self.columns(view.columns))
-        basis = axes
+        # No model is ranked by a column that only runs have.
+        basis = tuple(axis for axis in axes if axis not in self.own) or axes
         if not axes:
             axes = self.axes[: self.usual]
             known = [axis for axis in axes if axis.metric == MEAN_METRIC][: len(FOUR)]
@@ -281,6 +297,37 @@ class ScoreTable:
         known = [(text.casefold(), row) for text, row in keyed if text]
         known.sort(key=lambda pair: pair[0], reverse=reverse)
         return [*(row for _, row in known), *(row for text, row in keyed if not text)]
+
+
+def with_own(
+    matrix: ResultMatrix, own: Sequence[Row], table: ScoreTable, view: MatrixView
+) -> list[MatrixRow | Row]:
+    """Published results and runs in one order. A run is placed by its score where the column of its
+    benchmark sorts, or alone ranks; else runs come last."""
+    rows: list[MatrixRow | Row] = [*matrix.rows, *own]
+    if view.sort == "model":
+        names = table.catalogue.names
+
+        def name(row: MatrixRow | Row) -> str:
+            return (row.own or names.get(row.model, row.model)).casefold()
+
+        return sorted(rows, key=name, reverse=view.reverse)
+    sorts = table.by_key.get(view.sort)
+    if view.sort == "rank" and len(matrix.basis) == 1:
+        sorts = matrix.basis[0]
+    if sorts is None:
+        return rows
+    axis = sorts
+    ranked = [row for row in rows if axis in row.figures]
+    # Stable: equal published scores keep the order of the matrix, and stand before runs.
+    ranked.sort(key=lambda row: row.figures[axis].value, reverse=not view.reverse)
+    return [*ranked, *(row for row in rows if axis not in row.figures)]
+
+
+def axes_with(matrix: ResultMatrix, own: Iterable[MatrixRow]) -> tuple[Axis, ...]:
+    """The published columns, then those that only runs have, unless columns were chosen."""
+    more = () if matrix.view.columns else (axis for row in own for axis in row.figures)
+    return tuple(dict.fromkeys([*matrix.axes, *more]))
 
 
 def _trust(result: Result) -> tuple[int, bool]:

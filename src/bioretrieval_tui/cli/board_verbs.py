@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
 
 import click
 from msgspec import structs
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.fields import filtered
-from bioretrieval_tui.catalog.matrix import FACTS, RANKINGS, MatrixView, ScoreTable
-from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Model, Recipe
+from bioretrieval_tui.catalog.matrix import FACTS, RANKINGS, MatrixRow, MatrixView, ScoreTable
+from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Model, Recipe, Result
 from bioretrieval_tui.cli import options
-from bioretrieval_tui.cli.lookups import catalogue, entry_of_type, with_board
+from bioretrieval_tui.cli.lookups import catalogue, with_board
 from bioretrieval_tui.cli.options import option
 from bioretrieval_tui.cli.streams import put_sheet, tell
 from bioretrieval_tui.errors import NotFoundError, UsageError
@@ -34,11 +35,14 @@ from bioretrieval_tui.render.rankings import (
     ranked_by,
 )
 
+if TYPE_CHECKING:
+    from bioretrieval_tui.render.evaluations import OwnRun
+
 
 @click.command()
 @option(
     "-b --benchmark ID",
-    "Only this benchmark, or the members of this suite. Repeatable.",
+    "Only this benchmark, or the members of this suite; also a folder of your runs. Repeatable.",
     name="benchmarks",
     multiple=True,
     shell_complete=options.complete_benchmark,
@@ -105,20 +109,28 @@ def results(
     if not wide and (complete or reverse or ranking != "mean" or sort != "rank"):
         raise UsageError("--rank, --complete, -s and -r are for --wide", remedy="add --wide")
     found = catalogue()
+    asked = tuple(columns.split(",")) if columns else tuple(benchmarks)
+    runs = _own_runs(found, asked, every=own)
+    own_names = {run.axis.benchmark for run in runs if run.is_own}
     wanted: set[str] = set()
     subsets: dict[str, set[str]] = defaultdict(set)
     for name in benchmarks:
         written, _, part = name.partition(":")
-        suite = entry_of_type(found, written, Benchmark)
-        wanted |= {suite.id, *suite.members}
+        benchmark = written.strip().casefold()
+        if benchmark in own_names:
+            wanted.add(benchmark)
+        else:
+            suite = found.entry_of(written, Benchmark)
+            benchmark = suite.id
+            wanted |= {suite.id, *suite.members}
         if part:
-            subsets[suite.id].add(part.casefold())
+            subsets[benchmark].add(part.casefold())
     # The filter may ask for facts that depend on all scores.
     found = with_board(found, None if conditions or wide else wanted or None)
     kept = _models(found, models, conditions)
     if wide:
         view = MatrixView(
-            columns=tuple(columns.split(",")) if columns else tuple(benchmarks),
+            columns=asked,
             ranking=next(one for one in RANKINGS if one == ranking),
             complete=complete,
             zero_shot=zero_shot,
@@ -126,19 +138,18 @@ def results(
             sort=sort,
             reverse=reverse,
         )
-        _put_matrix(found, view, kept, limit, format_)
+        _put_matrix(found, view, kept, runs, limit, format_)
         return
     scores, names = list(found.results), found.names
-    if own:
-        from bioretrieval_tui.evaluation.records import records
+    if runs:
         from bioretrieval_tui.render.evaluations import own_results
 
-        more, named = own_results(records(tell), found)
+        more, named = own_results(runs)
         scores, names = [*scores, *more], {**names, **named}
     shown = [
         result
         for result in scores
-        if (kept is None or result.model.partition("+")[0] in kept)
+        if _is_asked(result, kept)
         and (not benchmarks or result.benchmark in wanted)
         and (
             result.benchmark not in subsets
@@ -157,27 +168,50 @@ def results(
         tell("no published result matches")
 
 
+def _own_runs(found: Catalogue, asked: Sequence[str], *, every: bool) -> list[OwnRun]:
+    """The runs of the user: every one, or those on the benchmarks of their own that are asked
+    for."""
+    names = {one.partition(":")[0].strip().casefold() for one in asked}
+    if not every and all(one in found.by_id for one in names):
+        return []
+    from bioretrieval_tui.evaluation.records import records
+    from bioretrieval_tui.render.evaluations import own_runs
+
+    runs = own_runs(records(tell), found)
+    return [run for run in runs if every or (run.is_own and run.axis.benchmark in names)]
+
+
 def _models(
     found: Catalogue, models: Sequence[str], conditions: Sequence[str]
 ) -> Collection[str] | None:
     """Ids of the models that are asked for, None for all."""
     if not models and not conditions:
         return None
-    named = [entry_of_type(found, name, Model) for name in models]
+    named = [found.entry_of(name, Model) for name in models]
     entries: Sequence[AnyEntry] = named or found.models
     for condition in conditions:
         entries = filtered(entries, condition, found)
     return [entry.id for entry in entries]
 
 
+def _is_asked(result: Result, models: Collection[str] | None) -> bool:
+    """Whether a result is of one of these models; None is all."""
+    return models is None or result.model.partition("+")[0] in models
+
+
 def _put_matrix(
     found: Catalogue,
     view: MatrixView,
     models: Collection[str] | None,
+    runs: Sequence[OwnRun],
     limit: int | None,
     format_: Format,
 ) -> None:
-    table = ScoreTable(found)
+    table, own = ScoreTable(found), list[MatrixRow]()
+    if runs:
+        from bioretrieval_tui.render.evaluations import own_titles
+
+        table.add_own(own_titles(runs))
     names = ("rank", "model", "results", *FACTS)
     if view.sort not in names:
         try:
@@ -187,8 +221,13 @@ def _put_matrix(
             raise UsageError(f"it cannot be sorted by '{view.sort}'", remedy=remedy) from error
         view = structs.replace(view, sort=key)
     matrix = table.matrix(view, models)
-    put_sheet(matrix_sheet(matrix, table, limit=limit), format_)
-    if not matrix.rows:
+    for run in runs:
+        if _is_asked(run.result, models) and not (view.zero_shot and not run.zero_shot):
+            own.append(MatrixRow(run.result.model, run.figures, own=run.name))
+    if view.columns:
+        own = [row for row in own if row.figures.keys() & set(matrix.axes)]
+    put_sheet(matrix_sheet(matrix, table, limit=limit, own=own), format_)
+    if not (matrix.rows or own):
         tell("no published result matches")
     if format_ in ("table", "markdown"):
         told = (ranked_by(matrix, table), missing_words(matrix), hidden_words(matrix), LEGEND)

@@ -18,6 +18,7 @@ from bioretrieval_tui.errors import UsageError
 from bioretrieval_tui.evaluation import records
 from bioretrieval_tui.render import evaluations
 from bioretrieval_tui.render.sheet import Sheet, one_line
+from bioretrieval_tui.util.formatting import plural
 
 if TYPE_CHECKING:
     from bioretrieval_tui.evaluation.metrics import Comparison
@@ -50,7 +51,10 @@ if TYPE_CHECKING:
 @option("--compare A,B", "Paired randomisation test of B against A: modes, runs, or records.")
 @option("--per-query FILE", "Write the scores of every query as JSON lines.")
 @option("--query ID", "Show one query: its judged documents and their ranks.")
-@option("--list", "List the evaluations of this machine.", name="listing")
+@option(
+    "--list", "List the evaluations of this machine, of repeated ones the newest.", name="listing"
+)
+@option("--all", "With --list: repeated evaluations too.", name="every")
 @option("--remove RECORD", "Delete one evaluation of --list.")
 @options.background
 @options.progress
@@ -63,6 +67,7 @@ def evaluate(
     reranker: str,
     query: str | None,
     listing: bool,
+    every: bool,
     remove: str | None,
     background: bool,
     quiet: bool,
@@ -85,8 +90,10 @@ def evaluate(
     bioretrieval-tui eval datasets/scifact --query 1
     """
     if listing or remove is not None:
-        _records(remove, format_)
+        _records(remove, format_, every=every)
         return
+    if every:
+        raise UsageError("--all is for --list", remedy="eval --list --all")
     if folder is None and same["compare"] is not None:
         from bioretrieval_tui.evaluation.runner import compare_records, sides
 
@@ -95,6 +102,7 @@ def evaluate(
     if folder is None:
         remedy = "bioretrieval-tui eval FOLDER, or eval --list"
         raise UsageError("no benchmark is named", remedy=remedy)
+    from bioretrieval_tui.encoding.model_files import require_models
     from bioretrieval_tui.evaluation import runner
     from bioretrieval_tui.evaluation.benchmark import find_parts
 
@@ -127,6 +135,8 @@ def evaluate(
             for name, needed in request.models():
                 fetch_missing(name, needed, reporter, download=False)
         if background:
+            for name, needed in () if request.download else request.models():
+                require_models(name, needed)  # now, not once its turn comes
             submit(_job_of(request, query), request.device)
             return
         if query is not None:
@@ -162,13 +172,16 @@ def _job_of(request: EvaluationRequest, query: str | None) -> EvaluateJob:
     return EvaluateJob(**same)
 
 
-def _records(remove: str | None, format_: Format) -> None:
+def _records(remove: str | None, format_: Format, *, every: bool) -> None:
     if remove is not None:
         records.remove(remove)
         tell(f"removed {remove}")
         return
     kept = records.records(tell)
-    put_sheet(evaluations.record_sheet(kept), format_)
+    shown = kept if every else [newest for newest, *_ in records.by_kind(kept)]
+    put_sheet(evaluations.record_sheet(shown), format_)
+    if (earlier := len(kept) - len(shown)) and format_ in ("table", "markdown"):
+        tell(f"{plural(earlier, 'earlier run')} of the same kind: --list --all shows all")
     if not kept:
         tell("there is no evaluation yet; start with: bioretrieval-tui eval FOLDER")
 

@@ -13,7 +13,7 @@ import click
 
 from bioretrieval_tui.catalog.models import Benchmark
 from bioretrieval_tui.cli import options
-from bioretrieval_tui.cli.lookups import catalogue, chosen_model, entry_of_type, http_client
+from bioretrieval_tui.cli.lookups import catalogue, chosen_model, http_client
 from bioretrieval_tui.cli.options import option
 from bioretrieval_tui.cli.root import NamedGroup
 from bioretrieval_tui.cli.streams import confirm, duration, narrated, put, put_sheet, tell
@@ -200,7 +200,7 @@ def benchmark(name: str, output: Path | None, quiet: bool) -> None:
     bioretrieval-tui eval "$(bioretrieval-tui fetch benchmark nfcorpus)"
     """
     found = catalogue()
-    entry = entry_of_type(found, name, Benchmark)
+    entry = found.entry_of(name, Benchmark)
     if entry.id not in archives.fetchable(found):
         remedy = f"benchmarks with an archive: {', '.join(archives.fetchable(found))}"
         raise NotFoundError(f"the catalogue names no archive of {name}", remedy=remedy)

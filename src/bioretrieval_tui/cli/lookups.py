@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bioretrieval_tui.catalog.catalogue import Catalogue, EntryT, kind_of, kind_of_section
-from bioretrieval_tui.catalog.compiled import load
-from bioretrieval_tui.catalog.models import SECTIONS, Model
+from bioretrieval_tui import api
+from bioretrieval_tui.api import hub_and_recipe, model_recipe
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.models import Model
 from bioretrieval_tui.cli.options import KINDS, RERANKER
 from bioretrieval_tui.cli.streams import asked, can_confirm, tell
-from bioretrieval_tui.errors import CatalogueError, ModelError, NotFoundError, UsageError
+from bioretrieval_tui.errors import CatalogueError, ModelError, UsageError
 from bioretrieval_tui.util.formatting import did_you_mean
 
 if TYPE_CHECKING:
@@ -38,17 +38,7 @@ def http_client() -> HttpClient:
 
 def catalogue() -> Catalogue:
     """Load the catalogue; overlays that were left out are told, a line each."""
-    loaded = load()
-    for problem in loaded.problems:
-        tell(problem)
-    loaded.catalogue.here = _is_here
-    return loaded.catalogue
-
-
-def _is_here(entry: Model) -> bool:
-    from bioretrieval_tui.encoding.model_files import entry_is_here
-
-    return entry_is_here(entry)
+    return api.catalogue(remark=tell)
 
 
 def with_board(found: Catalogue, benchmarks: Iterable[str] | None = None) -> Catalogue:
@@ -74,44 +64,12 @@ def kind_section(word: str) -> str:
     raise UsageError(f"there is no kind '{word}'", remedy=remedy)
 
 
-def entry_of_type(found: Catalogue, identifier: str, kind: type[EntryT]) -> EntryT:
-    """Return the entry of that id, or the model of that hub id. Raises NotFoundError also where it
-    is of another type."""
-    entry = found.by_id.get(identifier) or found.by_id.get(identifier.casefold())
-    entry = entry or found.model_named(identifier)
-    if isinstance(entry, kind):
-        return entry
-    section = next(name for name, other in SECTIONS.items() if other is kind)
-    singular = kind_of_section(section)
-    if entry is not None:
-        remedy = f"see: bioretrieval-tui show {entry.id}"
-        raise NotFoundError(f"'{entry.id}' is a {kind_of(entry)}, not a {singular}", remedy=remedy)
-    near = [one for one in found.nearest(identifier, 40) if isinstance(found.by_id[one], kind)]
-    listed = f"nearest: {', '.join(near[:3])}" if near else f"see: bioretrieval-tui list {section}"
-    raise NotFoundError(f"no {singular} has the id '{identifier}'", remedy=listed)
-
-
 # Models ---------------------------------------------------------------------------------------
 
 
 def chosen_model(model: str) -> tuple[str, Encoding | None]:
-    """Hub id or folder, and recipe, of a model given by catalogue id, hub id or folder.
-
-    The recipe is None for a folder and for the embedded model, which has its own.
-
-    Raises:
-        NotFoundError: there is no such model. ModelError: its recipe is not known.
-    """
-    from bioretrieval_tui.encoding.embedded import MODEL_ID
-
-    if model == MODEL_ID:
-        return MODEL_ID, None
-    found = catalogue()
-    entry = found.model_of_hub(model)
-    if entry is None and model not in found.by_id and Path(model).expanduser().is_dir():
-        return model, None
-    entry = entry or entry_of_type(found, model, Model)
-    return (MODEL_ID, None) if MODEL_ID in entry.hub else _hub_and_recipe(entry)
+    """As `api.model_recipe`; overlays that were left out are told."""
+    return model_recipe(model, catalogue)
 
 
 def chosen_reranker(name: str, *, lenient: bool = False) -> tuple[str, Encoding | None]:
@@ -134,16 +92,8 @@ def model_of_catalogue(model: str) -> tuple[str, Encoding, int | None]:
     Raises NotFoundError or, where its recipe or its files are not known, ModelError.
     """
     found = catalogue()
-    entry = found.model_of_hub(model) or entry_of_type(found, model, Model)
-    return *_hub_and_recipe(entry), entry.dimension
-
-
-def _hub_and_recipe(entry: Model) -> tuple[str, Encoding]:
-    if entry.encoding is None or entry.weights is None:
-        unknown = f"the location of '{entry.id}'" if entry.encoding else f"how '{entry.id}' encodes"
-        remedy = "add its encoding, with `model`, in an overlay"
-        raise ModelError(f"{unknown} is not known", remedy=remedy)
-    return entry.weights, entry.encoding
+    entry = found.model_of_hub(model) or found.entry_of(model, Model)
+    return *hub_and_recipe(entry), entry.dimension
 
 
 def fetch_missing(

@@ -17,7 +17,6 @@ from bioretrieval_tui.errors import BioRetrievalError, UsageError
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-    from bioretrieval_tui.render.formats import Format
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Completer = Callable[[click.Context, click.Parameter, str], list[str]]
@@ -188,12 +187,15 @@ background = option("--background", "Submit it as a job, and print its number fo
 reranker = model("--reranker", "Model for --rerank.", default=RERANKER)
 
 
-def _format(*without: str) -> Option:
-    """`-f FORMAT`, passed to the command as `format_`; without: formats that the verb lacks."""
+def _format(*without: str, more: tuple[str, ...] = (), help_: str = "") -> Option:
+    """`-f FORMAT`, passed to the command as `format_`; without: formats that the verb lacks; more:
+    those that only it has, help_: what the help says of them."""
 
-    def resolved(_: click.Context, __: click.Parameter, name: str | None) -> Format:
+    def resolved(_: click.Context, __: click.Parameter, name: str | None) -> str:
         from bioretrieval_tui.render.formats import FORMATS, resolve
 
+        if name in more:
+            return name
         found = resolve(name, terminal=sys.stdout.isatty())
         if found in without:
             offered = ", ".join(known for known in FORMATS if known not in without)
@@ -203,13 +205,13 @@ def _format(*without: str) -> Option:
     def names() -> list[str]:
         from bioretrieval_tui.render.formats import ALIASES, FORMATS
 
-        return [name for name in (*FORMATS, *ALIASES) if name not in without]
+        return [name for name in (*FORMATS, *ALIASES, *more) if name not in without]
 
-    more = "".join(f", {name}" for name in ("bibtex", "latex") if name not in without)
+    named = "".join(f", {name}" for name in ("bibtex", "latex") if name not in without)
     return option(
         "-f --format FORMAT",
         "table (default on a terminal), markdown (default in a pipe; or md), json, jsonl,"
-        f" csv{more}.",
+        f" csv{named}.{help_}",
         name="format_",
         callback=resolved,
         shell_complete=completes(names),
@@ -219,3 +221,6 @@ def _format(*without: str) -> Option:
 format_ = _format("bibtex", "latex")
 ranked_format = _format("bibtex")
 cited_format = _format()
+search_format = _format(
+    more=("trec",), help_=" Of many queries: jsonl (default), csv, trec (a TREC run)."
+)

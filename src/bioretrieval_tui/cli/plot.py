@@ -14,7 +14,7 @@ from bioretrieval_tui.catalog.fields import filtered
 from bioretrieval_tui.catalog.matrix import MatrixView, ScoreTable
 from bioretrieval_tui.catalog.models import AnyEntry, Model
 from bioretrieval_tui.cli import options
-from bioretrieval_tui.cli.lookups import catalogue, entry_of_type, with_board
+from bioretrieval_tui.cli.lookups import catalogue, with_board
 from bioretrieval_tui.cli.options import option
 from bioretrieval_tui.cli.streams import put_drawing, put_sheet, tell
 from bioretrieval_tui.errors import UsageError
@@ -123,7 +123,7 @@ def _figure(
         kind=kind,  # type: ignore[arg-type]  # checked by the caller
         against=against,
         view=view,
-        model=entry_of_type(found, model, Model).id if model else None,
+        model=found.entry_of(model, Model).id if model else None,
         models={one.id for one in models} if conditions else None,
     )
     if kind != "runs":

@@ -177,8 +177,8 @@ State = Literal["ok", "note", "missing"]
 
 PACKAGES = (
     "click", "filelock", "hnswlib", "httpx", "ir-measures", "lxml", "matplotlib", "msgspec",
-    "numpy", "openvino", "platformdirs", "PyStemmer", "PyYAML", "rapidfuzz", "rich", "safetensors",
-    "sentence-transformers", "tantivy", "tenacity", "textual", "tokenizers",
+    "narwhals", "numpy", "openvino", "platformdirs", "PyStemmer", "PyYAML", "rapidfuzz", "rich",
+    "safetensors", "sentence-transformers", "tantivy", "tenacity", "textual", "tokenizers",
 )  # fmt: skip
 """Besides torch and the embedded model, which have checks of their own."""
 

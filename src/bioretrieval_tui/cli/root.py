@@ -25,6 +25,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "plot": ("plot:plot", "Plot quality, history, a model's ranks, the timeline, your runs."),
     "search": ("search:search", "Search the catalogue or indexes."),
     "similar": ("search:similar", "Find the documents most similar to a document."),
+    "encode": ("encode:encode", "Encode texts by a model's recipe, for use elsewhere."),
     "index": ("index:index", "Build, extend, check and remove indexes over your own texts."),
     "eval": ("evaluate:evaluate", "Evaluate a model or an index on a benchmark."),
     "fetch": ("literature:fetch", "Fetch records by query or by ids, archives, benchmarks, MeSH."),

@@ -5,30 +5,44 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Collection, Sequence
-from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import click
+from click.core import ParameterSource
 from msgspec.structs import replace
 
+from bioretrieval_tui.api import Index
 from bioretrieval_tui.cli import options
 from bioretrieval_tui.cli.lookups import catalogue, chosen_reranker, fetch_missing
 from bioretrieval_tui.cli.options import option
 from bioretrieval_tui.cli.streams import narrated, put_sheet, tell
-from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.documents.source import STDIN
+from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.render.citation import Citation, hit_citations
-from bioretrieval_tui.render.hits import hit_sheet, mode_name
-from bioretrieval_tui.search import catalogue_index
-from bioretrieval_tui.search.types import RERANKED, Explanation, Hit, Query, SearchResult
+from bioretrieval_tui.render.hits import hit_sheet
+from bioretrieval_tui.search.types import (
+    RERANKED,
+    Explanation,
+    Hit,
+    Query,
+    SearchResult,
+    mode_name,
+)
 
 if TYPE_CHECKING:
+    from bioretrieval_tui.catalog.models import Encoding
+    from bioretrieval_tui.cli.query_files import ManyFormat
+    from bioretrieval_tui.encoding.cross_encoder import CrossEncoder
     from bioretrieval_tui.progress import Reporter
     from bioretrieval_tui.render.formats import Format
     from bioretrieval_tui.search.engine import SearchEngine
 
-_shared = options.together(
-    option("-k N", "Number of hits.", name="count", type=options.POSITIVE, default=10),
+HITS, RANKED = 10, 100
+"""Hits by default: of a list, of a query in a TREC run."""
+
+_where = options.together(
     option(
         "-w --where FILTER",
         "Only documents that match, as in: year:2015.. mesh:asthma has:abstract",
@@ -38,19 +52,31 @@ _shared = options.together(
     ),
     options.device_for("Where models run: auto, cpu, cuda, cuda:N or mps."),
     options.quiet,
-    options.cited_format,
 )
 
 
 @click.command()
-@click.argument("query")
+@click.argument("query", required=False)
+@option(
+    "--queries FILE",
+    "Search every query of a file: a query a line, TSV, JSON lines, BEIR's queries.jsonl, TREC's"
+    " topics. `search -` reads them from stdin.",
+    name="source",
+)
 @options.index(
     "-i --index",
     "Index to search; default: the catalogue. Repeatable: one ranking of all.",
     name="names",
     multiple=True,
 )
-@_shared
+@option(
+    "-k N",
+    f"Number of hits; default: {HITS}, of a TREC run {RANKED}.",
+    name="count",
+    type=options.POSITIVE,
+)
+@_where
+@options.search_format
 @option(
     "-m --mode MODE",
     "hybrid (BM25 and dense), dense, or lexical (BM25, no model).",
@@ -65,19 +91,28 @@ _shared = options.together(
 @option("--rerank", "Rerank the top hits with a cross-encoder.")
 @options.reranker
 @option("--why", "Explain each hit: ranks, terms, nearest sentence.")
+@option("--tag NAME", "Name of the run in its last column, with -f trec.", default="bioretrieval")
+@option(
+    "--out FILE",
+    "Write the hits of many queries to a file; a search that was stopped goes on in it.",
+    type=options.FILE,
+)
 def search(
-    query: str,
+    query: str | None,
+    source: str | None,
     names: tuple[str, ...],
-    count: int,
+    count: int | None,
     where: str,
     device: str,
     quiet: bool,
-    format_: Format,
+    format_: str,
     mode: str,
     order: str,
     rerank: bool,
     reranker: str,
     why: bool,
+    tag: str,
+    out: Path | None,
 ) -> None:
     """Search the catalogue or indexes.
 
@@ -89,40 +124,86 @@ def search(
     bioretrieval-tui search 'statins and memory' -i scifact -k 20 -f json
     bioretrieval-tui search 'IL-6 blockade' -i mine -w 'year:2019.. type:review' --why
     bioretrieval-tui search 'IL-6 blockade' -i mine -i scifact -i catalogue
+    bioretrieval-tui search --queries topics.xml -i mine -f trec --tag mine --out mine.trec
     """
-    from bioretrieval_tui.search.federated import Federation
-
-    dense, searched = mode != "lexical", tuple(dict.fromkeys(names)) or (CATALOGUE,)
-    asked = Query(text=query, k=count, mode=mode, where=where, order=order).checked()
+    if query == STDIN:
+        query, source = None, source or STDIN
+    if (query is None) == (source is None):
+        said = "both a query and --queries are given" if query else "no query is given"
+        raise UsageError(said, remedy="give a query, or --queries FILE (- for stdin)")
+    many: ManyFormat | None = None
+    if source is not None:
+        if why:
+            raise UsageError("--why is for one query", remedy="leave it out")
+        many = _format_of_many(format_)
+    elif out is not None or format_ == "trec":
+        raise UsageError("--out and -f trec are for many queries", remedy="add --queries FILE")
+    count = count or (RANKED if format_ == "trec" else HITS)
+    text = "any" if query is None else query
+    asked = Query(text=text, k=count, mode=mode, where=where, order=order).checked()
+    dense = asked.mode != "lexical"
     chosen = chosen_reranker(reranker) if rerank else None
-    how = f"{mode_name(mode)} search" + (f", reranked by {chosen[0]}" if chosen else "")
-    with narrated(quiet) as reporter, contextlib.ExitStack() as stack:
+    queries = {}
+    if source is not None:
+        from bioretrieval_tui.cli.query_files import queries_of, search_many
 
-        def open_one(name: str) -> SearchEngine:
-            alone = dense and len(searched) == 1
-            return _opened(stack, name, device, reporter, model=alone, encodes=dense)
-
-        indexes = Federation(searched, open_one)
-        if dense:
-            indexes.load(reporter)
-        answer = indexes.search(replace(asked, k=max(count, RERANKED)) if chosen else asked)
-        hits: Sequence[Hit] = answer.hits
-        if chosen is not None and hits:
-            from bioretrieval_tui.encoding.cross_encoder import load_cross_encoder
-            from bioretrieval_tui.search.engine import reranked
-
+        queries = queries_of(source)  # before a model is loaded
+    with narrated(quiet) as reporter:
+        if chosen is not None:
             fetch_missing(*chosen, reporter, download=False)
-            encoder = load_cross_encoder(*chosen, device=device, reporter=reporter)
-            hits = reranked(query, hits, encoder, reporter=reporter)[:count]
-        reasons = indexes.explain(asked, hits) if why else ()
-    _tell(how, list(indexes.engines.values()), answer, quiet=quiet)
-    _put(hits, reasons, f"Search: {query}", searched, format_)
+        with Index(*names, device=device, encodes=dense, reporter=reporter, remark=tell) as index:
+            rank = None if chosen is None else _Reranker(chosen, device, reporter)
+            deep = replace(asked, k=max(count, RERANKED)) if rank else asked
+            if many is not None:
+                search_many(index, queries, deep, many, tag=tag, out=out, rerank=rank,
+                            most=count, reporter=reporter)  # fmt: skip
+                return
+            answer = index.result(deep)
+            hits = rank(asked.text, answer.hits)[:count] if rank else answer.hits
+            reasons = index.federation.explain(asked, hits) if why else ()
+    how = f"{mode_name(mode)} search" + (f", reranked by {chosen[0]}" if chosen else "")
+    _tell(how, index, answer, quiet=quiet)
+    _put(hits, reasons, f"Search: {query}", index.names, cast("Format", format_))
+
+
+class _Reranker:
+    """Sorts the hits of a query by a cross-encoder, which is loaded for the first."""
+
+    def __init__(
+        self, chosen: tuple[str, Encoding | None], device: str, reporter: Reporter
+    ) -> None:
+        self._chosen, self._device, self._reporter = chosen, device, reporter
+        self._encoder: CrossEncoder | None = None
+
+    def __call__(self, text: str, hits: Sequence[Hit]) -> Sequence[Hit]:
+        if not hits:
+            return hits
+        from bioretrieval_tui.encoding.cross_encoder import load_cross_encoder
+        from bioretrieval_tui.search.engine import reranked
+
+        if self._encoder is None:
+            self._encoder = load_cross_encoder(
+                *self._chosen, device=self._device, reporter=self._reporter
+            )
+        return reranked(text, hits, self._encoder, reporter=self._reporter)
+
+
+def _format_of_many(given: str) -> ManyFormat:
+    """The format in which the hits of many queries are written, JSON lines if none is given."""
+    source = click.get_current_context().get_parameter_source("format_")
+    name = given if source is ParameterSource.COMMANDLINE else "jsonl"
+    if name in ("jsonl", "csv", "trec"):
+        return cast("ManyFormat", name)
+    said = f"the hits of many queries cannot be written as {name}"
+    raise UsageError(said, remedy="formats: jsonl, csv, trec")
 
 
 @click.command()
 @click.argument("document", metavar="ID")
 @options.index("-i --index", "Index to search; default: the catalogue.", name="name")
-@_shared
+@option("-k N", "Number of hits.", name="count", type=options.POSITIVE, default=HITS)
+@_where
+@options.cited_format
 @options.index(
     "--into", "Index to search instead of the document's own; 'catalogue' is the catalogue."
 )
@@ -146,51 +227,31 @@ def similar(
     bioretrieval-tui similar 4983 -i scifact --into catalogue
     """
     with narrated(quiet) as reporter, contextlib.ExitStack() as stack:
-        engine = _opened(stack, name or CATALOGUE, device, reporter, model=False)
+
+        def opened(*names: str) -> tuple[Index, SearchEngine]:
+            index = Index(*names, device=device, reporter=reporter, remark=tell)
+            stack.enter_context(index)
+            return index, next(iter(index.federation.engines.values()))
+
+        index, engine = opened(name or CATALOGUE)
         if into is None or into == engine.index.manifest.name:
             answer = engine.similar(document, count, where)
         else:
             _, given = engine.found(document)
-            engine = _opened(stack, into, device, reporter, model=True)
+            index, engine = opened(into)
             answer = engine.like(given, count, where)
-    _tell(f"similar to {document} of {name or 'catalogue'}", [engine], answer, quiet=quiet)
-    _put(answer.hits, (), f"Similar to {document}", [engine.index.manifest.name], format_)
+    _tell(f"similar to {document} of {name or 'catalogue'}", index, answer, quiet=quiet)
+    _put(answer.hits, (), f"Similar to {document}", index.names, format_)
 
 
-def _opened(
-    stack: contextlib.ExitStack,
-    name: str,
-    device: str,
-    reporter: Reporter,
-    *,
-    model: bool,
-    encodes: bool = True,
-) -> SearchEngine:
-    """Open an index until the stack ends; the catalogue's is brought up to date first, or it is
-    said why it cannot be.
-
-    model: load the model of the index now; encodes: False if only BM25 is used.
-    """
-    from bioretrieval_tui.search.engine import SearchEngine
-
-    if name == CATALOGUE:
-        from bioretrieval_tui.encoding.encoder_registry import load_encoder
-
-        load = partial(load_encoder, device=device, reporter=reporter) if encodes else None
-        if note := catalogue_index.index_catalogue(load, reporter).note:
-            tell(note)
-    engine = SearchEngine.open(name, device=device, reporter=reporter, ready=model)
-    return stack.enter_context(contextlib.closing(engine))
-
-
-def _tell(how: str, engines: Sequence[SearchEngine], answer: SearchResult, *, quiet: bool) -> None:
+def _tell(how: str, index: Index, answer: SearchResult, *, quiet: bool) -> None:
     """Write the note; on a terminal also the indexes, their size, models and filtered count."""
     if answer.note:
         tell(answer.note)
     elif not answer.hits:
         tell("no document fits")
     if not quiet and sys.stderr.isatty():
-        made = [one.index.manifest for one in engines]
+        made = [one.index.manifest for one in index.federation.engines.values()]
         names = " + ".join(one.name for one in made)
         models = ", ".join(dict.fromkeys(one.model for one in made))
         kept = "" if answer.fitting is None else f", the filter keeps {answer.fitting:,}"

@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 from bioretrieval_tui.cli import PROGRAM
 from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser, UsageError
 from bioretrieval_tui.progress import Progress, Reporter, silent
+from bioretrieval_tui.search.types import mode_name
 from bioretrieval_tui.terminal.clean import clean
 from bioretrieval_tui.util.formatting import percent, rate, time_left
 
@@ -248,7 +249,7 @@ def described(step: Progress) -> str:
         time_left(left) if left is not None and left >= 1 else "",
         read,
         step.device or "",
-        clean(step.note or ""),
+        clean(mode_name(step.note or "")),
     )
     told = ", ".join(part for part in parts if part)
     return f"{step.stage}: {told}" if told else step.stage

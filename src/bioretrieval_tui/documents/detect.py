@@ -234,6 +234,8 @@ def items(source: SourceReader, format_: Format, settings: ReadSettings) -> Iter
 _CORPUS = ("corpus.jsonl", "corpus.jsonl.gz")
 _OF_BENCHMARK = "queries and judgements of a benchmark are no documents"
 _NO_DOCUMENTS = frozenset({"queries.jsonl", "queries.jsonl.gz", "qrels"})
+_QUESTIONS = ("queries", "qrels")
+"""Names of these in a benchmark, without endings."""
 _UNFINISHED = (".part", ".partial", ".crdownload", ".download", ".tmp")
 _COPIES = (".bak", ".orig", ".old", ".swp")
 
@@ -314,6 +316,8 @@ def _within(folder: Path, into: Inputs) -> list[Path]:
 
     def is_wanted(path: Path) -> bool:
         reason = _unwanted(path.name)
+        if corpus is not None and path.name.partition(".")[0] in _QUESTIONS:
+            return False  # as expected of a benchmark
         if reason is None and corpus is not None and corpus not in (path, *path.parents):
             reason = f"the folder is a benchmark, whose documents are in {corpus.name}"
         if reason is not None:
@@ -340,7 +344,7 @@ def _within(folder: Path, into: Inputs) -> list[Path]:
 
 def _has_questions(folder: Path) -> bool:
     """Whether there are queries beside a corpus, as in folders of the model hub."""
-    return any((folder / name).exists() for name in ("queries", "qrels", "queries.jsonl"))
+    return any((folder / name).exists() for name in (*_QUESTIONS, "queries.jsonl"))
 
 
 def _unwanted(name: str) -> str | None:

@@ -274,15 +274,31 @@ class Download(Struct, frozen=True):
 def missing_models(model: str, recipe: Encoding | None) -> tuple[str, ...]:
     """Models and adapters that `recipe` needs and that are not complete on this machine."""
     missing: dict[str, None] = {}
-    for part in parts_of(model, recipe or Encoding(type="bi-encoder", grade="C")):
-        for name, find in ((part.model, model_folder), (part.adapter, adapter_folder)):
-            try:
-                if name is not None:
-                    find(name)
-            except ModelError:
-                if not Path(str(name)).expanduser().is_dir():  # a user's folder is not fetched
-                    missing[str(name)] = None
+    for name, find in _needed(model, recipe):
+        try:
+            find(name)
+        except ModelError:
+            if not Path(name).expanduser().is_dir():  # a user's folder is not fetched
+                missing[name] = None
     return tuple(missing)
+
+
+def require_models(model: str, recipe: Encoding | None) -> None:
+    """Raise ModelError, with the remedy, for the first model or adapter that `recipe` needs and
+    that is not complete on this machine."""
+    for name, find in _needed(model, recipe):
+        find(name)
+
+
+def _needed(model: str, recipe: Encoding | None) -> Iterator[tuple[str, Callable[[str], Path]]]:
+    """The models and adapters of a recipe, each with what finds its folder; not the one that comes
+    with the app."""
+    for part in parts_of(model, recipe or Encoding(type="bi-encoder", grade="C")):
+        if part.adapter is None and part.model == embedded.MODEL_ID:
+            continue
+        yield part.model, model_folder
+        if part.adapter is not None:
+            yield part.adapter, adapter_folder
 
 
 def entry_is_here(entry: Model) -> bool:
@@ -403,8 +419,9 @@ def _explained(model: str) -> Iterator[None]:
                 said = f"{model} could not be fetched: {reason}"
                 remedy = "try again: the download resumes"
             case _ if type(error).__module__.startswith("http"):  # of the library's HTTP client
-                said = f"{model} could not be fetched: the hub does not respond ({reason})"
-                remedy = "check the network and try again: the download resumes"
+                why = f"offline, or the hub does not respond ({reason})"
+                said = f"{model} could not be fetched: {why}"
+                remedy = "connect, or set HTTPS_PROXY, and try again"
             case _:
                 raise
         raise ModelError(said, remedy=remedy) from error

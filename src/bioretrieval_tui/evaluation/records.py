@@ -11,13 +11,13 @@ import hashlib
 import os
 import platform
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import msgspec
 
 from bioretrieval_tui import __version__
-from bioretrieval_tui.errors import BioRetrievalError, NotFoundError
+from bioretrieval_tui.errors import BioRetrievalError, IndexFault, NotFoundError
 from bioretrieval_tui.paths import file_errors, places, save_file
 
 FORMAT = 1
@@ -42,7 +42,8 @@ class EvaluationRecord(
     the machine, and the device of queries; versions: of the software; date: ISO 8601, UTC;
     catalogue: id of the catalogue's entry for this benchmark, where it is that one;
     docs_per_second: documents that the model encoded a second when the index was built, on
-    encoded_on; None where nothing was encoded; run: the run file, of a ranking made elsewhere.
+    encoded_on; None where nothing was encoded; run: the run file, of a ranking made elsewhere;
+    folder: of the benchmark, None in records of earlier versions.
     """
 
     format: int
@@ -71,6 +72,14 @@ class EvaluationRecord(
     docs_per_second: float | None = None
     encoded_on: str | None = None
     run: str | None = None
+    folder: str | None = None
+
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """What runs share that repeat each other; BM25 is the same beside every model."""
+        model = (self.model, self.revision, self.recipe_hash, self.reranker, self.instruction)
+        ranked = () if self.mode == "lexical" else model
+        return self.sha256, self.split, self.mode, self.keep_own, self.documents, *ranked
 
 
 class _Versioned(msgspec.Struct):
@@ -81,7 +90,8 @@ def record_id(benchmark: str, model: str, mode: str, unique: str) -> str:
     """A readable name for a record, ending in a digest of `unique`."""
     digest = hashlib.sha256(unique.encode("utf-8", "surrogateescape")).hexdigest()[:8]
     short = model.rstrip("/").rpartition("/")[2]
-    parts = (slug(benchmark, 40), slug(short, 40), mode, digest)
+    ranked = ("bm25",) if mode == "lexical" else (slug(short, 40), mode)
+    parts = (slug(benchmark, 40), *ranked, digest)
     return "-".join(part for part in parts if part)
 
 
@@ -112,6 +122,14 @@ def records(tell: Callable[[str], None] = lambda _: None) -> list[EvaluationReco
     return sorted(found, key=lambda record: (record.date, record.id), reverse=True)
 
 
+def by_kind(found: Iterable[EvaluationRecord]) -> list[list[EvaluationRecord]]:
+    """The records in their order, with those that repeat each other together."""
+    kinds: dict[object, list[EvaluationRecord]] = {}
+    for record in found:
+        kinds.setdefault(record.kind, []).append(record)
+    return [*kinds.values()]
+
+
 def save(record: EvaluationRecord) -> Path:
     """Write a record, replacing one of the same id; returns its path. Raises BioRetrievalError: it
     cannot be written; then nothing has changed."""
@@ -131,13 +149,13 @@ def remove(identifier: str) -> None:
 
 
 def find(name: str) -> EvaluationRecord:
-    """The record of that id, or the only one whose id begins with `name`. Raises NotFoundError:
-    there is none, or there are several."""
+    """The record of that id, or the one whose id begins with `name`: the newest, where several
+    repeat each other. Raises NotFoundError: there is none, or there are several kinds."""
     begun = [record for record in records() if name and record.id.startswith(name)]
     begun = [record for record in begun if record.id == name] or begun
     if not begun:
         raise _missing(name)
-    if len(begun) > 1:
+    if len(by_kind(begun)) > 1:
         listed = ", ".join(record.id for record in begun[:_LISTED])
         raise NotFoundError(
             f"{len(begun)} evaluations begin with {name!r}", remedy=f"name one: {listed}"
@@ -146,15 +164,23 @@ def find(name: str) -> EvaluationRecord:
 
 
 def folder_of(record: EvaluationRecord) -> Path:
-    """The folder of its benchmark, which its index was built from. Raises BioRetrievalError: the
-    index or the folder is gone, or the folder is no benchmark."""
+    """The folder of its benchmark. Raises BioRetrievalError: it is not known or gone, or no
+    benchmark."""
     from bioretrieval_tui.evaluation.benchmark import find_parts
-    from bioretrieval_tui.index.registry import manifest_of
 
-    inputs = manifest_of(record.index).inputs
-    found = Path(inputs[0].path).parent if inputs else Path()
+    found = Path(record.folder or _folder_of_index(record))
     find_parts(found, record.split)
     return found
+
+
+def _folder_of_index(record: EvaluationRecord) -> Path:
+    """For records without a folder: that of the index, if it is still there."""
+    from bioretrieval_tui.index.registry import manifest_of
+
+    with contextlib.suppress(NotFoundError, IndexFault):
+        for one in manifest_of(record.index).inputs:
+            return Path(one.path).parent
+    raise NotFoundError(f"the folder of {record.benchmark} is not known any more")
 
 
 def _path(identifier: str) -> Path:

@@ -139,12 +139,13 @@ class EvaluationRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
 class ModeReport(msgspec.Struct, frozen=True):
     """One mode, or the name of a run that was made elsewhere: means by metric, median and 95th
     percentile of the milliseconds per query (run one after the other, warm; none of a run that was
-    made elsewhere), and the published scores for comparison."""
+    made elsewhere), the published scores for comparison, and the id of its record."""
 
     mode: str
     metrics: dict[str, float]
     latency_ms: dict[str, float]
     published: tuple[Reference, ...] = ()
+    record: str = ""
 
 
 class EvaluationReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -231,6 +232,7 @@ def evaluate_folder(
     date = datetime.now(UTC).isoformat(timespec="microseconds")
     same = {name: getattr(report, name) for name in _OF_THE_REPORT}
     same |= {"hardware": records.hardware(device), "versions": records.versions(), "date": date}
+    kept: list[ModeReport] = []
     speed = manifest.docs_per_second or None  # 0 where all vectors were known, or imported
     try:
         for one, run in zip(report.runs, runs, strict=True):
@@ -247,6 +249,7 @@ def evaluate_folder(
                 catalogue=match.entry.id if match is not None and match.fits else None,
                 docs_per_second=speed if one.mode != "lexical" else None,
                 encoded_on=manifest.device if speed and one.mode != "lexical" else None,
+                folder=str(Path(request.folder).absolute()),
                 **same,
             )
             if run.checksum:
@@ -259,6 +262,7 @@ def evaluate_folder(
                     run=str(request.given[run.mode].absolute()),
                 )  # fmt: skip
             records.save(record)
+            kept.append(msgspec.structs.replace(one, record=record.id))
         if request.run_file is not None:
             paths = run_paths(Path(request.run_file), request.modes)
             for mode, path in paths.items():
@@ -268,7 +272,7 @@ def evaluate_folder(
             _write_queries(Path(request.per_query), benchmark, done, comparison)
     except BioRetrievalError as error:  # a full disk must not cost the scores too
         raise NotKeptError(report, error) from error
-    return report
+    return msgspec.structs.replace(report, runs=tuple(kept))
 
 
 def view_query(
@@ -588,9 +592,9 @@ def _ran(
         instruction = None if match is None else recipe.instructions.get(match.entry.id)
 
         def rank(mode: str, text: str, k: int) -> list[tuple[str, float]]:
+            asked = Query(text=text, k=k, instruction=instruction)
             if mode != RERANK or reranker is None:
-                return engine.rank(text, k, mode, instruction=instruction)
-            asked = Query(text=text, k=k, mode="hybrid", instruction=instruction)
+                return engine.rank(msgspec.structs.replace(asked, mode=mode))
             found: list[tuple[str, float]] = []
             score = 0.0
             for hit in reranked(text, engine.search(asked).hits, reranker):

@@ -19,7 +19,7 @@ from bioretrieval_tui.documents.document import Place, RecordFault
 from bioretrieval_tui.documents.readers.json_records import json_object, json_values
 from bioretrieval_tui.documents.readers.named_fields import name_key
 from bioretrieval_tui.documents.readers.tables import PARQUET, parquet_cells
-from bioretrieval_tui.documents.source import SourceReader, TextLine, text_lines
+from bioretrieval_tui.documents.source import STDIN, SourceReader, TextLine, text_lines
 from bioretrieval_tui.errors import CorpusError
 
 HIGHEST_GRADE = 1_000
@@ -88,8 +88,9 @@ class _Repeats:
         return f"{count} given again{first}{self._first}"
 
 
-def read_queries(*paths: Path) -> Queries:
-    """The queries of these files. Raises CorpusError: a file cannot be read, a record is no query,
+def read_queries(*paths: Path | None, lines: bool = False) -> Queries:
+    """The queries of these files; None is stdin. lines: a file without columns is a query a line,
+    the number of the line its id. Raises CorpusError: a file cannot be read, a record is no query,
     or an id has two texts."""
     texts: dict[str, str] = {}
     placed: dict[str, Place] = {}
@@ -114,9 +115,9 @@ def read_queries(*paths: Path) -> Queries:
             blank.setdefault(query, str(place))
 
     for path in paths:
-        _read(path, _query_cells, take, _QUERY_SHAPE)
+        _read(path, _query_lines if lines else _query_cells, take, _QUERY_SHAPE)
     if not texts:
-        raise CorpusError(f"{paths[0]} holds no query", remedy=_QUERY_SHAPE)
+        raise CorpusError(f"{paths[0] or STDIN} holds no query", remedy=_QUERY_SHAPE)
     said = repeats.said("query", "queries")
     return Queries(texts, blank, said, ", ".join(sorted(asked)) or None)
 
@@ -222,7 +223,7 @@ class _Topic(NamedTuple):
     asked: str
 
 
-def _read(path: Path, cells: _Cells, take: Callable[[Place, Any], None], shape: str) -> None:
+def _read(path: Path | None, cells: _Cells, take: Callable[[Place, Any], None], shape: str) -> None:
     """Give each record of a file, with its place, to `take`, which may raise RecordFault. Raises
     CorpusError: the file cannot be read, or a record is malformed; it is named."""
     with SourceReader(path) as source:
@@ -306,6 +307,21 @@ def _topic(attributes: str, body: str) -> _Topic:
 def _query_cells(lines: Iterator[TextLine]) -> Iterator[tuple[int, Any]]:
     """Id and text of each line; a header names their columns."""
     yield from _named_cells(lines, (_IDS, _TEXTS))
+
+
+def _query_lines(lines: Iterator[TextLine]) -> Iterator[tuple[int, Any]]:
+    """As `_query_cells` where the first line has a tab, or names columns between commas; else the
+    number of each line as its id, and the line."""
+    filled = (line for line in lines if line.fault or line.text.strip())
+    first = next(filled, None)
+    if first is None:
+        return
+    keys = [name_key(cell) for cell in first.text.split(",")]
+    if "\t" in first.text or (set(keys) & set(_IDS) and set(keys) & set(_TEXTS)):
+        yield from _query_cells(chain([first], filled))
+    else:
+        for line in chain([first], filled):
+            yield line.number, line.fault or [str(line.number), line.text.rstrip("\r\n")]
 
 
 def _qrel_cells(lines: Iterator[TextLine]) -> Iterator[tuple[int, Any]]:

@@ -7,7 +7,8 @@ Reading ends at the first malformed line: the score of a half-read file looks li
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,18 +55,21 @@ def write_run(path: Path, rankings: Mapping[str, Ranking], tag: str) -> None:
     """Write a run file atomically, with scores that read back as the same numbers; tag: its last
     column, without white space. Raises BioRetrievalError: an id holds white space, which the format
     cannot represent, or the file cannot be written; an earlier file is then unchanged."""
-    lines = []
-    for query, ranking in rankings.items():
-        for name in (query, *(name for name, _ in ranking)):
-            if name.split() != [name]:
-                raise BioRetrievalError(
-                    f"the id {name!r} cannot be in a TREC run file, whose columns are separated"
-                    " by blanks",
-                    remedy="omit --run",
-                )
-        for rank, (name, score) in enumerate(ranking, start=1):
-            lines.append(f"{query} Q0 {name} {rank} {score!r} {tag}\n")
+    lines = chain.from_iterable(run_lines(*one, tag) for one in rankings.items())
     save_file(path, "".join(lines).encode("utf-8", "surrogateescape"), f"the run {path.name}")
+
+
+def run_lines(query: str, ranking: Sequence[tuple[str, float]], tag: str) -> Iterator[str]:
+    """The lines of a query in a run file. Raises BioRetrievalError as `write_run`."""
+    for name in (query, *(name for name, _ in ranking)):
+        if name.split() != [name]:
+            raise BioRetrievalError(
+                f"the id {name!r} cannot be in a TREC run file, whose columns are separated"
+                " by blanks",
+                remedy="use another format",
+            )
+    for rank, (name, score) in enumerate(ranking, start=1):
+        yield f"{query} Q0 {name} {rank} {score!r} {tag}\n"
 
 
 def read_run(path: Path) -> dict[str, Ranking]:

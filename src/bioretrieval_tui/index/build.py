@@ -30,7 +30,8 @@ from bioretrieval_tui import __version__
 from bioretrieval_tui.documents.checksum import sha256_of
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.source import ReadSettings
-from bioretrieval_tui.documents.store import DocumentStore, StoreWriter
+from bioretrieval_tui.documents.store import DocumentStore
+from bioretrieval_tui.documents.store_writer import StoreWriter
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.encoder import Encoder, EncoderFactory
 from bioretrieval_tui.encoding.encoder_registry import load_encoder

@@ -31,7 +31,8 @@ from bioretrieval_tui.documents.document import (
     Skipped,
 )
 from bioretrieval_tui.documents.source import Format, ReadSettings, SourceReader, text_encoding
-from bioretrieval_tui.documents.store import DocumentStore, StoreOutcome, StoreWriter
+from bioretrieval_tui.documents.store import DocumentStore
+from bioretrieval_tui.documents.store_writer import StoreOutcome, StoreWriter
 from bioretrieval_tui.errors import BioRetrievalError, CorpusError, NotFoundError, UsageError
 from bioretrieval_tui.index.manifest import InputFacts
 from bioretrieval_tui.index.report import FileReport, Report

@@ -150,12 +150,7 @@ def _entry(thing: Compared, catalogue: Catalogue) -> AnyEntry | None:
 def _scores(thing: Compared, table: ScoreTable) -> _Scores:
     """Scores by column: of a recipe those of its model, of a run its own."""
     if not isinstance(thing, Entry):
-        from bioretrieval_tui.render.evaluations import run_result
-
-        if MEAN_METRIC not in thing.record.metrics:
-            return {}
-        found = run_result(thing)
-        return {Axis(found.benchmark, found.metric, found.subset): found}
+        return thing.figures
     return table.scores_of(thing.model if isinstance(thing, Recipe) else thing.id)
 
 
@@ -309,9 +304,10 @@ def _query_rows(found: Comparison) -> Iterator[ComparedRow]:
     """The significance of the difference, the queries that changed most, and the histogram."""
     from bioretrieval_tui.render.evaluations import EACH_WAY, bin_bar, bin_name, chance_words
 
-    counts = f"{found.wins:,}, {found.losses:,}, {found.ties:,}"
+    counts = found.losses, found.wins
+    ahead = (counts.index(max(counts)),) if found.wins != found.losses else ()
     yield ComparedRow(QUERIES, "p", f"{found.measure} by query", (None, chance_words(found)))
-    yield ComparedRow(QUERIES, "wins", "wins, losses, ties", (None, counts))
+    yield ComparedRow(QUERIES, "wins", "queries it is better on", counts, best=ahead)
     for delta in (one for most in found.most_changed(EACH_WAY) for one in most):
         second = f"{delta.second:.4f} {delta.difference:+.4f}"
         cells = Shown(delta.first, f"{delta.first:.4f}"), Shown(delta.second, second)
@@ -412,7 +408,8 @@ def comparison_sheet(found: EntryComparison, *, differences: bool = False) -> Sh
         *map(thing, range(len(found.ids))),
         column("equal", "same", lambda row: Shown(row.equal, "=" if row.equal else "")),
         column("best", make=best, min_width=8),
-        column("remark", "measured differently", lambda row: row.remark, weight=3, min_width=12),
+        column("remark", "measured differently", lambda row: row.remark, weight=3, min_width=12,
+               data_only=not any(row.remark for row in found.rows)),
     )  # fmt: skip
     title = " against ".join(found.names)
     return sheet_of(title, columns, found.shown(differences=differences), record)

@@ -7,21 +7,22 @@ A record of the local leaderboard has one list of fields (`RECORD_FIELDS`): the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from operator import attrgetter
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.matrix import Axis
 from bioretrieval_tui.catalog.models import Benchmark
 from bioretrieval_tui.catalog.models import Result as Published
 from bioretrieval_tui.evaluation.metrics import MAIN, MEASURES
 from bioretrieval_tui.evaluation.published import Match, Reference, hub_names, references
-from bioretrieval_tui.evaluation.records import EvaluationRecord
-from bioretrieval_tui.render.hits import mode_name
+from bioretrieval_tui.evaluation.records import EvaluationRecord, by_kind, slug
 from bioretrieval_tui.render.page import Fact, Group, Inline, Page, facts, text
+from bioretrieval_tui.render.rankings import MARK
 from bioretrieval_tui.render.sheet import (
     Cell,
     Column,
@@ -35,6 +36,7 @@ from bioretrieval_tui.render.sheet import (
     shortened,
     unverified,
 )
+from bioretrieval_tui.search.types import mode_name
 from bioretrieval_tui.util.formatting import rate
 
 if TYPE_CHECKING:
@@ -42,11 +44,11 @@ if TYPE_CHECKING:
     from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView
     from bioretrieval_tui.evaluation.runner import EvaluationReport, ModeReport
 
-MARK = "\N{BLACK DIAMOND}"
-"""Before the name of every run of the user: it shows without colour too."""
 _LATENCIES = ("p50", "p95")
 EACH_WAY = 5
 """Queries that gained, and that lost, in the short table."""
+_NAMED = 20
+"""Characters of the name of a run over its scores."""
 _BAR = 20
 """Cells of the longest bar of a histogram."""
 _SPLIT = "test"
@@ -59,13 +61,16 @@ _ADDED = {"hybrid": " + BM25", "rerank": " + BM25, reranked"}
 class OwnRun(msgspec.Struct, frozen=True):
     """Records of one kind: same files, split, model and settings.
 
-    record: the newest; name: what ranked; model: id of the catalogue's entry for its model, None
+    record: the newest; name: what ranked; axis: its column of the board, of a published benchmark
+    or of one that only runs have (`is_own`); model: id of the catalogue's entry for its model, None
     where there is none or BM25 alone ranked; trained: that model has seen the benchmark's training
     data; published: published scores of the same benchmark; earlier: older records, newest first.
     """
 
     record: EvaluationRecord
     name: str
+    axis: Axis
+    is_own: bool
     model: str | None
     trained: bool
     published: tuple[Reference, ...]
@@ -92,20 +97,37 @@ class OwnRun(msgspec.Struct, frozen=True):
     def how(self) -> str:
         return f"{mode_name(self.record.mode)} {self.record.date[:10]}"
 
+    @property
+    def result(self) -> Published:
+        """The run as a result like the published ones."""
+        record = self.record
+        model = "own-bm25" if record.mode == "lexical" else self.model or record.model
+        if record.mode in ("hybrid", "rerank"):
+            model += "+bm25"
+        if record.mode == "rerank":
+            model += f"+{record.reranker}"
+        return Published(
+            model=model,
+            benchmark=self.axis.benchmark,
+            value=round(record.metrics.get(MAIN, 0.0), 4),
+            source="own",
+            zero_shot=self.zero_shot,
+            subset=self.axis.subset,
+            note=f"{record.id}, {record.date[:10]}",
+        )
 
-_KIND = attrgetter("sha256", "split", "model", "revision", "recipe_hash", "mode", "reranker",
-                   "instruction", "keep_own")  # fmt: skip
-"""What records of one kind share."""
+    @property
+    def figures(self) -> dict[Axis, Published]:
+        """Its result by column; none if nDCG@10 was not measured."""
+        return {self.axis: self.result} if MAIN in self.record.metrics else {}
 
 
 def own_runs(records: Sequence[EvaluationRecord], catalogue: Catalogue) -> list[OwnRun]:
     """The records, newest first, grouped by kind."""
-    kinds: dict[object, list[EvaluationRecord]] = {}
-    for record in records:
-        kinds.setdefault(_KIND(record), []).append(record)
+    taken: dict[tuple[str, str], list[str]] = {}
     entries = {hub: entry for entry in reversed(catalogue.models) for hub in hub_names(entry)}
     runs = []
-    for newest, *earlier in kinds.values():
+    for newest, *earlier in by_kind(records):
         entry, name = None, "BM25 (bioretrieval-tui)"
         if newest.mode != "lexical":
             entry = entries.get(newest.model)
@@ -114,8 +136,38 @@ def own_runs(records: Sequence[EvaluationRecord], catalogue: Catalogue) -> list[
         trained = entry is not None and newest.catalogue in entry.trained_on
         published = tuple(published_scores(newest, catalogue))
         identifier = entry.id if entry else None
-        runs.append(OwnRun(newest, name, identifier, trained, published, tuple(earlier)))
+        axis = _axis(newest, catalogue, taken)
+        is_own = axis.benchmark != newest.catalogue
+        run = OwnRun(newest, name, axis, is_own, identifier, trained, published, tuple(earlier))
+        runs.append(run)
     return runs
+
+
+def _axis(
+    record: EvaluationRecord, catalogue: Catalogue, taken: dict[tuple[str, str], list[str]]
+) -> Axis:
+    """The column of a record: of its benchmark in the catalogue, if it is that one, else of a
+    benchmark of the user's, named after the folder. taken: checksums by folder and split so far:
+    of several benchmarks in folders of one name the newest has the plain name."""
+    entry = catalogue.by_id.get(record.catalogue or "")
+    if record.split == _SPLIT and isinstance(entry, Benchmark):
+        return Axis(entry.id, MAIN)
+    name = slug(record.benchmark, 40) or "benchmark"
+    if name in catalogue.by_id:
+        name += "-own"
+    known = taken.setdefault((name, record.split), [])
+    known += [record.sha256] if record.sha256 not in known else []
+    if known[0] != record.sha256:
+        name += f"-{record.sha256[:8]}"
+    return Axis(name, MAIN, None if record.split == _SPLIT else record.split)
+
+
+def own_titles(runs: Iterable[OwnRun]) -> dict[Axis, str]:
+    """The columns that only runs have, with their titles."""
+    return {
+        run.axis: f"{run.axis.benchmark}{f' {run.axis.subset}' if run.axis.subset else ''} (own)"
+        for run in runs if run.is_own
+    }  # fmt: skip
 
 
 def published_scores(record: EvaluationRecord, catalogue: Catalogue) -> list[Reference]:
@@ -127,32 +179,15 @@ def published_scores(record: EvaluationRecord, catalogue: Catalogue) -> list[Ref
     return references(catalogue, match, record.mode, record.model, record.metrics[MAIN])
 
 
-def run_result(run: OwnRun) -> Published:
-    """A run as a result like the published ones."""
-    record = run.record
-    model = "own-bm25" if record.mode == "lexical" else run.model or record.model
-    if record.mode in ("hybrid", "rerank"):
-        model += "+bm25"
-    if record.mode == "rerank":
-        model += f"+{record.reranker}"
-    return Published(
-        model=model,
-        benchmark=record.catalogue or record.benchmark,
-        value=round(record.metrics["nDCG@10"], 4),
-        source="own",
-        zero_shot=run.zero_shot,
-        subset=None if record.split == _SPLIT else record.split,
-        note=f"{record.id}, {record.date[:10]}",
-    )
-
-
-def own_results(
-    records: Sequence[EvaluationRecord], catalogue: Catalogue
-) -> tuple[list[Published], dict[str, str]]:
-    """Runs of the user as results like the published ones, and names for their models."""
-    runs = own_runs(records, catalogue)
-    rows = list(map(run_result, runs))
-    return rows, {row.model: run.name for row, run in zip(rows, runs, strict=True)}
+def own_results(runs: Iterable[OwnRun]) -> tuple[list[Published], dict[str, str]]:
+    """Runs as results like the published ones, and names for their models and benchmarks."""
+    rows, names = list[Published](), dict[str, str]()
+    for run in runs:
+        rows += run.figures.values()
+        names[run.result.model] = run.name
+        if run.is_own:
+            names[run.axis.benchmark] = f"{run.axis.benchmark} (own)"
+    return rows, names
 
 
 # The fields of a record -----------------------------------------------------------------------
@@ -186,7 +221,7 @@ def _latency(name: str) -> ColumnOf[EvaluationRecord]:
 
 _MEASURED = (*map(_measured, MEASURES), *map(_latency, _LATENCIES))
 RECORD_FIELDS: tuple[ColumnOf[EvaluationRecord], ...] = (
-    column("id", weight=3, min_width=16),
+    column("id", weight=3, min_width=44),
     column("benchmark", min_width=9),
     column("split", min_width=5),
     column("mode", make=lambda one: Shown(one.mode, mode_name(one.mode)), min_width=7),
@@ -209,6 +244,7 @@ RECORD_FIELDS: tuple[ColumnOf[EvaluationRecord], ...] = (
     column("catalogue", data_only=True),
     column("reranker", data_only=True),
     column("run", "run file", data_only=True),
+    column("folder", data_only=True),
     column("instruction", data_only=True),
     column("keep_own", "own documents",
            lambda one: "ranked like the others" if one.keep_own else None, data_only=True),
@@ -369,9 +405,10 @@ def comparison_line(found: Comparison) -> str:
     """A comparison in one line."""
     flips = "all" if found.exact else "random"
     test = f" (paired randomisation, {found.permutations:,} {flips} sign flips)"
-    names = f"{mode_name(found.second)} against {mode_name(found.first)}"
-    counts = f"{found.wins:,} wins, {found.losses:,} losses, {found.ties:,} ties"
-    return f"{names}: {found.measure} {chance_words(found)}{test}; {counts}"
+    first, second = mode_name(found.first), mode_name(found.second)
+    won = f"{second} is better on {found.wins:,} queries, {first} on {found.losses:,}"
+    counts = f"{won}, equal on {found.ties:,}"
+    return f"{second} against {first}: {found.measure} {chance_words(found)}{test}; {counts}"
 
 
 def chance_words(found: Comparison) -> str:
@@ -383,12 +420,16 @@ def comparison_sheet(found: Comparison, *, whole: bool = False) -> Sheet:
     """The queries that gained and lost most; all if `whole`."""
     gained, lost = found.most_changed(EACH_WAY)
     shown = found.deltas if whole else (*gained, *lost)
+    # Names of records begin with that of the benchmark.
+    names = found.first.split("-"), found.second.split("-")
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(*names, strict=False)))
+    first, second = (shortened(mode_name("-".join(name[same:])), _NAMED) for name in names)
     columns = (
         column("query", min_width=6),
         column("difference", make=lambda one: Shown(one.difference, f"{one.difference:+.4f}"),
                align="right"),
-        column("first", mode_name(found.first), lambda one: _score(one.first), align="right"),
-        column("second", mode_name(found.second), lambda one: _score(one.second), align="right"),
+        column("first", first, lambda one: _score(one.first), align="right"),
+        column("second", second, lambda one: _score(one.second), align="right"),
         column("text", make=lambda one: shortened(one.text), weight=5, min_width=20),
     )  # fmt: skip
     return sheet_of(comparison_line(found), columns, shown, msgspec.to_builtins)

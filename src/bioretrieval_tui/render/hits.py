@@ -92,11 +92,6 @@ _MOST_NAMED = 6
 """Authors that a page names before it says how many there are."""
 
 
-def mode_name(mode: str) -> str:
-    """A mode of search as it is shown: hybrid, dense, BM25; of an evaluation also a run file."""
-    return {"lexical": "BM25", "run": "run file"}.get(mode, mode)
-
-
 # Facts and page -------------------------------------------------------------------------------
 
 
@@ -231,10 +226,15 @@ def hit_sheet(
     citations: Sequence[Citation] = (),
     reasons: Sequence[Explanation] = (),
     several: bool = False,
+    query: str | None = None,
 ) -> Sheet:
     """Hits in their order; scores keep all their digits for programs. reasons: explanations, one a
-    hit; () for none. They take the place of the text. several: indexes, which are named."""
+    hit; () for none. They take the place of the text. several: indexes, which are named; query: its
+    id, of a query among many."""
     columns = [*_COLUMNS, _INDEX] if several else list(_COLUMNS)
+    if query is not None:
+        columns.insert(0, column("query", make=lambda _: query))
+        return sheet_of(title, columns, hits, lambda hit: {"query": query, **_record(hit)})
     if not reasons:
         return sheet_of(title, columns, hits, _record, citations)
     why = {hit.key: one for hit, one in zip(hits, reasons, strict=True)}

@@ -7,7 +7,14 @@ from functools import partial
 from typing import Any
 
 from bioretrieval_tui.catalog.fields import TABLE
-from bioretrieval_tui.catalog.matrix import Axis, MatrixRow, ResultMatrix, ScoreTable
+from bioretrieval_tui.catalog.matrix import (
+    Axis,
+    MatrixRow,
+    ResultMatrix,
+    ScoreTable,
+    axes_with,
+    with_own,
+)
 from bioretrieval_tui.catalog.models import Model, Result
 from bioretrieval_tui.render.sheet import Cell, ColumnOf, Sheet, Shown, column, sheet_of
 from bioretrieval_tui.util.formatting import figure, plural, short
@@ -15,6 +22,8 @@ from bioretrieval_tui.util.formatting import figure, plural, short
 SCORE = {"mean": "mean", "mean-rank": "mean rank", "borda": "Borda"}
 """Heading of the column that ranks, by the ranking."""
 LEGEND = "t trained on this benchmark  s self-reported  r reranks  * secondary  ? unverified"
+MARK = "\N{BLACK DIAMOND}"
+"""Before the name of every run of the user: it shows without colour too."""
 _DOUBTS = {"unverified": "?", "secondary": "*"}
 
 
@@ -71,11 +80,18 @@ def hidden_words(matrix: ResultMatrix) -> str:
     return ", ".join(said)
 
 
-def matrix_sheet(matrix: ResultMatrix, table: ScoreTable, *, limit: int | None = None) -> Sheet:
-    """The matrix as it is shown, wide. Records hold the results by column."""
-    catalogue = table.catalogue
-    best = {axis: best_values(matrix, axis) for axis in matrix.axes}
-    rows = matrix.rows[:limit]
+def matrix_sheet(
+    matrix: ResultMatrix,
+    table: ScoreTable,
+    *,
+    limit: int | None = None,
+    own: Sequence[MatrixRow] = (),
+) -> Sheet:
+    """The matrix with runs of the user as it is shown, wide. Records hold the results by column."""
+    catalogue, names = table.catalogue, table.catalogue.names
+    axes = axes_with(matrix, own)
+    best = {axis: best_values(matrix, axis) for axis in axes}
+    rows = with_own(matrix, own, table, matrix.view)[:limit]
 
     def value(row: MatrixRow, axis: Axis) -> Cell:
         result = row.figures.get(axis)
@@ -92,7 +108,12 @@ def matrix_sheet(matrix: ResultMatrix, table: ScoreTable, *, limit: int | None =
         known = entry.params if isinstance(entry, Model) else None
         return None if known is None else Shown(known, short(known))
 
+    def name(row: MatrixRow) -> Cell:
+        return Shown(row.own, f"{MARK} {row.own}") if row.own else names.get(row.model, row.model)
+
     def ranked(row: MatrixRow) -> Cell:
+        if row.own:
+            return None
         rounded = None if row.score is None else round(row.score, 6)
         return Shown(rounded, score_text(matrix, row))
 
@@ -108,14 +129,13 @@ def matrix_sheet(matrix: ResultMatrix, table: ScoreTable, *, limit: int | None =
     columns: Sequence[ColumnOf[MatrixRow]] = (
         column("rank", "#", lambda row: row.rank, align="right"),
         column("model_id", make=lambda row: row.model, data_only=True),
-        column("model", make=lambda row: catalogue.names.get(row.model, row.model), weight=3,
-               min_width=12),
+        column("model", make=name, weight=3, min_width=12),
         column("score", SCORE[matrix.view.ranking], ranked, align="right",
                data_only=len(matrix.basis) == 1 and matrix.view.ranking == "mean"),
         column("params", make=params, align="right"),
         column("zero_shot_share", "ZS %", partial(fact, "zero_shot_share"), align="right"),
         column("licence", make=partial(fact, "licence"), data_only=True),
-        *map(score, matrix.axes),
+        *map(score, axes),
     )  # fmt: skip
 
     def record(row: MatrixRow) -> dict[str, Any]:
@@ -127,7 +147,7 @@ def matrix_sheet(matrix: ResultMatrix, table: ScoreTable, *, limit: int | None =
         return {
             "rank": row.rank,
             "model": row.model,
-            "name": catalogue.names.get(row.model, row.model),
+            "name": row.own or names.get(row.model, row.model),
             **facts,
             "ranking": matrix.view.ranking,
             "score": None if row.score is None else round(row.score, 6),
@@ -147,5 +167,6 @@ def matrix_sheet(matrix: ResultMatrix, table: ScoreTable, *, limit: int | None =
 
     marks = {sign for row in rows for one in row.figures.values() for sign in score_mark(one)}
     signs = (one for one in LEGEND.split("  ") if one[0] in marks)
-    told = "; ".join(filter(None, (ranked_by(matrix, table), ", ".join(signs))))
+    mine = f"{MARK} your run" if any(row.own for row in rows) else ""
+    told = "; ".join(filter(None, (ranked_by(matrix, table), ", ".join(signs), mine)))
     return sheet_of("Models by benchmarks", columns, rows, record, note=told[:1].upper() + told[1:])

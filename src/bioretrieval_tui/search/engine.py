@@ -144,13 +144,17 @@ class SearchEngine:
                 self.fault = None
             return self._encoder
 
-    def search(self, query: Query) -> SearchResult:
-        """The hits of a query. Raises UsageError where it is impossible (see `Query.checked`),
-        FilterError, IndexFault where the index is damaged, ModelError where its model does not
-        load."""
+    def search(
+        self, query: Query, vector: Floats | None = None, *, facets: bool = True
+    ) -> SearchResult:
+        """The hits of a query. vector: of the query, if it is known already; facets: whether values
+        of fields are counted. Raises UsageError where the query is impossible (see
+        `Query.checked`), FilterError, IndexFault where the index is damaged, ModelError where its
+        model does not load."""
         query = query.checked()
         kept = self._allowed(query.where)
-        labels, scores, found = self._ranked(query, self._vector(query), kept)
+        vector = self._vector(query, vector)
+        labels, scores, found = self._ranked(query, vector, kept)
         empty = query.mode != "dense" and not weighted_terms(query.text)
         named = self._named(query.text, kept)
         if len(named):
@@ -163,7 +167,7 @@ class SearchEngine:
             one: self.index.fields.facets(
                 self._wider(query, found.vector, one, among), one, MOST_VALUES
             )
-            for one in FACETS
+            for one in (FACETS if facets else ())
         }
         return SearchResult(
             hits=self._hits(labels[order], scores[order], found, query.mode),
@@ -217,14 +221,14 @@ class SearchEngine:
         found = hybrid.extended(self.index, found, named, found.vector, self._terms(query))
         return np.concatenate([named, labels[others]]), np.concatenate([top, scores[others]]), found
 
-    def rank(
-        self, text: str, k: int, mode: str = "hybrid", *, instruction: str | None = None
-    ) -> list[tuple[str, float]]:
-        """Ids and scores of the best `k`, best first. Raises as `search` does."""
-        query = Query(text=text, k=k, mode=mode, instruction=instruction).checked()
-        labels, scores, _ = self._ranked(query, self._vector(query), None)
-        ids = self.index.documents.ids(labels[:k].tolist())
-        return list(zip(ids, scores[:k].tolist(), strict=True))
+    def rank(self, query: Query, vector: Floats | None = None) -> list[tuple[str, float]]:
+        """Ids and scores of the best `k`, best first, by relevance alone: a document that the query
+        names has no precedence. Parameters and errors as of `search`."""
+        query = query.checked()
+        vector = self._vector(query, vector)
+        labels, scores, _ = self._ranked(query, vector, self._allowed(query.where))
+        ids = self.index.documents.ids(labels[: query.k].tolist())
+        return list(zip(ids, scores[: query.k].tolist(), strict=True))
 
     def similar(self, identifier: str, k: int = 10, where: str = "") -> SearchResult:
         """The documents most like the one of this id, without itself; hybrid. Raises NotFoundError
@@ -341,10 +345,10 @@ class SearchEngine:
             fitting=None if allowed is None else len(allowed),
         )
 
-    def _vector(self, query: Query) -> Floats | None:
+    def _vector(self, query: Query, known: Floats | None = None) -> Floats | None:
         """The query's vector, float32 (dimension,); None in mode lexical."""
-        if query.mode == "lexical":
-            return None
+        if query.mode == "lexical" or known is not None:
+            return None if query.mode == "lexical" else known
         vector: Floats
         (vector,) = self.load().encode_queries([query.text], instruction=query.instruction)
         return vector

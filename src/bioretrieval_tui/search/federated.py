@@ -24,10 +24,12 @@ from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser
 from bioretrieval_tui.index.metadata_fields import YEAR, when
 from bioretrieval_tui.progress import Reporter, silent
 from bioretrieval_tui.search.engine import MOST_VALUES, SearchEngine
+from bioretrieval_tui.search.hybrid import Floats
 from bioretrieval_tui.search.types import Explanation, Facet, Hit, Query, SearchResult
 from bioretrieval_tui.util.folding import fold
 
 _RANK_CONSTANT = 60
+_NONE: Mapping[str, Floats] = {}
 
 
 class Federation:
@@ -74,12 +76,22 @@ class Federation:
                 if not self.several or engine.fault is None:
                     raise
 
-    def search(self, query: Query) -> SearchResult:
-        """The hits of all indexes in one ranking; of a single one as it gives them. Raises as
-        `SearchEngine.search` does where all fail."""
+    def rank(self, query: Query, vectors: Mapping[str, Floats] = _NONE) -> list[tuple[str, float]]:
+        """Ids and scores of the best `k`, best first. Parameters and errors as of `search`."""
+        if self.several:
+            return [(hit.id, hit.score) for hit in self.search(query, vectors, facets=False).hits]
+        ((name, engine),) = self.engines.items()
+        return engine.rank(query, vectors.get(name))
+
+    def search(
+        self, query: Query, vectors: Mapping[str, Floats] = _NONE, *, facets: bool = True
+    ) -> SearchResult:
+        """The hits of all indexes in one ranking; of a single one as it gives them. vectors: of the
+        query, by the names of indexes, where they are known already; facets: whether values of
+        fields are counted. Raises as `SearchEngine.search` does where all fail."""
         if not self.several:
-            (engine,) = self.engines.values()
-            return engine.search(query)
+            ((name, engine),) = self.engines.items()
+            return engine.search(query, vectors.get(name), facets=facets)
         results: dict[str, SearchResult] = {}
         models: dict[str, object] = {}
         notes: list[str | None] = []
@@ -91,7 +103,8 @@ class Federation:
                         raise engine.fault.with_traceback(None)
                     mode = "lexical"
                     notes.append(f"{name} by BM25 alone: {engine.fault.message}")
-                results[name] = engine.search(replace(query, mode=mode, order="relevance"))
+                of_index = replace(query, mode=mode, order="relevance")
+                results[name] = engine.search(of_index, vectors.get(name), facets=facets)
                 by = made.model, made.revision, made.recipe_hash
                 models[name] = None if mode == "lexical" else by
         self._check(results)

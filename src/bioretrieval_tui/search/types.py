@@ -22,6 +22,11 @@ RERANKED = 50
 """Hits that a reranker reads by default."""
 
 
+def mode_name(mode: str) -> str:
+    """A mode as it is shown: hybrid, dense, BM25; of an evaluation also a run file."""
+    return {"lexical": "BM25", "run": "run file"}.get(mode, mode)
+
+
 class Query(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A query. k: number of hits; where: a filter over the documents' fields, in the filter
     language of the catalogue; instruction: replaces the recipe's task instruction."""

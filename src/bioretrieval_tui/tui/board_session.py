@@ -6,7 +6,7 @@ a column of its own. Ranks and the best value of a column leave runs out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Literal, overload
@@ -22,20 +22,21 @@ from bioretrieval_tui.catalog.matrix import (
     MatrixRow,
     MatrixView,
     Ranking,
-    ResultMatrix,
     ScoreTable,
+    axes_with,
+    with_own,
 )
-from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Model, Recipe, Result
-from bioretrieval_tui.evaluation.metrics import MAIN
-from bioretrieval_tui.render.evaluations import MARK, OwnRun
-from bioretrieval_tui.render.hits import mode_name
+from bioretrieval_tui.catalog.models import AnyEntry, Model, Recipe, Result
+from bioretrieval_tui.render.evaluations import OwnRun, own_titles
 from bioretrieval_tui.render.rankings import (
+    MARK,
     SCORE,
     best_values,
     score_figure,
     score_mark,
     score_text,
 )
+from bioretrieval_tui.search.types import mode_name
 from bioretrieval_tui.tui.entry_session import EntrySession, paper_of
 from bioretrieval_tui.tui.text import Row, Span
 from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn
@@ -60,18 +61,10 @@ _TENTHS = 10
 """Parts of a column in the heat map."""
 
 
-@dataclass(frozen=True, slots=True)
-class OwnRow:
-    """A run of the user as a row.
-
-    axis: its column; title: of a column without published results, else ""; figures: nDCG@10 by
-    column, none if it was not measured.
-    """
+class OwnRow(MatrixRow, frozen=True, kw_only=True):
+    """A run of the user as a row."""
 
     run: OwnRun
-    axis: Axis
-    title: str
-    figures: Mapping[Axis, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +78,8 @@ class RecipeRow:
     rank: int | None
 
 
-ModelRow = MatrixRow | OwnRow
-AnyRow = ModelRow | RecipeRow
-_Cells = Callable[[ModelRow], Sequence[Span]]
+AnyRow = MatrixRow | RecipeRow
+_Cells = Callable[[MatrixRow], Sequence[Span]]
 
 
 def row_id(row: AnyRow) -> str:
@@ -103,9 +95,9 @@ class _LazyCells(Sequence[Span]):
     def __init__(
         self,
         lead: Sequence[Span],
-        row: ModelRow,
+        row: MatrixRow,
         axes: Sequence[Axis],
-        make: Callable[[ModelRow, Axis], Span],
+        make: Callable[[MatrixRow, Axis], Span],
         last: Sequence[Span] = (),
     ) -> None:
         self.lead, self.row, self.axes, self.make, self.last = lead, row, axes, make, last
@@ -164,17 +156,18 @@ class BoardSession:
         self.own: Sequence[OwnRow] = ()
         self.with_own = True
         self.recipe_rows: Sequence[RecipeRow] = ()
-        self.model_rows: Sequence[ModelRow] = ()
+        self.model_rows: Sequence[MatrixRow] = ()
         self.shown_own: Sequence[OwnRow] = ()
         self.use(BoardScores.of(catalogue))
 
     def use(self, scores: BoardScores) -> None:
-        """Show other scores; filters and orders stay."""
+        """Show other scores; filters, orders and runs stay."""
         before = getattr(self, "_sessions", ())
         self.catalogue, self.table = scores.table.catalogue, scores.table
         self._sessions = (scores.recipes, scores.models)
         for old, new in zip(before, self._sessions, strict=False):
             new.filter_by(old.filter)
+        self.put_own(self.own)
         self.fill()
 
     @property
@@ -203,11 +196,16 @@ class BoardSession:
         kept = [entry.id for entry in session.matching(session.filter)]
         filtered = frozenset(kept) if session.filter.strip() else None
         published = self.view
-        if published.sort == "own" or published.sort in self._own_keys():
+        if published.sort == "own" or self.table.by_key.get(published.sort) in self.table.own:
             published = structs.replace(published, sort="rank", reverse=False)
         self.matrix = self.table.matrix(published, kept if filtered is not None else None)
         self.shown_own = [row for row in self.own if self.with_own and self._fits(row, filtered)]
-        self.model_rows = merged(self.matrix, self.shown_own, self.table, self.view)
+        if self.view.sort == "own":
+            up = self.view.reverse
+            dated = sorted(self.shown_own, key=lambda row: row.run.record.date, reverse=not up)
+            self.model_rows = [*dated, *self.matrix.rows]
+        else:
+            self.model_rows = with_own(self.matrix, self.shown_own, self.table, self.view)
         session.shown = [self.catalogue.by_id[row.model] for row in self.matrix.rows]
 
     def _recipes(self) -> list[Recipe]:
@@ -251,26 +249,33 @@ class BoardSession:
         """Show these columns in this order; () for all. They rank."""
         self.view = structs.replace(self.view, columns=tuple(columns), sort="rank", reverse=False)
 
-    def _own_keys(self) -> frozenset[str]:
-        """Columns that runs alone have."""
-        return frozenset(axis_key(row.axis, self.table) for row in self.own if row.title)
+    def put_own(self, rows: Sequence[OwnRow]) -> None:
+        """Have these runs, and the columns that only they have."""
+        self.own = rows
+        self.table.add_own(own_titles([row.run for row in rows]))
 
     def _sortable(self) -> bool:
         """Whether the column that sorts is shown: columns go away with runs and with choices."""
         sort = self.view.sort
-        if sort == "own" or sort in self._own_keys():
+        if sort == "own":
             return self.with_own and bool(self.own)
-        return sort not in self.table.by_key or not self.view.columns or sort in self.view.columns
+        axis = self.table.by_key.get(sort)
+        if axis in self.table.own and not self.with_own:
+            return False
+        known = sort in ("rank", "score", "model", "licence", "results", *FACTS)
+        return known if axis is None else not self.view.columns or sort in self.view.columns
 
     def _fits(self, row: OwnRow, models: frozenset[str] | None) -> bool:
         """Whether the filter keeps a run. models: entries that it keeps, None without a filter."""
         if self.view.zero_shot and row.run.zero_shot is not True:
             return False
+        if self.view.columns and not row.figures.keys() & set(self.matrix.axes):
+            return False
         if models is None or row.run.model in models:
             return True
-        # The catalogue does not know its model.
-        text = f"{row.run.name} {row.run.record.mode} {row.run.record.benchmark} own".casefold()
-        return row.run.model is None and self.entries.filter.casefold() in text
+        record = row.run.record
+        text = f"{row.run.name} {record.mode} {mode_name(record.mode)} {record.benchmark} own"
+        return self.entries.filter.strip().casefold() in text.casefold()
 
     # Recipes -----------------------------------------------------------------------------
 
@@ -321,7 +326,7 @@ class BoardSession:
                 for title in [self.table.title(axis)]
             )  # fmt: skip
             return (*_RECIPE_COLUMNS, *four, TableColumn("year", "Year", 4, align="right"))
-        heat, axes = self.mode == "heat", axes_of(self.matrix, self.shown_own)
+        heat, axes = self.mode == "heat", axes_with(self.matrix, self.shown_own)
         short_name, usual_name, long_name = _NAMES
         name = max(short_name, min(usual_name, width - 50), min(width // 4, long_name))
         roomy = heat and long_name + 20 + 3 * len(axes) <= width
@@ -339,16 +344,15 @@ class BoardSession:
                 TableColumn("params", "Params", 7, align="right"),
                 TableColumn("zero_shot_share", "ZS %", 5, align="right"),
             ]
-        own = {row.axis: row.title for row in self.shown_own if row.title}
         for axis in axes:
-            title = own.get(axis) or self.table.title(axis)
+            title = self.table.title(axis)
             size = 1 + roomy if heat else max(_SCORE_WIDTH, len(title) + 2)
             columns.append(
-                TableColumn(axis_key(axis, self.table), title, size, align="right", upright=heat)
+                TableColumn(self.table.key(axis), title, size, align="right", upright=heat)
             )
         return (*columns, *(() if heat else (TableColumn("licence", "Licence", 14),)))
 
-    def list_rows(self) -> ListRows[RecipeRow] | ListRows[ModelRow]:
+    def list_rows(self) -> ListRows[RecipeRow] | ListRows[MatrixRow]:
         if not self.in_matrix:
             return ListRows(self.recipe_rows, self._recipe_cells, self._recipe_below)
         cells = self._heat_cells() if self.mode == "heat" else self._matrix_cells()
@@ -380,23 +384,23 @@ class BoardSession:
     def _matrix_cells(self) -> _Cells:
         """Rank, name, facts, mean, scores. Marks need no colour; of runs `!` where they differ from
         the published score by more than 0.01."""
-        axes = axes_of(self.matrix, self.shown_own)
+        axes = axes_with(self.matrix, self.shown_own)
         # The best of what is published: a run has no source that others can read.
         best = cache(partial(best_values, self.matrix))
 
-        def score(row: ModelRow, axis: Axis) -> Span:
+        def score(row: MatrixRow, axis: Axis) -> Span:
             found = row.figures.get(axis)
             if found is None:
                 return _NONE
-            if isinstance(found, Result):
+            if not isinstance(row, OwnRow):
                 return _score_cell(found, best(axis)[0])
-            off = isinstance(row, OwnRow) and row.run.deviates
-            mark = "!" if off else "t" if isinstance(row, OwnRow) and row.run.trained else " "
-            return Span(f"{found:.4f}{mark:<2}", "warn" if off else "own")
+            off = row.run.deviates
+            mark = "!" if off else "t" if row.run.trained else " "
+            return Span(f"{found.value:.4f}{mark:<2}", "warn" if off else "own")
 
-        def cells(row: ModelRow) -> Sequence[Span]:
+        def cells(row: MatrixRow) -> Sequence[Span]:
             score_of, facts = [Span("")] * self._ranked_apart, [Span("")] * 3
-            if isinstance(row, MatrixRow):
+            if not isinstance(row, OwnRow):
                 ranked = "strong" if row.score is not None else "faint"
                 score_of = [Span(score_text(self.matrix, row), ranked)] * self._ranked_apart
                 facts = self._facts(row)
@@ -425,7 +429,7 @@ class BoardSession:
 
     def _heat_cells(self) -> _Cells:
         """A cell a score: the tenth of its column that it is in, 1 for the best, 0 for the last."""
-        axes = axes_of(self.matrix, self.shown_own)
+        axes = axes_with(self.matrix, self.shown_own)
         values = {
             axis: sorted((row.figures[axis].value for row in self.matrix.rows
                           if axis in row.figures), reverse=True)
@@ -436,21 +440,21 @@ class BoardSession:
             for axis, found in values.items()
         }
 
-        def cell(row: ModelRow, axis: Axis) -> Span:
+        def cell(row: MatrixRow, axis: Axis) -> Span:
             result = row.figures.get(axis)
             if result is None:
                 return _NO_CELL
-            if not isinstance(result, Result):
+            if isinstance(row, OwnRow):
                 return Span(MARK, "own")
             tenth = tenths[axis][result.value]
             return Span(str((tenth + 1) % _TENTHS), _heat_role(tenth))
 
-        def cells(row: ModelRow) -> Sequence[Span]:
+        def cells(row: MatrixRow) -> Sequence[Span]:
             return _LazyCells(self._lead(row), row, axes, cell)
 
         return cells
 
-    def _lead(self, row: ModelRow) -> list[Span]:
+    def _lead(self, row: MatrixRow) -> list[Span]:
         """Rank and name, and in a list with runs the mode of a run."""
         if isinstance(row, OwnRow):
             return [
@@ -466,7 +470,7 @@ class BoardSession:
 
     def result_at(self, row: AnyRow | None, key: str) -> Result | None:
         """The published result of a row in a column."""
-        if not isinstance(row, MatrixRow):
+        if not isinstance(row, MatrixRow) or isinstance(row, OwnRow):
             return None
         axis = self.table.by_key.get(key)
         return row.figures.get(axis) if axis else None
@@ -480,7 +484,9 @@ class BoardSession:
     def entry_of(self, row: AnyRow | None) -> AnyEntry | None:
         if isinstance(row, RecipeRow):
             return row.recipe
-        return self.catalogue.by_id.get(row.model) if isinstance(row, MatrixRow) else None
+        if row is None or isinstance(row, OwnRow):
+            return None
+        return self.catalogue.by_id.get(row.model)
 
 
 def _score_cell(result: Result, best: float | None) -> Span:
@@ -499,64 +505,6 @@ def _heat_role(tenth: int) -> str:
 # Runs of the user -----------------------------------------------------------------------------
 
 
-def own_rows(runs: Sequence[OwnRun], catalogue: Catalogue) -> list[OwnRow]:
+def own_rows(runs: Sequence[OwnRun]) -> list[OwnRow]:
     """The runs as rows, each with its column."""
-    rows = []
-    for run in runs:
-        newest, title = run.record, ""
-        known = isinstance(catalogue.by_id.get(newest.catalogue or ""), Benchmark)
-        if newest.catalogue is not None and known and newest.split == "test":
-            axis = Axis(newest.catalogue, MAIN)
-        else:
-            axis = Axis(f"own {newest.benchmark} {newest.split} {newest.sha256[:8]}", MAIN)
-            split = "" if newest.split == "test" else f" {newest.split}"
-            title = f"{newest.benchmark}{split} (own)"
-        figures = {axis: newest.metrics[MAIN]} if MAIN in newest.metrics else {}
-        rows.append(OwnRow(run, axis, title, figures))
-    return rows
-
-
-def axis_key(axis: Axis, table: ScoreTable) -> str:
-    return table.key(axis)
-
-
-def axes_of(matrix: ResultMatrix, own: Sequence[OwnRow]) -> tuple[Axis, ...]:
-    """The published columns, then those that only runs have, unless columns were chosen."""
-    more = () if matrix.view.columns else (axis for row in own for axis in row.figures)
-    return tuple(dict.fromkeys([*matrix.axes, *more]))
-
-
-def merged(
-    matrix: ResultMatrix, own: Sequence[OwnRow], table: ScoreTable, view: MatrixView
-) -> list[ModelRow]:
-    """Published results and runs in one order. A run is ranked by its score where the column of its
-    benchmark sorts, or alone ranks; else runs come last."""
-    if view.sort == "own":
-        newest = sorted(own, key=lambda row: row.run.record.date, reverse=not view.reverse)
-        return [*newest, *matrix.rows]
-    if view.sort == "model":
-
-        def name(row: ModelRow) -> str:
-            if isinstance(row, OwnRow):
-                return row.run.name.casefold()
-            return table.catalogue.names.get(row_id(row), row_id(row)).casefold()
-
-        return sorted([*matrix.rows, *own], key=name, reverse=view.reverse)
-    sorts = table.by_key.get(view.sort)
-    if view.sort == "rank" and len(matrix.basis) == 1:
-        sorts = matrix.basis[0]
-    found = {axis for row in own for axis in row.figures}
-    if sorts is None:
-        sorts = next((axis for axis in found if table.key(axis) == view.sort), None)
-    if sorts is None:
-        return [*matrix.rows, *own]
-
-    def value(row: ModelRow) -> float:
-        score = row.figures[sorts]
-        return score.value if isinstance(score, Result) else score
-
-    rows: list[ModelRow] = [*matrix.rows, *own]
-    ranked = [row for row in rows if sorts in row.figures]
-    # Stable: equal published scores keep the order of the matrix, and stand before runs.
-    ranked.sort(key=value, reverse=not view.reverse)
-    return [*ranked, *(row for row in rows if sorts not in row.figures)]
+    return [OwnRow(run.result.model, run.figures, own=run.name, run=run) for run in runs]

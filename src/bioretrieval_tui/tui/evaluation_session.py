@@ -14,8 +14,9 @@ import msgspec
 from bioretrieval_tui.backend.protocol import EvaluateJob
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Benchmark, Encoding, Model
+from bioretrieval_tui.encoding.device import offline
 from bioretrieval_tui.encoding.embedded import MODEL_ID
-from bioretrieval_tui.encoding.model_files import entry_is_here
+from bioretrieval_tui.encoding.model_files import entry_is_here, require_models
 from bioretrieval_tui.encoding.recipe import recipe_hash
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.evaluation.benchmark import checksums, find_parts
@@ -28,6 +29,7 @@ from bioretrieval_tui.tui.index_session import model_choices
 from bioretrieval_tui.tui.step_session import benchmark_terms, is_benchmark
 from bioretrieval_tui.util.formatting import plural, time_left
 
+OFFLINE = "offline mode is on: restart without it to fetch"
 PURPOSE = "evaluation"
 _MOST_BESIDE = 200
 """Entries of a folder that are looked at."""
@@ -55,6 +57,15 @@ class Candidate:
     recipe: Encoding | None = None
     index: str | None = None
     run: str | None = None
+
+    @property
+    def absent(self) -> str:
+        """That it is not here, and how to get it."""
+        return f"{self.label.partition(' (')[0]} is not here; {OFFLINE if offline() else self.note}"
+
+    @property
+    def names(self) -> set[str]:
+        return {self.key, self.entry.id} if self.entry else {self.key}
 
     def fetched(self) -> Candidate:
         folder = benchmark_folder(self.key) if isinstance(self.entry, Benchmark) else None
@@ -131,6 +142,7 @@ class MachineFacts:
             key = (one.sha256, model, one.mode, one.reranker or "")
             found.done.setdefault(key, set()).add(one.recipe_hash)
             found.sizes[one.sha256] = one.documents
+            folders |= {Path(one.folder): None} if one.folder else {}
             speeds.append((one.model, one.docs_per_second or 0.0))
         found.speeds = {model: speed for model, speed in speeds if speed}  # 0: nothing was encoded
         found.benchmarks = _benchmarks(catalogue, folders)
@@ -157,8 +169,30 @@ def _with_files(one: Candidate, catalogue: Catalogue) -> Candidate:
     entry = catalogue.model_of_hub(one.key)
     if entry is None or entry_is_here(entry):
         return replace(one, entry=entry)
-    terms = f"w fetches it; licence: {entry.licence or 'not known'}"
-    return replace(one, entry=entry, here=False, note=terms)
+    note = _absent(f"licence: {entry.licence or 'not known'}")
+    return replace(one, entry=entry, here=False, note=note)
+
+
+def _absent(terms: str) -> str:
+    """How to get what is not on this machine."""
+    return OFFLINE if offline() else f"w fetches it; {terms}"
+
+
+def index_ranker(name: str) -> Candidate:
+    """An index, which ranks with its own model."""
+    found = Candidate(name, name, "index", index=name)
+    with contextlib.suppress(BioRetrievalError):  # its job tells it
+        manifest = manifest_of(name)
+        found = replace(found, model=manifest.model, recipe=manifest.recipe)
+    return found
+
+
+def check_models(job: EvaluateJob) -> None:
+    """Raise ModelError, with the remedy, for a model that a job needs, lacks and does not fetch."""
+    encoder = (job.model, job.recipe) if set(job.modes) - {"lexical"} else (None, None)
+    for model, recipe in (encoder, (job.reranker, job.reranker_recipe)):
+        if model and model != MODEL_ID and not job.download:
+            require_models(model, recipe)
 
 
 def _benchmarks(catalogue: Catalogue, remembered: Iterable[Path]) -> list[Candidate]:
@@ -181,7 +215,7 @@ def _benchmarks(catalogue: Catalogue, remembered: Iterable[Path]) -> list[Candid
     known = {one.entry.id for one in here if one.entry}
     fetchable = (one for one in catalogue.of_type(Benchmark) if one.loaders.zip)
     return [*here, *(
-        Candidate(one.id, one.name, f"w fetches it; {benchmark_terms(one)}", False, entry=one)
+        Candidate(one.id, one.name, _absent(benchmark_terms(one)), False, entry=one)
         for one in fetchable if one.id not in known
     )]  # fmt: skip
 

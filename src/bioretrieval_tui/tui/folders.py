@@ -8,19 +8,26 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.terminal.clean import clean
+
+if TYPE_CHECKING:
+    from bioretrieval_tui.settings import SettingsStore
 
 RECENT_FOLDERS = "recent-folders"
 FILES_FOLDER = "files-folder"
 BENCHMARK_FOLDER = "benchmark-folder"
 """The setting that remembers the last benchmark folder."""
+MOST_RECENT = 4
+"""Folders that are remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +72,17 @@ def entries(folder: Path) -> list[FolderEntry]:
     Raises BioRetrievalError if it cannot be read."""
     try:
         with os.scandir(folder) as found:
-            listed = [_entry(folder, item) for item in found]
+            listed = [_entry(folder / item.name, item.stat) for item in found]
     except OSError as error:
         raise BioRetrievalError(f"this folder cannot be read: {error.strerror}") from error
     return sorted(listed, key=lambda entry: (not entry.folder, entry.shown.casefold(), entry.name))
 
 
-def _entry(folder: Path, item: os.DirEntry[str]) -> FolderEntry:
-    path, is_folder, size, problem = folder / item.name, False, None, None
+def _entry(path: Path, read: Callable[[], os.stat_result]) -> FolderEntry:
+    is_folder, size, problem = False, None, None
     try:
-        item.name.encode()
-        facts = item.stat()
+        path.name.encode()
+        facts = read()
     except UnicodeEncodeError:
         problem = "its name is not UTF-8: rename it"
     except OSError as error:
@@ -87,7 +94,32 @@ def _entry(folder: Path, item: os.DirEntry[str]) -> FolderEntry:
         elif not is_folder:
             problem = "not a regular file"
     kind = "benchmark" if is_folder and is_benchmark(path) else ""
-    return FolderEntry(item.name, path, is_folder, size, problem, kind)
+    return FolderEntry(path.name, path, is_folder, size, problem, kind)
+
+
+def pasted(text: str, base: Path) -> tuple[list[str], list[FolderEntry]]:
+    """The paths of a pasted text, as they are written, and the entries of those that exist.
+
+    A line that exists as it stands is one path; others are split at blanks, except within quotes
+    and after a backslash, as terminals write the files that are dropped on them.
+    """
+    written: list[str] = []
+    for line in filter(None, map(str.strip, text.splitlines())):
+        parts = [line]
+        if _named(line, base) is None:
+            with contextlib.suppress(ValueError):  # a quote that does not end
+                parts = shlex.split(line)
+        written += parts
+    found = (_named(one, base) for one in written)
+    return written, [_entry(path, path.stat) for path in found if path is not None]
+
+
+def _named(text: str, base: Path) -> Path | None:
+    """The path that a text names, if it exists."""
+    with contextlib.suppress(OSError, RuntimeError, ValueError):  # too long, no such home, a NUL
+        path = base / Path(text).expanduser()
+        return path if path.exists() else None
+    return None
 
 
 def matching(found: Sequence[FolderEntry], rest: str, *, hidden: bool) -> list[FolderEntry]:
@@ -148,3 +180,33 @@ def first_folder() -> Path:
         return Path.cwd()
     except OSError:
         return Path.home()
+
+
+class FolderMemory:
+    """The folders that were used last, in the settings."""
+
+    def __init__(self, settings: SettingsStore) -> None:
+        self._settings = settings
+
+    def remembered(self, name: str) -> Path | None:
+        """The folder that the setting `name` remembers, if it still exists."""
+        try:
+            kept = self._settings.setting(name)
+            return Path(kept) if kept and Path(kept).is_dir() else None
+        except (BioRetrievalError, OSError, ValueError):
+            return None
+
+    def remember(self, name: str, folder: Path) -> None:
+        """Keep a folder under the setting `name`, and among the recent ones."""
+        chosen = folder.absolute()
+        recent = list(dict.fromkeys([chosen, *self.recent()]))[:MOST_RECENT]
+        with contextlib.suppress(UnicodeEncodeError):  # no name that SQLite holds
+            self._settings.set_setting(name, str(chosen))
+            self._settings.set_setting(RECENT_FOLDERS, "\n".join(map(str, recent)))
+
+    def recent(self) -> list[Path]:
+        """The folders that were used last and still exist, the latest first."""
+        with contextlib.suppress(BioRetrievalError, OSError, ValueError):
+            kept = self._settings.setting(RECENT_FOLDERS) or ""
+            return [Path(one) for one in kept.split("\n") if one and Path(one).is_dir()]
+        return []

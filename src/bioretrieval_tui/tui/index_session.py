@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from bioretrieval_tui.backend.protocol import MAKES_INDEX, ListIndexes
@@ -13,16 +15,17 @@ from bioretrieval_tui.catalog.models import Encoding, Model
 from bioretrieval_tui.errors import BioRetrievalError, ModelError, UsageError
 from bioretrieval_tui.index.layout import CATALOGUE, check_name
 from bioretrieval_tui.index.registry import IndexInfo
-from bioretrieval_tui.util.formatting import percent
+from bioretrieval_tui.util.formatting import percent, short
 
 if TYPE_CHECKING:
+    from bioretrieval_tui.actions import Action
     from bioretrieval_tui.backend.job_folder import JobRecord
     from bioretrieval_tui.tui.pane_context import PaneContext
 
 MUCH_DEAD = 0.2
 """Share of deleted or replaced documents that warrants a warning."""
 LONGEST_NAME = 64
-"""Most characters of a name; the error of `check_name` would not fit a line."""
+"""Most characters of a name."""
 UNFINISHED = "unfinished"
 
 
@@ -95,14 +98,40 @@ class IndexesSession:
         built_since = found.state != "done" and (info.built or "")[:19] > (found.ended or "")[:19]
         return None if built_since or found.removed else found
 
+    def resumable(self, row: IndexRow | None) -> JobRecord | None:
+        """The last job of an index, if it was stopped or failed."""
+        found = self.outcome(row) if row is not None else None
+        return found if found is not None and found.state != "done" else None
+
     def to_resume(self, row: IndexRow | None) -> JobRecord:
         """The last job of an index, if it was stopped or failed; else UsageError says why."""
-        found = self.outcome(row) if row is not None else None
-        if found is not None and found.state != "done":
+        if (found := self.resumable(row)) is not None:
             return found
         if row is not None and row.info and row.info.status.startswith(UNFINISHED):
             raise UsageError(f"{row.name} was built in a shell: b resumes its build")
         raise UsageError("No job of this index was stopped or failed")
+
+    def footer_place(self, row: IndexRow | None, action: Action) -> int:
+        """The place of a key in the bottom line, 0 for one that does nothing with this row."""
+        jobs = self._app.jobs
+        job = jobs.of(row.name) if row is not None else None
+        info = row.info if row is not None and job is None else None
+        whole = info is not None and not info.status.startswith(UNFINISHED)
+        own = row is not None and row.name != CATALOGUE
+        match action.id:
+            case "stop":
+                return int(job is not None or jobs.current is not None)
+            case "resume":
+                return int(job is None and self.resumable(row) is not None)
+            case "vectors":
+                return int(info is not None and whole and own and not info.dimension)
+            case "use" | "verify":
+                return action.footer if whole else 0
+            case "evaluate-index" | "add" | "compact":
+                return action.footer if whole and own else 0
+            case "remove":
+                return action.footer if job is None and own else 0
+        return action.footer
 
     def checked(
         self, row: IndexRow | None, verb: str, needs: Literal["any", "complete", "own"] = "any"
@@ -114,11 +143,13 @@ class IndexesSession:
         if row is None:
             raise UsageError(f"There is no index to {verb} yet: b builds one")
         if row.info is None:
-            raise UsageError(f"{row.name} does not exist yet")
+            resumes = ": p resumes its build" if self.resumable(row) else ""
+            raise UsageError(f"{row.name} does not exist yet{resumes}")
         if needs != "any" and row.name == CATALOGUE:
             raise UsageError(f"{CATALOGUE} is the app's own index and keeps itself up to date")
         if needs == "complete" and row.info.status.startswith(UNFINISHED):
-            raise UsageError(f"{row.name} is unfinished: b resumes its build")
+            key = "p" if self.resumable(row) else "b"
+            raise UsageError(f"{row.name} is unfinished: {key} resumes its build")
         return row.info
 
 
@@ -138,8 +169,9 @@ def name_problem(name: str) -> str | None:
         return f"a name has at most {LONGEST_NAME} characters, and this has {len(name)}"
     try:
         check_name(name)
-    except UsageError as error:
-        return error.line()
+    except UsageError:
+        # In one line of a dialog; the name stands above.
+        return "use a-z 0-9 - _ . with a letter or digit at both ends"
     return None
 
 
@@ -147,6 +179,16 @@ def suggested_name(file: str) -> str:
     """A name for an index after a file or folder; "" if no character of it is usable."""
     stem = file.removesuffix(".gz")
     return slug(stem.rpartition(".")[0] or stem)
+
+
+def unused_name(path: Path, taken: Collection[str]) -> str:
+    """A name for an index of a file or a folder that may be used; the corpus of a benchmark has
+    that of its folder."""
+    names = [path.parent.name] if path.name.startswith("corpus.") else [path.name, path.parent.name]
+    name = next(filter(None, map(suggested_name, names)), "index")
+    numbered = (f"{name}-{number}" for number in itertools.count(2))
+    offered = itertools.chain([name], numbered)
+    return next(one for one in offered if one not in taken and one != CATALOGUE)
 
 
 def slug(text: str, longest: int = 40) -> str:
@@ -163,12 +205,13 @@ def slug(text: str, longest: int = 40) -> str:
 @dataclass(frozen=True, slots=True)
 class ModelChoice:
     """A model that can encode an index; `model` None for the one that comes with the app. note: how
-    it gets here; download: it is fetched before it is used."""
+    it gets here; facts: its size and licence; download: it is fetched before it is used."""
 
     label: str
     model: str | None = None
     recipe: Encoding | None = None
     note: str = ""
+    facts: str = ""
     download: bool = False
 
     def missing(self) -> Sequence[str]:
@@ -193,5 +236,7 @@ def model_choices(catalogue: Catalogue) -> Sequence[ModelChoice]:
         except ModelError:
             continue
         note = f"bioretrieval-tui doctor --model {entry.id} --download"
-        found.append(ModelChoice(entry.name, hub, recipe, note))
+        size = f"{short(entry.params)} parameters, " if entry.params else ""
+        facts = f"{size}licence {entry.licence or 'not stated'}"
+        found.append(ModelChoice(entry.name, hub, recipe, note, facts))
     return found

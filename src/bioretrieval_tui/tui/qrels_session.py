@@ -7,6 +7,7 @@ process.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Sequence
 from itertools import combinations
@@ -81,10 +82,20 @@ class QrelsSession:
         if rows is not None:
             self._show(rows, kept)
         else:
-            self.rank(job)
+            await self._rank(job)
 
     def rank(self, job: protocol.EvaluateJob) -> None:
-        """Rank the benchmark, in a process of its own."""
+        """Rank the benchmark, in a process of its own, if its models are here."""
+        self.face.in_background("explore", self._rank, job)
+
+    async def _rank(self, job: protocol.EvaluateJob) -> None:
+        from bioretrieval_tui.tui.evaluation_session import check_models
+
+        try:
+            await asyncio.to_thread(check_models, job)
+        except BioRetrievalError as error:
+            self._fail(error.line())
+            return
         folder = Path(job.run_file or "").parent
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -165,7 +176,7 @@ class QrelsSession:
         try:
             view = await self.face.owner.client.ask(protocol.ViewQuery(query))
         except BioRetrievalError as error:
-            self.face.show_view(error.line())
+            self.face.show_view(f"{error.line()}: a ranks it again")
             return
         if self.chosen == query:
             self.view = view
@@ -281,15 +292,18 @@ def exploring_job(
 
 
 def job_of_record(record: EvaluationRecord, catalogue: Catalogue) -> protocol.EvaluateJob:
-    """The exploration of an evaluation's benchmark, in the folder that its index was built from.
+    """The exploration of an evaluation's benchmark; without a model, if none was used.
 
-    Raises BioRetrievalError if the folder no longer exists, or is not a benchmark."""
-    from bioretrieval_tui.evaluation.records import GIVEN, folder_of
+    Raises BioRetrievalError if its folder is not known or gone, or is not a benchmark."""
+    from bioretrieval_tui.evaluation.records import GIVEN, folder_of, records
 
     folder = folder_of(record)
     if record.mode == GIVEN:  # what made it is not here
         run = (record.model, record.run) if record.run and Path(record.run).is_file() else None
         return exploring_job(catalogue, folder, ("lexical",), split=record.split, run=run)
+    together = (one.mode for one in records() if one.date == record.date)
+    if set(together) <= {"lexical"}:
+        return exploring_job(catalogue, folder, ("lexical",), split=record.split)
     modes = ("lexical", "dense", "hybrid", *(("rerank",) if record.reranker else ()))
     return exploring_job(
         catalogue, folder, modes, record.model, split=record.split, reranker=record.reranker

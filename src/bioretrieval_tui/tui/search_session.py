@@ -29,9 +29,17 @@ from bioretrieval_tui.errors import (
 from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.index.registry import IndexInfo
 from bioretrieval_tui.progress import Progress
-from bioretrieval_tui.render.hits import mode_name
 from bioretrieval_tui.render.sheet import shortened
-from bioretrieval_tui.search.types import MODES, Explanation, Hit, Mode, Order, Query, SearchResult
+from bioretrieval_tui.search.types import (
+    MODES,
+    Explanation,
+    Hit,
+    Mode,
+    Order,
+    Query,
+    SearchResult,
+    mode_name,
+)
 from bioretrieval_tui.tui.index_session import short_model
 
 if TYPE_CHECKING:

@@ -21,9 +21,10 @@ from bioretrieval_tui.evaluation.metrics import MAIN
 from bioretrieval_tui.evaluation.published import hub_names, named_benchmark
 from bioretrieval_tui.evaluation.records import EvaluationRecord, records
 from bioretrieval_tui.online.archives import benchmark_folder
-from bioretrieval_tui.render.evaluations import MARK, published_scores, reference_fact
-from bioretrieval_tui.render.hits import mode_name
+from bioretrieval_tui.render.evaluations import published_scores, reference_fact
 from bioretrieval_tui.render.page import Fact, Inline, Text, fact, text
+from bioretrieval_tui.render.rankings import MARK
+from bioretrieval_tui.search.types import mode_name
 from bioretrieval_tui.tui.folders import short
 from bioretrieval_tui.tui.spans import fact_lines
 from bioretrieval_tui.tui.text import Line, Span, line

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bioretrieval_tui.progress import Progress
+from bioretrieval_tui.search.types import mode_name
 from bioretrieval_tui.tui.text import Line, Span, line
 from bioretrieval_tui.util.formatting import percent, plural, rate, time_left
 
@@ -37,7 +38,7 @@ def job_lines(jobs: JobQueue, width: int, *, any_kind: bool) -> list[list[Span]]
         modes = jobs.evaluation.modes
         model = (jobs.evaluation.model or "the embedded model").rstrip("/").rpartition("/")[2]
         by = f"; {model}" if set(modes) - {"lexical"} else ""
-        names = (*modes, *(Path(one).name for one in jobs.evaluation.score))
+        names = (*map(mode_name, modes), *(Path(one).name for one in jobs.evaluation.score))
         first.append(Span(f"  {', '.join(names)}{by}", "dim"))
     if step is None:
         return [[*first, Span("  starting", "dim")], last]
@@ -73,7 +74,7 @@ def _rest(step: Progress) -> Iterator[str]:
         part = f" ({percent(step.input_share)} of the input)" if step.input_share else ""
         yield f"{step.read:,} read{part}"
     if step.note:
-        yield step.note
+        yield mode_name(step.note)
 
 
 def job_hint(jobs: JobQueue) -> str:

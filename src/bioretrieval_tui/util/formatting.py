@@ -43,8 +43,11 @@ def sparkline(counts: Sequence[int], most: int) -> str:
 
 
 def plural(count: int, what: str) -> str:
-    """Format a count with its noun: `1 file`, `1,024 files`."""
-    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+    """Format a count with its noun: `1 file`, `1,024 files`, `2 queries`."""
+    if count == 1:
+        return f"1 {what}"
+    many = what[:-1] + "ie" if what.endswith("y") and what[-2:-1] not in "aeiou" else what
+    return f"{count:,} {many}s"
 
 
 def size(count: int) -> str:

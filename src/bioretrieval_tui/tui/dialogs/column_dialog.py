@@ -26,10 +26,6 @@ class ColumnDialog(Dialog[Sequence[str]]):
     DEFAULT_CSS = "ColumnDialog > Vertical { height: 90%; }"
     BINDINGS: ClassVar = [
         Binding("space", "take", show=False),
-        Binding("j,down", "move(1)", show=False),
-        Binding("k,up", "move(-1)", show=False),
-        Binding("ctrl+d,pagedown", "move(10)", show=False),
-        Binding("ctrl+u,pageup", "move(-10)", show=False),
         Binding("J,shift+down", "shift(1)", show=False),
         Binding("K,shift+up", "shift(-1)", show=False),
         Binding("a", "reset", show=False),
@@ -107,9 +103,6 @@ class ColumnDialog(Dialog[Sequence[str]]):
 
     def entered(self) -> None:
         self.list.focus()
-
-    def action_move(self, by: int) -> None:
-        self.list.move_to(self.list.cursor + by)
 
     def action_take(self) -> None:
         key = self.at

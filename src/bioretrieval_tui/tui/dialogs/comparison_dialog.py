@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
@@ -21,7 +22,7 @@ from bioretrieval_tui.tui.widgets.bars import HeadLine, hints
 from bioretrieval_tui.tui.widgets.canvas import Detail
 from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTable
 
-_LABEL, _LEAST_WIDTH, _MOST_LABEL = 20, 18, 30
+_LABEL, _LEAST_WIDTH, _USUAL_WIDTH, _MOST_LABEL, _MOST_TEXT = 20, 18, 26, 30, 80
 _LEAST_NAME = 8
 """Cells of a name in the head, where there is not space for all."""
 _BEST = "\N{BLACK UP-POINTING TRIANGLE}"
@@ -50,6 +51,7 @@ class ComparisonDialog(Dialog[None]):
         super().__init__()
         self.found = found
         self.folded = False
+        self.remarks = any(row.remark for row in found.rows)
         self.shown: list[ComparedRow | str] = []
         """Rows, each section after its name."""
         self.title_line = HeadLine()
@@ -69,7 +71,7 @@ class ComparisonDialog(Dialog[None]):
                 TableColumn(identifier, name, _LEAST_WIDTH, 1)
                 for identifier, name in zip(self.found.ids, self.found.names, strict=True)
             ),
-            TableColumn("remark", "Measured differently", 24, 2),
+            *((TableColumn("remark", "Measured differently", 24, 2),) if self.remarks else ()),
         )
         self.table.column = 2  # the first that has differences
         self.note.show(Span(self._noted, "faint"))
@@ -83,8 +85,11 @@ class ComparisonDialog(Dialog[None]):
 
     def on_resize(self) -> None:
         width = self.app.size.width
-        # A wide terminal shows longer names of benchmarks.
-        label = max(_LABEL, min(_MOST_LABEL, width // 5))
+        # A wide terminal shows longer names of benchmarks, and texts of queries.
+        names = (min(_USUAL_WIDTH, max(_LEAST_WIDTH, cell_len(one))) for one in self.found.names)
+        space = width - sum(name + 2 for name in names) - self.remarks * _USUAL_WIDTH
+        longest = max(cell_len(row.label) for row in self.found.rows) + len(_SAME)
+        label = max(_LABEL, min(_MOST_LABEL, width // 5), min(longest, space, _MOST_TEXT))
         first, *others = self.table.columns
         self.table.columns = (TableColumn(first.key, "", label, frozen=True), *others)
         self.table.update()
@@ -134,7 +139,7 @@ class ComparisonDialog(Dialog[None]):
             mark = "?" if seen.unverified and seen.text and not row.differences else ""
             text = f"{seen.text}{mark}{f' {_BEST}' if best else ''}"
             cells.append(Span(text or "-", "ok" if best else role if seen.text else "faint"))
-        return [*cells, Span(row.remark, "warn")]
+        return [*cells, *([Span(row.remark, "warn")] if self.remarks else [])]
 
     def _read(self) -> None:
         """Show the chosen cell whole, and the remark on its row."""

@@ -11,6 +11,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import on
 from textual.app import ComposeResult
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.events import DescendantFocus
@@ -27,6 +28,7 @@ from bioretrieval_tui.tui.themes import DARK
 from bioretrieval_tui.tui.widgets.bars import HeadLine
 from bioretrieval_tui.tui.widgets.canvas import Canvas, Detail
 from bioretrieval_tui.tui.widgets.input import Buttons, QueryLine
+from bioretrieval_tui.tui.widgets.table import VirtualTable
 from bioretrieval_tui.util.formatting import plural
 
 if TYPE_CHECKING:
@@ -63,6 +65,7 @@ class Dialog(ModalScreen[ResultT]):
     Dialog.-slim > Vertical { width: 100%; min-width: 0; }
     Dialog.-low > Vertical, Dialog.-flat > Vertical {
         height: 100%; max-height: 100%; border: none;
+        overflow-y: auto; scrollbar-size: 0 0;
     }
     Dialog Horizontal { height: 1; }
     Dialog .label { width: 8; }
@@ -71,9 +74,11 @@ class Dialog(ModalScreen[ResultT]):
     BINDINGS: ClassVar = [
         Binding("escape", "close", show=False),
         Binding("ctrl+c", "app.quit", show=False),
-        # Lists and lines of input have their own.
-        Binding("up", "app.focus_previous", show=False),
-        Binding("down", "app.focus_next", show=False),
+        # Pages and lines of input have their own.
+        Binding("j,down", "move(1)", show=False),
+        Binding("k,up", "move(-1)", show=False),
+        Binding("ctrl+d,pagedown", "move(10)", show=False),
+        Binding("ctrl+u,pageup", "move(-10)", show=False),
     ]
 
     def __init__(self) -> None:
@@ -90,8 +95,17 @@ class Dialog(ModalScreen[ResultT]):
             return DimmedScreen(found.screen, getattr(self.app, "look", DARK).style("behind"))
         return found
 
+    def dismiss(self, result: ResultT | None = None) -> AwaitComplete:
+        """Answer, once: another key or click may come before the dialog is gone."""
+        return super().dismiss(result) if self.is_active else AwaitComplete()
+
     def hint(self, focused: Widget | None) -> None:
-        """Show the keys of what has the focus now."""
+        """Show the keys of what has the focus now; called when a cursor moved, too."""
+
+    @on(VirtualTable.Moved)
+    def _at_another_row(self) -> None:
+        if self._at_fault is None:
+            self.hint(self.focused)
 
     def on_descendant_focus(self, event: DescendantFocus) -> None:
         if event.widget is not self._at_fault:  # else the complaint stays
@@ -114,6 +128,13 @@ class Dialog(ModalScreen[ResultT]):
             self.focus_next()
         else:
             self.focus_previous()
+
+    def action_move(self, by: int) -> None:
+        """Move the cursor of the list that has the focus; elsewhere go to the next field."""
+        if isinstance(self.focused, VirtualTable):
+            self.focused.move_to(self.focused.cursor + by)
+        else:
+            self.left(by)
 
     def complain(self, text: str, field: Widget) -> None:
         """Show what is wrong with a field, and focus it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -24,6 +25,8 @@ from bioretrieval_tui.tui.evaluation_session import (
     EvaluationPlan,
     MachineFacts,
     benchmark_at,
+    check_models,
+    index_ranker,
     plan_of,
     ranker_at,
 )
@@ -60,11 +63,14 @@ class CandidateList:
     def fill(self, keep: str | None = None) -> None:
         """Show the rows whose name or note has all words; the cursor stays on `keep`."""
         self.table.empty = "Nothing here has this name."
-        texts = ((one, f"{one.label} {one.key} {one.note}".casefold()) for one in self.found)
-        self.shown = [one for one, text in texts if all(word in text for word in self.words)]
+        self.shown = self.matching(self.words)
         keep = keep or (self.current.key if self.current else None)
         at = next((at for at, one in enumerate(self.shown) if one.key == keep), 0)
         self.table.show(ListRows(self.shown, self._cells), at)
+
+    def matching(self, words: Sequence[str]) -> list[Candidate]:
+        texts = ((one, f"{one.label} {one.key} {one.note}".casefold()) for one in self.found)
+        return [one for one, text in texts if all(word in text for word in words)]
 
     def _cells(self, one: Candidate) -> list[Span]:
         mark = Span("[x]", "ok") if one.key in self.selected else Span("[ ]", "faint")
@@ -92,8 +98,8 @@ class CandidateList:
 class EvaluationDialog(Dialog[EvaluationPlan]):
     """Answers the plan of what was chosen; fetches begin at once.
 
-    read: reads what is here; begin: starts a job; benchmark, model (ids of entries), index: are
-    selected.
+    read: reads what is here; begin: starts a job; benchmark, model (ids of entries, hub ids or
+    paths), index: are selected.
     """
 
     DEFAULT_CSS = """
@@ -150,17 +156,25 @@ class EvaluationDialog(Dialog[EvaluationPlan]):
         self.benchmarks.fill()
         self.rankers.fill()
         for where in (self.benchmarks, self.rankers):
-            for one in [one for one in where.found if one.entry and one.entry.id in self.subject]:
+            for one in [one for one in where.found if self.subject & one.names]:
                 if one.here:
                     where.put(one)
                 else:
                     where.fill(one.key)
         if self.index:
-            self.rankers.put(Candidate(self.index, self.index, "index", index=self.index))
+            self.rankers.put(index_ranker(self.index))
+        if self._absent:
+            self.rankers.table.focus()  # its row says how to get it
         self._plan()
-        known = {one.entry.id for one in (*facts.benchmarks, *facts.rankers) if one.entry}
-        if lacking := ", ".join(sorted(self.subject - known)):
-            self._refuse(f"{lacking}: no folder, archive or recipe of it is known")
+        known = {name for one in (*facts.benchmarks, *facts.rankers) for name in one.names}
+        lacking = self.subject - known
+        for path in [one for one in lacking if Path(one).is_absolute()]:
+            with contextlib.suppress(BioRetrievalError):
+                self._put(Path(path))
+                lacking.remove(path)
+        if lacking:
+            names = ", ".join(self.catalogue.names.get(one, one) for one in sorted(lacking))
+            self._refuse(f"{names} cannot be run here: no archive or recipe of it is known")
 
     def _offer_rerankers(self) -> None:
         found = self.facts.rerankers
@@ -173,6 +187,12 @@ class EvaluationDialog(Dialog[EvaluationPlan]):
     def reranks(self) -> Candidate | None:
         at = self.reranker.chosen
         return self.facts.rerankers[at - 1] if at else None
+
+    @property
+    def _absent(self) -> str:
+        """The model that was asked for, unless it is here or fetched."""
+        asked = (one for one in self.rankers.found if self.subject & one.names)
+        return ", ".join(one.label.partition(" (")[0] for one in asked if not one.here)
 
     def _planned(self) -> EvaluationPlan:
         chosen = self.benchmarks.chosen, self.rankers.chosen
@@ -204,16 +224,28 @@ class EvaluationDialog(Dialog[EvaluationPlan]):
         text = "Select a benchmark: space"
         if self.benchmarks.selected:
             plan = await asyncio.to_thread(self._planned)
-            text = plan.line() + ("" if self.rankers.selected else "; BM25 alone needs no model")
+            text = plan.line()
+            if self._absent:
+                alone = "" if self.rankers.selected else ": BM25 alone"
+                text = f"{self._absent} is not here{alone}; {text}"
+            elif not self.rankers.selected:
+                text += "; BM25 alone needs no model"
         self.summary.show(Span(text, "ok" if self.benchmarks.selected else "dim"))
 
     async def action_accept(self) -> None:
         if not self.benchmarks.selected:
             self.complain("Select a benchmark first: space", self.benchmarks.table)
         elif self.reranks is not None and not self.reranks.here:
-            self._refuse(f"{self.reranks.label} is not here: {self.reranks.note}")
+            self._refuse(self.reranks.absent)
         else:
-            self.dismiss(await asyncio.to_thread(self._planned))
+            plan = await asyncio.to_thread(self._planned)
+            try:
+                for job in plan.jobs:
+                    await asyncio.to_thread(check_models, job)
+            except BioRetrievalError as error:
+                self._refuse(error.line())
+            else:
+                self.dismiss(plan)
 
     def pressed(self, _: int) -> None:
         self.run_worker(self.action_accept(), group="accept")
@@ -229,15 +261,16 @@ class EvaluationDialog(Dialog[EvaluationPlan]):
             where.toggle(one)
             self._plan()
         elif one:
-            self._refuse(f"{one.label} is not here: {one.note}")
+            self._refuse(one.absent)
 
     def action_move(self, by: int) -> None:
-        """Move the cursor; beyond the edges of a list, and elsewhere, go to the next field."""
+        """Move the cursor; beyond the edges of a list, and elsewhere, go to the next field, but not
+        up into the line, where k would be typed."""
         where = self.where
         inside = where and 0 <= where.table.cursor + by < len(where.shown)
         if where and (inside or abs(by) > 1):
             where.table.move_to(where.table.cursor + by)
-        else:
+        elif by > 0 or where is not self.benchmarks:
             self.left(by)
 
     def action_fetch(self) -> None:
@@ -248,7 +281,7 @@ class EvaluationDialog(Dialog[EvaluationPlan]):
             self._refuse(f"{one.label} is here" if one else "Nothing to fetch under the cursor")
             return
         if offline():
-            self._refuse(f"{one.label} is not here, and offline mode is on")
+            self._refuse(one.absent)
             return
         if reranks:
             self.facts.rerankers[self.reranker.chosen - 1] = one.fetched()
@@ -265,30 +298,38 @@ class EvaluationDialog(Dialog[EvaluationPlan]):
         self.line.resume()
 
     def typed(self, field: Input) -> None:
-        """Show the rows that a part of a name keeps; a path keeps all."""
+        """Show the rows that a part of a name keeps, in a list where it keeps any if the other has
+        none of them; a path keeps all."""
         words = [] if _is_path(field.value) else field.value.casefold().split()
-        for where in (self.benchmarks, self.rankers):
-            where.words = words
+        both = (self.benchmarks, self.rankers)
+        having = [where for where in both if where.matching(words)] or both
+        for where in both:
+            where.words = words if where in having else []
             where.fill()
 
     def entered(self) -> None:
         """Add what a path names; from a part of a name go to the first list that has it."""
         typed = self.line.value.strip()
         if not (_is_path(typed) or (typed and Path(typed).exists())):
-            (self.benchmarks if self.benchmarks.shown else self.rankers).table.focus()
+            both = (self.benchmarks, self.rankers)
+            next((one for one in both if one.words), self.benchmarks).table.focus()
             return
         try:
-            path = Path(typed).expanduser().absolute()
-            benchmark = is_benchmark(path)
-            one = benchmark_at(path, self.catalogue) if benchmark else ranker_at(path)
+            where = self._put(Path(typed).expanduser().absolute())
         except (BioRetrievalError, RuntimeError) as error:
             self.complain(str(error), self.line)
             return
         self.line.put("")
-        where = self.benchmarks if benchmark else self.rankers
-        where.put(one)
         where.table.focus()
         self._plan()
+
+    def _put(self, path: Path) -> CandidateList:
+        """Add and select what a path names. Raises BioRetrievalError: it is nothing to evaluate."""
+        if is_benchmark(path):
+            self.benchmarks.put(benchmark_at(path, self.catalogue))
+            return self.benchmarks
+        self.rankers.put(ranker_at(path))
+        return self.rankers
 
 
 def _is_path(text: str) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
+from textual.binding import Binding
 from textual.containers import Vertical
 from textual.widget import Widget
 from textual.widgets import Input
@@ -17,10 +19,10 @@ from bioretrieval_tui.backend.protocol import AddJob, BuildJob, Job
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.evaluation.benchmark import find_parts
 from bioretrieval_tui.index.registry import IndexInfo
-from bioretrieval_tui.render.hits import mode_name
+from bioretrieval_tui.search.types import mode_name
 from bioretrieval_tui.tui.dialogs.dialog import Dialog, labelled, title_line
 from bioretrieval_tui.tui.dialogs.model_dialog import ModelLine
-from bioretrieval_tui.tui.index_session import UNFINISHED, ModelChoice, name_problem, suggested_name
+from bioretrieval_tui.tui.index_session import UNFINISHED, ModelChoice, name_problem, unused_name
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine, hints
 from bioretrieval_tui.tui.widgets.input import Buttons, QueryLine, Stepper
@@ -31,24 +33,42 @@ MODE_SETS: tuple[tuple[str, ...], ...] = (
     ("lexical", "dense", "hybrid"), ("lexical", "dense"), ("lexical",), ("dense",)
 )  # fmt: skip
 """The sets of modes to choose from."""
+ENCODE = (
+    ("BM25 and dense", "each text is encoded now"),
+    ("BM25 only", "encode later: V in Indexes"),
+)
+"""What a build is for: (label, note)."""
 _HINT = "tab: next field   esc: cancel"
 
 
-def key_hints(focused: Widget | None, picker: FilePicker) -> list[Span]:
-    """The keys of a line or of the files, whichever has the focus."""
+def key_hints(focused: Widget | None, picker: FilePicker, start: str) -> list[Span]:
+    """The keys of what has the focus. start: what enter does once files are selected."""
+    if isinstance(focused, ModelLine | Stepper | Buttons):
+        models = (
+            f"Choose from {len(focused.choices)} models" if isinstance(focused, ModelLine) else ""
+        )
+        enter = models or ("Press" if isinstance(focused, Buttons) else start)
+        spans = [Span("enter", "strong"), Span(f" {enter}  ", "faint")]
+        return spans if models else [*spans, Span("← →", "strong"), Span(" Choose", "faint")]
     keys: Sequence[Action] = in_scope("files") if focused is picker.table else ()
     keys = focused.keys if isinstance(focused, QueryLine) else keys
+    labels = {"start": start, "next-field": start, "into": "Open" if picker.opens else "Select"}
+    if picker.starts:
+        labels["into"] = labels["open-path"] = start
     shown = sorted((a for a in keys if a.footer), key=lambda action: action.footer)
+    shown = [replace(action, label=labels.get(action.id, action.label)) for action in shown]
     return hints(shown, picker.size.width - 1, "strong", "faint")
 
 
 class FilesDialog(Dialog[Job]):
     """Asks for files to add to the index `adding`, or to build one from; answers the job.
 
-    infos: the existing indexes; models, name: what a build offers and suggests.
+    infos: the existing indexes; models, name: what a build offers and suggests; made: names of
+    indexes that jobs make. The files are all that must be chosen: enter begins with them.
     """
 
     DEFAULT_CSS = "FilesDialog > Vertical { height: 90%; }"
+    BINDINGS: ClassVar = [Binding("enter", "begin", show=False)]
 
     def __init__(
         self,
@@ -59,16 +79,20 @@ class FilesDialog(Dialog[Job]):
         infos: Sequence[IndexInfo] = (),
         models: Sequence[ModelChoice] = (),
         name: str = "",
+        made: Collection[str] = (),
     ) -> None:
         super().__init__()
         self.adding = adding
         self.infos = {info.name: info for info in infos}
+        self.made = made
         self.models = models
         self.suggested = ""
         """The suggested name, which another suggestion may replace."""
         self.into = QueryLine("a name such as asthma-2024", name)
+        self.into.select_on_focus = True
         self.into_note = HeadLine()
         self.picker = FilePicker(folder, recent)
+        self.encode = Stepper(ENCODE)
         self.model = ModelLine(models)
 
     def compose(self) -> ComposeResult:
@@ -78,64 +102,83 @@ class FilesDialog(Dialog[Job]):
             return
         yield Vertical(
             title_line("Build an index", _HINT),
+            self.picker,
             labelled("Name", self.into),
             self.into_note,
-            self.picker,
+            labelled("Search", self.encode),
             labelled("Model", self.model),
             Buttons("Build", "Cancel"),
             self.note,
         )
 
     def on_mount(self) -> None:
-        (self.picker.line if self.adding else self.into).focus()
+        self.picker.line.focus()
         self.typed(self.into)
 
     def hint(self, focused: Widget | None) -> None:
-        self.note.show(*key_hints(focused, self.picker))
+        self.note.show(*key_hints(focused, self.picker, "Add" if self.adding else "Build"))
+
+    @on(Stepper.Changed)
+    def _encoding(self) -> None:
+        self.model.later = bool(self.encode.chosen)
+        self.model.update()
 
     def typed(self, field: Input) -> None:
         """Say what will happen to the index that is named."""
         name = field.value.strip()
         known = self.infos.get(name)
         if not name:
-            text = "a-z, 0-9, '-', '_' and '.'; suggested from the selected files"
+            text = "a-z, 0-9, '-', '_' and '.'; suggested from the files"
             note = Span(text, "faint")
         elif problem := name_problem(name):
             note = Span(problem, "error")
+        elif name in self.made:
+            note = Span(f"a job makes {name} now; it is replaced after that", "warn")
         elif known is None:
             note = Span("a new index", "faint")
-        elif known.status.startswith(UNFINISHED):
+        elif _resumes(known):
             note = Span("resumes the interrupted build", "ok")
         else:
             what = plural(known.documents, "document") if known.documents is not None else "damaged"
             note = Span(f"replaces {name} ({what}) once it is complete", "warn")
         self.into_note.show(note)
 
-    @on(FilePicker.Changed)
+    @on(FilePicker.SelectionChanged)
     def _selected(self) -> None:
         """Suggest a name after the first file, unless one was typed."""
         self.hint(self.focused)
         if not self.adding and self.into.value in ("", self.suggested):
             first = next(iter(self.picker.selected), None)
-            if first and first.name.startswith("corpus."):  # of a benchmark
-                first = first.parent
-            self.suggested = suggested_name(first.name) if first else ""
+            taken = {name for name, info in self.infos.items() if not _resumes(info)}
+            self.suggested = unused_name(first, taken | {*self.made}) if first else ""
             self.into.value = self.suggested
+
+    def entered(self) -> None:
+        self.pressed(0)
+
+    def action_begin(self) -> None:
+        self.pressed(0)
 
     def pressed(self, _: int) -> None:
         name = self.adding or self.into.value.strip()
         problem = None if self.adding else name_problem(name) if name else "Name it first"
         inputs = self.picker.inputs
-        if problem:
-            self.complain(problem, self.into)
-        elif not inputs:
+        if not inputs:
             self.complain("Select files first: space selects", self.picker.table)
+        elif problem:
+            self.complain(problem, self.into)
         elif self.adding:
             self.dismiss(AddJob(name, inputs))
         else:
-            model = self.model.chosen
-            job = BuildJob(name, inputs, model.model, model.recipe, download=model.download)
-            self.dismiss(job)
+            model, later = self.model.chosen, self.model.later
+            fetches = model.download and not later
+            how = name, inputs, model.model, model.recipe
+            self.dismiss(BuildJob(*how, lexical=later, download=fetches))
+
+
+def _resumes(info: IndexInfo) -> bool:
+    """Whether a build under the name of this index resumes one."""
+    return info.status.startswith(UNFINISHED)
 
 
 def mode_stepper() -> Stepper:
@@ -161,7 +204,7 @@ class BenchmarkDialog(Dialog[ChosenBenchmark]):
 
     DEFAULT_CSS = """
     BenchmarkDialog > Vertical { height: 90%; }
-    BenchmarkDialog #note { height: 3; }
+    BenchmarkDialog #note { height: 4; }
     """
 
     def __init__(
@@ -181,16 +224,13 @@ class BenchmarkDialog(Dialog[ChosenBenchmark]):
         self.picker = FilePicker(folder, recent)
         self.modes = mode_stepper()
         self.model = ModelLine(models)
-        self.note.id = "note"  # of three lines, for long errors
+        self.note.id = "note"  # of several lines, for long errors
 
     def compose(self) -> ComposeResult:
         fields = [labelled("Modes", self.modes), labelled("Model", self.model)]
         yield Vertical(
             title_line(self.heading, _HINT),
-            HeadLine(
-                Span("Choose or open a folder with corpus.jsonl and qrels/; ", "dim"),
-                Span("b", "strong"), Span(": use it", "dim"),
-            ),
+            HeadLine(Span("Choose or open a folder with corpus.jsonl and qrels/", "dim")),
             self.picker,
             *(fields if self.models else ()),
             Buttons(self.start, "Cancel"),
@@ -201,7 +241,7 @@ class BenchmarkDialog(Dialog[ChosenBenchmark]):
         self.picker.table.focus()
 
     def hint(self, focused: Widget | None) -> None:
-        self.note.show(*key_hints(focused, self.picker))
+        self.note.show(*key_hints(focused, self.picker, self.start))
 
     def pressed(self, _: int) -> None:
         """Answer the selected folder or the one that is shown; a file stands for its folder."""

@@ -37,10 +37,6 @@ class IndexDialog(Dialog[Sequence[str]]):
     DEFAULT_CSS = "IndexDialog VirtualTable { height: 1fr; }"
     BINDINGS: ClassVar = [
         Binding("space", "take", show=False),
-        Binding("j,down", "move(1)", show=False),
-        Binding("k,up", "move(-1)", show=False),
-        Binding("ctrl+d,pagedown", "move(10)", show=False),
-        Binding("ctrl+u,pageup", "move(-10)", show=False),
         Binding("enter", "accept", show=False),
     ]
 
@@ -85,9 +81,6 @@ class IndexDialog(Dialog[Sequence[str]]):
     @on(VirtualTable.Moved)
     def _explain(self) -> None:
         self.note.show(Span("enter searches ", "dim"), Span(" + ".join(self.answer), "ok"))
-
-    def action_move(self, by: int) -> None:
-        self.table.move_to(self.table.cursor + by)
 
     @on(VirtualTable.Chosen)
     def action_take(self) -> None:

@@ -29,16 +29,22 @@ COLUMNS = (
 
 
 class ModelDialog(Dialog[ModelChoice]):
-    """Type, choose, enter; a model that is not here is fetched first, after a question."""
+    """Type, choose, enter; a model that is not here is fetched first, after a question.
+
+    later: it is not used now, and need not be here.
+    """
 
     DEFAULT_CSS = """
     ModelDialog > Vertical { height: 80%; }
-    ModelDialog #note { height: 3; }
+    ModelDialog #note { height: 4; }
     """
 
-    def __init__(self, choices: Sequence[ModelChoice], chosen: ModelChoice) -> None:
+    def __init__(
+        self, choices: Sequence[ModelChoice], chosen: ModelChoice, *, later: bool = False
+    ) -> None:
         super().__init__()
         self.choices = choices
+        self.later = later
         self.shown = list(choices)
         self.here = frozenset({chosen.label})
         """Labels of the models that are on this machine, as far as it is known."""
@@ -85,9 +91,11 @@ class ModelDialog(Dialog[ModelChoice]):
             self.note.show()
         elif one.label in self.here:
             self.note.show(Span("It is on this machine.", "ok"))
+        elif self.later:
+            self.note.show(Span(f"Not on this machine ({one.facts}): not needed yet", "dim"))
         else:
-            said = Span("Not on this machine: enter fetches it, or: ", "warn")
-            self.note.show(said, Span(one.note))
+            said = f"Not on this machine ({one.facts}): enter fetches it after a question, or: "
+            self.note.show(Span(said, "warn"), Span(one.note))
 
     def typed(self, field: Input) -> None:  # noqa: ARG002 - there is one
         self._fill()
@@ -104,17 +112,16 @@ class ModelDialog(Dialog[ModelChoice]):
     async def _choose(self, one: ModelChoice) -> None:
         from bioretrieval_tui.encoding.model_files import plan_download
 
-        missing = await asyncio.to_thread(one.missing)
-        if not missing:
-            self.dismiss(one)
-            return
         self.note.show(Span("Asking the hub for size and licence", "dim"))
         try:
+            missing = () if self.later else await asyncio.to_thread(one.missing)
             plans = [await asyncio.to_thread(plan_download, name) for name in missing]
         except BioRetrievalError as error:
-            self.note.show(Span(error.line(), "error"))
+            self.note.show(Span(f"{error.line()}; or choose a model that is here", "error"))
             return
-        said = "; ".join(plan.line() for plan in plans)
+        if not plans:
+            self.dismiss(one)
+            return
 
         def answered(yes: bool | None) -> None:
             if yes:
@@ -122,6 +129,7 @@ class ModelDialog(Dialog[ModelChoice]):
             else:
                 self._tell()
 
+        said = "; ".join(plan.line() for plan in plans)
         question = Confirm(f"Fetch {one.label} before it is used?", said, "Fetch", "Cancel")
         self.app.push_screen(question, answered)
 
@@ -136,9 +144,12 @@ class ModelLine(Canvas, can_focus=True):
         super().__init__()
         self.choices = choices
         self.chosen = choices[0] if choices else ModelChoice("")
+        self.later = False
+        """It is not used now: nothing is encoded."""
 
     def action_choose(self) -> None:
-        self.app.push_screen(ModelDialog(self.choices, self.chosen), self._take)
+        dialog = ModelDialog(self.choices, self.chosen, later=self.later)
+        self.app.push_screen(dialog, self._take)
 
     def _take(self, choice: ModelChoice | None) -> None:
         self.chosen = choice or self.chosen
@@ -151,5 +162,5 @@ class ModelLine(Canvas, can_focus=True):
     def row_spans(self) -> Sequence[Row]:
         one, role = self.chosen, "cursor" if self.has_focus else "strong"
         state = "is fetched first" if one.download else one.note if one.model is None else ""
-        count = f"  enter: {len(self.choices)} models" if self.has_focus else ""
-        return [(Span(one.label, role), Span(f"  {state}", "dim"), Span(count, "faint"))]
+        state = "not needed yet" if self.later else state
+        return [(Span(one.label, role), Span(f"  {state}", "dim"))]

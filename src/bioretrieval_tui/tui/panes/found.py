@@ -172,11 +172,11 @@ class FoundPane(Pane):
             with self._stars():
                 session.starred.clear()
 
-        self.owner.ask_into(session.request.index, session.chosen(), put)
+        self.owner.job_session.ask_into(session.request.index, session.chosen(), put)
 
     def action_fetch(self) -> None:
         """Ask for another search; the dialog begins with the last one."""
-        self.owner.ask_what_to_fetch(self.session.request)
+        self.owner.job_session.ask_what_to_fetch(self.session.request)
 
     def action_export(self) -> None:
         session, request = self.session, self.session.request

@@ -153,7 +153,7 @@ class HomePane(Pane, inherit_bindings=False):
 
     def _jobs(self) -> list[HomeRow]:
         """The job that runs with its progress, those that wait, and those that ended early."""
-        if not self.owner.jobs_used:
+        if not self.owner.job_session.used:
             return []
         from bioretrieval_tui.tui.work_lines import job_hint
 
@@ -165,7 +165,9 @@ class HomePane(Pane, inherit_bindings=False):
             if one.state != "done" and not jobs.of(target) and len(rows) < MOST:
                 text = Span(f"{one.job.title}: {one.state}", one.role)
                 note = f"{(one.ended or '')[:10]}  {one.message}"
-                rows.append(HomeRow("", text, note, partial(self.owner.ask_to_resume, one)))
+                rows.append(
+                    HomeRow("", text, note, partial(self.owner.job_session.ask_to_resume, one))
+                )
         return rows
 
     def _new(self) -> list[HomeRow]:
@@ -196,6 +198,9 @@ class HomePane(Pane, inherit_bindings=False):
     def go_to(self, place: str | None) -> None:
         at = next((n for n, row in enumerate(self.rows) if row.text.text == place), 0)
         self.table.move_to(at)
+
+    def action_search(self) -> None:
+        self.run_worker(self.owner.search_in(self.owner.index), group="arrive")
 
     def action_enter(self) -> None:
         row = self.table.at_cursor(self.rows)
@@ -302,11 +307,11 @@ def _index(owner: PaneContext) -> Iterator[HomeRow]:
 
 
 def _runs(owner: PaneContext) -> Iterator[HomeRow]:
-    from bioretrieval_tui.evaluation.records import records
-    from bioretrieval_tui.render.hits import mode_name
+    from bioretrieval_tui.evaluation.records import by_kind, records
+    from bioretrieval_tui.search.types import mode_name
     from bioretrieval_tui.tui.index_session import short_model
 
-    for one in records()[:MOST]:
+    for one, *_ in by_kind(records())[:MOST]:
         value = one.metrics.get("nDCG@10")
         figure = "" if value is None else f"{value:.4f} nDCG@10  "
         model = "" if one.mode == "lexical" else f" {short_model(one.model)}"

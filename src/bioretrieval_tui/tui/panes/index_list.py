@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ from bioretrieval_tui.tui.work_lines import outcome_lines
 from bioretrieval_tui.util.formatting import size
 
 if TYPE_CHECKING:
+    from bioretrieval_tui.actions import Action
     from bioretrieval_tui.tui.dialogs.file_dialogs import FilesDialog
 
 EMPTY = (
@@ -55,7 +57,7 @@ class IndexesPane(Pane):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.rows: list[index_session.IndexRow] = []
-        self.folder = self.owner.remembered_folder(FILES_FOLDER) or first_folder()
+        self.folder = self.owner.folders.remembered(FILES_FOLDER) or first_folder()
         """The folder of the file dialogs: the last one that was used."""
 
     def on_mount(self) -> None:
@@ -139,6 +141,18 @@ class IndexesPane(Pane):
                 above.append(line(Span("p: resume, L: log", "faint")))
         return replace(facts.with_lines(1, above), lead=3)
 
+    def show_page(self, *, lead: bool = False) -> None:
+        super().show_page(lead=lead)
+        if not lead:
+            self._show_keys()
+
+    def footer_place(self, action: Action) -> int:
+        return self.session.footer_place(self.row, action)
+
+    def _show_keys(self) -> None:
+        if self.owner.current == self.pane_name:
+            self.owner.show_keys()
+
     def ids(self) -> list[str]:
         return [row.name for row in self.rows]
 
@@ -163,13 +177,14 @@ class IndexesPane(Pane):
             self.table.update()
             if self.row is not None and self.owner.jobs.of(self.row.name):
                 self.show_page()
+        self._show_keys()
 
     def job_ended(self, outcome: JobRecord) -> None:  # noqa: ARG002 - the queue keeps it
         """Read the list again; an index that was just built is missing until then."""
         self.in_background("indexes", self._read, self.place())
 
     def _begin(self, job: Job, like: JobRecord | None = None) -> None:
-        if self.owner.begin_job(job, like=like):
+        if self.owner.job_session.begin(job, like=like):
             self._fill(job.target)
 
     async def action_use(self) -> None:
@@ -180,29 +195,32 @@ class IndexesPane(Pane):
 
     def action_evaluate(self) -> None:
         name = self.session.checked(self.row, "evaluate", "complete").name
-        self.owner.ask_what_to_evaluate(index=name)
+        self.owner.job_session.ask_what_to_evaluate(index=name)
 
     def action_build(self) -> None:
-        """Ask what to build; an unfinished index is suggested."""
+        """Ask what to build; an unfinished index that `p` cannot resume is suggested."""
         from bioretrieval_tui.tui.dialogs.file_dialogs import FilesDialog
 
-        info = self.row.info if self.row else None
+        info = self.row.info if self.row and not self.session.resumable(self.row) else None
         name = info.name if info and info.status.startswith(index_session.UNFINISHED) else ""
         infos, models = self.session.infos, index_session.model_choices(self.catalogue)
-        recent = self.owner.recent_folders()
-        self._ask(FilesDialog(self.folder, recent=recent, infos=infos, models=models, name=name))
+        dialog = FilesDialog(
+            self.folder, recent=self.owner.folders.recent(), infos=infos, models=models, name=name,
+            made=self.owner.jobs.names_after(()),
+        )  # fmt: skip
+        self._ask(dialog)
 
     def action_add_files(self) -> None:
         from bioretrieval_tui.tui.dialogs.file_dialogs import FilesDialog
 
         name = self.session.checked(self.row, "add to", "complete").name
-        self._ask(FilesDialog(self.folder, recent=self.owner.recent_folders(), adding=name))
+        self._ask(FilesDialog(self.folder, recent=self.owner.folders.recent(), adding=name))
 
     def _ask(self, dialog: FilesDialog) -> None:
         def chosen(job: Job | None) -> None:
             if job is not None:
                 self.folder = dialog.picker.folder
-                self.owner.remember_folder(FILES_FOLDER, self.folder)
+                self.owner.folders.remember(FILES_FOLDER, self.folder)
                 self._begin(job)
 
         self.app.push_screen(dialog, chosen)
@@ -211,7 +229,7 @@ class IndexesPane(Pane):
         """Ask what to fetch; into this index, unless it is the catalogue's."""
         info = self.row.info if self.row else None
         own = info is not None and info.name != CATALOGUE
-        self.owner.ask_what_to_fetch(index=info.name if info and own else "")
+        self.owner.job_session.ask_what_to_fetch(index=info.name if info and own else "")
 
     def action_verify(self) -> None:
         info = self.session.checked(self.row, "verify")
@@ -223,7 +241,30 @@ class IndexesPane(Pane):
         info = self.session.checked(self.row, "encode", "complete")
         if info.dimension:
             raise UsageError(f"{info.name} has its vectors, by {info.model}")
-        self._begin(VectorsJob(info.name))
+        self.run_worker(self._add_vectors(info.name), group="vectors", exclusive=True)
+
+    async def _add_vectors(self, name: str) -> None:
+        """Begin; where the model that the index names is not here, ask which one encodes it."""
+        from bioretrieval_tui.encoding.embedded import MODEL_ID
+        from bioretrieval_tui.index.registry import manifest_of
+        from bioretrieval_tui.tui.dialogs.model_dialog import ModelDialog
+
+        named = await asyncio.to_thread(manifest_of, name)
+        short = index_session.short_model(named.model)
+        choice = index_session.ModelChoice(short, named.model, named.recipe)
+        if not await asyncio.to_thread(choice.missing):
+            self._begin(VectorsJob(name))
+            return
+        choices = [*index_session.model_choices(self.catalogue)]
+        known = [one for one in choices if one.model == named.model]
+        choices += [] if known else [choice]
+
+        def chosen(one: index_session.ModelChoice | None) -> None:
+            if one is not None:
+                model = one.model or MODEL_ID
+                self._begin(VectorsJob(name, model, one.recipe, download=one.download))
+
+        self.app.push_screen(ModelDialog(choices, (known or [choice])[0]), chosen)
 
     def action_compact(self) -> None:
         self._begin(CompactJob(self.session.checked(self.row, "compact", "complete").name))
@@ -245,6 +286,9 @@ class IndexesPane(Pane):
             self.owner.jobs.forget(row.name)
             self.owner.say(f"{row.name} is listed no more; nothing of it was built")
             return
+        job = self.owner.jobs.of(row.name) if row is not None else None
+        if job is not None:
+            raise UsageError(f"{job.title}: s stops it, then d deletes {job.target}")
         info = self.session.checked(self.row, "remove", "own")
         what = f"{info.documents:,} documents, " if info.documents is not None else ""
         self.owner.confirm(
@@ -265,7 +309,7 @@ class IndexesPane(Pane):
         elif jobs.current is None:
             raise UsageError("No job is running")
         else:
-            self.owner.confirm_stop(jobs.current)
+            self.owner.job_session.ask_to_stop(jobs.current)
 
     def action_export(self) -> None:
         from bioretrieval_tui.render.indexes import index_sheet

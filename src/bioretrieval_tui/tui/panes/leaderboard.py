@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,9 +18,10 @@ from bioretrieval_tui.catalog.models import AnyEntry, Model, Recipe
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.evaluation.metrics import MAIN
 from bioretrieval_tui.render.entries import result_remarks, result_sheet
-from bioretrieval_tui.render.evaluations import MARK, run_page
+from bioretrieval_tui.render.evaluations import run_page
 from bioretrieval_tui.render.rankings import (
     LEGEND,
+    MARK,
     SCORE,
     hidden_words,
     matrix_sheet,
@@ -137,11 +140,14 @@ class LeaderboardPane(Pane):
         await self.owner.widen()
         if self.board.catalogue is not self.catalogue:
             make = partial(BoardScores.of, self.catalogue, ready=True)
-            self.board.use(await asyncio.to_thread(make))
+            scores, place = await asyncio.to_thread(make), self.place()
+            above = self.table.cursor - self.table.top
+            self.board.use(scores)
             if not self.app.is_headless:
                 # What is read once holds no garbage; looking for it takes longer than a key may.
                 gc.freeze()
-            self.refill()
+            self.refill(place)
+            self.table.top = max(0, self.table.cursor - above)
 
     def refill(self, keep: str | None = None) -> None:
         keep = keep or self.place()
@@ -217,10 +223,11 @@ class LeaderboardPane(Pane):
 
         self._for_matrix("The choice of columns")
         table, view = self.board.table, self.board.view
+        runs = Counter(row.run.axis for row in self.board.own)
         # The parts of a benchmark stand behind it.
         first = {axis.benchmark: at for at, axis in reversed([*enumerate(table.axes)])}
         choices = [
-            ColumnChoice(table.key(axis), table.title(axis), table.counts[axis])
+            ColumnChoice(table.key(axis), table.title(axis), table.counts[axis] or runs[axis])
             for axis in sorted(table.axes, key=lambda axis: first[axis.benchmark])
         ]
         ranks = ", ".join(map(table.title, table.matrix(MatrixView(), ()).basis))
@@ -398,8 +405,9 @@ class LeaderboardPane(Pane):
         if not self.in_matrix:
             super().action_export()
             return
-        make = partial(matrix_sheet, self.board.matrix, self.board.table)
-        self.owner.export_sheet(make, "board", len(self.board.matrix.rows), cites=False)
+        board = self.board
+        make = partial(matrix_sheet, board.matrix, board.table, own=board.shown_own)
+        self.owner.export_sheet(make, "board", len(board.rows), cites=False)
 
     def action_export_long(self) -> None:
         self._for_matrix("The export of single scores")
@@ -419,10 +427,28 @@ class LeaderboardPane(Pane):
 
     def runs_read(self, *, changed: bool) -> None:
         if changed:
-            self.board.own = own_rows(self.runs, self.catalogue)
-        if self.in_matrix and (changed or self._run_wanted):
-            self.refill(self._run_wanted)
+            self.board.put_own(own_rows(self.runs))
+        if self._run_wanted:
+            self._go_to_run(self._run_wanted)
             self._run_wanted = None
+        elif self.in_matrix and changed:
+            self.refill()
+
+    def _go_to_run(self, record: str) -> None:
+        """Show a run among the results of its benchmark: that column sorts and is on screen."""
+        for run in (row.run for row in self.board.own):
+            if record not in (run.record.id, *(one.id for one in run.earlier)):
+                continue
+            board, key = self.board, self.board.table.key(run.axis)
+            columns = tuple(dict.fromkeys((*board.view.columns, key))) if board.view.columns else ()
+            board.view = structs.replace(
+                board.view, columns=columns, sort=key, reverse=False, zero_shot=False
+            )
+            self.put_filter("", run.record.id)
+            at = [column.key for column in self.table.columns].index(key)
+            # With what is better and worse around it.
+            self.table.top = max(0, self.table.cursor - self.table.page // 2)
+            self.table.move_column(at - self.table.column)
 
     def action_remove(self) -> None:
         row = self.own_row
@@ -463,21 +489,26 @@ class LeaderboardPane(Pane):
         from bioretrieval_tui.tui.qrels_session import job_of_record
 
         if self.own_row is None:
-            self.owner.action_ask_what_to_explore()
+            self.owner.job_session.ask_what_to_explore()
             return
         try:
             job = job_of_record(self.own_row.run.record, self.catalogue)
         except BioRetrievalError as error:
             raise BioRetrievalError(f"{error.line()}: choose its folder with E") from error
-        self.owner.explore(job)
+        self.owner.job_session.explore(job)
 
     def action_evaluate(self) -> None:
         if self.own_row is None:
             super().action_evaluate()
             return
-        run = self.own_row.run
-        benchmark = run.record.catalogue or ""
-        self.owner.ask_what_to_evaluate(benchmark=benchmark, model=run.model or "")
+        from bioretrieval_tui.evaluation.records import folder_of
+
+        run, record = self.own_row.run, self.own_row.run.record
+        benchmark = record.catalogue or ""
+        with contextlib.suppress(BioRetrievalError):
+            benchmark = str(folder_of(record).resolve())
+        model = "" if record.mode == "lexical" else run.model or record.run or record.model
+        self.owner.job_session.ask_what_to_evaluate(benchmark=benchmark, model=model)
 
     def action_own(self) -> None:
         self._for_matrix("Your runs")

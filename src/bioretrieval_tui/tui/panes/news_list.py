@@ -122,7 +122,7 @@ class NewsPane(Pane):
         one = self.one
         if one is None:
             raise UsageError("There is no news to add to an index")
-        self.owner.ask_into(
+        self.owner.job_session.ask_into(
             one.watch.index, {one.item.id: line_of(one)}, lambda _: self._mark(True)
         )
 

@@ -23,7 +23,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 from textual.worker import Worker
 
-from bioretrieval_tui.actions import PANES
+from bioretrieval_tui.actions import PANES, Action
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of_section
 from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Model
 from bioretrieval_tui.errors import FilterError, UsageError
@@ -226,6 +226,10 @@ class Pane(Widget):
         elif place in (ids := self.ids()):
             self.table.show(self.table.rows, ids.index(place))
             self.show_page()
+
+    def footer_place(self, action: Action) -> int:
+        """The place of a key in the bottom line; 0 for none."""
+        return action.footer
 
     def jobs_changed(self) -> None:
         for bar in self.query(WorkBar):
@@ -569,7 +573,7 @@ class Pane(Widget):
         model = entry.id if isinstance(entry, Model) else getattr(entry, "model", "")
         if isinstance(entry, Model) and entry.role == "lexical":
             model = ""  # BM25 runs without one
-        self.owner.ask_what_to_evaluate(benchmark=benchmark, model=model)
+        self.owner.job_session.ask_what_to_evaluate(benchmark=benchmark, model=model)
 
     # Order, matches, export ----------------------------------------------------------------
 
@@ -713,27 +717,3 @@ class Pane(Widget):
         else:
             self.put_filter(self.filter_before, self.place_before)
         self.table.focus()
-
-
-class BrowsePane(Pane):
-    """One section of the catalogue, by the name of the pane."""
-
-    BINDINGS = bindings("browse", "marking")
-    SCOPES = ("list", "browse", "marking", "everywhere")
-    MORE_SCOPES = ("comparison",)
-    SHARE = 40
-    """Titles of papers are much to send where a list scrolls."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name, name)
-
-
-class BenchmarksPane(Pane):
-    """The benchmarks, which can be run."""
-
-    BINDINGS = bindings("evaluating", "browse", "marking")
-    SCOPES = ("evaluating", "list", "browse", "marking", "everywhere")
-    MORE_SCOPES = ("comparison",)
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name, name)

@@ -17,7 +17,7 @@ from bioretrieval_tui.errors import UsageError
 from bioretrieval_tui.evaluation.metrics import MEASURES
 from bioretrieval_tui.evaluation.qrels import FoundRow, QueryRow, QueryView
 from bioretrieval_tui.render.evaluations import pair_title, query_list_sheet
-from bioretrieval_tui.render.hits import mode_name
+from bioretrieval_tui.search.types import mode_name
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.qrels_session import DELTA, QrelsSession, difference
@@ -244,7 +244,7 @@ class QrelsPane(Pane):
         if session.filter:
             self.lift_filter()
         elif running is not None and session.job == running:
-            self.owner.confirm_stop(running)
+            self.owner.job_session.ask_to_stop(running)
 
     def action_again(self) -> None:
         if self.session.job is None:

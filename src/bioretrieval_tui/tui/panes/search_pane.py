@@ -272,11 +272,15 @@ class SearchPane(Pane):
 
     @on(QueryLine.Cancelled, "#query")
     def _query_cancelled(self) -> None:
-        """Return to the query that was edited; the first one has none before it, and stays."""
-        self.session.stop()
+        """Return to the query that was edited; the first one has none before it: it is searched."""
         before = self.session.before
+        first = before is not None and not before[0].strip()
+        if not first:
+            self.session.stop()
         self._leave_line()  # what was typed can be recalled
-        if before and before[0].strip():
+        if first:
+            self.session.accept()
+        elif before is not None:
             self.session.take_back(*before)
             self.line.put(self.session.text)
 
@@ -419,7 +423,7 @@ class SearchPane(Pane):
 
     def action_fetch(self) -> None:
         own = self.owner.index if self.owner.index != CATALOGUE else ""
-        self.owner.ask_what_to_fetch(query=self.session.text.strip(), index=own)
+        self.owner.job_session.ask_what_to_fetch(query=self.session.text.strip(), index=own)
 
     def action_similar(self) -> None:
         if self.hit is None:

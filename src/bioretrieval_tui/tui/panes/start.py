@@ -90,7 +90,7 @@ class StartPane(Pane):
     async def _look(self, steps: list[Step]) -> None:
         from bioretrieval_tui.tui.step_session import step_states
 
-        chosen = {step.id: self.owner.remembered_folder(_setting(step)) for step in steps}
+        chosen = {step.id: self.owner.folders.remembered(_setting(step)) for step in steps}
         found = await asyncio.to_thread(step_states, steps, chosen, self.catalogue)
         if found != self.states:
             self.states = found
@@ -115,7 +115,7 @@ class StartPane(Pane):
         if waiting := jobs.of_purpose(step.id):
             if waiting[0] is not jobs.current:
                 raise UsageError(f"{step.name} waits for another job")
-            self.owner.confirm_stop(waiting[0])
+            self.owner.job_session.ask_to_stop(waiting[0])
         elif all(call.folder is None for call in state.calls):
             fetch = "w fetches it, " if self._fetchable(state) else ""
             self.owner.say(f"Its benchmark was not found: {fetch}f chooses a folder", "warn")
@@ -168,12 +168,12 @@ class StartPane(Pane):
         def choose(chosen: ChosenBenchmark | None) -> None:
             if chosen is not None:
                 for name in (setting, BENCHMARK_FOLDER):  # the next choice begins there
-                    owner.remember_folder(name, chosen.folder)
+                    owner.folders.remember(name, chosen.folder)
                 self.look()
 
-        known = owner.remembered_folder(setting) or owner.remembered_folder(BENCHMARK_FOLDER)
+        known = owner.folders.remembered(setting) or owner.folders.remembered(BENCHMARK_FOLDER)
         title, check = f"Folder for: {step.name}", partial(check_folder, step)
-        start, recent = known or first_folder(), owner.recent_folders()
+        start, recent = known or first_folder(), owner.folders.recent()
         dialog = BenchmarkDialog(title, "Use this folder", start, check=check, recent=recent)
         self.app.push_screen(dialog, choose)
 
@@ -198,7 +198,7 @@ class StartPane(Pane):
             from bioretrieval_tui.backend.protocol import FetchBenchmarkJob
 
             for one in entries:
-                self.owner.begin_job(FetchBenchmarkJob(one.id))
+                self.owner.job_session.begin(FetchBenchmarkJob(one.id))
 
         question = f"Fetch {', '.join(one.name for one in entries)}?"
         then = "; ".join(map(benchmark_terms, entries))
@@ -210,7 +210,7 @@ class StartPane(Pane):
         super().action_clear()
         running = self.owner.jobs.evaluation
         if not open_before and running is not None and running.purpose == self.place():
-            self.owner.confirm_stop(running)
+            self.owner.job_session.ask_to_stop(running)
 
     def job_ended(self, outcome: JobRecord) -> None:  # noqa: ARG002 - any may have brought files
         self.look()

@@ -107,11 +107,14 @@ class QueryLine(Input, inherit_bindings=False):
         return clean(value)
 
     def _on_paste(self, event: events.Paste) -> None:
-        """Insert a paste whole, its lines joined. Raises UsageError if it does not fit."""
         event.stop()
         event.prevent_default()  # Textual inserts the first line
+        self.paste(event.text)
+
+    def paste(self, pasted: str) -> None:
+        """Insert a text whole, its lines joined. Raises UsageError if it does not fit."""
         # Terminals send the end of a line as \r.
-        whole = event.text.replace("\r\n", "\n").replace("\r", "\n")
+        whole = pasted.replace("\r\n", "\n").replace("\r", "\n")
         first, *others = clean(whole, newlines=True).split("\n")
         lines = [line.strip() for line in (first, *others)] if others else [first]
         lines = list(filter(None, lines))

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.message import Message
@@ -45,6 +45,9 @@ class PathLine(QueryLine):
     class Completing(Message):
         """Tab was pressed."""
 
+    def _on_paste(self, event: events.Paste) -> None:
+        event.prevent_default()  # the picker takes it, which knows the folder
+
     def action_complete(self) -> None:
         self.post_message(self.Completing())
 
@@ -52,17 +55,17 @@ class PathLine(QueryLine):
 class FilePicker(Widget):
     """Selects files and folders; `selected` holds them in the order of selection.
 
-    Its dialog has `Buttons`: `b` presses the first of them, enter in an empty line focuses them.
+    Its dialog has `Buttons`: `b`, and enter once something is selected, press the first of them.
     """
 
     DEFAULT_CSS = """
-    FilePicker { height: 1fr; layout: vertical; }
+    FilePicker { height: 1fr; min-height: 5; layout: vertical; }
     FilePicker > Horizontal { height: 1; }
     FilePicker .label { width: 8; }
     """
     BINDINGS = bindings("files")
 
-    class Changed(Message):
+    class SelectionChanged(Message):
         """Something was selected or deselected."""
 
     def __init__(self, folder: Path, recent: Sequence[Path] = ()) -> None:
@@ -136,6 +139,8 @@ class FilePicker(Widget):
             self.shown = [*self.recent, *self.shown]
         at = next((i for i, e in enumerate(self.shown) if e.path == self._cursor_at), 0)
         self.table.show(ListRows(self.shown, self._cells), at)
+        # The keys of the dialog follow what is under the cursor now.
+        self.post_message(VirtualTable.Moved(self.table, self.table.cursor))
 
     def _cells(self, entry: folders.FolderEntry) -> list[Span]:
         """Mark, name, size (or why it cannot be selected)."""
@@ -206,7 +211,12 @@ class FilePicker(Widget):
         self._follow()
         await self._is_read()
         if not self._rest:
-            (self.screen.query_one(Buttons) if self.selected else self.table).focus()
+            if self.selected:
+                self.action_start()
+            elif folders.is_benchmark(self.folder):
+                self.action_take_all()
+            else:
+                self.table.focus()
             return
         if folders.is_pattern(self._rest):
             self.action_take_all()
@@ -220,6 +230,28 @@ class FilePicker(Widget):
         else:
             self._select(named[0], toggle=False)
             self.line.put(self._head)
+
+    async def on_paste(self, event: events.Paste) -> None:
+        """Select the files of a paste; go to a single one. Other text goes into the line."""
+        event.stop()
+        in_line = self.line.has_focus
+        self.line.focus()  # at once: an enter behind the paste is for the line
+        written, found = await asyncio.to_thread(folders.pasted, event.text, self.folder)
+        if found and len(written) > 1:
+            self._enter(found[0].path.parent, cursor_at=found[0].path)
+            for entry in found:
+                self._select(entry, toggle=False)
+            if len(found) < len(written):
+                self.say(f"not found: {len(written) - len(found)} of {len(written)} paths", "warn")
+            return
+        path = written[0] if len(written) == 1 else event.text
+        if found and found[0].kind == "benchmark":
+            path = path.rstrip("/")  # it is one thing, to select
+        if not in_line or path.startswith(("/", "~")):
+            self.line.select_all()
+        self.line.paste(path)
+        if found and found[0].folder and found[0].kind != "benchmark":
+            self._enter(found[0].path)
 
     @on(QueryLine.Left)
     def _left(self, event: QueryLine.Left) -> None:
@@ -252,7 +284,7 @@ class FilePicker(Widget):
     def _selection_changed(self) -> None:
         self._tell()
         self.table.update()
-        self.post_message(self.Changed())
+        self.post_message(self.SelectionChanged())
 
     def say(self, text: str, role: str) -> None:
         self.note.show(Span(text, role))
@@ -293,13 +325,12 @@ class FilePicker(Widget):
     def action_into(self) -> None:
         """Open the folder, or select the file or the benchmark; enter on what is selected starts
         with it."""
-        entry = self.entry
-        if entry is None or not (entry.folder and entry.kind == "benchmark"):
-            self.action_inside()
-        elif entry.path in self.selected:
+        if self.starts:
             self.action_start()
+        elif self.opens:
+            self.action_inside()
         else:
-            self._select(entry)
+            self.action_take()
 
     def action_inside(self) -> None:
         if self.entry is not None and self.entry.folder:
@@ -313,9 +344,25 @@ class FilePicker(Widget):
         if folder.parent != folder:
             self._enter(folder.parent, cursor_at=folder)
 
-    def action_path(self) -> None:
+    @property
+    def opens(self) -> bool:
+        """Whether enter opens what is under the cursor: a folder, but no benchmark."""
+        return self.entry is not None and self.entry.folder and self.entry.kind != "benchmark"
+
+    @property
+    def starts(self) -> bool:
+        """Whether enter starts: in the line, where it names nothing, and on what is selected."""
+        at = self.entry.path if self.table.has_focus and self.entry else None
+        return bool(self.selected) and (at in self.selected if at else not self._rest)
+
+    def action_name(self) -> None:
         self.line.focus()
         self.line.cursor_position = len(self.line.value)
+
+    def action_path(self, start: str) -> None:
+        """Begin a path: the root or the home."""
+        self.line.focus()
+        self.line.put(start)
 
     def action_hidden(self) -> None:
         self.hidden = not self.hidden
@@ -328,7 +375,7 @@ class FilePicker(Widget):
     def action_move(self, by: int) -> None:
         """Move the cursor; up from the first row goes to the line."""
         if by < 0 and not self.table.cursor:
-            self.action_path()
+            self.action_name()
         else:
             self.table.move_to(self.table.cursor + by)
 

@@ -1,4 +1,4 @@
-"""Models: the curated ones, and with a key the listed ones of the public board behind them."""
+"""The sections of the catalogue: each a list of entries with the page of one beside it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,35 @@ from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.text import Span
 
 
+class BrowsePane(Pane):
+    """One section of the catalogue, by the name of the pane."""
+
+    BINDINGS = bindings("browse", "marking")
+    SCOPES = ("list", "browse", "marking", "everywhere")
+    MORE_SCOPES = ("comparison",)
+    SHARE = 40
+    """Titles of papers are much to send where a list scrolls."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, name)
+
+
+class BenchmarksPane(Pane):
+    """The benchmarks, which can be run."""
+
+    BINDINGS = bindings("evaluating", "browse", "marking")
+    SCOPES = ("evaluating", "list", "browse", "marking", "everywhere")
+    MORE_SCOPES = ("comparison",)
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, name)
+
+
 class ModelsPane(Pane):
-    """The models of the catalogue; pages tell the scores of the board once it is read."""
+    """The curated models, and with a key the listed ones of the public board behind them.
+
+    Pages tell the scores of the board once it is read.
+    """
 
     BINDINGS = bindings("models", "evaluating", "browse", "marking")
     SCOPES = ("models", "evaluating", "list", "browse", "marking", "everywhere")

@@ -1,0 +1,58 @@
+"""Many queries: encoded in batches, each batch while the one before it is ranked.
+
+A model reads a batch of short texts in a fraction of the time that it needs for them one by one,
+and leaves the interpreter free meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import TypeVar
+
+from bioretrieval_tui.search.federated import Federation
+from bioretrieval_tui.search.hybrid import Floats
+from bioretrieval_tui.search.types import Query
+
+BATCH = 64
+"""Queries that are encoded at once."""
+
+T = TypeVar("T")
+Asked = tuple[str, Query]
+"""A query with its id."""
+Answer = Callable[[Query, Mapping[str, Floats]], T]
+"""Answers a query, given its vector by the name of each index: `Federation.search` or `rank`."""
+
+
+def answers(
+    indexes: Federation, queries: Iterable[Asked], answer: Answer[T]
+) -> Iterator[tuple[str, T]]:
+    """The answer to each query with its id, in their order; memory holds two batches. Raises as
+    `answer` and `SearchEngine.load` do."""
+    left = iter(queries)
+    with ThreadPoolExecutor(1, thread_name_prefix="queries") as encoding:
+        batch = list(islice(left, BATCH))
+        vectors = encoding.submit(_encoded, indexes, batch)
+        while batch:
+            following = list(islice(left, BATCH))
+            found, vectors = vectors.result(), encoding.submit(_encoded, indexes, following)
+            for (identifier, query), by_index in zip(batch, found, strict=True):
+                yield identifier, answer(query, by_index)
+            batch = following
+
+
+def _encoded(indexes: Federation, batch: Sequence[Asked]) -> list[dict[str, Floats]]:
+    """The vectors of a batch, by the name of each index whose model is loaded."""
+    found: list[dict[str, Floats]] = [{} for _ in batch]
+    places = [at for at, (_, query) in enumerate(batch) if query.mode != "lexical"]
+    if not places:
+        return found
+    texts = [batch[at][1].text for at in places]
+    instruction = batch[places[0]][1].instruction
+    for name, engine in indexes.engines.items():
+        if engine.loaded:
+            vectors = engine.load().encode_queries(texts, instruction=instruction)
+            for at, vector in zip(places, vectors, strict=True):
+                found[at][name] = vector
+    return found

@@ -1,0 +1,155 @@
+"""The keys that were typed, one by one: each waits for what the one before it does.
+
+Over SSH several keys arrive in one packet. Textual passes each key on at once to the widget with
+the focus, and runs its action once the key has bubbled up to the app: of `/bica`, `b` would be lost
+before `/` has opened the line. Here a key waits for the action of the one before it, and digits
+that a motion follows at once are its count.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from textual.events import Key
+from textual.message import Message
+from textual.message_pump import MessagePump
+from textual.widget import Widget
+
+from bioretrieval_tui.actions import DIGITS, in_scope
+from bioretrieval_tui.tui.widgets.canvas import Detail
+from bioretrieval_tui.tui.widgets.input import QueryLine
+
+if TYPE_CHECKING:
+    from bioretrieval_tui.tui.app import BioRetrievalApp
+
+COUNT_WITHIN = 0.4
+"""Most seconds between a digit and the digit or motion after it that make it a count."""
+MOTION_KEYS = frozenset(("j", "k", "down", "up", "ctrl+d", "ctrl+u", "n", "N"))
+LONGEST = 0.5
+"""Longest time in seconds that a key waits; the answer of a closed widget never comes."""
+AWAITED = frozenset(("arrive", "compare", "document"))
+"""Groups of workers that lead to another pane or page: keys that are typed meanwhile are for it."""
+PATIENCE = 2.0
+"""Longest time in seconds that they wait for it, or for the list of a pane."""
+
+
+class KeyHandled(Message):
+    """Follows a key through the same queues, so it arrives after the key's action; sent once more,
+    it follows the messages that the action has posted."""
+
+    def __init__(self, target: MessagePump, more: int) -> None:
+        super().__init__()
+        self.target = target
+        self.more = more
+
+
+@dataclass(frozen=True, slots=True)
+class _Count:
+    """Digits that may become a count, and where the app was before the first of them. time: of the
+    last one."""
+
+    pane: str
+    focused: Widget | None
+    history: tuple[tuple[str, str | None], ...]
+    digits: str = ""
+    time: float = 0.0
+
+
+class KeyQueue:
+    """The keys of an app that wait. dispatch: gives one to the widget with the focus."""
+
+    def __init__(self, app: BioRetrievalApp, dispatch: Callable[[Key], Awaitable[None]]) -> None:
+        self._app = app
+        self._dispatch = dispatch
+        self._keys: deque[Key] = deque()
+        self._under_way = 0.0
+        """When the current key was passed on, 0 if its action is done."""
+        self._last = 0.0
+        self._count: _Count | None = None
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    @property
+    def idle(self) -> float:
+        """Seconds since the last key."""
+        return time.monotonic() - self._last
+
+    async def add(self, event: Key) -> None:
+        app = self._app
+        unseen = app.screen.has_class("-tiny") and not isinstance(app.focused, QueryLine)
+        if unseen and event.key != "ctrl+c":
+            return  # nothing is seen that it could be for
+        self._keys.append(event)
+        self._last = time.monotonic()
+        await self._next()
+
+    async def _next(self) -> None:
+        if not self._keys:
+            return
+        if self._under_way and time.monotonic() - self._under_way < LONGEST:
+            self._app.set_timer(LONGEST, self._next)
+            return
+        if self._is_early(self._keys[0]):
+            self._app.set_timer(0.02, self._next)
+            return
+        self._under_way = time.monotonic()
+        target, event = self._app.focused or self._app.screen, self._keys.popleft()
+        try:
+            if not await self._counted(event):
+                await self._dispatch(event)
+        finally:
+            self.handled(KeyHandled(target, 2))
+
+    def handled(self, message: KeyHandled) -> None:
+        """Pass the message on, or go on with the next key."""
+        again = KeyHandled(message.target, message.more - 1)
+        if message.more and message.target.post_message(again):
+            return
+        self._under_way = 0.0
+        if self._keys:
+            # After what the action has requested, such as another focus.
+            self._app.call_later(self._next)
+
+    def _is_early(self, event: Key) -> bool:
+        """Whether a key is for what is not there yet: a page, another pane, or its list."""
+        app = self._app
+        if time.monotonic() - event.time > PATIENCE or event.key == "ctrl+c":
+            return False
+        if any(one.group in AWAITED and not one.is_finished for one in app.workers):
+            return True
+        shown = [one for one in app.panes() if one.pane_name == app.current]
+        reading = shown[0].reading if shown and len(app.screen_stack) == 1 else None
+        elsewhere = event.key in app._bindings.key_to_bindings
+        return reading is not None and not reading.is_finished and not elsewhere
+
+    async def _counted(self, event: Key) -> bool:
+        """Whether a key is a motion whose count was typed just before it. The digits have led to
+        their panes; the app returns from there, and no trace remains in the history."""
+        app = self._app
+        before, self._count = self._count, None
+        if len(app.screen_stack) > 1 or app.line is not None:
+            return False  # letters and digits are text there
+        if before is not None and event.time - before.time > COUNT_WITHIN:
+            before = None
+        if event.key in DIGITS.values():
+            first = before or _Count(app.current, app.focused, tuple(app.history))
+            self._count = replace(first, digits=(first.digits + event.key)[:4], time=event.time)
+            return False
+        number = int(before.digits) if before else 0
+        if before is None or not number or event.key not in MOTION_KEYS:
+            return False
+        if before.pane != app.current:
+            await app.show_pane(before.pane)
+            app.screen._refresh_layout()  # what is shown again has a size after that
+        app.history = list(before.history)
+        page = before.focused if isinstance(before.focused, Detail) else None
+        known = (a for s in (("detail",) if page else app.pane.SCOPES) for a in in_scope(s))
+        motion = next((action.name for action in known if event.key in action.keys), "")
+        if motion:  # such as move(-1)
+            await app.run_action(motion.replace("1", str(number)), page or app.pane)
+        return bool(motion)

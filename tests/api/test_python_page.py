@@ -1,0 +1,39 @@
+"""docs/python.md: its code runs, line by line."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "python.md"
+BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_the_page_runs(
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shutil.copytree(folder, tmp_path / "benchmark")
+    shutil.copy(folder / "corpus.jsonl", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for number, block in enumerate(BLOCKS):
+        exec(compile(block, f"{PAGE.name}, block {number + 1}", "exec"), names)  # noqa: S102
+    told = capsys.readouterr().out
+    assert len(BLOCKS) >= 5
+    assert "1 d3 " in told
+    assert "q1 ['d2'" in told
+
+
+def test_the_page_names_what_is_public() -> None:
+    import bioretrieval_tui as br
+
+    text = PAGE.read_text(encoding="utf-8")
+    functions = [name for name in br.__all__ if name[0].islower()]
+    missing = [name for name in functions if f"br.{name}" not in text]
+    assert missing == ["indexes"]
