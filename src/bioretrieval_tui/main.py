@@ -18,6 +18,8 @@ from bioretrieval_tui.cli import COMPLETION_VARIABLE
 _WHILE_WRITING = frozenset(
     (errno.EBADF, errno.EDQUOT, errno.EFBIG, errno.EINVAL, errno.EIO, errno.ENOSPC)
 )
+_OF_THE_APP = frozenset(("--offline", "--fresh"))
+"""Options with which the app starts."""
 
 
 def run(argv: Sequence[str] | None = None) -> int:
@@ -69,12 +71,11 @@ def _call(argv: list[str]) -> int:
         from bioretrieval_tui.cli.program_verbs import answer
 
         return answer(instruction)
-    if argv == ["--offline"]:
-        os.environ["BIORETRIEVAL_OFFLINE"] = "1"
-        argv = []
-    if not argv:
+    if set(argv) <= _OF_THE_APP:
+        if "--offline" in argv:
+            os.environ["BIORETRIEVAL_OFFLINE"] = "1"
         if _app_can_run():
-            return launch()
+            return launch(fresh="--fresh" in argv)
         argv = ["list"]
     from bioretrieval_tui.cli.root import call
 
@@ -102,8 +103,9 @@ def _app_can_run() -> bool:
     return True
 
 
-def launch() -> int:
-    """Run the app until the user quits, and return its exit code. Raises CatalogueError."""
+def launch(*, fresh: bool = False) -> int:
+    """Run the app until the user quits, and return its exit code. fresh: the last session is
+    forgotten. Raises CatalogueError."""
     import io
     import signal
 
@@ -120,7 +122,7 @@ def launch() -> int:
     from bioretrieval_tui.paths import keep_report
     from bioretrieval_tui.tui.app import BioRetrievalApp
 
-    app = BioRetrievalApp(loaded.catalogue, problems=loaded.problems)
+    app = BioRetrievalApp(loaded.catalogue, problems=loaded.problems, fresh=fresh)
     # Textual prints the traceback of an error; it belongs in the log.
     caught = io.StringIO()
     app.error_console = Console(file=caught, width=100, color_system=None)

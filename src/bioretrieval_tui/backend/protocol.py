@@ -115,7 +115,7 @@ class _Job(msgspec.Struct, frozen=True):
         return str(getattr(self, "name", ""))
 
 
-_VECTORS_KEPT = "vectors already made are kept, and the next build resumes from there"
+_VECTORS_KEPT = "vectors already made are kept for the next build"
 
 
 class BuildJob(_Job, frozen=True, tag="build"):

@@ -95,7 +95,8 @@ class Root(NamedGroup):
 @click.option(
     "--offline", is_flag=True, help="Do not use the network, as with BIORETRIEVAL_OFFLINE=1."
 )
-def root(offline: bool) -> None:
+@click.option("--fresh", is_flag=True, help="Start the app with Home, not as it was left.")
+def root(offline: bool, fresh: bool) -> None:  # noqa: ARG001 - `main` starts the app
     """The field of biomedical text retrieval in a terminal."""
     if offline:
         os.environ["BIORETRIEVAL_OFFLINE"] = "1"

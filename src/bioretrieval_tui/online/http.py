@@ -31,6 +31,7 @@ import httpx
 import tenacity
 
 from bioretrieval_tui import __version__
+from bioretrieval_tui.config import offline_origin
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.online.services import (
     CONTACT,
@@ -118,7 +119,7 @@ class HttpClient:
         if is_offline():
             raise OfflineError(
                 "the network is not allowed here",
-                remedy="leave --offline out and unset BIORETRIEVAL_OFFLINE",
+                remedy=f"leave --offline out and unset {offline_origin()}",
             )
         self.step: Callable[[], None] = lambda: None
         self.remark: Callable[[str], None] = lambda _: None

@@ -30,12 +30,14 @@ from textual.worker import WorkerFailed
 from bioretrieval_tui.actions import (
     ACTIONS,
     PANE_OF_SCOPE,
+    PANES,
     Action,
     in_scope,
     while_typing,
 )
 from bioretrieval_tui.catalog.catalogue import Catalogue, section_of
 from bioretrieval_tui.catalog.models import Entry, Model
+from bioretrieval_tui.config import configuration
 from bioretrieval_tui.errors import BioRetrievalError, CatalogueError, InterruptedByUser, UsageError
 from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.memory import memory_fault
@@ -45,6 +47,7 @@ from bioretrieval_tui.tui.driver import CompactDriver, CompactUpdate
 from bioretrieval_tui.tui.folders import FolderMemory
 from bioretrieval_tui.tui.job_session import JobSession
 from bioretrieval_tui.tui.key_queue import KeyHandled, KeyQueue
+from bioretrieval_tui.tui.last_session import KEPT_EVERY, LastSession
 from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.row_marks import RowMarks
 from bioretrieval_tui.tui.themes import LOOKS, Look
@@ -84,6 +87,7 @@ PANE_CLASSES: dict[str, tuple[str, str]] = {
     "found": ("found", "FoundPane"),
 }
 """(module, class) of the panes that are not a plain section of the catalogue."""
+PANE_NAMES = frozenset((*PANE_CLASSES, *(name for name, _, _ in PANES)))
 
 
 class BioRetrievalApp(App[None], inherit_bindings=False):
@@ -112,7 +116,9 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         problems: Sequence[str] = (),
         theme: str | None = None,
         capabilities: Capabilities | None = None,
+        fresh: bool = False,
     ) -> None:
+        """fresh: begin with Home, not with what the last session showed."""
         # With NO_COLOR the terminal theme is used without its named colours; Textual would turn
         # the colours of another theme into greys.
         super().__init__(
@@ -122,7 +128,8 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self.catalogue = catalogue
         catalogue.here = _is_here
         self.where = places()
-        self.problems = tuple(problems)
+        self.configuration = configuration()
+        self.problems = (*map(str, self.configuration.problems), *problems)
         self._capabilities = capabilities
         self.history: list[tuple[str, str | None]] = []
         self.faults: list[Exception] = []
@@ -136,7 +143,8 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self.job_session = JobSession(self)
         self._launched: asyncio.Task[asyncio.subprocess.Process] | None = None
         """The start of the search process, where nothing had asked for it yet."""
-        self.current = "home"
+        self.last_session = LastSession(self.settings, fresh=fresh)
+        self.current = self.last_session.first_pane(PANE_NAMES)
         """The pane that is shown."""
         self.marks = RowMarks()
         self.undo = UndoStack()
@@ -148,7 +156,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         with contextlib.suppress(BioRetrievalError):
             if not theme and not self.no_color and self.settings.path.exists():
                 theme = self.settings.setting("theme")
-        known = theme if theme in LOOKS else "dark"
+        known = theme if theme in LOOKS else self.configuration.config.theme
         self.look: Look = LOOKS["terminal" if self.no_color else known]
         # As its watcher does, without parsing the style sheet again.
         self.set_reactive(App.theme, self.look.name)
@@ -161,11 +169,13 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
     def compose(self) -> ComposeResult:
         yield NavBar()
         with SideBySide(id="panes"):
-            yield self._make("home")
+            yield self._make(self.current)
         yield StatusBar()
 
     def on_mount(self) -> None:
         self.status.hints(self.hint_actions())
+        self._restore(self.pane)
+        self.nav.go(self.current)
         self.pane.activate()
         if self.problems:
             more = f" (and {len(self.problems) - 1} more)" if len(self.problems) > 1 else ""
@@ -174,6 +184,14 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         if not self.is_headless:
             self.set_timer(IDLE, self._warm_up)
         self.job_session.find()
+        self.set_interval(KEPT_EVERY, lambda: self.last_session.keep(self))
+
+    def _restore(self, pane: Pane) -> None:
+        """Show what a pane showed in the last session; a damaged state is left out."""
+        try:
+            pane.restore(self.last_session.take(pane.pane_name))
+        except Exception as error:  # noqa: BLE001 - shown and logged
+            self._handle_exception(error)
 
     # Errors and faults -------------------------------------------------------------------
 
@@ -292,9 +310,8 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             self.set_timer(IDLE, self._warm_up)
             return
         from bioretrieval_tui.backend.launch import SEARCHES, launch
-        from bioretrieval_tui.settings import switched
 
-        if not switched("preload")[0]:
+        if not self.configuration.config.preload:
             return
         self._launched = asyncio.create_task(launch(SEARCHES, "auto", warm=True))
 
@@ -312,6 +329,12 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         from bioretrieval_tui.tui.found_session import FoundSession
 
         return FoundSession(self.caught(self._found_changed))
+
+    def exit(self, *args: Any, **how: Any) -> None:
+        """End the app; what it shows is kept for the next start."""
+        if not self._exit:
+            self.last_session.keep(self)
+        super().exit(*args, **how)
 
     async def on_unmount(self) -> None:
         self.workers.cancel_all()
@@ -354,6 +377,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             pane = self._make(name)
             pane.display = False  # until it is complete
             await base.query_one("#panes").mount(pane)
+            self._restore(pane)
         for one in self.panes():
             one.display = one.pane_name == self.current
         self.nav.go(name)

@@ -112,10 +112,6 @@ class EvaluationDialog(Dialog[EvaluationPlan]):
         Binding("w", "fetch", show=False),
         Binding("slash", "find", show=False),
         Binding("enter", "accept", show=False),
-        Binding("j,down", "move(1)", show=False),
-        Binding("k,up", "move(-1)", show=False),
-        Binding("pagedown,ctrl+d", "move(5)", show=False),
-        Binding("pageup,ctrl+u", "move(-5)", show=False),
     ]
 
     def __init__(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+import msgspec
 from msgspec import structs
 from textual.app import ComposeResult
 
@@ -38,6 +39,7 @@ from bioretrieval_tui.tui.board_session import (
     own_rows,
     row_id,
 )
+from bioretrieval_tui.tui.last_session import PaneState
 from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.spans import PaintedPage, paint
 from bioretrieval_tui.tui.text import Span, line
@@ -128,6 +130,19 @@ class LeaderboardPane(Pane):
 
     def ids(self) -> Sequence[str]:
         return [row_id(row) for row in self.board.rows]
+
+    def state(self) -> PaneState:
+        view = msgspec.json.encode(self.board.view).decode()
+        return {**super().state(), "mode": self.board.mode, "view": view}
+
+    def restore(self, state: PaneState) -> None:
+        with contextlib.suppress(msgspec.DecodeError, KeyError):
+            self.board.view = msgspec.json.decode(state["view"], type=MatrixView)
+        if state.get("mode") in ("matrix", "heat"):
+            self._show("heat" if state["mode"] == "heat" else "matrix")
+        self.entry_list.filter_by(state.get("filter", ""))
+        self.entry_list.problem = None
+        self.refill(state.get("place"))
 
     # The board ---------------------------------------------------------------------------
 

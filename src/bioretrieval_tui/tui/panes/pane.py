@@ -31,6 +31,7 @@ from bioretrieval_tui.render.sheet import shortened
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.entry_list import column_choices, entry_columns, entry_rows, entry_table
 from bioretrieval_tui.tui.entry_session import EntrySession
+from bioretrieval_tui.tui.last_session import PaneState
 from bioretrieval_tui.tui.pane_context import PaneContext
 from bioretrieval_tui.tui.pane_layout import LEAST_TALL, PaneLayout, Zoom
 from bioretrieval_tui.tui.spans import PaintedPage, letters, paint
@@ -230,6 +231,26 @@ class Pane(Widget):
     def footer_place(self, action: Action) -> int:
         """The place of a key in the bottom line; 0 for none."""
         return action.footer
+
+    def state(self) -> PaneState:
+        """What the next session begins with: filter, order and the row under the cursor."""
+        found = self.entry_list
+        kept = {"place": self.place() or "", "filter": found.filter}
+        if found.sorted_by:
+            kept |= {"sort": found.sorted_by[0], "reverse": "yes" * found.sorted_by[1]}
+        return {name: value for name, value in kept.items() if value}
+
+    def restore(self, state: PaneState) -> None:
+        """Show what `state` told, as far as it is there still."""
+        if self.section and {"filter", "sort"} & state.keys():
+            self.entry_list.filter_by(state.get("filter", ""))
+            self.entry_list.problem = None
+            if state.get("sort") in {column.key for column in self.table.columns}:
+                self.entry_list.sorted_by = (state["sort"], "reverse" in state)
+                self.table.sorted_by = self.entry_list.sorted_by
+            self.refill(state.get("place"))
+        elif (place := state.get("place")) in self.ids():
+            self.go_to(place)
 
     def jobs_changed(self) -> None:
         for bar in self.query(WorkBar):

@@ -15,10 +15,11 @@ from textual.widgets import Input
 
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.index.layout import CATALOGUE
-from bioretrieval_tui.search.types import Hit
+from bioretrieval_tui.search.types import MODES, ORDERS, Hit
 from bioretrieval_tui.settings import LAST_INDEX
 from bioretrieval_tui.tui import hit_list
 from bioretrieval_tui.tui.bindings import bindings
+from bioretrieval_tui.tui.last_session import PaneState
 from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.search_session import NOTHING, FacetValue, SearchSession, facet_values
 from bioretrieval_tui.tui.spans import PaintedPage
@@ -139,7 +140,8 @@ class SearchPane(Pane):
         if self.has_class("-reading"):
             self.detail.focus()
         else:
-            (self.list_of_hits if self.hits else self.line).focus()
+            asked = self.hits or self.line.value.strip()
+            (self.list_of_hits if asked else self.line).focus()
 
     @property
     def list_of_hits(self) -> VirtualTable:
@@ -377,6 +379,24 @@ class SearchPane(Pane):
         self.close_filter()
         if name != CATALOGUE:
             self.owner.settings.set_setting(LAST_INDEX, name)
+
+    def state(self) -> PaneState:
+        session = self.session
+        kept = {"query": session.text.strip(), "filter": session.filter, "mode": session.mode,
+                "order": session.order, "indexes": "\n".join(session.names)}  # fmt: skip
+        return {name: value for name, value in kept.items() if value}
+
+    def restore(self, state: PaneState) -> None:
+        from bioretrieval_tui.index.registry import index_names
+
+        session, known = self.session, {CATALOGUE, *index_names()}
+        session.mode = next((one for one in MODES if one == state.get("mode")), session.mode)
+        session.order = next((one for one in ORDERS if one == state.get("order")), session.order)
+        session.filter = state.get("filter", "")
+        names = [one for one in state.get("indexes", "").split("\n") if one in known]
+        if names and names != [CATALOGUE]:
+            session.search_in(*names)
+        self.line.put(state.get("query", ""))
 
     def job_ended(self, outcome: JobRecord) -> None:
         """Leave an index that was removed. Hits of a changed index stay as they are while they are
