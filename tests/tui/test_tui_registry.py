@@ -86,6 +86,7 @@ HANDLERS: dict[str, tuple[type, ...]] = {
     "leaderboard": (LeaderboardPane,),
     "start": (StartPane,),
     "search": (SearchPane,),
+    "facets": (SearchPane,),
     "ask": (AskLine,),
     "indexes": (IndexesPane,),
     "qrels": (QrelsPane,),

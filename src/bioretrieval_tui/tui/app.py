@@ -32,7 +32,9 @@ from bioretrieval_tui.actions import (
     PANE_OF_SCOPE,
     PANES,
     Action,
+    idle_key,
     in_scope,
+    untaken,
     while_typing,
 )
 from bioretrieval_tui.catalog.catalogue import Catalogue, section_of
@@ -534,10 +536,10 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
 
     def working_actions(self) -> list[Action]:
         """The actions whose keys work now, those of the focused line first."""
-        found, line = [a for scope in self.pane.SCOPES for a in in_scope(scope)], self.line
+        found, line = [a for scope in self.pane.scopes for a in in_scope(scope)], self.line
         if line is not None:
             found = [*line.keys, *while_typing(found, line._bindings.key_to_bindings)]
-        return list({action.id: action for action in found}.values())
+        return [*untaken(found)]
 
     def hint_actions(self) -> list[Action]:
         """The actions that the status line shows."""
@@ -560,6 +562,10 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
     def on_key(self, event: Key) -> None:
         if self.status.message and event.key != "ctrl+c":
             self.status.hints(self.hint_actions())
+        if event.is_printable and len(self.screen_stack) == 1 and self.line is None:
+            page = in_scope("detail") if isinstance(self.focused, Detail) else ()
+            if said := idle_key(event.key, (*self.working_actions(), *page)):
+                self.say(said)
 
     # Look and size -----------------------------------------------------------------------
 
@@ -568,7 +574,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         from bioretrieval_tui.tui.dialogs.palette import Palette
 
         if self.no_color:
-            raise UsageError("NO_COLOR is set: themes have no colours")
+            raise UsageError("NO_COLOR is set: themes have no effect")
         before = self.look.name
 
         def kept(choice: Choice | None) -> None:
@@ -589,7 +595,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
 
     def _keep_look(self, name: str) -> None:
         if self.no_color:
-            raise UsageError("NO_COLOR is set: themes have no colours")
+            raise UsageError("NO_COLOR is set: themes have no effect")
         self.use_look(name)
         self.say(f"Theme: {name}")
         self.settings.set_setting("theme", name)
@@ -722,10 +728,8 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
     def _theme_choices(self, act: Callable[[str], None]) -> list[PaletteChoice]:
         from bioretrieval_tui.tui.dialogs.palette import PaletteChoice
 
-        return [
-            PaletteChoice(name, f"Theme: {name}", "Use these colours", partial(act, name))
-            for name in LOOKS
-        ]
+        said = "NO_COLOR is set: no effect" if self.no_color else "Use this theme"
+        return [PaletteChoice(name, f"Theme: {name}", said, partial(act, name)) for name in LOOKS]
 
     async def _chosen(self, choice: Choice | None) -> None:
         """Do what was chosen in the palette; an action of another pane is run there."""

@@ -208,7 +208,8 @@ def installed_reranker(catalogue: Catalogue) -> tuple[str, protocol.Reranker]:
         raise ModelError("the catalogue has no reranker with a recipe")
     raise ModelError(
         f"{first.name} is not on this machine",
-        remedy=f"download it: bioretrieval-tui doctor --model {first.id} --download",
+        remedy="b in Models, then w on Reranker, fetches it with an evaluation; alone:"
+        f" bioretrieval-tui doctor --model {first.id} --download",
     )
 
 
@@ -349,6 +350,10 @@ class SearchSession:
         """Why BM25 answered alone: the model is being loaded, or cannot be."""
         problems = [self._loaded.get(name) for name in self.names]
         if all(problems):
+            infos = [self.infos.get(name) for name in self.names]
+            if bare := [one.name for one in infos if one and one.dimension == 0]:
+                which = f"{' and '.join(bare)} without vectors" if self.also else "no vectors"
+                return [(f"  {which}: V in Indexes adds them", "dim")]
             return [(f"  BM25 only: {problems[0]}", "warn")]
         return [(f"  {mode_name(self.mode)} follows: ", "dim"),
                 *(self.loading or (("loading the model", "dim"),))]  # fmt: skip
@@ -611,6 +616,18 @@ class SearchSession:
         self.face.head()
         begun = (one.text for one in found if one.text.casefold().startswith(text.casefold()))
         return next((text + whole[len(text) :] for whole in begun), None)
+
+    @property
+    def widened(self) -> list[str]:
+        """The fields of the facets that count values as if the filter did not name the field."""
+        where, schema = self.view.where, self.schema
+        if not where.strip() or schema is None:
+            return []
+        from bioretrieval_tui.query import ast, parse
+
+        node = parse(where, schema)
+        fields = [facet.field for facet in self.view.answer.facets]
+        return [field for field in fields if ast.without_field(node, field) is not node]
 
     def toggle_facet(self, value: FacetValue) -> None:
         self.filter = toggled_clause(self.filter, value.clause, self.schema)

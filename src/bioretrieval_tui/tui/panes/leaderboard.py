@@ -339,7 +339,7 @@ class LeaderboardPane(Pane):
 
     def _recipes_head(self) -> list[Span]:
         count = len(self.board.rows)
-        words = "  by four-set mean; the seed page ranked by measures that cannot be compared"
+        words = "  by the mean of NFCorpus, SciFact, SCIDOCS and TREC-COVID"
         found = [Span("Recipes", "strong"), Span(f"  {count}", "dim")]
         if self.entry_list.filter:
             return [*found, Span("  filter ", "faint"), Span(self.entry_list.filter, "ok")]
@@ -359,12 +359,12 @@ class LeaderboardPane(Pane):
             spans.append(Span(f"  {MARK} your runs: {len(board.shown_own)}", "own"))
         key = self.table.columns[self.table.column].key
         row = self.table.at_cursor(board.rows)
+        title = self.table.columns[self.table.column].title
         if result := board.result_at(row, key):
             at, count = board.place_of(result)
             source = self.catalogue.sources.get(result.source)
             text = source.text.split(":")[0] if source else result.source
             remarks = result_remarks(result)
-            title = self.table.columns[self.table.column].title
             spans += [
                 Span(f"  {title} ", "dim"),
                 Span(score_figure(result), "strong"),
@@ -378,6 +378,8 @@ class LeaderboardPane(Pane):
                 Span(f"  {own.run.record.metrics.get(MAIN, 0.0):.4f}", "strong"),
                 Span(f"  {own.run.how}, measured here; enter: its page", "dim"),
             ]
+        elif self.table.columns[self.table.column].upright:
+            spans += [Span(f"  {title}", "dim"), Span(" no score", "faint")]
         else:
             if self.entry_list.filter:
                 spans += [Span("  filter ", "faint"), Span(self.entry_list.filter, "ok")]
@@ -396,7 +398,7 @@ class LeaderboardPane(Pane):
             spans.append(Span(f"  {MARK} your runs: {len(board.own)} hidden (w)", "faint"))
         off = "  ! differs by more than 0.01" if board.shown_own else ""
         marks = "" if board.mode == "heat" else f"   {LEGEND}{off}"
-        return [*spans, Span(marks, "faint")]
+        return [*spans, Span(marks, "dim")]
 
     def action_enter(self) -> None:
         if not self.has_class("-reading"):

@@ -158,6 +158,11 @@ class Pane(Widget):
         return self.owner.catalogue
 
     @property
+    def scopes(self) -> tuple[str, ...]:
+        """The scopes whose keys work where the focus is, the most specific first."""
+        return self.SCOPES
+
+    @property
     def heading(self) -> str:
         return next((title for name, title, _ in PANES if name == self.pane_name), self.TITLE)
 
@@ -424,7 +429,12 @@ class Pane(Widget):
         cells = self.list_width
         if not cells:
             raise UsageError("No page stands beside the list here")
+        before = self.split.share
         self.split.move(by, cells, self.app.size.width)
+        if by < 0 and self.list_width == cells:
+            self.split.share = before
+            fewer = "; C chooses fewer" if "browse" in self.SCOPES else ""
+            raise UsageError(f"The columns of the list need this width{fewer}")
         self._arranged()
 
     def action_zoom(self) -> None:

@@ -65,7 +65,7 @@ class SearchPane(Pane):
 
     BINDINGS = bindings("search")
     SCOPES = ("search", "list", "everywhere")
-    MORE_SCOPES = ("ask",)
+    MORE_SCOPES = ("facets", "ask")
     DEFAULT_CSS = """
     SearchPane #filter, SearchPane #right, SearchPane #facet-panel { display: none; }
     SearchPane.-beside #right { display: block; }
@@ -98,9 +98,9 @@ class SearchPane(Pane):
         self.filter_line.suggester = HeadingSuggester(self.session)
         self.left = VirtualTable(hit_list.HIT_COLUMNS, id="hits", empty=WAITING, lead=2)
         self.right = VirtualTable(hit_list.BESIDE_COLUMNS["dense"], id="right", empty=NONE, lead=2)
-        self.facet_list = VirtualTable(hit_list.facet_columns(0), id="facets", empty="No values.")
-        self.years = HeadLine()
-        """How many of the hits each year has."""
+        self.facet_list = VirtualTable(hit_list.FACET_COLUMNS, id="facets", empty="No values.")
+        self.counted, self.years = HeadLine(), HeadLine()
+        """What the facets count, and how many of the hits each year has."""
         self.facets: list[FacetValue] = []
         """What the list of facets shows."""
 
@@ -112,6 +112,7 @@ class SearchPane(Pane):
             yield self.left
             yield self.right
             with Vertical(id="facet-panel"):
+                yield self.counted
                 yield self.years
                 yield self.facet_list
             yield Detail(rule=True)
@@ -150,6 +151,10 @@ class SearchPane(Pane):
     @property
     def table(self) -> VirtualTable:
         return self.facet_list if self.facet_list.has_focus else self.list_of_hits
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        return ("facets", *self.SCOPES) if self.facet_list.has_focus else self.SCOPES
 
     @property
     def hits(self) -> tuple[Hit, ...]:
@@ -350,8 +355,8 @@ class SearchPane(Pane):
         at, clause = table.cursor, self.facets[table.cursor].clause if self.facets else ""
         self.facets = facet_values(answer)
         at = next((n for n, one in enumerate(self.facets) if one.clause == clause), at)
-        if self.facets:
-            table.set_columns(hit_list.facet_columns(answer.among))
+        told = hit_list.counted_in(answer.among, self.session.widened)
+        self.counted.show(Span(told, "dim"))
         years = publications((hit.year for hit in answer.hits), FACETS_WIDTH - 2)
         self.years.show(*years)
         self.years.display = bool(years)

@@ -27,6 +27,10 @@ WHEEL = 3
 """Rows that a step of the mouse wheel moves by."""
 
 
+_LEAD = 5
+"""Lines of a page for its title."""
+
+
 class SideBySide(Horizontal):
     """Widgets beside each other."""
 
@@ -245,7 +249,8 @@ class Detail(Canvas, can_focus=True):
             if start < self.top or end > self.top + height - 1:
                 self.top = start
         if self._jump:
-            after = [at for _, at in starts if at > self.top] or [self.top]
+            here = self.top or _LEAD  # a section below the title is being read already
+            after = [at for _, at in starts if at > here] or [self.top]
             before = [0, *(at for _, at in starts if at < self.top)]
             self.top, self._jump = after[0] if self._jump > 0 else before[-1], 0
         self.top = max(0, min(self.top, len(self._rows) - height))

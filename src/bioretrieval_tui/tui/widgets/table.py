@@ -250,11 +250,11 @@ class VirtualTable(Canvas, can_focus=True):
 
     @property
     def header_lines(self) -> int:
-        """Lines of the header: as many as its longest upright title needs, within a third of the
+        """Lines of the header: as many as its longest upright title needs, within two fifths of the
         height."""
         tallest = max((len(one.title) for one in self.columns if one.upright), default=1)
         if tallest > 1:
-            return max(1, min(tallest + 1, self.size.height // 3))
+            return max(1, min(tallest + 1, self.size.height * 2 // 5))
         return len(self._layout(self.size.width, tall=self.tall))
 
     def _measure(self) -> None:
