@@ -598,8 +598,10 @@ async def test_a_pasted_path_is_gone_to(
         await paste(session, f"{data}/scifact/nothing it's")
         assert picker_of(session).line.value == f"{data}/scifact/nothing it's"
         assert taken(session) == []
-        await paste(session, f"{data}/two words.ris")
-        await session.press("enter", "enter")  # select, build
+        session.app.post_message(events.Paste(f"{data}/two words.ris"))
+        for key in ("enter", "enter"):  # select, build: in one bunch with the paste
+            session._post(key)
+        await session.settle()
         (asked,) = scripted.began
         assert (asked.target, asked.inputs) == ("two-words", (str(data / "two words.ris"),))
 

@@ -21,7 +21,7 @@ from textual._callback import invoke
 from textual._compositor import CompositorUpdate
 from textual.app import App, ComposeResult
 from textual.dom import DOMNode
-from textual.events import Event, Key, Resize
+from textual.events import Event, Key, Paste, Resize
 from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from bioretrieval_tui.tui.found_session import FoundSession
     from bioretrieval_tui.tui.panes.leaderboard import LeaderboardPane
     from bioretrieval_tui.tui.panes.search_pane import SearchPane
+    from bioretrieval_tui.tui.selection import Selection
 
 IDLE = 0.3
 """Seconds without a key after which the search process starts."""
@@ -119,8 +120,14 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         theme: str | None = None,
         capabilities: Capabilities | None = None,
         fresh: bool = False,
+        pane: str = "",
+        where: str = "",
+        selection: Selection | None = None,
+        given: Sequence[str] = (),
     ) -> None:
-        """fresh: begin with Home, not with what the last session showed."""
+        """fresh: begin with Home, not with what the last session showed; pane: begin with this one,
+        and the filter `where`; selection: enter chooses rows for it and ends the app; given:
+        identifiers of documents and entries to show."""
         # With NO_COLOR the terminal theme is used without its named colours; Textual would turn
         # the colours of another theme into greys.
         super().__init__(
@@ -145,8 +152,11 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self.job_session = JobSession(self)
         self._launched: asyncio.Task[asyncio.subprocess.Process] | None = None
         """The start of the search process, where nothing had asked for it yet."""
-        self.last_session = LastSession(self.settings, fresh=fresh)
-        self.current = self.last_session.first_pane(PANE_NAMES)
+        self.last_session = LastSession(self.settings, fresh=fresh or bool(where))
+        self.selection = selection
+        self._given = tuple(given)
+        self._where = where
+        self.current = pane or self.last_session.first_pane(PANE_NAMES)
         """The pane that is shown."""
         self.marks = RowMarks()
         self.undo = UndoStack()
@@ -177,6 +187,8 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
     def on_mount(self) -> None:
         self.status.hints(self.hint_actions())
         self._restore(self.pane)
+        if self._where:
+            self.call_later(self.pane.put_filter, self._where)
         self.nav.go(self.current)
         self.pane.activate()
         if self.problems:
@@ -185,8 +197,19 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self._mounted = True
         if not self.is_headless:
             self.set_timer(IDLE, self._warm_up)
+        if self._given:
+            self._show_given()
         self.job_session.find()
         self.set_interval(KEPT_EVERY, lambda: self.last_session.keep(self))
+
+    @work(group="arrive")
+    async def _show_given(self) -> None:
+        """Show the documents and entries that were named on stdin."""
+        from bioretrieval_tui.tui.found_session import find_given
+
+        found = await find_given(self.client, self.catalogue, self._given)
+        await self.show_pane("found")
+        self.found.give(*found)
 
     def _restore(self, pane: Pane) -> None:
         """Show what a pane showed in the last session; a damaged state is left out."""
@@ -267,7 +290,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             self._telling = False
 
     async def on_event(self, event: Event) -> None:
-        if isinstance(event, Key) and not event.is_forwarded:
+        if isinstance(event, Key | Paste) and not event.is_forwarded:
             await self.key_queue.add(event)
         else:
             await super().on_event(event)
@@ -539,6 +562,8 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         found, line = [a for scope in self.pane.scopes for a in in_scope(scope)], self.line
         if line is not None:
             found = [*line.keys, *while_typing(found, line._bindings.key_to_bindings)]
+        if self.selection is not None and line is None:
+            found = [self.selection.named(action) for action in found]
         return [*untaken(found)]
 
     def hint_actions(self) -> list[Action]:

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from bioretrieval_tui.render.comparison import Compared
     from bioretrieval_tui.tui.dialogs.plot_dialog import PlotDialog
     from bioretrieval_tui.tui.entry_session import EntrySession
+    from bioretrieval_tui.tui.selection import Chosen
 
 
 class LeaderboardPane(Pane):
@@ -130,6 +131,10 @@ class LeaderboardPane(Pane):
 
     def ids(self) -> Sequence[str]:
         return [row_id(row) for row in self.board.rows]
+
+    def chosen_rows(self) -> Sequence[Chosen]:
+        own = None if self.owner.marks.count(self.kind) else self.own_row
+        return super().chosen_rows() if own is None else [own.run.record.id]
 
     def state(self) -> PaneState:
         view = msgspec.json.encode(self.board.view).decode()

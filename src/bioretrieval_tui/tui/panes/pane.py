@@ -25,7 +25,7 @@ from textual.worker import Worker
 
 from bioretrieval_tui.actions import PANES, Action
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of_section
-from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Model
+from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Entry, Model
 from bioretrieval_tui.errors import FilterError, UsageError
 from bioretrieval_tui.render.sheet import shortened
 from bioretrieval_tui.tui.bindings import bindings
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from bioretrieval_tui.render.evaluations import OwnRun
     from bioretrieval_tui.tui.qrels_session import QrelsSession
     from bioretrieval_tui.tui.search_session import SearchSession
+    from bioretrieval_tui.tui.selection import Chosen
 
 _T = TypeVar("_T")
 _LONGEST_FILTER = 40
@@ -236,6 +237,13 @@ class Pane(Widget):
     def footer_place(self, action: Action) -> int:
         """The place of a key in the bottom line; 0 for none."""
         return action.footer
+
+    def chosen_rows(self) -> Sequence[Chosen]:
+        """What a picker prints: the marked rows, or the one under the cursor."""
+        marked = list(self.owner.marks.held(self.kind).values()) if self.kind else []
+        found = [one if isinstance(one, Entry) else one.record.id for one in marked]
+        current = [] if self.current is None else [self.current]
+        return cast("Sequence[Chosen]", found or current)
 
     def state(self) -> PaneState:
         """What the next session begins with: filter, order and the row under the cursor."""

@@ -32,6 +32,7 @@ from bioretrieval_tui.tui.widgets.table import VirtualTable
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.job_folder import JobRecord
     from bioretrieval_tui.catalog.models import AnyEntry
+    from bioretrieval_tui.tui.selection import Chosen
 
 WAITING = "Hits appear here as you type."
 NONE = "No document fits."
@@ -384,6 +385,9 @@ class SearchPane(Pane):
         self.close_filter()
         if name != CATALOGUE:
             self.owner.settings.set_setting(LAST_INDEX, name)
+
+    def chosen_rows(self) -> Sequence[Chosen]:
+        return [one for one in (self.entry or self.hit,) if one is not None]
 
     def state(self) -> PaneState:
         session = self.session
