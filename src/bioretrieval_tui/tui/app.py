@@ -20,7 +20,6 @@ from textual import on, work
 from textual._callback import invoke
 from textual._compositor import CompositorUpdate
 from textual.app import App, ComposeResult
-from textual.containers import Container
 from textual.dom import DOMNode
 from textual.events import Event, Key, Paste, Resize
 from textual.message import Message
@@ -56,7 +55,7 @@ from bioretrieval_tui.tui.row_marks import RowMarks
 from bioretrieval_tui.tui.themes import LOOKS, Look
 from bioretrieval_tui.tui.undo import UndoStack
 from bioretrieval_tui.tui.widgets.bars import LEAST_HEIGHT, LEAST_WIDTH, NavBar, StatusBar, TooSmall
-from bioretrieval_tui.tui.widgets.canvas import Canvas, Detail
+from bioretrieval_tui.tui.widgets.canvas import BaseScreen, Canvas, Detail, SideBySide
 from bioretrieval_tui.tui.widgets.input import QueryLine
 from bioretrieval_tui.util.formatting import count
 
@@ -176,9 +175,12 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self.stylesheet.set_variables(self.get_css_variables())
         self._refresh_truecolor_filter(self.ansi_theme)
 
+    def get_default_screen(self) -> BaseScreen:
+        return BaseScreen(id="_default")
+
     def compose(self) -> ComposeResult:
         yield NavBar()
-        with Container(id="panes"):
+        with SideBySide(id="panes"):
             yield self._make(self.current)
         yield StatusBar()
 
@@ -395,14 +397,14 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         """Show a pane in the state that it was left in."""
         base = self.screen_stack[0]
         pane = next((one for one in self.panes() if one.pane_name == name), None)
-        if name != self.current:
-            self.pane.display = False
-            self.current = name
+        self.current = name
         if pane is None:
             pane = self._make(name)
+            pane.display = False  # until it is complete
             await base.query_one("#panes").mount(pane)
             self._restore(pane)
-        pane.display = True
+        for one in self.panes():
+            one.display = one.pane_name == self.current
         self.nav.go(name)
         if name == "found":
             self.nav.note(name, "")

@@ -67,7 +67,7 @@ class IndexesPane(Pane):
     def activate(self) -> None:
         """Read the list again: a shell may have changed it."""
         super().activate()
-        work = self.in_background("indexes", self._read)
+        work = self.after_paint("indexes", self._read)
         self.reading = self.reading or work
 
     async def _read(self, keep: str | None = None) -> None:

@@ -153,7 +153,7 @@ class LeaderboardPane(Pane):
 
     def activate(self) -> None:
         super().activate()
-        self.in_background("board", self._widen)
+        self.after_paint("board", self._widen)
 
     async def _widen(self) -> None:
         """Show the scores of the public board, once they are read."""

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast
 
 from textual import events, on
 from textual.app import ComposeResult
-from textual.containers import Horizontal
+from textual.geometry import Size
 from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input
@@ -36,7 +37,7 @@ from bioretrieval_tui.tui.pane_layout import LEAST_TALL, PaneLayout, Zoom
 from bioretrieval_tui.tui.spans import PaintedPage, letters, paint
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine, WorkBar
-from bioretrieval_tui.tui.widgets.canvas import Detail
+from bioretrieval_tui.tui.widgets.canvas import Detail, SideBySide
 from bioretrieval_tui.tui.widgets.input import QueryLine
 from bioretrieval_tui.tui.widgets.table import TableColumn, VirtualTable
 from bioretrieval_tui.tui.work_lines import job_lines
@@ -75,6 +76,7 @@ class Pane(Widget):
     Pane.-list.-wide.-reading VirtualTable { display: block; }
     """
 
+    BLANK = True  # its parts cover it
     BINDINGS = bindings("list")
     SCOPES: ClassVar[tuple[str, ...]] = ("everywhere",)
     """Scopes of the registry whose keys work here, the most specific first."""
@@ -122,12 +124,14 @@ class Pane(Widget):
         """Reads what is listed, for the first time: keys of the pane wait for it."""
         self._rest: Timer | None = None
         self._top = 0
+        self._fitted: Size | None = None
+        """The size of the app when the pane was told of its own last."""
 
     def compose(self) -> ComposeResult:
         yield HeadLine()
         if self.SHOWS_WORK:
             yield WorkBar()
-        with Horizontal():
+        with SideBySide():
             if self.section:
                 yield entry_table(self.section, self.split.columns, self.EMPTY)
             else:
@@ -171,6 +175,20 @@ class Pane(Widget):
         worker: Worker[_T] = self.run_worker(partial(work, *args), group=group, exclusive=True)
         return worker
 
+    def after_paint(
+        self, group: str, work: Callable[..., Coroutine[Any, Any, _T]], *args: Any
+    ) -> Worker[_T]:
+        """As `in_background`, once what is shown now is painted: an import would hold it up."""
+
+        async def waiting() -> _T:
+            painted = asyncio.Event()
+            self.call_after_refresh(painted.set)
+            with suppress(TimeoutError):  # Textual forgets it where a callback before it fails
+                await asyncio.wait_for(painted.wait(), REST)
+            return await work(*args)
+
+        return self.in_background(group, waiting)
+
     def activate(self) -> None:
         """Focus the list, or the page where it is being read: the pane was shown."""
         (self.detail if self.has_class("-reading") else self.table).focus()
@@ -178,7 +196,7 @@ class Pane(Widget):
 
     def look_for_runs(self) -> None:
         if "evaluating" in self.SCOPES:
-            self.in_background("own", self.read_runs)
+            self.after_paint("own", self.read_runs)
 
     async def read_runs(self) -> None:
         """Read one small file for each record, in a thread."""
@@ -282,7 +300,9 @@ class Pane(Widget):
         return self.split.list_width(table, self.app.size.width, self.WIDE, self.SHARE, tall=tall)
 
     def on_resize(self) -> None:
-        self.fit()
+        if self._fitted != self.app.size:  # else it is only shown again
+            self._fitted = self.app.size
+            self.fit()
 
     def fit(self) -> None:
         """Arrange the parts for the size of the app."""
@@ -293,8 +313,10 @@ class Pane(Widget):
         self.set_class(bool(cells), "-wide")
         self.page_part.styles.width = width - cells if cells else "1fr"
         for table in self.query(VirtualTable):
-            table.tall = height >= LEAST_TALL and (bool(cells) or table.titled)
-            table.update()
+            tall = height >= LEAST_TALL and (bool(cells) or table.titled)
+            if tall != table.tall:
+                table.tall = tall
+                table.update()
 
     @property
     def page_part(self) -> Widget:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
+from textual.containers import Vertical
 from textual.suggester import Suggester
 from textual.widgets import Input
 
@@ -25,7 +25,7 @@ from bioretrieval_tui.tui.search_session import NOTHING, FacetValue, SearchSessi
 from bioretrieval_tui.tui.spans import PaintedPage
 from bioretrieval_tui.tui.text import Span, publications
 from bioretrieval_tui.tui.widgets.bars import HeadLine
-from bioretrieval_tui.tui.widgets.canvas import Detail
+from bioretrieval_tui.tui.widgets.canvas import Detail, SideBySide
 from bioretrieval_tui.tui.widgets.input import AskLine, QueryLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 
@@ -109,7 +109,7 @@ class SearchPane(Pane):
         yield self.line
         yield self.filter_line
         yield HeadLine()
-        with Horizontal():
+        with SideBySide():
             yield self.left
             yield self.right
             with Vertical(id="facet-panel"):
@@ -122,8 +122,8 @@ class SearchPane(Pane):
         """Load the model in the background, now that it is needed."""
         self.head()
         self.session.prepare()
-        self.in_background("learn", self.session.learn)
-        self.in_background("history", self._load_queries)
+        self.after_paint("learn", self.session.learn)
+        self.after_paint("history", self._load_queries)
 
     def fit(self) -> None:
         super().fit()
