@@ -455,15 +455,28 @@ async def test_keys_that_come_at_once_wait_for_the_folder(
         assert picker_of(session).inputs == (str(data / "scifact" / "corpus.jsonl"),)
 
 
-async def test_a_pattern_takes_what_fits(small: Catalogue, data: Path) -> None:
+async def test_a_pattern_takes_what_fits(small: Catalogue, scripted: Desk, data: Path) -> None:
     async with running(make_app(small), WIDE, pane="indexes") as session:
         await session.press("a")
         await session.type("*.xml.gz")
         assert len(names(session)) == 2
+        both = ["pubmed24n0001.xml.gz", "pubmed24n0002.xml.gz"]
         await session.press("enter")
-        assert taken(session) == ["pubmed24n0001.xml.gz", "pubmed24n0002.xml.gz"]
+        assert taken(session) == both
+        await session.type("*.xml.gz")
+        await session.press("enter")  # they stay
+        assert taken(session) == both
+        await session.type("*.xml.gz")
         await session.press("down", "a")  # all again: none
         assert taken(session) == []
+        await session.press("i")
+        await session.type(".none*")
+        await session.press("enter")
+        assert "no file here has this name" in session.text
+        await session.press("ctrl+u")
+        await session.type("*.ris")
+        await session.press("enter", "enter")
+        assert [one.target for one in scripted.began] == ["mine"]
 
 
 async def test_what_is_no_file_is_not_taken(small: Catalogue, data: Path) -> None:
@@ -585,8 +598,10 @@ async def test_a_pasted_path_is_gone_to(
         await paste(session, f"{data}/scifact/nothing it's")
         assert picker_of(session).line.value == f"{data}/scifact/nothing it's"
         assert taken(session) == []
-        await paste(session, f"{data}/two words.ris")
-        await session.press("enter", "enter")  # select, build
+        session.app.post_message(events.Paste(f"{data}/two words.ris"))
+        for key in ("enter", "enter"):  # select, build: in one bunch with the paste
+            session._post(key)
+        await session.settle()
         (asked,) = scripted.began
         assert (asked.target, asked.inputs) == ("two-words", (str(data / "two words.ris"),))
 

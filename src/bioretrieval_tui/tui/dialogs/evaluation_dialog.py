@@ -36,7 +36,7 @@ from bioretrieval_tui.tui.widgets.bars import HeadLine
 from bioretrieval_tui.tui.widgets.input import Buttons, QueryLine, Stepper
 from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTable
 
-_KEYS = "space select  w fetch  / find or add  enter run  esc"
+_KEYS = "enter run  space select  w fetch  / find or add  esc"
 
 
 class CandidateList:
@@ -112,10 +112,6 @@ class EvaluationDialog(Dialog[EvaluationPlan]):
         Binding("w", "fetch", show=False),
         Binding("slash", "find", show=False),
         Binding("enter", "accept", show=False),
-        Binding("j,down", "move(1)", show=False),
-        Binding("k,up", "move(-1)", show=False),
-        Binding("pagedown,ctrl+d", "move(5)", show=False),
-        Binding("pageup,ctrl+u", "move(-5)", show=False),
     ]
 
     def __init__(

@@ -218,8 +218,9 @@ class FilePicker(Widget):
             else:
                 self.table.focus()
             return
-        if folders.is_pattern(self._rest):
-            self.action_take_all()
+        if folders.is_pattern(self._rest) and self.shown:
+            self.action_take_all(toggle=False)
+            self.line.put(self._head)  # the next enter starts
             return
         named = [e for e in self.found if e.shown == self._rest] or self.shown
         if len(named) != 1:
@@ -307,14 +308,14 @@ class FilePicker(Widget):
         if self.entry is not None:
             self._select(self.entry)
 
-    def action_take_all(self) -> None:
+    def action_take_all(self, *, toggle: bool = True) -> None:
         """Select all files that are shown, or deselect them if all are selected; a benchmark is
         selected whole."""
         if folders.is_benchmark(self.folder):
             self._select(folders.FolderEntry(self.folder.name, self.folder.absolute(), True))
             return
         files = {e.path: e for e in self.shown if not e.folder and not e.problem}
-        if files and files.keys() <= self.selected.keys():
+        if toggle and files and files.keys() <= self.selected.keys():
             for path in files:
                 del self.selected[path]
         else:
