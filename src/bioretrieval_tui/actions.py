@@ -36,6 +36,7 @@ SCOPES: dict[str, str] = {
     "browse": "In a list of the catalogue",
     "marking": "To compare rows",
     "evaluating": "On a benchmark or a model",
+    "noting": "To keep on your shelf",
     "detail": "In the detail pane",
     "timeline": "In Evolution",
     "models": "In Models",
@@ -43,6 +44,7 @@ SCOPES: dict[str, str] = {
     "qrels": "While exploring a benchmark",
     "news": "In News",
     "found": "Among papers that were found",
+    "shelf": "In Shelf",
     "start": "In Get started",
     "search": "In Search",
     "facets": "In the facets",
@@ -79,6 +81,7 @@ PANES: tuple[tuple[str, str, str], ...] = (
 
 MORE_PANES: tuple[tuple[str, str, str], ...] = (
     ("news", "W", "News"), ("found", "P", "Found"), ("qrels", "E", "Explore"),
+    ("shelf", "K", "Shelf"),
 )  # fmt: skip
 """(pane, key, title) of those behind the digits."""
 
@@ -102,6 +105,8 @@ explore | E | explore | Explore a benchmark | Queries, judgements, ranks and nDC
 stop-evaluation | X | stop_evaluation | Stop evaluating | Stop the running evaluation (confirms)
 news | W | go('news') | News | New records of your watches
 found | P | go('found') | Found | Papers that an online search found
+shelf | K | go('shelf') | Shelf | What you starred, tagged and annotated; saved searches
+saved | apostrophe | saved | Saved searches | Then a letter: show that search or filter again
 redraw | ctrl+l | redraw | Redraw | Redraw the screen
 undo | u | undo | Undo | Restore the last filter, marks, run or index that was removed
 quit | q ctrl+c | quit | Quit | Quit; jobs can go on in the background | 9
@@ -162,6 +167,9 @@ section | tab | section | Section | Scores, facts, recipe | 2
 comparison-export | e | export | Export | Write it to a file | 4
 comparison-close | escape q equals_sign | close | Close | Close it | 5
 comparison-help | question_mark f1 | help | Help | The keys of this screen | 6
+[noting]
+star | asterisk | star | Star | Star or unstar it
+note | full_stop | note | Note | Reading status, tags and note
 [detail]
 scroll-down | j down | scroll_lines(1) | Down | Scroll down | -
 scroll-up | k up | scroll_lines(-1) | Up | Scroll up | -
@@ -199,10 +207,16 @@ news-into-index | b | into | Into an index | Add the record to an index | 4
 mark-all | M | mark_all | All read | Mark all news of this watch as read | 5
 everything | a | everything | All | Show or hide what was read | 5
 [found]
-star | space asterisk | star | Star | Star or unstar the paper | 1
+star-paper | space | star | Star | Star or unstar the paper | 1
 star-all | a | star_all | All | Star all papers, or none | 3
 into-index | b | into | Into an index | Add the starred papers to an index | 2
 another-fetch | w | fetch | Fetch | Search a service again | 4
+[shelf]
+shelf-filter | slash | filter | Filter | Filter: words, is:starred status:reading tag:x | 2
+shelf-sort | s | sort | Sort | Sort by the chosen column: ascending, descending, newest first | 2
+shelf-column-right | greater_than_sign right | column(1) | Next column | Choose the sort column | -
+shelf-column-left | less_than_sign left | column(-1) | Previous column | Choose the sort column | -
+take-off | d delete | remove | Remove | Remove it from the shelf, or the saved search | 5
 [start]
 run | b | run_step | Run | Run the step's evaluation here; while it runs: stop it (confirms) | 2
 benchmark | f | benchmark | Folder | Choose the benchmark folder to run it on | 3
@@ -230,6 +244,7 @@ hits | enter | submit | Hits | Go to the hits | 1
 undo-query | escape | cancel | Undo | Undo the edit of the query, and go to the hits | 2
 earlier | up | earlier | Earlier | The previous query | 3
 later | down | later | Later | The next query; then to the hits | 3
+keep-query | ctrl+t | app.keep_search | Save | Save query, filter and indexes under a letter | 5
 recall | ctrl+r | recall | Recall | Search earlier queries; again: the one before | 4
 [indexes]
 build | b | build | Build | Build an index from files | 1
@@ -278,6 +293,7 @@ plot-help | question_mark f1 | help | Help | The keys of this screen | 5
 [line]
 accept | enter | submit | Accept | Apply the filter and go to the list | 1
 cancel | escape | cancel | Undo | Undo the edit; without one: clear the filter | 2
+keep-filter | ctrl+t | app.keep_search | Save | Save the filter under a letter | 4
 line-down | down | leave(1) | Down | Next row of the list | 3
 line-up | up | leave(-1) | Up | Previous row of the list | 3
 [path]
@@ -322,8 +338,8 @@ def in_scope(scope: str) -> tuple[Action, ...]:
 
 _SIGNS = {
     "question_mark": "?", "slash": "/", "greater_than_sign": ">", "less_than_sign": "<",
-    "full_stop": ".", "tilde": "~", "asterisk": "*", "equals_sign": "=", "space": "space",
-    "left_square_bracket": "[", "right_square_bracket": "]",
+    "full_stop": ".", "tilde": "~", "apostrophe": "'", "asterisk": "*", "equals_sign": "=",
+    "space": "space", "left_square_bracket": "[", "right_square_bracket": "]",
 }  # fmt: skip
 """Names of keys that write a character into a line."""
 _NAMES = {
@@ -334,8 +350,8 @@ _NAMES = {
 
 PANE_OF_SCOPE: dict[str, str] = {
     scope: "path" if scope == "start" else scope
-    for scope in ("timeline", "models", "leaderboard", "qrels", "news", "found", "start", "search",
-                  "indexes")
+    for scope in ("timeline", "models", "leaderboard", "qrels", "news", "found", "shelf", "start",
+                  "search", "indexes")
 }  # fmt: skip
 """The pane of the scopes that belong to one."""
 

@@ -24,6 +24,7 @@ from bioretrieval_tui.paths import file_errors, locked, places, private
 if TYPE_CHECKING:
     import sqlite3
 
+STAR = "\N{BLACK STAR}"
 STATUSES = ("to read", "reading", "read")
 """What a status may be, besides none ("")."""
 MOST_CHARACTERS = 100_000
@@ -44,10 +45,7 @@ create table tag (
     mark integer not null references mark on delete cascade, tag text not null,
     primary key (mark, tag)
 ) without rowid;
-create table saved (
-    letter text primary key, pane text not null, query text not null, filter text not null,
-    names text not null
-);
+create table saved (letter text primary key, pane text not null, state text not null);
 """
 _COLUMNS = "id, kind, title, year, url, starred, status, note, added, changed"
 _PATIENCE = 20.0
@@ -107,13 +105,11 @@ Change = Callable[[ShelfMark], ShelfMark]
 
 
 class SavedSearch(msgspec.Struct, frozen=True):
-    """A query or a filter under a letter. names: the indexes that are searched, of a query."""
+    """A query or a filter under a letter. state: what the pane needs to show it again."""
 
     letter: str
     pane: str
-    query: str = ""
-    filter: str = ""
-    names: tuple[str, ...] = ()
+    state: dict[str, str]
 
 
 def status_of(text: str) -> str:
@@ -201,16 +197,16 @@ class ShelfStore:
     def saved(self) -> list[SavedSearch]:
         """Saved searches by their letters."""
         rows = self._read(lambda db: db.execute("select * from saved order by letter").fetchall())
-        return [
-            SavedSearch(letter, pane, query, where, tuple(msgspec.json.decode(names)))
-            for letter, pane, query, where, names in rows or ()
-        ]
+        known = (
+            (letter, pane, msgspec.json.decode(state, type=dict[str, str]))
+            for letter, pane, state in rows or ()
+        )
+        return [SavedSearch(*one) for one in known]
 
     def save(self, search: SavedSearch) -> None:
         """Keep a search; it replaces the one of its letter."""
-        names = msgspec.json.encode(search.names).decode()
-        values = (search.letter, search.pane, search.query, search.filter, names)
-        self._write(lambda db: db.execute("replace into saved values (?, ?, ?, ?, ?)", values))
+        values = (search.letter, search.pane, msgspec.json.encode(search.state).decode())
+        self._write(lambda db: db.execute("replace into saved values (?, ?, ?)", values))
 
     def forget(self, letter: str) -> None:
         """Remove the saved search of a letter."""
