@@ -125,7 +125,7 @@ def tags_of(words: Iterable[str]) -> tuple[str, ...]:
     found = {" ".join(word.split()).lstrip("#").strip() for word in words} - {""}
     if any(len(tag) > _LONGEST_TAG for tag in found):
         raise UsageError(f"a tag has more than {_LONGEST_TAG} characters", remedy="use a note")
-    return tuple(sorted(found, key=str.casefold))
+    return tuple(sorted(found))
 
 
 def noted_as(other: ShelfMark) -> Change:
@@ -320,20 +320,26 @@ def _marks(
     columns = _COLUMNS + (", about" if about else "")
     chosen = f"where mark in (select id from mark {where})" if where else ""  # noqa: S608
     for found, table, column in ((names, "name", "key"), (tags, "tag", "tag")):
-        for mark, text in db.execute(f"select mark, {column} from {table} {chosen}", values):  # noqa: S608
+        ordered = f"select mark, {column} from {table} {chosen} order by {column}"  # noqa: S608
+        for mark, text in db.execute(ordered, values):
             found.setdefault(mark, []).append(text)
     order = "order by changed desc, id desc"
     rows = db.execute(f"select {columns} from mark {where} {order}", values)  # noqa: S608
     return [
         ShelfMark(
-            keys=tuple(sorted(names.get(row[0], ("",)), key=_rank)),
+            keys=_in_order(names.get(row[0]) or [""]),
             kind=row[1], title=row[2], year=row[3], url=row[4], starred=bool(row[5]),
-            status=row[6], tags=tuple(sorted(tags.get(row[0], ()), key=str.casefold)),
+            status=row[6], tags=tuple(tags.get(row[0], ())),
             note=row[7], added=row[8], changed=row[9],
             about=msgspec.json.decode(row[10]) if about else {},
         )
         for row in rows
     ]  # fmt: skip
+
+
+def _in_order(keys: list[str]) -> tuple[str, ...]:
+    """The sorted keys of a thing by `_rank`: only a DOI can stand in the wrong place."""
+    return tuple(sorted(keys, key=_rank) if keys[0].startswith("doi:") else keys)
 
 
 def _rank(key: str) -> tuple[int, str]:
