@@ -1,7 +1,7 @@
 """The formats by name: which one a call means, a sheet rendered in it, JSON and CSV.
 
 Text comes in chunks that each end with a newline, so that a long export streams and `| head` ends
-it early. Table, Markdown, BibTeX and LaTeX have their own modules, imported when they are needed.
+it early. The others have modules of their own, imported when they are needed.
 """
 
 from __future__ import annotations
@@ -13,15 +13,22 @@ from itertools import chain
 from typing import Any, Literal, get_args
 
 import msgspec
+from msgspec.structs import replace
 
 from bioretrieval_tui.errors import UsageError
 from bioretrieval_tui.render.sheet import Cell, Sheet, Shown, one_line, shortened
 from bioretrieval_tui.terminal.clean import clean
 from bioretrieval_tui.util.formatting import did_you_mean
 
-Format = Literal["table", "markdown", "json", "jsonl", "csv", "bibtex", "latex"]
+Format = Literal[
+    "table", "markdown", "json", "jsonl", "csv", "bibtex", "ris", "csl", "endnote", "latex"
+]
 FORMATS: tuple[Format, ...] = get_args(Format)
-ALIASES: dict[str, Format] = {"md": "markdown", "tex": "latex"}
+CITED: tuple[Format, ...] = ("bibtex", "ris", "csl", "endnote")
+"""Formats of works to cite: a sheet without citations has none of them."""
+ALIASES: dict[str, Format] = {
+    "md": "markdown", "tex": "latex", "csl-json": "csl", "endnote-xml": "endnote",
+}  # fmt: skip
 _NAMES: dict[str, Format] = {**{name: name for name in FORMATS}, **ALIASES}
 
 
@@ -64,6 +71,12 @@ def render(
         from bioretrieval_tui.render import citation
 
         return citation.bibliography(sheet.citations)
+    if format in CITED:
+        from bioretrieval_tui.render import reference_formats as written
+
+        if format == "csl":
+            return json_array(replace(sheet, records=written.csl_items(sheet.citations)))
+        return {"ris": written.ris, "endnote": written.endnote_xml}[format](sheet.citations)
     if format == "latex":
         from bioretrieval_tui.render import booktabs
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from msgspec.structs import replace
 
-from bioretrieval_tui.documents.bibliography import document_url, document_year
+from bioretrieval_tui.documents.bibliography import document_pmid, document_url, document_year
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.identity import identifiers_of
 from bioretrieval_tui.documents.sentences import sentence_spans
@@ -382,6 +382,7 @@ class SearchEngine:
                 ),
                 metadata=document.metadata,
                 passage=self._passage(found.vector, label),
+                pmid=document_pmid(document, self.index.manifest.ids),
             )
             for rank, (label, document, score, dense, lexical) in enumerate(rows, start=1)
         )

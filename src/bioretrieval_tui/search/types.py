@@ -67,7 +67,8 @@ class Hit(msgspec.Struct, frozen=True):
     """One document found. rank: from 1; title, text: not cleaned for a terminal; url: the
     document's page where one is known; score: what the hits are ordered by; passage: (start, end)
     in the text of the passage most similar to the query, where the document has several; index,
-    also: of a search of several indexes, the one that the hit is from, and others that hold it."""
+    also: of a search of several indexes, the one that the hit is from, and others that hold it;
+    pmid: where the corpus says that a number is one."""
 
     rank: int
     id: str
@@ -81,6 +82,7 @@ class Hit(msgspec.Struct, frozen=True):
     passage: tuple[int, int] | None = None
     index: str = ""
     also: tuple[str, ...] = ()
+    pmid: str | None = None
 
     @property
     def key(self) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from bioretrieval_tui.backend import client, protocol
-from bioretrieval_tui.documents.bibliography import document_url, document_year
+from bioretrieval_tui.documents.bibliography import document_pmid, document_url, document_year
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.online.spool import FetchRequest, FetchResult, line_of
@@ -28,7 +28,7 @@ def paper_of(document: Document, rank: int) -> Hit:
     """A document as a hit to show."""
     known, url = document.metadata, document_url(document)
     made = (document.id, document.title, document.text, document_year(known), url)
-    return Hit(rank, *made, score=0.0, metadata=known)
+    return Hit(rank, *made, score=0.0, metadata=known, pmid=document_pmid(document))
 
 
 class FoundSession:

@@ -280,14 +280,15 @@ class ExportDialog(Dialog[Path]):
         count: int,
         *,
         write: Callable[[Path], Path] | None = None,
-        extensions: str = ".md .csv .json .jsonl .bib .tex .txt",
+        extensions: str = ".md .csv .json .jsonl .bib .ris .csl.json .xml .tex .txt",
         cites: bool = True,
     ) -> None:
         """write: used in place of `write_export`, with the extensions that it knows; cites: the
         sheet has a bibliography."""
         super().__init__()
         self.write = write or (lambda path: write_export(path, make()))
-        self.extensions = extensions if cites else extensions.replace(" .bib", "")
+        cited = " .bib .ris .csl.json .xml"
+        self.extensions = extensions if cites else extensions.replace(cited, "")
         self.count = count
         self.file = QueryLine("file name", suggestion)
         self.page = Detail(measure=120)
@@ -335,8 +336,9 @@ class ExportDialog(Dialog[Path]):
 
 
 EXPORT_FORMATS = {
-    ".md": "markdown", ".markdown": "markdown", ".csv": "csv", ".json": "json",
-    ".jsonl": "jsonl", ".bib": "bibtex", ".txt": "table", ".tex": "latex",
+    ".md": "markdown", ".markdown": "markdown", ".csv": "csv", ".csl.json": "csl", ".json": "json",
+    ".jsonl": "jsonl", ".bib": "bibtex", ".ris": "ris", ".xml": "endnote", ".txt": "table",
+    ".tex": "latex",
 }  # fmt: skip
 
 
@@ -344,15 +346,16 @@ def write_export(path: Path, sheet: Sheet) -> Path:
     """Write a `Sheet` to `path`, all or nothing.
 
     Raises UsageError if no format has its extension, BioRetrievalError if it cannot be written."""
-    format_name = EXPORT_FORMATS.get(path.suffix.casefold())
+    name = path.name.casefold()
+    format_name = next((of for end, of in EXPORT_FORMATS.items() if name.endswith(end)), None)
     if format_name is None:
         known = " ".join(EXPORT_FORMATS)
         raise UsageError(f"no format has the extension '{path.suffix or path.name}'",
                          remedy=f"use one of {known}")  # fmt: skip
-    from bioretrieval_tui.render.formats import render
+    from bioretrieval_tui.render.formats import CITED, render
 
     text = "".join(render(sheet, format_name))  # type: ignore[arg-type]  # a Format
-    if not text.strip():
+    if not text.strip() or (format_name in CITED and not sheet.citations):
         raise BioRetrievalError(f"nothing here has a {format_name} form")
     if path.is_dir():
         raise BioRetrievalError(f"{path} is a folder", remedy="name a file in it")
