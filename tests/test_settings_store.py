@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.settings import MOST_QUERIES, SettingsStore, switched
+from bioretrieval_tui.settings import MOST_QUERIES, SettingsStore
 
 
 def test_newest_first_each_once_and_not_too_many(tmp_path: Path) -> None:
@@ -48,29 +48,3 @@ def test_what_cannot_be_written_is_one_error(tmp_path: Path) -> None:
         with pytest.raises(BioRetrievalError, match="cannot be used"):
             call()
     assert path.read_text().startswith("this is no database")
-
-
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [(None, True), ("", True), ("notify = true\n", True), ("notify = false\n", False)],
-)
-def test_whether_the_end_of_a_job_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, told: bool
-) -> None:
-    monkeypatch.setenv("BIORETRIEVAL_HOME", str(tmp_path))
-    path = tmp_path / "config" / "config.toml"
-    if text is not None:
-        path.parent.mkdir()
-        path.write_text(text)
-    assert switched("notify") == (told, str(path) if text else None)
-
-
-@pytest.mark.parametrize("text", ["notify = 1\n", "notify = [\n"])
-def test_a_setting_that_is_none_names_its_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
-) -> None:
-    monkeypatch.setenv("BIORETRIEVAL_HOME", str(tmp_path))
-    (tmp_path / "config").mkdir()
-    (tmp_path / "config" / "config.toml").write_text(text)
-    with pytest.raises(BioRetrievalError, match=r"config\.toml"):
-        switched("notify")

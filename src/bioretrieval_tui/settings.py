@@ -1,4 +1,4 @@
-"""What outlives a session (finished steps, small settings, earlier queries), and `config.toml`."""
+"""What the app keeps between sessions: finished steps, small settings, earlier queries."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.paths import file_errors, places, private
+from bioretrieval_tui.paths import private
 
 LAST_INDEX = "last-index"
 """The index of one's own that was searched last."""
@@ -25,37 +25,6 @@ MOST_QUERIES = 200
 """Queries that are kept; older ones go."""
 _PATIENCE = 10.0
 """Seconds that a write waits for those of other processes."""
-
-
-def read_config() -> tuple[dict[str, Any], Path]:
-    """The content of `config.toml`, which the user writes, and its path. Raises
-    BioRetrievalError."""
-    import tomllib
-
-    path = places().config / "config.toml"
-    try:
-        with file_errors(f"{path} cannot be read"):
-            return (tomllib.loads(path.read_text("utf-8")) if path.exists() else {}), path
-    except (ValueError, RecursionError) as error:
-        # The parser's message may quote the line, which may hold a key.
-        raise BioRetrievalError(
-            f"{path} is not valid TOML",
-            remedy='write notify = false, or a table [online] with lines such as contact = "..."',
-        ) from error
-
-
-def switched(name: str) -> tuple[bool, str | None]:
-    """Whether a switch of the app is on, as it is by default, and the variable or file that says
-    so, if any. notify: the terminal tells the end of a long job; preload: the search process starts
-    when the app is idle. Raises BioRetrievalError."""
-    variable = f"BIORETRIEVAL_{name.upper()}"
-    if value := os.environ.get(variable):
-        return value != "0", variable
-    found, path = read_config()
-    on = found.get(name)
-    if not isinstance(on, bool | None):
-        raise BioRetrievalError(f"{name} in {path} is neither true nor false", remedy="correct it")
-    return (True, None) if on is None else (on, str(path))
 
 
 class SettingsStore:

@@ -325,6 +325,19 @@ def test_a_benchmark_of_ones_own_is_one_of_the_board(call: Call, first: Any) -> 
     assert best["rank"] is None
     assert best["results"]["tiny-claims"]["value"] >= score
     assert call("results", "-b", "tiny-claim").code == 3
+    latex = call("results", "--columns", "tiny-claims", "-f", "latex").out
+    assert r"$\diamond$ BM25 (bioretrieval-tui)" in latex
+    assert "\N{BLACK DIAMOND}" not in latex
+
+
+def test_a_name_instead_of_a_folder_is_answered_by_the_call(
+    call: Call, folder: Path, first: Any
+) -> None:
+    ended = call("eval", "tiny-claims")
+    assert ended.code == 3
+    assert ended.err.endswith(f"is not there; bioretrieval-tui eval {folder}\n")
+    ended = call("eval", "nfcorpus")
+    assert 'eval "$(bioretrieval-tui fetch benchmark nfcorpus)"' in ended.err
 
 
 def test_a_damaged_record_is_one_line(call: Call, place: Path, first: Any) -> None:

@@ -321,3 +321,11 @@ def test_the_embedded_model_by_its_id_is_not_downloaded(call: Call, folder: Path
     words = ("--model", "all-minilm-l6-v2", "--download")
     ended = call("index", "build", "embedded", folder / "corpus.jsonl", *words)
     assert ended.code == 0, ended.err
+
+
+def test_the_model_that_an_index_names_is_what_is_downloaded(call: Call, folder: Path) -> None:
+    words = ("index", "build", "later", folder / "corpus.jsonl", "--lexical", "--model", "medcpt")
+    assert call(*words, "-q").code == 0
+    said = one_line(call("index", "add-vectors", "later", "--download"), 1)
+    assert "ncbi/MedCPT-Query-Encoder is not fetched: BIORETRIEVAL_OFFLINE" in said
+    assert "is not on this machine" in one_line(call("index", "add-vectors", "later"), 1)

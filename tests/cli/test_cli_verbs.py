@@ -20,6 +20,7 @@ from bioretrieval_tui.catalog.listing import load_listing
 from bioretrieval_tui.render.entries import entry_page, entry_record, entry_sheet
 from bioretrieval_tui.render.formats import FORMATS, Format, encoded, object_text, render
 from bioretrieval_tui.render.page import markdown
+from bioretrieval_tui.settings import SettingsStore
 
 Call = Callable[..., Any]
 KINDS = {
@@ -349,9 +350,23 @@ def test_config_names_every_place_and_what_set_it(cli: Call, home: Any, format_:
 
 
 def test_config_says_which_variable_is_in_force(cli: Call) -> None:
-    rows = {row["name"]: row for row in cli("config", "-f", "json", env={"NO_COLOR": "1"}).json}
-    assert rows["NO_COLOR"] == {"name": "NO_COLOR", "value": "no colours", "origin": "NO_COLOR"}
-    assert rows["BROWSER"]["origin"] == "default"
+    called = cli("--offline", "config", "-f", "json", env={"NO_COLOR": "1"})
+    rows = {row["name"]: (row["value"], row["origin"]) for row in called.json}
+    assert rows["NO_COLOR"] == ("no colours", "NO_COLOR")
+    assert rows["BROWSER"][1] == "default"
+    assert rows["offline"] == ("yes", "--offline")
+
+
+def test_config_set_is_what_config_shows_then(cli: Call, tmp_path: Any) -> None:
+    env = {"BIORETRIEVAL_HOME": str(tmp_path)}
+    path = tmp_path / "config" / "config.toml"
+    assert cli("config", "set", "theme", "light", env=env).err == f"theme is set in {path}\n"
+    assert cli("config", "set", "tehme", "dark", env=env).code == 2
+    SettingsStore(tmp_path / "data" / "library.sqlite").set_setting("theme", "terminal")
+    called = cli("config", "-f", "json", env=env)
+    rows = {row["name"]: (row["value"], row["origin"]) for row in called.json}
+    assert rows["theme"] == ("terminal", f"the app; {path}:1 says light")
+    assert cli("config", "schema", env=env).json["$ref"]
 
 
 def test_open_prints_the_address_that_was_asked_for(cli: Call, catalogue: Catalogue) -> None:

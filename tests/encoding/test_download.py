@@ -15,6 +15,7 @@ from hub_server import COMMIT, Hub, hub
 from tiny_models import recipe
 
 from bioretrieval_tui.catalog.models import Side
+from bioretrieval_tui.encoding.embedded import MODEL_ID
 from bioretrieval_tui.encoding.model_files import missing_models, model_folder
 from bioretrieval_tui.errors import ModelError
 
@@ -257,6 +258,7 @@ def test_missing_models_of_a_recipe_are_named(tmp_path: Path) -> None:
     )
     assert missing_models("x", one) == ("no-such/query", "no-such/adapter")
     assert missing_models(str(here), recipe()) == ()
+    assert missing_models(MODEL_ID, None) == ()  # it comes with the app
 
 
 def test_all_shards_of_the_weights_must_be_present(tmp_path: Path) -> None:

@@ -87,10 +87,13 @@ def test_an_unwritable_folder_gives_one_line(home: Path) -> None:
 
 def test_a_record_is_found_by_the_beginning_of_its_id() -> None:
     for name in ("tiny-dense-1", "tiny-dense-10", "tiny-lexical-2"):
-        records.save(record(name))
+        records.save(record(name, mode=name.split("-")[1]))
     assert records.find("tiny-dense-1").id == "tiny-dense-1"
     assert records.find("tiny-l").id == "tiny-lexical-2"
-    with pytest.raises(NotFoundError, match="3 evaluations begin with 'tiny'"):
+    # Of those that repeat each other the newest.
+    records.save(record("tiny-lexical-3", mode="lexical", date="2027-01-01"))
+    assert records.find("tiny-l").id == "tiny-lexical-3"
+    with pytest.raises(NotFoundError, match="4 evaluations begin with 'tiny'"):
         records.find("tiny")
     with pytest.raises(NotFoundError, match="there is no evaluation 'x'"):
         records.find("x")

@@ -147,9 +147,9 @@ def test_indexes_of_evaluations_are_bounded(monkeypatch: pytest.MonkeyPatch) -> 
     assert keep_within_cache("eval-c") == []
     keep_within_cache("eval-a")  # used now
     most = 2.5 * info("eval-a").bytes / 2**30
-    monkeypatch.setenv(registry.CACHE_VARIABLE, str(most))
+    monkeypatch.setenv("BIORETRIEVAL_CACHE_GIB", str(most))
     assert keep_within_cache("eval-c") == ["eval-b"]
-    monkeypatch.setenv(registry.CACHE_VARIABLE, "0")
+    monkeypatch.setenv("BIORETRIEVAL_CACHE_GIB", "0")
     assert keep_within_cache("eval-c") == ["eval-a"]  # never the one in use
     assert registry.index_names() == ["eval-c", "mine"]
 

@@ -195,7 +195,7 @@ def test_the_environment_comes_before_the_file(
     assert network_setting("NCBI_API_KEY") is None
     assert "(" not in user_agent()
     config.write_text('[online]\nncbi_api_key = "abc"\ncontact = "me@example.org"\n')
-    assert network_setting("NCBI_API_KEY") == ("abc", str(config))
+    assert network_setting("NCBI_API_KEY") == ("abc", f"{config}:2")
     assert user_agent().endswith(" (mailto:me@example.org)")
     monkeypatch.setenv("NCBI_API_KEY", "xyz")
     assert network_setting("NCBI_API_KEY") == ("xyz", "NCBI_API_KEY")

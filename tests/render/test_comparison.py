@@ -251,6 +251,9 @@ def test_two_runs_of_one_benchmark_are_compared_by_query() -> None:
     assert row(found, "query q2").best == (0,)
     bars = [one for one in found.rows if one.key.startswith("histogram")]
     assert sum(face(one.cells[1]).value for one in bars) == 3
+    # Nothing was measured differently: no column in a text, one in csv.
+    (remark,) = (one for one in comparison_sheet(found).columns if one.key == "remark")
+    assert remark.data_only
 
 
 # Formats ------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
-from bioretrieval_tui.documents.bibliography import document_pmid, document_year, without_markup
+from bioretrieval_tui.documents.bibliography import without_markup
 from bioretrieval_tui.documents.detect import items, recognise
 from bioretrieval_tui.documents.document import Document, Record
 from bioretrieval_tui.documents.source import ReadSettings, SourceReader
@@ -25,7 +25,7 @@ from bioretrieval_tui.render.entries import entry_sheet
 from bioretrieval_tui.render.formats import Format, render
 from bioretrieval_tui.render.reference_formats import csl_items
 from bioretrieval_tui.render.sheet import Sheet, one_line
-from bioretrieval_tui.search.types import Hit
+from bioretrieval_tui.search.types import Hit, hit_of
 
 READERS: dict[Format, str] = {"ris": "ris", "csl": "csl-json", "endnote": "endnote-xml"}
 formats = pytest.mark.parametrize("to", READERS)
@@ -33,9 +33,8 @@ formats = pytest.mark.parametrize("to", READERS)
 
 def hit(title: str = "Vitamin D in winter", **known: Any) -> Hit:
     """A document as a search finds it."""
-    document = Document("x", title, known.pop("text", "Adults with low vitamin D fell ill."), known)
-    year, pmid = document_year(known), document_pmid(document)
-    return Hit(1, "x", title, document.text, year, known.get("url"), 1.0, metadata=known, pmid=pmid)
+    text = known.pop("text", "Adults with low vitamin D fell ill.")
+    return hit_of(Document("x", title, text, known), 1)
 
 
 def written(citations: Collection[Citation], to: Format) -> str:

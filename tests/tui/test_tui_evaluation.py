@@ -140,7 +140,8 @@ def test_what_is_here_comes_first(offered: Catalogue, folder: Path, tmp_path: Pa
     # What was evaluated in a shell is offered while it is there.
     shell = write_benchmark(tmp_path / "shell" / "ours")
     record(folder=str(shell))
-    record(folder=str(tmp_path / "gone"))
+    for gone in (tmp_path / "gone", "\0", "\x1b[31m"):
+        record(folder=str(gone))
     places = [one.folder for one in MachineFacts.read(offered, []).benchmarks if one.here]
     assert shell in places
     assert tmp_path / "gone" not in places
@@ -181,6 +182,8 @@ async def test_everything_is_chosen_by_keys(
         await session.press("enter")
         assert dialog.where is dialog.rankers
         assert [one.label for one in dialog.rankers.shown] == ["all-MiniLM-L6-v2"]
+        # A name of a model hides no benchmark.
+        assert place in [one.folder for one in dialog.benchmarks.shown]
         await session.press("space")
         assert "3 evaluations" in session.text
         check(session)
@@ -266,7 +269,7 @@ async def test_what_cannot_be_evaluated_is_told(offered: Catalogue, folder: Path
     async with running(make_app(offered), (80, 24), pane="models") as session:
         session.app.pane.go_to("gamma-2b")
         await session.press("b")
-        assert "gamma-2b: no folder, archive or recipe of it is known" in session.text
+        assert "Gamma 2B cannot be run here: no archive or recipe of it is known" in session.text
 
 
 @pytest.mark.parametrize(("offline", "how"), [

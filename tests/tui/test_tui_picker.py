@@ -290,6 +290,40 @@ async def test_a_benchmark_is_one_thing(small: Catalogue, scripted: Desk, data: 
         assert scripted.began == [job_of("build", "scifact", (str(data / "scifact"),))]
 
 
+@pytest.mark.parametrize("end", ["", "/"])
+async def test_a_pasted_benchmark_is_selected_by_enter(
+    small: Catalogue, scripted: Desk, data: Path, end: str
+) -> None:
+    (data / "scifact" / "queries.jsonl").write_text("{}")
+    async with running(make_app(small), WIDE, pane="indexes") as session:
+        await session.press("b")
+        await paste(session, f"{data}/scifact{end}")
+        assert names(session) == ["scifact"]
+        await session.press("enter")
+        assert taken(session) == ["scifact"]
+        await session.press("enter")
+        assert scripted.began == [job_of("build", "scifact", (str(data / "scifact"),))]
+        # From within it, too.
+        await session.press("g", "a")
+        await session.type(f"{data}/scifact/")
+        await session.press("enter")
+        assert taken(session) == ["scifact"]
+
+
+@pytest.mark.parametrize("size", [(60, 12), (40, 9), (20, 6)])
+async def test_a_small_window_scrolls_to_the_focus(
+    small: Catalogue, data: Path, size: tuple[int, int]
+) -> None:
+    async with running(make_app(small), size, pane="indexes") as session:
+        await session.press("b")
+        assert "Files" in session.text
+        await session.press("down")
+        assert "▌[ ]" in session.text
+        for shown in ("▸Name", "▸Search", "▸Model", "[ Build ]"):
+            await session.press("tab")
+            await session.until(lambda shown=shown: shown in session.text)
+
+
 async def test_a_dialog_answers_once(small: Catalogue, scripted: Desk, data: Path) -> None:
     """Two presses that come before it is gone; Textual would close the next screen too."""
     async with running(make_app(small), WIDE, pane="indexes") as session:
@@ -421,15 +455,28 @@ async def test_keys_that_come_at_once_wait_for_the_folder(
         assert picker_of(session).inputs == (str(data / "scifact" / "corpus.jsonl"),)
 
 
-async def test_a_pattern_takes_what_fits(small: Catalogue, data: Path) -> None:
+async def test_a_pattern_takes_what_fits(small: Catalogue, scripted: Desk, data: Path) -> None:
     async with running(make_app(small), WIDE, pane="indexes") as session:
         await session.press("a")
         await session.type("*.xml.gz")
         assert len(names(session)) == 2
+        both = ["pubmed24n0001.xml.gz", "pubmed24n0002.xml.gz"]
         await session.press("enter")
-        assert taken(session) == ["pubmed24n0001.xml.gz", "pubmed24n0002.xml.gz"]
+        assert taken(session) == both
+        await session.type("*.xml.gz")
+        await session.press("enter")  # they stay
+        assert taken(session) == both
+        await session.type("*.xml.gz")
         await session.press("down", "a")  # all again: none
         assert taken(session) == []
+        await session.press("i")
+        await session.type(".none*")
+        await session.press("enter")
+        assert "no file here has this name" in session.text
+        await session.press("ctrl+u")
+        await session.type("*.ris")
+        await session.press("enter", "enter")
+        assert [one.target for one in scripted.began] == ["mine"]
 
 
 async def test_what_is_no_file_is_not_taken(small: Catalogue, data: Path) -> None:
@@ -551,8 +598,10 @@ async def test_a_pasted_path_is_gone_to(
         await paste(session, f"{data}/scifact/nothing it's")
         assert picker_of(session).line.value == f"{data}/scifact/nothing it's"
         assert taken(session) == []
-        await paste(session, f"{data}/two words.ris")
-        await session.press("enter", "enter")  # select, build
+        session.app.post_message(events.Paste(f"{data}/two words.ris"))
+        for key in ("enter", "enter"):  # select, build: in one bunch with the paste
+            session._post(key)
+        await session.settle()
         (asked,) = scripted.began
         assert (asked.target, asked.inputs) == ("two-words", (str(data / "two words.ris"),))
 

@@ -94,7 +94,7 @@ async def test_from_the_palette_to_a_document(small: Catalogue, benchmark: Path)
         dialog.picker._enter(benchmark.parent)
         await session.settle()
         await session.press("b")  # a folder of folders
-        assert "it has no corpus.jsonl" in " ".join(session.text.replace("│", " ").split())
+        assert "it has no corpus.jsonl" in "".join(span.text for span in dialog.note.spans)
         dialog.picker._enter(benchmark)
         await session.settle()
         modes = next(iter(dialog.query("Stepper")))

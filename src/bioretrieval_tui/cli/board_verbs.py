@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 @click.command()
 @option(
     "-b --benchmark ID",
-    "Only this benchmark, or the members of this suite. Repeatable.",
+    "Only this benchmark, or the members of this suite; also a folder of your runs. Repeatable.",
     name="benchmarks",
     multiple=True,
     shell_complete=options.complete_benchmark,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,12 +10,18 @@ import click
 import msgspec
 
 from bioretrieval_tui.backend.protocol import EvaluateJob
+from bioretrieval_tui.catalog.models import Benchmark
 from bioretrieval_tui.cli import options
 from bioretrieval_tui.cli.job_verbs import submit
-from bioretrieval_tui.cli.lookups import chosen_model, chosen_reranker, fetch_missing
+from bioretrieval_tui.cli.lookups import (
+    catalogue,
+    chosen_model,
+    chosen_reranker,
+    fetch_missing,
+)
 from bioretrieval_tui.cli.options import option
 from bioretrieval_tui.cli.streams import narrated, put, put_object, put_sheet, tell
-from bioretrieval_tui.errors import UsageError
+from bioretrieval_tui.errors import NotFoundError, UsageError
 from bioretrieval_tui.evaluation import records
 from bioretrieval_tui.render import evaluations
 from bioretrieval_tui.render.sheet import Sheet, one_line
@@ -102,6 +109,8 @@ def evaluate(
     if folder is None:
         remedy = "bioretrieval-tui eval FOLDER, or eval --list"
         raise UsageError("no benchmark is named", remedy=remedy)
+    if not Path(folder).exists() and (where := _elsewhere(folder)):
+        raise NotFoundError(f"the benchmark {folder} is not there", remedy=where)
     from bioretrieval_tui.encoding.model_files import require_models
     from bioretrieval_tui.evaluation import runner
     from bioretrieval_tui.evaluation.benchmark import find_parts
@@ -157,6 +166,18 @@ def evaluate(
     _print(report, format_)
     if failed is not None:
         raise failed
+
+
+def _elsewhere(name: str) -> str:
+    """The call that evaluates what `name` names: a folder of earlier runs, or a benchmark that can
+    be fetched; "" for neither."""
+    for one in records.records():
+        if one.benchmark == name and one.folder and Path(one.folder).is_dir():
+            return f"bioretrieval-tui eval {shlex.quote(one.folder)}"
+    entry = catalogue().by_id.get(name.casefold())
+    if isinstance(entry, Benchmark) and entry.loaders.zip:
+        return f'bioretrieval-tui eval "$(bioretrieval-tui fetch benchmark {entry.id})"'
+    return ""
 
 
 def _job_of(request: EvaluationRequest, query: str | None) -> EvaluateJob:

@@ -18,7 +18,6 @@ from bioretrieval_tui.cli.streams import confirm, duration, narrated, put_object
 from bioretrieval_tui.documents.detect import FORMATS
 from bioretrieval_tui.documents.document import Place
 from bioretrieval_tui.documents.source import STDIN, Dedupe, ReadSettings, text_encoding
-from bioretrieval_tui.encoding.embedded import MODEL_ID
 from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser, UsageError
 from bioretrieval_tui.index import registry
 from bioretrieval_tui.index.report import Pair, RejectedRecord, Report, longer_line
@@ -29,6 +28,7 @@ from bioretrieval_tui.util.formatting import plural, rate, size
 
 if TYPE_CHECKING:
     from bioretrieval_tui.index.build import BuildOutcome
+    from bioretrieval_tui.index.manifest import Manifest
     from bioretrieval_tui.render.formats import Format
 
 
@@ -148,13 +148,15 @@ def _run(
     """Run a job, which fills `counts`, and tell its outcome as `done`."""
     from bioretrieval_tui.backend.server import fill_index
 
-    needed = None
+    needed: BuildJob | VectorsJob | Manifest | None = None
     if isinstance(job, VectorsJob) or (isinstance(job, BuildJob) and not job.lexical):
-        needed = job.model
+        needed = job
+    if isinstance(job, VectorsJob) and job.model is None:
+        needed = registry.manifest_of(job.name)
     try:
         with narrated(quiet, progress) as reporter:
-            if needed not in (None, MODEL_ID) and isinstance(job, BuildJob | VectorsJob):
-                fetch_missing(str(needed), job.recipe, reporter, download=download)
+            if needed is not None and needed.model is not None:
+                fetch_missing(needed.model, needed.recipe, reporter, download=download)
             if background:
                 submit(job, device)
                 return

@@ -7,7 +7,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -15,7 +15,8 @@ import click
 
 from bioretrieval_tui import __version__
 from bioretrieval_tui.cli import COMPLETION_VARIABLE, PROGRAM, options
-from bioretrieval_tui.cli.streams import narrated, put, put_sheet
+from bioretrieval_tui.cli.root import NamedGroup
+from bioretrieval_tui.cli.streams import narrated, put, put_sheet, tell
 from bioretrieval_tui.errors import EXIT_FAILED, BioRetrievalError, UsageError
 from bioretrieval_tui.paths import HOME_VARIABLE, places
 from bioretrieval_tui.progress import Progress
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from bioretrieval_tui.render.formats import Format
 
 DEFAULT = "default"
+Setting = tuple[str, str, str, str]
+"""Name, value, what set it, and what it is."""
 SHELLS = {
     "bash": 'Put this into ~/.bashrc:  eval "$(bioretrieval-tui completion bash)"',
     "zsh": 'Put this into ~/.zshrc, after compinit:  eval "$(bioretrieval-tui completion zsh)"',
@@ -61,75 +64,102 @@ def keys(format_: Format) -> None:
     put_sheet(Sheet("Keys", columns, rows, records), format_)
 
 
-@click.command()
+@click.group(cls=NamedGroup, invoke_without_command=True)
 @options.format_
-def config(format_: Format) -> None:
-    """Show the folders and settings in use.
+@click.pass_context
+def config(context: click.Context, format_: Format) -> None:
+    """Show the folders and settings in use, and what set them.
 
-    Set BIORETRIEVAL_HOME to keep everything below one folder.
+    A setting comes from an option, else from an environment variable, else from config.toml in the
+    config folder, else it is the default. `config set` writes that file. Set BIORETRIEVAL_HOME to
+    keep everything below one folder.
     """
+    if context.invoked_subcommand:
+        return
+    from bioretrieval_tui.config import configuration
     from bioretrieval_tui.render.sheet import Column, record_sheet
 
     columns = (
         Column("name", "name", min_width=12),
-        Column("value", "value", weight=5, min_width=20),
+        Column("value", "value", weight=3, min_width=16),
         Column("origin", "set by", weight=2, min_width=8),
+        Column("help", "what it is", weight=3, min_width=12),
     )
-    found = [dict(zip(("name", "value", "origin"), one, strict=True)) for one in settings()]
+    flags = {"offline"} if context.find_root().params.get("offline") else set()
+    fields = ("name", "value", "origin", "help")
+    found = [dict(zip(fields, one, strict=True)) for one in settings(flags)]
     put_sheet(record_sheet("Configuration", columns, found), format_)
+    for problem in configuration().problems:
+        tell(str(problem))
 
 
-def settings() -> Iterator[tuple[str, str, str]]:
-    """Yield name, value and origin (a variable, the app, or the default); folders first."""
+@config.command("set")
+@click.argument("key")
+@click.argument("value")
+def config_set(key: str, value: str) -> None:
+    """Write a setting into config.toml, whose comments stay.
+
+    KEY is a name that `config` lists, such as theme or online.contact.
+    """
+    from bioretrieval_tui.config import configuration, set_value
+
+    path = set_value(key, value)
+    tell(f"{key} is set in {path}", name=False)
+    if (origin := configuration().origins.get(key, "")).isupper():
+        tell(f"{origin} is set too, and wins", name=False)
+
+
+@config.command("schema")
+def config_schema() -> None:
+    """Print a JSON Schema of config.toml, for editors that check and complete it."""
+    from bioretrieval_tui.config import schema
+
+    put([json.dumps(schema(), indent=2) + "\n"])
+
+
+def settings(flags: Collection[str] = ()) -> Iterator[Setting]:
+    """Yield what is in force, folders first. flags: settings that an option has set."""
     from bioretrieval_tui.catalog.compiled import data_folder
-    from bioretrieval_tui.settings import SettingsStore, switched
+    from bioretrieval_tui.config import configuration, values
+    from bioretrieval_tui.online.services import masked
+    from bioretrieval_tui.settings import SettingsStore
 
     where = places()
     moved = HOME_VARIABLE if os.environ.get(HOME_VARIABLE) else DEFAULT
-    yield "config", str(where.config), moved
-    yield "catalogue overlays", str(where.overlays), moved
-    for name in ("data", "indexes", "cache", "state"):
-        yield name, str(getattr(where, name)), moved
-    yield "catalogue", str(data_folder()), "the program"
-    try:
-        theme = SettingsStore(where.data / "library.sqlite").setting("theme")
-        yield "theme", theme or "dark", "the app" if theme else DEFAULT
-    except BioRetrievalError as error:
-        yield "theme", error.message, "the app"
-    for switch in ("notify", "preload"):
-        try:
-            on, origin = switched(switch)
-            yield switch, "yes" if on else "no", origin or DEFAULT
-        except BioRetrievalError as error:
-            yield switch, error.message, "at fault"
-    yield _variable("BIORETRIEVAL_OFFLINE", "no network", "the network may be used")
-    yield _sent("NCBI_API_KEY", "none: PubMed allows three requests a second", secret=True)
-    yield _sent("BIORETRIEVAL_CONTACT", "none: services cannot write to you", secret=False)
-    yield _variable("BIORETRIEVAL_CACHE_GIB", None, "20: indexes that evaluations made")
-    yield _variable("NO_COLOR", "no colours", "as the terminal allows")
-    yield _variable("BROWSER", None, "the desktop's browser, if there is one")
-    yield _variable("COLUMNS", None, "as wide as the terminal")
+    yield "config", str(where.config), moved, "config.toml, themes"
+    yield "catalogue overlays", str(where.overlays), moved, "Your entries and corrections"
+    for name, text in (
+        ("data", "Marks, evaluations, watches"), ("indexes", "Your indexes"),
+        ("cache", "What can be made again"), ("state", "Jobs, logs, unfinished fetches"),
+    ):  # fmt: skip
+        yield name, str(getattr(where, name)), moved, text
+    yield "catalogue", str(data_folder()), "the program", "Its files"
+    found = configuration()
+    for one in values():
+        value, origin = found.value(one.key), found.origins.get(one.key, DEFAULT)
+        shown = {True: "yes", False: "no", "": "none"}.get(value, str(value))
+        if one.secret and value:
+            shown = masked(value)
+        if one.key in flags:
+            origin = f"--{one.key}"
+        if one.key == "theme":
+            try:
+                chosen = SettingsStore(where.data / "library.sqlite").setting("theme")
+            except BioRetrievalError as error:
+                yield "theme", error.message, "the app", one.help
+                continue
+            if chosen:
+                over = "" if origin == DEFAULT else f"; {origin} says {value}"
+                shown, origin = chosen, f"the app{over}"
+        yield one.key, shown, origin, one.help
+    yield _variable("NO_COLOR", "no colours", "as the terminal allows", "Colours")
+    yield _variable("BROWSER", None, "the desktop's browser, if there is one", "Opens pages")
+    yield _variable("COLUMNS", None, "as wide as the terminal", "Width of tables")
 
 
-def _sent(name: str, otherwise: str, *, secret: bool) -> tuple[str, str, str]:
-    """A setting that is sent to services; a key is masked."""
-    from bioretrieval_tui.online.services import masked, network_setting
-
-    try:
-        found = network_setting(name)
-    except BioRetrievalError as error:
-        return name, error.message, "at fault"
-    if found is None:
-        return name, otherwise, DEFAULT
-    value, origin = found
-    return name, masked(value) if secret else value, origin
-
-
-def _variable(name: str, meaning: str | None, otherwise: str) -> tuple[str, str, str]:
+def _variable(name: str, meaning: str | None, otherwise: str, text: str) -> Setting:
     value = os.environ.get(name)
-    if not value or (name == "BIORETRIEVAL_OFFLINE" and value == "0"):
-        return name, otherwise, DEFAULT
-    return name, meaning or value, name
+    return (name, meaning or value, name, text) if value else (name, otherwise, DEFAULT, text)
 
 
 @click.command()
@@ -177,8 +207,9 @@ State = Literal["ok", "note", "missing"]
 
 PACKAGES = (
     "click", "filelock", "hnswlib", "httpx", "ir-measures", "lxml", "matplotlib", "msgspec",
-    "narwhals", "numpy", "openvino", "platformdirs", "PyStemmer", "PyYAML", "rapidfuzz", "rich", "safetensors",
-    "sentence-transformers", "tantivy", "tenacity", "textual", "tokenizers",
+    "narwhals", "numpy", "openvino", "platformdirs", "PyStemmer", "PyYAML", "rapidfuzz", "rich",
+    "safetensors", "sentence-transformers", "tantivy", "tenacity", "textual", "tokenizers",
+    "tomlkit",
 )  # fmt: skip
 """Besides torch and the embedded model, which have checks of their own."""
 

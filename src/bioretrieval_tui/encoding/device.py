@@ -14,9 +14,9 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from bioretrieval_tui.config import configuration
 from bioretrieval_tui.errors import ModelError, UsageError
 
-OFFLINE_VARIABLE = "BIORETRIEVAL_OFFLINE"
 ENGINE_VARIABLE = "BIORETRIEVAL_ENGINE"
 """`torch` disables OpenVINO, for comparison and support; unset or `auto`: the fastest."""
 PRECISION_VARIABLE = "BIORETRIEVAL_PRECISION"
@@ -40,16 +40,17 @@ def check_name(device: str) -> str:
 
 def engine() -> str:
     """`auto`, or `torch` where the user forces it. Raises UsageError for any other value."""
-    return _choice(ENGINE_VARIABLE, "torch")
+    return _choice(ENGINE_VARIABLE, configuration().config.engine, "torch")
 
 
 def precision() -> str:
     """`auto`, or `float32` or `bfloat16` where the user forces it. Raises UsageError likewise."""
-    return _choice(PRECISION_VARIABLE, "float32", "bfloat16")
+    of_file = configuration().config.precision
+    return _choice(PRECISION_VARIABLE, of_file, "float32", "bfloat16")
 
 
-def _choice(variable: str, *values: str) -> str:
-    chosen = os.environ.get(variable) or "auto"
+def _choice(variable: str, otherwise: str, *values: str) -> str:
+    chosen = os.environ.get(variable) or otherwise
     if chosen not in ("auto", *values):
         remedy = f"set it to {' or '.join(values)}, or do not set it"
         raise UsageError(f"{variable} is {chosen!r}", remedy=remedy)
@@ -112,7 +113,8 @@ def prepare_environment() -> None:
 
 
 def offline() -> bool:
-    return os.environ.get(OFFLINE_VARIABLE, "") not in ("", "0")
+    """Whether the user forbids the network."""
+    return configuration().config.offline
 
 
 def silence() -> None:

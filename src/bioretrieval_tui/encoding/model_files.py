@@ -21,9 +21,10 @@ from filelock import FileLock
 from msgspec import Struct
 
 from bioretrieval_tui.catalog.models import Encoding, Model
+from bioretrieval_tui.config import offline_origin
 from bioretrieval_tui.documents.checksum import remembered_sha256, sha256_of
 from bioretrieval_tui.encoding import embedded
-from bioretrieval_tui.encoding.device import OFFLINE_VARIABLE, offline, prepare_environment
+from bioretrieval_tui.encoding.device import offline, prepare_environment
 from bioretrieval_tui.encoding.recipe import MOST_SETTINGS, ModelPart, parts_of
 from bioretrieval_tui.errors import BioRetrievalError, ModelError
 from bioretrieval_tui.progress import Progress, Reporter, silent
@@ -212,7 +213,7 @@ def _folder(model: str, revision: str | None, config: str) -> Path:
 
 def _fetch(model: str) -> str:
     if offline():
-        return f"{OFFLINE_VARIABLE} forbids the network: unset it to fetch the model"
+        return f"{offline_origin()} forbids the network: unset it to fetch the model"
     return f"fetch it with: bioretrieval-tui doctor --model {model} --download"
 
 
@@ -291,8 +292,11 @@ def require_models(model: str, recipe: Encoding | None) -> None:
 
 
 def _needed(model: str, recipe: Encoding | None) -> Iterator[tuple[str, Callable[[str], Path]]]:
-    """The models and adapters of a recipe, each with what finds its folder."""
+    """The models and adapters of a recipe, each with what finds its folder; not the one that comes
+    with the app."""
     for part in parts_of(model, recipe or Encoding(type="bi-encoder", grade="C")):
+        if part.adapter is None and part.model == embedded.MODEL_ID:
+            continue
         yield part.model, model_folder
         if part.adapter is not None:
             yield part.adapter, adapter_folder
@@ -390,7 +394,7 @@ def _explained(model: str) -> Iterator[None]:
     """Raise the errors of the hub's library as ModelError."""
     if offline():
         raise ModelError(
-            f"{model} is not fetched: {OFFLINE_VARIABLE} forbids the network",
+            f"{model} is not fetched: {offline_origin()} forbids the network",
             remedy="unset it, or omit --offline",
         )
     prepare_environment()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -74,8 +75,13 @@ def match_benchmark(
 
 def named_benchmark(catalogue: Catalogue, name: str) -> Entry | None:
     """The benchmark that has this name in the catalogue or for a loader."""
-    entries = (entry for entry in catalogue.of_type(Entry) if entry.type == "set")
-    return next((entry for entry in entries if _plain(name) in _names(entry)), None)
+    return _by_name(catalogue).get(_plain(name))
+
+
+@lru_cache(maxsize=1)  # a dialog asks for every folder
+def _by_name(catalogue: Catalogue) -> dict[str, Entry]:
+    entries = [entry for entry in catalogue.of_type(Entry) if entry.type == "set"]
+    return {name: entry for entry in reversed(entries) for name in _names(entry)}
 
 
 def references(

@@ -149,13 +149,13 @@ def remove(identifier: str) -> None:
 
 
 def find(name: str) -> EvaluationRecord:
-    """The record of that id, or the only one whose id begins with `name`. Raises NotFoundError:
-    there is none, or there are several."""
+    """The record of that id, or the one whose id begins with `name`: the newest, where several
+    repeat each other. Raises NotFoundError: there is none, or there are several kinds."""
     begun = [record for record in records() if name and record.id.startswith(name)]
     begun = [record for record in begun if record.id == name] or begun
     if not begun:
         raise _missing(name)
-    if len(begun) > 1:
+    if len(by_kind(begun)) > 1:
         listed = ", ".join(record.id for record in begun[:_LISTED])
         raise NotFoundError(
             f"{len(begun)} evaluations begin with {name!r}", remedy=f"name one: {listed}"

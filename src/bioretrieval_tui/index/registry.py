@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from bioretrieval_tui.config import configuration
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault, NotFoundError, UsageError
 from bioretrieval_tui.index import layout
 from bioretrieval_tui.index.manifest import (
@@ -41,8 +42,6 @@ TRASH = layout.TRASH_PREFIX
 _DAY = 24 * 3600 * 10**9
 """Nanoseconds that the trash keeps an index."""
 _TRIES = 5
-CACHE_VARIABLE = "BIORETRIEVAL_CACHE_GIB"
-"""Sets the limit of `most_cached`."""
 
 
 class IndexInfo(Struct, frozen=True):
@@ -329,10 +328,8 @@ def _made_by_evaluation(manifest: Manifest) -> bool:
 
 
 def most_cached() -> int:
-    """Bytes that the indexes of evaluations may take: 20 GiB, or as CACHE_VARIABLE says."""
-    with contextlib.suppress(ValueError):
-        return int(float(os.environ.get(CACHE_VARIABLE, "")) * 2**30)
-    return 20 * 2**30
+    """Bytes that the indexes of evaluations may take: 20 GiB, or as `cache_gib` says."""
+    return int(configuration().config.cache_gib * 2**30)
 
 
 def keep_within_cache(name: str) -> list[str]:

@@ -1,8 +1,7 @@
 """The services: where they are, their rate limits, keys and contact, and their errors.
 
-API keys and the contact address come from the environment or from `config.toml` in the config
-folder, with a table `[online]`; the environment wins. They are used by the HTTP client alone and
-shown masked.
+API keys and the contact address come from the configuration (`config.py`). They are used by the
+HTTP client alone and shown masked.
 """
 
 from __future__ import annotations
@@ -12,14 +11,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from bioretrieval_tui.config import configuration
 from bioretrieval_tui.errors import BioRetrievalError
-from bioretrieval_tui.settings import read_config
 
 CONTACT = "BIORETRIEVAL_CONTACT"
 """An address that services can write to; it becomes part of the user agent."""
-OFFLINE = "BIORETRIEVAL_OFFLINE"
-_CONFIG_FIELDS = {"NCBI_API_KEY": "ncbi_api_key", CONTACT: "contact"}
-"""Environment variable -> field of the table."""
+_KEYS = {"NCBI_API_KEY": "online.ncbi_api_key", CONTACT: "online.contact"}
+"""Environment variable -> key in the configuration."""
 TRANSIENT = frozenset({429, 500, 502, 503, 504})
 """Statuses after which a request is retried."""
 _URL = re.compile(
@@ -31,7 +29,7 @@ _VALUE = re.compile(r"[\x21-\x7e]{1,200}")
 
 def is_offline() -> bool:
     """Whether the user forbids the network."""
-    return os.environ.get(OFFLINE, "") not in ("", "0")
+    return configuration().config.offline
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,19 +93,19 @@ SERVICES: Mapping[str, Service] = {
 
 
 def network_setting(variable: str) -> tuple[str, str] | None:
-    """Look up `variable` in the environment, then in the file; returns its value and its origin
-    (the name of the variable, or the path of the file), None if it is not set. Raises
-    BioRetrievalError if the file cannot be read, or the value cannot be sent."""
-    value: object = os.environ.get(variable, "").strip()
-    origin = name = variable
-    if not value and (field := _CONFIG_FIELDS.get(variable)):
-        found, path = read_config()
-        table = found.get("online")
-        value = table.get(field) if isinstance(table, dict) else None
-        origin, name = str(path), f"{field} in {path}"
-    if value is None or value == "":
+    """Look up what the environment calls `variable` in the configuration; returns its value and its
+    origin (the name of the variable, or file and line), None if it is not set. Raises
+    BioRetrievalError if the file is at fault there, or the value cannot be sent."""
+    found, key = configuration(), _KEYS[variable]
+    value, origin = found.value(key), found.origins.get(key, "")
+    if origin != variable:
+        for problem in found.problems:
+            if problem.file == found.path and problem.field in (None, key, "online"):
+                raise BioRetrievalError(str(problem), remedy="correct it")
+    if not value:
         return None
-    if not isinstance(value, str) or not _VALUE.fullmatch(value):
+    if not _VALUE.fullmatch(value):
+        name = variable if origin == variable else f"{origin}: {key}"
         raise BioRetrievalError(
             f"{name} is not a text of 1 to 200 ASCII characters without spaces",
             remedy="correct it, or remove it",

@@ -12,6 +12,7 @@ _SIGNS = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}",
+    "\N{BLACK DIAMOND}": r"$\diamond$", "\N{GREEK CAPITAL LETTER DELTA}": r"$\Delta$",
 }  # fmt: skip
 _SPECIAL = re.compile("|".join(map(re.escape, _SIGNS)))
 _EMPHASIS = {"best": r"\textbf{%s}", "second": r"\underline{%s}"}

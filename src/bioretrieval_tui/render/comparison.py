@@ -408,7 +408,8 @@ def comparison_sheet(found: EntryComparison, *, differences: bool = False) -> Sh
         *map(thing, range(len(found.ids))),
         column("equal", "same", lambda row: Shown(row.equal, "=" if row.equal else "")),
         column("best", make=best, min_width=8),
-        column("remark", "measured differently", lambda row: row.remark, weight=3, min_width=12),
+        column("remark", "measured differently", lambda row: row.remark, weight=3, min_width=12,
+               data_only=not any(row.remark for row in found.rows)),
     )  # fmt: skip
     title = " against ".join(found.names)
     return sheet_of(title, columns, found.shown(differences=differences), record)

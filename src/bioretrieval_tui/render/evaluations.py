@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -19,7 +20,6 @@ from bioretrieval_tui.catalog.models import Benchmark
 from bioretrieval_tui.catalog.models import Result as Published
 from bioretrieval_tui.evaluation.metrics import MAIN, MEASURES
 from bioretrieval_tui.evaluation.published import Match, Reference, hub_names, references
-from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView
 from bioretrieval_tui.evaluation.records import EvaluationRecord, by_kind, slug
 from bioretrieval_tui.render.page import Fact, Group, Inline, Page, facts, text
 from bioretrieval_tui.render.rankings import MARK
@@ -41,11 +41,14 @@ from bioretrieval_tui.util.formatting import rate
 
 if TYPE_CHECKING:
     from bioretrieval_tui.evaluation.metrics import Bin, Comparison
+    from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView
     from bioretrieval_tui.evaluation.runner import EvaluationReport, ModeReport
 
 _LATENCIES = ("p50", "p95")
 EACH_WAY = 5
 """Queries that gained, and that lost, in the short table."""
+_NAMED = 20
+"""Characters of the name of a run over its scores."""
 _BAR = 20
 """Cells of the longest bar of a histogram."""
 _SPLIT = "test"
@@ -218,7 +221,7 @@ def _latency(name: str) -> ColumnOf[EvaluationRecord]:
 
 _MEASURED = (*map(_measured, MEASURES), *map(_latency, _LATENCIES))
 RECORD_FIELDS: tuple[ColumnOf[EvaluationRecord], ...] = (
-    column("id", weight=3, min_width=16),
+    column("id", weight=3, min_width=44),
     column("benchmark", min_width=9),
     column("split", min_width=5),
     column("mode", make=lambda one: Shown(one.mode, mode_name(one.mode)), min_width=7),
@@ -417,12 +420,16 @@ def comparison_sheet(found: Comparison, *, whole: bool = False) -> Sheet:
     """The queries that gained and lost most; all if `whole`."""
     gained, lost = found.most_changed(EACH_WAY)
     shown = found.deltas if whole else (*gained, *lost)
+    # Names of records begin with that of the benchmark.
+    names = found.first.split("-"), found.second.split("-")
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(*names, strict=False)))
+    first, second = (shortened(mode_name("-".join(name[same:])), _NAMED) for name in names)
     columns = (
         column("query", min_width=6),
         column("difference", make=lambda one: Shown(one.difference, f"{one.difference:+.4f}"),
                align="right"),
-        column("first", mode_name(found.first), lambda one: _score(one.first), align="right"),
-        column("second", mode_name(found.second), lambda one: _score(one.second), align="right"),
+        column("first", first, lambda one: _score(one.first), align="right"),
+        column("second", second, lambda one: _score(one.second), align="right"),
         column("text", make=lambda one: shortened(one.text), weight=5, min_width=20),
     )  # fmt: skip
     return sheet_of(comparison_line(found), columns, shown, msgspec.to_builtins)

@@ -20,9 +20,8 @@ from textual import on, work
 from textual._callback import invoke
 from textual._compositor import CompositorUpdate
 from textual.app import App, ComposeResult
-from textual.containers import Container
 from textual.dom import DOMNode
-from textual.events import Event, Key, Resize
+from textual.events import Event, Key, Paste, Resize
 from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
@@ -31,12 +30,16 @@ from textual.worker import WorkerFailed
 from bioretrieval_tui.actions import (
     ACTIONS,
     PANE_OF_SCOPE,
+    PANES,
     Action,
+    idle_key,
     in_scope,
+    untaken,
     while_typing,
 )
 from bioretrieval_tui.catalog.catalogue import Catalogue, section_of
 from bioretrieval_tui.catalog.models import Entry, Model
+from bioretrieval_tui.config import configuration
 from bioretrieval_tui.errors import BioRetrievalError, CatalogueError, InterruptedByUser, UsageError
 from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.memory import memory_fault
@@ -46,12 +49,13 @@ from bioretrieval_tui.tui.driver import CompactDriver, CompactUpdate
 from bioretrieval_tui.tui.folders import FolderMemory
 from bioretrieval_tui.tui.job_session import JobSession
 from bioretrieval_tui.tui.key_queue import KeyHandled, KeyQueue
+from bioretrieval_tui.tui.last_session import KEPT_EVERY, LastSession
 from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.row_marks import RowMarks
 from bioretrieval_tui.tui.themes import LOOKS, Look
 from bioretrieval_tui.tui.undo import UndoStack
 from bioretrieval_tui.tui.widgets.bars import LEAST_HEIGHT, LEAST_WIDTH, NavBar, StatusBar, TooSmall
-from bioretrieval_tui.tui.widgets.canvas import Canvas, Detail
+from bioretrieval_tui.tui.widgets.canvas import BaseScreen, Canvas, Detail, SideBySide
 from bioretrieval_tui.tui.widgets.input import QueryLine
 from bioretrieval_tui.util.formatting import count
 
@@ -67,6 +71,7 @@ if TYPE_CHECKING:
     from bioretrieval_tui.tui.found_session import FoundSession
     from bioretrieval_tui.tui.panes.leaderboard import LeaderboardPane
     from bioretrieval_tui.tui.panes.search_pane import SearchPane
+    from bioretrieval_tui.tui.selection import Selection
 
 IDLE = 0.3
 """Seconds without a key after which the search process starts."""
@@ -85,6 +90,7 @@ PANE_CLASSES: dict[str, tuple[str, str]] = {
     "found": ("found", "FoundPane"),
 }
 """(module, class) of the panes that are not a plain section of the catalogue."""
+PANE_NAMES = frozenset((*PANE_CLASSES, *(name for name, _, _ in PANES)))
 
 
 class BioRetrievalApp(App[None], inherit_bindings=False):
@@ -113,7 +119,15 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         problems: Sequence[str] = (),
         theme: str | None = None,
         capabilities: Capabilities | None = None,
+        fresh: bool = False,
+        pane: str = "",
+        where: str = "",
+        selection: Selection | None = None,
+        given: Sequence[str] = (),
     ) -> None:
+        """fresh: begin with Home, not with what the last session showed; pane: begin with this one,
+        and the filter `where`; selection: enter chooses rows for it and ends the app; given:
+        identifiers of documents and entries to show."""
         # With NO_COLOR the terminal theme is used without its named colours; Textual would turn
         # the colours of another theme into greys.
         super().__init__(
@@ -123,7 +137,8 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self.catalogue = catalogue
         catalogue.here = _is_here
         self.where = places()
-        self.problems = tuple(problems)
+        self.configuration = configuration()
+        self.problems = (*map(str, self.configuration.problems), *problems)
         self._capabilities = capabilities
         self.history: list[tuple[str, str | None]] = []
         self.faults: list[Exception] = []
@@ -137,7 +152,11 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self.job_session = JobSession(self)
         self._launched: asyncio.Task[asyncio.subprocess.Process] | None = None
         """The start of the search process, where nothing had asked for it yet."""
-        self.current = "home"
+        self.last_session = LastSession(self.settings, fresh=fresh or bool(where))
+        self.selection = selection
+        self._given = tuple(given)
+        self._where = where
+        self.current = pane or self.last_session.first_pane(PANE_NAMES)
         """The pane that is shown."""
         self.marks = RowMarks()
         self.undo = UndoStack()
@@ -149,21 +168,28 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         with contextlib.suppress(BioRetrievalError):
             if not theme and not self.no_color and self.settings.path.exists():
                 theme = self.settings.setting("theme")
-        known = theme if theme in LOOKS else "dark"
+        known = theme if theme in LOOKS else self.configuration.config.theme
         self.look: Look = LOOKS["terminal" if self.no_color else known]
         # As its watcher does, without parsing the style sheet again.
         self.set_reactive(App.theme, self.look.name)
         self.stylesheet.set_variables(self.get_css_variables())
         self._refresh_truecolor_filter(self.ansi_theme)
 
+    def get_default_screen(self) -> BaseScreen:
+        return BaseScreen(id="_default")
+
     def compose(self) -> ComposeResult:
         yield NavBar()
-        with Container(id="panes"):
-            yield self._make("home")
+        with SideBySide(id="panes"):
+            yield self._make(self.current)
         yield StatusBar()
 
     def on_mount(self) -> None:
         self.status.hints(self.hint_actions())
+        self._restore(self.pane)
+        if self._where:
+            self.call_later(self.pane.put_filter, self._where)
+        self.nav.go(self.current)
         self.pane.activate()
         if self.problems:
             more = f" (and {len(self.problems) - 1} more)" if len(self.problems) > 1 else ""
@@ -171,7 +197,26 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self._mounted = True
         if not self.is_headless:
             self.set_timer(IDLE, self._warm_up)
+        if self._given:
+            self._show_given()
         self.job_session.find()
+        self.set_interval(KEPT_EVERY, lambda: self.last_session.keep(self))
+
+    @work(group="arrive")
+    async def _show_given(self) -> None:
+        """Show the documents and entries that were named on stdin."""
+        from bioretrieval_tui.tui.found_session import find_given
+
+        found = await find_given(self.client, self.catalogue, self._given)
+        await self.show_pane("found")
+        self.found.give(*found)
+
+    def _restore(self, pane: Pane) -> None:
+        """Show what a pane showed in the last session; a damaged state is left out."""
+        try:
+            pane.restore(self.last_session.take(pane.pane_name))
+        except Exception as error:  # noqa: BLE001 - shown and logged
+            self._handle_exception(error)
 
     # Errors and faults -------------------------------------------------------------------
 
@@ -245,7 +290,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             self._telling = False
 
     async def on_event(self, event: Event) -> None:
-        if isinstance(event, Key) and not event.is_forwarded:
+        if isinstance(event, Key | Paste) and not event.is_forwarded:
             await self.key_queue.add(event)
         else:
             await super().on_event(event)
@@ -290,9 +335,8 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             self.set_timer(IDLE, self._warm_up)
             return
         from bioretrieval_tui.backend.launch import SEARCHES, launch
-        from bioretrieval_tui.settings import switched
 
-        if not switched("preload")[0]:
+        if not self.configuration.config.preload:
             return
         self._launched = asyncio.create_task(launch(SEARCHES, "auto", warm=True))
 
@@ -310,6 +354,12 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         from bioretrieval_tui.tui.found_session import FoundSession
 
         return FoundSession(self.caught(self._found_changed))
+
+    def exit(self, *args: Any, **how: Any) -> None:
+        """End the app; what it shows is kept for the next start."""
+        if not self._exit:
+            self.last_session.keep(self)
+        super().exit(*args, **how)
 
     async def on_unmount(self) -> None:
         self.workers.cancel_all()
@@ -347,13 +397,14 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         """Show a pane in the state that it was left in."""
         base = self.screen_stack[0]
         pane = next((one for one in self.panes() if one.pane_name == name), None)
-        if name != self.current:
-            self.pane.display = False
-            self.current = name
+        self.current = name
         if pane is None:
             pane = self._make(name)
+            pane.display = False  # until it is complete
             await base.query_one("#panes").mount(pane)
-        pane.display = True
+            self._restore(pane)
+        for one in self.panes():
+            one.display = one.pane_name == self.current
         self.nav.go(name)
         if name == "found":
             self.nav.note(name, "")
@@ -508,10 +559,12 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
 
     def working_actions(self) -> list[Action]:
         """The actions whose keys work now, those of the focused line first."""
-        found, line = [a for scope in self.pane.SCOPES for a in in_scope(scope)], self.line
+        found, line = [a for scope in self.pane.scopes for a in in_scope(scope)], self.line
         if line is not None:
             found = [*line.keys, *while_typing(found, line._bindings.key_to_bindings)]
-        return list({action.id: action for action in found}.values())
+        if self.selection is not None and line is None:
+            found = [self.selection.named(action) for action in found]
+        return [*untaken(found)]
 
     def hint_actions(self) -> list[Action]:
         """The actions that the status line shows."""
@@ -534,6 +587,10 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
     def on_key(self, event: Key) -> None:
         if self.status.message and event.key != "ctrl+c":
             self.status.hints(self.hint_actions())
+        if event.is_printable and len(self.screen_stack) == 1 and self.line is None:
+            page = in_scope("detail") if isinstance(self.focused, Detail) else ()
+            if said := idle_key(event.key, (*self.working_actions(), *page)):
+                self.say(said)
 
     # Look and size -----------------------------------------------------------------------
 
@@ -542,7 +599,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         from bioretrieval_tui.tui.dialogs.palette import Palette
 
         if self.no_color:
-            raise UsageError("NO_COLOR is set: themes have no colours")
+            raise UsageError("NO_COLOR is set: themes have no effect")
         before = self.look.name
 
         def kept(choice: Choice | None) -> None:
@@ -563,7 +620,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
 
     def _keep_look(self, name: str) -> None:
         if self.no_color:
-            raise UsageError("NO_COLOR is set: themes have no colours")
+            raise UsageError("NO_COLOR is set: themes have no effect")
         self.use_look(name)
         self.say(f"Theme: {name}")
         self.settings.set_setting("theme", name)
@@ -696,10 +753,8 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
     def _theme_choices(self, act: Callable[[str], None]) -> list[PaletteChoice]:
         from bioretrieval_tui.tui.dialogs.palette import PaletteChoice
 
-        return [
-            PaletteChoice(name, f"Theme: {name}", "Use these colours", partial(act, name))
-            for name in LOOKS
-        ]
+        said = "NO_COLOR is set: no effect" if self.no_color else "Use this theme"
+        return [PaletteChoice(name, f"Theme: {name}", said, partial(act, name)) for name in LOOKS]
 
     async def _chosen(self, choice: Choice | None) -> None:
         """Do what was chosen in the palette; an action of another pane is run there."""

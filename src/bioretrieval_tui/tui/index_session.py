@@ -87,7 +87,7 @@ class IndexesSession:
             return info.status, "warn" if mild else "error"
         if info.dead_share:
             role = "warn" if info.dead_share >= MUCH_DEAD else "ok"
-            return f"ok, {info.dead_share:.0%} dead", role
+            return f"{info.dead_share:.0%} deleted", role
         return "ok", "ok"
 
     def outcome(self, row: IndexRow) -> JobRecord | None:
@@ -221,6 +221,11 @@ class ModelChoice:
         return missing_models(self.model, self.recipe) if self.model else ()
 
 
+def remedy_of(model: str) -> str:
+    """The command that fetches a model."""
+    return f"bioretrieval-tui doctor --model {model} --download"
+
+
 def model_choices(catalogue: Catalogue) -> Sequence[ModelChoice]:
     """The embedded model, then the catalogue's models with a supported recipe."""
     from bioretrieval_tui.encoding import embedded
@@ -235,7 +240,7 @@ def model_choices(catalogue: Catalogue) -> Sequence[ModelChoice]:
             refuse_unsupported(hub, recipe)
         except ModelError:
             continue
-        note = f"bioretrieval-tui doctor --model {entry.id} --download"
+        note = remedy_of(entry.id)
         size = f"{short(entry.params)} parameters, " if entry.params else ""
         facts = f"{size}licence {entry.licence or 'not stated'}"
         found.append(ModelChoice(entry.name, hub, recipe, note, facts))

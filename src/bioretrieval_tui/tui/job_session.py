@@ -132,10 +132,9 @@ class JobSession:
 
     async def _alert(self, text: str) -> None:
         """Tell those who look elsewhere that a long job ended, unless config.toml forbids it."""
-        from bioretrieval_tui.settings import switched
         from bioretrieval_tui.terminal.desktop import alert
 
-        if switched("notify")[0]:
+        if self._app.configuration.config.notify:
             await asyncio.to_thread(alert, text, self._app.capabilities, self._app.ordered)
 
     async def _restore(self, name: str) -> None:

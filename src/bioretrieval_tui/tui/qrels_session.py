@@ -176,7 +176,7 @@ class QrelsSession:
         try:
             view = await self.face.owner.client.ask(protocol.ViewQuery(query))
         except BioRetrievalError as error:
-            self.face.show_view(error.line())
+            self.face.show_view(f"{error.line()}: a ranks it again")
             return
         if self.chosen == query:
             self.view = view

@@ -65,6 +65,7 @@ class Dialog(ModalScreen[ResultT]):
     Dialog.-slim > Vertical { width: 100%; min-width: 0; }
     Dialog.-low > Vertical, Dialog.-flat > Vertical {
         height: 100%; max-height: 100%; border: none;
+        overflow-y: auto; scrollbar-size: 0 0;
     }
     Dialog Horizontal { height: 1; }
     Dialog .label { width: 8; }
@@ -103,7 +104,8 @@ class Dialog(ModalScreen[ResultT]):
 
     @on(VirtualTable.Moved)
     def _at_another_row(self) -> None:
-        self.hint(self.focused)
+        if self._at_fault is None:
+            self.hint(self.focused)
 
     def on_descendant_focus(self, event: DescendantFocus) -> None:
         if event.widget is not self._at_fault:  # else the complaint stays

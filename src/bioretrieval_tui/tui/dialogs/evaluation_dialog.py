@@ -36,7 +36,7 @@ from bioretrieval_tui.tui.widgets.bars import HeadLine
 from bioretrieval_tui.tui.widgets.input import Buttons, QueryLine, Stepper
 from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTable
 
-_KEYS = "space select  w fetch  / find or add  enter run  esc"
+_KEYS = "enter run  space select  w fetch  / find or add  esc"
 
 
 class CandidateList:
@@ -63,11 +63,14 @@ class CandidateList:
     def fill(self, keep: str | None = None) -> None:
         """Show the rows whose name or note has all words; the cursor stays on `keep`."""
         self.table.empty = "Nothing here has this name."
-        texts = ((one, f"{one.label} {one.key} {one.note}".casefold()) for one in self.found)
-        self.shown = [one for one, text in texts if all(word in text for word in self.words)]
+        self.shown = self.matching(self.words)
         keep = keep or (self.current.key if self.current else None)
         at = next((at for at, one in enumerate(self.shown) if one.key == keep), 0)
         self.table.show(ListRows(self.shown, self._cells), at)
+
+    def matching(self, words: Sequence[str]) -> list[Candidate]:
+        texts = ((one, f"{one.label} {one.key} {one.note}".casefold()) for one in self.found)
+        return [one for one, text in texts if all(word in text for word in words)]
 
     def _cells(self, one: Candidate) -> list[Span]:
         mark = Span("[x]", "ok") if one.key in self.selected else Span("[ ]", "faint")
@@ -109,10 +112,6 @@ class EvaluationDialog(Dialog[EvaluationPlan]):
         Binding("w", "fetch", show=False),
         Binding("slash", "find", show=False),
         Binding("enter", "accept", show=False),
-        Binding("j,down", "move(1)", show=False),
-        Binding("k,up", "move(-1)", show=False),
-        Binding("pagedown,ctrl+d", "move(5)", show=False),
-        Binding("pageup,ctrl+u", "move(-5)", show=False),
     ]
 
     def __init__(
@@ -170,9 +169,8 @@ class EvaluationDialog(Dialog[EvaluationPlan]):
                 self._put(Path(path))
                 lacking.remove(path)
         if lacking:
-            self._refuse(
-                f"{', '.join(sorted(lacking))}: no folder, archive or recipe of it is known"
-            )
+            names = ", ".join(self.catalogue.names.get(one, one) for one in sorted(lacking))
+            self._refuse(f"{names} cannot be run here: no archive or recipe of it is known")
 
     def _offer_rerankers(self) -> None:
         found = self.facts.rerankers
@@ -296,17 +294,21 @@ class EvaluationDialog(Dialog[EvaluationPlan]):
         self.line.resume()
 
     def typed(self, field: Input) -> None:
-        """Show the rows that a part of a name keeps; a path keeps all."""
+        """Show the rows that a part of a name keeps, in a list where it keeps any if the other has
+        none of them; a path keeps all."""
         words = [] if _is_path(field.value) else field.value.casefold().split()
-        for where in (self.benchmarks, self.rankers):
-            where.words = words
+        both = (self.benchmarks, self.rankers)
+        having = [where for where in both if where.matching(words)] or both
+        for where in both:
+            where.words = words if where in having else []
             where.fill()
 
     def entered(self) -> None:
         """Add what a path names; from a part of a name go to the first list that has it."""
         typed = self.line.value.strip()
         if not (_is_path(typed) or (typed and Path(typed).exists())):
-            (self.benchmarks if self.benchmarks.shown else self.rankers).table.focus()
+            both = (self.benchmarks, self.rankers)
+            next((one for one in both if one.words), self.benchmarks).table.focus()
             return
         try:
             where = self._put(Path(typed).expanduser().absolute())

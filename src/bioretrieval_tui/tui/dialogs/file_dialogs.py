@@ -43,13 +43,13 @@ _HINT = "tab: next field   esc: cancel"
 
 def key_hints(focused: Widget | None, picker: FilePicker, start: str) -> list[Span]:
     """The keys of what has the focus. start: what enter does once files are selected."""
-    if isinstance(focused, ModelLine | Stepper | Buttons):
-        models = (
-            f"Choose from {len(focused.choices)} models" if isinstance(focused, ModelLine) else ""
-        )
-        enter = models or ("Press" if isinstance(focused, Buttons) else start)
-        spans = [Span("enter", "strong"), Span(f" {enter}  ", "faint")]
-        return spans if models else [*spans, Span("← →", "strong"), Span(" Choose", "faint")]
+    if isinstance(focused, ModelLine):
+        models = f" Choose from {len(focused.choices)} models"
+        return [Span("enter", "strong"), Span(models, "faint")]
+    if isinstance(focused, Stepper | Buttons):
+        enter = f" {start if isinstance(focused, Stepper) else 'Press'}  "
+        sides = Span("← →", "strong"), Span(" Choose", "faint")
+        return [Span("enter", "strong"), Span(enter, "faint"), *sides]
     keys: Sequence[Action] = in_scope("files") if focused is picker.table else ()
     keys = focused.keys if isinstance(focused, QueryLine) else keys
     labels = {"start": start, "next-field": start, "into": "Open" if picker.opens else "Select"}
@@ -204,8 +204,9 @@ class BenchmarkDialog(Dialog[ChosenBenchmark]):
 
     DEFAULT_CSS = """
     BenchmarkDialog > Vertical { height: 90%; }
-    BenchmarkDialog #note { height: 3; }
+    BenchmarkDialog #note { height: 4; }
     """
+    BINDINGS: ClassVar = [Binding("enter", "begin", show=False)]
 
     def __init__(
         self,
@@ -224,16 +225,13 @@ class BenchmarkDialog(Dialog[ChosenBenchmark]):
         self.picker = FilePicker(folder, recent)
         self.modes = mode_stepper()
         self.model = ModelLine(models)
-        self.note.id = "note"  # of three lines, for long errors
+        self.note.id = "note"  # of several lines, for long errors
 
     def compose(self) -> ComposeResult:
         fields = [labelled("Modes", self.modes), labelled("Model", self.model)]
         yield Vertical(
             title_line(self.heading, _HINT),
-            HeadLine(
-                Span("Choose or open a folder with corpus.jsonl and qrels/; ", "dim"),
-                Span("b", "strong"), Span(": use it", "dim"),
-            ),
+            HeadLine(Span("Choose or open a folder with corpus.jsonl and qrels/", "dim")),
             self.picker,
             *(fields if self.models else ()),
             Buttons(self.start, "Cancel"),
@@ -245,6 +243,9 @@ class BenchmarkDialog(Dialog[ChosenBenchmark]):
 
     def hint(self, focused: Widget | None) -> None:
         self.note.show(*key_hints(focused, self.picker, self.start))
+
+    def action_begin(self) -> None:
+        self.pressed(0)
 
     def pressed(self, _: int) -> None:
         """Answer the selected folder or the one that is shown; a file stands for its folder."""

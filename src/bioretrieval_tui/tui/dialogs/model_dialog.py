@@ -87,15 +87,16 @@ class ModelDialog(Dialog[ModelChoice]):
     def _tell(self) -> None:
         """Say whether the model is here, else how it gets here, whole."""
         one = self.table.at_cursor(self.shown)
+        lacks = f"Not on this machine ({one.facts or 'its licence is not known'}): " if one else ""
         if one is None:
             self.note.show()
         elif one.label in self.here:
             self.note.show(Span("It is on this machine.", "ok"))
         elif self.later:
-            self.note.show(Span(f"Not on this machine ({one.facts}): not needed yet", "dim"))
+            self.note.show(Span(f"{lacks}not needed yet", "dim"))
         else:
-            said = f"Not on this machine ({one.facts}): enter fetches it after a question, or: "
-            self.note.show(Span(said, "warn"), Span(one.note))
+            self.note.show(Span(f"{lacks}enter fetches it after a question, or: ", "warn"),
+                           Span(one.note))  # fmt: skip
 
     def typed(self, field: Input) -> None:  # noqa: ARG002 - there is one
         self._fill()

@@ -67,7 +67,7 @@ class IndexesPane(Pane):
     def activate(self) -> None:
         """Read the list again: a shell may have changed it."""
         super().activate()
-        work = self.in_background("indexes", self._read)
+        work = self.after_paint("indexes", self._read)
         self.reading = self.reading or work
 
     async def _read(self, keep: str | None = None) -> None:
@@ -250,8 +250,8 @@ class IndexesPane(Pane):
         from bioretrieval_tui.tui.dialogs.model_dialog import ModelDialog
 
         named = await asyncio.to_thread(manifest_of, name)
-        short = index_session.short_model(named.model)
-        choice = index_session.ModelChoice(short, named.model, named.recipe)
+        short, remedy = index_session.short_model(named.model), index_session.remedy_of(named.model)
+        choice = index_session.ModelChoice(short, named.model, named.recipe, remedy)
         if not await asyncio.to_thread(choice.missing):
             self._begin(VectorsJob(name))
             return

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast
 
 from textual import events, on
 from textual.app import ComposeResult
-from textual.containers import Horizontal
+from textual.geometry import Size
 from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input
@@ -24,18 +25,19 @@ from textual.worker import Worker
 
 from bioretrieval_tui.actions import PANES, Action
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of_section
-from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Model
+from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Entry, Model
 from bioretrieval_tui.errors import FilterError, UsageError
 from bioretrieval_tui.render.sheet import shortened
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.entry_list import column_choices, entry_columns, entry_rows, entry_table
 from bioretrieval_tui.tui.entry_session import EntrySession
+from bioretrieval_tui.tui.last_session import PaneState
 from bioretrieval_tui.tui.pane_context import PaneContext
 from bioretrieval_tui.tui.pane_layout import LEAST_TALL, PaneLayout, Zoom
 from bioretrieval_tui.tui.spans import PaintedPage, letters, paint
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine, WorkBar
-from bioretrieval_tui.tui.widgets.canvas import Detail
+from bioretrieval_tui.tui.widgets.canvas import Detail, SideBySide
 from bioretrieval_tui.tui.widgets.input import QueryLine
 from bioretrieval_tui.tui.widgets.table import TableColumn, VirtualTable
 from bioretrieval_tui.tui.work_lines import job_lines
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from bioretrieval_tui.render.evaluations import OwnRun
     from bioretrieval_tui.tui.qrels_session import QrelsSession
     from bioretrieval_tui.tui.search_session import SearchSession
+    from bioretrieval_tui.tui.selection import Chosen
 
 _T = TypeVar("_T")
 _LONGEST_FILTER = 40
@@ -73,6 +76,7 @@ class Pane(Widget):
     Pane.-list.-wide.-reading VirtualTable { display: block; }
     """
 
+    BLANK = True  # its parts cover it
     BINDINGS = bindings("list")
     SCOPES: ClassVar[tuple[str, ...]] = ("everywhere",)
     """Scopes of the registry whose keys work here, the most specific first."""
@@ -120,12 +124,14 @@ class Pane(Widget):
         """Reads what is listed, for the first time: keys of the pane wait for it."""
         self._rest: Timer | None = None
         self._top = 0
+        self._fitted: Size | None = None
+        """The size of the app when the pane was told of its own last."""
 
     def compose(self) -> ComposeResult:
         yield HeadLine()
         if self.SHOWS_WORK:
             yield WorkBar()
-        with Horizontal():
+        with SideBySide():
             if self.section:
                 yield entry_table(self.section, self.split.columns, self.EMPTY)
             else:
@@ -153,6 +159,11 @@ class Pane(Widget):
         return self.owner.catalogue
 
     @property
+    def scopes(self) -> tuple[str, ...]:
+        """The scopes whose keys work where the focus is, the most specific first."""
+        return self.SCOPES
+
+    @property
     def heading(self) -> str:
         return next((title for name, title, _ in PANES if name == self.pane_name), self.TITLE)
 
@@ -164,6 +175,20 @@ class Pane(Widget):
         worker: Worker[_T] = self.run_worker(partial(work, *args), group=group, exclusive=True)
         return worker
 
+    def after_paint(
+        self, group: str, work: Callable[..., Coroutine[Any, Any, _T]], *args: Any
+    ) -> Worker[_T]:
+        """As `in_background`, once what is shown now is painted: an import would hold it up."""
+
+        async def waiting() -> _T:
+            painted = asyncio.Event()
+            self.call_after_refresh(painted.set)
+            with suppress(TimeoutError):  # Textual forgets it where a callback before it fails
+                await asyncio.wait_for(painted.wait(), REST)
+            return await work(*args)
+
+        return self.in_background(group, waiting)
+
     def activate(self) -> None:
         """Focus the list, or the page where it is being read: the pane was shown."""
         (self.detail if self.has_class("-reading") else self.table).focus()
@@ -171,7 +196,7 @@ class Pane(Widget):
 
     def look_for_runs(self) -> None:
         if "evaluating" in self.SCOPES:
-            self.in_background("own", self.read_runs)
+            self.after_paint("own", self.read_runs)
 
     async def read_runs(self) -> None:
         """Read one small file for each record, in a thread."""
@@ -213,6 +238,33 @@ class Pane(Widget):
         """The place of a key in the bottom line; 0 for none."""
         return action.footer
 
+    def chosen_rows(self) -> Sequence[Chosen]:
+        """What a picker prints: the marked rows, or the one under the cursor."""
+        marked = list(self.owner.marks.held(self.kind).values()) if self.kind else []
+        found = [one if isinstance(one, Entry) else one.record.id for one in marked]
+        current = [] if self.current is None else [self.current]
+        return cast("Sequence[Chosen]", found or current)
+
+    def state(self) -> PaneState:
+        """What the next session begins with: filter, order and the row under the cursor."""
+        found = self.entry_list
+        kept = {"place": self.place() or "", "filter": found.filter}
+        if found.sorted_by:
+            kept |= {"sort": found.sorted_by[0], "reverse": "yes" * found.sorted_by[1]}
+        return {name: value for name, value in kept.items() if value}
+
+    def restore(self, state: PaneState) -> None:
+        """Show what `state` told, as far as it is there still."""
+        if self.section and {"filter", "sort"} & state.keys():
+            self.entry_list.filter_by(state.get("filter", ""))
+            self.entry_list.problem = None
+            if state.get("sort") in {column.key for column in self.table.columns}:
+                self.entry_list.sorted_by = (state["sort"], "reverse" in state)
+                self.table.sorted_by = self.entry_list.sorted_by
+            self.refill(state.get("place"))
+        elif (place := state.get("place")) in self.ids():
+            self.go_to(place)
+
     def jobs_changed(self) -> None:
         for bar in self.query(WorkBar):
             any_kind = self.SHOWS_WORK == "jobs"
@@ -248,7 +300,9 @@ class Pane(Widget):
         return self.split.list_width(table, self.app.size.width, self.WIDE, self.SHARE, tall=tall)
 
     def on_resize(self) -> None:
-        self.fit()
+        if self._fitted != self.app.size:  # else it is only shown again
+            self._fitted = self.app.size
+            self.fit()
 
     def fit(self) -> None:
         """Arrange the parts for the size of the app."""
@@ -259,8 +313,10 @@ class Pane(Widget):
         self.set_class(bool(cells), "-wide")
         self.page_part.styles.width = width - cells if cells else "1fr"
         for table in self.query(VirtualTable):
-            table.tall = height >= LEAST_TALL and (bool(cells) or table.titled)
-            table.update()
+            tall = height >= LEAST_TALL and (bool(cells) or table.titled)
+            if tall != table.tall:
+                table.tall = tall
+                table.update()
 
     @property
     def page_part(self) -> Widget:
@@ -381,7 +437,12 @@ class Pane(Widget):
         cells = self.list_width
         if not cells:
             raise UsageError("No page stands beside the list here")
+        before = self.split.share
         self.split.move(by, cells, self.app.size.width)
+        if by < 0 and self.list_width == cells:
+            self.split.share = before
+            fewer = "; C chooses fewer" if "browse" in self.SCOPES else ""
+            raise UsageError(f"The columns of the list need this width{fewer}")
         self._arranged()
 
     def action_zoom(self) -> None:

@@ -84,7 +84,7 @@ class StartPane(Pane):
         entries = self.entry_list.entries
         steps = [entry for entry in entries if isinstance(entry, Step) and _runs(entry)]
         if steps:
-            work = self.in_background("steps", self._look, steps)
+            work = self.after_paint("steps", self._look, steps)
             self.reading = self.reading or work
 
     async def _look(self, steps: list[Step]) -> None:

@@ -59,7 +59,7 @@ class FilePicker(Widget):
     """
 
     DEFAULT_CSS = """
-    FilePicker { height: 1fr; layout: vertical; }
+    FilePicker { height: 1fr; min-height: 5; layout: vertical; }
     FilePicker > Horizontal { height: 1; }
     FilePicker .label { width: 8; }
     """
@@ -213,11 +213,14 @@ class FilePicker(Widget):
         if not self._rest:
             if self.selected:
                 self.action_start()
+            elif folders.is_benchmark(self.folder):
+                self.action_take_all()
             else:
                 self.table.focus()
             return
-        if folders.is_pattern(self._rest):
-            self.action_take_all()
+        if folders.is_pattern(self._rest) and self.shown:
+            self.action_take_all(toggle=False)
+            self.line.put(self._head)  # the next enter starts
             return
         named = [e for e in self.found if e.shown == self._rest] or self.shown
         if len(named) != 1:
@@ -243,6 +246,8 @@ class FilePicker(Widget):
                 self.say(f"not found: {len(written) - len(found)} of {len(written)} paths", "warn")
             return
         path = written[0] if len(written) == 1 else event.text
+        if found and found[0].kind == "benchmark":
+            path = path.rstrip("/")  # it is one thing, to select
         if not in_line or path.startswith(("/", "~")):
             self.line.select_all()
         self.line.paste(path)
@@ -303,14 +308,14 @@ class FilePicker(Widget):
         if self.entry is not None:
             self._select(self.entry)
 
-    def action_take_all(self) -> None:
+    def action_take_all(self, *, toggle: bool = True) -> None:
         """Select all files that are shown, or deselect them if all are selected; a benchmark is
         selected whole."""
         if folders.is_benchmark(self.folder):
             self._select(folders.FolderEntry(self.folder.name, self.folder.absolute(), True))
             return
         files = {e.path: e for e in self.shown if not e.folder and not e.problem}
-        if files and files.keys() <= self.selected.keys():
+        if toggle and files and files.keys() <= self.selected.keys():
             for path in files:
                 del self.selected[path]
         else:
