@@ -33,6 +33,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "jobs": ("job_verbs:jobs", "List, follow, stop and resume jobs that run in the background."),
     "catalog": ("catalog_verbs:catalog", "Refresh the catalogue, check its links, add entries."),
     "watch": ("literature:watch", "Watch the literature, and read only what is new."),
+    "mcp": ("mcp_server:mcp", "Offer indexes and catalogue to an assistant (MCP)."),
     "keys": ("program_verbs:keys", "List the keys of the app."),
     "doctor": ("program_verbs:doctor", "Check this machine."),
     "config": ("program_verbs:config", "Show the folders and settings in use."),
