@@ -32,6 +32,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "fetch": ("literature:fetch", "Fetch records by query or by ids, archives, benchmarks, MeSH."),
     "jobs": ("job_verbs:jobs", "List, follow, stop and resume jobs that run in the background."),
     "catalog": ("catalog_verbs:catalog", "Refresh the catalogue, check its links, add entries."),
+    "shelf": ("shelf_verbs:shelf", "Star, tag and annotate entries and documents; export them."),
     "watch": ("literature:watch", "Watch the literature, and read only what is new."),
     "mcp": ("mcp_server:mcp", "Offer indexes and catalogue to an assistant (MCP)."),
     "keys": ("program_verbs:keys", "List the keys of the app."),
