@@ -235,7 +235,7 @@ def cite_hit(hit: Hit) -> Citation:
         ("eprint", known_text(known, "arxiv")),
         ("archivePrefix", "arXiv" if known_text(known, "arxiv") else ""),
         ("doi", known_text(known, "doi")),
-        ("pmid", hit.pmid or ""),
+        ("pmid", hit.pmid or known_text(known, "pmid")),
         ("url", address_of(hit) or ""),
     )
     more = (

@@ -41,7 +41,7 @@ from bioretrieval_tui.search.types import (
     Query,
     Scores,
     SearchResult,
-    hit_of,
+    document_hit,
 )
 
 if TYPE_CHECKING:
@@ -373,7 +373,7 @@ class SearchEngine:
         both = found.dense[places], found.lexical[places]
         rows = zip(labels.tolist(), documents, scores.tolist(), *both, strict=True)
         return tuple(
-            hit_of(
+            document_hit(
                 document,
                 rank,
                 score,
@@ -404,7 +404,7 @@ def documents_named(
                     if (document := engine.named(one)) is not None:
                         found[one] = name, document, engine.index.manifest.ids
     hits = [
-        hit_of(document, rank, ids=ids, index=name)
+        document_hit(document, rank, ids=ids, index=name)
         for rank, (name, document, ids) in enumerate(
             (found[one] for one in wanted if one in found), start=1
         )

@@ -93,7 +93,7 @@ class Hit(msgspec.Struct, frozen=True):
         return self.index, self.id
 
 
-def hit_of(
+def document_hit(
     document: Document, rank: int, score: float = 0.0, ids: str | None = None, **more: Any
 ) -> Hit:
     """A document as a hit. ids: the kind of ids of its index; more: other fields."""

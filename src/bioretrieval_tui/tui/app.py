@@ -45,6 +45,7 @@ from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.memory import memory_fault
 from bioretrieval_tui.paths import keep_report, places
 from bioretrieval_tui.tui.bindings import bindings
+from bioretrieval_tui.tui.desktop_session import DesktopSession
 from bioretrieval_tui.tui.driver import CompactDriver, CompactUpdate
 from bioretrieval_tui.tui.folders import FolderMemory
 from bioretrieval_tui.tui.job_session import JobSession
@@ -63,10 +64,8 @@ if TYPE_CHECKING:
     from bioretrieval_tui.backend.client import SearchClient
     from bioretrieval_tui.backend.jobs import JobQueue
     from bioretrieval_tui.render.comparison import Compared
-    from bioretrieval_tui.render.sheet import Sheet
     from bioretrieval_tui.settings import SettingsStore
     from bioretrieval_tui.terminal.capabilities import Capabilities
-    from bioretrieval_tui.terminal.desktop import CopyResult
     from bioretrieval_tui.tui.dialogs.palette import Choice, PaletteChoice
     from bioretrieval_tui.tui.found_session import FoundSession
     from bioretrieval_tui.tui.panes.leaderboard import LeaderboardPane
@@ -150,6 +149,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         """An exception is being shown."""
         self.key_queue = KeyQueue(self, super().on_event)
         self.job_session = JobSession(self)
+        self.desktop = DesktopSession(self)
         self._launched: asyncio.Task[asyncio.subprocess.Process] | None = None
         """The start of the search process, where nothing had asked for it yet."""
         self.last_session = LastSession(self.settings, fresh=fresh or bool(where))
@@ -648,44 +648,16 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
 
     # Links, clipboard, export --------------------------------------------------------------
 
-    @work(exclusive=True, group="open")
-    async def open_link(self, url: str) -> None:
-        """Open an address in the user's browser; if that is not possible, show it and copy it."""
-        from bioretrieval_tui.terminal.desktop import open_url
-
-        result = await asyncio.to_thread(open_url, url, self.capabilities)
-        if result.action == "show":
-            copied = await self._copied(result.url)
-            note = copied.message if copied.route != "dialog" else ""
-            self.show_text(result.message, result.url, note)
-        else:
-            self.say(result.message, "error" if result.action == "refused" else "bar.strong")
-
     @on(Canvas.Followed)
     def _followed(self, event: Canvas.Followed) -> None:
         if event.url:
-            self.open_link(event.url)
+            self.desktop.open(event.url)
         else:
             self.jump(event.entry)
 
     @on(Detail.Selected)
     def _selected(self, event: Detail.Selected) -> None:
-        self.copy_text(event.text, "selection")
-
-    @work(exclusive=True, group="copy")
-    async def copy_text(self, text: str, what: str) -> None:
-        """Copy a text by the first route that works; else show it."""
-        result = await self._copied(text)
-        if result.route == "dialog":
-            self.show_text(result.message, text)
-        else:
-            self.say(f"{what}: {result.message}")
-
-    async def _copied(self, text: str) -> CopyResult:
-        """Copy, in a thread: a clipboard may take 0.2 seconds to refuse."""
-        from bioretrieval_tui.terminal.desktop import copy
-
-        return await asyncio.to_thread(copy, text, self.capabilities, self.ordered)
+        self.desktop.copy(event.text, "selection")
 
     def ordered(self, data: str) -> None:
         """Write to the terminal, from a thread, in order with the frames."""
@@ -696,24 +668,6 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
                 self._driver.flush()
 
         self.call_from_thread(write)
-
-    def show_text(self, title: str, text: str, note: str = "") -> None:
-        """Show raw text that a mouse can select, in a dialog."""
-        from bioretrieval_tui.tui.dialogs.dialog import PageDialog, text_lines
-
-        self.push_screen(PageDialog(text_lines(title, text, note), fitted=True))
-
-    def export_sheet(
-        self, make: Callable[[], Sheet], stem: str, count: int, *, cites: bool = True
-    ) -> None:
-        """Ask for a file and write a sheet to it; the extension sets the format. cites: the sheet
-        has a bibliography."""
-        from bioretrieval_tui.tui.dialogs.dialog import ExportDialog
-
-        if not count:
-            raise UsageError("Nothing to export")
-        dialog = ExportDialog(make, f"bioretrieval-{stem}.md", count, cites=cites)
-        self.push_screen(dialog, lambda path: self.say(f"Wrote {path}") if path else None)
 
     def confirm(
         self, question: str, then: str, labels: tuple[str, str], do: Callable[[], None]

@@ -14,7 +14,7 @@ from bioretrieval_tui.catalog.models import AnyEntry
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.online.spool import FetchRequest, FetchResult, line_of
-from bioretrieval_tui.search.types import Hit, hit_of
+from bioretrieval_tui.search.types import Hit, document_hit
 from bioretrieval_tui.util.formatting import count, plural
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ class FoundSession:
             for document in event.documents:
                 if document.id not in self._known:
                     self._known.add(document.id)
-                    self.papers.append(hit_of(document, len(self.papers) + 1))
+                    self.papers.append(document_hit(document, len(self.papers) + 1))
         self._tell()
 
     def _tell(self) -> None:

@@ -108,7 +108,8 @@ class KeyQueue:
         target, event = self._app.focused or self._app.screen, self._keys.popleft()
         try:
             picker = self._app.selection
-            if picker is not None and event.key == "enter" and picker.takes(self._app, target):
+            entered = isinstance(event, Key) and event.key == "enter"
+            if picker is not None and entered and picker.takes(self._app, target):
                 picker.choose(self._app.pane.chosen_rows(), self._app.catalogue)
                 self._app.exit()
             elif not await self._counted(event):

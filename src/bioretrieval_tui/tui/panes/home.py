@@ -253,7 +253,7 @@ def year_bars(counts: Counter[int], width: int, height: int) -> list[Row]:
 
 def _change(owner: PaneContext, date: str, text: str) -> HomeRow:
     """A change, of which enter shows the whole text."""
-    show = partial(owner.show_text, f"Changed on {date}", text)
+    show = partial(owner.desktop.show, f"Changed on {date}", text)
     return HomeRow("", Span(f"{date}  {text}", "dim"), "", show)
 
 

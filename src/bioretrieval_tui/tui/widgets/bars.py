@@ -196,6 +196,8 @@ class HeadLine(Canvas):
     def __init__(self, *spans: Span, classes: str | None = None) -> None:
         super().__init__(classes=classes)
         self.spans = spans
+        self.at_least = 1
+        """Lines that it may take in a low window too."""
 
     def show(self, *spans: Span) -> None:
         self.spans = spans
@@ -210,7 +212,7 @@ class HeadLine(Canvas):
         """Lines that it may take."""
         low = _LOW_FOR_DIALOGS if self.screen.is_modal else LOW
         height = self.app.size.height
-        return 1 if height < low else 2 if height < _HIGH else 3
+        return max(self.at_least, 1 if height < low else 2 if height < _HIGH else 3)
 
     def _fit(self) -> None:
         """Take the lines that the text needs."""
