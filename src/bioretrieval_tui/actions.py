@@ -41,7 +41,6 @@ SCOPES: dict[str, str] = {
     "browse": "In a list of the catalogue",
     "marking": "To compare rows",
     "evaluating": "On a benchmark or a model",
-    "comparison": "In a comparison",
     "detail": "In the detail pane",
     "timeline": "In Evolution",
     "models": "In Models",
@@ -51,14 +50,19 @@ SCOPES: dict[str, str] = {
     "found": "Among papers that were found",
     "start": "In Get started",
     "search": "In Search",
+    "facets": "In the facets",
     "ask": "While typing a query",
     "indexes": "In Indexes",
     "files": "While choosing files",
+    "comparison": "In a comparison",
     "plot": "On a plot",
     "line": "While typing a filter",
     "path": "While typing a path",
     "field": "While typing in a dialog",
 }
+
+_ON_PANES = tuple(SCOPES)[: tuple(SCOPES).index("files")]
+"""Scopes of panes; those behind them are of dialogs and lines."""
 
 PANES: tuple[tuple[str, str, str], ...] = (
     ("home", "Home", "What this is, what is new, where to start"),
@@ -95,19 +99,19 @@ SHORT_TITLES: dict[str, str] = {
 
 _TABLE = """
 [everywhere]
-palette | ctrl+p | palette | Palette | Find an action or an entry by name | 7
+palette | ctrl+p | palette | Palette | Find an action, an entry, an index or a theme by name | 7
 help | question_mark f1 | help | Help | The keys of this screen | 8
 back | backspace alt+left | back | Back | Return to where the last jump came from
-theme | t | theme | Theme | Choose a theme: dark, light, terminal colours
-explore | E | explore | Explore a benchmark | Queries, judgements, and the ranks by each mode
+theme | t | theme | Theme | Choose the colours: dark, light, those of the terminal
+explore | E | explore | Explore a benchmark | Queries, judgements, ranks and nDCG@10 by each mode
 stop-evaluation | X | stop_evaluation | Stop evaluating | Stop the running evaluation (confirms)
 news | W | go('news') | News | New records of your watches
 found | P | go('found') | Found | Papers that an online search found
 keep-place |  | keep_place | Keep this place | Then a letter: keep pane and row for the session
 return-to-place |  | go_to_place | Go to a place | Then a letter: return to what was kept under it
 redraw | ctrl+l | redraw | Redraw | Redraw the screen
-undo | u | undo | Undo | Bring back the last filter, marks, run or index that was removed
-quit | q ctrl+c | quit | Quit | Quit the app | 9
+undo | u | undo | Undo | Restore the last filter, marks, run or index that was removed
+quit | q ctrl+c | quit | Quit | Quit; jobs can go on in the background | 9
 [home]
 home-enter | enter | enter | Open | Go to what the row shows | 1
 home-search | slash i | search | Search | Type a query in Search | 2
@@ -129,28 +133,28 @@ last | G end | edge(1) | Last | Last row | -
 centre |  | centre | Centre | Scroll so that the row is in the middle | -
 enter | enter | enter | Read | Show its page | 1
 clear | escape | clear | Clear | Close the page, or clear the filter | -
-open | o | open | Open | Open the first link | 3
-copy-link | y | copy_link | Copy link | Copy the first link | 4
+open | o | open | Open | Open the first link in the browser | 3
+copy-link | y | copy_link | Copy link | Copy the first link to the clipboard | 4
 links | l | letter('link') | Links | Then a letter: open that link (capital: copy it)
 relations | r | letter('related') | Related | Then a letter: jump to that entry | 6
-export | e | export | Export | Write the list to a file
-wider-list | ctrl+right | split(1) | Wider list | Give the list more of the width, the page less
-wider-page | ctrl+left | split(-1) | Wider page | Give the page more of the width, the list less
-zoom | z | zoom | Zoom | The page alone; again: the list alone; again: both
+export | e | export | Export | Save the list to a file: Markdown, CSV, JSON, BibTeX, LaTeX
+wider-list | ctrl+right | split(1) | Wider list | Move the split: a wider list, a narrower page
+wider-page | ctrl+left | split(-1) | Wider page | Move the split: a wider page, a narrower list
+zoom | z | zoom | Zoom | The page full screen; again: the list; again: both
 next-section | right_square_bracket | section(1) | Next section | Go to the next section of the page
 previous-section | left_square_bracket | section(-1) | Previous section | Go to the section before
 [browse]
 column-right | greater_than_sign right | column(1) | Next column | Choose the sort column | -
 column-left | less_than_sign left | column(-1) | Previous column | Choose the sort column | -
 sort | s | sort | Sort | Sort by the chosen column; again: reverse | 5
-columns | C | columns | Columns | Choose and order the columns; on the board they rank
+columns | C | columns | Columns | Choose and order columns, or the usual; on the board they rank
 filter | slash | filter | Filter | Filter as you type | 2
 next-match | n | match(1) | Next match | Next row that matches the last filter
 previous-match | N | match(-1) | Previous match | Previous row that matches the last filter
-copy-bibtex | Y | copy_bibtex | Copy BibTeX | Copy a BibTeX record
+copy-bibtex | Y | copy_bibtex | Copy BibTeX | Cite the entry: copy its BibTeX record
 [marking]
 mark-row | space | mark_row | Mark | Mark or unmark the row, to compare two to six | 6
-compare | equals_sign | compare | Compare | Show the marked rows side by side
+compare | equals_sign | compare | Compare | Compare the marked rows; two runs with a p value
 unmark | U | unmark | Unmark all | Unmark all rows of this kind
 [evaluating]
 evaluate | b | evaluate | Evaluate | Evaluate here: benchmarks, models or folders, modes | 5
@@ -190,7 +194,7 @@ complete | c | complete | Complete | Only models with a score in each column tha
 zero-shot | Z | zero_shot | Zero-shot | Only scores known to be zero-shot | 6
 measured | S | measured | Self-reported | Show or hide scores that authors report on a model card
 export-long | L | export_long | Export scores | Write the scores that are shown, a row a score
-own | w | own | Your runs | Show or hide your runs among the models
+own | w | own | Your runs | Show or hide your own runs among the models
 explore-own | x | explore_own | Explore | Explore the queries and judgements of a run
 remove-own | d delete | remove | Delete | Delete a run (confirms)
 [qrels]
@@ -218,17 +222,21 @@ fetch-benchmark | w | fetch_benchmark | Fetch | Fetch the step's benchmark | 3
 done | space x | done | Done | Mark the step as done or not done | 2
 copy-command | c | copy_command | Copy command | Copy the first command of the step | 3
 [search]
-query | slash i | query | Query | Type a query | 1
+query | slash i | query | Query | Type a query, or a PMID, PMCID, DOI or trial number | 1
 index | x | choose_index | Index | Search another index, or several at once | 2
 mode | m | mode | Mode | Search by hybrid (BM25 and dense), dense, or BM25 | 2
 narrow | f | filter | Filter | Filter documents: year:2015.. mesh:asthma has:abstract | 2
-facets | F | facets | Facets | Values in the top hits; enter filters by one, or no longer | 4
+facets | F | facets | Facets | Years, journals, headings of the top hits, to filter by | 4
 order | s | order | Sort | Best first, or newest first | 3
 similar | M | similar | Similar | Documents similar to this one; backspace or esc returns | 4
-rerank | R | rerank | Rerank | Rerank the top 50 with a cross-encoder; esc cancels | 5
+rerank | R | rerank | Rerank | Rerank the top 50 by a reranker (cross-encoder); esc cancels | 5
 beside | v | beside | Side by side | BM25 on the left, dense on the right; v or esc returns | 5
 other-list | tab left right | other_list | Other list | The list beside this one, or the page | -
 fetch-query | w | fetch | Fetch | Fetch this query into an index, or as a preview | 4
+[facets]
+facet | enter | enter | Filter by it | Filter the hits by this value, or no longer | 1
+close-facets | F | facets | Close | Close the facets; esc, too | 1
+to-the-hits | tab left right | other_list | Hits | To the hits; tab returns | 1
 [ask]
 hits | enter | submit | Hits | Go to the hits | 1
 undo-query | escape | cancel | Undo | Undo the edit of the query, and go to the hits | 2
@@ -244,7 +252,7 @@ fetch | w | fetch | Fetch | Fetch papers from PubMed, Europe PMC or arXiv into a
 verify | v | verify | Verify | Check every part of this index | 2
 compact | c | compact | Compact | Rewrite this index without deleted documents | 2
 remove | d delete | remove | Delete | Delete this index (confirms) | 2
-vectors | V | vectors | Add vectors | Encode an index that was built for BM25 alone
+vectors | V | vectors | Add vectors | Encode an index that was built for BM25 alone: embeddings
 cached | H | cached | Evaluations | Show or hide the indexes that evaluations made
 stop | s | stop | Stop | Stop the running job (confirms), or drop a waiting one | 2
 resume | p | resume | Resume | Resume the job of this index that was stopped or failed
@@ -401,6 +409,29 @@ def while_typing(actions: Iterable[Action], taken: Collection[str]) -> Iterator[
         keys = [key for key, one in first if len(one) > 1 and one not in SIGNS]
         if keys := [key for key in keys if key not in taken]:
             yield replace(action, keys=tuple(keys))
+
+
+def idle_key(key: str, working: Iterable[Action]) -> str:
+    """What to say of a key that does nothing: where it works; "" for one that does something."""
+    if any(key in action.keys for action in working):
+        return ""
+    places: dict[str, str] = {}
+    for one in _in_force:
+        if key in one.keys and one.scope in _ON_PANES:
+            where = SCOPES[one.scope]
+            places.setdefault(one.label, f"{one.label} {where[0].lower()}{where[1:]}")
+    known = ", ".join(places.values())
+    where = f"it is {known}" if known else f"{key_of('help')} lists the keys"
+    return f"{shown_key(key)} does nothing here; {where}"
+
+
+def untaken(actions: Iterable[Action]) -> Iterator[Action]:
+    """The actions without those whose keys all belong to actions before them."""
+    taken: set[str] = set()
+    for action in actions:
+        if not taken.issuperset(action.keys):
+            taken.update(action.keys)
+            yield action
 
 
 FORBIDDEN = frozenset(f"ctrl+{letter}" for letter in "abjoqsz")

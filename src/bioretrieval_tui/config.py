@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -132,6 +132,11 @@ def _values(kind: type[Struct], table: str) -> Iterator[Value]:
             yield Value(table + field.name, field.type, field.default, meta.description, **extra)
 
 
+@cache  # `configuration` is asked hundreds of times for a list of models
+def _of_variables() -> tuple[Value, ...]:
+    return tuple(one for one in values() if one.variable)
+
+
 def config_path() -> Path:
     return places().config / "config.toml"
 
@@ -147,9 +152,8 @@ def configuration() -> Configuration:
     found = _of_file(path, seen)
     config, origins, problems = found.config, dict(found.origins), list(found.problems)
     changes: dict[str, dict[str, Any]] = {}
-    for one in values():
-        given = os.environ.get(one.variable, "").strip() if one.variable else ""
-        if not given:
+    for one in _of_variables():
+        if not (given := os.environ.get(one.variable, "").strip()):
             continue
         is_switch = _plain(one.kind) is bool
         value = given != "0" if is_switch else _converted(given, one.kind, strict=False)

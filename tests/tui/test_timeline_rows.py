@@ -27,9 +27,9 @@ def said(row: Row) -> str:
 
 
 def test_a_wide_axis_is_true_to_scale() -> None:
-    axis = year_axis((2004, 2019, 2026), ((2004, 2019),), 230)
-    assert axis.places == {year: (year - 2004) * 10 for year in range(2004, 2027)}
-    assert " 14 years without a milestone " in said(axis.row(230))
+    axis = year_axis((2004, 2019, 2026), ((2004, 2019),), 460)
+    assert axis.places == {year: (year - 2004) * 20 for year in range(2004, 2027)}
+    assert " 14 years without a milestone " in said(axis.row(460))
 
 
 def test_a_narrow_axis_shortens_its_gaps_alone() -> None:

@@ -70,3 +70,18 @@ async def test_a_dialog_names_the_keys_of_its_field(small: Catalogue, folder: Pa
         session.app.screen.query_one(FilePicker).line.focus()
         await session.settle()
         assert "enter Open" in session.text
+
+
+@pytest.mark.parametrize(
+    ("pane", "key", "said"),
+    [("home", "C", "C does nothing here; it is Columns in a list of the catalogue"),
+     ("models", "K", "K does nothing here; ? lists the keys"),
+     ("news", "b", ""), ("models", "a", ""), ("home", "enter", "")],
+)  # fmt: skip
+async def test_a_key_that_does_nothing_says_where_it_works(
+    small: Catalogue, pane: str, key: str, said: str
+) -> None:
+    async with running(make_app(small), pane=pane) as session:
+        await session.press(key)
+        assert ("nothing here" in session.said) == bool(said)
+        assert session.said == said or not said

@@ -43,7 +43,7 @@ async def test_a_changed_key_is_the_one_that_works_and_is_shown(small: Catalogue
         assert "Sort" not in session.rows[-1]
         await session.press("s")
         assert session.app.pane.entry_list.sorted_by is None
-        await session.press("question_mark", "slash", *"alone")
+        await session.press("question_mark", "slash", *"zoom")
         assert "O, ctrl+e" in session.text
 
 

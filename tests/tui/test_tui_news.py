@@ -74,7 +74,7 @@ async def test_what_is_read_is_marked_and_kept(small: Catalogue) -> None:
         assert unread() == ["12", "13"]
         await session.press("M")
         assert unread() == []
-        assert "No news." in session.text
+        assert "No unread news" in session.text
         await session.press("u")
         assert unread() == ["12", "13"]
         assert "Title 13" in session.text

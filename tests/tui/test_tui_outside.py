@@ -11,7 +11,8 @@ from fixed_catalogue import fixed_catalogue
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Content, Link, Paper
-from bioretrieval_tui.tui.dialogs.dialog import EXPORT_FORMATS, ExportDialog, PageDialog
+from bioretrieval_tui.render.formats import EXTENSIONS
+from bioretrieval_tui.tui.dialogs.dialog import ExportDialog, PageDialog
 from bioretrieval_tui.tui.widgets.canvas import Detail
 
 WIDE = (120, 30)
@@ -205,7 +206,7 @@ def looks_like(suffix: str, text: str) -> bool:
     return begins[suffix] in text and "Alpha" in text
 
 
-@pytest.mark.parametrize("suffix", EXPORT_FORMATS)
+@pytest.mark.parametrize("suffix", EXTENSIONS)
 async def test_e_writes_each_format(small: Catalogue, folder: Path, suffix: str) -> None:
     async with running(make_app(small), WIDE, pane="papers") as session:
         await written(session, f"out{suffix}")

@@ -178,7 +178,7 @@ async def test_own_rows_stand_among_the_others(small: Catalogue, size: tuple[int
         assert "◆ BM25 (bioretrieval-tui)" in lines[0]
         assert "0.9900" in lines[0]
         assert f"{due - 0.05:.4f}!" in lines[1]
-        assert session.rows.index(lines[0]) == 3
+        assert session.rows.index(lines[0]) == session.app.pane.table.region.y + 1
         assert "◆ your runs: 2" in session.head
         await session.press("w")
         assert own_lines(session) == []
@@ -246,7 +246,7 @@ async def test_home_leads_to_a_run_among_the_results_of_its_benchmark(
         await session.pilot.click(offset=(20, at))
         await session.settle()
         assert session.at == made.id
-        assert "mine (own)" in session.rows[2]
+        assert "mine (own)" in session.rows[session.app.pane.table.region.y]
         assert ["0.5000" in row for row in own_lines(session)] == [True, False]
         # Columns and a filter that would hide it give way.
         board(session).board.choose(["facts-set"])

@@ -58,7 +58,7 @@ from bioretrieval_tui.tui.panes.qrels_pane import QrelsPane
 from bioretrieval_tui.tui.panes.search_pane import SearchPane
 from bioretrieval_tui.tui.panes.start import StartPane
 from bioretrieval_tui.tui.widgets.bars import HeadLine, NavBar, StatusBar, TooSmall, WorkBar
-from bioretrieval_tui.tui.widgets.canvas import Detail
+from bioretrieval_tui.tui.widgets.canvas import BaseScreen, Detail, SideBySide
 from bioretrieval_tui.tui.widgets.input import AskLine, Buttons, QueryLine, Stepper
 from bioretrieval_tui.tui.widgets.picker import FilePicker, PathLine
 from bioretrieval_tui.tui.widgets.plot_view import PlotView
@@ -90,6 +90,7 @@ HANDLERS: dict[str, tuple[type, ...]] = {
     "leaderboard": (LeaderboardPane,),
     "start": (StartPane,),
     "search": (SearchPane,),
+    "facets": (SearchPane,),
     "ask": (AskLine,),
     "indexes": (IndexesPane,),
     "qrels": (QrelsPane,),
@@ -111,7 +112,7 @@ EVERY_CLASS: tuple[type, ...] = (
     FilesDialog, BenchmarkDialog,
     QrelsPane, NewsPane, FetchDialog, IntoDialog, FoundPane, PlotDialog, PlotView,
     EvolutionPane, TimelineCanvas, ModelsPane, ColumnDialog, ComparisonDialog, BenchmarksPane,
-    EvaluationDialog, IndexDialog,
+    EvaluationDialog, IndexDialog, BaseScreen, SideBySide,
 )  # fmt: skip
 
 PANE_CLASSES: tuple[type[Pane], ...] = (

@@ -440,7 +440,8 @@ async def test_x_chooses_several_indexes(
         await session.settle()
         assert "Search  mine + other  hybrid  4 hits  other is left" in session.head
         assert "Index" in session.text
-        assert session.rows[6].split("│")[0].split()[-1] == "mine"
+        ends = [row.split("│")[0].split()[-1:] for row in session.rows]
+        assert ["mine"] in ends
         # What is chosen is selected when the dialog opens again; without a selection the row is.
         await session.press("x")
         assert session.text.count("[x]") == 2

@@ -206,13 +206,17 @@ async def test_a_facet_goes_into_the_filter_and_out(
     async with running(make_app(small), size, pane="search") as session:
         pane = await answered(session, scripted)
         await session.press("F")
-        assert "Value (top 59)" in session.text
+        assert "Counts in 59 hits" in session.text
         assert "Brain Diseases" in session.text
+        assert session.rows[-1].startswith(" enter Filter by it  ")
+        assert "F Close" in session.rows[-1]
+        assert "enter Read" not in session.rows[-1]
         assert pane.detail.display == (size[0] >= 140)
         await session.press("j", "j", "enter")
         await again(session, scripted, SearchResult(HITS[:2], fitting=5, facets=FACETS, among=2))
         assert scripted.questions[-1].where == 'mesh="Brain Diseases"'
         assert "● Brain Diseases" in session.text
+        assert "Counts in 2 hits; mesh: without its filter" in session.text
         await session.press("k", "k", "enter")
         await again(session, scripted, SearchResult(HITS[:1], fitting=1, facets=FACETS, among=1))
         assert scripted.questions[-1].where == 'mesh="Brain Diseases" year:2012'
@@ -222,7 +226,8 @@ async def test_a_facet_goes_into_the_filter_and_out(
         assert scripted.questions[-1].where == 'mesh="Brain Diseases"'
         assert pane.hit is HITS[0]
         await session.press("escape")
-        assert "Value (top" not in session.text
+        assert "Counts in" not in session.text
+        assert "enter Read" in session.rows[-1]
         assert isinstance(session.focused, VirtualTable)
         assert pane.session.filter
 
@@ -239,7 +244,7 @@ async def test_tab_goes_between_hits_and_facets(small: Catalogue, scripted: Desk
         assert isinstance(session.focused, Detail)
         assert "Myelodysplastic" in session.text
         await session.press("escape")
-        assert "Value (top 59)" in session.text
+        assert "Counts in 59 hits" in session.text
 
 
 async def test_without_facets_there_is_nothing_to_open(small: Catalogue, scripted: Desk) -> None:

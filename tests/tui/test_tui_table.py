@@ -442,7 +442,8 @@ async def test_brackets_go_from_section_to_section() -> None:
             page.jump(by)
             await drawn(pilot)
             tops.append(page.top)
-        assert tops == [2, 12, 20, 20, 12, 2, 0, 0]
+        # The first section is being read already.
+        assert tops == [12, 20, 20, 20, 12, 2, 0, 0]
         page.show(numbered(18), sections[:2])
         assert (await drawn(pilot))[-1].strip() == "▾ 9 more lines"
 

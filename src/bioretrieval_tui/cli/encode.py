@@ -80,9 +80,10 @@ def encode(
 ) -> None:
     """Encode texts by a model's recipe, for use elsewhere.
 
-    Prompts, pooling and lengths are those of the model's authors. FILE is a corpus in any format that `index build` reads, or texts, a line each; with --side
-    query, queries in the forms of `search --queries`. Without FILE, stdin is read. Vectors are
-    float32, in the order of the texts, and are compared by the similarity that `show MODEL` names.
+    Prompts, pooling and lengths are those of the model's authors. FILE is a corpus in any format
+    that `index build` reads, or texts, a line each; with --side query, queries in the forms of
+    `search --queries`. Without FILE, stdin is read. Vectors are float32, in the order of the texts,
+    and are compared by the similarity that `show MODEL` names.
 
     \b
     echo 'statins and memory' | bioretrieval-tui encode --side query

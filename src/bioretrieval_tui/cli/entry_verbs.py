@@ -106,7 +106,10 @@ def show(identifier: str, format_: Format) -> None:
             from bioretrieval_tui.render.evaluations import own_runs, with_runs
 
             page = with_runs(page, entry.id, own_runs(records(tell), found))
-        put_page(page, format_)
+        from bioretrieval_tui.render.shelf_items import with_mark
+        from bioretrieval_tui.shelf import kept_shelf
+
+        put_page(with_mark(page, kept_shelf().entry(entry.id)), format_)
 
 
 def _entry(identifier: str) -> tuple[Catalogue, AnyEntry]:

@@ -633,7 +633,7 @@ def _reason(error: Exception) -> _Reason:
             missing = cause.errno in _UNKNOWN_HOST and not getproxies()
             request = getattr(error, "_request", None)  # `request` raises where there is none
             host = f" {request.url.raw_host.decode()}" if request else ""
-            return f"is at an address{host} that no name server knows", None, missing
+            return f"cannot be found: DNS does not know its address{host}", None, missing
         if "CERTIFICATE_VERIFY_FAILED" in str(cause):
             remedy = "if a proxy stands between, name its certificate in SSL_CERT_FILE"
             return "presents a certificate that is not trusted", remedy, False

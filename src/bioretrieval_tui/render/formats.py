@@ -10,11 +10,13 @@ import io
 import re
 from collections.abc import Iterator
 from itertools import chain
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import msgspec
 
-from bioretrieval_tui.errors import UsageError
+from bioretrieval_tui.errors import BioRetrievalError, UsageError
+from bioretrieval_tui.paths import file_errors, write_atomically
 from bioretrieval_tui.render.sheet import Cell, Sheet, Shown, one_line, shortened
 from bioretrieval_tui.terminal.clean import clean
 from bioretrieval_tui.util.formatting import did_you_mean
@@ -22,6 +24,10 @@ from bioretrieval_tui.util.formatting import did_you_mean
 Format = Literal["table", "markdown", "json", "jsonl", "csv", "bibtex", "latex"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 ALIASES: dict[str, Format] = {"md": "markdown", "tex": "latex"}
+EXTENSIONS: dict[str, Format] = {
+    ".md": "markdown", ".markdown": "markdown", ".csv": "csv", ".json": "json",
+    ".jsonl": "jsonl", ".bib": "bibtex", ".txt": "table", ".tex": "latex",
+}  # fmt: skip
 _NAMES: dict[str, Format] = {**{name: name for name in FORMATS}, **ALIASES}
 
 
@@ -35,6 +41,26 @@ def resolve(name: str | None, *, terminal: bool) -> Format:
         return _NAMES[wanted]
     remedy = did_you_mean(wanted, _NAMES, f"formats: {', '.join(FORMATS)}", cutoff=0.5)
     raise UsageError(f"there is no format '{shortened(name, 40)}'", remedy=remedy)
+
+
+def format_of(path: Path) -> Format:
+    """The format that the extension of a file names. Raises UsageError."""
+    found = EXTENSIONS.get(path.suffix.casefold())
+    if found is None:
+        raise UsageError(
+            f"no format has the extension '{path.suffix or path.name}'",
+            remedy=f"use one of {' '.join(EXTENSIONS)}",
+        )
+    return found
+
+
+def save_text(path: Path, text: str) -> Path:
+    """Write an export whole. Raises BioRetrievalError."""
+    if path.is_dir():
+        raise BioRetrievalError(f"{path} is a folder", remedy="name a file in it")
+    with file_errors(f"cannot write {path}"):
+        write_atomically(path, text.encode())
+    return path
 
 
 def render(

@@ -151,12 +151,13 @@ def why_found(hit: Hit, why: Explanation | None = None) -> tuple[Group, Group]:
 
 def hit_page(hit: Hit, why: Explanation | None = None, *, scored: bool = True) -> Page:
     """The page of a document. scored: found by a search of an index, not by an online service."""
-    title = one_line(hit.title)
+    title = one_line(hit.title) or shortened(hit.text) or hit.id
     parts = ("journal", "volume", "issue", "pages")
     journal, volume, issue, pages = (known_text(hit.metadata, part) for part in parts)
     # The known parts of `JAMA 296(23):2832-8`; nothing without a journal.
     numbers = volume + (f"({issue})" if issue else "") + (f":{pages}" if pages else "")
-    names = [title and hit.id, journal and f"{journal} {numbers}".rstrip(), str(hit.year or "")]
+    source = journal and f"{journal} {numbers}".rstrip()
+    names = [hit.id if title != hit.id else "", source, str(hit.year or "")]
     scores, reasons = why_found(hit, why) if scored else (Group("", ()), Group("", ()))
     people = hit.metadata.get("authors")
     named, more = "", 0
@@ -170,7 +171,7 @@ def hit_page(hit: Hit, why: Explanation | None = None, *, scored: bool = True) -
     url = address_of(hit)
     link = (fact("page", Inline(url, "link", url)),) if url else ()
     return Page(
-        title or hit.id,
+        title,
         byline=tuple(text(name) for name in names if name),
         badges=tuple(filter(None, (_warning(hit),))),
         sections=(

@@ -16,7 +16,7 @@ _COLUMNS = (
     column("name", weight=2, min_width=8),
     column("documents", make=lambda one: counted(one.documents), align="right"),
     column("model", weight=2, min_width=12),
-    column("dimension", "dim", align="right"),
+    column("dimension", "dim", lambda one: one.dimension or None, align="right"),
     column("bytes", "size", lambda one: Shown(one.bytes, size(one.bytes)), align="right"),
     column("built", min_width=10),
     column("status", weight=3, min_width=6),

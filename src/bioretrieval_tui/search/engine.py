@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -309,6 +309,11 @@ class SearchEngine:
             )
         return found
 
+    def named(self, identifier: str) -> Document | None:
+        """The document of an id, PMID, PMCID, DOI or number of a trial, None if there is none."""
+        labels = self._named(identifier, None)[:1].tolist()
+        return self.index.documents.get(labels)[0] if labels else None
+
     def close(self) -> None:
         self.index.close()
 
@@ -385,6 +390,32 @@ class SearchEngine:
             )
             for rank, (label, document, score, dense, lexical) in enumerate(rows, start=1)
         )
+
+
+def documents_named(
+    identifiers: Iterable[str], names: Iterable[str]
+) -> tuple[list[Hit], list[str]]:
+    """The documents that identifiers name, in their order, each from the first of the indexes that
+    has it, without scores; and the identifiers that none has. An index that cannot be opened is
+    passed over."""
+    wanted = list(dict.fromkeys(one.strip() for one in identifiers))
+    found: dict[str, tuple[str, Document, str | None]] = {}
+    for name in names:
+        with contextlib.suppress(BioRetrievalError):
+            engine = SearchEngine.open(name, ready=False)
+            with contextlib.closing(engine):
+                for one in (one for one in wanted if one not in found):
+                    if (document := engine.named(one)) is not None:
+                        url = document_url(document, engine.index.manifest.ids)
+                        found[one] = name, document, url
+    hits = [
+        Hit(rank, document.id, document.title, document.text, document_year(document.metadata),
+            url, 0.0, metadata=document.metadata, index=name)
+        for rank, (name, document, url) in enumerate(
+            (found[one] for one in wanted if one in found), start=1
+        )
+    ]  # fmt: skip
+    return hits, [one for one in wanted if one not in found]
 
 
 def reranked(

@@ -18,6 +18,7 @@ from bioretrieval_tui.tui.search_session import NOTHING, FacetValue, HitView, cl
 from bioretrieval_tui.tui.spans import PaintedPage, paint
 from bioretrieval_tui.tui.text import Line, Span
 from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn
+from bioretrieval_tui.util.formatting import plural
 
 HIT_COLUMNS = (
     TableColumn("rank", "#", 3, align="right", priority=2),
@@ -81,14 +82,19 @@ def hit_rows(view: HitView, other: HitView = NOTHING) -> ListRows[tuple[int, Hit
     return ListRows(list(enumerate(view.hits)), cells)
 
 
-def facet_columns(among: int) -> tuple[TableColumn, ...]:
-    """The columns of the facets, which count within the top `among` documents."""
-    return (
-        TableColumn("field", "Field", 8, priority=2),
-        TableColumn("value", f"Value (top {among})", 10, 1, priority=0),
-        TableColumn("count", "Count", 6, align="right", priority=1),
-        TableColumn("bar", "", _FACET_BAR, priority=3),
-    )
+FACET_COLUMNS = (
+    TableColumn("field", "Field", 8, priority=2),
+    TableColumn("value", "Value", 10, 1, priority=0),
+    TableColumn("count", "Hits", 6, align="right", priority=1),
+    TableColumn("bar", "", _FACET_BAR, priority=3),
+)
+
+
+def counted_in(among: int, widened: Sequence[str]) -> str:
+    """What the facets count: the top `among` hits; widened: fields that the filter names, whose
+    values are counted without that condition, so that another one can be added."""
+    said = f"Counts in {plural(among, 'hit')}"
+    return f"{said}; {' and '.join(widened)}: without its filter" if widened else said
 
 
 def facet_rows(values: Sequence[FacetValue], where: str) -> ListRows[FacetValue]:

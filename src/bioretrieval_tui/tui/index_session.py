@@ -87,7 +87,7 @@ class IndexesSession:
             return info.status, "warn" if mild else "error"
         if info.dead_share:
             role = "warn" if info.dead_share >= MUCH_DEAD else "ok"
-            return f"ok, {info.dead_share:.0%} dead", role
+            return f"{info.dead_share:.0%} deleted", role
         return "ok", "ok"
 
     def outcome(self, row: IndexRow) -> JobRecord | None:

@@ -1,4 +1,4 @@
-"""The keys that were typed, one by one: each waits for what the one before it does.
+"""The keys and pastes that were typed, one by one: each waits for what the one before it does.
 
 Over SSH several keys arrive in one packet. Textual passes each key on at once to the widget with
 the focus, and runs its action once the key has bubbled up to the app: of `/bica`, `b` would be lost
@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from textual._callback import invoke
-from textual.events import Key
+from textual.events import Key, Paste
 from textual.message import Message
 from textual.message_pump import MessagePump
 from textual.widget import Widget
@@ -64,13 +64,20 @@ class _Count:
     time: float = 0.0
 
 
-class KeyQueue:
-    """The keys of an app that wait. dispatch: gives one to the widget with the focus."""
+def _key_of(event: Key | Paste) -> str:
+    """The key; "" for a paste."""
+    return event.key if isinstance(event, Key) else ""
 
-    def __init__(self, app: BioRetrievalApp, dispatch: Callable[[Key], Awaitable[None]]) -> None:
+
+class KeyQueue:
+    """The keys and pastes of an app that wait. dispatch: gives one to the widget with the focus."""
+
+    def __init__(
+        self, app: BioRetrievalApp, dispatch: Callable[[Key | Paste], Awaitable[None]]
+    ) -> None:
         self._app = app
         self._dispatch = dispatch
-        self._keys: deque[Key] = deque()
+        self._keys: deque[Key | Paste] = deque()
         self._under_way = 0.0
         """When the current key was passed on, 0 if its action is done."""
         self._last = 0.0
@@ -90,10 +97,10 @@ class KeyQueue:
         """Seconds since the last key."""
         return time.monotonic() - self._last
 
-    async def add(self, event: Key) -> None:
+    async def add(self, event: Key | Paste) -> None:
         app = self._app
         unseen = app.screen.has_class("-tiny") and not isinstance(app.focused, QueryLine)
-        if unseen and event.key != "ctrl+c":
+        if unseen and _key_of(event) != "ctrl+c":
             return  # nothing is seen that it could be for
         self._keys.append(event)
         self._last = time.monotonic()
@@ -111,7 +118,12 @@ class KeyQueue:
         self._under_way = time.monotonic()
         target, event = self._app.focused or self._app.screen, self._keys.popleft()
         try:
-            if self._asking is not None:
+            picker = self._app.selection
+            entered = isinstance(event, Key) and event.key == "enter"
+            if picker is not None and entered and picker.takes(self._app, target):
+                picker.choose(self._app.pane.chosen_rows(), self._app.catalogue)
+                self._app.exit()
+            elif self._asking is not None:
                 await self._answer(event)
             elif (joined := self._joined(event)) and not await self._counted(joined):
                 await self._dispatch(joined)
@@ -123,15 +135,17 @@ class KeyQueue:
         self._asking = act
         self._app.say(question)
 
-    async def _answer(self, event: Key) -> None:
+    async def _answer(self, event: Key | Paste) -> None:
         act, self._asking = self._asking, None
         self._app.status.hints(self._app.hint_actions())
-        if act is not None and event.is_printable:
+        if act is not None and isinstance(event, Key) and event.is_printable:
             await invoke(act, event.character)
 
-    def _joined(self, event: Key) -> Key | None:
+    def _joined(self, event: Key | Paste) -> Key | Paste | None:
         """The key, or the whole of a sequence that it ends; None while one is typed."""
         begun, self._begun = self._begun, None
+        if isinstance(event, Paste):
+            return event
         text = isinstance(self._app.focused, QueryLine) and event.is_printable
         if begun is None and (text or event.key not in self._beginnings or self._app.pane.letters):
             return event
@@ -158,24 +172,24 @@ class KeyQueue:
             # After what the action has requested, such as another focus.
             self._app.call_later(self._next)
 
-    def _is_early(self, event: Key) -> bool:
+    def _is_early(self, event: Key | Paste) -> bool:
         """Whether a key is for what is not there yet: a page, another pane, or its list."""
         app = self._app
-        if time.monotonic() - event.time > PATIENCE or event.key == "ctrl+c":
+        if time.monotonic() - event.time > PATIENCE or _key_of(event) == "ctrl+c":
             return False
         if any(one.group in AWAITED and not one.is_finished for one in app.workers):
             return True
         shown = [one for one in app.panes() if one.pane_name == app.current]
         reading = shown[0].reading if shown and len(app.screen_stack) == 1 else None
-        elsewhere = event.key in app._bindings.key_to_bindings
+        elsewhere = _key_of(event) in app._bindings.key_to_bindings
         return reading is not None and not reading.is_finished and not elsewhere
 
-    async def _counted(self, event: Key) -> bool:
+    async def _counted(self, event: Key | Paste) -> bool:
         """Whether a key is a motion whose count was typed just before it. The digits have led to
         their panes; the app returns from there, and no trace remains in the history."""
         app = self._app
         before, self._count = self._count, None
-        if len(app.screen_stack) > 1 or app.line is not None:
+        if isinstance(event, Paste) or len(app.screen_stack) > 1 or app.line is not None:
             return False  # letters and digits are text there
         if before is not None and event.time - before.time > COUNT_WITHIN:
             before = None

@@ -59,15 +59,13 @@ class PaneLayout(Struct, omit_defaults=True):
 
         wide: columns of a window from which they stand side by side; usual: share of the list where
         the user chose none. It gets more where it would show fewer columns than alone in a slightly
-        narrower window, and no page where that leaves too little.
+        narrower window; at the usual share it has no page where that leaves too little.
         """
         if width < wide or self.zoom:
             return 0
-        if self.share:
-            return width * self.share // 100
         alone = {*table.columns_at(width - 1, tall=tall and table.titled)}
         least = bisect_left(
             range(width), True, key=lambda cells: alone <= {*table.columns_at(cells, tall=tall)}
         )
-        cells = max(width * usual // 100, least)
-        return cells if width - cells >= LEAST_PAGE else 0
+        cells = max(width * (self.share or usual) // 100, least)
+        return cells if self.share or width - cells >= LEAST_PAGE else 0

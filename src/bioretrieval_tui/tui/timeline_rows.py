@@ -13,7 +13,7 @@ from bioretrieval_tui.terminal.clean import clean
 from bioretrieval_tui.tui.text import Row, Span, fit
 
 LONGEST_NAME = 24
-TO_SCALE = 8
+TO_SCALE = 16
 """Cells a year from which the axis is true to scale; with fewer its gaps are shortened."""
 GAP = 16
 """Cells of a gap that is shortened, enough for its length in words."""

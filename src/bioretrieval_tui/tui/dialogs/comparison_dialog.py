@@ -29,8 +29,6 @@ _BEST = "\N{BLACK UP-POINTING TRIANGLE}"
 """Behind the best score of a row: it shows without colour too."""
 _SAME = "= "
 """Before the label of a row in which all are equal."""
-_MOST_NOTES = 2
-"""Lines for notes."""
 _READ = 3
 """Lines for the whole text of the chosen cell."""
 
@@ -95,7 +93,6 @@ class ComparisonDialog(Dialog[None]):
         self.table.update()
         actions = sorted((a for a in in_scope("comparison") if a.footer), key=lambda a: a.footer)
         self.keys.show(*hints(actions, width - 1, "strong", "faint"))
-        self.note.styles.height = min(_MOST_NOTES, 1 + len(self._noted) // (width - 2))
         self._head()
 
     def _fill(self, keep: ComparedRow | str | None = None) -> None:
@@ -126,7 +123,7 @@ class ComparisonDialog(Dialog[None]):
         equal = sum(row.equal for row in self.found.rows)
         said = f"   {equal} equal rows {'folded' if self.folded else f'marked {_SAME.strip()}'}"
         named = ", ".join(cut(one_line(name), longest) for name in names)
-        self.title_line.show(Span(lead, "dim"), Span(named, "strong"), Span(said, "dim"))
+        self.title_line.show(Span(lead, "dim"), Span(named, "strong"), Span(said, "faint"))
 
     def _cells(self, row: ComparedRow | str) -> Sequence[Span]:
         if isinstance(row, str):

@@ -36,7 +36,7 @@ from bioretrieval_tui.tui.widgets.bars import HeadLine
 from bioretrieval_tui.tui.widgets.input import Buttons, QueryLine, Stepper
 from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTable
 
-_KEYS = "space select  w fetch  / find or add  enter run  esc"
+_KEYS = "enter run  space select  w fetch  / find or add  esc"
 
 
 class CandidateList:

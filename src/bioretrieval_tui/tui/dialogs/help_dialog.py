@@ -22,8 +22,23 @@ TWO_COLUMNS = 90
 """Cells from which the keys stand in two columns."""
 _KEYS, _TERM = 15, 20
 _GAP = 2
+_MEANT = {
+    asked: word
+    for word, others in {
+        "split": "resize width border layout panel", "quit": "exit", "colour": "color colors",
+        "theme": "setting settings", "palette": "menu", "fetch": "download",
+        "star": "bookmark favourite", "watch": "alert", "stop": "pause abort kill",
+        "job": "progress", "restore": "trash", "undo": "revert", "similar": "nearest",
+        "usual": "reset default", "value": "significance",
+    }.items()
+    for asked in others.split()
+}  # fmt: skip
+"""What one may look for, and the word of the help."""
 _MOUSE = (
-    ("click", "sorts by a title, presses a key of the bottom line, follows a link or an entry"),
+    (
+        "click",
+        "of the mouse: sorts by a title, presses a key of the footer, follows a link",
+    ),
     ("drag", "over a page selects its text and copies it; with shift, the terminal does"),
 )
 
@@ -62,7 +77,7 @@ class HelpDialog(Dialog[None]):
     def fill(self) -> None:
         """Show the keys that the search line names."""
         width = self.page.size.width - 2
-        words = self.line.value.casefold().split()
+        words = meant(self.line.value)
         others = [scope for scope in SCOPES if scope not in self.scopes]
         lines = [*_terms(self.terms, words)]
         lines += [line()] if lines else []
@@ -72,7 +87,7 @@ class HelpDialog(Dialog[None]):
             lines += in_columns(elsewhere, width)
         if mouse := [*_terms(_MOUSE, words)]:
             lines += [line(), line(Span("Mouse", "header")), *mouse]
-        self.page.show(lines or [line("No key does this.")])
+        self.page.show(lines or [line("No key has these words; ctrl+p finds entries.")])
 
     def action_search(self) -> None:
         self.line.focus()
@@ -85,6 +100,11 @@ class HelpDialog(Dialog[None]):
 
     def left(self, by: int) -> None:
         self.page.scroll_rows(by)
+
+
+def meant(text: str) -> list[str]:
+    """The words of a search, as the help has them."""
+    return [_MEANT.get(word, word) for word in text.casefold().split()]
 
 
 def help_blocks(scopes: Sequence[str], words: Sequence[str] = ()) -> list[tuple[Line, ...]]:

@@ -28,8 +28,6 @@ from bioretrieval_tui.tui.widgets.plot_view import PlotView
 _KINDS = tuple(kind for kind in KINDS if kind != "timeline")
 """Kinds that the key leads to: Evolution has a pane of its own."""
 _LONGEST_NAME = 32
-_ROWS_A_NOTE = 12
-"""Rows of the screen for each row of notes."""
 FigureMaker = Callable[[FigureWish], Figure]
 """Makes the figure of a wish, or raises BioRetrievalError."""
 
@@ -107,10 +105,7 @@ class PlotDialog(Dialog[str]):
     def _fit_notes(self) -> None:
         if self.plot.figure is None:
             return
-        said = self._noted()
-        width, height = self.app.size
-        self.notes.display = bool(said)
-        self.notes.styles.height = min(height // _ROWS_A_NOTE, 1 + len(said) // (width - 2))
+        self.notes.display = bool(self._noted())
         self._tell()
 
     def _tell(self) -> None:

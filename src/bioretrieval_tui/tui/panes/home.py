@@ -101,13 +101,13 @@ class HomePane(Pane, inherit_bindings=False):
         yield VirtualTable(self.COLUMNS, one_click=True)
 
     def on_mount(self) -> None:
-        super().on_mount()
+        """Textual calls that of the base class too."""
         self.fill()
 
     def activate(self) -> None:
         """Show what is known, and read the files behind the first paint."""
         self.table.focus()
-        self.call_after_refresh(self.in_background, "home", self._read)
+        self.after_paint("home", self._read)
 
     async def _read(self) -> None:
         self.own, unread = await asyncio.to_thread(own_rows, self.owner)
@@ -255,7 +255,7 @@ def year_bars(counts: Counter[int], width: int, height: int) -> list[Row]:
 
 def _change(owner: PaneContext, date: str, text: str) -> HomeRow:
     """A change, of which enter shows the whole text."""
-    show = partial(owner.show_text, f"Changed on {date}", text)
+    show = partial(owner.desktop.show, f"Changed on {date}", text)
     return HomeRow("", Span(f"{date}  {text}", "dim"), "", show)
 
 

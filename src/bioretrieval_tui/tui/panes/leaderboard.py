@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from bioretrieval_tui.render.comparison import Compared
     from bioretrieval_tui.tui.dialogs.plot_dialog import PlotDialog
     from bioretrieval_tui.tui.entry_session import EntrySession
+    from bioretrieval_tui.tui.selection import Chosen
 
 
 class LeaderboardPane(Pane):
@@ -131,6 +132,10 @@ class LeaderboardPane(Pane):
     def ids(self) -> Sequence[str]:
         return [row_id(row) for row in self.board.rows]
 
+    def chosen_rows(self) -> Sequence[Chosen]:
+        own = None if self.owner.marks.count(self.kind) else self.own_row
+        return super().chosen_rows() if own is None else [own.run.record.id]
+
     def state(self) -> PaneState:
         view = msgspec.json.encode(self.board.view).decode()
         return {**super().state(), "mode": self.board.mode, "view": view}
@@ -148,7 +153,7 @@ class LeaderboardPane(Pane):
 
     def activate(self) -> None:
         super().activate()
-        self.in_background("board", self._widen)
+        self.after_paint("board", self._widen)
 
     async def _widen(self) -> None:
         """Show the scores of the public board, once they are read."""
@@ -339,7 +344,7 @@ class LeaderboardPane(Pane):
 
     def _recipes_head(self) -> list[Span]:
         count = len(self.board.rows)
-        words = "  by four-set mean; the seed page ranked by measures that cannot be compared"
+        words = "  by the mean of NFCorpus, SciFact, SCIDOCS and TREC-COVID"
         found = [Span("Recipes", "strong"), Span(f"  {count}", "dim")]
         if self.entry_list.filter:
             return [*found, Span("  filter ", "faint"), Span(self.entry_list.filter, "ok")]
@@ -359,12 +364,12 @@ class LeaderboardPane(Pane):
             spans.append(Span(f"  {MARK} your runs: {len(board.shown_own)}", "own"))
         key = self.table.columns[self.table.column].key
         row = self.table.at_cursor(board.rows)
+        title = self.table.columns[self.table.column].title
         if result := board.result_at(row, key):
             at, count = board.place_of(result)
             source = self.catalogue.sources.get(result.source)
             text = source.text.split(":")[0] if source else result.source
             remarks = result_remarks(result)
-            title = self.table.columns[self.table.column].title
             spans += [
                 Span(f"  {title} ", "dim"),
                 Span(score_figure(result), "strong"),
@@ -378,6 +383,8 @@ class LeaderboardPane(Pane):
                 Span(f"  {own.run.record.metrics.get(MAIN, 0.0):.4f}", "strong"),
                 Span(f"  {own.run.how}, measured here; enter: its page", "dim"),
             ]
+        elif self.table.columns[self.table.column].upright:
+            spans += [Span(f"  {title}", "dim"), Span(" no score", "faint")]
         else:
             if self.entry_list.filter:
                 spans += [Span("  filter ", "faint"), Span(self.entry_list.filter, "ok")]
@@ -396,7 +403,7 @@ class LeaderboardPane(Pane):
             spans.append(Span(f"  {MARK} your runs: {len(board.own)} hidden (w)", "faint"))
         off = "  ! differs by more than 0.01" if board.shown_own else ""
         marks = "" if board.mode == "heat" else f"   {LEGEND}{off}"
-        return [*spans, Span(marks, "faint")]
+        return [*spans, Span(marks, "dim")]
 
     def action_enter(self) -> None:
         if not self.has_class("-reading"):
@@ -422,7 +429,7 @@ class LeaderboardPane(Pane):
             return
         board = self.board
         make = partial(matrix_sheet, board.matrix, board.table, own=board.shown_own)
-        self.owner.export_sheet(make, "board", len(board.rows), cites=False)
+        self.owner.desktop.export(make, "board", len(board.rows), cites=False)
 
     def action_export_long(self) -> None:
         self._for_matrix("The export of single scores")
@@ -430,7 +437,7 @@ class LeaderboardPane(Pane):
         shown = [row.figures[axis] for row in matrix.rows for axis in matrix.axes
                  if axis in row.figures]  # fmt: skip
         make = partial(result_sheet, shown, self.catalogue.names)
-        self.owner.export_sheet(make, "results", len(shown), cites=False)
+        self.owner.desktop.export(make, "results", len(shown), cites=False)
 
     # Runs of the user --------------------------------------------------------------------
 

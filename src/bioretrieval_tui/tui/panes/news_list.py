@@ -44,8 +44,9 @@ class NewsPane(Pane):
     )
     LEAD = 3
     EMPTY = (
-        "No news.\n\n"
-        'bioretrieval-tui watch add "QUERY" watches a source,\n'
+        "No unread news; a shows what was read.\n\n"
+        "A watch asks PubMed, Europe PMC or arXiv again for a query. In a shell:\n"
+        'bioretrieval-tui watch add "QUERY" adds one,\n'
         "bioretrieval-tui watch run looks for new records."
     )
 
@@ -73,9 +74,8 @@ class NewsPane(Pane):
 
     def list_head(self) -> list[Span]:
         total, unread = len(self.session.rows), self.session.unread
-        said = f"  {count(unread)} unread" + (f" of {count(total)}" if total else "")
-        shown = "all" if self.session.everything else "unread"
-        return [Span("News", "strong"), Span(said, "dim"), Span(f"  {shown}", "faint")]
+        shown = f" of {count(total)}" if self.session.everything else ""
+        return [Span("News", "strong"), Span(f"  {count(unread)} unread{shown}", "dim")]
 
     @property
     def one(self) -> WatchNews | None:
@@ -129,7 +129,7 @@ class NewsPane(Pane):
     def action_export(self) -> None:
         rows = self.session.rows
         make = partial(news_sheet, [one.part for one in rows])
-        self.owner.export_sheet(make, "news", len(rows))
+        self.owner.desktop.export(make, "news", len(rows))
 
     def _mark(self, read: bool) -> None:
         place = self.table.cursor

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
+from textual.containers import Vertical
 from textual.suggester import Suggester
 from textual.widgets import Input
 
@@ -25,13 +25,14 @@ from bioretrieval_tui.tui.search_session import NOTHING, FacetValue, SearchSessi
 from bioretrieval_tui.tui.spans import PaintedPage
 from bioretrieval_tui.tui.text import Span, publications
 from bioretrieval_tui.tui.widgets.bars import HeadLine
-from bioretrieval_tui.tui.widgets.canvas import Detail
+from bioretrieval_tui.tui.widgets.canvas import Detail, SideBySide
 from bioretrieval_tui.tui.widgets.input import AskLine, QueryLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.job_folder import JobRecord
     from bioretrieval_tui.catalog.models import AnyEntry
+    from bioretrieval_tui.tui.selection import Chosen
 
 WAITING = "Hits appear here as you type."
 NONE = "No document fits."
@@ -65,7 +66,7 @@ class SearchPane(Pane):
 
     BINDINGS = bindings("search")
     SCOPES = ("search", "list", "everywhere")
-    MORE_SCOPES = ("ask",)
+    MORE_SCOPES = ("facets", "ask")
     DEFAULT_CSS = """
     SearchPane #filter, SearchPane #right, SearchPane #facet-panel { display: none; }
     SearchPane.-beside #right { display: block; }
@@ -98,9 +99,9 @@ class SearchPane(Pane):
         self.filter_line.suggester = HeadingSuggester(self.session)
         self.left = VirtualTable(hit_list.HIT_COLUMNS, id="hits", empty=WAITING, lead=2)
         self.right = VirtualTable(hit_list.BESIDE_COLUMNS["dense"], id="right", empty=NONE, lead=2)
-        self.facet_list = VirtualTable(hit_list.facet_columns(0), id="facets", empty="No values.")
-        self.years = HeadLine()
-        """How many of the hits each year has."""
+        self.facet_list = VirtualTable(hit_list.FACET_COLUMNS, id="facets", empty="No values.")
+        self.counted, self.years = HeadLine(), HeadLine()
+        """What the facets count, and how many of the hits each year has."""
         self.facets: list[FacetValue] = []
         """What the list of facets shows."""
 
@@ -108,10 +109,11 @@ class SearchPane(Pane):
         yield self.line
         yield self.filter_line
         yield HeadLine()
-        with Horizontal():
+        with SideBySide():
             yield self.left
             yield self.right
             with Vertical(id="facet-panel"):
+                yield self.counted
                 yield self.years
                 yield self.facet_list
             yield Detail(rule=True)
@@ -120,8 +122,8 @@ class SearchPane(Pane):
         """Load the model in the background, now that it is needed."""
         self.head()
         self.session.prepare()
-        self.in_background("learn", self.session.learn)
-        self.in_background("history", self._load_queries)
+        self.after_paint("learn", self.session.learn)
+        self.after_paint("history", self._load_queries)
 
     def fit(self) -> None:
         super().fit()
@@ -150,6 +152,10 @@ class SearchPane(Pane):
     @property
     def table(self) -> VirtualTable:
         return self.facet_list if self.facet_list.has_focus else self.list_of_hits
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        return ("facets", *self.SCOPES) if self.facet_list.has_focus else self.SCOPES
 
     @property
     def hits(self) -> tuple[Hit, ...]:
@@ -350,8 +356,8 @@ class SearchPane(Pane):
         at, clause = table.cursor, self.facets[table.cursor].clause if self.facets else ""
         self.facets = facet_values(answer)
         at = next((n for n, one in enumerate(self.facets) if one.clause == clause), at)
-        if self.facets:
-            table.set_columns(hit_list.facet_columns(answer.among))
+        told = hit_list.counted_in(answer.among, self.session.widened)
+        self.counted.show(Span(told, "dim"))
         years = publications((hit.year for hit in answer.hits), FACETS_WIDTH - 2)
         self.years.show(*years)
         self.years.display = bool(years)
@@ -379,6 +385,9 @@ class SearchPane(Pane):
         self.close_filter()
         if name != CATALOGUE:
             self.owner.settings.set_setting(LAST_INDEX, name)
+
+    def chosen_rows(self) -> Sequence[Chosen]:
+        return [one for one in (self.entry or self.hit,) if one is not None]
 
     def state(self) -> PaneState:
         session = self.session
@@ -496,4 +505,4 @@ class SearchPane(Pane):
     def action_export(self) -> None:
         view = self.session.shown
         stem = f"search-{view.index or self.owner.index}"
-        self.owner.export_sheet(self.session.sheet, stem, len(view.answer.hits))
+        self.owner.desktop.export(self.session.sheet, stem, len(view.answer.hits))

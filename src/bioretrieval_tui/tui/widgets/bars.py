@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from rich.cells import cell_len
 from textual import events
@@ -11,10 +13,14 @@ from textual.strip import Strip
 
 from bioretrieval_tui.actions import MORE_PANES, PANES, SHORT_TITLES, Action, key_of
 from bioretrieval_tui.terminal.clean import clean
-from bioretrieval_tui.tui.text import Line, Row, Span, fit, strip, wrap
+from bioretrieval_tui.tui.text import Line, Row, Span, clipped, fit, strip, wrap
 from bioretrieval_tui.tui.widgets.canvas import Canvas
 
 LEAST_WIDTH, LEAST_HEIGHT = 20, 6
+LOW, _LOW_FOR_DIALOGS, _HIGH = 15, 20, 30
+"""Lines of a window from which a text takes a second one (in a dialog later), and a third."""
+_PART = re.compile(r"\s*(?:\S|\s(?!\s))+|\s+")
+"""A text up to two blanks."""
 
 
 class NavBar(Canvas):
@@ -101,31 +107,53 @@ class StatusBar(Canvas):
 
     def say(self, message: str, role: str = "bar.strong") -> None:
         self.message, self.role = message, role
+        self._fit()
         self.update()
 
     def hints(self, actions: Sequence[Action]) -> None:
         self.message = ""
         self.actions = actions
+        self._fit()
         self.update()
+
+    def on_resize(self) -> None:
+        self._fit()
+
+    def _message_rows(self, width: int) -> list[Row]:
+        height = self.app.size.height
+        most = 1 if height < LOW else 2 if height < _LOW_FOR_DIALOGS else 3
+        return first_rows([Span(self.message, self.role)], width - 2, most) if self.message else []
+
+    def _fit(self) -> None:
+        """Take the lines that the message needs: what to do stands at its end."""
+        lines = max(1, len(self._message_rows(self.size.width)))
+        if self.styles.height is None or self.styles.height.value != lines:
+            self.styles.height = lines
 
     def paint(self, width: int, height: int) -> list[Strip]:
         """A message, or as many hints as fit; work in the background at the right end."""
+        blank = Span(" " * width, "bar")
+        first, *more = self._message_rows(width) or [()]
         work = fit(self.work, min(cell_len(clean(self.work)), width // 2)) if self.work else ""
         space = width - (cell_len(work) + 2 if work else 0)
-        row = [Span(f" {self.message}", self.role)]
         self._hints = []
-        if not self.message:
+        if self.message:
+            if more or sum(cell_len(span.text) for span in first) + 1 > space:
+                work, space = "", width
+            row = [Span(" ", "bar"), *first]
+        else:
             # The hints for help and quit are always shown, behind the others.
             last = [action for action in self.actions if action.id in ("help", "quit")]
             others = [action for action in self.actions if action not in last]
             used = 1 + sum(map(hint_size, last))
             self._hints = [*fitting(others, space - used), *last]
             row = [Span(" ", "bar"), *hints(self._hints, width, "bar.strong", "bar")]
-        left = strip([*row, Span(" " * width, "bar")], space, self.look)
-        if not work:
-            return [left][:height]
-        right = strip([Span(f" {work} ", "bar.strong")], width - space, self.look)
-        return [Strip([*left, *right], width)][:height]
+        top = strip([*row, blank], space, self.look)
+        if work:
+            right = strip([Span(f" {work} ", "bar.strong")], width - space, self.look)
+            top = Strip([*top, *right], width)
+        below = [*more, *[()] * height][: height - 1]
+        return [top, *(strip((Span(" ", "bar"), *row, blank), width, self.look) for row in below)]
 
     def on_click(self, event: events.Click) -> None:
         """A click on a hint presses its key."""
@@ -159,9 +187,10 @@ def hint_size(action: Action) -> int:
 
 
 class HeadLine(Canvas):
-    """A line of spans, such as the title, counts, filter or error above a list.
+    """A text over a list or in a dialog, such as the title, counts, filter or error.
 
-    Wraps where its height is more than one row.
+    It takes a line, or more where it is longer and the window has them, but not for faint spans at
+    its end. What does not fit is left out from the end, in whole parts: those between two blanks.
     """
 
     DEFAULT_CSS = "HeadLine { height: 1; }"
@@ -169,15 +198,60 @@ class HeadLine(Canvas):
     def __init__(self, *spans: Span, classes: str | None = None) -> None:
         super().__init__(classes=classes)
         self.spans = spans
+        self.at_least = 1
+        """Lines that it may take in a low window too."""
 
     def show(self, *spans: Span) -> None:
         self.spans = spans
+        self._fit()
         self.update()
+
+    def on_resize(self) -> None:
+        self._fit()
+
+    @property
+    def most(self) -> int:
+        """Lines that it may take."""
+        low = _LOW_FOR_DIALOGS if self.screen.is_modal else LOW
+        height = self.app.size.height
+        return max(self.at_least, 1 if height < low else 2 if height < _HIGH else 3)
+
+    def _fit(self) -> None:
+        """Take the lines that the text needs."""
+        width = self.size.width - 2
+        if width > 0:
+            needed = list(self.spans)
+            while needed[1:] and needed[-1].role == "faint":
+                needed.pop()
+            lines = max(1, len(whole_parts(needed, width, self.most)))
+            if self.styles.height is None or self.styles.height.value != lines:
+                self.styles.height = lines
 
     def row_spans(self) -> Sequence[Row]:
         width, height = self.size
-        rows = wrap(Line(self.spans), width - 2) if height > 1 else [self.spans]
-        return [(Span(" "), *row) for row in rows]
+        return [(Span(" "), *row) for row in whole_parts(self.spans, width - 2, height)]
+
+
+def whole_parts(spans: Sequence[Span], width: int, height: int) -> list[Row]:
+    """The spans on at most `height` lines, without the parts at the end that do not fit."""
+    parts = [replace(span, text=text) for span in spans for text in _PART.findall(span.text)]
+    ends = [at for at, part in enumerate(parts) if at and part.text.startswith("  ")]
+    for end in reversed([*ends, len(parts)]):
+        kept, left = tuple(parts[:end]), "".join(part.text for part in parts[end:])
+        if cell_len(left.partition("  ")[0]) > width:
+            break  # a sentence is cut at a word
+        if len(rows := wrap(Line(kept), width)) <= height:
+            return rows
+    return first_rows(spans, width, height)
+
+
+def first_rows(spans: Sequence[Span], width: int, height: int) -> list[Row]:
+    """The spans on at most `height` lines; the last one says that more follows."""
+    rows = wrap(Line(tuple(spans)), max(1, width))
+    if len(rows) <= height:
+        return rows
+    cut = (*clipped(rows[height - 1], max(1, width - 2)), Span(" …", spans[-1].role))
+    return [*rows[: height - 1], cut]
 
 
 class WorkBar(Canvas):
