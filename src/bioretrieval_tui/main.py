@@ -12,14 +12,20 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from bioretrieval_tui.cli import COMPLETION_VARIABLE
+
+if TYPE_CHECKING:
+    from bioretrieval_tui.cli.root import AppWish
+    from bioretrieval_tui.tui.selection import Selection
 
 _WHILE_WRITING = frozenset(
     (errno.EBADF, errno.EDQUOT, errno.EFBIG, errno.EINVAL, errno.EIO, errno.ENOSPC)
 )
-_OF_THE_APP = frozenset(("--offline", "--fresh"))
-"""Options with which the app starts."""
+_MOST_GIVEN = 2**20
+"""Bytes of stdin that are read for identifiers."""
+_MOST_IDENTIFIERS = 1_000
 
 
 def run(argv: Sequence[str] | None = None) -> int:
@@ -71,15 +77,55 @@ def _call(argv: list[str]) -> int:
         from bioretrieval_tui.cli.program_verbs import answer
 
         return answer(instruction)
-    if set(argv) <= _OF_THE_APP:
-        if "--offline" in argv:
-            os.environ["BIORETRIEVAL_OFFLINE"] = "1"
+    if argv:
+        from bioretrieval_tui.cli.root import AppWish, call
+
+        found = call(argv)
+        if not isinstance(found, AppWish):
+            return found
+        if found.selects is not None:
+            return _select(found)
+        given = _given()
         if _app_can_run():
-            return launch(fresh="--fresh" in argv)
-        argv = ["list"]
+            return launch(found.fresh, found.pane, found.where, given=given)
+    else:
+        given = _given()
+        if _app_can_run():
+            return launch(given=given)
     from bioretrieval_tui.cli.root import call
 
-    return call(argv)
+    code = call(["list"])
+    return code if isinstance(code, int) else 0
+
+
+def _select(wish: AppWish) -> int:
+    """Run the app as a picker: drawn on the terminal, while stdout takes what is chosen."""
+    from bioretrieval_tui.errors import UsageError
+    from bioretrieval_tui.tui.selection import Selection
+
+    selection, given = Selection(wish.selects or "id"), _given()
+    if not (sys.stderr.isatty() and _keyboard()):
+        raise UsageError("there is no terminal to choose on", remedy="run it in a terminal")
+    code = launch(wish.fresh, wish.pane, wish.where, selection=selection, given=given)
+    for line in selection.printed:
+        sys.stdout.write(f"{line}\n")
+    return code or (0 if selection.printed else 130)
+
+
+def _given() -> list[str]:
+    """The identifiers that are piped in, a word each, for the app to show."""
+    if sys.stdin is None or sys.stdin.isatty() or not sys.stderr.isatty():
+        return []
+    import stat
+
+    mode = os.fstat(sys.stdin.fileno()).st_mode
+    if not (stat.S_ISFIFO(mode) or stat.S_ISREG(mode)):
+        return []
+    with contextlib.suppress(OSError):
+        text = sys.stdin.buffer.read(_MOST_GIVEN).decode("utf-8", "replace")
+        words = (word.strip(",;") for line in text.splitlines() for word in line.split())
+        return list(dict.fromkeys(filter(None, words)))[:_MOST_IDENTIFIERS]
+    return []
 
 
 def _app_can_run() -> bool:
@@ -92,6 +138,11 @@ def _app_can_run() -> bool:
         shown = term or "not set"
         _tell(f"the terminal cannot show the app (TERM is {shown}); listing the catalogue")
         return False
+    return _keyboard()
+
+
+def _keyboard() -> bool:
+    """Whether the keyboard is readable as stdin, to which the terminal is connected if need be."""
     if sys.stdin is not None and sys.stdin.isatty():
         return True
     try:
@@ -103,9 +154,16 @@ def _app_can_run() -> bool:
     return True
 
 
-def launch(*, fresh: bool = False) -> int:
-    """Run the app until the user quits, and return its exit code. fresh: the last session is
-    forgotten. Raises CatalogueError."""
+def launch(
+    fresh: bool = False,
+    pane: str = "",
+    where: str = "",
+    *,
+    selection: Selection | None = None,
+    given: Sequence[str] = (),
+) -> int:
+    """Run the app until the user quits, and return its exit code; parameters as of the app. Raises
+    CatalogueError."""
     import io
     import signal
 
@@ -122,7 +180,10 @@ def launch(*, fresh: bool = False) -> int:
     from bioretrieval_tui.paths import keep_report
     from bioretrieval_tui.tui.app import BioRetrievalApp
 
-    app = BioRetrievalApp(loaded.catalogue, problems=loaded.problems, fresh=fresh)
+    app = BioRetrievalApp(
+        loaded.catalogue, problems=loaded.problems, fresh=fresh, pane=pane, where=where,
+        selection=selection, given=given,
+    )  # fmt: skip
     # Textual prints the traceback of an error; it belongs in the log.
     caught = io.StringIO()
     app.error_console = Console(file=caught, width=100, color_system=None)

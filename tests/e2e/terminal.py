@@ -28,6 +28,8 @@ from homes import share_encoders
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 APP = [sys.executable, "-m", "bioretrieval_tui"]
+FRESH = [*APP, "--fresh"]
+"""The app with Home: sessions share a home, and would begin where another one ended."""
 PATIENCE = 90.0
 """Seconds after which what has not happened will not happen; a busy machine is slow."""
 
@@ -61,7 +63,7 @@ class Session:
     def __init__(
         self,
         home: Path,
-        command: Sequence[str] = APP,
+        command: Sequence[str] = FRESH,
         *,
         size: tuple[int, int] = (120, 40),
         env: Mapping[str, str | None] | None = None,
@@ -187,7 +189,7 @@ class Tmux:
         )
         return done.stdout
 
-    def start(self, command: Sequence[str] = APP, size: tuple[int, int] = (120, 40)) -> None:
+    def start(self, command: Sequence[str] = FRESH, size: tuple[int, int] = (120, 40)) -> None:
         """A detached session that runs a program."""
         # tmux gives a pane the environment of its server, which is ours.
         self("new-session", "-d", "-x", str(size[0]), "-y", str(size[1]), *command)

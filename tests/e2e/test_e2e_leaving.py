@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import re
 import signal
+import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from terminal import APP, Session
+from bioretrieval_tui.tui.last_session import KEPT_EVERY
+from terminal import APP, FRESH, Session
 
 Start = Callable[..., Session]
 
@@ -83,7 +86,20 @@ def test_it_can_be_stopped_and_go_on(app: Session) -> None:
     "wrapper", ["trap : HUP", "trap '' HUP"], ids=["kept by make", "ignored by nohup"]
 )
 def test_it_ends_with_its_terminal_even_if_no_signal_comes(wrapper: str, start: Start) -> None:
-    session = start(command=["sh", "-c", f'{wrapper}; "$@"; exit $?', "sh", *APP])
+    session = start(command=["sh", "-c", f'{wrapper}; "$@"; exit $?', "sh", *FRESH])
     session.wait("Biomedical text retrieval")
     session.hang_up()
     assert session.child.returncode == 128 + signal.SIGHUP
+
+
+def test_the_next_start_begins_where_the_terminal_was_closed(start: Start, home: Path) -> None:
+    session = start(home, command=APP)
+    session.wait("Biomedical text retrieval")
+    session.send("4")
+    session.wait("▌BM25")
+    time.sleep(KEPT_EVERY + 1)
+    session.hang_up()
+    again = start(home, command=APP)
+    again.wait("▌BM25")
+    again.send("q")
+    assert again.ended() == 0

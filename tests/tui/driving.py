@@ -20,7 +20,7 @@ from textual.drivers.headless_driver import HeadlessDriver
 from textual.pilot import Pilot
 from textual.strip import Strip
 from textual.widget import Widget
-from textual.worker import WorkerCancelled, WorkerFailed
+from textual.worker import Worker, WorkerCancelled, WorkerFailed
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.paths import Places, places
@@ -94,11 +94,7 @@ class Session:
         busy = True
         while busy:
             await self._drain()
-            under_way = [
-                worker
-                for worker in self.app.workers
-                if worker.group not in _OWN_PACE and not worker.is_finished
-            ]
+            under_way = self._under_way()
             if under_way:
                 # One that another of its group has displaced is cancelled, as it should be; the
                 # app shows the error of one that failed.
@@ -108,7 +104,11 @@ class Session:
                 return
             # Behind everything that is being handled now; paints what has changed.
             await self.pilot.pause(0)
-            busy = await self._drain() or bool(under_way)
+            busy = await self._drain() or bool(under_way) or bool(self._under_way())
+
+    def _under_way(self) -> list[Worker[Any]]:
+        short = (worker for worker in self.app.workers if worker.group not in _OWN_PACE)
+        return [worker for worker in short if not worker.is_finished]
 
     async def _drain(self) -> bool:
         """Let the app run until no queue holds anything; whether one did."""
@@ -234,7 +234,7 @@ _NAMES = {
     " ": "space", "/": "slash", "?": "question_mark", ">": "greater_than_sign",
     "<": "less_than_sign", ":": "colon", "=": "equals_sign", "-": "minus", '"': "quotation_mark",
     ".": "full_stop", "(": "left_parenthesis", ")": "right_parenthesis", "_": "underscore",
-    "~": "tilde", ",": "comma", "!": "exclamation_mark",
+    "~": "tilde", ",": "comma", "!": "exclamation_mark", "'": "apostrophe",
 }  # fmt: skip
 
 

@@ -140,7 +140,8 @@ def test_what_is_here_comes_first(offered: Catalogue, folder: Path, tmp_path: Pa
     # What was evaluated in a shell is offered while it is there.
     shell = write_benchmark(tmp_path / "shell" / "ours")
     record(folder=str(shell))
-    record(folder=str(tmp_path / "gone"))
+    for gone in (tmp_path / "gone", "\0", "\x1b[31m"):
+        record(folder=str(gone))
     places = [one.folder for one in MachineFacts.read(offered, []).benchmarks if one.here]
     assert shell in places
     assert tmp_path / "gone" not in places

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from driving import make_app, running
 from scripted import Desk, info
+from textual.events import Paste
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.render import comparison
@@ -58,3 +59,23 @@ async def test_no_key_is_lost(
         assert seen in session.text
         if isinstance(session.app.screen, ComparisonDialog):
             assert session.app.screen.table.cursor == 4
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "seen"),
+    [
+        (("9",), "", " inhaled"), (("3", "slash"), "x", "inhaledx"), (("0", "b"), "", "/inhaled"),
+        (("0", "w"), "x", "inhaledx"),
+    ],
+)  # fmt: skip
+async def test_a_paste_waits_for_the_keys_before_it(
+    small: Catalogue, scripted: Desk, before: tuple[str, ...], after: str, seen: str
+) -> None:
+    async with running(make_app(small)) as session:
+        for key in before:
+            session._post(key)
+        session.app.post_message(Paste("inhaled"))
+        for key in after:
+            session._post(key)
+        await session.settle()
+        assert seen in session.text

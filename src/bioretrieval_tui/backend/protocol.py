@@ -26,7 +26,7 @@ from bioretrieval_tui.index.registry import IndexInfo
 from bioretrieval_tui.index.report import Report, Verification
 from bioretrieval_tui.online.spool import SERVICE_NAMES, FetchRequest, FetchResult
 from bioretrieval_tui.progress import Progress
-from bioretrieval_tui.search.types import RERANKED, Explanation, Query, SearchResult
+from bioretrieval_tui.search.types import RERANKED, Explanation, Hit, Query, SearchResult
 
 MOST_BYTES = launch.MOST_LINE_BYTES
 """Longest line."""
@@ -339,6 +339,19 @@ class OpenBenchmark(Request[list[QueryRow] | None], frozen=True, tag="open_bench
     runs: dict[str, str]
 
 
+class Named(msgspec.Struct, frozen=True):
+    """The documents that identifiers name, without scores, and those that name none."""
+
+    hits: tuple[Hit, ...]
+    missing: tuple[str, ...]
+
+
+class FindNamed(Request[Named], frozen=True, tag="find_named"):
+    """Find documents by their ids, PMIDs, DOIs or numbers of trials in all indexes."""
+
+    identifiers: tuple[str, ...]
+
+
 class ViewQuery(Request[QueryView], frozen=True, tag="view_query"):
     """Show one query of the open benchmark with its documents."""
 
@@ -370,7 +383,7 @@ class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
 
 SearchRequest = Search | Similar | Explain
 """Requests of which a newer one of the same stream supersedes one that waits."""
-LookUpRequest = ListIndexes | OpenBenchmark | ViewQuery | ReadDocument | CompareRuns
+LookUpRequest = ListIndexes | OpenBenchmark | ViewQuery | ReadDocument | CompareRuns | FindNamed
 """Requests about stored data."""
 Sent = SearchRequest | LookUpRequest | Load | RunJob | Cancel
 """What a child receives."""

@@ -197,6 +197,12 @@ class LookingUp:
         match request:
             case protocol.ListIndexes():
                 return registry.list_indexes()
+            case protocol.FindNamed():
+                from bioretrieval_tui.search.engine import documents_named
+
+                names = [one.name for one in registry.list_indexes() if not one.cached]
+                hits, missing = documents_named(request.identifiers, names)
+                return protocol.Named(tuple(hits), tuple(missing))
             case protocol.OpenBenchmark():
                 return self._queries(request)
             case protocol.ViewQuery():

@@ -119,7 +119,7 @@ def search_many(
     tell(f"wrote the hits of {plural(total, 'query')} to {out} in {seconds:.1f} s")
 
 
-class _Kept(msgspec.Struct, frozen=True):
+class _PartState(msgspec.Struct, frozen=True):
     """key: of queries, options and indexes; done: complete chunks; size: their bytes."""
 
     key: str
@@ -151,9 +151,9 @@ class ResumableFile:
     def __enter__(self) -> Self:
         return self
 
-    def _kept(self) -> _Kept | None:
+    def _kept(self) -> _PartState | None:
         try:
-            kept = msgspec.json.decode(self._state.read_bytes(), type=_Kept)
+            kept = msgspec.json.decode(self._state.read_bytes(), type=_PartState)
         except (OSError, msgspec.DecodeError):
             return None
         whole = self.beside.exists() and self.beside.stat().st_size >= kept.size
@@ -173,7 +173,7 @@ class ResumableFile:
     def _keep(self) -> None:
         self._file.flush()
         os.fsync(self._file.fileno())
-        state = _Kept(self._key, self.done, self._file.tell())
+        state = _PartState(self._key, self.done, self._file.tell())
         save_file(self._state, msgspec.json.encode(state), "the state of the search")
         self._since = 0
 

@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 from importlib import import_module
 from itertools import takewhile
+from typing import NamedTuple
 
 import click
 
@@ -31,7 +32,9 @@ VERBS: dict[str, tuple[str, str]] = {
     "fetch": ("literature:fetch", "Fetch records by query or by ids, archives, benchmarks, MeSH."),
     "jobs": ("job_verbs:jobs", "List, follow, stop and resume jobs that run in the background."),
     "catalog": ("catalog_verbs:catalog", "Refresh the catalogue, check its links, add entries."),
+    "shelf": ("shelf_verbs:shelf", "Star, tag and annotate entries and documents; export them."),
     "watch": ("literature:watch", "Watch the literature, and read only what is new."),
+    "mcp": ("mcp_server:mcp", "Offer indexes and catalogue to an assistant (MCP)."),
     "keys": ("program_verbs:keys", "List the keys of the app."),
     "doctor": ("program_verbs:doctor", "Check this machine."),
     "config": ("program_verbs:config", "Show the folders and settings in use."),
@@ -85,6 +88,7 @@ class Root(NamedGroup):
 
 @click.group(
     cls=Root,
+    invoke_without_command=True,
     no_args_is_help=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Without a command: the app on a terminal, the listing as markdown in a pipe."
@@ -96,14 +100,68 @@ class Root(NamedGroup):
     "--offline", is_flag=True, help="Do not use the network, as with BIORETRIEVAL_OFFLINE=1."
 )
 @click.option("--fresh", is_flag=True, help="Start the app with Home, not as it was left.")
-def root(offline: bool, fresh: bool) -> None:  # noqa: ARG001 - `main` starts the app
+@click.option("--pane", metavar="NAME", default="", help="Start the app with this pane.")
+@click.option("--filter", "where", metavar="FILTER", default="", help="With --pane: its filter.")
+@click.option("--select", is_flag=True, help="Print what enter chooses in the app, and end.")
+@click.option(
+    "--print",
+    "wish",
+    metavar="WHAT",
+    default="",
+    help="With --select: id (default), link, bibtex, or a template as '{id} {title}'.",
+)
+@click.pass_context
+def root(
+    context: click.Context,
+    offline: bool,
+    fresh: bool,
+    pane: str,
+    where: str,
+    select: bool,
+    wish: str,
+) -> None:
     """The field of biomedical text retrieval in a terminal."""
     if offline:
         os.environ["BIORETRIEVAL_OFFLINE"] = "1"
+    if context.invoked_subcommand is None:
+        context.obj = _wish(fresh, pane, where, select=select, wish=wish)
+    elif fresh or pane or where or select or wish:
+        raise UsageError("--fresh, --pane, --filter, --select and --print are for the app",
+                         remedy=f"leave out {context.invoked_subcommand}")  # fmt: skip
 
 
-def call(words: Sequence[str]) -> int:
-    """Run a verb with its arguments and return its exit code.
+class AppWish(NamedTuple):
+    """How the app is to start. selects: what is printed of chosen rows, None if it is no
+    picker."""
+
+    fresh: bool = False
+    pane: str = ""
+    where: str = ""
+    selects: str | None = None
+
+
+def _wish(fresh: bool, pane: str, where: str, *, select: bool, wish: str) -> AppWish:
+    from bioretrieval_tui.actions import MORE_PANES, PANES
+
+    titles = {title.casefold(): name for name, title, _ in PANES}
+    names = {**titles, **{name: name for name, *_ in (*PANES, *MORE_PANES)}}
+    found = names.get(pane.casefold(), "")
+    if pane and not found:
+        from bioretrieval_tui.util.formatting import did_you_mean
+
+        known = [name for name, *_ in PANES]
+        remedy = did_you_mean(pane.casefold(), known, f"panes: {', '.join(known)}", cutoff=0.5)
+        raise UsageError(f"there is no pane '{pane}'", remedy=remedy)
+    if where and not pane:
+        raise UsageError("--filter is for a pane", remedy="add --pane, such as --pane models")
+    if wish and not select:
+        raise UsageError("--print is for --select", remedy="add --select")
+    return AppWish(fresh, found, where, (wish or "id") if select else None)
+
+
+def call(words: Sequence[str]) -> int | AppWish:
+    """Run a verb with its arguments and return its exit code; without a verb, how the app is to
+    start.
 
     `help VERB` and `version` are other spellings of the options. Raises the errors of the verb;
     UsageError names the command whose help to read.
@@ -115,6 +173,8 @@ def call(words: Sequence[str]) -> int:
     try:
         with root.make_context(PROGRAM, list(words)) as context:
             root.invoke(context)
+            if isinstance(context.obj, AppWish):
+                return context.obj
     except click.exceptions.Exit as end:
         return end.exit_code
     except click.Abort as error:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bioretrieval_tui.errors import NotFoundError
-from bioretrieval_tui.evaluation.benchmark import BenchmarkFolder
 from bioretrieval_tui.evaluation.metrics import MAIN, Ranking, measure
 from bioretrieval_tui.util.formatting import did_you_mean
 
 if TYPE_CHECKING:
     from bioretrieval_tui.documents.store import DocumentStore
+    from bioretrieval_tui.evaluation.benchmark import BenchmarkFolder
 
 UNJUDGED = 10
 """Unjudged documents that are shown for a query."""

@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Benchmark
-from bioretrieval_tui.documents.mesh import Mesh, keep_mesh, mesh_path
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError, UsageError
 from bioretrieval_tui.online.services import SERVICES, OnlineError, unexpected
 from bioretrieval_tui.paths import file_errors, locked, places, save_file
 from bioretrieval_tui.progress import Progress, Reporter, silent
 
 if TYPE_CHECKING:
+    from bioretrieval_tui.documents.mesh import Mesh
     from bioretrieval_tui.online.http import HttpClient
 
 BASELINE = "baseline"
@@ -259,6 +259,7 @@ def fetch_mesh(
     """Fetch the headings of MeSH, of the first of these editions that NLM has, and keep them. NLM
     publishes no checksum: what does not unpack or parse is refused. Raises NotFoundError if NLM has
     none of them, and as `download` and `keep_mesh`."""
+    from bioretrieval_tui.documents.mesh import keep_mesh, mesh_path
 
     def tell(done: int, total: int | None) -> None:
         reporter(Progress("fetching MeSH", done, total, unit="bytes"))

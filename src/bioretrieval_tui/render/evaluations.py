@@ -20,7 +20,6 @@ from bioretrieval_tui.catalog.models import Benchmark
 from bioretrieval_tui.catalog.models import Result as Published
 from bioretrieval_tui.evaluation.metrics import MAIN, MEASURES
 from bioretrieval_tui.evaluation.published import Match, Reference, hub_names, references
-from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView
 from bioretrieval_tui.evaluation.records import EvaluationRecord, by_kind, slug
 from bioretrieval_tui.render.page import Fact, Group, Inline, Page, facts, text
 from bioretrieval_tui.render.rankings import MARK
@@ -42,6 +41,7 @@ from bioretrieval_tui.util.formatting import rate
 
 if TYPE_CHECKING:
     from bioretrieval_tui.evaluation.metrics import Bin, Comparison
+    from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView
     from bioretrieval_tui.evaluation.runner import EvaluationReport, ModeReport
 
 _LATENCIES = ("p50", "p95")

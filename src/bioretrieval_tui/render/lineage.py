@@ -134,10 +134,9 @@ def trained_from(catalogue: Catalogue) -> Iterator[tuple[Model, Model]]:
 
 def _is_of(family: str | None, name: str) -> bool:
     """Whether a name, without its organisation, begins with that of the family as a word."""
-    begins = re.escape(family or "")
-    return bool(
-        family and re.match(rf"{begins}(?![a-z0-9])", name.rpartition("/")[2], re.IGNORECASE)
-    )
+    begins, name = (family or "").lower(), name.rpartition("/")[2].lower()
+    behind = name[len(begins) : len(begins) + 1]
+    return bool(begins) and name.startswith(begins) and not (behind.isascii() and behind.isalnum())
 
 
 def lineage(catalogue: Catalogue) -> tuple[Branch, ...]:

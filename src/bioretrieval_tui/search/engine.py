@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from msgspec.structs import replace
 
-from bioretrieval_tui.documents.bibliography import document_url, document_year
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.identity import identifiers_of
 from bioretrieval_tui.documents.sentences import sentence_spans
@@ -42,6 +41,7 @@ from bioretrieval_tui.search.types import (
     Query,
     Scores,
     SearchResult,
+    document_hit,
 )
 
 if TYPE_CHECKING:
@@ -309,6 +309,11 @@ class SearchEngine:
             )
         return found
 
+    def named(self, identifier: str) -> Document | None:
+        """The document of an id, PMID, PMCID, DOI or number of a trial, None if there is none."""
+        labels = self._named(identifier, None)[:1].tolist()
+        return self.index.documents.get(labels)[0] if labels else None
+
     def close(self) -> None:
         self.index.close()
 
@@ -368,23 +373,43 @@ class SearchEngine:
         both = found.dense[places], found.lexical[places]
         rows = zip(labels.tolist(), documents, scores.tolist(), *both, strict=True)
         return tuple(
-            Hit(
-                rank=rank,
-                id=document.id,
-                title=document.title,
-                text=document.text,
-                year=document_year(document.metadata),
-                url=document_url(document, self.index.manifest.ids),
-                score=score,
+            document_hit(
+                document,
+                rank,
+                score,
+                self.index.manifest.ids,
                 scores=Scores(
                     dense=None if mode == "lexical" else float(dense),
                     lexical=None if mode == "dense" else float(lexical),
                 ),
-                metadata=document.metadata,
                 passage=self._passage(found.vector, label),
             )
             for rank, (label, document, score, dense, lexical) in enumerate(rows, start=1)
         )
+
+
+def documents_named(
+    identifiers: Iterable[str], names: Iterable[str]
+) -> tuple[list[Hit], list[str]]:
+    """The documents that identifiers name, in their order, each from the first of the indexes that
+    has it, without scores; and the identifiers that none has. An index that cannot be opened is
+    passed over."""
+    wanted = list(dict.fromkeys(one.strip() for one in identifiers))
+    found: dict[str, tuple[str, Document, str | None]] = {}
+    for name in names:
+        with contextlib.suppress(BioRetrievalError):
+            engine = SearchEngine.open(name, ready=False)
+            with contextlib.closing(engine):
+                for one in (one for one in wanted if one not in found):
+                    if (document := engine.named(one)) is not None:
+                        found[one] = name, document, engine.index.manifest.ids
+    hits = [
+        document_hit(document, rank, ids=ids, index=name)
+        for rank, (name, document, ids) in enumerate(
+            (found[one] for one in wanted if one in found), start=1
+        )
+    ]
+    return hits, [one for one in wanted if one not in found]
 
 
 def reranked(

@@ -128,7 +128,9 @@ class MachineFacts:
         found, kept = cls(), list[EvaluationRecord]()
         with contextlib.suppress(BioRetrievalError):  # the leaderboard reports it
             kept = records()
-        folders, speeds = dict.fromkeys(remembered), list[tuple[str, float]]()
+        speeds = list[tuple[str, float]]()
+        evaluated = (Path(one.folder) for one in kept if one.folder)
+        folders = dict.fromkeys((*remembered, *evaluated))
         for name in index_names():
             with contextlib.suppress(BioRetrievalError):
                 manifest = manifest_of(name)
@@ -142,7 +144,6 @@ class MachineFacts:
             key = (one.sha256, model, one.mode, one.reranker or "")
             found.done.setdefault(key, set()).add(one.recipe_hash)
             found.sizes[one.sha256] = one.documents
-            folders |= {Path(one.folder): None} if one.folder else {}
             speeds.append((one.model, one.docs_per_second or 0.0))
         found.speeds = {model: speed for model, speed in speeds if speed}  # 0: nothing was encoded
         found.benchmarks = _benchmarks(catalogue, folders)
@@ -204,10 +205,10 @@ def _benchmarks(catalogue: Catalogue, remembered: Iterable[Path]) -> list[Candid
             roots += [base() / "datasets", base() / "data", base()]
     for root in dict.fromkeys(roots):
         beside: list[Path] = []
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):  # NUL in a record
             beside += islice(root.iterdir(), _MOST_BESIDE)
         for folder in (root, *beside):
-            with contextlib.suppress(OSError, UnicodeEncodeError):
+            with contextlib.suppress(OSError, ValueError):
                 str(folder).encode()  # else no job can name it
                 if any((folder / sign).exists() for sign in _SIGNS) and is_benchmark(folder):
                     places[folder] = None

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from bioretrieval_tui.backend import client, protocol
-from bioretrieval_tui.documents.bibliography import document_url, document_year
+from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of
+from bioretrieval_tui.catalog.models import AnyEntry
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.online.spool import FetchRequest, FetchResult, line_of
-from bioretrieval_tui.search.types import Hit
+from bioretrieval_tui.search.types import Hit, document_hit
+from bioretrieval_tui.util.formatting import count, plural
+
+if TYPE_CHECKING:
+    from bioretrieval_tui.backend.client import SearchClient
 
 EXAMPLES: tuple[tuple[str, str, str], ...] = (
     ("pubmed", "PubMed", "asthma[mh] AND diet[ti]"),
@@ -24,20 +30,14 @@ MOST_SHOWN = 1_000
 """Most papers of a preview."""
 
 
-def paper_of(document: Document, rank: int) -> Hit:
-    """A document as a hit to show."""
-    known, url = document.metadata, document_url(document)
-    made = (document.id, document.title, document.text, document_year(known), url)
-    return Hit(rank, *made, score=0.0, metadata=known)
-
-
 class FoundSession:
     """A search of a service that runs in the background, and the stars of its papers.
 
     request: the request; papers: those received, in the service's order; starred: ids, in the
     order of starring; total: papers that will come, None until it is known; found: those that the
     service has, None before the end; said: what it says of the query, with a role; problem: why
-    no more follow; changed: called after papers came.
+    no more follow; given: what the papers are, where they are no search's; changed: called after
+    papers came.
     """
 
     def __init__(self, changed: Callable[[], None]) -> None:
@@ -48,7 +48,7 @@ class FoundSession:
         self.total: int | None = None
         self.found: int | None = None
         self.said: list[tuple[str, str]] = []
-        self.problem = ""
+        self.problem = self.given = ""
         self.under_way = False
         self._known: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -60,10 +60,20 @@ class FoundSession:
         self.request, self.papers, self.starred = request, [], {}
         self.total = self.found = None
         self.said, self.problem, self.under_way = [], "", True
+        self.given = ""
         self._known = set()
         task = asyncio.get_running_loop().create_task(self._find(request))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        self._changed()
+
+    def give(self, papers: list[Hit], given: str, note: str = "") -> None:
+        """Show papers that the user named. note: what to say of those that are not there."""
+        self.stop()
+        self.request, self.papers, self.starred = None, papers, {}
+        self.total = self.found = None
+        self.said, self.problem, self.under_way = [(note, "warn")] if note else [], "", False
+        self.given = given
         self._changed()
 
     @property
@@ -129,12 +139,35 @@ class FoundSession:
             for document in event.documents:
                 if document.id not in self._known:
                     self._known.add(document.id)
-                    self.papers.append(paper_of(document, len(self.papers) + 1))
+                    self.papers.append(document_hit(document, len(self.papers) + 1))
         self._tell()
 
     def _tell(self) -> None:
         if not self._closed:
             self._changed()
+
+
+async def find_given(
+    client: SearchClient, catalogue: Catalogue, identifiers: Sequence[str]
+) -> tuple[list[Hit], str, str]:
+    """The entries and documents that identifiers name, what they are, and what is missing, as
+    `FoundSession.give` takes them."""
+    known = catalogue.by_id
+    answer = await client.ask(protocol.FindNamed(tuple(i for i in identifiers if i not in known)))
+    found = (*(_entry_paper(known[one]) for one in identifiers if one in known), *answer.hits)
+    papers = [msgspec.structs.replace(hit, rank=rank) for rank, hit in enumerate(found, start=1)]
+    missing = ", ".join(answer.missing[:3]) + (", ..." if answer.missing[3:] else "")
+    note = f"In no index: {plural(len(answer.missing), 'identifier')} ({missing})"
+    given = f"{count(len(papers))} of {plural(len(identifiers), 'given identifier')}"
+    return papers, given, note if answer.missing else ""
+
+
+def _entry_paper(entry: AnyEntry) -> Hit:
+    """An entry of the catalogue as a paper to list."""
+    url = entry.links[0].url if entry.links else None
+    known = {"kind": kind_of(entry), "journal": getattr(entry, "venue", None)}
+    made = (entry.id, entry.name, entry.summary or "", entry.year, url)
+    return Hit(0, *made, score=0.0, metadata=known)
 
 
 def _preview(request: FetchRequest) -> protocol.FetchJob:

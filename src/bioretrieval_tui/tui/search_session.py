@@ -27,13 +27,8 @@ from bioretrieval_tui.errors import (
     UsageError,
 )
 from bioretrieval_tui.index.layout import CATALOGUE
-from bioretrieval_tui.index.mesh_conditions import Offer, offers
-from bioretrieval_tui.index.metadata_fields import schema_of
 from bioretrieval_tui.index.registry import IndexInfo
 from bioretrieval_tui.progress import Progress
-from bioretrieval_tui.query import Schema, parse
-from bioretrieval_tui.query.ast import Any as AnyOf
-from bioretrieval_tui.query.ast import Matches, without_field
 from bioretrieval_tui.render.sheet import shortened
 from bioretrieval_tui.search.types import (
     MODES,
@@ -51,6 +46,8 @@ if TYPE_CHECKING:
     from textual.worker import Worker
 
     from bioretrieval_tui.catalog.catalogue import Catalogue
+    from bioretrieval_tui.index.mesh_conditions import Offer
+    from bioretrieval_tui.query import Schema
     from bioretrieval_tui.render.sheet import Sheet
     from bioretrieval_tui.tui.panes.search_pane import SearchPane
 
@@ -143,6 +140,8 @@ class FacetValue:
     def clause(self) -> str:
         if self.field == "year":
             return f"year:{self.value}"
+        from bioretrieval_tui.query.ast import Matches
+
         return str(Matches(self.field, "=", (self.value,)))
 
 
@@ -172,6 +171,8 @@ def clause_in(where: str, clause: str) -> bool:
 def toggled_clause(where: str, clause: str, schema: Schema | None) -> str:
     """The filter with the value of this clause, or without it if it was there. Values of one field
     are alternatives: `year:2019` and 2020 give `year:2019,2020`."""
+    from bioretrieval_tui.query import ast, parse
+
     where = where.strip()
     found, value = _condition(where, clause)
     if found is not None:
@@ -183,7 +184,7 @@ def toggled_clause(where: str, clause: str, schema: Schema | None) -> str:
         return f"{where[: found.start()].rstrip()} {where[found.end() :].lstrip()}".strip()
     either = True
     with contextlib.suppress(FilterError):
-        either = schema is None or isinstance(parse(where, schema), AnyOf)
+        either = schema is None or isinstance(parse(where, schema), ast.Any)
     return f"({where}) {clause}" if where and either else f"{where} {clause}".strip()
 
 
@@ -269,6 +270,8 @@ class SearchSession:
     @property
     def schema(self) -> Schema | None:
         """The fields that a filter may name, those of all indexes; None while unknown."""
+        from bioretrieval_tui.index.metadata_fields import schema_of
+
         infos = [self.infos.get(name) for name in self.names]
         known = [one.fields for one in infos if one is not None and one.fields is not None]
         return schema_of(chain.from_iterable(known)) if len(known) == len(infos) else None
@@ -602,6 +605,8 @@ class SearchSession:
     async def offer(self, text: str) -> str | None:
         """What the filter line may go on with: a heading of MeSH or a synonym. The first few are in
         the status line, with their places in the tree."""
+        from bioretrieval_tui.index.mesh_conditions import offers
+
         found: list[Offer] = []
         with contextlib.suppress(BioRetrievalError):  # the filter itself reports a damaged file
             found = await asyncio.to_thread(offers, text, _OFFERED)
@@ -618,16 +623,20 @@ class SearchSession:
         where, schema = self.view.where, self.schema
         if not where.strip() or schema is None:
             return []
+        from bioretrieval_tui.query import ast, parse
+
         node = parse(where, schema)
         fields = [facet.field for facet in self.view.answer.facets]
-        return [field for field in fields if without_field(node, field) is not node]
+        return [field for field in fields if ast.without_field(node, field) is not node]
 
     def toggle_facet(self, value: FacetValue) -> None:
         self.filter = toggled_clause(self.filter, value.clause, self.schema)
         self.send()
 
     def _check(self, where: str) -> None:
-        if self.schema is not None and where.strip():
+        if where.strip() and self.schema is not None:
+            from bioretrieval_tui.query import parse
+
             parse(where, self.schema)
 
     # Rerank, similar documents, reasons --------------------------------------------------

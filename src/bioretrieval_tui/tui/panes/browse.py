@@ -50,7 +50,7 @@ class ModelsPane(Pane):
 
     def activate(self) -> None:
         super().activate()
-        self.in_background("board", self._widen)
+        self.after_paint("board", self._widen)
 
     async def _widen(self) -> None:
         await self.owner.widen()

@@ -95,8 +95,8 @@ class EvolutionPane(Pane):
         yield self.picture
 
     def on_mount(self) -> None:
+        """Textual calls that of the base class too."""
         self.move_child(self.picture, after=self.query_one(HeadLine))
-        super().on_mount()
 
     @property
     def in_lineage(self) -> bool:

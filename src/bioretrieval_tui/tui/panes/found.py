@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ from bioretrieval_tui.util.formatting import count, plural
 
 if TYPE_CHECKING:
     from bioretrieval_tui.online.spool import FetchRequest
+    from bioretrieval_tui.tui.selection import Chosen
 
 _MOST_SAID = 4
 """Lines of what the service says of a query."""
@@ -92,6 +93,8 @@ class FoundPane(Pane):
     def list_head(self) -> list[Span]:
         session, request = self.session, self.session.request
         spans = [Span("Found", "strong")]
+        if session.given:
+            spans.append(Span(f"  {session.given}", "dim"))
         if request is not None:
             of = f" of {count(session.total)}" if session.under_way and session.total else ""
             spans += [
@@ -118,10 +121,15 @@ class FoundPane(Pane):
     def paper(self) -> Hit | None:
         return self.table.at_cursor(self.session.papers)
 
+    def chosen_rows(self) -> Sequence[Chosen]:
+        starred = [one for one in self.session.papers if one.id in self.session.starred]
+        return starred or [one for one in (self.paper,) if one is not None]
+
     def make_page(self) -> PaintedPage:
-        if self.paper is None or self.session.request is None:
+        if self.paper is None:
             return PaintedPage(())
-        return hit_page(self.paper, self.session.request.query, scored=False)
+        request = self.session.request
+        return hit_page(self.paper, request.query if request else "", scored=False)
 
     def ids(self) -> list[str]:
         return [paper.id for paper in self.session.papers]
@@ -165,7 +173,7 @@ class FoundPane(Pane):
         if not session.starred and self.paper is not None:
             session.star(self.paper.id)
             self._starred()
-        if session.request is None or not session.starred:
+        if not session.starred:
             raise UsageError("There is no paper to add to an index yet")
 
         def put(name: str) -> None:
@@ -174,7 +182,8 @@ class FoundPane(Pane):
             with self._stars():
                 session.starred.clear()
 
-        self.owner.job_session.ask_into(session.request.index, session.chosen(), put)
+        index = session.request.index if session.request else None
+        self.owner.job_session.ask_into(index, session.chosen(), put)
 
     def action_fetch(self) -> None:
         """Ask for another search; the dialog begins with the last one."""
@@ -184,7 +193,7 @@ class FoundPane(Pane):
         session, request = self.session, self.session.request
         hits = [one for one in session.papers if not session.starred or one.id in session.starred]
         title = f"{session.service}: {request.query}" if request else ""
-        self.owner.export_sheet(
+        self.owner.desktop.export(
             lambda: paper_sheet(hits, title=title, citations=hit_citations(hits)),
             "found",
             len(hits),

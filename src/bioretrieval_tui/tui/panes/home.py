@@ -12,7 +12,7 @@ from functools import partial
 from rich.cells import cell_len
 from textual.app import ComposeResult
 
-from bioretrieval_tui.actions import DIGITS, PANES
+from bioretrieval_tui.actions import PANES, key_of
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of
 from bioretrieval_tui.catalog.models import SECTIONS, AnyEntry, Milestone, Paper
 from bioretrieval_tui.errors import BioRetrievalError
@@ -104,13 +104,13 @@ class HomePane(Pane, inherit_bindings=False):
         yield VirtualTable(self.COLUMNS, one_click=True)
 
     def on_mount(self) -> None:
-        super().on_mount()
+        """Textual calls that of the base class too."""
         self.fill()
 
     def activate(self) -> None:
         """Show what is known, and read the files behind the first paint."""
         self.table.focus()
-        self.call_after_refresh(self.in_background, "home", self._read)
+        self.after_paint("home", self._read)
 
     async def _read(self) -> None:
         self.own, unread = await asyncio.to_thread(own_rows, self.owner)
@@ -146,7 +146,7 @@ class HomePane(Pane, inherit_bindings=False):
     def _listed(self) -> Iterator[HomeRow]:
         if not {"Index", "Queries", "Your runs"} & {row.label for row in self.own}:
             begin = (
-                HomeRow("", Span(f"{DIGITS[pane]}  {text}"), "", partial(self._go, pane))
+                HomeRow("", Span(f"{key_of(f'go-{pane}')}  {text}"), "", partial(self._go, pane))
                 for pane, text in _BEGIN
             )
             yield from _group("Start", begin)
@@ -192,7 +192,9 @@ class HomePane(Pane, inherit_bindings=False):
         for pane, title, text in PANES[1:]:
             section = "recipes" if pane == "leaderboard" else pane
             number = count(len(self.catalogue.section(section))) if section in SECTIONS else ""
-            name = Span(f"{DIGITS[pane]}  {title:<12} {number:>4}", _ROLES.get(pane, "text"))
+            name = Span(
+                f"{key_of(f'go-{pane}')}  {title:<12} {number:>4}", _ROLES.get(pane, "text")
+            )
             yield HomeRow("", name, text, partial(self._go, pane))
 
     def show_page(self, *, lead: bool = False) -> None:
@@ -260,7 +262,7 @@ def year_bars(counts: Counter[int], width: int, height: int) -> list[Row]:
 
 def _change(owner: PaneContext, date: str, text: str) -> HomeRow:
     """A change, of which enter shows the whole text."""
-    show = partial(owner.show_text, f"Changed on {date}", text)
+    show = partial(owner.desktop.show, f"Changed on {date}", text)
     return HomeRow("", Span(f"{date}  {text}", "dim"), "", show)
 
 

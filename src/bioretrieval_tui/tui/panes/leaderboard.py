@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from bioretrieval_tui.render.comparison import Compared
     from bioretrieval_tui.tui.dialogs.plot_dialog import PlotDialog
     from bioretrieval_tui.tui.entry_session import EntrySession
+    from bioretrieval_tui.tui.selection import Chosen
 
 
 class LeaderboardPane(Pane):
@@ -131,6 +132,10 @@ class LeaderboardPane(Pane):
     def ids(self) -> Sequence[str]:
         return [row_id(row) for row in self.board.rows]
 
+    def chosen_rows(self) -> Sequence[Chosen]:
+        own = None if self.owner.marks.count(self.kind) else self.own_row
+        return super().chosen_rows() if own is None else [own.run.record.id]
+
     def state(self) -> PaneState:
         view = msgspec.json.encode(self.board.view).decode()
         return {**super().state(), "mode": self.board.mode, "view": view}
@@ -148,7 +153,7 @@ class LeaderboardPane(Pane):
 
     def activate(self) -> None:
         super().activate()
-        self.in_background("board", self._widen)
+        self.after_paint("board", self._widen)
 
     async def _widen(self) -> None:
         """Show the scores of the public board, once they are read."""
@@ -424,7 +429,7 @@ class LeaderboardPane(Pane):
             return
         board = self.board
         make = partial(matrix_sheet, board.matrix, board.table, own=board.shown_own)
-        self.owner.export_sheet(make, "board", len(board.rows), cites=False)
+        self.owner.desktop.export(make, "board", len(board.rows), cites=False)
 
     def action_export_long(self) -> None:
         self._for_matrix("The export of single scores")
@@ -432,7 +437,7 @@ class LeaderboardPane(Pane):
         shown = [row.figures[axis] for row in matrix.rows for axis in matrix.axes
                  if axis in row.figures]  # fmt: skip
         make = partial(result_sheet, shown, self.catalogue.names)
-        self.owner.export_sheet(make, "results", len(shown), cites=False)
+        self.owner.desktop.export(make, "results", len(shown), cites=False)
 
     # Runs of the user --------------------------------------------------------------------
 

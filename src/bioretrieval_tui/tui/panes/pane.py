@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast
 
 from textual import events, on
 from textual.app import ComposeResult
-from textual.containers import Horizontal
+from textual.geometry import Size
 from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input
@@ -24,7 +25,7 @@ from textual.worker import Worker
 
 from bioretrieval_tui.actions import PANES, Action
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of_section
-from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Model
+from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Entry, Model
 from bioretrieval_tui.errors import FilterError, UsageError
 from bioretrieval_tui.render.sheet import shortened
 from bioretrieval_tui.tui.bindings import bindings
@@ -36,7 +37,7 @@ from bioretrieval_tui.tui.pane_layout import LEAST_TALL, PaneLayout, Zoom
 from bioretrieval_tui.tui.spans import PaintedPage, letters, paint
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine, WorkBar
-from bioretrieval_tui.tui.widgets.canvas import Detail
+from bioretrieval_tui.tui.widgets.canvas import Detail, SideBySide
 from bioretrieval_tui.tui.widgets.input import QueryLine
 from bioretrieval_tui.tui.widgets.table import TableColumn, VirtualTable
 from bioretrieval_tui.tui.work_lines import job_lines
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from bioretrieval_tui.render.evaluations import OwnRun
     from bioretrieval_tui.tui.qrels_session import QrelsSession
     from bioretrieval_tui.tui.search_session import SearchSession
+    from bioretrieval_tui.tui.selection import Chosen
 
 _T = TypeVar("_T")
 _LONGEST_FILTER = 40
@@ -74,6 +76,7 @@ class Pane(Widget):
     Pane.-list.-wide.-reading VirtualTable { display: block; }
     """
 
+    BLANK = True  # its parts cover it
     BINDINGS = bindings("list")
     SCOPES: ClassVar[tuple[str, ...]] = ("everywhere",)
     """Scopes of the registry whose keys work here, the most specific first."""
@@ -121,12 +124,14 @@ class Pane(Widget):
         """Reads what is listed, for the first time: keys of the pane wait for it."""
         self._rest: Timer | None = None
         self._top = 0
+        self._fitted: Size | None = None
+        """The size of the app when the pane was told of its own last."""
 
     def compose(self) -> ComposeResult:
         yield HeadLine()
         if self.SHOWS_WORK:
             yield WorkBar()
-        with Horizontal():
+        with SideBySide():
             if self.section:
                 yield entry_table(self.section, self.split.columns, self.EMPTY)
             else:
@@ -171,6 +176,20 @@ class Pane(Widget):
         worker: Worker[_T] = self.run_worker(partial(work, *args), group=group, exclusive=True)
         return worker
 
+    def after_paint(
+        self, group: str, work: Callable[..., Coroutine[Any, Any, _T]], *args: Any
+    ) -> Worker[_T]:
+        """As `in_background`, once what is shown now is painted: an import would hold it up."""
+
+        async def waiting() -> _T:
+            painted = asyncio.Event()
+            self.call_after_refresh(painted.set)
+            with suppress(TimeoutError):  # Textual forgets it where a callback before it fails
+                await asyncio.wait_for(painted.wait(), REST)
+            return await work(*args)
+
+        return self.in_background(group, waiting)
+
     def activate(self) -> None:
         """Focus the list, or the page where it is being read: the pane was shown."""
         (self.detail if self.has_class("-reading") else self.table).focus()
@@ -178,7 +197,7 @@ class Pane(Widget):
 
     def look_for_runs(self) -> None:
         if "evaluating" in self.SCOPES:
-            self.in_background("own", self.read_runs)
+            self.after_paint("own", self.read_runs)
 
     async def read_runs(self) -> None:
         """Read one small file for each record, in a thread."""
@@ -219,6 +238,13 @@ class Pane(Widget):
     def footer_place(self, action: Action) -> int:
         """The place of a key in the bottom line; 0 for none."""
         return action.footer
+
+    def chosen_rows(self) -> Sequence[Chosen]:
+        """What a picker prints: the marked rows, or the one under the cursor."""
+        marked = list(self.owner.marks.held(self.kind).values()) if self.kind else []
+        found = [one if isinstance(one, Entry) else one.record.id for one in marked]
+        current = [] if self.current is None else [self.current]
+        return cast("Sequence[Chosen]", found or current)
 
     def state(self) -> PaneState:
         """What the next session begins with: filter, order and the row under the cursor."""
@@ -275,7 +301,9 @@ class Pane(Widget):
         return self.split.list_width(table, self.app.size.width, self.WIDE, self.SHARE, tall=tall)
 
     def on_resize(self) -> None:
-        self.fit()
+        if self._fitted != self.app.size:  # else it is only shown again
+            self._fitted = self.app.size
+            self.fit()
 
     def fit(self) -> None:
         """Arrange the parts for the size of the app."""
@@ -286,8 +314,10 @@ class Pane(Widget):
         self.set_class(bool(cells), "-wide")
         self.page_part.styles.width = width - cells if cells else "1fr"
         for table in self.query(VirtualTable):
-            table.tall = height >= LEAST_TALL and (bool(cells) or table.titled)
-            table.update()
+            tall = height >= LEAST_TALL and (bool(cells) or table.titled)
+            if tall != table.tall:
+                table.tall = tall
+                table.update()
 
     @property
     def page_part(self) -> Widget:
@@ -376,6 +406,12 @@ class Pane(Widget):
 
     def action_edge(self, by: int) -> None:
         self.table.move_to(0 if by < 0 else len(self.table.rows) - 1)
+
+    def action_to_row(self, number: int) -> None:
+        self.table.move_to(number - 1)
+
+    def action_centre(self) -> None:
+        self.table.centre()
 
     def action_enter(self) -> None:
         """Open the page; there: half a page down."""
@@ -467,10 +503,10 @@ class Pane(Widget):
         return self.page.links[0][1]
 
     def action_open(self) -> None:
-        self.owner.open_link(self._first_link())
+        self.owner.desktop.open(self._first_link())
 
     def action_copy_link(self) -> None:
-        self.owner.copy_text(self._first_link(), "link")
+        self.owner.desktop.copy(self._first_link(), "link")
 
     def action_letter(self, what: str) -> None:
         """Wait for the letter of a link (`what` is "link") or of an entry ("related")."""
@@ -513,9 +549,9 @@ class Pane(Widget):
         if what == "related":
             self.owner.jump(self.page.jumps[index])
         elif typed != typed.lower():
-            self.owner.copy_text(self.page.links[index][1], "link")
+            self.owner.desktop.copy(self.page.links[index][1], "link")
         else:
-            self.owner.open_link(self.page.links[index][1])
+            self.owner.desktop.open(self.page.links[index][1])
 
     # A list of entries: sort, match, export --------------------------------------------------
 
@@ -651,14 +687,14 @@ class Pane(Widget):
         text = "".join(render(entry_sheet([self.current], self.catalogue), "bibtex"))
         if not text.strip():
             raise UsageError("There is nothing to cite here")
-        self.owner.copy_text(text, "BibTeX")
+        self.owner.desktop.copy(text, "BibTeX")
 
     def action_export(self) -> None:
         from bioretrieval_tui.render.entries import entry_sheet
 
         shown = self.entry_list.shown
         make = partial(entry_sheet, shown, self.catalogue)
-        self.owner.export_sheet(make, self.pane_name, len(shown))
+        self.owner.desktop.export(make, self.pane_name, len(shown))
 
     # The filter line -----------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
+from textual.containers import Vertical
 from textual.widget import Widget
 
 from bioretrieval_tui.backend.protocol import ReadDocument
@@ -24,7 +24,7 @@ from bioretrieval_tui.tui.qrels_session import DELTA, QrelsSession, difference
 from bioretrieval_tui.tui.spans import addresses
 from bioretrieval_tui.tui.text import Line, Span, line
 from bioretrieval_tui.tui.widgets.bars import HeadLine, WorkBar
-from bioretrieval_tui.tui.widgets.canvas import Detail
+from bioretrieval_tui.tui.widgets.canvas import Detail, SideBySide
 from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTable
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class QrelsPane(Pane):
     def compose(self) -> ComposeResult:
         yield HeadLine()
         yield WorkBar()
-        with Horizontal():
+        with SideBySide():
             yield self.list_of_queries
             with Vertical(id="right"):
                 yield self.query_page
@@ -256,7 +256,7 @@ class QrelsPane(Pane):
     def action_export(self) -> None:
         shown = list(self.session.shown)
         make = partial(query_list_sheet, shown, self.session.modes)
-        self.owner.export_sheet(make, "queries", len(shown), cites=False)
+        self.owner.desktop.export(make, "queries", len(shown), cites=False)
 
 
 # Queries as rows ------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
+from textual.containers import Vertical
 from textual.suggester import Suggester
 from textual.widgets import Input
 
@@ -25,13 +25,14 @@ from bioretrieval_tui.tui.search_session import NOTHING, FacetValue, SearchSessi
 from bioretrieval_tui.tui.spans import PaintedPage
 from bioretrieval_tui.tui.text import Span, publications
 from bioretrieval_tui.tui.widgets.bars import HeadLine
-from bioretrieval_tui.tui.widgets.canvas import Detail
+from bioretrieval_tui.tui.widgets.canvas import Detail, SideBySide
 from bioretrieval_tui.tui.widgets.input import AskLine, QueryLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.job_folder import JobRecord
     from bioretrieval_tui.catalog.models import AnyEntry
+    from bioretrieval_tui.tui.selection import Chosen
 
 WAITING = "Hits appear here as you type."
 NONE = "No document fits."
@@ -108,7 +109,7 @@ class SearchPane(Pane):
         yield self.line
         yield self.filter_line
         yield HeadLine()
-        with Horizontal():
+        with SideBySide():
             yield self.left
             yield self.right
             with Vertical(id="facet-panel"):
@@ -121,8 +122,8 @@ class SearchPane(Pane):
         """Load the model in the background, now that it is needed."""
         self.head()
         self.session.prepare()
-        self.in_background("learn", self.session.learn)
-        self.in_background("history", self._load_queries)
+        self.after_paint("learn", self.session.learn)
+        self.after_paint("history", self._load_queries)
 
     def fit(self) -> None:
         super().fit()
@@ -385,6 +386,9 @@ class SearchPane(Pane):
         if name != CATALOGUE:
             self.owner.settings.set_setting(LAST_INDEX, name)
 
+    def chosen_rows(self) -> Sequence[Chosen]:
+        return [one for one in (self.entry or self.hit,) if one is not None]
+
     def state(self) -> PaneState:
         session = self.session
         kept = {"query": session.text.strip(), "filter": session.filter, "mode": session.mode,
@@ -501,4 +505,4 @@ class SearchPane(Pane):
     def action_export(self) -> None:
         view = self.session.shown
         stem = f"search-{view.index or self.owner.index}"
-        self.owner.export_sheet(self.session.sheet, stem, len(view.answer.hits))
+        self.owner.desktop.export(self.session.sheet, stem, len(view.answer.hits))

@@ -69,7 +69,7 @@ class StartPane(Pane):
         step = self.current
         if not isinstance(step, Step) or not step.commands:
             raise UsageError("This step has no command")
-        self.owner.copy_text(step.commands[0], "command")
+        self.owner.desktop.copy(step.commands[0], "command")
 
     def list_head(self) -> list[Span]:
         spans, found = super().list_head(), self.entry_list
@@ -84,7 +84,7 @@ class StartPane(Pane):
         entries = self.entry_list.entries
         steps = [entry for entry in entries if isinstance(entry, Step) and _runs(entry)]
         if steps:
-            work = self.in_background("steps", self._look, steps)
+            work = self.after_paint("steps", self._look, steps)
             self.reading = self.reading or work
 
     async def _look(self, steps: list[Step]) -> None:

@@ -11,8 +11,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from rich.cells import cell_len
 from rich.segment import Segment
 from textual import events, on
+from textual.containers import Horizontal
 from textual.geometry import Offset, Region, Size
 from textual.message import Message
+from textual.screen import Screen
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -27,6 +29,19 @@ WHEEL = 3
 
 _LEAD = 5
 """Lines of a page for its title."""
+
+
+class SideBySide(Horizontal):
+    """Widgets beside each other."""
+
+    BLANK = True
+    """They cover it: its own lines need no styles."""
+
+
+class BaseScreen(Screen[None]):
+    """The bars and, between them, the pane that is shown."""
+
+    BLANK = True
 
 
 class Canvas(Widget):
@@ -65,16 +80,21 @@ class Canvas(Widget):
         """Paint; blank lines if that raises, so that the frame is complete."""
         width, height = self._drawn_size = self.size
         try:
-            self._drawn = self.paint(width, height)
+            drawn = self.paint(width, height)
         except Exception as error:  # noqa: BLE001
             self.app._handle_exception(error)
-            self._drawn = [Strip.blank(width)] * height
-        return self._drawn
+            drawn = [Strip.blank(width)] * height
+        background = self.background_colors[1]
+        for one in self.get_line_filters():
+            drawn = [line.apply_filter(one, background) for line in drawn]
+        self._drawn = drawn
+        return drawn
 
     def update(self) -> None:
         """Draw again, and refresh the lines that changed."""
-        if not self.is_attached or not self.size:
-            self.repaint()  # not drawn now, but what Textual kept of it is old
+        shown = all(node.display for node in self.ancestors_with_self)
+        if not (self.is_attached and self.size and shown):
+            Canvas.repaint(self)  # not drawn now, but what Textual kept of it is old
             return
         before, resized = self._drawn, self._drawn_size != self.size
         now = self._draw()
@@ -91,14 +111,20 @@ class Canvas(Widget):
         self._drawn_size = None
         self.refresh()
 
-    def watch_has_focus(self, has_focus: bool) -> None:
-        """Show which widget gets the keys. A handler of the focus event would run too early."""
-        super().watch_has_focus(has_focus)
-        self.update()
+    def watch_has_focus(self, _has_focus: bool) -> None:
+        """Show which widget gets the keys. A handler of the focus event would run too early. No
+        style sheet asks which canvas has the focus: Textual would apply all of them again."""
+        Canvas.update(self)
 
-    def render_line(self, y: int) -> Strip:
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """The lines as they are drawn: a canvas has no border, padding or opacity, which Textual
+        would look for in each of them."""
         drawn = self._drawn if self._drawn_size == self.size else self._draw()
-        return drawn[y] if y < len(drawn) else Strip.blank(self.size.width)
+        blank = [Strip.blank(self.size.width)] * max(0, crop.bottom - len(drawn))
+        lines = [*drawn, *blank][crop.y : crop.bottom]
+        if crop.width < self.size.width:
+            return [line.crop(*crop.column_span) for line in lines]
+        return lines
 
     def link_at(self, x: int, y: int) -> str:
         """The address that a cell leads to."""
@@ -249,6 +275,9 @@ class Detail(Canvas, can_focus=True):
 
     def action_scroll_edge(self, to: int) -> None:
         self.scroll_rows(to * 1_000_000)
+
+    def action_to_row(self, number: int) -> None:
+        self.scroll_rows(number - 1 - self.top)
 
     # The mouse ---------------------------------------------------------------------------
 

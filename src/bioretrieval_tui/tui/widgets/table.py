@@ -151,9 +151,9 @@ class VirtualTable(Canvas, can_focus=True):
         self.empty = empty
         self.gap = GAP
         self._painted: dict[tuple[int, str | None], tuple[Strip, ...]] = {}
-        """Rows as they were painted last, by index and cursor role, in `_painted_layout`."""
+        """Rows as they were painted last, by index and cursor role, in `_painted_layout`; none
+        after an update, which may have changed them."""
         self._painted_layout: tuple[object, ...] = ()
-        self._only_moved = False
         self._layouts: dict[tuple[int, bool], list[_Band]] = {}
         """The lines of a row by width, all for `_basis`."""
         self._basis: tuple[object, ...] = ()
@@ -166,8 +166,17 @@ class VirtualTable(Canvas, can_focus=True):
 
     def on_resize(self) -> None:
         # What a narrower window scrolled away is shown again, as far as the chosen column allows.
-        self.first_column = 0
-        self.update()
+        if self.first_column:
+            self.first_column = 0
+            self.update()
+
+    def update(self) -> None:
+        self._painted = {}
+        super().update()
+
+    def repaint(self) -> None:
+        self._painted = {}
+        super().repaint()
 
     # State -------------------------------------------------------------------------------
 
@@ -194,11 +203,14 @@ class VirtualTable(Canvas, can_focus=True):
         index = max(0, min(index, len(self.rows) - 1))
         moved, self.cursor = index != self.cursor, index
         self._keep_visible()
-        self._only_moved = True
-        self.update()
-        self._only_moved = False
+        super().update()  # the rows are the same
         if moved:
             self.post_message(self.Moved(self, index))
+
+    def centre(self) -> None:
+        """Scroll so that the cursor is in the middle."""
+        self.top = max(0, min(self.cursor - self.page // 2, len(self.rows) - self.page))
+        self.update()
 
     def move_column(self, by: int) -> None:
         """Choose another column: of those on screen, or of all where the table scrolls sideways."""
@@ -370,9 +382,9 @@ class VirtualTable(Canvas, can_focus=True):
             self._reveal_column()
         bands = self._layout(width, tall=self.tall)
         row_lines = self._row_lines(bands)
-        look = (bands, row_lines)
-        # Only the cursor moved: all rows but two look the same.
-        known = self._painted if self._only_moved and look == self._painted_layout else {}
+        look = (bands, row_lines, width, self.look.name)
+        # Where only cursor or focus moved, all rows but two look the same.
+        known = self._painted if look == self._painted_layout else {}
         self._painted, self._painted_layout = {}, look
         out = [strip(row, width, self.look) for row in self._header(bands)]
         cursor = "cursor" if self.has_focus or self.chooses else "cursor.blurred"
