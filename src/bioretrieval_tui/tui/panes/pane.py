@@ -406,6 +406,12 @@ class Pane(Widget):
     def action_edge(self, by: int) -> None:
         self.table.move_to(0 if by < 0 else len(self.table.rows) - 1)
 
+    def action_to_row(self, number: int) -> None:
+        self.table.move_to(number - 1)
+
+    def action_centre(self) -> None:
+        self.table.centre()
+
     def action_enter(self) -> None:
         if len(self.table.rows):
             self._settle()
