@@ -132,7 +132,9 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         # With NO_COLOR the terminal theme is used without its named colours; Textual would turn
         # the colours of another theme into greys.
         super().__init__(
-            driver_class=CompactDriver, ansi_color=True if "NO_COLOR" in os.environ else None
+            # In a browser (`serve`) the driver is named by the environment.
+            driver_class=None if "TEXTUAL_DRIVER" in os.environ else CompactDriver,
+            ansi_color=True if "NO_COLOR" in os.environ else None,
         )
         self.configuration = configuration()
         use(self.configuration.actions)
