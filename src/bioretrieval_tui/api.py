@@ -64,6 +64,7 @@ def catalogue(*, board: bool = False, remark: Remark = _unheard) -> Catalogue:
     the board, cannot be read."""
     from bioretrieval_tui.catalog.compiled import load
     from bioretrieval_tui.encoding.model_files import entry_is_here
+    from bioretrieval_tui.shelf import kept_shelf
 
     loaded = load()
     for problem in loaded.problems:
@@ -73,7 +74,7 @@ def catalogue(*, board: bool = False, remark: Remark = _unheard) -> Catalogue:
         from bioretrieval_tui.catalog.listing import load_listing
 
         found = load_listing(found)
-    found.here = entry_is_here
+    found.here, found.shelf = entry_is_here, kept_shelf
     return found
 
 

@@ -197,7 +197,7 @@ def launcher(code: str | None) -> list[str]:
     return [sys.executable, "-c", f"{code}\n{start}"]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def fresh() -> Callable[[Sequence[str], Mapping[str, str]], Ended]:
     """Calls in this process that are never answered from memory: words, environment."""
     return run_here

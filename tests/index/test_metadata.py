@@ -13,6 +13,7 @@ from bioretrieval_tui.index import metadata, metadata_blocks, metadata_fields
 from bioretrieval_tui.index.metadata import MetadataIndex
 from bioretrieval_tui.index.metadata_fields import MOST_EXTRAS, MOST_VALUES, field_of, pairs, when
 from bioretrieval_tui.index.registry import OpenIndex, info, open_index
+from bioretrieval_tui.index.shelf_conditions import NAMES
 from bioretrieval_tui.index.verify import verify_index
 
 
@@ -98,7 +99,7 @@ def test_only_fields_that_somebody_has_can_be_named() -> None:
     fields = fields_of(record("a", "text", journal="Nature"), record("b", "", "only a title"))
     assert info("demo").fields == ("abstract", "id", "journal")
     named = [field.name for field in fields.schema.fields]
-    assert named == ["abstract", "id", "journal", "retracted"]
+    assert {*named} == {"abstract", "id", "journal", "retracted", *NAMES}
     with pytest.raises(FilterError, match='"mesh" is not a field'):
         fields.parse("mesh:mice")
     with pytest.raises(FilterError) as caught:

@@ -83,7 +83,7 @@ async def test_dialogs_and_the_status_line(small: Catalogue) -> None:
     async with running(make_app(small, problems=[HOSTILE]), (120, 30)) as session:
         assert SEEN[:40] in session.rows[-1]
         check(session)
-        session.app.show_text(HOSTILE, HOSTILE + "\nhttps://example.org/\x1b[31m", HOSTILE)
+        session.app.desktop.show(HOSTILE, HOSTILE + "\nhttps://example.org/\x1b[31m", HOSTILE)
         await session.settle()
         assert isinstance(session.app.screen, PageDialog)
         assert "[bold]markup[/bold]" in session.text

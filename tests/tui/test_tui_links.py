@@ -120,11 +120,11 @@ async def test_every_look_keeps_the_links(small: Catalogue, theme: str) -> None:
 async def test_addresses_in_dialogs_and_problems(small: Catalogue) -> None:
     app = make_app(small, capabilities=NOTHING)
     async with running(app, (120, 30), pane="papers") as session:
-        app.show_text("A title", "https://example.org/shown\nand text", "a note")
+        app.desktop.show("A title", "https://example.org/shown\nand text", "a note")
         await session.settle()
         assert session.links() == {"https://example.org/shown"}
         await session.press("escape")
-        app.show_text("BibTeX", "url = {https://example.org/inside},")
+        app.desktop.show("BibTeX", "url = {https://example.org/inside},")
         await session.settle()
         assert session.links() == {"https://example.org/inside"}  # those behind are dimmed
 
@@ -132,7 +132,7 @@ async def test_addresses_in_dialogs_and_problems(small: Catalogue) -> None:
 async def test_links_of_a_wrapped_address_lead_to_the_whole(small: Catalogue) -> None:
     url = "https://example.org/" + "a" * 200
     async with running(make_app(small), (60, 20)) as session:
-        session.app.show_text("A title", url)
+        session.app.desktop.show("A title", url)
         await session.settle()
         linked = [
             segment.text.strip()

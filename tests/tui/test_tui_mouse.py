@@ -7,7 +7,7 @@ from driving import OVER_SSH, Session, make_app, running
 from textual import events
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
-from bioretrieval_tui.tui.app import BioRetrievalApp
+from bioretrieval_tui.tui.desktop_session import DesktopSession
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 
 WIDE = (120, 30)
@@ -33,7 +33,7 @@ async def click(session: Session, x: int, y: int) -> None:
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The addresses that were opened."""
     found: list[str] = []
-    monkeypatch.setattr(BioRetrievalApp, "open_link", lambda _, url: found.append(url))
+    monkeypatch.setattr(DesktopSession, "open", lambda _, url: found.append(url))
     return found
 
 

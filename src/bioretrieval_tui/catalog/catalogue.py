@@ -27,6 +27,7 @@ from bioretrieval_tui.errors import NotFoundError
 
 if TYPE_CHECKING:
     from bioretrieval_tui.catalog.board import BoardHeader, DeclaredModel
+    from bioretrieval_tui.shelf import Shelf
 
 EntryT = TypeVar("EntryT", Paper, Model, Dataset, Benchmark, Recipe, Milestone, Step)
 
@@ -56,7 +57,8 @@ class Catalogue:
     entries: the curated ones. listed: models of the board that are none of them, with the facts
     that mteb declares; declared: what it declares, by the id of a curated or listed model; board:
     where the board comes from. These are empty until `listing.with_board` adds them. here: tells
-    whether the weights of a model are on this machine, where a face has set it.
+    whether the weights of a model are on this machine; shelf: gives what the reader noted of
+    entries; each where a face has set it.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Catalogue:
         self.declared = declared or {}
         self.board = board
         self.here: Callable[[Model], bool] | None = None
+        self.shelf: Callable[[], Shelf] | None = None
         self.results: tuple[Result, ...] = content.results
         self.changes: tuple[Change, ...] = content.changes
         self.updated: str | None = content.updated

@@ -22,6 +22,7 @@ from bioretrieval_tui.util.formatting import did_you_mean
 
 if TYPE_CHECKING:
     from bioretrieval_tui.query import Filter, Schema
+    from bioretrieval_tui.shelf import ShelfMark
 
 FieldType = Literal["text", "number", "bool", "set", "date"]
 """How a field is compared: `set` is several texts (tags)."""
@@ -209,6 +210,31 @@ def _here(entry: AnyEntry, catalogue: Catalogue) -> bool | None:
     return probe(entry) if probe is not None and isinstance(entry, Model) else None
 
 
+def _mark(entry: AnyEntry, catalogue: Catalogue) -> ShelfMark | None:
+    """What the reader noted of an entry, where a face has given the catalogue a shelf."""
+    return catalogue.shelf().entry(entry.id) if catalogue.shelf is not None else None
+
+
+def _starred(entry: AnyEntry, catalogue: Catalogue) -> bool:
+    mark = _mark(entry, catalogue)
+    return mark is not None and mark.starred
+
+
+def _status(entry: AnyEntry, catalogue: Catalogue) -> tuple[str, ...]:
+    mark = _mark(entry, catalogue)
+    return (entry.status, mark.status) if mark else (entry.status,)
+
+
+def _tag(entry: AnyEntry, catalogue: Catalogue) -> tuple[str, ...]:
+    mark = _mark(entry, catalogue)
+    return (*entry.tags, *mark.tags) if mark else entry.tags
+
+
+def _note(entry: AnyEntry, catalogue: Catalogue) -> str | None:
+    mark = _mark(entry, catalogue)
+    return mark.note if mark else None
+
+
 def _tier(entry: AnyEntry, _: Catalogue) -> str:
     return "listed" if entry.status == "declared" else "curated"
 
@@ -234,8 +260,14 @@ _ROWS = (
                width=9, marked=False),
     EntryField("name", "text", "display name", group="", width=18, weight=3),
     EntryField("year", "number", "year of publication", group="", form="number"),
-    EntryField("status", "text", "confirmed, secondary, unverified, declared", group="",
+    EntryField("status", "set", "confirmed, secondary, unverified, declared; on your shelf to"
+               " read, reading, read", group="", compute=_status,
+               in_list=lambda entry, _: entry.status, marked=False),
+    EntryField("starred", "bool", "it is starred on your shelf", group="", compute=_starred,
                marked=False),
+    EntryField("tag", "set", "tags, and those of your shelf", group="", compute=_tag,
+               marked=False),
+    EntryField("note", "text", "your note on it", group="", compute=_note, marked=False),
     EntryField("tier", "text", "curated, or listed: the facts are declared to mteb, not checked",
                _MODEL, group="", compute=_tier, marked=False),
     EntryField("unverified", None, "fields that no source could be read for", group="",
@@ -354,7 +386,7 @@ _ROWS = (
     EntryField("results", "number", "published results", (*_MODEL, *_BENCHMARK), group="",
                aliases=("figures",), form="count", width=7,
                compute=lambda entry, c: len(c.results_of(entry.id)) or None, marked=False),
-    EntryField("tags", "set", "tags", aliases=("tag",), marked=False),
+    EntryField("tags", "set", "tags", marked=False),
     _recipe("grade", "how well the recipe is known", "grade", label="evidence"),
     _recipe("library", "library that loads it", type="text"),
     _recipe("query", "how a query becomes input", "side"),
@@ -372,7 +404,7 @@ _ROWS = (
     _recipe("precomputed", "published vectors", address="{}"),
     _recipe("check", "first components that a right set-up gives", "vector"),
     _recipe("requires", "version the authors insist on; own-code: its own code", type="text"),
-    _recipe("note", "note on the recipe"),
+    _recipe("recipe_note", "note on the recipe", part="note", label="note"),
     _recipe("traps", "common mistakes, each with its consequence", "lines", label="watch for"),
 )  # fmt: skip
 
@@ -380,7 +412,7 @@ TABLE = FieldTable(_ROWS)
 """The fields. `Entry.extra` holds those that no struct of `models` has."""
 
 LISTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "paper": (("name", "year", "venue", "arxiv"), ("title", "doi")),
+    "paper": (("name", "year", "venue", "arxiv"), ("title", "doi", "pmid", "authors")),
     "model": (
         ("name", "role", "params", "dimension", "max_tokens", "licence", "hub"),
         ("encoders", "year"),

@@ -85,7 +85,7 @@ def with_board(catalogue: Catalogue, board: Board, *, main_only: bool = False) -
     results = _merged(catalogue, scores, declared, found)
     content = structs.replace(catalogue.content, results=tuple(results))
     made = Catalogue(content, listed=tuple(listed), declared=declared, board=board.header)
-    made.here = catalogue.here
+    made.here, made.shelf = catalogue.here, catalogue.shelf
     return made
 
 

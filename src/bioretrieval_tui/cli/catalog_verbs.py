@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from os import environ
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +22,7 @@ from bioretrieval_tui.errors import BioRetrievalError, CatalogueError, Problem, 
 from bioretrieval_tui.online import drafts, freshness, linkcheck
 from bioretrieval_tui.paths import locked, places, private, save_file
 from bioretrieval_tui.render.sheet import Column, Sheet, Shown, counted, linked, record_sheet
+from bioretrieval_tui.terminal.editor import edited
 from bioretrieval_tui.util.formatting import plural
 
 if TYPE_CHECKING:
@@ -196,21 +196,10 @@ def _edited(draft: drafts.EntryDraft) -> Path | None:
 
     Raises CatalogueError where the saved text is invalid and was given up; it is kept.
     """
-    editor = environ.get("VISUAL", "").strip() or environ.get("EDITOR", "").strip()
-    if not editor:
-        remedy = "set EDITOR, or add --yes to save it as it is"
-        raise UsageError("there is no editor for the draft", remedy=remedy)
     text = draft.text.encode()
     while True:
-        try:
-            text = click.edit(text, editor, extension=".yaml", require_save=False) or b""
-        except ValueError as error:
-            raise UsageError(f"EDITOR is invalid: {error}", remedy="correct it") from error
-        except click.ClickException as error:
-            raise BioRetrievalError(
-                f"the editor failed ({error.format_message()}); nothing was added",
-                remedy="correct EDITOR, or add --yes",
-            ) from error
+        text = edited(text, ".yaml", what="the draft", kept="nothing was added",
+                      otherwise="add --yes to save it as it is")  # fmt: skip
         lines = (line.strip() for line in text.splitlines())
         if not any(line and not line.startswith(b"#") for line in lines):
             return None

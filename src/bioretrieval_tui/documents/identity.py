@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
 
+from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.util.folding import fold
 
 MAX_ID_LENGTH = 512
@@ -325,6 +326,18 @@ def identify(
     if is_number and not own.startswith(":") and len(own) <= MAX_ID_LENGTH:
         return own
     return made_identifier(fields, title, text)
+
+
+def shelf_keys(document: Document) -> tuple[str, ...]:
+    """The keys by which a shelf finds a document: `pmid:`, `doi:` and `text:` with the hash of its
+    content, as far as they are known. A title alone may be that of other works."""
+    pmid = pmid_of(str(document.metadata.get("pmid") or ""))
+    doi = doi_of(str(document.metadata.get("doi") or ""))
+    keys = [f"pmid:{pmid}"] if pmid else []
+    keys += [f"doi:{same_doi(doi)}"] if doi else []
+    if document.text.strip() or (document.title.strip() and not keys):
+        keys.append(f"text:{document.content_hash().hex()}")
+    return tuple(keys)
 
 
 def made_identifier(fields: Mapping[str, Any], title: str, text: str = "") -> str:

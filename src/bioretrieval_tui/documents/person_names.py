@@ -90,7 +90,7 @@ def _short_person(name: str) -> str:
         elif found := _POINTED_LAST.fullmatch(family):
             family, given = found.groups()
         elif _MIDDLE_INITIAL.fullmatch(family):
-            family, given = _turned(family)
+            family, given = turned(family)
     words, families = given.split(), family.split()
     for part in (words, families) if given else ():
         if len(part) > 1 and RANK.fullmatch(part[-1]):
@@ -101,7 +101,7 @@ def _short_person(name: str) -> str:
     return " ".join(filter(None, (*families, letters, ranks[0].rstrip(".") if ranks else "")))
 
 
-def _turned(name: str) -> tuple[str, str]:
+def turned(name: str) -> tuple[str, str]:
     """Family, with its particles, and given names of "Given Family"."""
     words = name.split()
     named = (at for at, word in enumerate(words[:-1])
@@ -149,7 +149,7 @@ def _may_begin_with_given(name: str) -> bool:
 
 
 def _given_last(name: str) -> str:
-    return ", ".join([*_turned(_SURE_RANK.sub("", name)), *_SURE_RANK.findall(name)])
+    return ", ".join([*turned(_SURE_RANK.sub("", name)), *_SURE_RANK.findall(name)])
 
 
 def listed_names(line: str, *, cell: bool = False) -> list[str]:

@@ -17,7 +17,7 @@ def exploded(node: Node) -> Node:
     """`node` with its conditions on MeSH exploded; itself if there are none, or MeSH was not
     fetched. Raises BioRetrievalError if the file of the headings is damaged."""
     mesh = kept_mesh() if any(_values(node)) else None
-    return node if mesh is None else _exploded(node, mesh)
+    return node if mesh is None else ast.mapped(node, lambda one: _exploded(one, mesh))
 
 
 def _values(node: Node) -> Iterator[str]:
@@ -33,18 +33,12 @@ def _values(node: Node) -> Iterator[str]:
 
 
 def _exploded(node: Node, mesh: Mesh) -> Node:
-    match node:
-        case ast.Not(inner):
-            return ast.Not(_exploded(inner, mesh))
-        case ast.All(nodes):
-            return ast.All(tuple(_exploded(part, mesh) for part in nodes))
-        case ast.Any(nodes):
-            return ast.Any(tuple(_exploded(part, mesh) for part in nodes))
-        case ast.Matches(field) if any(_values(node)):
-            headings = filter(None, map(mesh.heading, node.values))
-            names = dict.fromkeys(name for one in headings for name in mesh.narrower(one))
-            if names:
-                return ast.Any((node, ast.Matches(field, "=", tuple(names))))
+    """One condition with the headings that its values name, and all that are narrower."""
+    if isinstance(node, ast.Matches) and any(_values(node)):
+        headings = filter(None, map(mesh.heading, node.values))
+        names = dict.fromkeys(name for one in headings for name in mesh.narrower(one))
+        if names:
+            return ast.Any((node, ast.Matches(node.field, "=", tuple(names))))
     return node
 
 

@@ -42,6 +42,7 @@ from bioretrieval_tui.index.metadata_fields import (
     when,
 )
 from bioretrieval_tui.index.second_process import SAVES_FROM, SecondProcess
+from bioretrieval_tui.index.shelf_conditions import ShelfConditions
 from bioretrieval_tui.index.text_index import TextIndex
 from bioretrieval_tui.index.vectors import Labels
 from bioretrieval_tui.progress import Progress, Reporter, silent
@@ -192,6 +193,7 @@ class MetadataIndex:
         self._alive[dead] = False
         self._text = text
         self._documents = documents
+        self._shelf = ShelfConditions(text.name, facts.names, documents)
         self._found: dict[Node, NDArray[np.uint8]] = {}
         self._lock = threading.Lock()
         with reading_blocks(remedy):
@@ -200,8 +202,9 @@ class MetadataIndex:
 
     def parse(self, expression: str) -> Node:
         """The syntax tree of a filter over these fields, with conditions on MeSH exploded where its
-        headings were fetched. Raises FilterError if its syntax is wrong,
-        or it names a field that no document has, or words that are not indexed."""
+        headings were fetched, and those on the shelf as conditions on documents. Raises FilterError
+        if its syntax is wrong, or it names a field that no document has, or words that are not
+        indexed."""
         node = parse(expression, self.schema)
         for sought in _sought(node):
             # A phrase is looked up in the text itself, a word by its terms.
@@ -213,7 +216,7 @@ class MetadataIndex:
                     column=max(0, expression.find(sought.text)),
                     remedy="leave it out",
                 )
-        return exploded(node)
+        return self._shelf.applied(exploded(node))
 
     def select(self, node: Node) -> Labels:
         """The labels of the documents that fit and are not deleted, int64 (n,), ascending. Raises

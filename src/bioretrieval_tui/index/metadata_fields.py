@@ -13,6 +13,7 @@ from typing import Any
 
 from bioretrieval_tui.documents.bibliography import document_date, is_retracted
 from bioretrieval_tui.documents.document import Document
+from bioretrieval_tui.index import shelf_conditions
 from bioretrieval_tui.query import Field, Schema
 
 YEAR = Field("year", "number")
@@ -75,9 +76,11 @@ _PERSON = re.compile(r"[^\W\d].* [^\W\d_a-z]{1,4}(?: (?:Jr|Sr|2nd|3rd))?|et al")
 
 
 def schema_of(names: Iterable[str]) -> Schema:
-    """The schema of filters: the standard fields among these names, the others as corpus keys."""
-    known = {field.name: field for field in (*FIELDS, YEAR)}
-    return Schema([known.get(name, Field(name, "set")) for name in sorted({*names, *_ALWAYS})])
+    """The schema of filters: the standard fields among these names, the others as corpus keys; and
+    the fields of the shelf."""
+    known = {field.name: field for field in (*FIELDS, YEAR, *shelf_conditions.FIELDS)}
+    held = sorted({*names, *_ALWAYS, *shelf_conditions.NAMES})
+    return Schema([known.get(name, Field(name, "set")) for name in held])
 
 
 def pairs(document: Document) -> Iterator[tuple[str, str]]:

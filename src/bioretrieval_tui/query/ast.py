@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -86,6 +87,18 @@ def quoted(text: str) -> str:
     """`text` in double quotes, with quotes and backslashes escaped."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
+
+
+def mapped(node: Node, change: Callable[[Node], Node]) -> Node:
+    """The filter with each of its words, phrases and conditions changed."""
+    match node:
+        case Not(inner):
+            return Not(mapped(inner, change))
+        case All(nodes):
+            return All(tuple(mapped(part, change) for part in nodes))
+        case Any(nodes):
+            return Any(tuple(mapped(part, change) for part in nodes))
+    return change(node)
 
 
 def without_field(node: Node, field: str) -> Node:

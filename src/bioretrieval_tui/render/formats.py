@@ -1,7 +1,7 @@
 """The formats by name: which one a call means, a sheet rendered in it, JSON and CSV.
 
 Text comes in chunks that each end with a newline, so that a long export streams and `| head` ends
-it early. Table, Markdown, BibTeX and LaTeX have their own modules, imported when they are needed.
+it early. The others have modules of their own, imported when they are needed.
 """
 
 from __future__ import annotations
@@ -10,18 +10,32 @@ import io
 import re
 from collections.abc import Iterator
 from itertools import chain
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import msgspec
+from msgspec.structs import replace
 
-from bioretrieval_tui.errors import UsageError
+from bioretrieval_tui.errors import BioRetrievalError, UsageError
+from bioretrieval_tui.paths import file_errors, write_atomically
 from bioretrieval_tui.render.sheet import Cell, Sheet, Shown, one_line, shortened
 from bioretrieval_tui.terminal.clean import clean
 from bioretrieval_tui.util.formatting import did_you_mean
 
-Format = Literal["table", "markdown", "json", "jsonl", "csv", "bibtex", "latex"]
+Format = Literal[
+    "table", "markdown", "json", "jsonl", "csv", "bibtex", "ris", "csl", "endnote", "latex"
+]
 FORMATS: tuple[Format, ...] = get_args(Format)
-ALIASES: dict[str, Format] = {"md": "markdown", "tex": "latex"}
+CITED: tuple[Format, ...] = ("bibtex", "ris", "csl", "endnote")
+"""Formats of works to cite: a sheet without citations has none of them."""
+ALIASES: dict[str, Format] = {
+    "md": "markdown", "tex": "latex", "csl-json": "csl", "endnote-xml": "endnote",
+}  # fmt: skip
+EXTENSIONS: dict[str, Format] = {
+    ".md": "markdown", ".markdown": "markdown", ".csv": "csv", ".csl.json": "csl", ".json": "json",
+    ".jsonl": "jsonl", ".bib": "bibtex", ".ris": "ris", ".xml": "endnote", ".txt": "table",
+    ".tex": "latex",
+}  # fmt: skip
 _NAMES: dict[str, Format] = {**{name: name for name in FORMATS}, **ALIASES}
 
 
@@ -35,6 +49,27 @@ def resolve(name: str | None, *, terminal: bool) -> Format:
         return _NAMES[wanted]
     remedy = did_you_mean(wanted, _NAMES, f"formats: {', '.join(FORMATS)}", cutoff=0.5)
     raise UsageError(f"there is no format '{shortened(name, 40)}'", remedy=remedy)
+
+
+def format_of(path: Path) -> Format:
+    """The format that the extension of a file names. Raises UsageError."""
+    name = path.name.casefold()
+    found = next((form for end, form in EXTENSIONS.items() if name.endswith(end)), None)
+    if found is None:
+        raise UsageError(
+            f"no format has the extension '{path.suffix or path.name}'",
+            remedy=f"use one of {' '.join(EXTENSIONS)}",
+        )
+    return found
+
+
+def save_text(path: Path, text: str) -> Path:
+    """Write an export whole. Raises BioRetrievalError."""
+    if path.is_dir():
+        raise BioRetrievalError(f"{path} is a folder", remedy="name a file in it")
+    with file_errors(f"cannot write {path}"):
+        write_atomically(path, text.encode())
+    return path
 
 
 def render(
@@ -64,6 +99,12 @@ def render(
         from bioretrieval_tui.render import citation
 
         return citation.bibliography(sheet.citations)
+    if format in CITED:
+        from bioretrieval_tui.render import reference_formats as written
+
+        if format == "csl":
+            return json_array(replace(sheet, records=written.csl_items(sheet.citations)))
+        return {"ris": written.ris, "endnote": written.endnote_xml}[format](sheet.citations)
     if format == "latex":
         from bioretrieval_tui.render import booktabs
 

@@ -28,13 +28,15 @@ from textual.widget import Widget
 from textual.worker import WorkerFailed
 
 from bioretrieval_tui.actions import (
-    ACTIONS,
     PANE_OF_SCOPE,
     PANES,
     Action,
     idle_key,
+    in_force,
     in_scope,
+    key_of,
     untaken,
+    use,
     while_typing,
 )
 from bioretrieval_tui.catalog.catalogue import Catalogue, section_of
@@ -44,7 +46,8 @@ from bioretrieval_tui.errors import BioRetrievalError, CatalogueError, Interrupt
 from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.memory import memory_fault
 from bioretrieval_tui.paths import keep_report, places
-from bioretrieval_tui.tui.bindings import bindings
+from bioretrieval_tui.tui.bindings import bindings, rebind
+from bioretrieval_tui.tui.desktop_session import DesktopSession
 from bioretrieval_tui.tui.driver import CompactDriver, CompactUpdate
 from bioretrieval_tui.tui.folders import FolderMemory
 from bioretrieval_tui.tui.job_session import JobSession
@@ -63,10 +66,8 @@ if TYPE_CHECKING:
     from bioretrieval_tui.backend.client import SearchClient
     from bioretrieval_tui.backend.jobs import JobQueue
     from bioretrieval_tui.render.comparison import Compared
-    from bioretrieval_tui.render.sheet import Sheet
     from bioretrieval_tui.settings import SettingsStore
     from bioretrieval_tui.terminal.capabilities import Capabilities
-    from bioretrieval_tui.terminal.desktop import CopyResult
     from bioretrieval_tui.tui.dialogs.palette import Choice, PaletteChoice
     from bioretrieval_tui.tui.found_session import FoundSession
     from bioretrieval_tui.tui.panes.leaderboard import LeaderboardPane
@@ -133,11 +134,13 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         super().__init__(
             driver_class=CompactDriver, ansi_color=True if "NO_COLOR" in os.environ else None
         )
+        self.configuration = configuration()
+        use(self.configuration.actions)
+        rebind(self)
         self.animation_level = "none"
         self.catalogue = catalogue
         catalogue.here = _is_here
         self.where = places()
-        self.configuration = configuration()
         self.problems = (*map(str, self.configuration.problems), *problems)
         self._capabilities = capabilities
         self.history: list[tuple[str, str | None]] = []
@@ -150,6 +153,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         """An exception is being shown."""
         self.key_queue = KeyQueue(self, super().on_event)
         self.job_session = JobSession(self)
+        self.desktop = DesktopSession(self)
         self._launched: asyncio.Task[asyncio.subprocess.Process] | None = None
         """The start of the search process, where nothing had asked for it yet."""
         self.last_session = LastSession(self.settings, fresh=fresh or bool(where))
@@ -160,6 +164,8 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         """The pane that is shown."""
         self.marks = RowMarks()
         self.undo = UndoStack()
+        self.kept_places: dict[str, tuple[str, str | None]] = {}
+        """Pane and row by the letter that they were kept under."""
         self.index = CATALOGUE
         """The index that Search searches."""
         self._quitting: Screen[bool] | None = None
@@ -225,9 +231,10 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
     # workers, timers, painting) go to `_handle_exception`.
 
     def _register(self, parent: DOMNode, *widgets: Widget, **where: Any) -> list[Widget]:
-        """Guard the message loop of each widget before it starts."""
+        """Guard the message loop of each widget before it starts; give it its keys."""
         for widget in widgets:
             dispatch = widget._dispatch_message
+            rebind(widget)
             widget._dispatch_message = partial(self._guarded, dispatch)  # type: ignore[method-assign]  # for one widget
         return super()._register(parent, *widgets, **where)
 
@@ -447,6 +454,27 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         name, place = self.history.pop()
         await self._arrive(name, place)
 
+    def action_keep_place(self) -> None:
+        self.key_queue.ask("A letter keeps this place", self._keep_place)
+
+    def _keep_place(self, letter: str) -> None:
+        self.kept_places[letter] = self.current, self.pane.place()
+        self.say(f"Kept under {letter}")
+
+    def action_go_to_place(self) -> None:
+        kept = "".join(sorted(self.kept_places)) or "none is kept yet"
+        self.key_queue.ask(f"A letter goes to its place: {kept}", self._go_to_place)
+
+    async def _go_to_place(self, letter: str) -> None:
+        """Go to what was kept under a letter; the key itself, twice, goes back."""
+        if letter == key_of("return-to-place"):
+            await self.action_back()
+        elif letter not in self.kept_places:
+            raise UsageError(f"No place is kept under {letter}")
+        else:
+            self.remember()
+            await self._arrive(*self.kept_places[letter])
+
     async def search_in(self, name: str, query: str = "") -> None:
         """Make an index the one that is searched, and go to Search. query: what to ask it."""
         self.remember()
@@ -569,7 +597,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
     def hint_actions(self) -> list[Action]:
         """The actions that the status line shows."""
         place = self.pane.footer_place
-        return sorted(filter(place, self.working_actions()), key=place)
+        return sorted((a for a in self.working_actions() if a.keys and place(a)), key=place)
 
     def on_descendant_focus(self) -> None:
         self.show_keys()
@@ -648,44 +676,16 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
 
     # Links, clipboard, export --------------------------------------------------------------
 
-    @work(exclusive=True, group="open")
-    async def open_link(self, url: str) -> None:
-        """Open an address in the user's browser; if that is not possible, show it and copy it."""
-        from bioretrieval_tui.terminal.desktop import open_url
-
-        result = await asyncio.to_thread(open_url, url, self.capabilities)
-        if result.action == "show":
-            copied = await self._copied(result.url)
-            note = copied.message if copied.route != "dialog" else ""
-            self.show_text(result.message, result.url, note)
-        else:
-            self.say(result.message, "error" if result.action == "refused" else "bar.strong")
-
     @on(Canvas.Followed)
     def _followed(self, event: Canvas.Followed) -> None:
         if event.url:
-            self.open_link(event.url)
+            self.desktop.open(event.url)
         else:
             self.jump(event.entry)
 
     @on(Detail.Selected)
     def _selected(self, event: Detail.Selected) -> None:
-        self.copy_text(event.text, "selection")
-
-    @work(exclusive=True, group="copy")
-    async def copy_text(self, text: str, what: str) -> None:
-        """Copy a text by the first route that works; else show it."""
-        result = await self._copied(text)
-        if result.route == "dialog":
-            self.show_text(result.message, text)
-        else:
-            self.say(f"{what}: {result.message}")
-
-    async def _copied(self, text: str) -> CopyResult:
-        """Copy, in a thread: a clipboard may take 0.2 seconds to refuse."""
-        from bioretrieval_tui.terminal.desktop import copy
-
-        return await asyncio.to_thread(copy, text, self.capabilities, self.ordered)
+        self.desktop.copy(event.text, "selection")
 
     def ordered(self, data: str) -> None:
         """Write to the terminal, from a thread, in order with the frames."""
@@ -696,24 +696,6 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
                 self._driver.flush()
 
         self.call_from_thread(write)
-
-    def show_text(self, title: str, text: str, note: str = "") -> None:
-        """Show raw text that a mouse can select, in a dialog."""
-        from bioretrieval_tui.tui.dialogs.dialog import PageDialog, text_lines
-
-        self.push_screen(PageDialog(text_lines(title, text, note), fitted=True))
-
-    def export_sheet(
-        self, make: Callable[[], Sheet], stem: str, count: int, *, cites: bool = True
-    ) -> None:
-        """Ask for a file and write a sheet to it; the extension sets the format. cites: the sheet
-        has a bibliography."""
-        from bioretrieval_tui.tui.dialogs.dialog import ExportDialog
-
-        if not count:
-            raise UsageError("Nothing to export")
-        dialog = ExportDialog(make, f"bioretrieval-{stem}.md", count, cites=cites)
-        self.push_screen(dialog, lambda path: self.say(f"Wrote {path}") if path else None)
 
     def confirm(
         self, question: str, then: str, labels: tuple[str, str], do: Callable[[], None]
@@ -736,7 +718,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         from bioretrieval_tui.tui.dialogs.palette import Palette, PaletteChoice
 
         here = self.pane.SCOPES
-        offered = [action for action in ACTIONS if action.palette]
+        offered = [action for action in in_force() if action.palette]
         working = {action.id: action for action in self.working_actions()}
         actions = [working.get(action.id, action) for action in offered if action.scope in here]
         more = [a for a in offered if a.scope not in here and a.scope in PANE_OF_SCOPE]

@@ -65,8 +65,10 @@ def column_choices(
 
 
 def _choosable(kind: str) -> list[EntryField]:
-    # Whether a model is here is looked up on the disk: filters ask it, rows do not.
-    return [row for row in fields.TABLE.of(kind) if row.type and row.name != "here"]
+    # Whether a model is here is looked up on the disk, what is on the shelf has its sign: filters
+    # ask them, rows do not.
+    hidden = ("here", "starred", "tag", "note")
+    return [row for row in fields.TABLE.of(kind) if row.type and row.name not in hidden]
 
 
 def _title(row: EntryField) -> str:

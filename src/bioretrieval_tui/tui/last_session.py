@@ -29,7 +29,7 @@ class _Kept(msgspec.Struct, frozen=True):
 
 class LastSession:
     """The state of the panes of the last session, until each is shown again. fresh: it is
-    forgotten, and kept anew."""
+    forgotten, and the new one is kept."""
 
     def __init__(self, settings: SettingsStore, *, fresh: bool = False) -> None:
         self._settings = settings

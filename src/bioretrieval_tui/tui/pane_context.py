@@ -11,8 +11,8 @@ from bioretrieval_tui.paths import Places
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.client import SearchClient
     from bioretrieval_tui.backend.jobs import JobQueue
-    from bioretrieval_tui.render.sheet import Sheet
     from bioretrieval_tui.settings import SettingsStore
+    from bioretrieval_tui.tui.desktop_session import DesktopSession
     from bioretrieval_tui.tui.folders import FolderMemory
     from bioretrieval_tui.tui.found_session import FoundSession
     from bioretrieval_tui.tui.job_session import JobSession
@@ -33,6 +33,7 @@ class PaneContext(Protocol):
     jobs: JobQueue
     job_session: JobSession
     folders: FolderMemory
+    desktop: DesktopSession
     found: FoundSession
     marks: RowMarks
     undo: UndoStack
@@ -53,9 +54,3 @@ class PaneContext(Protocol):
     async def widen(self) -> None: ...
     def compare(self, kind: str) -> None: ...
     def marks_changed(self) -> None: ...
-    def open_link(self, url: str) -> None: ...
-    def copy_text(self, text: str, what: str) -> None: ...
-    def show_text(self, title: str, text: str, note: str = ...) -> None: ...
-    def export_sheet(
-        self, make: Callable[[], Sheet], stem: str, count: int, *, cites: bool = True
-    ) -> None: ...

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from string import ascii_lowercase
 
-from bioretrieval_tui.actions import ACTIONS
+from bioretrieval_tui.actions import key_of
 from bioretrieval_tui.render.page import Fact, Group, Page, Prose, Section, Text, is_empty, plain
 from bioretrieval_tui.render.sheet import Sheet, face, readable
 from bioretrieval_tui.tui.text import Line, Span, line
@@ -105,8 +105,8 @@ def letters(count: int) -> list[str]:
 
 def _key_of(section: Section) -> str:
     """The key that precedes the letters of a group."""
-    action = _OPENS.get(section.holds) if isinstance(section, Group) else None
-    return next((f"  {one.shown}, then a letter" for one in ACTIONS if one.id == action), "")
+    key = key_of(_OPENS.get(section.holds, "")) if isinstance(section, Group) else ""
+    return f"  {key}, then a letter" if key else ""
 
 
 def spans(parts: Text) -> Iterator[Span]:

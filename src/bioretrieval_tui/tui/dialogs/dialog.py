@@ -20,8 +20,7 @@ from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
 from textual.widgets import Input
 
-from bioretrieval_tui.errors import BioRetrievalError, UsageError
-from bioretrieval_tui.paths import write_atomically
+from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.tui.spans import addresses
 from bioretrieval_tui.tui.text import Line, Row, Span, layout, line
 from bioretrieval_tui.tui.themes import DARK
@@ -282,14 +281,15 @@ class ExportDialog(Dialog[Path]):
         count: int,
         *,
         write: Callable[[Path], Path] | None = None,
-        extensions: str = ".md .csv .json .jsonl .bib .tex .txt",
+        extensions: str = ".md .csv .json .jsonl .bib .ris .csl.json .xml .tex .txt",
         cites: bool = True,
     ) -> None:
         """write: used in place of `write_export`, with the extensions that it knows; cites: the
         sheet has a bibliography."""
         super().__init__()
         self.write = write or (lambda path: write_export(path, make()))
-        self.extensions = extensions if cites else extensions.replace(" .bib", "")
+        cited = " .bib .ris .csl.json .xml"
+        self.extensions = extensions if cites else extensions.replace(cited, "")
         self.count = count
         self.file = QueryLine("file name", suggestion)
         self.page = Detail(measure=120)
@@ -336,30 +336,14 @@ class ExportDialog(Dialog[Path]):
             self._explain(error.line())
 
 
-EXPORT_FORMATS = {
-    ".md": "markdown", ".markdown": "markdown", ".csv": "csv", ".json": "json",
-    ".jsonl": "jsonl", ".bib": "bibtex", ".txt": "table", ".tex": "latex",
-}  # fmt: skip
-
-
 def write_export(path: Path, sheet: Sheet) -> Path:
     """Write a `Sheet` to `path`, all or nothing.
 
     Raises UsageError if no format has its extension, BioRetrievalError if it cannot be written."""
-    format_name = EXPORT_FORMATS.get(path.suffix.casefold())
-    if format_name is None:
-        known = " ".join(EXPORT_FORMATS)
-        raise UsageError(f"no format has the extension '{path.suffix or path.name}'",
-                         remedy=f"use one of {known}")  # fmt: skip
-    from bioretrieval_tui.render.formats import render
+    from bioretrieval_tui.render.formats import CITED, format_of, render, save_text
 
-    text = "".join(render(sheet, format_name))  # type: ignore[arg-type]  # a Format
-    if not text.strip():
-        raise BioRetrievalError(f"nothing here has a {format_name} form")
-    if path.is_dir():
-        raise BioRetrievalError(f"{path} is a folder", remedy="name a file in it")
-    try:
-        write_atomically(path, text.encode())
-    except OSError as error:
-        raise BioRetrievalError(f"cannot write {path}: {error.strerror}") from error
-    return path
+    chosen = format_of(path)
+    text = "".join(render(sheet, chosen))
+    if not text.strip() or (chosen in CITED and not sheet.citations):
+        raise BioRetrievalError(f"nothing here has a {chosen} form")
+    return save_text(path, text)

@@ -191,7 +191,7 @@ class FoundPane(Pane):
         session, request = self.session, self.session.request
         hits = [one for one in session.papers if not session.starred or one.id in session.starred]
         title = f"{session.service}: {request.query}" if request else ""
-        self.owner.export_sheet(
+        self.owner.desktop.export(
             lambda: paper_sheet(hits, title=title, citations=hit_citations(hits)),
             "found",
             len(hits),

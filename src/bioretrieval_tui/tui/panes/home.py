@@ -12,7 +12,7 @@ from functools import partial
 from rich.cells import cell_len
 from textual.app import ComposeResult
 
-from bioretrieval_tui.actions import DIGITS, PANES
+from bioretrieval_tui.actions import PANES, key_of
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of
 from bioretrieval_tui.catalog.models import SECTIONS, AnyEntry, Milestone, Paper
 from bioretrieval_tui.errors import BioRetrievalError
@@ -139,7 +139,7 @@ class HomePane(Pane, inherit_bindings=False):
     def _listed(self) -> Iterator[HomeRow]:
         if not {"Index", "Queries", "Your runs"} & {row.label for row in self.own}:
             begin = (
-                HomeRow("", Span(f"{DIGITS[pane]}  {text}"), "", partial(self._go, pane))
+                HomeRow("", Span(f"{key_of(f'go-{pane}')}  {text}"), "", partial(self._go, pane))
                 for pane, text in _BEGIN
             )
             yield from _group("Start", begin)
@@ -185,7 +185,9 @@ class HomePane(Pane, inherit_bindings=False):
         for pane, title, text in PANES[1:]:
             section = "recipes" if pane == "leaderboard" else pane
             number = count(len(self.catalogue.section(section))) if section in SECTIONS else ""
-            name = Span(f"{DIGITS[pane]}  {title:<12} {number:>4}", _ROLES.get(pane, "text"))
+            name = Span(
+                f"{key_of(f'go-{pane}')}  {title:<12} {number:>4}", _ROLES.get(pane, "text")
+            )
             yield HomeRow("", name, text, partial(self._go, pane))
 
     def show_page(self, *, lead: bool = False) -> None:
@@ -253,7 +255,7 @@ def year_bars(counts: Counter[int], width: int, height: int) -> list[Row]:
 
 def _change(owner: PaneContext, date: str, text: str) -> HomeRow:
     """A change, of which enter shows the whole text."""
-    show = partial(owner.show_text, f"Changed on {date}", text)
+    show = partial(owner.desktop.show, f"Changed on {date}", text)
     return HomeRow("", Span(f"{date}  {text}", "dim"), "", show)
 
 

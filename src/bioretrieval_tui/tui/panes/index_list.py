@@ -278,7 +278,7 @@ class IndexesPane(Pane):
         found = self.owner.jobs.log(self.row.name) if self.row else None
         if found is None:
             raise UsageError("No job of this index is known")
-        self.owner.show_text(*found)
+        self.owner.desktop.show(*found)
 
     def action_remove(self) -> None:
         row = self.row
@@ -315,4 +315,4 @@ class IndexesPane(Pane):
         from bioretrieval_tui.render.indexes import index_sheet
 
         infos = list(self.session.infos)
-        self.owner.export_sheet(partial(index_sheet, infos), "indexes", len(infos), cites=False)
+        self.owner.desktop.export(partial(index_sheet, infos), "indexes", len(infos), cites=False)

@@ -429,7 +429,7 @@ class LeaderboardPane(Pane):
             return
         board = self.board
         make = partial(matrix_sheet, board.matrix, board.table, own=board.shown_own)
-        self.owner.export_sheet(make, "board", len(board.rows), cites=False)
+        self.owner.desktop.export(make, "board", len(board.rows), cites=False)
 
     def action_export_long(self) -> None:
         self._for_matrix("The export of single scores")
@@ -437,7 +437,7 @@ class LeaderboardPane(Pane):
         shown = [row.figures[axis] for row in matrix.rows for axis in matrix.axes
                  if axis in row.figures]  # fmt: skip
         make = partial(result_sheet, shown, self.catalogue.names)
-        self.owner.export_sheet(make, "results", len(shown), cites=False)
+        self.owner.desktop.export(make, "results", len(shown), cites=False)
 
     # Runs of the user --------------------------------------------------------------------
 

@@ -129,7 +129,7 @@ class NewsPane(Pane):
     def action_export(self) -> None:
         rows = self.session.rows
         make = partial(news_sheet, [one.part for one in rows])
-        self.owner.export_sheet(make, "news", len(rows))
+        self.owner.desktop.export(make, "news", len(rows))
 
     def _mark(self, read: bool) -> None:
         place = self.table.cursor

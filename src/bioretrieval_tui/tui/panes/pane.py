@@ -406,6 +406,12 @@ class Pane(Widget):
     def action_edge(self, by: int) -> None:
         self.table.move_to(0 if by < 0 else len(self.table.rows) - 1)
 
+    def action_to_row(self, number: int) -> None:
+        self.table.move_to(number - 1)
+
+    def action_centre(self) -> None:
+        self.table.centre()
+
     def action_enter(self) -> None:
         if len(self.table.rows):
             self._settle()
@@ -491,10 +497,10 @@ class Pane(Widget):
         return self.page.links[0][1]
 
     def action_open(self) -> None:
-        self.owner.open_link(self._first_link())
+        self.owner.desktop.open(self._first_link())
 
     def action_copy_link(self) -> None:
-        self.owner.copy_text(self._first_link(), "link")
+        self.owner.desktop.copy(self._first_link(), "link")
 
     def action_letter(self, what: str) -> None:
         """Wait for the letter of a link (`what` is "link") or of an entry ("related")."""
@@ -537,9 +543,9 @@ class Pane(Widget):
         if what == "related":
             self.owner.jump(self.page.jumps[index])
         elif typed != typed.lower():
-            self.owner.copy_text(self.page.links[index][1], "link")
+            self.owner.desktop.copy(self.page.links[index][1], "link")
         else:
-            self.owner.open_link(self.page.links[index][1])
+            self.owner.desktop.open(self.page.links[index][1])
 
     # A list of entries: sort, match, export --------------------------------------------------
 
@@ -675,14 +681,14 @@ class Pane(Widget):
         text = "".join(render(entry_sheet([self.current], self.catalogue), "bibtex"))
         if not text.strip():
             raise UsageError("There is nothing to cite here")
-        self.owner.copy_text(text, "BibTeX")
+        self.owner.desktop.copy(text, "BibTeX")
 
     def action_export(self) -> None:
         from bioretrieval_tui.render.entries import entry_sheet
 
         shown = self.entry_list.shown
         make = partial(entry_sheet, shown, self.catalogue)
-        self.owner.export_sheet(make, self.pane_name, len(shown))
+        self.owner.desktop.export(make, self.pane_name, len(shown))
 
     # The filter line -----------------------------------------------------------------------
 

@@ -254,7 +254,7 @@ class QrelsPane(Pane):
     def action_export(self) -> None:
         shown = list(self.session.shown)
         make = partial(query_list_sheet, shown, self.session.modes)
-        self.owner.export_sheet(make, "queries", len(shown), cites=False)
+        self.owner.desktop.export(make, "queries", len(shown), cites=False)
 
 
 # Queries as rows ------------------------------------------------------------------------------

@@ -505,4 +505,4 @@ class SearchPane(Pane):
     def action_export(self) -> None:
         view = self.session.shown
         stem = f"search-{view.index or self.owner.index}"
-        self.owner.export_sheet(self.session.sheet, stem, len(view.answer.hits))
+        self.owner.desktop.export(self.session.sheet, stem, len(view.answer.hits))

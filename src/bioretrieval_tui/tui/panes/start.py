@@ -69,7 +69,7 @@ class StartPane(Pane):
         step = self.current
         if not isinstance(step, Step) or not step.commands:
             raise UsageError("This step has no command")
-        self.owner.copy_text(step.commands[0], "command")
+        self.owner.desktop.copy(step.commands[0], "command")
 
     def list_head(self) -> list[Span]:
         spans, found = super().list_head(), self.entry_list
