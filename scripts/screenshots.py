@@ -7,6 +7,7 @@ Writes `docs/screenshots/*.svg`. Search needs an index named `scifact` under BIO
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from pathlib import Path
 
@@ -74,9 +75,10 @@ async def until(pilot: Pilot[None], true: object, seconds: int) -> None:
 
 
 def save(app: BioRetrievalApp, name: str) -> None:
-    """Export what is on screen."""
+    """Export what is on screen, without fonts from elsewhere."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    (FOLDER / f"{name}.svg").write_text(app.export_screenshot(title="bioretrieval-tui"))
+    picture = re.sub(r",\s*url\([^;]*;", ";", app.export_screenshot(title="bioretrieval-tui"))
+    (FOLDER / f"{name}.svg").write_text(picture)
 
 
 def main() -> None:
