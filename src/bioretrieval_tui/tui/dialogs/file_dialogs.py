@@ -202,10 +202,7 @@ class BenchmarkDialog(Dialog[ChosenBenchmark]):
     models: none to ask only for the folder; check: raises what is wrong with a folder.
     """
 
-    DEFAULT_CSS = """
-    BenchmarkDialog > Vertical { height: 90%; }
-    BenchmarkDialog #note { height: 4; }
-    """
+    DEFAULT_CSS = "BenchmarkDialog > Vertical { height: 90%; }"
     BINDINGS: ClassVar = [Binding("enter", "begin", show=False)]
 
     def __init__(
@@ -225,7 +222,7 @@ class BenchmarkDialog(Dialog[ChosenBenchmark]):
         self.picker = FilePicker(folder, recent)
         self.modes = mode_stepper()
         self.model = ModelLine(models)
-        self.note.id = "note"  # of several lines, for long errors
+        self.note.at_least = 4  # for long errors
 
     def compose(self) -> ComposeResult:
         fields = [labelled("Modes", self.modes), labelled("Model", self.model)]
