@@ -21,6 +21,7 @@ from bioretrieval_tui.documents.source import STDIN
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.render.citation import Citation, hit_citations
+from bioretrieval_tui.render.formats import CITED
 from bioretrieval_tui.render.hits import hit_sheet
 from bioretrieval_tui.search.types import (
     RERANKED,
@@ -268,7 +269,7 @@ def _put(
     format_: Format,
 ) -> None:
     citations: tuple[Citation, ...] = ()
-    if format_ == "bibtex":
+    if format_ in CITED:
         citations = hit_citations(hits, catalogue() if CATALOGUE in names else None)
         if hits and not citations:
             remedy = "their records have no year and no address; use another format"

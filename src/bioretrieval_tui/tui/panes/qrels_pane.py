@@ -195,6 +195,8 @@ class QrelsPane(Pane):
 
     def action_sort(self) -> None:
         """Sort by the chosen column, lowest first; again: highest first; again: unsorted."""
+        if not self.session.queries:
+            raise UsageError(NONE_OPEN)
         table = self.list_of_queries
         self.session.sort_by(table.columns[table.column].key)
         table.move_to(0)
