@@ -84,6 +84,7 @@ HANDLERS: dict[str, tuple[type, ...]] = {
     "marking": (BrowsePane, BenchmarksPane, ModelsPane, LeaderboardPane),
     "evaluating": (BenchmarksPane, ModelsPane, LeaderboardPane),
     "comparison": (ComparisonDialog,),
+    "reading": (Pane,),
     "detail": (Detail,),
     "timeline": (EvolutionPane,),
     "models": (ModelsPane,),
