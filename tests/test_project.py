@@ -181,6 +181,10 @@ HEAVY: dict[str, tuple[str, ...]] = {
     "sentence_transformers": (),
     "huggingface_hub": (),
     "matplotlib": (),
+    "mcp": (),
+    "mcp_types": (),
+    "aiohttp": (),
+    "textual_serve": (),
     "httpx": ("online",),
     "filelock": ("encoding",),
     "numpy": ("encoding", "evaluation", "index", "search"),
@@ -266,6 +270,8 @@ def test_a_wheel_holds_all_that_runs_and_nothing_else(wheel: Path) -> None:
     inside = {name for name in names if not name.startswith(f"bioretrieval_tui-{version}.")}
     assert inside == modules | data | other
     assert f"bioretrieval_tui-{version}.dist-info/licenses/LICENSE" in names
+    data_folder = f"bioretrieval_tui-{version}.data/data"
+    assert f"{data_folder}/share/man/man1/bioretrieval-tui.1" in names
     assert entry_points.decode().split() == [
         "[console_scripts]", "bioretrieval-tui", "=", "bioretrieval_tui.main:run",
     ]  # fmt: skip

@@ -1,5 +1,8 @@
 """The one table of actions: bindings, palette, footer, help and `bioretrieval-tui keys` follow it.
 
+`ACTIONS` has the keys of the program; what is in force (`in_force`, `in_scope`) may have those of
+`config.toml` and the user's own commands (`use`).
+
 A line of `_TABLE` is an action, under the scope in which it works: id, keys, Textual action, label,
 help, and its place in the bottom line ("-": neither there nor in the palette).
 """
@@ -12,7 +15,8 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One thing a key does. name: the Textual action; keys: in Textual's spelling, first shown."""
+    """One thing a key does. name: the Textual action; keys: in Textual's spelling, first shown, a
+    space between those of a sequence; origin: what set the keys, if not the program."""
 
     id: str
     scope: str
@@ -22,6 +26,7 @@ class Action:
     help: str
     footer: int = 0
     palette: bool = True
+    origin: str = ""
 
     @property
     def shown(self) -> str:
@@ -37,6 +42,7 @@ SCOPES: dict[str, str] = {
     "marking": "To compare rows",
     "evaluating": "On a benchmark or a model",
     "noting": "To keep on your shelf",
+    "reading": "While reading a page",
     "detail": "In the detail pane",
     "timeline": "In Evolution",
     "models": "In Models",
@@ -80,10 +86,10 @@ PANES: tuple[tuple[str, str, str], ...] = (
 """(pane, title, what it shows), in the order of their digit keys."""
 
 MORE_PANES: tuple[tuple[str, str, str], ...] = (
-    ("news", "W", "News"), ("found", "P", "Found"), ("qrels", "E", "Explore"),
-    ("shelf", "K", "Shelf"),
+    ("news", "news", "News"), ("found", "found", "Found"), ("qrels", "explore", "Explore"),
+    ("shelf", "shelf", "Shelf"),
 )  # fmt: skip
-"""(pane, key, title) of those behind the digits."""
+"""(pane, action that leads there, title) of those behind the digits."""
 
 DIGITS: dict[str, str] = {pane: str(n % 10) for n, (pane, _, _) in enumerate(PANES, 1)}
 """The key of each pane: 1 to 9, and 0 behind them as on the keyboard."""
@@ -107,6 +113,8 @@ news | W | go('news') | News | New records of your watches
 found | P | go('found') | Found | Papers that an online search found
 shelf | K | go('shelf') | Shelf | What you starred, tagged and annotated; saved searches
 saved | apostrophe | saved | Saved searches | Then a letter: show that search or filter again
+keep-place |  | keep_place | Keep this place | Then a letter: keep pane and row for the session
+return-to-place |  | go_to_place | Go to a place | Then a letter: return to what was kept under it
 redraw | ctrl+l | redraw | Redraw | Redraw the screen
 undo | u | undo | Undo | Restore the last filter, marks, run or index that was removed
 quit | q ctrl+c | quit | Quit | Quit; jobs can go on in the background | 9
@@ -124,8 +132,11 @@ down | j down | move(1) | Down | Next row; 5j within 0.4 s moves five, as before
 up | k up | move(-1) | Up | Previous row | -
 half-down | ctrl+d pagedown | half(1) | Half a page down | Half a page down | -
 half-up | ctrl+u pageup | half(-1) | Half a page up | Half a page up | -
+page-forward |  | half(2) | Page down | A page down | -
+page-back |  | half(-2) | Page up | A page up | -
 first | g home | edge(-1) | First | First row | -
 last | G end | edge(1) | Last | Last row | -
+centre |  | centre | Centre | Scroll so that the row is in the middle | -
 enter | enter | enter | Read | Show its page | 1
 clear | escape | clear | Clear | Close the page, or clear the filter | -
 open | o | open | Open | Open the first link in the browser | 3
@@ -170,11 +181,19 @@ comparison-help | question_mark f1 | help | Help | The keys of this screen | 6
 [noting]
 star | asterisk | star | Star | Star or unstar it
 note | full_stop | note | Note | Reading status, tags and note
+[reading]
+leave-page | escape | clear | Back | Back to the list | 1
+page-section | right_square_bracket | section(1) | Next section | Go to the next section | 1
+page-links | l | letter('link') | Links | Then a letter: open that link (capital: copy it) | 2
+page-related | r | letter('related') | Related | Then a letter: jump to that entry | 2
+read-on | enter | enter | Read on | Half a page down; in Indexes: search it | -
 [detail]
 scroll-down | j down | scroll_lines(1) | Down | Scroll down | -
 scroll-up | k up | scroll_lines(-1) | Up | Scroll up | -
 page-down | ctrl+d pagedown space | scroll_half(1) | Half a page down | Half a page down | -
 page-up | ctrl+u pageup | scroll_half(-1) | Half a page up | Half a page up | -
+page-forward-reading |  | scroll_half(2) | Page down | A page down | -
+page-back-reading |  | scroll_half(-2) | Page up | A page up | -
 top | g home | scroll_edge(-1) | Top | To the top | -
 bottom | G end | scroll_edge(1) | Bottom | To the end | -
 [timeline]
@@ -331,15 +350,38 @@ def _parsed(table: str) -> Iterator[Action]:
 ACTIONS: tuple[Action, ...] = tuple(_parsed(_TABLE))
 
 
+_in_force: tuple[Action, ...] = ACTIONS
+
+
+def use(actions: tuple[Action, ...]) -> None:
+    """Put actions in force: `ACTIONS` with other keys, and more."""
+    global _in_force
+    _in_force = actions
+
+
+def in_force() -> tuple[Action, ...]:
+    return _in_force
+
+
 def in_scope(scope: str) -> tuple[Action, ...]:
-    """The actions of one scope, in registry order."""
-    return tuple(action for action in ACTIONS if action.scope == scope)
+    """The actions in force of one scope, in registry order."""
+    return tuple(action for action in _in_force if action.scope == scope)
 
 
-_SIGNS = {
-    "question_mark": "?", "slash": "/", "greater_than_sign": ">", "less_than_sign": "<",
-    "full_stop": ".", "tilde": "~", "apostrophe": "'", "asterisk": "*", "equals_sign": "=",
-    "space": "space", "left_square_bracket": "[", "right_square_bracket": "]",
+def key_of(identifier: str) -> str:
+    """The first key in force of an action, as a reader writes it."""
+    return next((action.shown for action in _in_force if action.id == identifier), "")
+
+
+SIGNS = {
+    "exclamation_mark": "!", "quotation_mark": '"', "number_sign": "#", "dollar_sign": "$",
+    "percent_sign": "%", "ampersand": "&", "apostrophe": "'", "left_parenthesis": "(",
+    "right_parenthesis": ")", "asterisk": "*", "plus": "+", "comma": ",", "minus": "-",
+    "full_stop": ".", "slash": "/", "colon": ":", "semicolon": ";", "less_than_sign": "<",
+    "equals_sign": "=", "greater_than_sign": ">", "question_mark": "?", "at": "@",
+    "left_square_bracket": "[", "backslash": "\\", "right_square_bracket": "]",
+    "circumflex_accent": "^", "underscore": "_", "grave_accent": "`", "left_curly_bracket": "{",
+    "vertical_line": "|", "right_curly_bracket": "}", "tilde": "~", "space": "space",
 }  # fmt: skip
 """Names of keys that write a character into a line."""
 _NAMES = {
@@ -356,23 +398,40 @@ PANE_OF_SCOPE: dict[str, str] = {
 """The pane of the scopes that belong to one."""
 
 
+_OF_PANES = {
+    "home": "home", "timeline": "timeline list browse noting",
+    "papers": "list browse noting marking", "datasets": "list browse noting marking",
+    "models": "models evaluating list browse noting marking",
+    "benchmarks": "evaluating list browse noting marking", "path": "start list browse noting",
+    "leaderboard": "leaderboard evaluating list browse noting marking",
+    "search": "search noting list", "indexes": "indexes list", "qrels": "qrels list",
+    "news": "news noting list", "found": "found noting list", "shelf": "shelf noting list",
+}  # fmt: skip
+TOGETHER: dict[str, frozenset[str]] = {
+    pane: frozenset((*scopes.split(), "everywhere", *(["detail"] if "list" in scopes else [])))
+    for pane, scopes in _OF_PANES.items()
+}
+"""Scopes that work at once, by pane; of the others, in lines and dialogs, one does."""
+
+
 def title_of(scope: str) -> tuple[str, str]:
     """The title and the key of the pane of a scope."""
-    known = [(pane, title, DIGITS[pane]) for pane, title, _ in PANES]
-    known += [(pane, title, key) for pane, key, title in MORE_PANES]
+    known = [(pane, title, key_of(f"go-{pane}")) for pane, title, _ in PANES]
+    known += [(pane, title, key_of(action)) for pane, action, title in MORE_PANES]
     return next(found[1:] for found in known if found[0] == PANE_OF_SCOPE[scope])
 
 
 def shown_key(key: str) -> str:
     """A key as a reader writes it: `question_mark` is `?`, `escape` is `esc`."""
-    return (_SIGNS | _NAMES).get(key, key)
+    return " ".join((SIGNS | _NAMES).get(one, one) for one in key.split(" "))
 
 
 def while_typing(actions: Iterable[Action], taken: Collection[str]) -> Iterator[Action]:
     """The actions whose keys work while a line has the focus, with those keys only. taken: the
     keys of the line."""
     for action in actions:
-        keys = [key for key in action.keys if len(key) > 1 and key not in _SIGNS]
+        first = ((key, key.partition(" ")[0]) for key in action.keys)
+        keys = [key for key, one in first if len(one) > 1 and one not in SIGNS]
         if keys := [key for key in keys if key not in taken]:
             yield replace(action, keys=tuple(keys))
 
@@ -382,14 +441,13 @@ def idle_key(key: str, working: Iterable[Action]) -> str:
     if any(key in action.keys for action in working):
         return ""
     places: dict[str, str] = {}
-    for one in ACTIONS:
+    for one in _in_force:
         if key in one.keys and one.scope in _ON_PANES:
             where = SCOPES[one.scope]
             places.setdefault(one.label, f"{one.label} {where[0].lower()}{where[1:]}")
     known = ", ".join(places.values())
-    return (
-        f"{shown_key(key)} does nothing here; {f'it is {known}' if known else '? lists the keys'}"
-    )
+    where = f"it is {known}" if known else f"{key_of('help')} lists the keys"
+    return f"{shown_key(key)} does nothing here; {where}"
 
 
 def untaken(actions: Iterable[Action]) -> Iterator[Action]:

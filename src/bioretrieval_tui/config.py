@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -18,12 +18,20 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import msgspec
 from msgspec import Meta, Struct
 
+from bioretrieval_tui.actions import ACTIONS, Action
 from bioretrieval_tui.errors import BioRetrievalError, Problem, UsageError
+from bioretrieval_tui.keymap import PRESETS, Keys, as_key, assign, what_is_a_key
 from bioretrieval_tui.paths import file_errors, locked, places, private, save_file
 from bioretrieval_tui.util.formatting import did_you_mean
 
 THEMES = ("dark", "light", "terminal")
 """The themes of the program; others are files in the folder `themes`."""
+
+
+Place = tuple[str | int, ...]
+"""The keys that lead to a value, with numbers in lists."""
+Lines = dict[Place, int]
+Report = Callable[[Place, str], None]
 
 
 def _meta(
@@ -71,6 +79,10 @@ class Config(Struct, frozen=True):
         _meta("Type of the numbers that OpenVINO computes with", "BIORETRIEVAL_PRECISION"),
     ] = "auto"
     online: Annotated[OnlineConfig, _meta("What is sent to services")] = OnlineConfig()
+    keys: Annotated[
+        dict[str, str | list[str]],
+        _meta("Keys of the app: a preset, and `action = key` or a list of keys, by ids of `keys`"),
+    ] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +101,13 @@ class Value:
 @dataclass(frozen=True, slots=True)
 class Configuration:
     """What is in force. origins: by key, what set a value that is not the default: a variable, or
-    the file and line; lines: of all that the file has."""
+    the file and line; actions: with the keys in force."""
 
     config: Config
     origins: dict[str, str]
     problems: tuple[Problem, ...]
     path: Path
+    actions: tuple[Action, ...] = ACTIONS
 
     def value(self, key: str) -> Any:
         found: Any = self.config
@@ -103,12 +116,17 @@ class Configuration:
         return found
 
 
-def values(kind: type[Struct] = Config, table: str = "") -> Iterator[Value]:
+@lru_cache(maxsize=1)
+def values() -> tuple[Value, ...]:
     """All single values, those of tables too."""
+    return tuple(_values(Config, ""))
+
+
+def _values(kind: type[Struct], table: str) -> Iterator[Value]:
     for field in msgspec.structs.fields(kind):
         inner, meta = get_args(field.type)
         if isinstance(inner, type) and issubclass(inner, Struct):
-            yield from values(inner, f"{field.name}.")
+            yield from _values(inner, f"{field.name}.")
         elif get_origin(inner) not in (dict, list):
             extra = meta.extra
             yield Value(table + field.name, field.type, field.default, meta.description, **extra)
@@ -150,7 +168,7 @@ def configuration() -> Configuration:
         here[table] = msgspec.structs.replace(getattr(config, table), **changed)
     if here:
         config = msgspec.structs.replace(config, **here)
-    return Configuration(config, origins, tuple(problems), path)
+    return replace(found, config=config, origins=origins, problems=tuple(problems))
 
 
 def offline_origin() -> str:
@@ -185,7 +203,7 @@ def read_text(text: str, path: Path) -> Configuration:
     lines = line_numbers(text)
     problems: list[Problem] = []
 
-    def report(place: tuple[str | int, ...], message: str) -> None:
+    def report(place: Place, message: str) -> None:
         field = ".".join(str(part) for part in place if isinstance(part, str))
         problems.append(Problem(path, message, _line_of(place, lines), field=field))
 
@@ -203,8 +221,40 @@ def read_text(text: str, path: Path) -> Configuration:
         for one in values()
         if (place := (*one.key.split("."),)) in lines and one.key not in wrong
     }
+    actions = _assigned(config, path, lines, report)
     problems.sort(key=lambda problem: problem.line or 0)
-    return Configuration(config, origins, tuple(problems), path)
+    return Configuration(config, origins, tuple(problems), path, actions)
+
+
+def _assigned(config: Config, path: Path, lines: Lines, report: Report) -> tuple[Action, ...]:
+    """The actions with the keys of the table `[keys]`."""
+    preset, wanted = config.keys.get("preset", "default"), dict[str, Keys]()
+    known = [action.id for action in ACTIONS]
+    if preset not in PRESETS:
+        meant = did_you_mean(str(preset), PRESETS, f"presets: {', '.join(PRESETS)}")
+        report(("keys", "preset"), f"there is no such preset; {meant}")
+        preset = "default"
+    for name, given in config.keys.items():
+        if name == "preset":
+            continue
+        texts = [given] if isinstance(given, str) else given
+        keys = [as_key(text) for text in texts]
+        if name not in known:
+            meant = did_you_mean(name, known, "bioretrieval-tui keys lists the actions")
+            report(("keys", name), f"there is no such action; {meant}")
+        elif None in keys:
+            report(("keys", name), what_is_a_key(texts[keys.index(None)]))
+        else:
+            wanted[name] = tuple(key for key in keys if key)
+    actions, wrong = assign(preset, wanted)
+    for name, why in wrong:
+        report(("keys", name), f"{why}; its keys stay")
+        del wanted[name]
+    places = {name: f"{path}:{_line_of(('keys', name), lines)}" for name in wanted}
+    return tuple(
+        replace(one, origin=places.get(one.id, f"preset {preset}")) if one not in ACTIONS else one
+        for one in actions
+    )
 
 
 def _unread(problem: Problem, path: Path) -> Configuration:
@@ -219,11 +269,10 @@ def own_themes(folder: Path) -> list[str]:
 
 # Types --------------------------------------------------------------------------------------
 
-Report = Callable[[tuple[str | int, ...], str], None]
 _WRONG: Any = object()
 
 
-def _taken(raw: object, kind: Any, place: tuple[str | int, ...], report: Report) -> Any:
+def _taken(raw: object, kind: Any, place: Place, report: Report) -> Any:
     """A value of a type, as far as it is one: what is wrong within a table is reported, and the
     default stays. `_WRONG` where nothing of it can be used."""
     plain = _plain(kind)
@@ -232,14 +281,16 @@ def _taken(raw: object, kind: Any, place: tuple[str | int, ...], report: Report)
             report(place, f"must be a table: write [{'.'.join(map(str, place))}]")
             return _WRONG
         return _taken_struct(raw, plain, place, report)
+    if get_origin(plain) is dict and isinstance(raw, dict):
+        inner = get_args(plain)[1]
+        taken = {name: _taken(one, inner, (*place, name), report) for name, one in raw.items()}
+        return {name: one for name, one in taken.items() if one is not _WRONG}
     if (value := _converted(raw, kind)) is _WRONG:
         report(place, f"must be {_expected(kind)}")
     return value
 
 
-def _taken_struct(
-    raw: dict[str, Any], kind: type[Struct], place: tuple[str | int, ...], report: Report
-) -> Any:
+def _taken_struct(raw: dict[str, Any], kind: type[Struct], place: Place, report: Report) -> Any:
     fields = {field.name: field for field in msgspec.structs.fields(kind)}
     for name in raw.keys() - fields.keys():
         known = [*fields, *(one.key for one in values())]
@@ -283,11 +334,11 @@ _LINE = re.compile(
 )
 
 
-def line_numbers(text: str) -> dict[tuple[str | int, ...], int]:
+def line_numbers(text: str) -> Lines:
     """The line of each key and table, by their path; the tables of a list have numbers in it."""
-    found: dict[tuple[str | int, ...], int] = {}
-    table: tuple[str | int, ...] = ()
-    counts: dict[tuple[str | int, ...], int] = {}
+    found: Lines = {}
+    table: Place = ()
+    counts: Lines = {}
     for number, line in enumerate(text.splitlines(), 1):
         match = _LINE.match(line)
         if match is None:
@@ -305,7 +356,7 @@ def line_numbers(text: str) -> dict[tuple[str | int, ...], int]:
     return found
 
 
-def _line_of(place: tuple[str | int, ...], lines: dict[tuple[str | int, ...], int]) -> int | None:
+def _line_of(place: Place, lines: Lines) -> int | None:
     """The line of a value, or of the nearest table around it."""
     ends = (place[:end] for end in range(len(place), 0, -1))
     return next((lines[end] for end in ends if end in lines), None)
@@ -323,13 +374,17 @@ def set_value(key: str, text: str) -> Path:
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
 
-    one = {value.key: value for value in values()}.get(key)
+    settable = {value.key: value for value in (*values(), *_key_values())}
+    one = settable.get(key)
     if one is None:
-        known = [value.key for value in values()]
-        meant = did_you_mean(key, known, f"keys: {', '.join(known)}", cutoff=0.5)
+        known = list(settable)
+        meant = did_you_mean(key, known, "bioretrieval-tui config lists the names")
         raise UsageError(f"nothing of the name '{key}' can be set", remedy=meant)
     given: Any = {"yes": True, "on": True, "no": False, "off": False}.get(text.casefold(), text)
-    value = _converted(given if _plain(one.kind) is bool else text, one.kind, strict=False)
+    given = given if _plain(one.kind) is bool else text
+    if key.startswith("keys.") and key != "keys.preset":
+        given = given.split(", ") if ", " in given else given
+    value = _converted(given, one.kind, strict=False)
     if value is _WRONG:
         raise UsageError(f"{key} must be {_expected(one.kind)}", remedy="nothing was written")
     path = config_path().resolve()  # it may be a link into a repository of such files
@@ -359,9 +414,26 @@ def set_value(key: str, text: str) -> Path:
     return path
 
 
+def _key_values() -> Iterator[Value]:
+    """What the table `[keys]` takes."""
+    yield Value(
+        "keys.preset", Literal["default", "vim"], "default", "Keys to begin with", "", False
+    )
+    for one in ACTIONS:
+        yield Value(f"keys.{one.id}", str | list[str], list(one.keys), one.help, "", False)
+
+
 def schema() -> dict[str, Any]:
     """A JSON Schema of the file, for editors."""
     found = msgspec.json.schema(Config)
-    for table in found["$defs"].values():
+    keys = {
+        one.key.partition(".")[2]: {"description": one.help, **msgspec.json.schema(one.kind)}
+        for one in _key_values()
+    }
+    known = found["$defs"]["Config"]["properties"]["keys"]
+    found["$defs"]["Config"]["properties"]["keys"] = {
+        "type": "object", "description": known["description"], "properties": keys, "default": {},
+    }  # fmt: skip
+    for table in (*found["$defs"].values(), found["$defs"]["Config"]["properties"]["keys"]):
         table["additionalProperties"] = False
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}

@@ -29,7 +29,11 @@ WRONG: list[tuple[list[str], int, str]] = [
     (["list", "zzzz"], 2, "kinds: papers, models"),
     (["list", "papers", "models"], 2, "unexpected extra argument"),
     (["list", "-f", "jsn"], 2, "there is no format 'jsn'; did you mean json"),
-    (["list", "-f", "xyzzy"], 2, "formats: table, markdown, json, jsonl, csv, bibtex, latex"),
+    (
+        ["list", "-f", "xyzzy"],
+        2,
+        "formats: table, markdown, json, jsonl, csv, bibtex, ris, csl, endnote, latex",
+    ),
     (["list", "-s", "parms"], 2, "no field is called 'parms'; did you mean params?"),
     (["list", "-n", "0"], 2, "0 is not in the range"),
     (["list", "-n", "many"], 2, "'many' is not a valid integer"),

@@ -52,6 +52,9 @@ SEARCHES: dict[str, list[str]] = {
     "tiny where": ["search", QUERY, "-i", "tiny", "-w", "year:2010.. diabetes", "-f", "json"],
     "tiny newest": ["search", QUERY, "-i", "tiny", "-k", "4", "-s", "date", "-f", "json"],
     "tiny bibtex": ["search", QUERY, "-i", "tiny", "-k", "2", "-f", "bibtex"],
+    "tiny ris": ["search", QUERY, "-i", "tiny", "-k", "2", "-f", "ris"],
+    "tiny csl": ["similar", "1001", "-i", "tiny", "-k", "2", "-f", "csl-json"],
+    "tiny endnote": ["search", QUERY, "-i", "tiny", "-k", "2", "-f", "endnote"],
     "tiny similar": ["similar", "1001", "-i", "tiny", "-k", "3", "-f", "json"],
     "tiny nearby": ["similar", "1001", "-i", "tiny", "--into", "catalogue", "-f", "json"],
     "no words": ["search", "what is the", "-i", "tiny", "-m", "lexical", "-f", "json"],
@@ -187,9 +190,8 @@ def test_a_search_answers_the_shape_of_the_design(answers: dict[str, Answer]) ->
     assert answer.code == 0
     assert answer.err == []
     assert [hit["rank"] for hit in hits] == [1, 2, 3]
-    assert [sorted(hit) for hit in hits] == [
-        ["id", "rank", "score", "scores", "text", "title", "url", "year"]
-    ] * 3
+    keys = "authors doi id journal pmid rank score scores text title url year".split()
+    assert [sorted(hit) for hit in hits] == [keys] * 3
     assert all(sorted(hit["scores"]) == ["dense", "lexical", "rerank"] for hit in hits)
     assert all("diabetes" in hit["text"] for hit in hits)
     first = hits[0]
@@ -197,6 +199,7 @@ def test_a_search_answers_the_shape_of_the_design(answers: dict[str, Answer]) ->
     assert first["title"] == f"Study {number}"
     assert first["year"] == 1990 + number
     assert first["url"] == f"https://pubmed.ncbi.nlm.nih.gov/{first['id']}/"
+    assert (first["pmid"], first["authors"], first["journal"]) == (first["id"], [], None)
     assert -1 <= first["scores"]["dense"] <= 1
     assert first["scores"]["rerank"] is None
     assert first["score"] >= hits[1]["score"] >= hits[2]["score"]
@@ -272,6 +275,9 @@ def test_documents_can_be_cited(answers: dict[str, Answer]) -> None:
     text = answers["tiny bibtex"].out
     assert text.count("@misc{") == 2
     assert "url = {https://pubmed.ncbi.nlm.nih.gov/" in text
+    assert answers["tiny ris"].out.count("\nDB  - PubMed\n") == 2
+    assert [one["type"] for one in json.loads(answers["tiny csl"].out)] == ["document"] * 2
+    assert answers["tiny endnote"].out.count("<remote-database-name>PubMed<") == 2
 
 
 @pytest.mark.parametrize(
@@ -323,7 +329,7 @@ def test_several_indexes_are_one_ranking_that_names_them(
     assert "PubMed" in cited
     assert "Study" in cited
     assert answers["several none"].out == (
-        "rank,score,id,title,year,text,url,dense,lexical,rerank,index\n"
+        "rank,score,id,title,year,text,url,doi,pmid,authors,journal,dense,lexical,rerank,index\n"
     )
 
 

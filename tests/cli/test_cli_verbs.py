@@ -134,9 +134,14 @@ def test_show_takes_an_id_in_any_case(cli: Call) -> None:
     assert cli("show", "MedCPT", "-f", "json").json["id"] == "medcpt"
 
 
-def test_show_cites_what_is_a_work_and_names_the_paper_of_what_is_not(cli: Call) -> None:
-    assert cli("show", "medcpt-paper", "-f", "bibtex").out.startswith("@")
-    refused = cli("show", "step-1", "-f", "bibtex")
+@pytest.mark.parametrize(
+    ("to", "start"), [("bibtex", "@"), ("ris", "TY  - "), ("csl", "["), ("endnote-xml", "<?xml ")]
+)
+def test_show_cites_what_is_a_work_and_names_the_paper_of_what_is_not(
+    cli: Call, to: str, start: str
+) -> None:
+    assert cli("show", "medcpt-paper", "-f", to).out.startswith(start)
+    refused = cli("show", "step-1", "-f", to)
     assert (refused.code, refused.out) == (1, "")
     assert "'step-1' cannot be cited" in refused.err
 
@@ -307,11 +312,14 @@ def test_a_listed_model_has_a_page_and_says_that_its_facts_are_declared(cli: Cal
         assert "CUREv1" in out
 
 
-@pytest.mark.parametrize("verb", ["results", "keys", "config", "doctor"])
-def test_what_cannot_be_cited_is_refused_as_bibtex(cli: Call, verb: str) -> None:
-    called = cli(verb, "-f", "bibtex")
+@pytest.mark.parametrize(
+    ("verb", "to"),
+    [("results", "bibtex"), ("keys", "ris"), ("config", "csl"), ("doctor", "endnote")],
+)
+def test_what_cannot_be_cited_is_refused(cli: Call, verb: str, to: str) -> None:
+    called = cli(verb, "-f", to)
     assert (called.code, called.out) == (2, "")
-    said = "this cannot be written as bibtex; formats: table, markdown, json, jsonl, csv"
+    said = f"this cannot be written as {to}; formats: table, markdown, json, jsonl, csv"
     said += ", latex" if verb == "results" else ""
     assert called.lines == [f"bioretrieval-tui: {said}"]
 
@@ -320,10 +328,10 @@ def test_what_cannot_be_cited_is_refused_as_bibtex(cli: Call, verb: str) -> None
 def test_keys_are_those_of_the_registry(cli: Call, format_: str) -> None:
     called = cli("keys", "-f", format_)
     assert (called.code, called.err) == (0, "")
-    bound = [action for action in ACTIONS if action.keys]
+    bound = ACTIONS
     if format_ == "json":
         assert {row["id"] for row in called.json} == {action.id for action in bound}
-        assert sorted(called.json[0]) == ["action", "help", "id", "keys", "scope"]
+        assert sorted(called.json[0]) == ["action", "help", "id", "keys", "origin", "scope"]
     elif format_ == "csv":
         assert len(list(csv.DictReader(io.StringIO(called.out)))) == len(bound)
     else:

@@ -25,7 +25,7 @@ from bioretrieval_tui.render.comparison import (
     runs_of_one_benchmark,
 )
 from bioretrieval_tui.render.evaluations import own_runs
-from bioretrieval_tui.render.formats import FORMATS, render
+from bioretrieval_tui.render.formats import CITED, FORMATS, render
 from bioretrieval_tui.render.sheet import face
 
 HOSTILE = "\x1b[31mred\u202e | **bold** \\input{x}\n<b>"
@@ -259,7 +259,7 @@ def test_two_runs_of_one_benchmark_are_compared_by_query() -> None:
 # Formats ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("format_", [one for one in FORMATS if one != "bibtex"])
+@pytest.mark.parametrize("format_", [one for one in FORMATS if one not in CITED])
 def test_hostile_texts_are_harmless_in_every_format(format_: Any) -> None:
     evil = model("evil", name=HOSTILE, licence=HOSTILE)
     catalogue = made(result("evil", "facts", 0.5), result("able", "facts", 0.6), models=(evil,))

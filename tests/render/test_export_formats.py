@@ -26,6 +26,7 @@ EMPTY = Catalogue(Content(entries=(), results=(), sources=()))
         ("md", True, "markdown"),
         ("csv", True, "csv"),
         (" JSON ", False, "json"),
+        ("csl-json", False, "csl"),
         *[(name, False, name) for name in FORMATS],
     ],
 )
@@ -39,8 +40,8 @@ def test_resolve(name: str | None, terminal: bool, expected: str) -> None:
         ("jsn", "did you mean json?"),
         ("bibtx", "did you mean bibtex?"),
         ("makdown", "did you mean markdown?"),
-        ("xlsx", "formats: table, markdown, json, jsonl, csv, bibtex, latex"),
-        ("", "formats: table, markdown, json, jsonl, csv, bibtex, latex"),
+        ("xlsx", "formats: table, markdown, json, jsonl, csv, bibtex, ris, csl, endnote, latex"),
+        ("", "formats: table, markdown, json, jsonl, csv, bibtex, ris, csl, endnote, latex"),
     ],
 )
 def test_unknown_format_names_the_nearest(name: str, remedy: str) -> None:
@@ -64,7 +65,7 @@ def test_every_chunk_is_whole_lines_but_for_the_frame_of_a_json_array(
     chunks = list(render(entry_sheet(kinds["paper"], EMPTY), to))  # type: ignore[arg-type]
     assert len(chunks) > 3
     assert "".join(chunks).endswith("\n")
-    if to != "json":
+    if to not in ("json", "csl"):
         assert all(chunk.endswith("\n") for chunk in chunks)
 
 

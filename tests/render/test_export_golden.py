@@ -10,14 +10,14 @@ import pytest
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import KINDS, AnyEntry, Content, Kind, Result
 from bioretrieval_tui.render.entries import entry_page, entry_record, entry_sheet, result_sheet
-from bioretrieval_tui.render.formats import FORMATS, Format, object_text, render
+from bioretrieval_tui.render.formats import Format, object_text, render
 from bioretrieval_tui.render.page import markdown as page_markdown
 from bioretrieval_tui.render.sheet import Sheet
 
 Golden = Callable[[str, str], None]
 EMPTY = Catalogue(Content(entries=(), results=(), sources=()))
 
-SUFFIX = {
+SUFFIX: dict[Format, str] = {
     "table": "txt",
     "markdown": "md",
     "json": "json",
@@ -34,7 +34,7 @@ def text(sheet: Sheet, to: Format) -> str:
     return "".join(render(sheet, to, width=100))
 
 
-@pytest.mark.parametrize("to", FORMATS)
+@pytest.mark.parametrize("to", SUFFIX)
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_kind(
     kind: Kind,
@@ -46,27 +46,27 @@ def test_each_kind(
     golden(f"{kind}.{SUFFIX[to]}", text(entry_sheet(kinds[kind], catalogue), to))
 
 
-@pytest.mark.parametrize("to", FORMATS)
+@pytest.mark.parametrize("to", SUFFIX)
 def test_mixed_kinds(to: Format, catalogue: Catalogue, golden: Golden) -> None:
     golden(f"mixed.{SUFFIX[to]}", text(entry_sheet(catalogue.entries, catalogue), to))
 
 
-@pytest.mark.parametrize("to", FORMATS)
+@pytest.mark.parametrize("to", SUFFIX)
 def test_results(to: Format, results: list[Result], catalogue: Catalogue, golden: Golden) -> None:
     golden(f"results.{SUFFIX[to]}", text(result_sheet(results, catalogue.names), to))
 
 
-@pytest.mark.parametrize("to", FORMATS)
+@pytest.mark.parametrize("to", SUFFIX)
 def test_no_entries(to: Format, golden: Golden) -> None:
     golden(f"empty.{SUFFIX[to]}", text(entry_sheet([], EMPTY), to))
 
 
-@pytest.mark.parametrize("to", FORMATS)
+@pytest.mark.parametrize("to", SUFFIX)
 def test_no_entries_of_a_kind(to: Format, golden: Golden) -> None:
     golden(f"empty-papers.{SUFFIX[to]}", text(entry_sheet([], EMPTY, kind="paper"), to))
 
 
-@pytest.mark.parametrize("to", FORMATS)
+@pytest.mark.parametrize("to", SUFFIX)
 def test_no_results(to: Format, golden: Golden) -> None:
     golden(f"empty-results.{SUFFIX[to]}", text(result_sheet([], {}), to))
 

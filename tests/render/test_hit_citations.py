@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bioretrieval_tui.render.citation import bibliography, citable_hit, cite_hit
+from bioretrieval_tui.render.citation import bibliography, bibtex_fields, citable_hit, cite_hit
 
 
 @dataclass
@@ -30,11 +30,12 @@ class Found:
     score: float = 1.0
     scores: Parts = field(default_factory=Parts)
     metadata: dict[str, Any] = field(default_factory=dict)
+    pmid: str | None = None
 
 
 def fields(**metadata: Any) -> dict[str, str]:
     """The fields of a citation with this metadata."""
-    return dict(cite_hit(Found(metadata=metadata)).fields)
+    return dict(bibtex_fields(cite_hit(Found(metadata=metadata))))
 
 
 def test_an_article() -> None:
@@ -51,7 +52,7 @@ def test_an_article() -> None:
     )
     cited = cite_hit(hit)
     assert (cited.type, cited.key) == ("article", "vanderberg2019anti-tnf".replace("-", ""))
-    found = dict(cited.fields)
+    found = dict(bibtex_fields(cited))
     assert found["author"] == "van der Berg, J. A. and Smith, K. and {WHO Study Group}"
     assert found["journal"] == r"Gut \& Liver"
     assert (found["volume"], found["number"], found["pages"]) == ("12", "3", "101--9")
@@ -62,7 +63,7 @@ def test_an_article() -> None:
 def test_little_is_known() -> None:
     cited = cite_hit(Found(year=None, url=None))
     assert cited.type == "misc"
-    assert [name for name, _ in cited.fields] == ["title"]
+    assert [name for name, _ in bibtex_fields(cited)] == ["title"]
     assert not citable_hit(Found(year=None, url=None))
     assert citable_hit(Found(url=None))
     assert not citable_hit(Found(title=" "))
@@ -72,6 +73,8 @@ def test_little_is_known() -> None:
     ("authors", "said"),
     [
         ("Lee J; Park S", "Lee, J. and Park, S."),
+        ("Wen T, Zhang X, Wang ZY.", "Wen, T. and Zhang, X. and Wang, Z. Y."),
+        ("Moss, Ann", "Moss, Ann"),
         (["Smith, John"], "Smith, John"),
         (["Kim SH Jr"], "Kim, Jr, S. H."),
         (["Plato"], "Plato"),
@@ -178,7 +181,7 @@ def test_the_entry_follows_the_types(
     metadata: dict[str, Any], kind: str, said: dict[str, str]
 ) -> None:
     cited = cite_hit(Found(metadata=metadata))
-    found = dict(cited.fields)
+    found = dict(bibtex_fields(cited))
     assert cited.type == kind
     assert {name: found.get(name) for name in said} == said
     places = {"journal", "booktitle", "school", "institution", "howpublished"}
@@ -191,7 +194,7 @@ def test_a_work_without_authors_is_known_by_its_editors() -> None:
 
 
 def test_an_address_that_is_none_is_left_out() -> None:
-    assert "url" not in dict(cite_hit(Found(url="javascript:alert(1)")).fields)
+    assert "url" not in dict(bibtex_fields(cite_hit(Found(url="javascript:alert(1)"))))
 
 
 hostile = st.text(st.characters(codec="utf-8"), max_size=40)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bioretrieval_tui.documents.bibliography import document_url, document_year
+from bioretrieval_tui.documents.bibliography import document_pmid, document_url, document_year
 from bioretrieval_tui.documents.document import Document
 
 
@@ -46,6 +46,8 @@ def test_url(identifier: str, metadata: dict[str, Any], url: str | None) -> None
 def test_ids_are_pmids_only_where_the_index_says_so() -> None:
     document = Document("21645374")
     assert document_url(document) is None
+    assert (document_pmid(document), document_pmid(document, "pmid")) == (None, "21645374")
+    assert document_pmid(Document("MED-10", metadata={"PMID": 7}), "pmid") == "7"
     assert document_url(document, "pmid") == "https://pubmed.ncbi.nlm.nih.gov/21645374/"
     assert document_url(Document("MED-10"), "pmid") is None
 

@@ -234,7 +234,7 @@ _NAMES = {
     " ": "space", "/": "slash", "?": "question_mark", ">": "greater_than_sign",
     "<": "less_than_sign", ":": "colon", "=": "equals_sign", "-": "minus", '"': "quotation_mark",
     ".": "full_stop", "(": "left_parenthesis", ")": "right_parenthesis", "_": "underscore",
-    "~": "tilde", ",": "comma", "!": "exclamation_mark",
+    "~": "tilde", ",": "comma", "!": "exclamation_mark", "'": "apostrophe",
 }  # fmt: skip
 
 

@@ -19,8 +19,9 @@ from bioretrieval_tui.backend.protocol import Came
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.online.spool import FetchRequest, starred_path
+from bioretrieval_tui.search.types import document_hit
 from bioretrieval_tui.tui.dialogs.fetch_dialogs import IntoDialog
-from bioretrieval_tui.tui.found_session import MOST_SHOWN, paper_of
+from bioretrieval_tui.tui.found_session import MOST_SHOWN
 from bioretrieval_tui.tui.panes.index_list import IndexesPane
 from bioretrieval_tui.tui.widgets.input import Buttons, Stepper
 
@@ -272,7 +273,7 @@ async def test_offline_and_nobody_there_are_said(
 
 
 def test_a_paper_keeps_its_rank_and_year() -> None:
-    paper = paper_of(Document("x", "", "", {"year": "1999 Jan"}), 7)
+    paper = document_hit(Document("x", "", "", {"year": "1999 Jan"}), 7)
     assert (paper.rank, paper.year, paper.title) == (7, 1999, "")
 
 

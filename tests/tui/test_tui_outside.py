@@ -200,6 +200,9 @@ def looks_like(suffix: str, text: str) -> bool:
         ".markdown": "|",
         ".csv": "id,",
         ".bib": "@",
+        ".csl.json": '"title": "Alpha',
+        ".ris": "TY  - ",
+        ".xml": "<ref-type",
         ".txt": "",
         ".tex": "% needs",
     }
@@ -290,13 +293,18 @@ async def test_a_folder_that_is_not_there_is_made(small: Catalogue, folder: Path
         assert (folder / "new" / "out.csv").exists()
 
 
-async def test_nothing_to_cite_is_nothing_to_write(small: Catalogue, folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("ending", "form"), [("bib", "bibtex"), ("csl.json", "csl"), ("xml", "endnote")]
+)
+async def test_nothing_to_cite_is_nothing_to_write(
+    small: Catalogue, folder: Path, ending: str, form: str
+) -> None:
     async with running(make_app(small), WIDE, pane="path") as session:
         await session.press("slash")
         await session.type("number:3")
         await session.press("enter")
-        await written(session, "out.bib")
-        assert "nothing here has a bibtex form" in session.text
+        await written(session, f"out.{ending}")
+        assert f"nothing here has a {form} form" in session.text
         assert list(folder.iterdir()) == []
 
 

@@ -21,7 +21,6 @@ from bioretrieval_tui.tui.dialogs.file_dialogs import FilesDialog
 from bioretrieval_tui.tui.dialogs.model_dialog import ModelDialog, ModelLine
 from bioretrieval_tui.tui.folders import FolderEntry, completed, entries, folder_of, matching, short
 from bioretrieval_tui.tui.index_session import model_choices, suggested_name, unused_name
-from bioretrieval_tui.tui.widgets.bars import HeadLine
 from bioretrieval_tui.tui.widgets.input import Buttons, QueryLine, Stepper
 from bioretrieval_tui.tui.widgets.picker import FilePicker, PathLine
 from bioretrieval_tui.tui.widgets.table import VirtualTable
@@ -227,7 +226,8 @@ async def test_a_model_whose_recipe_can_run_is_chosen(
         assert "enter Choose from 2 models" in session.text
         await session.press("enter", *"goo")
         assert "Not on this machine (109M parameters, licence mit): enter fetches" in session.text
-        said = "".join(span.text for span in session.app.screen.query_one("#note", HeadLine).spans)
+        assert isinstance(session.app.screen, ModelDialog)
+        said = "".join(span.text for span in session.app.screen.note.spans)
         assert said.endswith("bioretrieval-tui doctor --model good --download")
         assert "--download" in session.text  # whole
         await session.press("enter")
@@ -625,6 +625,20 @@ async def test_pasted_paths_are_selected(
         assert scripted.began == [
             job_of("build", "a-b", (str(data / "a b.ris"), str(data / "scifact")))
         ]
+
+
+async def test_several_files_are_typed(small: Catalogue, data: Path) -> None:
+    (data / "two words.ris").write_text("x")
+    async with running(make_app(small), WIDE, pane="indexes") as session:
+        await session.press("b")
+        for text, names in (
+            ("two\\ words.ris Zotero.ris", ["two words.ris", "Zotero.ris"]),
+            ("~/data/Zotero.ris ~/data/scifact", ["two words.ris", "Zotero.ris", "scifact"]),
+        ):
+            await session.type(text)
+            await session.press("enter")
+            assert taken(session) == names
+            assert picker_of(session).line.value == "~/data/"
 
 
 async def test_pasted_paths_that_are_missing_are_told(small: Catalogue, data: Path) -> None:

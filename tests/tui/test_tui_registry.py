@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from importlib import import_module
 from itertools import chain
 
 import pytest
@@ -15,14 +16,17 @@ from bioretrieval_tui.actions import (
     ACTIONS,
     DIGITS,
     FORBIDDEN,
+    MORE_PANES,
     PANES,
     SCOPES,
     SHORT_TITLES,
+    TOGETHER,
     Action,
     in_scope,
     shown_key,
 )
 from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.tui.app import PANE_CLASSES as MODULES
 from bioretrieval_tui.tui.app import BioRetrievalApp
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.dialogs.column_dialog import ColumnDialog
@@ -96,6 +100,7 @@ HANDLERS: dict[str, tuple[type, ...]] = {
     ),
     "shelf": (ShelfPane,),
     "comparison": (ComparisonDialog,),
+    "reading": (Pane,),
     "detail": (Detail,),
     "timeline": (EvolutionPane,),
     "models": (ModelsPane,),
@@ -135,6 +140,7 @@ PANE_CLASSES: tuple[type[Pane], ...] = (
 
 # The detail pane takes over the keys that move in a list, on purpose: they move in what has the
 # focus. Everything else has one meaning in a pane.
+NAMES_BEHIND = [pane for pane, _, _ in MORE_PANES]
 INTENDED = {
     ("down", "scroll-down"), ("up", "scroll-up"), ("half-down", "page-down"),
     ("half-up", "page-up"), ("first", "top"), ("last", "bottom"),
@@ -156,8 +162,11 @@ def test_ids_and_texts() -> None:
         assert action.scope in SCOPES
         assert action.label
         assert action.help
-        assert action.keys
-        assert action.shown
+        assert bool(action.keys) is bool(action.shown)
+    assert {action.id for action in ACTIONS if not action.keys} == {
+        *("keep-place", "return-to-place", "centre", "page-forward", "page-back"),
+        *("page-forward-reading", "page-back-reading"),
+    }
     assert set(HANDLERS) == set(SCOPES) == {action.scope for action in ACTIONS}
 
 
@@ -235,6 +244,14 @@ def test_keys_of_one_pane_mean_one_thing(cls: type[Pane]) -> None:
         assert len(ids) <= 2, key
 
 
+@pytest.mark.parametrize("name", sorted({pane for pane, _, _ in PANES} | set(NAMES_BEHIND)))
+def test_the_scopes_that_work_together_are_those_of_the_pane(name: str) -> None:
+    module, class_name = MODULES.get(name, ("browse", "BrowsePane"))
+    cls = getattr(import_module(f"bioretrieval_tui.tui.panes.{module}"), class_name)
+    reads = {"detail"} if "list" in cls.SCOPES else set()
+    assert TOGETHER[name] == {*cls.SCOPES, *reads}
+
+
 def test_digits_are_the_panes_in_their_order() -> None:
     go = [action for action in ACTIONS if action.id.startswith("go-")]
     assert [(a.keys, a.name) for a in go] == [
@@ -251,7 +268,7 @@ def test_help_names_every_key_of_the_pane(cls: type[Pane]) -> None:
     for scope in cls.SCOPES:
         assert SCOPES[scope] in text
         for action in in_scope(scope):
-            assert action.help in text
+            assert (action.help in text) is bool(action.keys)
             assert ", ".join(shown_key(key) for key in action.keys) in text
 
 

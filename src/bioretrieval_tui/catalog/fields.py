@@ -412,7 +412,7 @@ TABLE = FieldTable(_ROWS)
 """The fields. `Entry.extra` holds those that no struct of `models` has."""
 
 LISTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "paper": (("name", "year", "venue", "arxiv"), ("title", "doi")),
+    "paper": (("name", "year", "venue", "arxiv"), ("title", "doi", "pmid", "authors")),
     "model": (
         ("name", "role", "params", "dimension", "max_tokens", "licence", "hub"),
         ("encoders", "year"),

@@ -17,7 +17,7 @@ from bioretrieval_tui.cli.options import option
 from bioretrieval_tui.cli.streams import put, put_object, put_page, put_sheet, tell
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError, UsageError
 from bioretrieval_tui.render.entries import entry_page, entry_record, entry_sheet
-from bioretrieval_tui.render.formats import Format, encoded
+from bioretrieval_tui.render.formats import CITED, Format, encoded
 
 
 @click.command("list")
@@ -73,7 +73,7 @@ def list_entries(
     put_sheet(sheet, format_)
     if conditions and not entries:
         tell("no entry matches the filter")
-    elif format_ == "bibtex" and not sheet.citations:
+    elif format_ in CITED and not sheet.citations:
         tell("no entry here can be cited")
 
 
@@ -92,9 +92,9 @@ def show(identifier: str, format_: Format) -> None:
         put_object(entry_record(entry, found))
     elif format_ == "jsonl":
         put([encoded(entry_record(entry, found)) + "\n"])
-    elif format_ in ("csv", "bibtex", "latex"):
+    elif format_ in ("csv", "latex", *CITED):
         sheet = entry_sheet([entry], found)
-        if format_ == "bibtex" and not sheet.citations:
+        if format_ in CITED and not sheet.citations:
             papers = [other.id for other in found.related(entry.id) if isinstance(other, Paper)]
             remedy = f"its papers: {', '.join(papers[:3])}" if papers else None
             raise BioRetrievalError(f"'{entry.id}' cannot be cited", remedy=remedy)

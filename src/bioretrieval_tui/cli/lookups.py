@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from bioretrieval_tui import api
@@ -11,7 +12,7 @@ from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Model
 from bioretrieval_tui.cli.options import KINDS, RERANKER
 from bioretrieval_tui.cli.streams import asked, can_confirm, tell
-from bioretrieval_tui.errors import CatalogueError, ModelError, UsageError
+from bioretrieval_tui.errors import BioRetrievalError, CatalogueError, ModelError, UsageError
 from bioretrieval_tui.util.formatting import did_you_mean
 
 if TYPE_CHECKING:
@@ -34,6 +35,17 @@ def http_client() -> HttpClient:
     client = HttpClient()
     client.remark = tell
     return client
+
+
+@contextlib.contextmanager
+def needs_extra(extra: str, packages: str) -> Iterator[None]:
+    """Import what an optional part of the program needs. Raises BioRetrievalError: it is not
+    installed."""
+    try:
+        yield
+    except ImportError as error:
+        remedy = f"run: pip install 'bioretrieval-tui[{extra}]'"
+        raise BioRetrievalError(f"{extra} needs {packages}", remedy=remedy) from error
 
 
 def catalogue() -> Catalogue:

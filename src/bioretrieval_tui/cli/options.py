@@ -185,6 +185,7 @@ progress = together(
 )
 background = option("--background", "Submit it as a job, and print its number for `jobs`.")
 reranker = model("--reranker", "Model for --rerank.", default=RERANKER)
+_CITED = ("bibtex", "ris", "csl", "endnote")
 
 
 def _format(*without: str, more: tuple[str, ...] = (), help_: str = "") -> Option:
@@ -205,9 +206,10 @@ def _format(*without: str, more: tuple[str, ...] = (), help_: str = "") -> Optio
     def names() -> list[str]:
         from bioretrieval_tui.render.formats import ALIASES, FORMATS
 
-        return [name for name in (*FORMATS, *ALIASES, *more) if name not in without]
+        known = (name for name in (*FORMATS, *ALIASES) if ALIASES.get(name, name) not in without)
+        return [*known, *more]
 
-    named = "".join(f", {name}" for name in ("bibtex", "latex") if name not in without)
+    named = "".join(f", {name}" for name in (*_CITED, "latex") if name not in without)
     return option(
         "-f --format FORMAT",
         "table (default on a terminal), markdown (default in a pipe; or md), json, jsonl,"
@@ -218,8 +220,8 @@ def _format(*without: str, more: tuple[str, ...] = (), help_: str = "") -> Optio
     )
 
 
-format_ = _format("bibtex", "latex")
-ranked_format = _format("bibtex")
+format_ = _format(*_CITED, "latex")
+ranked_format = _format(*_CITED)
 cited_format = _format()
 search_format = _format(
     more=("trec",), help_=" Of many queries: jsonl (default), csv, trec (a TREC run)."

@@ -43,25 +43,43 @@ SHELLS = {
 @click.command()
 @options.format_
 def keys(format_: Format) -> None:
-    """List the keys of the app."""
-    from bioretrieval_tui.actions import ACTIONS, SCOPES, shown_key
+    """List the keys of the app that are in force.
+
+    Keys are set in the table [keys] of config.toml: preset = "vim", or the id of an action (see
+    -f json) and its keys.
+    """
+    from bioretrieval_tui.actions import SCOPES, shown_key
+    from bioretrieval_tui.config import configuration
     from bioretrieval_tui.render.sheet import Column, Sheet
 
-    columns = (
-        Column("id", "id", data_only=True),
+    columns: tuple[Column, ...] = (
+        Column("id", "id", min_width=12),
         Column("scope", "where", min_width=10),
         Column("keys", "keys", min_width=12),
         Column("action", "action", min_width=12),
         Column("help", "what it does", weight=4, min_width=20),
+        Column("origin", "set by", min_width=6),
     )
+    found = configuration()
+    if not any(action.origin for action in found.actions):
+        columns = columns[:-1]
     rows, records = [], []
-    for one in (action for scope in SCOPES for action in ACTIONS if action.scope == scope):
+    for one in (action for scope in SCOPES for action in found.actions if action.scope == scope):
         names = [shown_key(key) for key in one.keys]
-        rows.append((one.id, SCOPES[one.scope], " ".join(names), one.label, one.help))
-        records.append(
-            {"id": one.id, "scope": one.scope, "keys": names, "action": one.label, "help": one.help}
+        origin = one.origin.removeprefix(f"{found.path.parent}/")
+        rows.append(
+            (one.id, SCOPES[one.scope], ", ".join(names), one.label, one.help, origin)[
+                : len(columns)
+            ]
         )
+        records.append(
+            {"id": one.id, "scope": one.scope, "keys": names, "action": one.label,
+             "help": one.help, "origin": one.origin or DEFAULT}
+        )  # fmt: skip
     put_sheet(Sheet("Keys", columns, rows, records), format_)
+    for problem in found.problems:
+        if (problem.field or "").startswith("keys"):
+            tell(str(problem))
 
 
 @click.group(cls=NamedGroup, invoke_without_command=True)

@@ -34,6 +34,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "catalog": ("catalog_verbs:catalog", "Refresh the catalogue, check its links, add entries."),
     "shelf": ("shelf_verbs:shelf", "Star, tag and annotate entries and documents; export them."),
     "watch": ("literature:watch", "Watch the literature, and read only what is new."),
+    "mcp": ("mcp_server:mcp", "Offer indexes and catalogue to an assistant (MCP)."),
+    "serve": ("serve:serve", "Show the app in a browser on this machine."),
     "keys": ("program_verbs:keys", "List the keys of the app."),
     "doctor": ("program_verbs:doctor", "Check this machine."),
     "config": ("program_verbs:config", "Show the folders and settings in use."),

@@ -21,6 +21,7 @@ from bioretrieval_tui.documents.source import STDIN
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.render.citation import Citation, hit_citations
+from bioretrieval_tui.render.formats import CITED
 from bioretrieval_tui.render.hits import hit_sheet
 from bioretrieval_tui.search.types import (
     RERANKED,
@@ -30,6 +31,7 @@ from bioretrieval_tui.search.types import (
     SearchResult,
     mode_name,
 )
+from bioretrieval_tui.util.formatting import plural
 
 if TYPE_CHECKING:
     from bioretrieval_tui.catalog.models import Encoding
@@ -255,7 +257,8 @@ def _tell(how: str, index: Index, answer: SearchResult, *, quiet: bool) -> None:
         names = " + ".join(one.name for one in made)
         models = ", ".join(dict.fromkeys(one.model for one in made))
         kept = "" if answer.fitting is None else f", the filter keeps {answer.fitting:,}"
-        tell(f"{how} of {names}, {sum(one.documents for one in made):,} documents, {models}{kept}")
+        held = plural(sum(one.documents for one in made), "document")
+        tell(f"{how} of {names}, {held}, {models}{kept}")
 
 
 def _put(
@@ -266,7 +269,7 @@ def _put(
     format_: Format,
 ) -> None:
     citations: tuple[Citation, ...] = ()
-    if format_ == "bibtex":
+    if format_ in CITED:
         citations = hit_citations(hits, catalogue() if CATALOGUE in names else None)
         if hits and not citations:
             remedy = "their records have no year and no address; use another format"

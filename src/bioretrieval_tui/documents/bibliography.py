@@ -509,16 +509,25 @@ def document(
     return Document(identity, title, text, held)
 
 
-def document_url(document: Document, ids: str | None = None) -> str | None:
-    """The page of a document, or None. ids: the kind of ids in its index, such as `pmid`; a number
+def document_pmid(document: Document, ids: str | None = None) -> str | None:
+    """The PMID of a document, or None. ids: the kind of ids in its index, such as `pmid`; a number
     is a PMID only where the corpus says so, since SciFact's ids look like PMIDs."""
+    named = (value for key, value in document.metadata.items() if str(key).lower() == "pmid")
+    for value in (*named, document.id if ids == "pmid" else None):
+        text = str(value).strip() if type(value) in (str, int) else ""
+        if _PMID.fullmatch(text):
+            return text
+    return None
+
+
+def document_url(document: Document, ids: str | None = None) -> str | None:
+    """The page of a document, or None. ids: as in `document_pmid`."""
     known = {str(key).lower(): value for key, value in document.metadata.items()}
     if own := _web_address(known.get("url")):
         return own
-    pmids = (known.get("pmid"), document.id if ids == "pmid" else None)
     pmcs = (known.get("pmcid"), known.get("pmc"), document.id)
     for page, pattern, values in (
-        ("https://pubmed.ncbi.nlm.nih.gov/{}/", _PMID, pmids),
+        ("https://pubmed.ncbi.nlm.nih.gov/{}/", _PMID, (document_pmid(document, ids),)),
         ("https://pmc.ncbi.nlm.nih.gov/articles/PMC{}/", _PMC, pmcs),
         ("https://doi.org/{}", _DOI_URL, (known.get("doi"),)),
         ("https://arxiv.org/abs/{}", _ARXIV, (known.get("arxiv"), known.get("arxiv_id"))),

@@ -15,6 +15,7 @@ _SURE_RANK = re.compile(rf"[\s,]+({_SURE})\b\.?(?=[\s,]|$)")
 _POINTED = r"(?:[^\W\d_]\.[\s\-\u2010]*+)++"
 _CAPITALS = r"[^\W\d_a-z]{1,3}(?:-[^\W\d_a-z])?"
 _INITIALS = rf"(?:{_POINTED}|{_CAPITALS})"
+_ONLY_POINTED = re.compile(_POINTED)
 _POINTED_FIRST = re.compile(rf"({_POINTED})([^\W\d_]{{2}}.*)")
 _POINTED_LAST = re.compile(rf"(.+?[^.])\s+({_POINTED}|[^\W\d_a-z]-[^\W\d_a-z])")
 _INITIALS_ONLY = re.compile(rf"{_INITIALS}(?:\s{_INITIALS})*")
@@ -90,7 +91,7 @@ def _short_person(name: str) -> str:
         elif found := _POINTED_LAST.fullmatch(family):
             family, given = found.groups()
         elif _MIDDLE_INITIAL.fullmatch(family):
-            family, given = _turned(family)
+            family, given = turned(family)
     words, families = given.split(), family.split()
     for part in (words, families) if given else ():
         if len(part) > 1 and RANK.fullmatch(part[-1]):
@@ -101,7 +102,7 @@ def _short_person(name: str) -> str:
     return " ".join(filter(None, (*families, letters, ranks[0].rstrip(".") if ranks else "")))
 
 
-def _turned(name: str) -> tuple[str, str]:
+def turned(name: str) -> tuple[str, str]:
     """Family, with its particles, and given names of "Given Family"."""
     words = name.split()
     named = (at for at, word in enumerate(words[:-1])
@@ -149,7 +150,7 @@ def _may_begin_with_given(name: str) -> bool:
 
 
 def _given_last(name: str) -> str:
-    return ", ".join([*_turned(_SURE_RANK.sub("", name)), *_SURE_RANK.findall(name)])
+    return ", ".join([*turned(_SURE_RANK.sub("", name)), *_SURE_RANK.findall(name)])
 
 
 def listed_names(line: str, *, cell: bool = False) -> list[str]:
@@ -172,7 +173,7 @@ def listed_names(line: str, *, cell: bool = False) -> list[str]:
     plainly = [_SURE_RANK.sub("", part) for part in parts if not is_group(part)]
     forms = (_INITIALS_LAST, _INITIALS_FIRST, _MIDDLE_INITIAL)
     own = [any(form.fullmatch(one) for form in forms) for one in plainly]
-    if own and all(own):
+    if own and all(own) and not any(map(_ONLY_POINTED.fullmatch, plainly)):
         return parts
     if len(plainly) < len(parts):
         return [line]

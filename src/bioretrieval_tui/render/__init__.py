@@ -1,1 +1,1 @@
-"""Rows to text: table, markdown, json, jsonl, csv and bibtex, one pure module a format."""
+"""Rows to text: for readers, programs and reference managers, pure functions."""

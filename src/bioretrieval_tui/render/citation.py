@@ -1,7 +1,8 @@
-"""Works to cite (catalogue entries and found documents), LaTeX of their fields, and BibTeX.
+"""Works to cite (catalogue entries and found documents) in plain text, and BibTeX of them.
 
 Papers become @article, @inproceedings or @misc by their venue; models, datasets and benchmarks
 become @misc with the address where they are found; documents become what their types say.
+`reference_formats` writes the same works for reference managers.
 """
 
 from __future__ import annotations
@@ -27,12 +28,23 @@ if TYPE_CHECKING:
     from bioretrieval_tui.search.types import Hit
 
 
+Named = tuple[tuple[str, str], ...]
+"""Values by their names, in order."""
+
+
 class Citation(Struct, frozen=True):
-    """One BibTeX entry. Values are LaTeX with balanced braces."""
+    """One work. type: of BibTeX's entry; authors, editors: names in the form of BibTeX ("Family,
+    Rank, Given", "{Group}", a last "others"); fields: by BibTeX's names and in its order, in plain
+    text; more: what BibTeX is not given: `csl` (the type in CSL, where BibTeX has misc), `date`
+    (ISO 8601), `abstract`, `keywords`, `pmcid`."""
 
     key: str
     type: str
-    fields: tuple[tuple[str, str], ...]
+    title: str
+    authors: tuple[str, ...] = ()
+    editors: tuple[str, ...] = ()
+    fields: Named = ()
+    more: Named = ()
 
 
 _MEETINGS = re.compile(
@@ -50,6 +62,8 @@ _VOLUME = re.compile(
 )
 _MANNER = re.compile(r" \((?:oral|poster|spotlight|demo)\)$", re.IGNORECASE)
 _MOST_CITED = 200
+OTHERS = "others"
+"""A last author: there are more."""
 _DIGRAPHS = ("Ia", "Ie", "Iu", "Kh", "Zh", "Sh", "Ch", "Ts", "Th", "Ph", "Dzh")
 """Initials of two letters and more, of names from other scripts ("Petrov IuA")."""
 _MOST_INITIALS = 5
@@ -71,18 +85,19 @@ def cite(paper: Paper) -> Citation:
     named = ((name, getattr(paper, name)) for name in ("acl", "doi", "arxiv", "pmid"))
     urls = (table.TABLE.by_name[name].url(paper, value) for name, value in named if value)
     url = next((link.url for link in paper.links), None) or next(urls, None)
-    fields = [
-        ("title", latex_title(paper.title)),
-        ("author", latex_authors(paper.authors)),
+    fields = (
         *place,
         ("year", year),
         ("eprint", paper.arxiv or ""),
         ("archivePrefix", "arXiv" if paper.arxiv else ""),
-        ("doi", latex_address(paper.doi or "")),
-        ("url", latex_address(safe_url(url) or "") if url else ""),
+        ("doi", paper.doi or ""),
+        ("url", (safe_url(url) or "") if url else ""),
         ("note", _note(paper)),
-    ]
-    return Citation(_key(paper, year), kind, filled(fields))
+    )
+    preprint = kind == "misc" and (venue or paper.arxiv)
+    more = (("csl", "article" if preprint else ""), ("pmid", str(paper.pmid or "")))
+    title = one_line(paper.title)
+    return Citation(_key(paper, year), kind, title, paper.authors, (), filled(fields), filled(more))
 
 
 def citable(entry: AnyEntry) -> bool:
@@ -94,7 +109,7 @@ def cite_entry(entry: AnyEntry) -> Citation:
     """A citable entry as a work to cite: a paper by `cite`, anything else by its address. Raises
     ValueError: the entry is not citable."""
     more = tuple(
-        (row.cite, escape(str(found)))
+        (row.cite, one_line(str(found)))
         for row in table.TABLE.of(kind_of(entry))
         if row.cite and (found := entry.extra.get(row.name)) is not None
     )
@@ -106,15 +121,16 @@ def cite_entry(entry: AnyEntry) -> Citation:
         raise ValueError(f"{entry.id} is no work to cite")
     hub = entry.hub if isinstance(entry, (Model, Dataset)) else ()
     owner = hub[0].partition("/")[0] if hub and "/" in hub[0] else ""
-    fields = [
-        ("title", latex_title(entry.name)),
-        ("author", f"{{{escape(owner)}}}" if owner else ""),
+    fields = (
         ("year", str(entry.year or "")),
-        ("howpublished", rf"\url{{{latex_address(url)}}}"),
+        ("howpublished", url),
         ("note", _note(entry)),
         *more,
-    ]
-    return Citation(entry.id, "misc", filled(fields))
+    )
+    authors = (f"{{{owner}}}",) if owner else ()
+    csl = (("csl", "software" if isinstance(entry, Model) else "dataset"),)
+    title = one_line(entry.name)
+    return Citation(entry.id, "misc", title, authors, fields=filled(fields), more=csl)
 
 
 def _found_at(entry: AnyEntry) -> str | None:
@@ -127,7 +143,7 @@ def _found_at(entry: AnyEntry) -> str | None:
     return safe_url(url) if url else None
 
 
-def filled(fields: list[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+def filled(fields: Named) -> Named:
     return tuple((name, value) for name, value in fields if value)
 
 
@@ -137,18 +153,18 @@ def _place(venue: str) -> tuple[str, list[tuple[str, str]]]:
         return "misc", []
     if _PREPRINT.search(venue):
         plain = venue.casefold() in ("preprint", "arxiv", "arxiv preprint")
-        return "misc", [] if plain else [("howpublished", escape(venue))]
+        return "misc", [] if plain else [("howpublished", venue)]
     name = _LAST_YEAR.sub("", venue)
     volume = _VOLUME.match(name)
     if volume is None and _MEETINGS.search(venue) and not _PERIODICALS.search(venue):
-        return "inproceedings", [("booktitle", escape(venue))]
+        return "inproceedings", [("booktitle", venue)]
     if volume is None:
-        return "article", [("journal", escape(name))]
+        return "article", [("journal", name)]
     return "article", [
-        ("journal", escape(volume["name"].rstrip(","))),
+        ("journal", volume["name"].rstrip(",")),
         ("volume", volume["volume"]),
-        ("number", escape(volume["number"] or "")),
-        ("pages", escape(volume["pages"] or "")),
+        ("number", volume["number"] or ""),
+        ("pages", volume["pages"] or ""),
     ]
 
 
@@ -207,38 +223,41 @@ def citable_hit(hit: Hit) -> bool:
 
 def cite_hit(hit: Hit) -> Citation:
     """A document as a work to cite, of the type that its types and its container say."""
+    from bioretrieval_tui.documents.bibliography import document_date  # slow to import
+
     known = hit.metadata
     people, editors = _people(known, "authors"), _people(known, "editors")
-    address = address_of(hit)
     kind, where = _container(known)
-    fields = [
-        ("title", latex_title(hit.title)),
-        ("author", latex_authors(people)),
-        ("editor", latex_authors(editors)),
-        *((name, escape(value)) for name, value in where),
+    fields = (
+        *where,
         ("year", str(hit.year or "")),
-        ("volume", escape(known_text(known, "volume"))),
-        ("number", escape(known_text(known, "issue"))),
-        ("pages", escape(_range(known_text(known, "pages")))),
-        ("isbn", escape(known_text(known, "isbn"))),
-        ("eprint", escape(known_text(known, "arxiv"))),
+        ("volume", known_text(known, "volume")),
+        ("number", known_text(known, "issue")),
+        *((name, known_text(known, name)) for name in ("pages", "isbn")),
+        ("eprint", known_text(known, "arxiv")),
         ("archivePrefix", "arXiv" if known_text(known, "arxiv") else ""),
-        ("doi", latex_address(known_text(known, "doi"))),
-        ("pmid", escape(known_text(known, "pmid"))),
-        ("url", latex_address(address) if address else ""),
-    ]
+        ("doi", known_text(known, "doi")),
+        ("pmid", hit.pmid or known_text(known, "pmid")),
+        ("url", address_of(hit) or ""),
+    )
+    more = (
+        ("csl", _csl_type(known) if kind == "misc" else ""),
+        ("date", document_date(known) or ""),
+        ("abstract", one_line(hit.text)),
+        ("keywords", "; ".join(texts_of(known, "keywords"))),
+        ("pmcid", known_text(known, "pmcid")),
+    )
     first = next(iter((*people, *editors)), "")
     key = f"{ascii_word(first.strip('{}').partition(',')[0])}{hit.year or ''}"
     key = f"{key}{telling_word(hit.title)}" or ascii_word(hit.id) or "document"
-    return Citation(key, kind, filled(fields))
+    title = one_line(hit.title)
+    return Citation(key, kind, title, people, editors, filled(fields), filled(more))
 
 
 def _container(known: Mapping[str, Any]) -> tuple[str, list[tuple[str, str]]]:
     """The type of a document's entry, and the fields that say what it appeared in. Types are those
     of PubMed, of Europe PMC and of JATS."""
-    given = known.get("types")
-    types = given if isinstance(given, list | tuple) else [given or ""]
-    said = {re.sub(r"[\s-]+", " ", str(one)).strip().casefold() for one in types}
+    said = _types(known)
     journal, book, publisher, place, school = (
         known_text(known, name) for name in ("journal", "book", "publisher", "place", "school")
     )
@@ -274,26 +293,37 @@ def _container(known: Mapping[str, Any]) -> tuple[str, list[tuple[str, str]]]:
     return "misc", [("howpublished", publisher)]
 
 
-def _range(pages: str) -> str:
-    """Pages with the dash of LaTeX between them."""
-    return re.sub(r"\s*[-\u2010-\u2015]+\s*", "--", pages)
+def _types(known: Mapping[str, Any]) -> set[str]:
+    """The types of a document in small letters, with blanks for hyphens."""
+    given = known.get("types")
+    types = given if isinstance(given, list | tuple) else [given or ""]
+    return {re.sub(r"[\s-]+", " ", str(one)).strip().casefold() for one in types}
+
+
+def _csl_type(known: Mapping[str, Any]) -> str:
+    """The type in CSL of a document that is neither an article nor part of a book."""
+    words = {word for one in _types(known) for word in one.split()}
+    if not words.isdisjoint(("preprint", "unpublished")):
+        return "article"
+    return next((one for one in ("dataset", "software", "webpage") if one in words), "document")
+
+
+def page_span(pages: str, dash: str = "-") -> str:
+    """Pages with this dash between them."""
+    return re.sub(r"\s*[-\u2010-\u2015]+\s*", dash, pages)
 
 
 def _people(known: Mapping[str, Any], field: str) -> tuple[str, ...]:
     """Names of a field in the form of BibTeX; the name of a group in braces."""
-    people = known.get(field)
-    if isinstance(people, str):
-        people = re.split(r"\s*;\s*", people)
-    if not isinstance(people, list | tuple):
-        return ()
-    names = [unicodedata.normalize("NFC", one_line(str(one))) for one in people[:_MOST_CITED]]
+    people = names_in(known, field)
+    names = [unicodedata.normalize("NFC", one) for one in people[:_MOST_CITED]]
     # Some sources, such as arXiv, write all names in full, the family name last. Where others are
     # "Family I", such a name is that of a group.
     short = any("," in name or _letters(name.rpartition(" ")[2]) for name in names)
     full = bool(known.get("arxiv")) or (not short and sum(map(_is_full, names)) > 1)
     names = [_person(name, full=full) for name in names]
     if len(people) > _MOST_CITED:
-        names.append("others")
+        names.append(OTHERS)
     return tuple(filter(None, names))
 
 
@@ -385,6 +415,26 @@ def known_text(known: Mapping[str, Any], name: str) -> str:
     return one_line(str(value)) if isinstance(value, str | int) else ""
 
 
+def names_in(known: Mapping[str, Any], field: str) -> list[str]:
+    """The names of persons and groups in a field, which corpora write as a list or as one text."""
+    from bioretrieval_tui.documents.person_names import listed_names  # its tables are large
+
+    value = known.get(field)
+    if not isinstance(value, str):
+        return texts_of(known, field)
+    return list(filter(None, map(str.strip, listed_names(one_line(value), cell=True))))
+
+
+def texts_of(known: Mapping[str, Any], name: str) -> list[str]:
+    """The values of a list of a document's metadata, each on one line; those that one text holds
+    are between semicolons."""
+    value = known.get(name)
+    values = re.split(r"\s*;\s*", value) if isinstance(value, str) else value
+    if not isinstance(values, list | tuple):
+        return []
+    return list(filter(None, (one_line(str(one)) for one in values)))
+
+
 # LaTeX ----------------------------------------------------------------------------------------
 #
 # BibTeX counts braces and takes no notice of a backslash before them, so a literal brace is written
@@ -438,16 +488,21 @@ def latex_title(text: str) -> str:
     return "".join(parts)
 
 
-def _author(name: str) -> str:
-    """One author, escaped; the name of an organisation in braces. A name in braces is an
-    organisation ("{WHO Solidarity Consortium}"); so is one with the word "and", which BibTeX would
-    read as two authors."""
-    name = one_line(name)
+def is_body(name: str) -> bool:
+    """Whether a name is that of an organisation: in braces ("{WHO Solidarity Consortium}"), or with
+    the word "and", at which BibTeX would part it."""
     if name.startswith("{") and name.endswith("}") and len(name) > 2:
-        return f"{{{escape(name[1:-1])}}}"
-    if re.search(r"\band\b", name, re.IGNORECASE) or name.casefold() == "others":
-        return f"{{{escape(name)}}}"
-    return escape(name)
+        return True
+    return bool(re.search(r"\band\b", name, re.IGNORECASE)) or name.casefold() == OTHERS
+
+
+def _author(name: str) -> str:
+    """One author, escaped; the name of an organisation in braces."""
+    name = one_line(name)
+    if not is_body(name):
+        return escape(name)
+    inner = name[1:-1] if name.startswith("{") and name.endswith("}") else name
+    return f"{{{escape(inner)}}}"
 
 
 def latex_authors(names: tuple[str, ...]) -> str:
@@ -455,7 +510,7 @@ def latex_authors(names: tuple[str, ...]) -> str:
     if not names:
         return ""
     *most, last = names
-    ending = "others" if last.strip() == "others" and most else _author(last)
+    ending = OTHERS if last.strip() == OTHERS and most else _author(last)
     return " and ".join([*map(_author, most), ending])
 
 
@@ -469,16 +524,43 @@ def latex_address(url: str) -> str:
 # BibTeX --------------------------------------------------------------------------------------
 
 
-def bibliography(citations: Collection[Citation]) -> Iterator[str]:
-    """The entries with an empty line between them. Equal citations are written once. From the
-    second on, different works with one key get a letter after it: lee2020biobert,
-    lee2020biobertb."""
+def keyed(citations: Collection[Citation]) -> Iterator[tuple[str, Citation]]:
+    """Each work with its key. Works that are equal to a reader are given once. From the second on,
+    different works with one key get a letter after it: lee2020biobert, lee2020biobertb."""
     used: set[str] = set()
-    for citation in dict.fromkeys(citations):
+    for citation in {replace(one, more=()): one for one in citations}.values():
         endings = chain(("", *ascii_lowercase[1:]), (f"-{number}" for number in count(2)))
         keys = (citation.key + ending for ending in endings)
         # BibTeX does not tell Lee2020 from lee2020.
         key = next(key for key in keys if key.casefold() not in used)
-        lines = "".join(f"  {name} = {{{value}}},\n" for name, value in citation.fields)
-        yield ("\n" if used else "") + f"@{citation.type}{{{key},\n{lines}}}\n"
         used.add(key.casefold())
+        yield key, citation
+
+
+def bibliography(citations: Collection[Citation]) -> Iterator[str]:
+    """The works as BibTeX, with an empty line between them."""
+    gap = ""
+    for key, citation in keyed(citations):
+        lines = "".join(f"  {name} = {{{value}}},\n" for name, value in bibtex_fields(citation))
+        yield f"{gap}@{citation.type}{{{key},\n{lines}}}\n"
+        gap = "\n"
+
+
+def bibtex_fields(citation: Citation) -> Named:
+    """The fields of a BibTeX entry. Values are LaTeX with balanced braces."""
+    return filled(
+        (
+            ("title", latex_title(citation.title)),
+            ("author", latex_authors(citation.authors)),
+            ("editor", latex_authors(citation.editors)),
+            *((name, _latex(name, value)) for name, value in citation.fields),
+        )
+    )
+
+
+def _latex(name: str, value: str) -> str:
+    if name in ("doi", "url"):
+        return latex_address(value)
+    if name == "howpublished" and value.startswith(("http://", "https://")):
+        return rf"\url{{{latex_address(value)}}}"
+    return escape(page_span(value, "--") if name == "pages" else value)

@@ -134,7 +134,7 @@ def _cell(row: EntryField, entry: AnyEntry, found: Any, catalogue: Catalogue) ->
         more = f" (+{len(values) - 1})" if len(values) > 1 else ""
         return linked(f"{values[0]}{more}", url, url if row.name == "arxiv" else " ".join(values))
     if isinstance(found, tuple):
-        return ("; " if row.form == "code" else ", ").join(values)
+        return ("; " if row.form in ("code", "authors") else ", ").join(values)
     return found  # type: ignore[no-any-return]  # text or number
 
 

@@ -1,7 +1,7 @@
 """The formats by name: which one a call means, a sheet rendered in it, JSON and CSV.
 
 Text comes in chunks that each end with a newline, so that a long export streams and `| head` ends
-it early. Table, Markdown, BibTeX and LaTeX have their own modules, imported when they are needed.
+it early. The others have modules of their own, imported when they are needed.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import msgspec
+from msgspec.structs import replace
 
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.paths import file_errors, write_atomically
@@ -21,12 +22,19 @@ from bioretrieval_tui.render.sheet import Cell, Sheet, Shown, one_line, shortene
 from bioretrieval_tui.terminal.clean import clean
 from bioretrieval_tui.util.formatting import did_you_mean
 
-Format = Literal["table", "markdown", "json", "jsonl", "csv", "bibtex", "latex"]
+Format = Literal[
+    "table", "markdown", "json", "jsonl", "csv", "bibtex", "ris", "csl", "endnote", "latex"
+]
 FORMATS: tuple[Format, ...] = get_args(Format)
-ALIASES: dict[str, Format] = {"md": "markdown", "tex": "latex"}
+CITED: tuple[Format, ...] = ("bibtex", "ris", "csl", "endnote")
+"""Formats of works to cite: a sheet without citations has none of them."""
+ALIASES: dict[str, Format] = {
+    "md": "markdown", "tex": "latex", "csl-json": "csl", "endnote-xml": "endnote",
+}  # fmt: skip
 EXTENSIONS: dict[str, Format] = {
-    ".md": "markdown", ".markdown": "markdown", ".csv": "csv", ".json": "json",
-    ".jsonl": "jsonl", ".bib": "bibtex", ".txt": "table", ".tex": "latex",
+    ".md": "markdown", ".markdown": "markdown", ".csv": "csv", ".csl.json": "csl", ".json": "json",
+    ".jsonl": "jsonl", ".bib": "bibtex", ".ris": "ris", ".xml": "endnote", ".txt": "table",
+    ".tex": "latex",
 }  # fmt: skip
 _NAMES: dict[str, Format] = {**{name: name for name in FORMATS}, **ALIASES}
 
@@ -45,7 +53,8 @@ def resolve(name: str | None, *, terminal: bool) -> Format:
 
 def format_of(path: Path) -> Format:
     """The format that the extension of a file names. Raises UsageError."""
-    found = EXTENSIONS.get(path.suffix.casefold())
+    name = path.name.casefold()
+    found = next((form for end, form in EXTENSIONS.items() if name.endswith(end)), None)
     if found is None:
         raise UsageError(
             f"no format has the extension '{path.suffix or path.name}'",
@@ -90,6 +99,12 @@ def render(
         from bioretrieval_tui.render import citation
 
         return citation.bibliography(sheet.citations)
+    if format in CITED:
+        from bioretrieval_tui.render import reference_formats as written
+
+        if format == "csl":
+            return json_array(replace(sheet, records=written.csl_items(sheet.citations)))
+        return {"ris": written.ris, "endnote": written.endnote_xml}[format](sheet.citations)
     if format == "latex":
         from bioretrieval_tui.render import booktabs
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec.structs import asdict
 
-from bioretrieval_tui.render.citation import Citation, address_of, known_text
+from bioretrieval_tui.render.citation import Citation, address_of, known_text, names_in
 from bioretrieval_tui.render.page import (
     Fact,
     Group,
@@ -62,6 +62,11 @@ def _title(hit: Hit) -> Cell:
     return Shown(hit.title or heading_of(hit), heading_of(hit), hit.url)
 
 
+def _journal(hit: Hit) -> str | None:
+    """The journal of a document, or the venue of a paper of the catalogue."""
+    return known_text(hit.metadata, "journal") or known_text(hit.metadata, "venue") or None
+
+
 _COLUMNS = (
     column("rank", align="right"),
     column("score", make=lambda hit: Shown(hit.score, f"{hit.score:.3f}"), align="right"),
@@ -70,10 +75,15 @@ _COLUMNS = (
     column("year", align="right"),
     column("text", make=lambda hit: Shown(hit.text, snippet_of(hit)), weight=4, min_width=30),
     column("url", data_only=True),
+    column("doi", make=lambda hit: known_text(hit.metadata, "doi") or None, data_only=True),
+    column("pmid", data_only=True),
+    column("authors", make=lambda hit: "; ".join(names_in(hit.metadata, "authors")) or None,
+           data_only=True),
+    column("journal", make=_journal, data_only=True),
     column("dense", make=attrgetter("scores.dense"), data_only=True),
     column("lexical", "BM25", attrgetter("scores.lexical"), data_only=True),
     column("rerank", "reranker", attrgetter("scores.rerank"), data_only=True),
-)
+)  # fmt: skip
 _INDEX = column("index", make=lambda hit: Shown(hit.index, held_by(hit)), min_width=6)
 _SCORED = frozenset(("score", "scores", "dense", "lexical", "rerank"))
 """Columns that the papers of a service do not have."""
@@ -265,8 +275,13 @@ def paper_sheet(hits: Sequence[Hit], *, title: str, citations: Sequence[Citation
 
 
 def _record(hit: Hit) -> dict[str, Any]:
-    plain_fields = ("rank", "id", "title", "text", "year", "url", "score")
-    found = {name: getattr(hit, name) for name in plain_fields} | {"scores": asdict(hit.scores)}
+    plain_fields = ("rank", "id", "title", "text", "year", "url", "pmid", "score")
+    found = {name: getattr(hit, name) for name in plain_fields} | {
+        "doi": known_text(hit.metadata, "doi") or None,
+        "authors": names_in(hit.metadata, "authors"),
+        "journal": _journal(hit),
+        "scores": asdict(hit.scores),
+    }
     return found | ({"index": hit.index, "also": list(hit.also)} if hit.index else {})
 
 

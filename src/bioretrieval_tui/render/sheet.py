@@ -125,7 +125,8 @@ class Each(Collection[Out], Generic[In, Out]):
 
 
 class Sheet(Struct, frozen=True):
-    """Rows for table, markdown and csv; records for json and jsonl; citations for bibtex.
+    """Rows for table, markdown and csv; records for json and jsonl; citations for bibtex,
+    ris, csl and endnote.
 
     Every row has one cell for each column. Records hold what msgspec can encode. The three may
     differ in length: a result has a record but nothing to cite. `Each` makes their items when they

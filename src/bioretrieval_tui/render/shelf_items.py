@@ -19,7 +19,7 @@ from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.paths import file_errors
 from bioretrieval_tui.render.citation import Citation, citable, cite_entry, hit_citations
-from bioretrieval_tui.render.formats import format_of, render, save_text
+from bioretrieval_tui.render.formats import CITED, format_of, render, save_text
 from bioretrieval_tui.render.markdown import escape, link
 from bioretrieval_tui.render.page import Fact, Group, Page, fact, paragraphs
 from bioretrieval_tui.render.sheet import Sheet, Shown, column, one_line, sheet_of, shortened
@@ -163,7 +163,7 @@ def save_shelf(path: Path, marks: Sequence[ShelfMark], catalogue: Catalogue) -> 
     chosen = format_of(path)
     sheet = shelf_sheet(marks, catalogue)
     text = "".join(reading_list(marks) if chosen == "markdown" else render(sheet, chosen))
-    if not text.strip():
+    if not text.strip() or (chosen in CITED and not sheet.citations):
         raise BioRetrievalError("none of these can be cited", remedy="export them as .json or .md")
     return save_text(path, text)
 

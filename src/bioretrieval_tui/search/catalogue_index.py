@@ -40,7 +40,7 @@ _PAUSE = 0.25
 
 def catalogue_documents(catalogue: Catalogue) -> list[Document]:
     """One document per entry: its name (a paper's title), its summary and fetched abstract, its
-    page's address."""
+    page's address, what a paper is cited by."""
     abstracts = {name: one.text for name, one in kept_abstracts().items()}
     documents = []
     for entry in catalogue.entries:
@@ -50,6 +50,11 @@ def catalogue_documents(catalogue: Catalogue) -> list[Document]:
             own = entry.title.casefold().startswith(entry.name.casefold())
             name = entry.title if own else f"{entry.name}: {entry.title}"
         metadata: dict[str, object] = {"kind": kind_of(entry)}
+        if isinstance(entry, Paper):
+            people = [one.strip("{}") for one in entry.authors if one != "others"]
+            pmid = None if entry.pmid is None else str(entry.pmid)
+            cited = {"authors": people, "venue": entry.venue, "doi": entry.doi, "pmid": pmid}
+            metadata |= {name: value for name, value in cited.items() if value}
         if entry.year:
             metadata["year"] = entry.year
         if entry.links:

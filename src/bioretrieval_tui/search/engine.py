@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from msgspec.structs import replace
 
-from bioretrieval_tui.documents.bibliography import document_url, document_year
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.identity import identifiers_of
 from bioretrieval_tui.documents.sentences import sentence_spans
@@ -42,6 +41,7 @@ from bioretrieval_tui.search.types import (
     Query,
     Scores,
     SearchResult,
+    document_hit,
 )
 
 if TYPE_CHECKING:
@@ -373,19 +373,15 @@ class SearchEngine:
         both = found.dense[places], found.lexical[places]
         rows = zip(labels.tolist(), documents, scores.tolist(), *both, strict=True)
         return tuple(
-            Hit(
-                rank=rank,
-                id=document.id,
-                title=document.title,
-                text=document.text,
-                year=document_year(document.metadata),
-                url=document_url(document, self.index.manifest.ids),
-                score=score,
+            document_hit(
+                document,
+                rank,
+                score,
+                self.index.manifest.ids,
                 scores=Scores(
                     dense=None if mode == "lexical" else float(dense),
                     lexical=None if mode == "dense" else float(lexical),
                 ),
-                metadata=document.metadata,
                 passage=self._passage(found.vector, label),
             )
             for rank, (label, document, score, dense, lexical) in enumerate(rows, start=1)
@@ -406,15 +402,13 @@ def documents_named(
             with contextlib.closing(engine):
                 for one in (one for one in wanted if one not in found):
                     if (document := engine.named(one)) is not None:
-                        url = document_url(document, engine.index.manifest.ids)
-                        found[one] = name, document, url
+                        found[one] = name, document, engine.index.manifest.ids
     hits = [
-        Hit(rank, document.id, document.title, document.text, document_year(document.metadata),
-            url, 0.0, metadata=document.metadata, index=name)
-        for rank, (name, document, url) in enumerate(
+        document_hit(document, rank, ids=ids, index=name)
+        for rank, (name, document, ids) in enumerate(
             (found[one] for one in wanted if one in found), start=1
         )
-    ]  # fmt: skip
+    ]
     return hits, [one for one in wanted if one not in found]
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import msgspec
 
 from bioretrieval_tui.errors import UsageError
+
+if TYPE_CHECKING:
+    from bioretrieval_tui.documents.document import Document
 
 Mode = Literal["hybrid", "dense", "lexical"]
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -67,7 +70,8 @@ class Hit(msgspec.Struct, frozen=True):
     """One document found. rank: from 1; title, text: not cleaned for a terminal; url: the
     document's page where one is known; score: what the hits are ordered by; passage: (start, end)
     in the text of the passage most similar to the query, where the document has several; index,
-    also: of a search of several indexes, the one that the hit is from, and others that hold it."""
+    also: of a search of several indexes, the one that the hit is from, and others that hold it;
+    pmid: where the corpus says that a number is one."""
 
     rank: int
     id: str
@@ -81,11 +85,24 @@ class Hit(msgspec.Struct, frozen=True):
     passage: tuple[int, int] | None = None
     index: str = ""
     also: tuple[str, ...] = ()
+    pmid: str | None = None
 
     @property
     def key(self) -> tuple[str, str]:
         """What tells it from the other hits: ids are unique within an index."""
         return self.index, self.id
+
+
+def document_hit(
+    document: Document, rank: int, score: float = 0.0, ids: str | None = None, **more: Any
+) -> Hit:
+    """A document as a hit. ids: the kind of ids of its index; more: other fields."""
+    from bioretrieval_tui.documents.bibliography import document_pmid, document_url, document_year
+
+    known = document.metadata
+    made = (document.id, document.title, document.text, document_year(known))
+    url, pmid = document_url(document, ids), document_pmid(document, ids)
+    return Hit(rank, *made, url, score, metadata=known, pmid=pmid, **more)
 
 
 class Explanation(msgspec.Struct, frozen=True):

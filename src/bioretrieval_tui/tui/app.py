@@ -28,13 +28,15 @@ from textual.widget import Widget
 from textual.worker import WorkerFailed
 
 from bioretrieval_tui.actions import (
-    ACTIONS,
     PANE_OF_SCOPE,
     PANES,
     Action,
     idle_key,
+    in_force,
     in_scope,
+    key_of,
     untaken,
+    use,
     while_typing,
 )
 from bioretrieval_tui.catalog.catalogue import Catalogue, section_of
@@ -45,7 +47,7 @@ from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.memory import memory_fault
 from bioretrieval_tui.paths import keep_report, places
 from bioretrieval_tui.shelf import STAR
-from bioretrieval_tui.tui.bindings import bindings
+from bioretrieval_tui.tui.bindings import bindings, rebind
 from bioretrieval_tui.tui.desktop_session import DesktopSession
 from bioretrieval_tui.tui.driver import CompactDriver, CompactUpdate
 from bioretrieval_tui.tui.folders import FolderMemory
@@ -134,14 +136,18 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         # With NO_COLOR the terminal theme is used without its named colours; Textual would turn
         # the colours of another theme into greys.
         super().__init__(
-            driver_class=CompactDriver, ansi_color=True if "NO_COLOR" in os.environ else None
+            # In a browser (`serve`) the driver is named by the environment.
+            driver_class=None if "TEXTUAL_DRIVER" in os.environ else CompactDriver,
+            ansi_color=True if "NO_COLOR" in os.environ else None,
         )
+        self.configuration = configuration()
+        use(self.configuration.actions)
+        rebind(self)
         self.animation_level = "none"
         self.catalogue = catalogue
         catalogue.here = _is_here
         catalogue.shelf = lambda: self.shelf.shelf
         self.where = places()
-        self.configuration = configuration()
         self.problems = (*map(str, self.configuration.problems), *problems)
         self._capabilities = capabilities
         self.history: list[tuple[str, str | None]] = []
@@ -165,6 +171,8 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         """The pane that is shown."""
         self.marks = RowMarks()
         self.undo = UndoStack()
+        self.kept_places: dict[str, tuple[str, str | None]] = {}
+        """Pane and row by the letter that they were kept under."""
         self.index = CATALOGUE
         """The index that Search searches."""
         self._quitting: Screen[bool] | None = None
@@ -231,9 +239,10 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
     # workers, timers, painting) go to `_handle_exception`.
 
     def _register(self, parent: DOMNode, *widgets: Widget, **where: Any) -> list[Widget]:
-        """Guard the message loop of each widget before it starts."""
+        """Guard the message loop of each widget before it starts; give it its keys."""
         for widget in widgets:
             dispatch = widget._dispatch_message
+            rebind(widget)
             widget._dispatch_message = partial(self._guarded, dispatch)  # type: ignore[method-assign]  # for one widget
         return super()._register(parent, *widgets, **where)
 
@@ -466,6 +475,27 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         name, place = self.history.pop()
         await self._arrive(name, place)
 
+    def action_keep_place(self) -> None:
+        self.key_queue.ask("A letter keeps this place", self._keep_place)
+
+    def _keep_place(self, letter: str) -> None:
+        self.kept_places[letter] = self.current, self.pane.place()
+        self.say(f"Kept under {letter}")
+
+    def action_go_to_place(self) -> None:
+        kept = "".join(sorted(self.kept_places)) or "none is kept yet"
+        self.key_queue.ask(f"A letter goes to its place: {kept}", self._go_to_place)
+
+    async def _go_to_place(self, letter: str) -> None:
+        """Go to what was kept under a letter; the key itself, twice, goes back."""
+        if letter == key_of("return-to-place"):
+            await self.action_back()
+        elif letter not in self.kept_places:
+            raise UsageError(f"No place is kept under {letter}")
+        else:
+            self.remember()
+            await self._arrive(*self.kept_places[letter])
+
     async def search_in(self, name: str, query: str = "") -> None:
         """Make an index the one that is searched, and go to Search. query: what to ask it."""
         self.remember()
@@ -549,7 +579,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         async def chosen(letter: str | None) -> None:
             if letter is not None:
                 await self.shelf.keep(SavedSearch(letter, name, state))
-                self.say(f"Saved: '{letter} shows it again")
+                self.say(f"Saved: {key_of('saved')}{letter} shows it again")
 
         self.push_screen(LetterDialog("Save it under", self.shelf.saved, known=False), chosen)
 
@@ -633,7 +663,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
     def hint_actions(self) -> list[Action]:
         """The actions that the status line shows."""
         place = self.pane.footer_place
-        return sorted(filter(place, self.working_actions()), key=place)
+        return sorted((a for a in self.working_actions() if a.keys and place(a)), key=place)
 
     def on_descendant_focus(self) -> None:
         self.show_keys()
@@ -651,10 +681,9 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
     def on_key(self, event: Key) -> None:
         if self.status.message and event.key != "ctrl+c":
             self.status.hints(self.hint_actions())
-        if event.is_printable and len(self.screen_stack) == 1 and self.line is None:
-            page = in_scope("detail") if isinstance(self.focused, Detail) else ()
-            if said := idle_key(event.key, (*self.working_actions(), *page)):
-                self.say(said)
+        for_pane = event.is_printable and len(self.screen_stack) == 1 and self.line is None
+        if for_pane and (said := idle_key(event.key, self.working_actions())):
+            self.say(said)
 
     # Look and size -----------------------------------------------------------------------
 
@@ -745,7 +774,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         from bioretrieval_tui.tui.dialogs.help_dialog import HelpDialog
 
         typed = self.line.scopes if self.line else ()
-        reads = ("detail", "line") if "list" in self.pane.SCOPES else ()
+        reads = ("reading", "detail", "line") if "list" in self.pane.SCOPES else ()
         scopes = (*typed, *self.pane.SCOPES, *self.pane.MORE_SCOPES, *reads)
         terms = () if typed else self.pane.EXPLAINS
         self.push_screen(HelpDialog(self.pane.heading, scopes, terms))
@@ -754,7 +783,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         from bioretrieval_tui.tui.dialogs.palette import Palette, PaletteChoice
 
         here = self.pane.SCOPES
-        offered = [action for action in ACTIONS if action.palette]
+        offered = [action for action in in_force() if action.palette]
         working = {action.id: action for action in self.working_actions()}
         actions = [working.get(action.id, action) for action in offered if action.scope in here]
         more = [a for a in offered if a.scope not in here and a.scope in PANE_OF_SCOPE]

@@ -11,12 +11,11 @@ import msgspec
 from bioretrieval_tui.backend import client, protocol
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of
 from bioretrieval_tui.catalog.models import AnyEntry
-from bioretrieval_tui.documents.bibliography import document_url, document_year
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.online.spool import FetchRequest, FetchResult, line_of
-from bioretrieval_tui.search.types import Hit
+from bioretrieval_tui.search.types import Hit, document_hit
 from bioretrieval_tui.util.formatting import count, plural
 
 if TYPE_CHECKING:
@@ -31,13 +30,6 @@ EXAMPLES: tuple[tuple[str, str, str], ...] = (
 """(source, its name, a query in its syntax that fits the dialog at 80 columns)."""
 MOST_SHOWN = 1_000
 """Most papers of a preview."""
-
-
-def paper_of(document: Document, rank: int) -> Hit:
-    """A document as a hit to show."""
-    known, url = document.metadata, document_url(document)
-    made = (document.id, document.title, document.text, document_year(known), url)
-    return Hit(rank, *made, score=0.0, metadata=known)
 
 
 class FoundSession:
@@ -145,7 +137,7 @@ class FoundSession:
             for document in event.documents:
                 if document.id not in self._known:
                     self._known.add(document.id)
-                    self.papers.append(paper_of(document, len(self.papers) + 1))
+                    self.papers.append(document_hit(document, len(self.papers) + 1))
         self._tell()
 
     def _tell(self) -> None:

@@ -2,24 +2,26 @@
 
 Over SSH several keys arrive in one packet. Textual passes each key on at once to the widget with
 the focus, and runs its action once the key has bubbled up to the app: of `/bica`, `b` would be lost
-before `/` has opened the line. Here a key waits for the action of the one before it, and digits
-that a motion follows at once are its count.
+before `/` has opened the line. Here a key waits for the action of the one before it, digits
+that a motion follows at once are its count, and the keys of a sequence (`g g`) become one.
 """
 
 from __future__ import annotations
 
+import re
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from textual._callback import invoke
 from textual.events import Key, Paste
 from textual.message import Message
 from textual.message_pump import MessagePump
 from textual.widget import Widget
 
-from bioretrieval_tui.actions import DIGITS, in_scope
+from bioretrieval_tui.actions import DIGITS, in_force, in_scope, shown_key
 from bioretrieval_tui.tui.widgets.canvas import Detail
 from bioretrieval_tui.tui.widgets.input import QueryLine
 
@@ -28,7 +30,10 @@ if TYPE_CHECKING:
 
 COUNT_WITHIN = 0.4
 """Most seconds between a digit and the digit or motion after it that make it a count."""
-MOTION_KEYS = frozenset(("j", "k", "down", "up", "ctrl+d", "ctrl+u", "n", "N"))
+_MOTION = re.compile(r"(move|half|match|scroll_lines|scroll_half)\(")
+"""Actions that take a count."""
+_EDGE = re.compile(r"(scroll_)?edge\(")
+"""Actions that a count leads to that row, with the keys of vim."""
 LONGEST = 0.5
 """Longest time in seconds that a key waits; the answer of a closed widget never comes."""
 AWAITED = frozenset(("arrive", "compare", "document"))
@@ -77,6 +82,12 @@ class KeyQueue:
         """When the current key was passed on, 0 if its action is done."""
         self._last = 0.0
         self._count: _Count | None = None
+        self._begun: Key | None = None
+        """The keys of a sequence that were typed."""
+        keys = (key.split(" ") for action in in_force() for key in action.keys)
+        self._beginnings = frozenset(first for first, *others in keys if others)
+        self._asking: Callable[[str], object] | None = None
+        """What the next character is for."""
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -112,10 +123,44 @@ class KeyQueue:
             if picker is not None and entered and picker.takes(self._app, target):
                 picker.choose(self._app.pane.chosen_rows(), self._app.catalogue)
                 self._app.exit()
-            elif not await self._counted(event):
-                await self._dispatch(event)
+            elif self._asking is not None:
+                await self._answer(event)
+            elif (joined := self._joined(event)) and not await self._counted(joined):
+                await self._dispatch(joined)
         finally:
             self.handled(KeyHandled(target, 2))
+
+    def ask(self, question: str, act: Callable[[str], object]) -> None:
+        """Do something with the next character; another key does nothing."""
+        self._asking = act
+        self._app.say(question)
+
+    async def _answer(self, event: Key | Paste) -> None:
+        act, self._asking = self._asking, None
+        self._app.status.hints(self._app.hint_actions())
+        if act is not None and isinstance(event, Key) and event.is_printable:
+            await invoke(act, event.character)
+
+    def _joined(self, event: Key | Paste) -> Key | Paste | None:
+        """The key, or the whole of a sequence that it ends; None while one is typed."""
+        begun, self._begun = self._begun, None
+        if isinstance(event, Paste):
+            return event
+        text = isinstance(self._app.focused, QueryLine) and event.is_printable
+        if begun is None and (text or event.key not in self._beginnings or self._app.pane.letters):
+            return event
+        keys = Key(f"{begun.key} {event.key}" if begun else event.key, None)
+        keys.time = begun.time if begun else event.time
+        chain = self._app.screen._modal_binding_chain
+        known = {key for _, bindings in chain for key in bindings.key_to_bindings}
+        if keys.key in known:
+            return keys if begun else event
+        if any(key.startswith(f"{keys.key} ") for key in known):
+            self._begun = keys
+            return None
+        if begun and event.key != "escape":
+            self._app.say(f"{shown_key(keys.key)} is no key here", "warn")
+        return None if begun else event
 
     def handled(self, message: KeyHandled) -> None:
         """Pass the message on, or go on with the next key."""
@@ -153,15 +198,22 @@ class KeyQueue:
             self._count = replace(first, digits=(first.digits + event.key)[:4], time=event.time)
             return False
         number = int(before.digits) if before else 0
-        if before is None or not number or event.key not in MOTION_KEYS:
+        if before is None or not number:
+            return False
+        pane = next(one for one in app.panes() if one.pane_name == before.pane)
+        page = before.focused if isinstance(before.focused, Detail) else None
+        known = (a for s in (("detail",) if page else pane.SCOPES) for a in in_scope(s))
+        motion = next((action.name for action in known if event.key in action.keys), "")
+        to_row = _EDGE.match(motion) and app.configuration.config.keys.get("preset") == "vim"
+        if event.key == "space" or not (to_row or _MOTION.match(motion)):
             return False
         if before.pane != app.current:
             await app.show_pane(before.pane)
             app.screen._refresh_layout()  # what is shown again has a size after that
         app.history = list(before.history)
-        page = before.focused if isinstance(before.focused, Detail) else None
-        known = (a for s in (("detail",) if page else app.pane.SCOPES) for a in in_scope(s))
-        motion = next((action.name for action in known if event.key in action.keys), "")
-        if motion:  # such as move(-1)
-            await app.run_action(motion.replace("1", str(number)), page or app.pane)
-        return bool(motion)
+        if to_row:
+            motion = f"to_row({number})"
+        else:  # such as move(-1)
+            motion = re.sub(r"\d+", lambda found: str(int(found[0]) * number), motion)
+        await app.run_action(motion, page or pane)
+        return True

@@ -118,6 +118,8 @@ def _document(record: _Element) -> Document:
         }
     else:
         fields["journal"] = venue
+        if not type_.endswith("Article"):
+            fields["publisher"] = first("publisher")
     if named == "Edited Book":
         fields["editors"] = fields.pop("authors")
     return work_document(fields, title, text, accession, database)

@@ -281,14 +281,15 @@ class ExportDialog(Dialog[Path]):
         count: int,
         *,
         write: Callable[[Path], Path] | None = None,
-        extensions: str = ".md .csv .json .jsonl .bib .tex .txt",
+        extensions: str = ".md .csv .json .jsonl .bib .ris .csl.json .xml .tex .txt",
         cites: bool = True,
     ) -> None:
         """write: used in place of `write_export`, with the extensions that it knows; cites: the
         sheet has a bibliography."""
         super().__init__()
         self.write = write or (lambda path: write_export(path, make()))
-        self.extensions = extensions if cites else extensions.replace(" .bib", "")
+        cited = " .bib .ris .csl.json .xml"
+        self.extensions = extensions if cites else extensions.replace(cited, "")
         self.count = count
         self.file = QueryLine("file name", suggestion)
         self.page = Detail(measure=120)
@@ -339,10 +340,10 @@ def write_export(path: Path, sheet: Sheet) -> Path:
     """Write a `Sheet` to `path`, all or nothing.
 
     Raises UsageError if no format has its extension, BioRetrievalError if it cannot be written."""
-    from bioretrieval_tui.render.formats import format_of, render, save_text
+    from bioretrieval_tui.render.formats import CITED, format_of, render, save_text
 
     chosen = format_of(path)
     text = "".join(render(sheet, chosen))
-    if not text.strip():
+    if not text.strip() or (chosen in CITED and not sheet.citations):
         raise BioRetrievalError(f"nothing here has a {chosen} form")
     return save_text(path, text)

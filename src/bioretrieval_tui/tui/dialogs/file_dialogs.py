@@ -44,7 +44,7 @@ _HINT = "tab: next field   esc: cancel"
 def key_hints(focused: Widget | None, picker: FilePicker, start: str) -> list[Span]:
     """The keys of what has the focus. start: what enter does once files are selected."""
     if isinstance(focused, ModelLine):
-        models = f" Choose from {len(focused.choices)} models"
+        models = f" Choose from {plural(len(focused.choices), 'model')}"
         return [Span("enter", "strong"), Span(models, "faint")]
     if isinstance(focused, Stepper | Buttons):
         enter = f" {start if isinstance(focused, Stepper) else 'Press'}  "
@@ -202,10 +202,7 @@ class BenchmarkDialog(Dialog[ChosenBenchmark]):
     models: none to ask only for the folder; check: raises what is wrong with a folder.
     """
 
-    DEFAULT_CSS = """
-    BenchmarkDialog > Vertical { height: 90%; }
-    BenchmarkDialog #note { height: 4; }
-    """
+    DEFAULT_CSS = "BenchmarkDialog > Vertical { height: 90%; }"
     BINDINGS: ClassVar = [Binding("enter", "begin", show=False)]
 
     def __init__(
@@ -225,7 +222,7 @@ class BenchmarkDialog(Dialog[ChosenBenchmark]):
         self.picker = FilePicker(folder, recent)
         self.modes = mode_stepper()
         self.model = ModelLine(models)
-        self.note.id = "note"  # of several lines, for long errors
+        self.note.at_least = 4  # for long errors
 
     def compose(self) -> ComposeResult:
         fields = [labelled("Modes", self.modes), labelled("Model", self.model)]

@@ -113,6 +113,8 @@ def help_blocks(scopes: Sequence[str], words: Sequence[str] = ()) -> list[tuple[
     for scope in scopes:
         found = []
         for action in in_scope(scope):
+            if not action.keys:
+                continue
             keys = ", ".join(shown_key(key) for key in action.keys)
             said = f"{keys} {action.label} {action.help} {SCOPES[scope]}".casefold()
             if all(word in said for word in words):

@@ -34,10 +34,7 @@ class ModelDialog(Dialog[ModelChoice]):
     later: it is not used now, and need not be here.
     """
 
-    DEFAULT_CSS = """
-    ModelDialog > Vertical { height: 80%; }
-    ModelDialog #note { height: 4; }
-    """
+    DEFAULT_CSS = "ModelDialog > Vertical { height: 80%; }"
 
     def __init__(
         self, choices: Sequence[ModelChoice], chosen: ModelChoice, *, later: bool = False
@@ -51,7 +48,7 @@ class ModelDialog(Dialog[ModelChoice]):
         self.line = QueryLine("part of a name")
         self.table = VirtualTable(COLUMNS, chooses=True, empty="No model has this name.")
         self.table.cursor = self.shown.index(chosen) if chosen in self.shown else 0
-        self.note.id = "note"
+        self.note.at_least = 4  # a remedy is shown whole
 
     def compose(self) -> ComposeResult:
         title = title_line("Model", "enter: choose   esc: cancel")

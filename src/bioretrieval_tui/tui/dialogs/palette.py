@@ -22,8 +22,8 @@ from bioretrieval_tui.tui.widgets.input import QueryLine
 from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTable
 
 COLUMNS = (
-    TableColumn("name", "", 24, 2),
-    TableColumn("help", "", 20, 3),
+    TableColumn("name", "", 24, 1),
+    TableColumn("help", "", 20, 4),
     TableColumn("key", "", 9),
 )
 
@@ -50,7 +50,11 @@ def choice_cells(
     if isinstance(item, PaletteChoice):
         return [Span(item.label, "strong"), Span(item.help, "dim"), Span("")]
     if isinstance(item, Action):
-        key = Span(item.shown, "ok") if item.id in working else Span(f"esc {item.shown}", "faint")
+        key = (
+            Span(item.shown, "ok")
+            if item.id in working
+            else Span(f"esc {item.shown}" if item.keys else "", "faint")
+        )
         said = item.help
         if item.scope not in here:
             title, digit = title_of(item.scope)

@@ -139,6 +139,8 @@ class FoundPane(Pane):
         return hit_mark(self.paper, self.catalogue) if self.paper else None
 
     async def action_star(self) -> None:
+        if self.paper is None:
+            raise UsageError("There is no paper to star: w searches")
         await super().action_star()
         if not self.has_class("-reading"):
             self.table.move_to(self.table.cursor + 1)
@@ -147,7 +149,8 @@ class FoundPane(Pane):
         """Star all papers, or none if all are starred."""
         from bioretrieval_tui.render.shelf_items import hit_mark
 
-        papers = self.session.papers
+        if not (papers := self.session.papers):
+            raise UsageError("There is no paper to star: w searches")
         await self.owner.shelf.star([hit_mark(one, self.catalogue) for one in papers])
 
     def shelf_changed(self) -> None:

@@ -163,7 +163,8 @@ class Pane(Widget):
     @property
     def scopes(self) -> tuple[str, ...]:
         """The scopes whose keys work where the focus is, the most specific first."""
-        return self.SCOPES
+        page = "list" in self.SCOPES and self.detail.has_focus
+        return ("reading", "detail", *self.SCOPES) if page else self.SCOPES
 
     @property
     def heading(self) -> str:
@@ -419,11 +420,22 @@ class Pane(Widget):
     def action_edge(self, by: int) -> None:
         self.table.move_to(0 if by < 0 else len(self.table.rows) - 1)
 
+    def action_to_row(self, number: int) -> None:
+        self.table.move_to(number - 1)
+
+    def action_centre(self) -> None:
+        self.table.centre()
+
     def action_enter(self) -> None:
-        if len(self.table.rows):
+        """Open the page; there: half a page down."""
+        if self.detail.has_focus:
+            self.detail.action_scroll_half(1)
+        elif len(self.table.rows):
             self._settle()
             self.add_class("-reading")
             self.detail.focus()
+        else:
+            raise UsageError("There is no row here")
 
     def leave(self) -> bool:
         """Stop waiting for a letter, leave the page, or show both again; False if there was nothing
@@ -491,7 +503,7 @@ class Pane(Widget):
     def action_section(self, by: int) -> None:
         """Go to the next or previous section of the page."""
         self._settle()
-        if not self.wide:
+        if not (self.wide or self.has_class("-reading")):
             self.action_enter()
         self.detail.jump(by)
 
@@ -520,7 +532,7 @@ class Pane(Widget):
             raise UsageError(f"There are no {'links' if what == 'link' else 'relations'} here")
         self.letters = what
         self.head()
-        if not self.wide:
+        if not (self.wide or self.has_class("-reading")):
             self.action_enter()  # the letters stand in the page
         self.detail.reveal(max(0, first - 1), first + count - 1)
 

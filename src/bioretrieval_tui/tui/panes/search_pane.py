@@ -156,7 +156,7 @@ class SearchPane(Pane):
 
     @property
     def scopes(self) -> tuple[str, ...]:
-        return ("facets", *self.SCOPES) if self.facet_list.has_focus else self.SCOPES
+        return ("facets", *self.SCOPES) if self.facet_list.has_focus else super().scopes
 
     @property
     def hits(self) -> tuple[Hit, ...]:

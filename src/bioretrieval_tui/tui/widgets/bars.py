@@ -11,7 +11,7 @@ from textual import events
 from textual.keys import key_to_character
 from textual.strip import Strip
 
-from bioretrieval_tui.actions import DIGITS, MORE_PANES, PANES, SHORT_TITLES, Action
+from bioretrieval_tui.actions import MORE_PANES, PANES, SHORT_TITLES, Action, key_of
 from bioretrieval_tui.terminal.clean import clean
 from bioretrieval_tui.tui.text import Line, Row, Span, clipped, fit, strip, wrap
 from bioretrieval_tui.tui.widgets.canvas import Canvas
@@ -52,18 +52,20 @@ class NavBar(Canvas):
         """Whole titles or short ones, the last of them left out where they do not fit. Panes behind
         the digits give way first, unless they are current or have something new."""
         width, now, notes = self.size.width, self.current, self.notes
-        whole = [(pane, f" {DIGITS[pane]} {title} ") for pane, title, _ in PANES]
-        short = [(pane, f" {DIGITS[pane]} {SHORT_TITLES.get(pane, t)}") for pane, t, _ in PANES]
+        whole = [(pane, f" {key_of(f'go-{pane}')} {title} ") for pane, title, _ in PANES]
+        short = [
+            (pane, f" {key_of(f'go-{pane}')} {SHORT_TITLES.get(pane, t)}") for pane, t, _ in PANES
+        ]
         more = [
-            (pane, " ".join(filter(None, (f" {key}", title, notes.get(pane, "")))))
-            for pane, key, title in MORE_PANES
+            (pane, " ".join(filter(None, (f" {key_of(action)}", title, notes.get(pane, "")))))
+            for pane, action, title in MORE_PANES
         ]
         needed = [(pane, text) for pane, text in more if pane == now or notes.get(pane)]
         forms = ([*whole, *more], [*short, *more], [*whole, *needed], [*short, *needed])
         self._titles = next((form for form in forms if _size(form) <= width), forms[-1])
         for at, (pane, _) in reversed([*enumerate(short)]):
             if _size(self._titles) > width and pane != now:
-                self._titles[at] = pane, f" {DIGITS[pane]}"
+                self._titles[at] = pane, f" {key_of(f'go-{pane}')}"
         row = [
             Span(t, "bar.active" if p == now else "bar.strong" if notes.get(p) else "bar")
             for p, t in self._titles
@@ -196,6 +198,8 @@ class HeadLine(Canvas):
     def __init__(self, *spans: Span, classes: str | None = None) -> None:
         super().__init__(classes=classes)
         self.spans = spans
+        self.at_least = 1
+        """Lines that it may take in a low window too."""
 
     def show(self, *spans: Span) -> None:
         self.spans = spans
@@ -210,7 +214,7 @@ class HeadLine(Canvas):
         """Lines that it may take."""
         low = _LOW_FOR_DIALOGS if self.screen.is_modal else LOW
         height = self.app.size.height
-        return 1 if height < low else 2 if height < _HIGH else 3
+        return max(self.at_least, 1 if height < low else 2 if height < _HIGH else 3)
 
     def _fit(self) -> None:
         """Take the lines that the text needs."""
@@ -246,7 +250,8 @@ def first_rows(spans: Sequence[Span], width: int, height: int) -> list[Row]:
     rows = wrap(Line(tuple(spans)), max(1, width))
     if len(rows) <= height:
         return rows
-    cut = (*clipped(rows[height - 1], max(1, width - 2)), Span(" …", spans[-1].role))
+    *kept, last = clipped(rows[height - 1], max(1, width - 2))
+    cut = (*kept, replace(last, text=last.text.rstrip()), Span(" …", spans[-1].role))
     return [*rows[: height - 1], cut]
 
 

@@ -276,6 +276,9 @@ class Detail(Canvas, can_focus=True):
     def action_scroll_edge(self, to: int) -> None:
         self.scroll_rows(to * 1_000_000)
 
+    def action_to_row(self, number: int) -> None:
+        self.scroll_rows(number - 1 - self.top)
+
     # The mouse ---------------------------------------------------------------------------
 
     def paint(self, width: int, height: int) -> list[Strip]:

@@ -223,7 +223,10 @@ class FilePicker(Widget):
             self.line.put(self._head)  # the next enter starts
             return
         named = [e for e in self.found if e.shown == self._rest] or self.shown
-        if len(named) != 1:
+        several = await asyncio.to_thread(folders.pasted, self.line.value, self.folder)
+        if not named and several[1]:
+            self._select_several(*several)
+        elif len(named) != 1:
             problem = "several match: type more, or ↓" if named else "no file here has this name"
             self.say(problem, "warn")
         elif named[0].folder and named[0].kind != "benchmark":
@@ -239,11 +242,7 @@ class FilePicker(Widget):
         self.line.focus()  # at once: an enter behind the paste is for the line
         written, found = await asyncio.to_thread(folders.pasted, event.text, self.folder)
         if found and len(written) > 1:
-            self._enter(found[0].path.parent, cursor_at=found[0].path)
-            for entry in found:
-                self._select(entry, toggle=False)
-            if len(found) < len(written):
-                self.say(f"not found: {len(written) - len(found)} of {len(written)} paths", "warn")
+            self._select_several(written, found)
             return
         path = written[0] if len(written) == 1 else event.text
         if found and found[0].kind == "benchmark":
@@ -253,6 +252,14 @@ class FilePicker(Widget):
         self.line.paste(path)
         if found and found[0].folder and found[0].kind != "benchmark":
             self._enter(found[0].path)
+
+    def _select_several(self, written: Sequence[str], found: Sequence[folders.FolderEntry]) -> None:
+        """Select the entries of paths that were written, and go to the first."""
+        self._enter(found[0].path.parent, cursor_at=found[0].path)
+        for entry in found:
+            self._select(entry, toggle=False)
+        if len(found) < len(written):
+            self.say(f"not found: {len(written) - len(found)} of {len(written)} paths", "warn")
 
     @on(QueryLine.Left)
     def _left(self, event: QueryLine.Left) -> None:

@@ -207,6 +207,11 @@ class VirtualTable(Canvas, can_focus=True):
         if moved:
             self.post_message(self.Moved(self, index))
 
+    def centre(self) -> None:
+        """Scroll so that the cursor is in the middle."""
+        self.top = max(0, min(self.cursor - self.page // 2, len(self.rows) - self.page))
+        self.update()
+
     def move_column(self, by: int) -> None:
         """Choose another column: of those on screen, or of all where the table scrolls sideways."""
         choice = self._shown_columns() if self.squeeze else list(range(len(self.columns)))
@@ -397,7 +402,8 @@ class VirtualTable(Canvas, can_focus=True):
             self._painted[index, under] = painted
             out += painted
         empty = [] if len(self.rows) else self.empty.split("\n")
-        below: list[Row] = [*((Span(f"  {text}", "dim"),) for text in empty), *[()] * height]
+        told = [line(Span(text, "dim"), indent=2) for text in empty]
+        below: list[Row] = [row for one in told for row in wrap(one, width - 1)] + [()] * height
         out += [strip(row, width, self.look) for row in below[: height - len(out)]]
         return out[:height]
 
