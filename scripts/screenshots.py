@@ -7,6 +7,7 @@ under BIORETRIEVAL_HOME (or the platform's folders) and is left out where there 
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from pathlib import Path
 from typing import cast
@@ -48,7 +49,10 @@ async def shoot(name: str, theme: str, size: tuple[int, int], keys: str) -> None
             # A digit before a motion within this time is its count.
             await pilot.pause(0.5 if key.isdigit() else 0.02)
         await pilot.pause(1.5)
-        (FOLDER / f"{name}.svg").write_text(app.export_screenshot(title="bioretrieval-tui"))
+        picture = app.export_screenshot(title="bioretrieval-tui")
+        # Without the fonts that it would load from elsewhere.
+        picture = re.sub(r",\s*url\([^;]*;", ";", picture)
+        (FOLDER / f"{name}.svg").write_text(picture)
 
 
 def main() -> None:

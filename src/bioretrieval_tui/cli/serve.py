@@ -49,7 +49,8 @@ _PAGE = """<!DOCTYPE html>
   src: url("/{token}/static/fonts/RobotoMono-VariableFont_wght.ttf"); }}
 body {{ margin: 0; background: #000; color: #ccc; font: 16px "Roboto Mono", monospace; }}
 .textual-terminal {{ height: 100vh; }}
-#ended {{ position: fixed; bottom: 0; padding: 1em; z-index: 10; visibility: hidden; }}
+#ended {{ position: fixed; inset: 0; padding: 2em; background: #000; z-index: 10;
+  visibility: hidden; }}
 .-closed #ended {{ visibility: visible; }}
 </style>
 <script src="/{token}/static/js/textual.js"></script>
