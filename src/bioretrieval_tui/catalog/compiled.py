@@ -2,8 +2,8 @@
 
 YAML takes a hundred times as long to read as the same data in JSON. So the result of a full
 validation is stored under the SHA-256 of its source bytes: beside the code for the catalogue that
-was installed, in the cache folder for an edited one and for user overlays. The hash is computed at each start, so
-the compiled form of an edited file is never used.
+was installed, in the cache folder for an edited one and for user overlays. The hash is computed at
+each start, so the compiled form of an edited file is never used.
 """
 
 from __future__ import annotations
