@@ -223,6 +223,8 @@ def citable_hit(hit: Hit) -> bool:
 
 def cite_hit(hit: Hit) -> Citation:
     """A document as a work to cite, of the type that its types and its container say."""
+    from bioretrieval_tui.documents.bibliography import document_date  # slow to import
+
     known = hit.metadata
     people, editors = _people(known, "authors"), _people(known, "editors")
     kind, where = _container(known)
@@ -240,7 +242,7 @@ def cite_hit(hit: Hit) -> Citation:
     )
     more = (
         ("csl", _csl_type(known) if kind == "misc" else ""),
-        ("date", known_text(known, "date")),
+        ("date", document_date(known) or ""),
         ("abstract", one_line(hit.text)),
         ("keywords", "; ".join(texts_of(known, "keywords"))),
         ("pmcid", known_text(known, "pmcid")),
