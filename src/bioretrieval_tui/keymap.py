@@ -10,7 +10,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 
-from bioretrieval_tui.actions import ACTIONS, SCOPES, SIGNS, TOGETHER, Action, shown_key
+from bioretrieval_tui.actions import (
+    ACTIONS,
+    SCOPES,
+    SIGNS,
+    TOGETHER,
+    Action,
+    scope_title,
+    shown_key,
+)
 from bioretrieval_tui.util.formatting import did_you_mean
 
 _NAMED = (
@@ -135,7 +143,7 @@ def assign(
             (one, other), key=lambda action: order.get(action, -1) if action in asked else -2
         )
         holder = other if loser == one else one
-        place = SCOPES.get(actions[holder].scope, "")
+        place = scope_title(actions[holder].scope)
         wrong.append((loser, f"{shown_key(key)} is a key of {holder} ({place})"))
         del asked[loser]
     return tuple(
