@@ -22,7 +22,7 @@ CODE := src tests scripts benchmarks hatch_build.py
 BENCHES := $(basename $(notdir $(shell grep -ls '^if __name__ == "__main__":' benchmarks/*.py)))
 
 .DELETE_ON_ERROR:
-.PHONY: help environment run test thorough faults check lint types imports audit format snapshots catalogue board vectors bench wheel clean
+.PHONY: help environment run test thorough faults check lint types imports audit format snapshots catalogue board vectors bench docs wheel clean
 
 help: ## This list
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):[^#]*## /\1\t/' | \
@@ -79,6 +79,9 @@ vectors: $(STAMPS)/dev ## Rewrite data/vectors.bin after a change of the catalog
 bench: $(STAMPS)/dev ## Run the benchmarks; ARGS=--keep writes the results into benchmarks/results
 	@set -e; for name in $(BENCHES); do echo "== $$name"; $(BIN)/python -m "benchmarks.$$name" $(ARGS); done
 
+docs: $(STAMPS)/docs ## Build the guide as a site, build/site
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/docs/bin/mkdocs build --strict --quiet
+
 wheel: $(STAMPS)/dev ## Build dist/*.whl
 	@$(BIN)/python -m build --wheel
 
@@ -93,6 +96,11 @@ $(STAMPS)/run: $(MADE_OF)
 $(STAMPS)/dev: $(MADE_OF)
 	@$(MAKE_ENVIRONMENT) --dev
 	@mkdir -p $(STAMPS) && touch $(STAMPS)/run $@
+
+# An environment of the guide alone.
+$(STAMPS)/docs: pyproject.toml scripts/environment.py
+	@"$(PYTHON)" scripts/environment.py "$(VENV)/docs" --group docs
+	@mkdir -p $(STAMPS) && touch $@
 
 define MAKE_ENVIRONMENT
 $(if $(PYTHON),,$(error no Python 3.11 to 3.13 with venv was found; install one, or name it with PYTHON=))\

@@ -1,4 +1,5 @@
-"""Makes the virtual environment of a checkout: `python scripts/environment.py FOLDER [--dev]`.
+"""Makes the virtual environment of a checkout: `python scripts/environment.py FOLDER [--dev]`, or
+one of a tool that needs nothing of ours: `--group NAME`.
 
 For the Makefile. Needs nothing but Python, pip and a C++ compiler (hnswlib is compiled), and says
 in one line what is missing. Versions come from `constraints.txt`, names from `pyproject.toml`.
@@ -41,10 +42,15 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="environment.py")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--dev", action="store_true", help="also what tests and checks need")
+    parser.add_argument("--group", default="", help="only this dependency group")
     parser.add_argument("--torch-index", default="", help="index of CPU builds of torch")
     given = parser.parse_args(arguments)
+    folder = given.folder.absolute()
     try:
-        make(given.folder.absolute(), dev=given.dev, torch_index=given.torch_index)
+        if given.group:
+            make_tool(folder, given.group)
+        else:
+            make(folder, dev=given.dev, torch_index=given.torch_index)
     except SetUpError as error:
         say(f"no environment: {error}")
         return 1
@@ -77,6 +83,18 @@ def make(folder: Path, *, dev: bool, torch_index: str) -> None:
     install_torch(pip, torch_index)
     requirements = groups()["dev"] if dev else []
     pip.install("-c", str(CONSTRAINTS), "-e", str(ROOT), *requirements)
+
+
+def make_tool(folder: Path, group: str) -> None:
+    """Create `folder` if need be and install a dependency group into it.
+
+    Raises:
+        SetUpError: there can be no such environment, or pip failed.
+    """
+    python = folder / "bin" / "python"
+    if not runs(python):
+        create(folder)
+    Pip(python, dict(os.environ)).install(*groups()[group])
 
 
 def create(folder: Path) -> None:

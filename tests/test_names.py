@@ -81,7 +81,7 @@ def test_classes_are_whole() -> None:
 
 
 def test_prose_is_in_words_of_the_field() -> None:
-    places = [*SOURCE.rglob("*.py"), *(ROOT / "docs").glob("*.md"), ROOT / "README.md"]
+    places = [*SOURCE.rglob("*.py"), *(ROOT / "docs").rglob("*.md"), ROOT / "README.md"]
     places += [ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", ROOT / "Makefile"]
     found = [
         f"{path.relative_to(ROOT)}:{number}: {match[0]}"

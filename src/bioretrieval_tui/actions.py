@@ -41,6 +41,7 @@ SCOPES: dict[str, str] = {
     "browse": "In a list of the catalogue",
     "marking": "To compare rows",
     "evaluating": "On a benchmark or a model",
+    "reading": "While reading a page",
     "detail": "In the detail pane",
     "timeline": "In Evolution",
     "models": "In Models",
@@ -172,6 +173,12 @@ section | tab | section | Section | Scores, facts, recipe | 2
 comparison-export | e | export | Export | Write it to a file | 4
 comparison-close | escape q equals_sign | close | Close | Close it | 5
 comparison-help | question_mark f1 | help | Help | The keys of this screen | 6
+[reading]
+leave-page | escape | clear | Back | Back to the list | 1
+page-section | right_square_bracket | section(1) | Next section | Go to the next section | 1
+page-links | l | letter('link') | Links | Then a letter: open that link (capital: copy it) | 2
+page-related | r | letter('related') | Related | Then a letter: jump to that entry | 2
+read-on | enter | enter | Read on | Half a page down; in Indexes: search it | -
 [detail]
 scroll-down | j down | scroll_lines(1) | Down | Scroll down | -
 scroll-up | k up | scroll_lines(-1) | Up | Scroll up | -
@@ -382,9 +389,11 @@ _OF_PANES = {
     "leaderboard": "leaderboard evaluating list browse marking", "search": "search facets list",
     "indexes": "indexes list", "qrels": "qrels list", "news": "news list", "found": "found list",
 }  # fmt: skip
+READING = ("reading", "detail")
+"""Scopes of the page beside a list."""
 TOGETHER: dict[str, frozenset[str]] = {
     pane: frozenset(
-        (*scopes.split(), f"commands in {pane}", "everywhere", *["detail"][: "list" in scopes])
+        (*scopes.split(), f"commands in {pane}", "everywhere", *READING[: 2 * ("list" in scopes)])
     )
     for pane, scopes in _OF_PANES.items()
 }

@@ -37,6 +37,14 @@ _TYPING = ("line", "ask", "path", "field")
 ALWAYS = {"quit": "ctrl+c"}
 """Keys that stay, whatever is configured: there is always a way out."""
 
+_TWINS = {
+    page.id: listed.id
+    for page in ACTIONS
+    for listed in ACTIONS
+    if (page.scope, listed.scope, page.name) == ("reading", "list", listed.name)
+}
+"""Actions as the footer of a page names them, and those of the list, whose keys they have."""
+
 Keys = tuple[str, ...]
 
 VIM: dict[str, str] = {
@@ -119,6 +127,9 @@ def assign(
     order = {identifier: number for number, identifier in enumerate(asked)}
     known = {frozenset(pair) for *pair, _ in _collisions(base, actions)}
     wrong = []
+    for identifier in asked.keys() & _TWINS.keys():
+        wrong.append((identifier, f"it has the keys of {_TWINS[identifier]}"))
+        del asked[identifier]
     for identifier, keys in list(asked.items()):
         typed = [key for key in keys if is_typed(key)]
         if typed and actions[identifier].scope in _TYPING:
@@ -128,6 +139,7 @@ def assign(
         final = {**base, **asked}
         for identifier, key in ALWAYS.items():
             final[identifier] = tuple(dict.fromkeys((*final[identifier], key)))
+        final.update((page, final[listed]) for page, listed in _TWINS.items())
         found = next(
             (
                 (one, other, key)

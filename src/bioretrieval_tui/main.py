@@ -130,7 +130,10 @@ def _given() -> list[str]:
 
 def _app_can_run() -> bool:
     """Whether stdout is a terminal with a movable cursor and the keyboard is readable. If stdin is
-    something else, as in `... | bioretrieval-tui`, it is connected to the terminal."""
+    something else, as in `... | bioretrieval-tui`, it is connected to the terminal. An app in a
+    browser (`serve`) needs none."""
+    if "TEXTUAL_DRIVER" in os.environ:
+        return True
     if not sys.stdout.isatty():
         return False
     term = os.environ.get("TERM", "")

@@ -58,12 +58,24 @@ def named(loaded: Loaded, identifier: str) -> str:
 
 
 @pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """The code of a checkout that was never installed: without a compiled form beside it."""
+    source = tmp_path / "checkout" / "src"
+    unwanted = shutil.ignore_patterns("__pycache__", "_bundle")
+    shutil.copytree(SOURCE / "bioretrieval_tui", source / "bioretrieval_tui", ignore=unwanted)
+    (tmp_path / "checkout" / "data").symlink_to(CHECKOUT / "data")
+    return source
+
+
+@pytest.fixture
 def installed(tmp_path: Path, folder: Path) -> Path:
     """The package as a wheel lays it out: code, and `_bundle` with the YAML and its form."""
     source = tmp_path / "site-packages"
     package = source / "bioretrieval_tui"
     shutil.copytree(
-        SOURCE / "bioretrieval_tui", package, ignore=shutil.ignore_patterns("__pycache__")
+        SOURCE / "bioretrieval_tui",
+        package,
+        ignore=shutil.ignore_patterns("__pycache__", "_bundle"),
     )
     shutil.copytree(folder, package / "_bundle" / "data")
     shipped = sorted(folder.glob("*.yaml"))
@@ -72,10 +84,10 @@ def installed(tmp_path: Path, folder: Path) -> Path:
     return source
 
 
-def test_a_checkout_compiles_once_and_then_needs_no_yaml(tmp_path: Path) -> None:
+def test_a_checkout_compiles_once_and_then_needs_no_yaml(checkout: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
-    first = start(SOURCE, home)
-    second = start(SOURCE, home)
+    first = start(checkout, home)
+    second = start(checkout, home)
     assert first[0] == "True"
     assert second[0] == "False"
     assert first[1:] == second[1:]
@@ -209,13 +221,13 @@ def test_a_cache_that_cannot_be_made_does_not_matter(load: Load, home: Places) -
     assert named(load(), "alpha") == "Alpha"
 
 
-def test_a_full_disk_does_not_matter(tmp_path: Path) -> None:
+def test_a_full_disk_does_not_matter(checkout: Path, tmp_path: Path) -> None:
     """A limit on the size of written files stands in for a disk that fills while we write."""
     home = tmp_path / "home"
     limited = "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
     limited += "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
     done = subprocess.run(
-        [sys.executable, "-I", "-c", limited + START, str(SOURCE)],
+        [sys.executable, "-I", "-c", limited + START, str(checkout)],
         capture_output=True,
         text=True,
         check=False,
@@ -226,9 +238,9 @@ def test_a_full_disk_does_not_matter(tmp_path: Path) -> None:
     assert [p for p in home.rglob("*") if p.is_file()] == []  # nothing half-written stays
 
 
-def test_two_processes_at_once(tmp_path: Path) -> None:
+def test_two_processes_at_once(checkout: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
-    command = [sys.executable, "-I", "-c", START, str(SOURCE)]
+    command = [sys.executable, "-I", "-c", START, str(checkout)]
     environment = {"PATH": os.environ["PATH"], paths.HOME_VARIABLE: str(home)}
     running = [
         subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
@@ -239,7 +251,7 @@ def test_two_processes_at_once(tmp_path: Path) -> None:
     assert len(said) == 1
     (form,) = (home / "cache" / "catalogue").iterdir()
     assert msgspec.json.decode(form.read_bytes(), type=Compiled).key == form.stem
-    assert start(SOURCE, home)[0] == "False"
+    assert start(checkout, home)[0] == "False"
 
 
 def test_old_forms_are_swept(load: Load, overlay: Write, home: Places) -> None:

@@ -224,6 +224,7 @@ def test_a_notice_with_the_title_of_the_work_is_not_retracted(metadata: dict[str
         pytest.param("A." * 20_000 + ", B C", ["A." * 500], id="much text of points"),
         ("Miller A, Berg O.P.", ["Miller A", "Berg OP"]),
         ("Miller, A. and Berg, O. P.", ["Miller A", "Berg OP"]),
+        ("A ba-bai-ke-re, M. M.", ["A ba-bai-ke-re MM"]),
         ("Miller AB & Berg O", ["Miller AB", "Berg O"]),
         ("Barnes and Noble", ["Barnes and Noble"]),
         ("Miller, Ada; ; Berg, Otto;", ["Miller A", "Berg O"]),

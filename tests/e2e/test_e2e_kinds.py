@@ -143,8 +143,9 @@ def test_a_reader_that_goes_away_is_no_fault(shared_home: Path) -> None:
 
 
 def test_keys_come_from_the_terminal_when_input_is_a_pipe(start: Start) -> None:
-    session = start(command=["bash", "-c", f"PY={sys.executable}; echo text | {COMMAND}"])
-    session.wait("Biomedical text retrieval")
+    script = f"PY={sys.executable}; echo no-such-id | {COMMAND} --fresh"
+    session = start(command=["bash", "-c", script])
+    session.wait("0 of 1 given identifier")
     session.send("3")
     session.wait("▌DPR")
     session.send("q")

@@ -278,7 +278,7 @@ from bioretrieval_tui.query import Field, Filter, Row, Schema
 rows = [Row("k", "BMRetriever", ("dense",), "text", {}.get)]
 target = Filter(rows, Schema([Field("year", "number")]))
 assert target.apply("dense bmr -year>2020") == [0]
-heavy = {"rapidfuzz", "textual", "numpy", "torch", "msgspec", "difflib", "httpx"}
+heavy = {"rapidfuzz", "textual", "numpy", "torch", "difflib", "httpx"}
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
 assert target.apply("bmretreiver") == [0]
 assert "rapidfuzz" in sys.modules and "numpy" not in sys.modules

@@ -73,6 +73,8 @@ def test_little_is_known() -> None:
     ("authors", "said"),
     [
         ("Lee J; Park S", "Lee, J. and Park, S."),
+        ("Wen T, Zhang X, Wang ZY.", "Wen, T. and Zhang, X. and Wang, Z. Y."),
+        ("Moss, Ann", "Moss, Ann"),
         (["Smith, John"], "Smith, John"),
         (["Kim SH Jr"], "Kim, Jr, S. H."),
         (["Plato"], "Plato"),

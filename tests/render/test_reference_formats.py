@@ -127,7 +127,7 @@ def test_hostile_text_stays_in_its_field(
     assert set("\x1b\x07\u202e\u2028").isdisjoint(repr(found))
 
 
-LETTERS = st.text("abcdefgh\u00e9\u0142\u0436", min_size=4, max_size=8).map(str.title)
+LETTERS = st.text("abcdefgh\u00e9\u0142\u0436", min_size=3, max_size=8).map(str.title)
 PARTICLES = st.sampled_from(("", "van der ", "De ", "O'", "Al-"))
 INITIALS = st.text("ABJK\u015e", min_size=1, max_size=3)
 RANKS = st.sampled_from(("", " Jr", " 2nd"))
@@ -160,8 +160,23 @@ def test_names_of_bibtex_in_csl(written: str, name: dict[str, str]) -> None:
     assert item["author"] == [name]
 
 
+@pytest.mark.parametrize(
+    ("known", "parts"),
+    [
+        ({"year": 2019, "date": "2019-05-02"}, [2019, 5, 2]),
+        ({"year": 2019, "date": "2019-05"}, [2019, 5]),
+        ({"year": 2019, "date": "2018-12-31"}, [2019]),
+        ({"year": "2019", "date": "2019-99-99"}, [2019]),
+        ({"pubdate": "2019 May 2"}, [2019, 5, 2]),
+    ],
+)
+def test_dates_are_as_exact_as_known(known: dict[str, Any], parts: list[int]) -> None:
+    (item,) = csl_items([cite_hit(hit(**known))])
+    assert item["issued"] == {"date-parts": [parts]}
+
+
 def test_ends_of_names_tell_endnote_what_they_are() -> None:
-    people = ("Lee, J.", "{WHO}", "{Health, Oslo}", "others")
+    people = ("Lee, J.", "", "{WHO}", "{Health, Oslo}", "others")
     text = written([Citation("k", "misc", "T", people)], "ris")
     names = [line[6:] for line in text.splitlines() if line.startswith("AU")]
     assert names == ["Lee, J.", "WHO,", "Health, Oslo", "et al.,"]

@@ -453,3 +453,13 @@ def test_a_score_fits_its_column(score: float) -> None:
     shown = hit_rows(HitView(answer=SearchResult((hit,)))).cells(0)[3].text
     assert len(shown) <= 6
     assert float(shown) == pytest.approx(score, abs=0.05)
+
+
+def test_a_column_that_no_hit_has_a_value_in_is_left_out() -> None:
+    bare = Hit(1, "a", "Title", "Text", None, None, 1.0)
+    dated = Hit(2, "b", "Title", "Text", 2020, None, 0.5, metadata={"journal": "JAMA"})
+    views = [HitView("mine", answer=SearchResult(hits)) for hits in ((bare,), (bare, dated), ())]
+    for view, shown in zip(views, (False, True, True), strict=True):
+        keys = [one.key for one in columns_of(view)]
+        assert ("year" in keys, "source" in keys) == (shown, shown)
+        assert all(len(hit_rows(view).cells(n)) == len(keys) for n in range(len(view.hits)))

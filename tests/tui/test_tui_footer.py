@@ -85,3 +85,30 @@ async def test_a_key_that_does_nothing_says_where_it_works(
         await session.press(key)
         assert ("nothing here" in session.said) == bool(said)
         assert session.said == said or not said
+
+
+async def test_on_a_page_the_footer_has_the_keys_of_the_page(small: Catalogue) -> None:
+    async with running(make_app(small), (120, 24), pane="models") as session:
+        assert " enter Read  " in session.rows[-1]
+        await session.press("enter")
+        assert session.rows[-1].startswith(" esc Back  ] Next section  l Links  r Related ")
+        assert "enter Read" not in session.rows[-1]
+        assert "space" not in session.rows[-1]
+        top = session.browse.detail.top
+        await session.press("enter")
+        assert session.browse.detail.top > top
+        await session.press("escape")
+        assert " enter Read  " in session.rows[-1]
+
+
+@pytest.mark.parametrize(
+    ("pane", "keys"),
+    [("news", ("m", "b", "enter", "o")), ("found", ("space", "a", "b", "enter")),
+     ("search", ("M", "R", "enter")), ("qrels", ("s", "p", "slash"))],
+)  # fmt: skip
+async def test_an_empty_list_says_so(small: Catalogue, pane: str, keys: tuple[str, ...]) -> None:
+    async with running(make_app(small), pane=pane) as session:
+        await session.press("escape")
+        for key in keys:
+            await session.press(key)
+            assert session.said, key

@@ -349,10 +349,10 @@ async def test_help_has_two_columns_where_they_fit(small: Catalogue) -> None:
     async with running(make_app(small), (100, 40), pane="papers") as session:
         await session.press("question_mark")
         row = next(row for row in session.rows if "In a list " in row)
-        assert row.count(" In ") == 2
+        assert len(row.split("In a list ")[1].split()) > 2
         await session.resize(99, 40)
         row = next(row for row in session.rows if "In a list " in row)
-        assert row.count(" In ") == 1
+        assert len(row.split("In a list ")[1].split()) <= 2
 
 
 def test_columns_are_as_high_as_each_other() -> None:

@@ -85,6 +85,7 @@ HANDLERS: dict[str, tuple[type, ...]] = {
     "marking": (BrowsePane, BenchmarksPane, ModelsPane, LeaderboardPane),
     "evaluating": (BenchmarksPane, ModelsPane, LeaderboardPane),
     "comparison": (ComparisonDialog,),
+    "reading": (Pane,),
     "detail": (Detail,),
     "timeline": (EvolutionPane,),
     "models": (ModelsPane,),
@@ -231,7 +232,7 @@ def test_keys_of_one_pane_mean_one_thing(cls: type[Pane]) -> None:
 def test_the_scopes_that_work_together_are_those_of_the_pane(name: str) -> None:
     module, class_name = MODULES.get(name, ("browse", "BrowsePane"))
     cls = getattr(import_module(f"bioretrieval_tui.tui.panes.{module}"), class_name)
-    reads = {"detail"} if "list" in cls.SCOPES else set()
+    reads = {"reading", "detail"} if "list" in cls.SCOPES else set()
     more = {"facets"} if name == "search" else set()
     assert TOGETHER[name] == {*cls.SCOPES, *reads, *more, commands_in(name)}
 

@@ -274,13 +274,15 @@ class Walk(msgspec.Struct):
 
 def _scalar_fault(value: object, shape: shapes.Type, what: str) -> str | None:
     """What is wrong with `value` as a `shape`, or None."""
+    fits = isinstance(shape, shapes.LiteralType) and value in shape.values
+    if fits and type(value) is not bool:
+        return None
     found = "nothing" if value is None else f"'{shown(str(value))}'"
     match shape:
         case shapes.LiteralType():
             words = [str(v) for v in shape.values]
             hint = f", {what}" if what else nearest(str(value), words)
-            fault = f"{found} is not one of {', '.join(words)}{hint}"
-            return None if value in shape.values and type(value) is not bool else fault
+            return f"{found} is not one of {', '.join(words)}{hint}"
         case shapes.BoolType():
             return None if isinstance(value, bool) else f"expects true or false, found {found}"
         case shapes.IntType() | shapes.FloatType():

@@ -198,7 +198,7 @@ def _tell_outcome(done: str, outcome: BuildOutcome) -> None:
     if report.encoded != manifest.documents and report.passages is None:
         counted = f" ({report.encoded:,} of them encoded now)"
     took = f"in {duration(manifest.seconds)}{speed}"
-    tell(f"{done} {manifest.name}: {manifest.documents:,} documents{counted} {took}")
+    tell(f"{done} {manifest.name}: {plural(manifest.documents, 'document')}{counted} {took}")
     if report.kept != report.read or report.deleted or report.without_abstract:
         tell(report.line())
     if (line := longer_line(report.longer, report.max_tokens, report.passages)) is not None:
@@ -436,6 +436,6 @@ def compact(name: str, quiet: bool, progress: str) -> None:
     with narrated(quiet, progress) as reporter:
         manifest = compact_index(name, reporter=reporter).manifest
     if not quiet:
-        took = f"{manifest.documents:,} documents in {duration(manifest.seconds)}"
+        took = f"{plural(manifest.documents, 'document')} in {duration(manifest.seconds)}"
         sizes = f"{size(before)} before, {size(registry.info(name, deep=False).bytes)} now"
         tell(f"compacted {name}: {took}, {sizes}")

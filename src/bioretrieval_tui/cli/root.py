@@ -35,6 +35,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "shelf": ("shelf_verbs:shelf", "Star, tag and annotate entries and documents; export them."),
     "watch": ("literature:watch", "Watch the literature, and read only what is new."),
     "mcp": ("mcp_server:mcp", "Offer indexes and catalogue to an assistant (MCP)."),
+    "serve": ("serve:serve", "Show the app in a browser on this machine."),
     "keys": ("program_verbs:keys", "List the keys of the app."),
     "doctor": ("program_verbs:doctor", "Check this machine."),
     "config": ("program_verbs:config", "Show the folders and settings in use."),

@@ -31,6 +31,7 @@ from bioretrieval_tui.search.types import (
     SearchResult,
     mode_name,
 )
+from bioretrieval_tui.util.formatting import plural
 
 if TYPE_CHECKING:
     from bioretrieval_tui.catalog.models import Encoding
@@ -256,7 +257,8 @@ def _tell(how: str, index: Index, answer: SearchResult, *, quiet: bool) -> None:
         names = " + ".join(one.name for one in made)
         models = ", ".join(dict.fromkeys(one.model for one in made))
         kept = "" if answer.fitting is None else f", the filter keeps {answer.fitting:,}"
-        tell(f"{how} of {names}, {sum(one.documents for one in made):,} documents, {models}{kept}")
+        held = plural(sum(one.documents for one in made), "document")
+        tell(f"{how} of {names}, {held}, {models}{kept}")
 
 
 def _put(

@@ -118,9 +118,9 @@ class Work:
         for name, value in zip(_IDS, self.ids, strict=True):
             if value:
                 yield _hash(f"{name}:{value}")
-        placed = bool(self.volume and self.page)
-        if self.title and (placed or (len(self.title) >= _TELLING and self.author[0])):
-            place = "" if len(self.title) >= _TELLING else f":{self.volume}:{self.page}"
+        telling = len(self.title) >= _TELLING
+        if self.title and ((telling and self.author[0]) or (self.volume and self.page)):
+            place = "" if telling else f":{self.volume}:{self.page}"
             yield _hash(f"title:{self.title[:_KEY_LETTERS]}{place}")
 
     def same_as(self, other: Work) -> str | None:

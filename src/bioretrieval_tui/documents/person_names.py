@@ -15,6 +15,7 @@ _SURE_RANK = re.compile(rf"[\s,]+({_SURE})\b\.?(?=[\s,]|$)")
 _POINTED = r"(?:[^\W\d_]\.[\s\-\u2010]*+)++"
 _CAPITALS = r"[^\W\d_a-z]{1,3}(?:-[^\W\d_a-z])?"
 _INITIALS = rf"(?:{_POINTED}|{_CAPITALS})"
+_ONLY_POINTED = re.compile(_POINTED)
 _POINTED_FIRST = re.compile(rf"({_POINTED})([^\W\d_]{{2}}.*)")
 _POINTED_LAST = re.compile(rf"(.+?[^.])\s+({_POINTED}|[^\W\d_a-z]-[^\W\d_a-z])")
 _INITIALS_ONLY = re.compile(rf"{_INITIALS}(?:\s{_INITIALS})*")
@@ -172,7 +173,7 @@ def listed_names(line: str, *, cell: bool = False) -> list[str]:
     plainly = [_SURE_RANK.sub("", part) for part in parts if not is_group(part)]
     forms = (_INITIALS_LAST, _INITIALS_FIRST, _MIDDLE_INITIAL)
     own = [any(form.fullmatch(one) for form in forms) for one in plainly]
-    if own and all(own):
+    if own and all(own) and not any(map(_ONLY_POINTED.fullmatch, plainly)):
         return parts
     if len(plainly) < len(parts):
         return [line]

@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
-from filelock import FileLock
 from msgspec import Struct
 
 from bioretrieval_tui.catalog.models import Encoding, Model
@@ -453,6 +452,8 @@ def gather(model: str, name: str, revision: str, advance: Callable[[int], None])
     place = blobs / "blobs" / etag
     place.parent.mkdir(parents=True, exist_ok=True)
     part = place.with_name(f"{etag}.bioretrieval.part")
+    from filelock import FileLock
+
     with FileLock(part.with_suffix(".lock")):
         if not place.exists():
             _resume(facts.location, url, part, advance)

@@ -36,8 +36,8 @@ from bioretrieval_tui.index.metadata_fields import (
     MOST_EXTRAS,
     MOST_VALUES,
     STANDARD,
+    numbered,
     pairs,
-    when,
 )
 from bioretrieval_tui.index.vectors import Labels
 from bioretrieval_tui.util.folding import equal_key, fold, forms, inner_parts, needles
@@ -96,17 +96,17 @@ class MetadataBlockWriter:
     def add(self, document: Document | None) -> None:
         """Add the next document, None for a deleted one. Raises OSError if a full block cannot be
         written."""
-        before = len(self._codes)
-        if document is None:
-            self._dates.extend((-1, -1))
-        else:
-            self._dates.extend(when(document))
+        before, date = len(self._codes), None
+        if document is not None:
             for field, text in pairs(document):
+                if field == "date":
+                    date = text
                 code = self._fields[field].get(text) if field in self._fields else None
                 if code is None:
                     code = self._code(field, text)
                 if code is not None:
                     self._codes.append(code)
+        self._dates.extend(numbered(date))
         self._counts.append(len(self._codes) - before)
         self._used += (len(self._codes) - before) * _POSTING_BYTES
         if self._used >= self._budget:
@@ -206,6 +206,8 @@ _digest = partial(hashlib.blake2b, digest_size=8)
 def _compared(text: str) -> tuple[bytes, bytes]:
     """The forms of a value, each after a line break, which no form contains, and what `=`
     compares."""
+    if text.isdigit() and text.isascii():  # most ids
+        return utf8(f"\n{_MARK}{text}"), utf8(text)
     words = fold(text).split()
     key = "".join(words)
     if "-" in key or "_" in key:

@@ -102,8 +102,12 @@ def pairs(document: Document) -> Iterator[tuple[str, str]]:
 
 
 def when(document: Document) -> tuple[int, int]:
+    """Year and date of a document as numbers."""
+    return numbered(document_date(document.metadata))
+
+
+def numbered(date: str | None) -> tuple[int, int]:
     """Year, and date as the number YYYYMMDD with 0 for unknown parts; -1 where unknown."""
-    date = document_date(document.metadata)
     if date is None:
         return -1, -1
     return int(date[:4]), int(date.replace("-", "").ljust(8, "0"))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import subprocess
+    from multiprocessing.connection import Connection
 
 SAVES_FROM = 10_000
 """Documents from which it saves more than its start costs."""
@@ -24,43 +25,48 @@ class SecondProcess:
     """For one thread at a time."""
 
     def __init__(self) -> None:
-        from multiprocessing.connection import Pipe
-
-        from bioretrieval_tui.encoding.device import usable_cores
-
         self._child: subprocess.Popen[bytes] | None = None
         self._begun: tuple[Callable[..., Any], tuple[Any, ...]]
-        self._line, self._far_end = Pipe()
-        if usable_cores() == 1:
-            self._far_end.close()  # so that no process starts
+        self._line: Connection | None = None
 
     def begin(self, work: Callable[..., Any], *given: Any) -> None:
         """Begin `work(*given)`, a function of a module, there."""
-        from subprocess import DEVNULL, Popen
-
         self._begun = work, given
         with contextlib.suppress(OSError):
-            if self._child is None:
-                with self._far_end as end:
-                    # -P: never run a numpy.py of the working folder.
-                    words, line = (sys.executable, "-P", "-m", __name__), end.fileno()
-                    self._child = Popen(
-                        (*words, str(line)), stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL,
-                        pass_fds=[line],
-                    )  # fmt: skip
+            if self._line is None:
+                self._line = self._start()
             self._line.send(self._begun)
+
+    def _start(self) -> Connection:
+        """Start the process where there is a core for it; the line to it."""
+        from multiprocessing.connection import Pipe
+        from subprocess import DEVNULL, Popen
+
+        from bioretrieval_tui.encoding.device import usable_cores
+
+        line, far_end = Pipe()
+        with far_end as end:
+            if usable_cores() > 1:
+                # -P: never run a numpy.py of the working folder.
+                words, number = (sys.executable, "-P", "-m", __name__), end.fileno()
+                self._child = Popen(
+                    (*words, str(number)), stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL,
+                    pass_fds=[number],
+                )  # fmt: skip
+        return line
 
     def end(self) -> Any:
         """What the work gave, there or else here."""
         with contextlib.suppress(OSError, EOFError):
-            return self._line.recv()
+            if self._line is not None:
+                return self._line.recv()
         work, given = self._begun
         return work(*given)
 
     def close(self) -> None:
         """End the process, whatever it does."""
-        self._line.close()
-        self._far_end.close()
+        if self._line is not None:
+            self._line.close()
         if self._child is not None:
             self._child.kill()
             self._child.wait()

@@ -4,42 +4,38 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
+
+import msgspec
 
 from bioretrieval_tui.query.schema import Interval
 
 _PLAIN_VALUE = re.compile(r"\w[\w/+#%&@.-]*")
 
 
-@dataclass(frozen=True, slots=True)
-class Everything:
+class Everything(msgspec.Struct, frozen=True):
     """The empty filter."""
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(msgspec.Struct, frozen=True):
     """A bare word: found loosely in names, tags and text, and ranked."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Phrase:
+class Phrase(msgspec.Struct, frozen=True):
     """Words in this order, none cut."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Has:
+class Has(msgspec.Struct, frozen=True):
     """The field has a value."""
 
     field: str
 
 
-@dataclass(frozen=True, slots=True)
-class Matches:
+class Matches(msgspec.Struct, frozen=True):
     """A text, or one of a set: a word begins with one of `values`, or the text is equal to it.
     `str` is the condition as it is written."""
 
@@ -52,38 +48,33 @@ class Matches:
         return f"{self.field}{self.operator}{','.join(shown)}"
 
 
-@dataclass(frozen=True, slots=True)
-class Compares:
+class Compares(msgspec.Struct, frozen=True):
     """A number lies in one of `intervals`."""
 
     field: str
     intervals: tuple[Interval, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Flag:
+class Flag(msgspec.Struct, frozen=True):
     """A yes-or-no field is known and is `value`."""
 
     field: str
     value: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Not:
+class Not(msgspec.Struct, frozen=True):
     """All rows that `node` does not match."""
 
     node: Node
 
 
-@dataclass(frozen=True, slots=True)
-class All:
+class All(msgspec.Struct, frozen=True):
     """Every one of two or more nodes."""
 
     nodes: tuple[Node, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Any:
+class Any(msgspec.Struct, frozen=True):
     """At least one of two or more nodes."""
 
     nodes: tuple[Node, ...]

@@ -11,10 +11,11 @@ import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from itertools import chain
 from typing import TypeAlias, TypeVar
+
+import msgspec
 
 from bioretrieval_tui.query import ast
 from bioretrieval_tui.query.parser import parse
@@ -44,8 +45,7 @@ KeyT = TypeVar("KeyT")
 ValueT = TypeVar("ValueT")
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """What a filter knows of one row.
 
     key: its id.

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 FieldType = Literal["text", "number", "bool", "set", "date"]
 RESERVED = frozenset({"has", "is"})
@@ -32,8 +33,7 @@ class BadValueError(ValueError):
     """A written value that its field cannot be compared with; `args`: message and remedy."""
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(msgspec.Struct, frozen=True):
     """One field: `number` and `date` (2025-03-31) are compared, `bool` is yes or no, `set` is
     several texts (tags)."""
 
@@ -85,8 +85,7 @@ def _key(name: str) -> str:
     return name.casefold().replace("-", "_")
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
+class Interval(msgspec.Struct, frozen=True):
     """The numbers that a written value means; None is no limit on that side."""
 
     low: float | None

@@ -223,6 +223,8 @@ def citable_hit(hit: Hit) -> bool:
 
 def cite_hit(hit: Hit) -> Citation:
     """A document as a work to cite, of the type that its types and its container say."""
+    from bioretrieval_tui.documents.bibliography import document_date  # slow to import
+
     known = hit.metadata
     people, editors = _people(known, "authors"), _people(known, "editors")
     kind, where = _container(known)
@@ -240,7 +242,7 @@ def cite_hit(hit: Hit) -> Citation:
     )
     more = (
         ("csl", _csl_type(known) if kind == "misc" else ""),
-        ("date", known_text(known, "date")),
+        ("date", document_date(known) or ""),
         ("abstract", one_line(hit.text)),
         ("keywords", "; ".join(texts_of(known, "keywords"))),
         ("pmcid", known_text(known, "pmcid")),
@@ -313,7 +315,7 @@ def page_span(pages: str, dash: str = "-") -> str:
 
 def _people(known: Mapping[str, Any], field: str) -> tuple[str, ...]:
     """Names of a field in the form of BibTeX; the name of a group in braces."""
-    people = texts_of(known, field)
+    people = names_in(known, field)
     names = [unicodedata.normalize("NFC", one) for one in people[:_MOST_CITED]]
     # Some sources, such as arXiv, write all names in full, the family name last. Where others are
     # "Family I", such a name is that of a group.
@@ -411,6 +413,16 @@ def known_text(known: Mapping[str, Any], name: str) -> str:
     """A field of a document's metadata on one line; "" where it is neither text nor a number."""
     value = known.get(name)
     return one_line(str(value)) if isinstance(value, str | int) else ""
+
+
+def names_in(known: Mapping[str, Any], field: str) -> list[str]:
+    """The names of persons and groups in a field, which corpora write as a list or as one text."""
+    from bioretrieval_tui.documents.person_names import listed_names  # its tables are large
+
+    value = known.get(field)
+    if not isinstance(value, str):
+        return texts_of(known, field)
+    return list(filter(None, map(str.strip, listed_names(one_line(value), cell=True))))
 
 
 def texts_of(known: Mapping[str, Any], name: str) -> list[str]:

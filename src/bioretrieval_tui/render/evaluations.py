@@ -37,7 +37,7 @@ from bioretrieval_tui.render.sheet import (
     unverified,
 )
 from bioretrieval_tui.search.types import mode_name
-from bioretrieval_tui.util.formatting import rate
+from bioretrieval_tui.util.formatting import plural, rate
 
 if TYPE_CHECKING:
     from bioretrieval_tui.evaluation.metrics import Bin, Comparison
@@ -377,8 +377,8 @@ def evaluation_sheet(report: EvaluationReport) -> Sheet:
             )
     about = {"benchmark": report.benchmark, "split": report.split}
     return Sheet(
-        title=f"{report.benchmark} ({report.split}): {report.queries:,} queries,"
-        f" {report.documents:,} documents",
+        title=f"{report.benchmark} ({report.split}): {plural(report.queries, 'query')},"
+        f" {plural(report.documents, 'document')}",
         columns=_EVALUATION_COLUMNS,
         rows=[tuple(row.get(one.key) for one in _EVALUATION_COLUMNS) for row in rows],
         records=[
@@ -406,7 +406,7 @@ def comparison_line(found: Comparison) -> str:
     flips = "all" if found.exact else "random"
     test = f" (paired randomisation, {found.permutations:,} {flips} sign flips)"
     first, second = mode_name(found.first), mode_name(found.second)
-    won = f"{second} is better on {found.wins:,} queries, {first} on {found.losses:,}"
+    won = f"{second} is better on {plural(found.wins, 'query')}, {first} on {found.losses:,}"
     counts = f"{won}, equal on {found.ties:,}"
     return f"{second} against {first}: {found.measure} {chance_words(found)}{test}; {counts}"
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec.structs import asdict
 
-from bioretrieval_tui.render.citation import Citation, address_of, known_text, texts_of
+from bioretrieval_tui.render.citation import Citation, address_of, known_text, names_in
 from bioretrieval_tui.render.page import (
     Fact,
     Group,
@@ -77,7 +77,7 @@ _COLUMNS = (
     column("url", data_only=True),
     column("doi", make=lambda hit: known_text(hit.metadata, "doi") or None, data_only=True),
     column("pmid", data_only=True),
-    column("authors", make=lambda hit: "; ".join(texts_of(hit.metadata, "authors")) or None,
+    column("authors", make=lambda hit: "; ".join(names_in(hit.metadata, "authors")) or None,
            data_only=True),
     column("journal", make=_journal, data_only=True),
     column("dense", make=attrgetter("scores.dense"), data_only=True),
@@ -278,7 +278,7 @@ def _record(hit: Hit) -> dict[str, Any]:
     plain_fields = ("rank", "id", "title", "text", "year", "url", "pmid", "score")
     found = {name: getattr(hit, name) for name in plain_fields} | {
         "doi": known_text(hit.metadata, "doi") or None,
-        "authors": texts_of(hit.metadata, "authors"),
+        "authors": names_in(hit.metadata, "authors"),
         "journal": _journal(hit),
         "scores": asdict(hit.scores),
     }

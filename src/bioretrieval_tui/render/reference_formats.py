@@ -37,7 +37,12 @@ _TYPES = {
     "document": ("GEN", "Generic", "13"),
 }
 """Type of RIS, and name and number of EndNote's, by the type of CSL."""
-_ISO_DATE = re.compile(r"\d{4}(?:-\d\d){0,2}")
+_TAGS = (
+    ("T2", "container-title"), ("VL", "volume"), ("IS", "issue"), ("SN", "ISBN"),
+    ("PB", "publisher"), ("CY", "publisher-place"), ("M3", "genre"), ("DO", "DOI"), ("AN", "PMID"),
+    ("C2", "PMCID"), ("UR", "URL"), ("N1", "note"), ("AB", "abstract"),
+)  # fmt: skip
+"""Tags of RIS with one value of CSL."""
 _NOT_IN_XML = re.compile("[\ufffe\uffff]")
 """What `clean` leaves of the characters that XML 1.0 forbids."""
 
@@ -56,16 +61,16 @@ def _item(key: str, citation: Citation) -> dict[str, Any]:
     where = known.get("howpublished", "")
     address = where if where.startswith(("http://", "https://")) else ""
     arxiv = known.get("eprint", "") if kind == "article" else ""
-    publishers = (*map(known.get, ("publisher", "school", "institution")), where if not address
-                  else "", "arXiv" if arxiv else "")  # fmt: skip
+    places = (known.get(name) for name in ("publisher", "school", "institution"))
+    publisher = next(filter(None, places), "" if address else where) or ("arXiv" if arxiv else "")
     item = {
         "id": key,
         "type": kind,
         "title": citation.title,
-        "author": [_name(one) for one in citation.authors],
-        "editor": [_name(one) for one in citation.editors],
+        "author": [_name(one) for one in map(one_line, citation.authors) if one],
+        "editor": [_name(one) for one in map(one_line, citation.editors) if one],
         "container-title": known.get("journal") or known.get("booktitle"),
-        "publisher": next(filter(None, publishers), ""),
+        "publisher": publisher,
         "publisher-place": known.get("address"),
         "issued": {"date-parts": [date]} if (date := _date(known)) else None,
         "volume": known.get("volume"),
@@ -88,19 +93,18 @@ def _item(key: str, citation: Citation) -> dict[str, Any]:
 def _date(known: dict[str, str]) -> list[int]:
     """Year, month and day, as far as they are known."""
     year, date = known.get("year", ""), known.get("date", "")
-    exact = year and date.startswith(year) and _ISO_DATE.fullmatch(date)
-    return [int(part) for part in (date if exact else year).split("-") if part]
+    exact = date if year and date.startswith(year) else year
+    return [int(part) for part in exact.split("-") if part]
 
 
-def _name(written: str) -> Name:
+def _name(name: str) -> Name:
     """A name in the form of BibTeX as one of CSL. `others` stays that word, which citeproc prints
     behind "and"."""
     from bioretrieval_tui.documents.person_names import turned  # its tables are large
 
-    name = one_line(written)
     if is_body(name):
         return {"literal": name.removeprefix("{").removesuffix("}").strip()}
-    family, *given = filter(None, (part.strip() for part in name.split(",")))
+    family, *given = list(filter(None, map(str.strip, name.split(",")))) or [name]
     if not given and " " in family:
         family, first = turned(family)
         given = [first]
@@ -117,30 +121,28 @@ def ris(citations: Collection[Citation]) -> Iterator[str]:
     """The works as RIS, with an empty line between them."""
     gap = ""
     for item in csl_items(citations):
-        lines = (f"{tag}  - {one_line(value)}\n" for tag, value in _tags(item) if value)
+        lines = (f"{tag}  - {one_line(value)}\n" for tag, *values in _tags(item) for value in values
+                 if value)  # fmt: skip
         yield f"{gap}{''.join(lines)}ER  - \n"
         gap = "\n"
 
 
-def _tags(item: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _tags(item: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    """Each tag with its values."""
     date = item["issued"]["date-parts"][0] if "issued" in item else []
-    day = "/".join(f"{part:02}" for part in date) + "/" * (4 - len(date)) if date[1:] else ""
+    day = "/".join(f"{part:02}" for part in date) + "/" * (4 - len(date))
     first, _, last = item.get("page", "").partition("-")
-    pmid = item.get("PMID", "")
     yield "TY", _TYPES[item["type"]][0]
-    yield from (("AU", _inverted(one)) for one in item.get("author", ()))
-    yield from (("ED", _inverted(one)) for one in item.get("editor", ()))
-    yield from (("TI", item.get("title", "")), ("T2", item.get("container-title", "")))
-    yield from (("PY", str(date[0])), ("DA", day)) if date else ()
-    yield from (("VL", item.get("volume", "")), ("IS", item.get("issue", "")))
-    yield from (("SP", first), ("EP", last), ("SN", item.get("ISBN", "")))
-    yield from (("PB", item.get("publisher", "")), ("CY", item.get("publisher-place", "")))
-    yield from (("M3", item.get("genre", "")), ("DO", item.get("DOI", "")))
+    yield "AU", *map(_inverted, item.get("author", ()))
+    yield "ED", *map(_inverted, item.get("editor", ()))
+    yield "TI", item.get("title", "")
+    yield "PY", *map(str, date[:1])
+    yield "DA", day if date[1:] else ""
+    yield from (("SP", first), ("EP", last))
     # An accession number is a PMID by the name of its database.
-    yield from (("AN", pmid), ("DB", "PubMed")) if pmid else ()
-    yield from (("C2", item.get("PMCID", "")), ("UR", item.get("URL", "")))
-    yield from (("KW", word) for word in item.get("keyword", "").split("; "))
-    yield from (("N1", item.get("note", "")), ("AB", item.get("abstract", "")))
+    yield "DB", "PubMed" if "PMID" in item else ""
+    yield "KW", *item.get("keyword", "").split("; ")
+    yield from ((tag, item.get(name, "")) for tag, name in _TAGS)
 
 
 def _inverted(name: Name) -> str:

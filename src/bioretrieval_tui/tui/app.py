@@ -141,7 +141,9 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         # With NO_COLOR the terminal theme is used without its named colours; Textual would turn
         # the colours of another theme into greys.
         super().__init__(
-            driver_class=CompactDriver, ansi_color=True if "NO_COLOR" in os.environ else None
+            # In a browser (`serve`) the driver is named by the environment.
+            driver_class=None if "TEXTUAL_DRIVER" in os.environ else CompactDriver,
+            ansi_color=True if "NO_COLOR" in os.environ else None,
         )
         self.configuration = configuration()
         faulty = self._faults_of_commands()
@@ -630,10 +632,9 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
     def on_key(self, event: Key) -> None:
         if self.status.message and event.key != "ctrl+c":
             self.status.hints(self.hint_actions())
-        if event.is_printable and len(self.screen_stack) == 1 and self.line is None:
-            page = in_scope("detail") if isinstance(self.focused, Detail) else ()
-            if said := idle_key(event.key, (*self.working_actions(), *page)):
-                self.say(said)
+        for_pane = event.is_printable and len(self.screen_stack) == 1 and self.line is None
+        if for_pane and (said := idle_key(event.key, self.working_actions())):
+            self.say(said)
 
     # Look and size -----------------------------------------------------------------------
 
@@ -734,7 +735,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         from bioretrieval_tui.tui.dialogs.help_dialog import HelpDialog
 
         typed = self.line.scopes if self.line else ()
-        reads = ("detail", "line") if "list" in self.pane.SCOPES else ()
+        reads = ("reading", "detail", "line") if "list" in self.pane.SCOPES else ()
         scopes = (*typed, *self.pane.scopes, *self.pane.MORE_SCOPES, *reads)
         terms = () if typed else self.pane.EXPLAINS
         self.push_screen(HelpDialog(self.pane.heading, scopes, terms))

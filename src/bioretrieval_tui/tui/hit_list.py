@@ -45,10 +45,18 @@ _FACET_BAR = 8
 
 
 def columns_of(view: HitView, other: HitView = NOTHING) -> tuple[TableColumn, ...]:
-    """The columns of a view, beside another list if there is one."""
+    """The columns of a view, beside another list if there is one; without years or sources where
+    no hit has one."""
     if other is not NOTHING:
         return BESIDE_COLUMNS["lexical"]
-    return SEVERAL_COLUMNS if view.also else HIT_COLUMNS
+    columns = SEVERAL_COLUMNS if view.also else HIT_COLUMNS
+    known = {"year": any(hit.year for hit in view.hits), "source": any(map(_source, view.hits))}
+    return tuple(one for one in columns if not view.hits or known.get(one.key, True))
+
+
+def _source(hit: Hit) -> str:
+    """The journal of a hit, or the kind of an entry."""
+    return str(hit.metadata.get("journal") or hit.metadata.get("kind") or "")
 
 
 def hit_rows(view: HitView, other: HitView = NOTHING) -> ListRows[tuple[int, Hit]]:
@@ -59,10 +67,7 @@ def hit_rows(view: HitView, other: HitView = NOTHING) -> ListRows[tuple[int, Hit
     Beside another list the rank there is shown instead of the score; hits of both stand out.
     """
     ranks = {hit.key: hit.rank for hit in other.hits}
-
-    def more(hit: Hit) -> list[Span]:
-        source = Span(str(hit.metadata.get("journal") or hit.metadata.get("kind") or ""), "dim")
-        return [source, Span(held_by(hit) if view.also else snippet_of(hit), "dim")]
+    keys = [one.key for one in columns_of(view, other)]
 
     def cells(row: tuple[int, Hit]) -> list[Span]:
         at, hit = row
@@ -71,13 +76,17 @@ def hit_rows(view: HitView, other: HitView = NOTHING) -> ListRows[tuple[int, Hit
         shared = "" if rank is None else f"#{rank}"
         role = "strong" if rank is not None or other is NOTHING else "dim"
         score = f"{hit.score:.3f}" if abs(hit.score) < 100 else f"{hit.score:.1f}"
-        return [
-            Span("◆", "paper") if near else Span(str(hit.rank), "faint"),
-            Span(f"catalogue: {heading}" if near else heading, role),
-            Span(str(hit.year or ""), "dim"),
-            Span(score if other is NOTHING else shared, "ok"),
-            *(more(hit) if other is NOTHING else []),
-        ]
+        found = {
+            "rank": Span("◆", "paper") if near else Span(str(hit.rank), "faint"),
+            "title": Span(f"catalogue: {heading}" if near else heading, role),
+            "year": Span(str(hit.year or ""), "dim"),
+            "score": Span(score, "ok"),
+            "other": Span(shared, "ok"),
+            "source": Span(_source(hit), "dim"),
+            "text": Span(snippet_of(hit), "dim"),
+            "index": Span(held_by(hit), "dim"),
+        }
+        return [found[key] for key in keys]
 
     return ListRows(list(enumerate(view.hits)), cells)
 

@@ -361,7 +361,7 @@ class SearchSession:
     def _counted(self, answer: SearchResult) -> str:
         count = len(answer.hits)
         if count < HITS:
-            return f"{count} hit" if count == 1 else f"{count} hits"
+            return "1 hit" if count == 1 else f"{count} hits"
         infos = [self.infos[name] for name in self.view.names if name in self.infos]
         known = sum(one.documents or 0 for one in infos) if answer.fitting is None else 0
         return f"top {count} of {known:,}" if known else f"top {count}"

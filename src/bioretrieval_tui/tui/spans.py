@@ -86,8 +86,9 @@ def paint(page: Page) -> PaintedPage:
                 parts += [Span(f"{item.label} ", "faint"), *spans(item.values[0]), Span("   ")]
             lines.append(line(*parts[1:-1]))
         elif section.holds == "facts":
+            cells = max(LABEL, *(len(item.label) + 1 for item in section.facts))
             for item in section.facts:
-                lines += fact_lines(item)
+                lines += fact_lines(item, cells)
         else:
             places[section.holds] = len(lines)
             lines += _targets(section, links, jumps)
@@ -143,22 +144,22 @@ def _targets(group: Group, links: list[tuple[str, str]], jumps: list[str]) -> It
         yield line(*lead, *spans(value), status_mark(item.status), hang=hang)
 
 
-def fact_lines(item: Fact) -> Iterator[Line]:
-    """A label in its column and values that wrap beside it; listed ones a line each."""
+def fact_lines(item: Fact, cells: int = LABEL) -> Iterator[Line]:
+    """A label in its column of `cells` and values that wrap beside it; listed ones a line each."""
     mark = status_mark(item.status)
     if not item.listed:
         joined: list[Span] = []
         for value in item.values:
             joined += [*((Span(", "),) if joined else ()), *spans(value)]
-        yield line(*_label(item.label), *joined, mark, hang=LABEL)
+        yield line(*_label(item.label, cells), *joined, mark, hang=cells)
         return
     for number, value in enumerate(item.values):
-        label = _label(item.label) if number == 0 else (Span(" " * LABEL),)
-        yield line(*label, *spans(value), *((mark,) if number == 0 else ()), hang=LABEL)
+        label = _label(item.label, cells) if number == 0 else (Span(" " * cells),)
+        yield line(*label, *spans(value), *((mark,) if number == 0 else ()), hang=cells)
 
 
-def _label(text: str) -> tuple[Span, Span]:
-    return Span(text, "dim"), Span(" " * max(1, LABEL - len(text)))
+def _label(text: str, cells: int = LABEL) -> tuple[Span, Span]:
+    return Span(text, "dim"), Span(" " * max(1, cells - len(text)))
 
 
 def status_mark(status: str) -> Span:

@@ -44,7 +44,7 @@ _HINT = "tab: next field   esc: cancel"
 def key_hints(focused: Widget | None, picker: FilePicker, start: str) -> list[Span]:
     """The keys of what has the focus. start: what enter does once files are selected."""
     if isinstance(focused, ModelLine):
-        models = f" Choose from {len(focused.choices)} models"
+        models = f" Choose from {plural(len(focused.choices), 'model')}"
         return [Span("enter", "strong"), Span(models, "faint")]
     if isinstance(focused, Stepper | Buttons):
         enter = f" {start if isinstance(focused, Stepper) else 'Press'}  "

@@ -22,8 +22,8 @@ from bioretrieval_tui.tui.widgets.input import QueryLine
 from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTable
 
 COLUMNS = (
-    TableColumn("name", "", 24, 2),
-    TableColumn("help", "", 20, 3),
+    TableColumn("name", "", 24, 1),
+    TableColumn("help", "", 20, 4),
     TableColumn("key", "", 9),
 )
 

@@ -185,9 +185,21 @@ class EvolutionPane(Pane):
         return super().list_width
 
     def action_columns(self) -> None:
+        self._for_milestones()
+        super().action_columns()
+
+    def action_column(self, by: int) -> None:
+        self._for_milestones()
+        super().action_column(by)
+
+    def action_split(self, by: int) -> None:
+        if not self.has_class("-reading"):
+            self._for_milestones()
+        super().action_split(by)
+
+    def _for_milestones(self) -> None:
         if self.in_lineage:
             raise UsageError("The lineage is drawn: v shows the milestones, which have columns")
-        super().action_columns()
 
     def action_enter(self) -> None:
         super().action_enter()

@@ -140,13 +140,15 @@ class FoundPane(Pane):
 
     def action_star(self) -> None:
         if self.paper is None:
-            return
+            raise UsageError("There is no paper to star: w searches")
         with self._stars():
             self.session.star(self.paper.id)
         if not self.has_class("-reading"):
             self.table.move_to(self.table.cursor + 1)
 
     def action_star_all(self) -> None:
+        if self.paper is None:
+            raise UsageError("There is no paper to star: w searches")
         with self._stars():
             self.session.star_all()
 

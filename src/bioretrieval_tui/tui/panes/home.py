@@ -23,12 +23,13 @@ from bioretrieval_tui.tui.pane_context import PaneContext
 from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.spans import addresses
 from bioretrieval_tui.tui.text import Line, Row, Span, clipped, line, wrap
+from bioretrieval_tui.tui.widgets.bars import whole_parts
 from bioretrieval_tui.tui.widgets.canvas import Canvas
 from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTable
 from bioretrieval_tui.util.formatting import count, plural
 
 _LABEL, _TEXT = 9, 36
-"""Cells of the column of labels, and of the texts that a note follows."""
+"""Cells of the column of labels, and most of the texts that a note follows."""
 LATEST, MOST = 4, 3
 """New entries, and rows of each other group."""
 _BLOCKS = " ▁▂▃▄▅▆▇█"
@@ -95,6 +96,8 @@ class HomePane(Pane, inherit_bindings=False):
         self.own: Sequence[HomeRow] = ()
         """The rows about what files of the user tell."""
         self.rows: Sequence[HomeRow] = ()
+        self._text = _TEXT
+        """Cells of the texts that a note follows."""
 
     def compose(self) -> ComposeResult:
         yield HomeHead(self.catalogue)
@@ -123,6 +126,8 @@ class HomePane(Pane, inherit_bindings=False):
     def fill(self) -> None:
         """Show the rows; the cursor stays where it was moved to."""
         before, at = self.rows, self.table.cursor
+        noted = (cell_len(clean(row.text.text)) for row in [*self.own, *self._new()] if row.note)
+        self._text = min(_TEXT, 2 + max(noted, default=_TEXT))
         same = [row.text for row in before[at : at + 1]] if at else []
         self.rows = [*self._listed()]
         cursor = next((n for n, row in enumerate(self.rows) if [row.text] == same), 0)
@@ -132,8 +137,10 @@ class HomePane(Pane, inherit_bindings=False):
         shown: Row = tuple(addresses(row.text.text, row.text.role))
         space = self.table.size.width - _LABEL - 4
         if row.note and space > _TEXT:
-            gap = max(2, _TEXT - cell_len(clean(row.text.text)))
-            shown = (*shown, Span(" " * gap), Span(row.note, "faint"))
+            gap = max(2, self._text - cell_len(clean(row.text.text)))
+            left = space - gap - cell_len(clean(row.text.text))
+            note = whole_parts([Span(row.note, "faint")], left, 1) if left > 0 else [()]
+            shown = (*shown, Span(" " * gap), *note[0])
         return [Span(row.label, "header"), clipped(shown, space)]
 
     def _listed(self) -> Iterator[HomeRow]:

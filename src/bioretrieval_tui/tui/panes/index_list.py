@@ -21,7 +21,7 @@ from bioretrieval_tui.tui.spans import PaintedPage, paint
 from bioretrieval_tui.tui.text import Span, line
 from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn
 from bioretrieval_tui.tui.work_lines import outcome_lines
-from bioretrieval_tui.util.formatting import size
+from bioretrieval_tui.util.formatting import plural, size
 
 if TYPE_CHECKING:
     from bioretrieval_tui.actions import Action
@@ -295,7 +295,7 @@ class IndexesPane(Pane):
         if job is not None:
             raise UsageError(f"{job.title}: s stops it, then d deletes {job.target}")
         info = self.session.checked(self.row, "remove", "own")
-        what = f"{info.documents:,} documents, " if info.documents is not None else ""
+        what = f"{plural(info.documents, 'document')}, " if info.documents is not None else ""
         self.owner.confirm(
             f"Remove the index {info.name}?",
             f"{what}{size(info.bytes)}; its source files stay. u brings it back until you quit.",

@@ -104,9 +104,10 @@ class NewsPane(Pane):
         super().action_open()
 
     def action_mark(self) -> None:
-        if self.one is not None:
-            self._mark(not self.one.item.read)
-            self.table.move_to(self.table.cursor + 1)
+        if self.one is None:
+            raise UsageError("There is no news to mark")
+        self._mark(not self.one.item.read)
+        self.table.move_to(self.table.cursor + 1)
 
     def action_mark_all(self) -> None:
         if self.one is not None:

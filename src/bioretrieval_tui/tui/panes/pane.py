@@ -23,7 +23,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 from textual.worker import Worker
 
-from bioretrieval_tui.actions import PANES, Action, commands_in
+from bioretrieval_tui.actions import PANES, READING, Action, commands_in
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of_section
 from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Entry, Model
 from bioretrieval_tui.errors import FilterError, UsageError
@@ -161,7 +161,9 @@ class Pane(Widget):
     @property
     def scopes(self) -> tuple[str, ...]:
         """The scopes whose keys work where the focus is, the most specific first."""
-        return (*self.SCOPES, commands_in(self.pane_name))
+        page = "list" in self.SCOPES and self.detail.has_focus
+        here = READING if page else ()
+        return (*here, *self.SCOPES, commands_in(self.pane_name))
 
     @property
     def heading(self) -> str:
@@ -418,10 +420,15 @@ class Pane(Widget):
         self.table.centre()
 
     def action_enter(self) -> None:
-        if len(self.table.rows):
+        """Open the page; there: half a page down."""
+        if self.detail.has_focus:
+            self.detail.action_scroll_half(1)
+        elif len(self.table.rows):
             self._settle()
             self.add_class("-reading")
             self.detail.focus()
+        else:
+            raise UsageError("There is no row here")
 
     def leave(self) -> bool:
         """Stop waiting for a letter, leave the page, or show both again; False if there was nothing
@@ -489,7 +496,7 @@ class Pane(Widget):
     def action_section(self, by: int) -> None:
         """Go to the next or previous section of the page."""
         self._settle()
-        if not self.wide:
+        if not (self.wide or self.has_class("-reading")):
             self.action_enter()
         self.detail.jump(by)
 
@@ -518,7 +525,7 @@ class Pane(Widget):
             raise UsageError(f"There are no {'links' if what == 'link' else 'relations'} here")
         self.letters = what
         self.head()
-        if not self.wide:
+        if not (self.wide or self.has_class("-reading")):
             self.action_enter()  # the letters stand in the page
         self.detail.reveal(max(0, first - 1), first + count - 1)
 

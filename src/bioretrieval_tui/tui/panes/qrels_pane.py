@@ -26,6 +26,7 @@ from bioretrieval_tui.tui.text import Line, Span, line
 from bioretrieval_tui.tui.widgets.bars import HeadLine, WorkBar
 from bioretrieval_tui.tui.widgets.canvas import Detail, SideBySide
 from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTable
+from bioretrieval_tui.util.formatting import plural
 
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.job_folder import JobRecord
@@ -163,13 +164,13 @@ class QrelsPane(Pane):
             return [*spans, Span(f"  {session.problem}", "error")]
         if found is None:
             return [*spans, Span(f"  {session.job.folder}" if session.job else "", "dim")]
-        counts = f"{len(session.shown):,}"
+        counts = plural(len(session.queries), "query")
         if len(session.shown) < len(session.queries):
-            counts += f" of {len(session.queries):,}"
+            counts = f"{len(session.shown):,} of {counts}"
         model = found.model.rstrip("/").rpartition("/")[2]
         spans += [
             Span(f"  {found.benchmark}", "benchmark.strong"),
-            Span(f" {found.split}  {counts} queries  nDCG@10 by {model}", "dim"),
+            Span(f" {found.split}  {counts}  nDCG@10 by {model}", "dim"),
         ]
         if session.pair:
             spans.append(Span(f"  {pair_title(session.pair)}", "ok"))
@@ -194,6 +195,8 @@ class QrelsPane(Pane):
 
     def action_sort(self) -> None:
         """Sort by the chosen column, lowest first; again: highest first; again: unsorted."""
+        if not self.session.queries:
+            raise UsageError(NONE_OPEN)
         table = self.list_of_queries
         self.session.sort_by(table.columns[table.column].key)
         table.move_to(0)

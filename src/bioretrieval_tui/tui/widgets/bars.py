@@ -250,7 +250,8 @@ def first_rows(spans: Sequence[Span], width: int, height: int) -> list[Row]:
     rows = wrap(Line(tuple(spans)), max(1, width))
     if len(rows) <= height:
         return rows
-    cut = (*clipped(rows[height - 1], max(1, width - 2)), Span(" …", spans[-1].role))
+    *kept, last = clipped(rows[height - 1], max(1, width - 2))
+    cut = (*kept, replace(last, text=last.text.rstrip()), Span(" …", spans[-1].role))
     return [*rows[: height - 1], cut]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual import events
 from textual.binding import Binding
 from textual.message import Message
@@ -277,5 +278,6 @@ class Stepper(Canvas, can_focus=True):
         label, note = self.choices[self.chosen]
         arrow, role = ("ok", "cursor") if self.has_focus else ("faint", "strong")
         number = f"  {self.chosen + 1} of {len(self.choices)}"
-        return [(Span("◀ ", arrow), Span(label, role), Span(" ▶", arrow), Span(number, "faint"),
-                 Span(f"  {note}", "dim"))]  # fmt: skip
+        shown = (Span("◀ ", arrow), Span(label, role), Span(" ▶", arrow), Span(number, "faint"))
+        free = self.size.width - sum(cell_len(span.text) for span in shown) - 2
+        return [(*shown, Span(f"  {note}" if cell_len(note) <= free else "", "dim"))]

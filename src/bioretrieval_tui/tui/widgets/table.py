@@ -402,7 +402,8 @@ class VirtualTable(Canvas, can_focus=True):
             self._painted[index, under] = painted
             out += painted
         empty = [] if len(self.rows) else self.empty.split("\n")
-        below: list[Row] = [*((Span(f"  {text}", "dim"),) for text in empty), *[()] * height]
+        told = [line(Span(text, "dim"), indent=2) for text in empty]
+        below: list[Row] = [row for one in told for row in wrap(one, width - 1)] + [()] * height
         out += [strip(row, width, self.look) for row in below[: height - len(out)]]
         return out[:height]
 
