@@ -447,12 +447,12 @@ def idle_key(key: str, working: Iterable[Action]) -> str:
 
 
 def untaken(actions: Iterable[Action]) -> Iterator[Action]:
-    """The actions without those whose keys all belong to actions before them."""
+    """The actions with those of their keys that belong to no action before them, if any."""
     taken: set[str] = set()
     for action in actions:
-        if not taken.issuperset(action.keys):
-            taken.update(action.keys)
-            yield action
+        if keys := tuple(key for key in action.keys if key not in taken):
+            taken.update(keys)
+            yield action if keys == action.keys else replace(action, keys=keys)
 
 
 FORBIDDEN = frozenset(f"ctrl+{letter}" for letter in "abjoqsz")

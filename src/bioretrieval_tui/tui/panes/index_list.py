@@ -289,7 +289,7 @@ class IndexesPane(Pane):
         row = self.row
         if row is not None and row.info is None and self.session.outcome(row) is not None:
             self.owner.jobs.forget(row.name)
-            self.owner.say(f"{row.name} is listed no more; nothing of it was built")
+            self.owner.say(f"{row.name} was removed from the list; nothing of it was built")
             return
         job = self.owner.jobs.of(row.name) if row is not None else None
         if job is not None:

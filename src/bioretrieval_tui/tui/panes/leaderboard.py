@@ -394,7 +394,7 @@ class LeaderboardPane(Pane):
         for shown, words in (
             (view.zero_shot, "zero-shot only"),
             (view.complete, "complete only"),
-            (view.measured, "none self-reported"),
+            (view.measured, "no self-reported scores"),
         ):
             spans.append(Span(f"  {words}" if shown else "", "warn"))
         hidden = hidden_words(matrix)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from bioretrieval_tui.render.row_records import Chosen
 
 WAITING = "Hits appear here as you type."
-NONE = "No document fits."
+NONE = "No document matches."
 NONE_YET = "No document has a term of the query."
 EXPLAIN_PAUSE = 0.3
 """Seconds without a move of the cursor after which a hit is explained."""
