@@ -23,7 +23,7 @@ SHOTS: dict[str, tuple[str, tuple[int, int], str]] = {
     "home": ("dark", (110, 34), ""),
     "models": ("dark", (140, 40), "4 j j j j j"),
     "leaderboard": ("dark", (150, 34), "7 v > j j j"),
-    "heat": ("light", (120, 40), "7 v m c"),
+    "heat": ("light", (120, 40), "7 v m c j"),
     "evolution-light": ("light", (120, 36), "2 j j j j j j j j j j j j"),
     "lineage": ("dark", (110, 30), "2 j j j j j j v"),
     "filter": ("dark", (120, 30), "4 / r o l e : r e t r i e v e r space p a r a m s < = 5 0 0 M"),
@@ -36,7 +36,7 @@ KEYS = {":": "colon", "<": "less_than_sign", ">": "greater_than_sign", "=": "equ
 
 
 async def shoot(name: str, theme: str, size: tuple[int, int], keys: str) -> None:
-    app = BioRetrievalApp(load().catalogue, theme=theme)
+    app = BioRetrievalApp(load().catalogue, theme=theme, fresh=True)
     async with app.run_test(size=size) as pilot:
         await pilot.pause(0.5)
         if name == "search":

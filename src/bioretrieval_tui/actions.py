@@ -404,14 +404,28 @@ _OF_PANES = {
     "models": "models evaluating list browse noting marking",
     "benchmarks": "evaluating list browse noting marking", "path": "start list browse noting",
     "leaderboard": "leaderboard evaluating list browse noting marking",
-    "search": "search noting list", "indexes": "indexes list", "qrels": "qrels list",
+    "search": "search facets noting list", "indexes": "indexes list", "qrels": "qrels list",
     "news": "news noting list", "found": "found noting list", "shelf": "shelf noting list",
 }  # fmt: skip
+READING = ("reading", "detail")
+"""Scopes of the page beside a list."""
 TOGETHER: dict[str, frozenset[str]] = {
-    pane: frozenset((*scopes.split(), "everywhere", *(["detail"] if "list" in scopes else [])))
+    pane: frozenset(
+        (*scopes.split(), f"commands in {pane}", "everywhere", *READING[: 2 * ("list" in scopes)])
+    )
     for pane, scopes in _OF_PANES.items()
 }
 """Scopes that work at once, by pane; of the others, in lines and dialogs, one does."""
+
+
+def commands_in(pane: str) -> str:
+    """The scope of the user's commands for one pane."""
+    return f"commands in {pane}"
+
+
+def scope_title(scope: str) -> str:
+    titles = {f"commands in {pane}": title for pane, title, _ in (*PANES, *MORE_PANES)}
+    return SCOPES.get(scope) or f"Your commands in {titles.get(scope, scope)}"
 
 
 def title_of(scope: str) -> tuple[str, str]:
@@ -451,12 +465,12 @@ def idle_key(key: str, working: Iterable[Action]) -> str:
 
 
 def untaken(actions: Iterable[Action]) -> Iterator[Action]:
-    """The actions without those whose keys all belong to actions before them."""
+    """The actions with those of their keys that belong to no action before them, if any."""
     taken: set[str] = set()
     for action in actions:
-        if not taken.issuperset(action.keys):
-            taken.update(action.keys)
-            yield action
+        if keys := tuple(key for key in action.keys if key not in taken):
+            taken.update(keys)
+            yield action if keys == action.keys else replace(action, keys=keys)
 
 
 FORBIDDEN = frozenset(f"ctrl+{letter}" for letter in "abjoqsz")

@@ -1,13 +1,15 @@
-"""docs/python.md: its code runs, line by line."""
+"""docs/python.md and docs/notebook.ipynb: their code runs, line by line."""
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
 
 import pytest
 
+NOTEBOOK = Path(__file__).resolve().parents[2] / "docs" / "notebook.ipynb"
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "python.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
 
@@ -37,3 +39,22 @@ def test_the_page_names_what_is_public() -> None:
     functions = [name for name in br.__all__ if name[0].islower()]
     missing = [name for name in functions if f"br.{name}" not in text]
     assert missing == ["indexes"]
+
+
+def test_the_notebook_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    """Cell after cell, in this process: a kernel would bring 28 packages along."""
+    cells = json.loads(NOTEBOOK.read_text("utf-8"))["cells"]
+    names: dict[str, object] = {}
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            assert cell["outputs"] == []
+            exec(compile("".join(cell["source"]), cell["id"], "exec"), names)  # noqa: S102
+    told = capsys.readouterr().out
+    assert "1 d3 " in told or "1 d7 " in told
+    assert "(2, 384) (8, 384)" in told
+    assert "nDCG@10, p = " in told
+
+
+def test_the_notebook_is_one() -> None:
+    nbformat = pytest.importorskip("nbformat")  # of the development environment, if it is new
+    nbformat.validate(nbformat.read(NOTEBOOK, as_version=4))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -91,6 +92,28 @@ def test_a_checkout_compiles_once_and_then_needs_no_yaml(checkout: Path, tmp_pat
     assert first[0] == "True"
     assert second[0] == "False"
     assert first[1:] == second[1:]
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_an_editable_install_compiles(
+    broken: bool, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A catalogue with problems does not prevent it: the app says what is wrong."""
+    if broken:
+        (folder / "all.yaml").write_text("models: 3\n")
+    spec = importlib.util.spec_from_file_location("hatch_build", CHECKOUT / "hatch_build.py")
+    assert spec is not None
+    assert spec.loader is not None
+    build = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(build)
+    monkeypatch.setattr(compiled, "BUNDLE", tmp_path / "_bundle")
+    hook = build.CompiledCatalogue(str(folder.parent), {}, {}, None, str(tmp_path), "wheel")
+    hook.initialize("editable", {})
+    forms = list(tmp_path.glob("_bundle/*"))
+    assert len(forms) == (0 if broken else 1)
+    for form in forms:
+        key = content_key(sorted(folder.glob("*.yaml")), {})
+        assert msgspec.json.decode(form.read_bytes(), type=Compiled).key == key
 
 
 def test_the_bundled_form_is_used_and_nothing_is_written(

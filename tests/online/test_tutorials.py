@@ -32,7 +32,7 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Program
         Path(name).write_text(text)
     for name, data in benchmark_files("nfcorpus").items():
         Path(name).parent.mkdir(parents=True, exist_ok=True)
-        Path(name).write_bytes(data)
+        Path(name).write_bytes(data.replace(b"q1", b"PLAIN-2"))
     with serving(World(articles=60, last_day=date.today())) as address:
         yield Program(share_encoders(tmp_path / "home"), address)
 

@@ -664,7 +664,7 @@ async def test_what_was_never_built_leaves_the_list(small: Catalogue, scripted: 
         await session.settle()
         await on(session, "new")
         await session.press("d")
-        assert session.said == "new is listed no more; nothing of it was built"
+        assert session.said == "new was removed from the list; nothing of it was built"
         assert "new" not in [r.name for r in pane_of(session).rows]
 
 

@@ -304,7 +304,7 @@ async def test_nothing_to_cite_is_nothing_to_write(
         await session.type("number:3")
         await session.press("enter")
         await written(session, f"out.{ending}")
-        assert f"nothing here has a {form} form" in session.text
+        assert f"nothing here can be written as {form}" in session.text
         assert list(folder.iterdir()) == []
 
 

@@ -489,7 +489,7 @@ async def test_export_of_hits(small: Catalogue, scripted: Desk, folder: Path) ->
         await session.press("escape", "e")
         session.line.value = "none.bib"
         await session.press("enter")
-        assert "nothing here has a bibtex form" in session.text
+        assert "nothing here can be written as bibtex" in session.text
 
 
 async def test_hits_of_the_catalogue_can_be_cited(

@@ -102,7 +102,7 @@ async def test_no_answer_is_told_apart_from_no_question(small: Catalogue, script
     async with running(make_app(small), WIDE, pane="search") as session:
         assert "Hits appear here as you type." in session.text
         await answered(session, scripted, SearchResult(()))
-        assert "No document fits." in session.text
+        assert "No document matches." in session.text
         assert "0 hits" in session.head
 
 

@@ -136,7 +136,7 @@ def test_another_folder_is_not_taken_for_the_steps_benchmark(
 ) -> None:
     calls = (EvalCommand("mine", ("lexical",), None, tmp_path / "mine"),)
     text = shown(StepState(calls, ("facts-set",)), steps)
-    assert "by its name another benchmark than the step's: Facts" in text
+    assert "its name suggests another benchmark than the step's: Facts" in text
     assert "BM25 alone needs no model" in text
     other = record("lexical", catalogue=None, benchmark="mine")
     text = shown(StepState(calls, ("facts-set",), (), (other,)), steps)

@@ -1,9 +1,9 @@
 """The catalogue, fast: the compiled form while it matches the YAML, the YAML itself otherwise.
 
 YAML takes a hundred times as long to read as the same data in JSON. So the result of a full
-validation is stored under the SHA-256 of its source bytes: in the wheel for the shipped catalogue,
-in the cache folder for a checkout and for user overlays. The hash is computed at each start, so
-the compiled form of an edited file is never used.
+validation is stored under the SHA-256 of its source bytes: beside the code for the catalogue that
+was installed, in the cache folder for an edited one and for user overlays. The hash is computed at
+each start, so the compiled form of an edited file is never used.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from bioretrieval_tui.paths import Places, places, write_atomically
 
 PACKAGE = Path(__file__).resolve().parent.parent
 BUNDLE = PACKAGE / "_bundle"
-"""What the wheel carries beside the code; absent in a checkout."""
+"""What the wheel carries beside the code; of a checkout, at most the compiled form."""
 
 
 class Compiled(msgspec.Struct, frozen=True, kw_only=True):

@@ -251,7 +251,7 @@ def _tell(how: str, index: Index, answer: SearchResult, *, quiet: bool) -> None:
     if answer.note:
         tell(answer.note)
     elif not answer.hits:
-        tell("no document fits")
+        tell("no document matches")
     if not quiet and sys.stderr.isatty():
         made = [one.index.manifest for one in index.federation.engines.values()]
         names = " + ".join(one.name for one in made)

@@ -101,7 +101,7 @@ def unstar(identifiers: Sequence[str]) -> None:
 @shelf.command()
 @_id
 @click.argument("tags", metavar="TAG...", nargs=-1, required=True)
-@option("--remove", "Take these tags away.")
+@option("--remove", "Remove these tags.")
 def tag(identifier: str, tags: tuple[str, ...], remove: bool) -> None:
     """Tag an entry or a document."""
 

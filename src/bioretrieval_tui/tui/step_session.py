@@ -209,7 +209,7 @@ def _place_fact(call: EvalCommand, state: StepState, catalogue: Catalogue) -> Fa
         if call.benchmark not in state.due and (named is None or named.id not in state.due):
             due = _due(state, catalogue)
             values.append(
-                text(f"by its name another benchmark than the step's: {due}", role="warn")
+                text(f"its name suggests another benchmark than the step's: {due}", role="warn")
             )
         return fact("benchmark", *values, listed=True)
     entry = catalogue.by_id.get(call.benchmark)

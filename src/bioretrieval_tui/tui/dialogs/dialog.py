@@ -345,5 +345,5 @@ def write_export(path: Path, sheet: Sheet) -> Path:
     chosen = format_of(path)
     text = "".join(render(sheet, chosen))
     if not text.strip() or (chosen in CITED and not sheet.citations):
-        raise BioRetrievalError(f"nothing here has a {chosen} form")
+        raise BioRetrievalError(f"nothing here can be written as {chosen}")
     return save_text(path, text)

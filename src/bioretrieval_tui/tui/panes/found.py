@@ -12,7 +12,7 @@ from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.render.citation import hit_citations
 from bioretrieval_tui.render.hits import paper_sheet
 from bioretrieval_tui.search.types import Hit
-from bioretrieval_tui.shelf import STAR, ShelfMark
+from bioretrieval_tui.shelf import STAR
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.found_session import MOST_SHOWN, FoundSession
 from bioretrieval_tui.tui.hit_list import hit_page
@@ -24,7 +24,7 @@ from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn
 from bioretrieval_tui.util.formatting import count
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.tui.selection import Chosen
+    from bioretrieval_tui.render.row_records import Chosen
 
 _MOST_SAID = 4
 """Lines of what the service says of a query."""
@@ -121,7 +121,11 @@ class FoundPane(Pane):
         return self.table.at_cursor(self.session.papers)
 
     def chosen_rows(self) -> Sequence[Chosen]:
-        return self.session.starred or [one for one in (self.paper,) if one is not None]
+        return self.session.starred or super().chosen_rows()
+
+    @property
+    def thing(self) -> Chosen | None:
+        return self.paper
 
     def make_page(self) -> PaintedPage:
         if self.paper is None:
@@ -132,11 +136,6 @@ class FoundPane(Pane):
 
     def ids(self) -> list[str]:
         return [paper.id for paper in self.session.papers]
-
-    def noted(self) -> ShelfMark | None:
-        from bioretrieval_tui.render.shelf_items import hit_mark
-
-        return hit_mark(self.paper, self.catalogue) if self.paper else None
 
     async def action_star(self) -> None:
         if self.paper is None:

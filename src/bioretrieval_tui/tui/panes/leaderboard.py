@@ -49,9 +49,9 @@ if TYPE_CHECKING:
     from bioretrieval_tui.evaluation.records import EvaluationRecord
     from bioretrieval_tui.render.catalogue_figures import FigureWish
     from bioretrieval_tui.render.comparison import Compared
+    from bioretrieval_tui.render.row_records import Chosen
     from bioretrieval_tui.tui.dialogs.plot_dialog import PlotDialog
     from bioretrieval_tui.tui.entry_session import EntrySession
-    from bioretrieval_tui.tui.selection import Chosen
 
 
 class LeaderboardPane(Pane):
@@ -395,7 +395,7 @@ class LeaderboardPane(Pane):
         for shown, words in (
             (view.zero_shot, "zero-shot only"),
             (view.complete, "complete only"),
-            (view.measured, "none self-reported"),
+            (view.measured, "no self-reported scores"),
         ):
             spans.append(Span(f"  {words}" if shown else "", "warn"))
         hidden = hidden_words(matrix)

@@ -8,6 +8,8 @@ from functools import partial
 from bioretrieval_tui.errors import UsageError
 from bioretrieval_tui.online.watches import mark_read
 from bioretrieval_tui.render.news import news_page, news_sheet
+from bioretrieval_tui.render.row_records import Chosen
+from bioretrieval_tui.search.types import Hit
 from bioretrieval_tui.shelf import STAR, ShelfMark
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.news_session import NewsSession, WatchNews, document_of_news, line_of
@@ -83,6 +85,14 @@ class NewsPane(Pane):
     def one(self) -> WatchNews | None:
         return self.table.at_cursor(self.session.rows)
 
+    @property
+    def thing(self) -> Chosen | None:
+        if self.one is None:
+            return None
+        one, known = self.one.item, document_of_news(self.one).metadata
+        made = (one.id, one.title, one.text, one.year, one.url, one.score or 0)
+        return Hit(1, *made, metadata=known)
+
     def make_page(self) -> PaintedPage:
         one = self.one
         if one is None:
@@ -96,11 +106,6 @@ class NewsPane(Pane):
 
     def _mark_of(self, one: WatchNews) -> ShelfMark | None:
         return self.owner.shelf.of_document(document_of_news(one))
-
-    def noted(self) -> ShelfMark | None:
-        from bioretrieval_tui.render.shelf_items import document_mark
-
-        return document_mark(document_of_news(self.one), self.one.item.url) if self.one else None
 
     def action_enter(self) -> None:
         super().action_enter()

@@ -123,7 +123,7 @@ class QrelsPane(Pane):
         self.remove_class("-reading", "-document")
         self.close_filter()
         table.set_columns(query_columns(session.modes, session.pair))
-        table.empty = "No query fits." if session.queries else "Reading the benchmark"
+        table.empty = "No query matches." if session.queries else "Reading the benchmark"
         self.documents.set_columns(document_columns(session.modes))
         self.refill()
         if self.owner.current == self.pane_name:

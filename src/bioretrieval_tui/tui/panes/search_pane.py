@@ -32,11 +32,11 @@ from bioretrieval_tui.tui.widgets.table import VirtualTable
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.job_folder import JobRecord
     from bioretrieval_tui.catalog.models import AnyEntry
+    from bioretrieval_tui.render.row_records import Chosen
     from bioretrieval_tui.shelf import ShelfMark
-    from bioretrieval_tui.tui.selection import Chosen
 
 WAITING = "Hits appear here as you type."
-NONE = "No document fits."
+NONE = "No document matches."
 NONE_YET = "No document has a term of the query."
 EXPLAIN_PAUSE = 0.3
 """Seconds without a move of the cursor after which a hit is explained."""
@@ -156,7 +156,8 @@ class SearchPane(Pane):
 
     @property
     def scopes(self) -> tuple[str, ...]:
-        return ("facets", *self.SCOPES) if self.facet_list.has_focus else super().scopes
+        known = super().scopes
+        return ("facets", *known) if self.facet_list.has_focus else known
 
     @property
     def hits(self) -> tuple[Hit, ...]:
@@ -231,13 +232,6 @@ class SearchPane(Pane):
         view = self.session.shown
         entry = view.index_of(hit) == CATALOGUE or view.is_near(at)
         return self.owner.shelf.of_hit(hit, entry=entry)
-
-    def noted(self) -> ShelfMark | None:
-        from bioretrieval_tui.render.shelf_items import document_mark, document_of, entry_mark
-
-        if self.entry is not None:
-            return entry_mark(self.entry)
-        return document_mark(document_of(self.hit), self.hit.url) if self.hit else None
 
     def recall(self, state: PaneState) -> None:
         super().recall(state)
@@ -405,8 +399,9 @@ class SearchPane(Pane):
         if name != CATALOGUE:
             self.owner.settings.set_setting(LAST_INDEX, name)
 
-    def chosen_rows(self) -> Sequence[Chosen]:
-        return [one for one in (self.entry or self.hit,) if one is not None]
+    @property
+    def thing(self) -> Chosen | None:
+        return self.entry or self.hit
 
     def state(self) -> PaneState:
         session = self.session

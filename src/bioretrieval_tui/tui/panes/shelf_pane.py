@@ -23,7 +23,7 @@ from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTable
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.tui.selection import Chosen
+    from bioretrieval_tui.render.row_records import Chosen
 
 
 def _cells(row: ShelfRow) -> list[Span]:
@@ -103,12 +103,13 @@ class ShelfPane(Pane):
     def noted(self) -> ShelfMark | None:
         return self.row if isinstance(self.row, ShelfMark) else None
 
-    def chosen_rows(self) -> Sequence[Chosen]:
+    @property
+    def thing(self) -> Chosen | None:
         mark = self.noted()
         if mark is None:
-            return ()
+            return None
         entry = self.catalogue.by_id.get(mark.entry)
-        return [entry or hit_of(mark, self.session.store.about(mark.key))]
+        return entry or hit_of(mark, self.session.store.about(mark.key))
 
     def list_head(self) -> list[Span]:
         session = self.session
