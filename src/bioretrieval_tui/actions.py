@@ -386,14 +386,28 @@ _OF_PANES = {
     "home": "home", "timeline": "timeline list browse", "papers": "list browse marking",
     "models": "models evaluating list browse marking", "datasets": "list browse marking",
     "benchmarks": "evaluating list browse marking", "path": "start list browse",
-    "leaderboard": "leaderboard evaluating list browse marking", "search": "search list",
+    "leaderboard": "leaderboard evaluating list browse marking", "search": "search facets list",
     "indexes": "indexes list", "qrels": "qrels list", "news": "news list", "found": "found list",
 }  # fmt: skip
+READING = ("reading", "detail")
+"""Scopes of the page beside a list."""
 TOGETHER: dict[str, frozenset[str]] = {
-    pane: frozenset((*scopes.split(), "everywhere", *(["detail"] if "list" in scopes else [])))
+    pane: frozenset(
+        (*scopes.split(), f"commands in {pane}", "everywhere", *READING[: 2 * ("list" in scopes)])
+    )
     for pane, scopes in _OF_PANES.items()
 }
 """Scopes that work at once, by pane; of the others, in lines and dialogs, one does."""
+
+
+def commands_in(pane: str) -> str:
+    """The scope of the user's commands for one pane."""
+    return f"commands in {pane}"
+
+
+def scope_title(scope: str) -> str:
+    titles = {f"commands in {pane}": title for pane, title, _ in (*PANES, *MORE_PANES)}
+    return SCOPES.get(scope) or f"Your commands in {titles.get(scope, scope)}"
 
 
 def title_of(scope: str) -> tuple[str, str]:

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import msgspec
 from msgspec import Meta, Struct
 
-from bioretrieval_tui.actions import ACTIONS, Action
+from bioretrieval_tui.actions import ACTIONS, Action, commands_in
 from bioretrieval_tui.errors import BioRetrievalError, Problem, UsageError
 from bioretrieval_tui.keymap import PRESETS, Keys, as_key, assign, what_is_a_key
 from bioretrieval_tui.paths import file_errors, locked, places, private, save_file
@@ -54,6 +54,43 @@ class OnlineConfig(Struct, frozen=True):
     ] = ""
 
 
+class CommandConfig(Struct, frozen=True):
+    """A table `[[command]]`: a command of the user's shell for the row under the cursor."""
+
+    key: Annotated[str | list[str], _meta("Its key, or a list of keys")]
+    command: Annotated[str, _meta("What the shell runs; {url} is a field of the row, quoted")]
+    pane: Annotated[
+        Literal[
+            "everywhere",
+            "timeline",
+            "papers",
+            "models",
+            "datasets",
+            "benchmarks",
+            "leaderboard",
+            "path",
+            "search",
+            "indexes",
+            "news",
+            "found",
+        ],
+        _meta("Where its key works"),
+    ] = "everywhere"
+    output: Annotated[
+        Literal["dialog", "background"], _meta("Where its output goes: background shows its end")
+    ] = "dialog"
+    name: Annotated[str, _meta("Its name in help and palette")] = ""
+
+    @property
+    def label(self) -> str:
+        return self.name or self.command.partition(" ")[0]
+
+    @property
+    def scope(self) -> str:
+        """The scope of its action."""
+        return self.pane if self.pane == "everywhere" else commands_in(self.pane)
+
+
 class Config(Struct, frozen=True):
     """All that can be set."""
 
@@ -83,6 +120,9 @@ class Config(Struct, frozen=True):
         dict[str, str | list[str]],
         _meta("Keys of the app: a preset, and `action = key` or a list of keys, by ids of `keys`"),
     ] = {}
+    command: Annotated[
+        list[CommandConfig], _meta("Commands of yours, a table [[command]] each")
+    ] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,14 +232,9 @@ def _of_file(path: Path, _seen: tuple[int, int, int]) -> Configuration:
 
 def read_text(text: str, path: Path) -> Configuration:
     """What a text says that stands in `path`, or will."""
-    import tomllib
-
-    try:
-        data = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        # The parser's message may quote the line, which may hold a key.
-        at = re.search(r"\(at line (\d+)", str(error))
-        return _unread(Problem(path, "not valid TOML", int(at[1]) if at else None), path)
+    data = parsed(text, path)
+    if isinstance(data, Problem):
+        return _unread(data, path)
     lines = line_numbers(text)
     problems: list[Problem] = []
 
@@ -246,15 +281,47 @@ def _assigned(config: Config, path: Path, lines: Lines, report: Report) -> tuple
             report(("keys", name), what_is_a_key(texts[keys.index(None)]))
         else:
             wanted[name] = tuple(key for key in keys if key)
-    actions, wrong = assign(preset, wanted)
+    commands = []
+    for number, command in enumerate(config.command):
+        if not command.command:
+            continue
+        texts = [command.key] if isinstance(command.key, str) else command.key
+        keys = [as_key(text) for text in texts]
+        if None in keys:
+            report(("command", number, "key"), what_is_a_key(texts[keys.index(None)]))
+        its = tuple(key for key in keys if key)
+        what = (f"user_command({number})", command.label, command.command)
+        commands.append(
+            Action(f"command-{number}", command.scope, its, f"app.{what[0]}", *what[1:])
+        )
+    actions, wrong = assign(preset, wanted, commands)
     for name, why in wrong:
-        report(("keys", name), f"{why}; its keys stay")
-        del wanted[name]
+        if name in wanted:
+            report(("keys", name), f"{why}; its keys stay")
+            del wanted[name]
+        else:
+            place = ("command", int(name.partition("-")[2]), "key")
+            report(place, f"{why}; only the palette has the command")
     places = {name: f"{path}:{_line_of(('keys', name), lines)}" for name in wanted}
+    for one in commands:
+        number = int(one.id.partition("-")[2])
+        places[one.id] = f"{path}:{_line_of(('command', number), lines)}"
     return tuple(
         replace(one, origin=places.get(one.id, f"preset {preset}")) if one not in ACTIONS else one
         for one in actions
     )
+
+
+def parsed(text: str, path: Path) -> dict[str, Any] | Problem:
+    """The values of a TOML text, or why it is none."""
+    import tomllib
+
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        # The parser's message may quote the line, which may hold a key.
+        at = re.search(r"\(at line (\d+)", str(error))
+        return Problem(path, "not valid TOML", int(at[1]) if at else None)
 
 
 def _unread(problem: Problem, path: Path) -> Configuration:
@@ -281,6 +348,13 @@ def _taken(raw: object, kind: Any, place: Place, report: Report) -> Any:
             report(place, f"must be a table: write [{'.'.join(map(str, place))}]")
             return _WRONG
         return _taken_struct(raw, plain, place, report)
+    if get_origin(plain) is list and issubclass(get_args(plain)[0], Struct):
+        if not isinstance(raw, list):
+            report(place, f"must be a list of tables: write [[{place[-1]}]]")
+            return _WRONG
+        inner, unusable = get_args(plain)[0], CommandConfig("", "")
+        taken_list = [_taken(one, inner, (*place, at), report) for at, one in enumerate(raw)]
+        return [unusable if one is _WRONG else one for one in taken_list]
     if get_origin(plain) is dict and isinstance(raw, dict):
         inner = get_args(plain)[1]
         taken = {name: _taken(one, inner, (*place, name), report) for name, one in raw.items()}
@@ -302,7 +376,11 @@ def _taken_struct(raw: dict[str, Any], kind: type[Struct], place: Place, report:
         if name in raw
         and (value := _taken(raw[name], field.type, (*place, name), report)) is not _WRONG
     }
-    return kind(**taken)
+    needed = [name for name, field in fields.items() if field.required]
+    for name in needed:
+        if name not in raw:
+            report((*place, name), "is missing")
+    return kind(**taken) if taken.keys() >= {*needed} else _WRONG
 
 
 def _converted(raw: object, kind: Any, *, strict: bool = True) -> Any:

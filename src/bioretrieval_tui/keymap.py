@@ -10,7 +10,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 
-from bioretrieval_tui.actions import ACTIONS, SCOPES, SIGNS, TOGETHER, Action, shown_key
+from bioretrieval_tui.actions import (
+    ACTIONS,
+    SCOPES,
+    SIGNS,
+    TOGETHER,
+    Action,
+    scope_title,
+    shown_key,
+)
 from bioretrieval_tui.util.formatting import did_you_mean
 
 _NAMED = (
@@ -28,6 +36,14 @@ _TYPING = ("line", "ask", "path", "field")
 """Scopes of lines, in which letters are text."""
 ALWAYS = {"quit": "ctrl+c"}
 """Keys that stay, whatever is configured: there is always a way out."""
+
+_TWINS = {
+    page.id: listed.id
+    for page in ACTIONS
+    for listed in ACTIONS
+    if (page.scope, listed.scope, page.name) == ("reading", "list", listed.name)
+}
+"""Actions as the footer of a page names them, and those of the list, whose keys they have."""
 
 Keys = tuple[str, ...]
 
@@ -111,6 +127,9 @@ def assign(
     order = {identifier: number for number, identifier in enumerate(asked)}
     known = {frozenset(pair) for *pair, _ in _collisions(base, actions)}
     wrong = []
+    for identifier in asked.keys() & _TWINS.keys():
+        wrong.append((identifier, f"it has the keys of {_TWINS[identifier]}"))
+        del asked[identifier]
     for identifier, keys in list(asked.items()):
         typed = [key for key in keys if is_typed(key)]
         if typed and actions[identifier].scope in _TYPING:
@@ -120,6 +139,7 @@ def assign(
         final = {**base, **asked}
         for identifier, key in ALWAYS.items():
             final[identifier] = tuple(dict.fromkeys((*final[identifier], key)))
+        final.update((page, final[listed]) for page, listed in _TWINS.items())
         found = next(
             (
                 (one, other, key)
@@ -135,7 +155,7 @@ def assign(
             (one, other), key=lambda action: order.get(action, -1) if action in asked else -2
         )
         holder = other if loser == one else one
-        place = SCOPES.get(actions[holder].scope, "")
+        place = scope_title(actions[holder].scope)
         wrong.append((loser, f"{shown_key(key)} is a key of {holder} ({place})"))
         del asked[loser]
     return tuple(

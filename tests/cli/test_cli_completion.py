@@ -64,7 +64,7 @@ def answers(shell: Call, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
 
 
 def test_bash_completes_verbs(answers: dict[str, list[str]]) -> None:
-    assert answers["bioretrieval-tui sh"] == ["show"]
+    assert answers["bioretrieval-tui sh"] == ["show", "shelf"]
     assert {"list", "show", "index", "doctor"} <= set(answers["bioretrieval-tui "])
     assert answers["bioretrieval-tui index re"] == ["remove"]
     assert answers["bioretrieval-tui list --lim"] == ["--limit"]

@@ -60,6 +60,12 @@ def test_an_article() -> None:
     assert found["url"] == hit.url
 
 
+@pytest.mark.parametrize("doi", ["10.1/x", "https://doi.org/10.1234/x", "doi: 10.1234/x.", "", 7])
+def test_a_doi_stands_alone(doi: Any) -> None:
+    found = fields(doi=doi).get("doi")
+    assert found == ("10.1234/x" if "1234" in str(doi) else str(doi) or None)
+
+
 def test_little_is_known() -> None:
     cited = cite_hit(Found(year=None, url=None))
     assert cited.type == "misc"

@@ -22,6 +22,7 @@ from bioretrieval_tui.actions import (
     SHORT_TITLES,
     TOGETHER,
     Action,
+    commands_in,
     in_scope,
     shown_key,
 )
@@ -231,8 +232,9 @@ def test_keys_of_one_pane_mean_one_thing(cls: type[Pane]) -> None:
 def test_the_scopes_that_work_together_are_those_of_the_pane(name: str) -> None:
     module, class_name = MODULES.get(name, ("browse", "BrowsePane"))
     cls = getattr(import_module(f"bioretrieval_tui.tui.panes.{module}"), class_name)
-    reads = {"detail"} if "list" in cls.SCOPES else set()
-    assert TOGETHER[name] == {*cls.SCOPES, *reads}
+    reads = {"reading", "detail"} if "list" in cls.SCOPES else set()
+    more = {"facets"} if name == "search" else set()
+    assert TOGETHER[name] == {*cls.SCOPES, *reads, *more, commands_in(name)}
 
 
 def test_digits_are_the_panes_in_their_order() -> None:

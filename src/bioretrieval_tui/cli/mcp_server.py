@@ -385,7 +385,7 @@ def _compact(value: Any) -> Any:
 
 @click.command()
 def mcp() -> None:
-    """Offer indexes and catalogue to an assistant, by the Model Context Protocol.
+    """Offer indexes and catalogue to an assistant (MCP).
 
     A client (an editor, a desktop assistant) starts this command and speaks to it over stdin and
     stdout; see docs/mcp.md for how to register it. The tools read: they search indexes, get

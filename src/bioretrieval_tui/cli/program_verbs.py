@@ -48,7 +48,7 @@ def keys(format_: Format) -> None:
     Keys are set in the table [keys] of config.toml: preset = "vim", or the id of an action (see
     -f json) and its keys.
     """
-    from bioretrieval_tui.actions import SCOPES, shown_key
+    from bioretrieval_tui.actions import SCOPES, scope_title, shown_key
     from bioretrieval_tui.config import configuration
     from bioretrieval_tui.render.sheet import Column, Sheet
 
@@ -64,11 +64,12 @@ def keys(format_: Format) -> None:
     if not any(action.origin for action in found.actions):
         columns = columns[:-1]
     rows, records = [], []
-    for one in (action for scope in SCOPES for action in found.actions if action.scope == scope):
+    scopes = dict.fromkeys((*SCOPES, *(action.scope for action in found.actions)))
+    for one in (action for scope in scopes for action in found.actions if action.scope == scope):
         names = [shown_key(key) for key in one.keys]
         origin = one.origin.removeprefix(f"{found.path.parent}/")
         rows.append(
-            (one.id, SCOPES[one.scope], ", ".join(names), one.label, one.help, origin)[
+            (one.id, scope_title(one.scope), ", ".join(names), one.label, one.help, origin)[
                 : len(columns)
             ]
         )
@@ -107,7 +108,11 @@ def config(context: click.Context, format_: Format) -> None:
     fields = ("name", "value", "origin", "help")
     found = [dict(zip(fields, one, strict=True)) for one in settings(flags)]
     put_sheet(record_sheet("Configuration", columns, found), format_)
-    for problem in configuration().problems:
+    from bioretrieval_tui.render.user_commands import command_problems
+    from bioretrieval_tui.theme_files import read_themes
+
+    told = configuration()
+    for problem in (*told.problems, *command_problems(told).values(), *read_themes()[1]):
         tell(str(problem))
 
 

@@ -36,9 +36,9 @@ VERBS: dict[str, tuple[str, str]] = {
     "watch": ("literature:watch", "Watch the literature, and read only what is new."),
     "mcp": ("mcp_server:mcp", "Offer indexes and catalogue to an assistant (MCP)."),
     "serve": ("serve:serve", "Show the app in a browser on this machine."),
-    "keys": ("program_verbs:keys", "List the keys of the app."),
+    "keys": ("program_verbs:keys", "List the keys of the app that are in force."),
     "doctor": ("program_verbs:doctor", "Check this machine."),
-    "config": ("program_verbs:config", "Show the folders and settings in use."),
+    "config": ("program_verbs:config", "Show the folders and settings in use, and what set them."),
     "completion": ("program_verbs:completion", "Print a completion script for your shell."),
 }
 """Verb -> module of `cli` and name of the command in it, and its line in the help."""

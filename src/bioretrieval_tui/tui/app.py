@@ -31,6 +31,7 @@ from bioretrieval_tui.actions import (
     PANE_OF_SCOPE,
     PANES,
     Action,
+    commands_in,
     idle_key,
     in_force,
     in_scope,
@@ -42,11 +43,19 @@ from bioretrieval_tui.actions import (
 from bioretrieval_tui.catalog.catalogue import Catalogue, section_of
 from bioretrieval_tui.catalog.models import Entry, Model
 from bioretrieval_tui.config import configuration
-from bioretrieval_tui.errors import BioRetrievalError, CatalogueError, InterruptedByUser, UsageError
+from bioretrieval_tui.errors import (
+    BioRetrievalError,
+    CatalogueError,
+    InterruptedByUser,
+    Problem,
+    UsageError,
+)
 from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.memory import memory_fault
 from bioretrieval_tui.paths import keep_report, places
+from bioretrieval_tui.theme_files import read_themes
 from bioretrieval_tui.tui.bindings import bindings, rebind
+from bioretrieval_tui.tui.command_session import CommandSession
 from bioretrieval_tui.tui.desktop_session import DesktopSession
 from bioretrieval_tui.tui.driver import CompactDriver, CompactUpdate
 from bioretrieval_tui.tui.folders import FolderMemory
@@ -55,7 +64,7 @@ from bioretrieval_tui.tui.key_queue import KeyHandled, KeyQueue
 from bioretrieval_tui.tui.last_session import KEPT_EVERY, LastSession
 from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.row_marks import RowMarks
-from bioretrieval_tui.tui.themes import LOOKS, Look
+from bioretrieval_tui.tui.themes import LOOKS, Look, own_looks
 from bioretrieval_tui.tui.undo import UndoStack
 from bioretrieval_tui.tui.widgets.bars import LEAST_HEIGHT, LEAST_WIDTH, NavBar, StatusBar, TooSmall
 from bioretrieval_tui.tui.widgets.canvas import BaseScreen, Canvas, Detail, SideBySide
@@ -137,13 +146,18 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             ansi_color=True if "NO_COLOR" in os.environ else None,
         )
         self.configuration = configuration()
-        use(self.configuration.actions)
-        rebind(self)
+        faulty = self._faults_of_commands()
+        lacking = {f"command-{number}" for number in faulty}
+        use(tuple(one for one in self.configuration.actions if one.id not in lacking))
+        rebind(self, "everywhere")
         self.animation_level = "none"
         self.catalogue = catalogue
         catalogue.here = _is_here
         self.where = places()
-        self.problems = (*map(str, self.configuration.problems), *problems)
+        themes, at_fault = read_themes()
+        self.looks = {**LOOKS, **own_looks(themes)}
+        told = (*self.configuration.problems, *faulty.values(), *at_fault)
+        self.problems = (*map(str, told), *problems)
         self._capabilities = capabilities
         self.history: list[tuple[str, str | None]] = []
         self.faults: list[Exception] = []
@@ -156,6 +170,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self.key_queue = KeyQueue(self, super().on_event)
         self.job_session = JobSession(self)
         self.desktop = DesktopSession(self)
+        self.commands = CommandSession(self)
         self._launched: asyncio.Task[asyncio.subprocess.Process] | None = None
         """The start of the search process, where nothing had asked for it yet."""
         self.last_session = LastSession(self.settings, fresh=fresh or bool(where))
@@ -171,13 +186,13 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self.index = CATALOGUE
         """The index that Search searches."""
         self._quitting: Screen[bool] | None = None
-        for look in LOOKS.values():
+        for look in self.looks.values():
             self.register_theme(look.theme)
         with contextlib.suppress(BioRetrievalError):
             if not theme and not self.no_color and self.settings.path.exists():
                 theme = self.settings.setting("theme")
-        known = theme if theme in LOOKS else self.configuration.config.theme
-        self.look: Look = LOOKS["terminal" if self.no_color else known]
+        wanted = ("terminal" if self.no_color else theme, self.configuration.config.theme, "dark")
+        self.look: Look = next(self.looks[one] for one in wanted if one in self.looks)
         # As its watcher does, without parsing the style sheet again.
         self.set_reactive(App.theme, self.look.name)
         self.stylesheet.set_variables(self.get_css_variables())
@@ -236,7 +251,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         """Guard the message loop of each widget before it starts; give it its keys."""
         for widget in widgets:
             dispatch = widget._dispatch_message
-            rebind(widget)
+            rebind(widget, commands_in(widget.pane_name) if isinstance(widget, Pane) else "")
             widget._dispatch_message = partial(self._guarded, dispatch)  # type: ignore[method-assign]  # for one widget
         return super()._register(parent, *widgets, **where)
 
@@ -637,11 +652,11 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             else:
                 self._keep_look(choice.id)
 
-        themes, at = self._theme_choices(self.use_look), list(LOOKS).index(before)
+        themes, at = self._theme_choices(self.use_look), list(self.looks).index(before)
         self.push_screen(Palette(themes, (), (), (), preview=True, at=at), kept)
 
     def use_look(self, name: str) -> None:
-        self.look = LOOKS[name]
+        self.look = self.looks[name]
         self.theme = name
         for screen in self.screen_stack:
             for canvas in screen.query(Canvas):
@@ -706,19 +721,29 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
 
         self.push_screen(Confirm(question, then, *labels), lambda yes: do() if yes else None)
 
+    def _faults_of_commands(self) -> dict[int, Problem]:
+        if not self.configuration.config.command:
+            return {}
+        from bioretrieval_tui.render.user_commands import command_problems
+
+        return command_problems(self.configuration)
+
+    def action_user_command(self, number: int) -> None:
+        self.commands.run(number)
+
     def action_help(self) -> None:
         from bioretrieval_tui.tui.dialogs.help_dialog import HelpDialog
 
         typed = self.line.scopes if self.line else ()
         reads = ("reading", "detail", "line") if "list" in self.pane.SCOPES else ()
-        scopes = (*typed, *self.pane.SCOPES, *self.pane.MORE_SCOPES, *reads)
+        scopes = (*typed, *self.pane.scopes, *self.pane.MORE_SCOPES, *reads)
         terms = () if typed else self.pane.EXPLAINS
         self.push_screen(HelpDialog(self.pane.heading, scopes, terms))
 
     def action_palette(self) -> None:
         from bioretrieval_tui.tui.dialogs.palette import Palette, PaletteChoice
 
-        here = self.pane.SCOPES
+        here = self.pane.scopes
         offered = [action for action in in_force() if action.palette]
         working = {action.id: action for action in self.working_actions()}
         actions = [working.get(action.id, action) for action in offered if action.scope in here]
@@ -737,12 +762,14 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         from bioretrieval_tui.tui.dialogs.palette import PaletteChoice
 
         said = "NO_COLOR is set: no effect" if self.no_color else "Use this theme"
-        return [PaletteChoice(name, f"Theme: {name}", said, partial(act, name)) for name in LOOKS]
+        return [
+            PaletteChoice(name, f"Theme: {name}", said, partial(act, name)) for name in self.looks
+        ]
 
     async def _chosen(self, choice: Choice | None) -> None:
         """Do what was chosen in the palette; an action of another pane is run there."""
         if isinstance(choice, Action):
-            if choice.scope not in self.pane.SCOPES:
+            if choice.scope not in self.pane.scopes:
                 await self.action_go(PANE_OF_SCOPE[choice.scope])
             target = self if choice.scope == "everywhere" else self.pane
             # A new pane has a size only after the refresh.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.binding import Binding, BindingsMap, BindingType
 from textual.dom import DOMNode
 
-from bioretrieval_tui.actions import ACTIONS, in_force
+from bioretrieval_tui.actions import ACTIONS, in_force, in_scope
 
 
 def bindings(*scopes: str) -> list[BindingType]:
@@ -23,8 +23,9 @@ _NO_KEY = "no-key"
 """Stands for a key in the bindings of an action without one, which may be given one."""
 
 
-def rebind(node: DOMNode) -> None:
-    """Give a widget, which has the keys of its class, those that are in force."""
+def rebind(node: DOMNode, commands: str = "") -> None:
+    """Give a widget, which has the keys of its class, those that are in force. commands: the scope
+    of the user's commands that it takes."""
     if in_force() is ACTIONS:
         return
     # Textual's own keymap replaces what else a class has under a key, and cannot take a key away.
@@ -36,4 +37,8 @@ def rebind(node: DOMNode) -> None:
             if action is not None:
                 made[now] = [one for one in made.get(now, ()) if one.id != binding.id]
             made.setdefault(now, []).insert(0 if action else len(made[now]), binding.with_key(now))
+    for one in in_scope(commands):
+        if one.id.startswith("command-"):
+            for key in one.keys:
+                made.setdefault(key, []).insert(0, Binding(key, one.name, one.label, show=False))
     node._bindings = BindingsMap.from_keys(made)

@@ -7,15 +7,15 @@ braces, as in `{id}\\t{title}`; its fields are those of the records of `-f json`
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bioretrieval_tui.actions import Action
 from bioretrieval_tui.catalog.catalogue import Catalogue
-from bioretrieval_tui.catalog.models import AnyEntry
 from bioretrieval_tui.errors import UsageError
 from bioretrieval_tui.index.layout import CATALOGUE
+from bioretrieval_tui.render.row_records import Chosen, link_of, record_of, text_of
 from bioretrieval_tui.search.types import Hit
 from bioretrieval_tui.terminal.clean import clean
 from bioretrieval_tui.tui.widgets.canvas import Detail
@@ -24,8 +24,6 @@ from bioretrieval_tui.tui.widgets.table import VirtualTable
 if TYPE_CHECKING:
     from bioretrieval_tui.tui.app import BioRetrievalApp
 
-Chosen = AnyEntry | Hit | str
-"""An entry, a document, or a name (of an index, of a run)."""
 WISHES = ("id", "link", "bibtex")
 _FIELD = re.compile(r"\{([^{}]*)\}")
 _ESCAPES = {"\\t": "\t", "\\n": "\n"}
@@ -64,11 +62,11 @@ class Selection:
         if self.wish == "id":
             found: str | None = thing if isinstance(thing, str) else thing.id
         elif self.wish == "link":
-            found = _link(thing)
+            found = link_of(thing)
         elif self.wish == "bibtex":
             found = _citation_key(thing, catalogue)
         else:
-            return self._filled(_record(thing, catalogue))
+            return self._filled(record_of(thing, catalogue))
         if not found:
             what = "link" if self.wish == "link" else "citation"
             raise UsageError(f"This row has no {what}")
@@ -80,44 +78,12 @@ class Selection:
             if name not in record:
                 known = ", ".join(list(record)[:12])
                 raise UsageError(f"This row has no field {name!r}: {known}")
-            return " ".join(clean(_text(record[name]), newlines=True).split())
+            return " ".join(clean(text_of(record[name]), newlines=True).split())
 
         template = self.wish
         for written, meant in _ESCAPES.items():
             template = template.replace(written, meant)
         return _FIELD.sub(value, template)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        return "; ".join(map(_text, value))
-    if isinstance(value, dict):
-        return "; ".join(f"{name} {_text(one)}" for name, one in value.items())
-    return "" if value is None else str(value)
-
-
-def _record(thing: Chosen, catalogue: Catalogue) -> dict[str, Any]:
-    if isinstance(thing, str):
-        return {"id": thing, "name": thing, "title": thing}
-    if isinstance(thing, Hit):
-        from bioretrieval_tui.render.hits import hit_sheet
-
-        known = next(iter(hit_sheet([thing]).records))
-        return {**thing.metadata, **known, "link": thing.url}
-    from bioretrieval_tui.render.entries import entry_record
-
-    record = entry_record(thing, catalogue)
-    return {**record, "title": record.get("title") or thing.name, "link": _link(thing)}
-
-
-def _link(thing: Chosen) -> str | None:
-    if isinstance(thing, str):
-        return None
-    return thing.url if isinstance(thing, Hit) else next(_links(thing), None)
-
-
-def _links(entry: AnyEntry) -> Iterator[str]:
-    return (link.url for link in entry.links)
 
 
 def _citation_key(thing: Chosen, catalogue: Catalogue) -> str | None:

@@ -1,4 +1,4 @@
-"""Three looks: dark, light, and the terminal's own colours.
+"""Three looks: dark, light, and the terminal's own colours; and those of the user's themes.
 
 A look maps roles (text, dim, paper, model, ...) to Rich styles; widgets know only roles. Every
 style includes the background, so that a line needs no compositor.
@@ -6,11 +6,15 @@ style includes the background, so that a line needs no compositor.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from rich.style import Style
 from textual.theme import Theme
+
+from bioretrieval_tui.theme_files import COLOURS
 
 KIND_ROLES = ("paper", "model", "dataset", "benchmark", "recipe", "milestone", "step")
 
@@ -108,5 +112,15 @@ TERMINAL = Look(
      "recipe": "yellow", "milestone": "green", "step": "yellow"},
 )  # fmt: skip
 """Named colours only, on the terminal's own background; the cursor is reversed."""
+
+
+def own_looks(themes: Mapping[str, Mapping[str, Any]]) -> dict[str, Look]:
+    """The looks of the user's themes."""
+    known = ("dark", *COLOURS)
+    return {
+        name: _look(name, **{one: value for one, value in theme.items() if one in known})
+        for name, theme in themes.items()
+    }
+
 
 LOOKS: dict[str, Look] = {look.name: look for look in (DARK, LIGHT, TERMINAL)}

@@ -12,7 +12,7 @@ from textual.binding import Binding
 from textual.containers import Vertical
 from textual.widgets import Input
 
-from bioretrieval_tui.actions import SCOPES, in_scope, shown_key
+from bioretrieval_tui.actions import SCOPES, in_force, in_scope, scope_title, shown_key
 from bioretrieval_tui.tui.dialogs.dialog import Dialog, title_line
 from bioretrieval_tui.tui.text import Line, Row, Span, layout, line
 from bioretrieval_tui.tui.widgets.canvas import Detail
@@ -78,7 +78,8 @@ class HelpDialog(Dialog[None]):
         """Show the keys that the search line names."""
         width = self.page.size.width - 2
         words = meant(self.line.value)
-        others = [scope for scope in SCOPES if scope not in self.scopes]
+        known = dict.fromkeys((*SCOPES, *(action.scope for action in in_force())))
+        others = [scope for scope in known if scope not in self.scopes]
         lines = [*_terms(self.terms, words)]
         lines += [line()] if lines else []
         lines += in_columns(help_blocks(self.scopes, words), width)
@@ -116,11 +117,11 @@ def help_blocks(scopes: Sequence[str], words: Sequence[str] = ()) -> list[tuple[
             if not action.keys:
                 continue
             keys = ", ".join(shown_key(key) for key in action.keys)
-            said = f"{keys} {action.label} {action.help} {SCOPES[scope]}".casefold()
+            said = f"{keys} {action.label} {action.help} {scope_title(scope)}".casefold()
             if all(word in said for word in words):
                 found.append(line(Span(f" {keys:<{_KEYS}} ", "ok"), action.help, hang=_KEYS + 2))
         if found:
-            blocks.append((line(Span(SCOPES[scope], "header")), *found))
+            blocks.append((line(Span(scope_title(scope), "header")), *found))
     return blocks
 
 

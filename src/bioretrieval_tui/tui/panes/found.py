@@ -25,7 +25,7 @@ from bioretrieval_tui.util.formatting import count, plural
 
 if TYPE_CHECKING:
     from bioretrieval_tui.online.spool import FetchRequest
-    from bioretrieval_tui.tui.selection import Chosen
+    from bioretrieval_tui.render.row_records import Chosen
 
 _MOST_SAID = 4
 """Lines of what the service says of a query."""
@@ -123,7 +123,11 @@ class FoundPane(Pane):
 
     def chosen_rows(self) -> Sequence[Chosen]:
         starred = [one for one in self.session.papers if one.id in self.session.starred]
-        return starred or [one for one in (self.paper,) if one is not None]
+        return starred or super().chosen_rows()
+
+    @property
+    def thing(self) -> Chosen | None:
+        return self.paper
 
     def make_page(self) -> PaintedPage:
         if self.paper is None:

@@ -25,6 +25,7 @@ from bioretrieval_tui.util.formatting import plural, size
 
 if TYPE_CHECKING:
     from bioretrieval_tui.actions import Action
+    from bioretrieval_tui.render.row_records import Chosen
     from bioretrieval_tui.tui.dialogs.file_dialogs import FilesDialog
 
 EMPTY = (
@@ -114,6 +115,10 @@ class IndexesPane(Pane):
         if infos and all(info.name == CATALOGUE for info in infos) and not self.letters:
             spans.append(Span("   b builds one over your own texts, w fetches papers", "faint"))
         return spans
+
+    @property
+    def thing(self) -> Chosen | None:
+        return self.row.name if self.row else None
 
     @property
     def row(self) -> index_session.IndexRow | None:

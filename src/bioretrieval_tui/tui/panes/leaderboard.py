@@ -49,9 +49,9 @@ if TYPE_CHECKING:
     from bioretrieval_tui.evaluation.records import EvaluationRecord
     from bioretrieval_tui.render.catalogue_figures import FigureWish
     from bioretrieval_tui.render.comparison import Compared
+    from bioretrieval_tui.render.row_records import Chosen
     from bioretrieval_tui.tui.dialogs.plot_dialog import PlotDialog
     from bioretrieval_tui.tui.entry_session import EntrySession
-    from bioretrieval_tui.tui.selection import Chosen
 
 
 class LeaderboardPane(Pane):

@@ -8,6 +8,8 @@ from functools import partial
 from bioretrieval_tui.errors import UsageError
 from bioretrieval_tui.online.watches import mark_read
 from bioretrieval_tui.render.news import news_page, news_sheet
+from bioretrieval_tui.render.row_records import Chosen
+from bioretrieval_tui.search.types import Hit
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.news_session import NewsSession, WatchNews, line_of
 from bioretrieval_tui.tui.panes.pane import Pane
@@ -80,6 +82,14 @@ class NewsPane(Pane):
     @property
     def one(self) -> WatchNews | None:
         return self.table.at_cursor(self.session.rows)
+
+    @property
+    def thing(self) -> Chosen | None:
+        if self.one is None:
+            return None
+        one = self.one.item
+        more = {"authors": list(one.authors), "journal": one.journal, "date": one.date}
+        return Hit(1, one.id, one.title, one.text, one.year, one.url, one.score or 0, metadata=more)
 
     def make_page(self) -> PaintedPage:
         one = self.one

@@ -23,7 +23,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 from textual.worker import Worker
 
-from bioretrieval_tui.actions import PANES, Action
+from bioretrieval_tui.actions import PANES, READING, Action, commands_in
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of_section
 from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Entry, Model
 from bioretrieval_tui.errors import FilterError, UsageError
@@ -47,9 +47,9 @@ if TYPE_CHECKING:
     from bioretrieval_tui.backend.job_folder import JobRecord
     from bioretrieval_tui.render.comparison import Compared
     from bioretrieval_tui.render.evaluations import OwnRun
+    from bioretrieval_tui.render.row_records import Chosen
     from bioretrieval_tui.tui.qrels_session import QrelsSession
     from bioretrieval_tui.tui.search_session import SearchSession
-    from bioretrieval_tui.tui.selection import Chosen
 
 _T = TypeVar("_T")
 _LONGEST_FILTER = 40
@@ -162,7 +162,8 @@ class Pane(Widget):
     def scopes(self) -> tuple[str, ...]:
         """The scopes whose keys work where the focus is, the most specific first."""
         page = "list" in self.SCOPES and self.detail.has_focus
-        return ("reading", "detail", *self.SCOPES) if page else self.SCOPES
+        here = READING if page else ()
+        return (*here, *self.SCOPES, commands_in(self.pane_name))
 
     @property
     def heading(self) -> str:
@@ -243,8 +244,13 @@ class Pane(Widget):
         """What a picker prints: the marked rows, or the one under the cursor."""
         marked = list(self.owner.marks.held(self.kind).values()) if self.kind else []
         found = [one if isinstance(one, Entry) else one.record.id for one in marked]
-        current = [] if self.current is None else [self.current]
-        return cast("Sequence[Chosen]", found or current)
+        thing = [] if self.thing is None else [self.thing]
+        return cast("Sequence[Chosen]", found or thing)
+
+    @property
+    def thing(self) -> Chosen | None:
+        """What stands under the cursor."""
+        return self.current
 
     def state(self) -> PaneState:
         """What the next session begins with: filter, order and the row under the cursor."""

@@ -32,7 +32,7 @@ from bioretrieval_tui.tui.widgets.table import VirtualTable
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.job_folder import JobRecord
     from bioretrieval_tui.catalog.models import AnyEntry
-    from bioretrieval_tui.tui.selection import Chosen
+    from bioretrieval_tui.render.row_records import Chosen
 
 WAITING = "Hits appear here as you type."
 NONE = "No document matches."
@@ -155,7 +155,8 @@ class SearchPane(Pane):
 
     @property
     def scopes(self) -> tuple[str, ...]:
-        return ("facets", *self.SCOPES) if self.facet_list.has_focus else super().scopes
+        known = super().scopes
+        return ("facets", *known) if self.facet_list.has_focus else known
 
     @property
     def hits(self) -> tuple[Hit, ...]:
@@ -386,8 +387,9 @@ class SearchPane(Pane):
         if name != CATALOGUE:
             self.owner.settings.set_setting(LAST_INDEX, name)
 
-    def chosen_rows(self) -> Sequence[Chosen]:
-        return [one for one in (self.entry or self.hit,) if one is not None]
+    @property
+    def thing(self) -> Chosen | None:
+        return self.entry or self.hit
 
     def state(self) -> PaneState:
         session = self.session
