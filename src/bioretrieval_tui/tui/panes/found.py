@@ -178,7 +178,9 @@ class FoundPane(Pane):
         hits = session.starred or session.papers
         title = f"{session.service}: {request.query}" if request else ""
         self.owner.desktop.export(
-            lambda: paper_sheet(hits, title=title, citations=hit_citations(hits)),
+            lambda: paper_sheet(
+                hits, title=title, citations=hit_citations(hits, self.owner.catalogue)
+            ),
             "found",
             len(hits),
         )
