@@ -205,14 +205,15 @@ def ascii_word(text: str) -> str:
 
 
 def hit_citations(hits: Sequence[Hit], catalogue: Catalogue | None = None) -> tuple[Citation, ...]:
-    """The hits that can be cited. catalogue: the hits of its index are its entries, which are cited
-    instead."""
+    """The hits that can be cited. catalogue: its entries among the hits are cited as such."""
     found: list[Citation] = []
     for hit in hits:
-        if catalogue is None or hit.index not in ("", CATALOGUE):
-            found += [cite_hit(hit)] if citable_hit(hit) else []
-        elif (entry := catalogue.by_id.get(hit.id)) is not None and citable(entry):
-            found.append(cite_entry(entry))
+        known = {} if catalogue is None or hit.index not in ("", CATALOGUE) else catalogue.by_id
+        entry = known.get(hit.id)
+        if entry is not None:
+            found += [cite_entry(entry)] if citable(entry) else []
+        elif citable_hit(hit):
+            found.append(cite_hit(hit))
     return tuple(found)
 
 
