@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from claims import QUERIES
 
 import bioretrieval_tui as br
 from bioretrieval_tui.catalog.models import Model, Result
 from bioretrieval_tui.errors import FilterError, NotFoundError, UsageError
 from bioretrieval_tui.search.types import Hit
-from conftest import QUERIES
 
 HEAVY = ("torch", "transformers", "sentence_transformers", "openvino", "textual", "numpy", "httpx")
 
