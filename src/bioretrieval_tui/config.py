@@ -303,11 +303,12 @@ def _assigned(config: Config, path: Path, lines: Lines, report: Report) -> tuple
             place = ("command", int(name.partition("-")[2]), "key")
             report(place, f"{why}; only the palette has the command")
     places = {name: f"{path}:{_line_of(('keys', name), lines)}" for name in wanted}
+    ours, otherwise = {one.id: one for one in ACTIONS}, f"preset {preset}"
     for one in commands:
         number = int(one.id.partition("-")[2])
         places[one.id] = f"{path}:{_line_of(('command', number), lines)}"
     return tuple(
-        replace(one, origin=places.get(one.id, f"preset {preset}")) if one not in ACTIONS else one
+        one if one is ours.get(one.id) else replace(one, origin=places.get(one.id, otherwise))
         for one in actions
     )
 
