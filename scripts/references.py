@@ -1,19 +1,20 @@
 """The references: `python scripts/references.py` writes those in docs/.
 
-keys.md, cli.md, fields.md, recipes.md, api.md and the man page are generated from the program
-itself; a test compares them with it.
+keys.md, cli.md, fields.md, settings.md, recipes.md, api.md and the man page are generated from the
+program itself; a test compares them with it.
 """
 
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import click
 import msgspec
@@ -73,6 +74,27 @@ def keys() -> str:
     words = [sys.executable, "-m", "bioretrieval_tui", "keys", "-f", "markdown"]
     env = {**os.environ, "COLUMNS": "100", "TERM": "dumb"}
     return subprocess.run(words, env=env, check=True, capture_output=True, text=True).stdout
+
+
+def settings() -> str:
+    """What can be set in config.toml, with the variables that win over it."""
+    lines = [
+        "# Settings",
+        "",
+        "The single values of `config.toml`; `scripts/references.py` writes this page.",
+        "[configuration.md](configuration.md) has the file, keys, themes and commands.",
+        "",
+        "| setting | default | variable, which wins | what it is |",
+        "| --- | --- | --- | --- |",
+    ]
+    for one in values():
+        kind = get_args(one.kind)[0]
+        choices = get_args(kind) if get_origin(kind) is Literal else ()
+        others = [f"`{json.dumps(choice)}`" for choice in choices if choice != one.default]
+        help_ = one.help + (f"; or {', '.join(others)}" if others else "")
+        variable = f"`{one.variable}`" if one.variable else ""
+        lines.append(f"| `{one.key}` | `{json.dumps(one.default)}` | {variable} | {help_} |")
+    return "\n".join(lines) + "\n"
 
 
 # Recipes --------------------------------------------------------------------------------------
@@ -253,8 +275,9 @@ def roff(text: str) -> str:
 def references() -> dict[str, str]:
     """The text of each file, by its name."""
     return {
-        "keys.md": keys(), "cli.md": verbs(), "fields.md": reference(), "recipes.md": recipes(),
-        "api.md": interface(), f"{PROGRAM}.1": manual(),
+        "keys.md": keys(), "cli.md": verbs(), "fields.md": reference(),
+        "settings.md": settings(), "recipes.md": recipes(), "api.md": interface(),
+         f"{PROGRAM}.1": manual(),
     }  # fmt: skip
 
 

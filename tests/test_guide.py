@@ -120,6 +120,14 @@ def test_keys_of_the_tutorials_are_keys_of_the_app() -> None:
     assert told - keys == set()
 
 
+def test_variables_that_pages_name_are_read() -> None:
+    source = "".join(one.read_text("utf-8") for one in (ROOT / "src").rglob("*.py"))
+    told = {one for page in (OURS[0], *PAGES)
+            for one in re.findall(r"BIORETRIEVAL_[A-Z_]+", page.read_text("utf-8"))}  # fmt: skip
+    told = {one for one in told if one not in source and not one.endswith("_URL")}
+    assert told == set()
+
+
 # Links and pages --------------------------------------------------------------------------------
 
 
@@ -141,6 +149,14 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
         if not target.exists() or (anchor and anchor not in anchors(target.read_text("utf-8"))):
             broken.append(link)
     assert broken == []
+
+
+def test_pictures_and_site_load_nothing_from_elsewhere() -> None:
+    pictures = list(DOCS.glob("screenshots/*.svg"))
+    found = [one for one in pictures if re.search(r"(url\(|href=)\W*http", one.read_text("utf-8"))]
+    assert pictures
+    assert found == []
+    assert "font: false" in (ROOT / "mkdocs.yml").read_text("utf-8")
 
 
 def test_every_page_has_a_place_in_the_site() -> None:

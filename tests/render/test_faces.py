@@ -42,7 +42,7 @@ def painted(page: Page) -> set[tuple[str, str]]:
     pairs, label = set(), ""
     for item in paint(page).lines:
         texts = [span.text for span in item.spans if span.role != "gauge"]
-        if item.hang == LABEL and len(texts) > 1:
+        if item.hang >= LABEL and len(texts) > 1:
             label = texts[0].strip() or label
             pairs.add((label, "".join(texts[1:]).strip()))
         elif texts[:1] == ["rank "]:  # the line of scores: label, value, gap

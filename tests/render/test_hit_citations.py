@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bioretrieval_tui.render.citation import bibliography, bibtex_fields, citable_hit, cite_hit
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.render.citation import (
+    bibliography,
+    bibtex_fields,
+    citable_hit,
+    cite_hit,
+    hit_citations,
+)
+from bioretrieval_tui.search.types import Hit
 
 
 @dataclass
@@ -58,6 +66,24 @@ def test_an_article() -> None:
     assert (found["volume"], found["number"], found["pages"]) == ("12", "3", "101--9")
     assert found["doi"] == "10.1136/gut_1"
     assert found["url"] == hit.url
+
+
+@pytest.mark.parametrize("doi", ["10.1/x", "https://doi.org/10.1234/x", "doi: 10.1234/x.", "", 7])
+def test_a_doi_stands_alone(doi: Any) -> None:
+    found = fields(doi=doi).get("doi")
+    assert found == ("10.1234/x" if "1234" in str(doi) else str(doi) or None)
+
+
+def test_an_entry_among_the_hits_is_cited_as_such(catalogue: Catalogue) -> None:
+    hits = [
+        Hit(rank, name, "A title", "", 2020, None, 1.0, index=index)
+        for rank, (name, index) in enumerate(
+            [("alpha-paper", ""), ("alpha-paper", "mine"), ("step-1", ""), ("30000001", "")]
+        )
+    ]
+    cited = [one.title for one in hit_citations(hits, catalogue)]
+    assert cited == [catalogue.entry("alpha-paper").title, "A title", "A title"]  # type: ignore[union-attr]  # a paper
+    assert len(hit_citations(hits)) == 4
 
 
 def test_little_is_known() -> None:

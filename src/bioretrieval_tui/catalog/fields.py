@@ -516,7 +516,7 @@ def reference() -> str:
         "",
         "The fields of catalogue entries; `scripts/references.py` writes this page from the table",
         "in `catalog/fields.py`. A field with a type can be filtered by, under its name or one of",
-        "the others that it has: see filter.md.",
+        "the others that it has: see [filter.md](filter.md).",
         "",
         "| field | label | type | also | of | what it holds |",
         "| --- | --- | --- | --- | --- | --- |",

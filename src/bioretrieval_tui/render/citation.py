@@ -205,14 +205,15 @@ def ascii_word(text: str) -> str:
 
 
 def hit_citations(hits: Sequence[Hit], catalogue: Catalogue | None = None) -> tuple[Citation, ...]:
-    """The hits that can be cited. catalogue: the hits of its index are its entries, which are cited
-    instead."""
+    """The hits that can be cited. catalogue: its entries among the hits are cited as such."""
     found: list[Citation] = []
     for hit in hits:
-        if catalogue is None or hit.index not in ("", CATALOGUE):
-            found += [cite_hit(hit)] if citable_hit(hit) else []
-        elif (entry := catalogue.by_id.get(hit.id)) is not None and citable(entry):
-            found.append(cite_entry(entry))
+        known = {} if catalogue is None or hit.index not in ("", CATALOGUE) else catalogue.by_id
+        entry = known.get(hit.id)
+        if entry is not None:
+            found += [cite_entry(entry)] if citable(entry) else []
+        elif citable_hit(hit):
+            found.append(cite_hit(hit))
     return tuple(found)
 
 
@@ -236,7 +237,7 @@ def cite_hit(hit: Hit) -> Citation:
         *((name, known_text(known, name)) for name in ("pages", "isbn")),
         ("eprint", known_text(known, "arxiv")),
         ("archivePrefix", "arXiv" if known_text(known, "arxiv") else ""),
-        ("doi", known_text(known, "doi")),
+        ("doi", doi_in(known)),
         ("pmid", hit.pmid or known_text(known, "pmid")),
         ("url", address_of(hit) or ""),
     )
@@ -415,6 +416,14 @@ def known_text(known: Mapping[str, Any], name: str) -> str:
     return one_line(str(value)) if isinstance(value, str | int) else ""
 
 
+def doi_in(known: Mapping[str, Any]) -> str:
+    """The DOI of a document, without the address or label that corpora write around it."""
+    from bioretrieval_tui.documents.identity import doi_of  # its patterns are large
+
+    text = known_text(known, "doi")
+    return (doi_of(text) or text) if text else ""
+
+
 def names_in(known: Mapping[str, Any], field: str) -> list[str]:
     """The names of persons and groups in a field, which corpora write as a list or as one text."""
     from bioretrieval_tui.documents.person_names import listed_names  # its tables are large
@@ -528,10 +537,11 @@ def keyed(citations: Collection[Citation]) -> Iterator[tuple[str, Citation]]:
     """Each work with its key. Works that are equal to a reader are given once. From the second on,
     different works with one key get a letter after it: lee2020biobert, lee2020biobertb."""
     used: set[str] = set()
+    endings: dict[str, Iterator[str]] = {}
     for citation in {replace(one, more=()): one for one in citations}.values():
-        endings = chain(("", *ascii_lowercase[1:]), (f"-{number}" for number in count(2)))
-        keys = (citation.key + ending for ending in endings)
         # BibTeX does not tell Lee2020 from lee2020.
+        rest = chain(("", *ascii_lowercase[1:]), (f"-{number}" for number in count(2)))
+        keys = (citation.key + one for one in endings.setdefault(citation.key.casefold(), rest))
         key = next(key for key in keys if key.casefold() not in used)
         used.add(key.casefold())
         yield key, citation

@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec.structs import asdict
 
-from bioretrieval_tui.render.citation import Citation, address_of, known_text, names_in
+from bioretrieval_tui.render.citation import Citation, address_of, doi_in, known_text, names_in
 from bioretrieval_tui.render.page import (
     Fact,
     Group,
@@ -75,7 +75,7 @@ _COLUMNS = (
     column("year", align="right"),
     column("text", make=lambda hit: Shown(hit.text, snippet_of(hit)), weight=4, min_width=30),
     column("url", data_only=True),
-    column("doi", make=lambda hit: known_text(hit.metadata, "doi") or None, data_only=True),
+    column("doi", make=lambda hit: doi_in(hit.metadata) or None, data_only=True),
     column("pmid", data_only=True),
     column("authors", make=lambda hit: "; ".join(names_in(hit.metadata, "authors")) or None,
            data_only=True),
@@ -277,7 +277,7 @@ def paper_sheet(hits: Sequence[Hit], *, title: str, citations: Sequence[Citation
 def _record(hit: Hit) -> dict[str, Any]:
     plain_fields = ("rank", "id", "title", "text", "year", "url", "pmid", "score")
     found = {name: getattr(hit, name) for name in plain_fields} | {
-        "doi": known_text(hit.metadata, "doi") or None,
+        "doi": doi_in(hit.metadata) or None,
         "authors": names_in(hit.metadata, "authors"),
         "journal": _journal(hit),
         "scores": asdict(hit.scores),

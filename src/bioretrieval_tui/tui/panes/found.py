@@ -198,7 +198,9 @@ class FoundPane(Pane):
         hits = [one for one in session.papers if not session.starred or one.id in session.starred]
         title = f"{session.service}: {request.query}" if request else ""
         self.owner.desktop.export(
-            lambda: paper_sheet(hits, title=title, citations=hit_citations(hits)),
+            lambda: paper_sheet(
+                hits, title=title, citations=hit_citations(hits, self.owner.catalogue)
+            ),
             "found",
             len(hits),
         )
