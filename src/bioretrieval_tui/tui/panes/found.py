@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from bioretrieval_tui.actions import key_of
 from bioretrieval_tui.errors import UsageError
 from bioretrieval_tui.render.citation import hit_citations
 from bioretrieval_tui.render.hits import paper_sheet
@@ -45,7 +46,7 @@ class FoundPane(Pane):
         TableColumn("year", "Year", 4, priority=1),
     )
     LEAD = 2
-    EMPTY = "No search yet.\n\nw searches PubMed, Europe PMC or arXiv."
+    EMPTY = "No search yet.\n\n{another-fetch} searches PubMed, Europe PMC or arXiv."
 
     @property
     def session(self) -> FoundSession:
@@ -140,7 +141,7 @@ class FoundPane(Pane):
 
     def action_star(self) -> None:
         if self.paper is None:
-            raise UsageError("There is no paper to star: w searches")
+            raise UsageError(f"There is no paper to star: {key_of('another-fetch')} searches")
         with self._stars():
             self.session.star(self.paper.id)
         if not self.has_class("-reading"):
@@ -148,7 +149,7 @@ class FoundPane(Pane):
 
     def action_star_all(self) -> None:
         if self.paper is None:
-            raise UsageError("There is no paper to star: w searches")
+            raise UsageError(f"There is no paper to star: {key_of('another-fetch')} searches")
         with self._stars():
             self.session.star_all()
 
