@@ -92,12 +92,14 @@ def test_the_newer_of_two_marks_is_kept_when_they_join() -> None:
 
 
 def test_saved_searches_each_under_its_letter(store: ShelfStore) -> None:
-    store.save(SavedSearch("s", "search", "statins", "year:2020..", ("mine", "catalogue")))
-    store.save(SavedSearch("a", "models", filter="is:starred"))
-    store.save(SavedSearch("s", "search", "aspirin"))
-    assert store.saved() == [
-        SavedSearch("a", "models", filter="is:starred"),
-        SavedSearch("s", "search", "aspirin"),
+    first = {"query": "statins", "filter": "year:2020..", "indexes": "mine\ncatalogue"}
+    store.save(SavedSearch("s", "search", first))
+    store.save(SavedSearch("a", "models", {"filter": "is:starred"}))
+    assert store.saved()[1].state == first
+    store.save(SavedSearch("s", "search", {"query": "aspirin"}))
+    assert [(one.letter, one.state) for one in store.saved()] == [
+        ("a", {"filter": "is:starred"}),
+        ("s", {"query": "aspirin"}),
     ]
     store.forget("a")
     assert [one.letter for one in store.saved()] == ["s"]

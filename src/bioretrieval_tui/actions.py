@@ -42,6 +42,7 @@ SCOPES: dict[str, str] = {
     "browse": "In a list of the catalogue",
     "marking": "To compare rows",
     "evaluating": "On a benchmark or a model",
+    "noting": "To keep on your shelf",
     "reading": "While reading a page",
     "detail": "In the detail pane",
     "timeline": "In Evolution",
@@ -50,6 +51,7 @@ SCOPES: dict[str, str] = {
     "qrels": "While exploring a benchmark",
     "news": "In News",
     "found": "Among papers that were found",
+    "shelf": "In Shelf",
     "start": "In Get started",
     "search": "In Search",
     "facets": "In the facets",
@@ -86,6 +88,7 @@ PANES: tuple[tuple[str, str, str], ...] = (
 
 MORE_PANES: tuple[tuple[str, str, str], ...] = (
     ("news", "news", "News"), ("found", "found", "Found"), ("qrels", "explore", "Explore"),
+    ("shelf", "shelf", "Shelf"),
 )  # fmt: skip
 """(pane, action that leads there, title) of those behind the digits."""
 
@@ -109,6 +112,8 @@ explore | E | explore | Explore a benchmark | Queries, judgements, ranks and nDC
 stop-evaluation | X | stop_evaluation | Stop evaluating | Stop the running evaluation (confirms)
 news | W | go('news') | News | New records of your watches
 found | P | go('found') | Found | Papers that an online search found
+shelf | K | go('shelf') | Shelf | What you starred, tagged and annotated; saved searches
+saved | apostrophe | saved | Saved searches | Then a letter: show that search or filter again
 keep-place |  | keep_place | Keep this place | Then a letter: keep pane and row for the session
 return-to-place |  | go_to_place | Go to a place | Then a letter: return to what was kept under it
 redraw | ctrl+l | redraw | Redraw | Redraw the screen
@@ -174,6 +179,9 @@ section | tab | section | Section | Scores, facts, recipe | 2
 comparison-export | e | export | Export | Write it to a file | 4
 comparison-close | escape q equals_sign | close | Close | Close it | 5
 comparison-help | question_mark f1 | help | Help | The keys of this screen | 6
+[noting]
+star | asterisk | star | Star | Star or unstar it
+note | full_stop | note | Note | Reading status, tags and note
 [reading]
 leave-page | escape | clear | Back | Back to the list | 1
 page-section | right_square_bracket | section(1) | Next section | Go to the next section | 1
@@ -219,10 +227,16 @@ news-into-index | b | into | Into an index | Add the record to an index | 4
 mark-all | M | mark_all | All read | Mark all news of this watch as read | 5
 everything | a | everything | All | Show or hide what was read | 5
 [found]
-star | space asterisk | star | Star | Star or unstar the paper | 1
+star-paper | space | star | Star | Star or unstar the paper | 1
 star-all | a | star_all | All | Star all papers, or none | 3
 into-index | b | into | Into an index | Add the starred papers to an index | 2
 another-fetch | w | fetch | Fetch | Search a service again | 4
+[shelf]
+shelf-filter | slash | filter | Filter | Filter: words, is:starred status:reading tag:x | 2
+shelf-sort | s | sort | Sort | Sort by the chosen column: ascending, descending, newest first | 2
+shelf-column-right | greater_than_sign right | column(1) | Next column | Choose the sort column | -
+shelf-column-left | less_than_sign left | column(-1) | Previous column | Choose the sort column | -
+take-off | d delete | remove | Remove | Remove it from the shelf, or the saved search | 5
 [start]
 run | b | run_step | Run | Run the step's evaluation here; while it runs: stop it (confirms) | 2
 benchmark | f | benchmark | Folder | Choose the benchmark folder to run it on | 3
@@ -250,6 +264,7 @@ hits | enter | submit | Hits | Go to the hits | 1
 undo-query | escape | cancel | Undo | Undo the edit of the query, and go to the hits | 2
 earlier | up | earlier | Earlier | The previous query | 3
 later | down | later | Later | The next query; then to the hits | 3
+keep-query | ctrl+t | app.keep_search | Save | Save query, filter and indexes under a letter | 5
 recall | ctrl+r | recall | Recall | Search earlier queries; again: the one before | 4
 [indexes]
 build | b | build | Build | Build an index from files | 1
@@ -298,6 +313,7 @@ plot-help | question_mark f1 | help | Help | The keys of this screen | 5
 [line]
 accept | enter | submit | Accept | Apply the filter and go to the list | 1
 cancel | escape | cancel | Undo | Undo the edit; without one: clear the filter | 2
+keep-filter | ctrl+t | app.keep_search | Save | Save the filter under a letter | 4
 line-down | down | leave(1) | Down | Next row of the list | 3
 line-up | up | leave(-1) | Up | Previous row of the list | 3
 [path]
@@ -383,18 +399,20 @@ _NAMES = {
 
 PANE_OF_SCOPE: dict[str, str] = {
     scope: "path" if scope == "start" else scope
-    for scope in ("timeline", "models", "leaderboard", "qrels", "news", "found", "start", "search",
-                  "indexes")
+    for scope in ("timeline", "models", "leaderboard", "qrels", "news", "found", "shelf", "start",
+                  "search", "indexes")
 }  # fmt: skip
 """The pane of the scopes that belong to one."""
 
 
 _OF_PANES = {
-    "home": "home", "timeline": "timeline list browse", "papers": "list browse marking",
-    "models": "models evaluating list browse marking", "datasets": "list browse marking",
-    "benchmarks": "evaluating list browse marking", "path": "start list browse",
-    "leaderboard": "leaderboard evaluating list browse marking", "search": "search facets list",
-    "indexes": "indexes list", "qrels": "qrels list", "news": "news list", "found": "found list",
+    "home": "home", "timeline": "timeline list browse noting",
+    "papers": "list browse noting marking", "datasets": "list browse noting marking",
+    "models": "models evaluating list browse noting marking",
+    "benchmarks": "evaluating list browse noting marking", "path": "start list browse noting",
+    "leaderboard": "leaderboard evaluating list browse noting marking",
+    "search": "search facets noting list", "indexes": "indexes list", "qrels": "qrels list",
+    "news": "news noting list", "found": "found noting list", "shelf": "shelf noting list",
 }  # fmt: skip
 READING = ("reading", "detail")
 """Scopes of the page beside a list."""

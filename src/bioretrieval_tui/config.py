@@ -73,6 +73,7 @@ class CommandConfig(Struct, frozen=True):
             "indexes",
             "news",
             "found",
+            "shelf",
         ],
         _meta("Where its key works"),
     ] = "everywhere"

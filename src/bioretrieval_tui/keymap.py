@@ -52,6 +52,7 @@ VIM: dict[str, str] = {
     "palette": "colon ctrl+p",
     "keep-place": "m",
     "return-to-place": "apostrophe",
+    "saved": "quotation_mark",
     "centre": "z,z",
     "page-forward": "ctrl+f",
     "page-back": "ctrl+b",

@@ -24,6 +24,7 @@ from bioretrieval_tui.paths import file_errors, locked, places, private
 if TYPE_CHECKING:
     import sqlite3
 
+STAR = "\N{BLACK STAR}"
 STATUSES = ("to read", "reading", "read")
 """What a status may be, besides none ("")."""
 MOST_CHARACTERS = 100_000
@@ -44,10 +45,7 @@ create table tag (
     mark integer not null references mark on delete cascade, tag text not null,
     primary key (mark, tag)
 ) without rowid;
-create table saved (
-    letter text primary key, pane text not null, query text not null, filter text not null,
-    names text not null
-);
+create table saved (letter text primary key, pane text not null, state text not null);
 """
 _COLUMNS = "id, kind, title, year, url, starred, status, note, added, changed"
 _PATIENCE = 20.0
@@ -107,13 +105,11 @@ Change = Callable[[ShelfMark], ShelfMark]
 
 
 class SavedSearch(msgspec.Struct, frozen=True):
-    """A query or a filter under a letter. names: the indexes that are searched, of a query."""
+    """A query or a filter under a letter. state: what the pane needs to show it again."""
 
     letter: str
     pane: str
-    query: str = ""
-    filter: str = ""
-    names: tuple[str, ...] = ()
+    state: dict[str, str]
 
 
 def status_of(text: str) -> str:
@@ -129,7 +125,7 @@ def tags_of(words: Iterable[str]) -> tuple[str, ...]:
     found = {" ".join(word.split()).lstrip("#").strip() for word in words} - {""}
     if any(len(tag) > _LONGEST_TAG for tag in found):
         raise UsageError(f"a tag has more than {_LONGEST_TAG} characters", remedy="use a note")
-    return tuple(sorted(found, key=str.casefold))
+    return tuple(sorted(found))
 
 
 def noted_as(other: ShelfMark) -> Change:
@@ -201,16 +197,16 @@ class ShelfStore:
     def saved(self) -> list[SavedSearch]:
         """Saved searches by their letters."""
         rows = self._read(lambda db: db.execute("select * from saved order by letter").fetchall())
-        return [
-            SavedSearch(letter, pane, query, where, tuple(msgspec.json.decode(names)))
-            for letter, pane, query, where, names in rows or ()
-        ]
+        known = (
+            (letter, pane, msgspec.json.decode(state, type=dict[str, str]))
+            for letter, pane, state in rows or ()
+        )
+        return [SavedSearch(*one) for one in known]
 
     def save(self, search: SavedSearch) -> None:
         """Keep a search; it replaces the one of its letter."""
-        names = msgspec.json.encode(search.names).decode()
-        values = (search.letter, search.pane, search.query, search.filter, names)
-        self._write(lambda db: db.execute("replace into saved values (?, ?, ?, ?, ?)", values))
+        values = (search.letter, search.pane, msgspec.json.encode(search.state).decode())
+        self._write(lambda db: db.execute("replace into saved values (?, ?, ?)", values))
 
     def forget(self, letter: str) -> None:
         """Remove the saved search of a letter."""
@@ -324,20 +320,26 @@ def _marks(
     columns = _COLUMNS + (", about" if about else "")
     chosen = f"where mark in (select id from mark {where})" if where else ""  # noqa: S608
     for found, table, column in ((names, "name", "key"), (tags, "tag", "tag")):
-        for mark, text in db.execute(f"select mark, {column} from {table} {chosen}", values):  # noqa: S608
+        ordered = f"select mark, {column} from {table} {chosen} order by {column}"  # noqa: S608
+        for mark, text in db.execute(ordered, values):
             found.setdefault(mark, []).append(text)
     order = "order by changed desc, id desc"
     rows = db.execute(f"select {columns} from mark {where} {order}", values)  # noqa: S608
     return [
         ShelfMark(
-            keys=tuple(sorted(names.get(row[0], ("",)), key=_rank)),
+            keys=_in_order(names.get(row[0]) or [""]),
             kind=row[1], title=row[2], year=row[3], url=row[4], starred=bool(row[5]),
-            status=row[6], tags=tuple(sorted(tags.get(row[0], ()), key=str.casefold)),
+            status=row[6], tags=tuple(tags.get(row[0], ())),
             note=row[7], added=row[8], changed=row[9],
             about=msgspec.json.decode(row[10]) if about else {},
         )
         for row in rows
     ]  # fmt: skip
+
+
+def _in_order(keys: list[str]) -> tuple[str, ...]:
+    """The sorted keys of a thing by `_rank`: only a DOI can stand in the wrong place."""
+    return tuple(sorted(keys, key=_rank) if keys[0].startswith("doi:") else keys)
 
 
 def _rank(key: str) -> tuple[int, str]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from driving import Session, make_app, running
+from msgspec.structs import replace
 from own_records import record
 from scripted import FAULTY, HITS, REJECTING, SOUND, Desk, ScriptedClient, info
 from textual import events
@@ -30,6 +31,7 @@ from bioretrieval_tui.online.spool import FetchRequest, FetchResult
 from bioretrieval_tui.online.watches import News, Watch, Watched, save
 from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.search.types import Explanation, Facet, Scores, SearchResult
+from bioretrieval_tui.shelf import SavedSearch, ShelfMark, ShelfStore, shelf_path
 from bioretrieval_tui.tui.app import BioRetrievalApp
 from bioretrieval_tui.tui.qrels_session import exploring_job, keep_rankings, with_run_file
 from bioretrieval_tui.tui.widgets.input import QueryLine
@@ -39,7 +41,7 @@ LONG = os.environ.get("BIORETRIEVAL_FAULTS") == "long"
 SEED = int(os.environ.get("BIORETRIEVAL_FAULTS_SEED") or 12)
 ROUNDS = 20 if LONG else 1
 SIZES = ((80, 24), (120, 40), (200, 60), (58, 12))
-PANES = (*(name for name, _, _ in NUMBERED), "qrels", "news", "found")
+PANES = (*(name for name, _, _ in NUMBERED), "qrels", "news", "found", "shelf")
 STATES = [(pane, filtered) for filtered in (False, True) for pane in PANES]
 KEYS = sorted(
     {key for action in ACTIONS for key in action.keys}
@@ -161,7 +163,7 @@ class Player:
             await self.session.settle()
         await self.app.show_pane(pane)
         shown = self.app.pane
-        filters = {"browse", "qrels", "search"} & {*shown.SCOPES}
+        filters = {"browse", "qrels", "search", "shelf"} & {*shown.SCOPES}
         if filters and shown.filtered.filter != where:
             await shown.action_filter()
             shown.query_one("#filter", QueryLine).put(where)
@@ -184,7 +186,7 @@ class Player:
     async def sort(self, pane: str) -> None:
         """Sort by every column of a list, both ways."""
         await self.back_to(pane, "")
-        if {"browse", "qrels"} & {*self.app.pane.SCOPES}:
+        if {"browse", "qrels", "shelf"} & {*self.app.pane.SCOPES}:
             await self.press("escape", "escape", *["<"] * 12, *["s", "s", ">"] * 12, "G", "enter")
 
 
@@ -201,6 +203,11 @@ def _furnish() -> None:
         name="owls", query="owls", source="pubmed", since="2026-01-01", added="2026-01-08"
     )
     save(Watched(watch=watch, news=news))
+    shelf = ShelfStore(shelf_path())
+    things = [ShelfMark(keys=(key,), title=key) for key in ("entry:medcpt", "entry:gone", "pmid:1")]
+    shelf.change([(thing, lambda one: replace(one, starred=True)) for thing in things])
+    shelf.save(SavedSearch("s", "search", {"query": "statins", "indexes": "gone"}))
+    shelf.save(SavedSearch("m", "models", {"filter": "is:starred"}))
 
 
 async def _fill(app: BioRetrievalApp, session: Session, folder: Path) -> None:

@@ -147,7 +147,7 @@ async def test_what_is_starred_is_put_into_an_index(
         await session.press("k", "space")  # taken back
         assert "1 starred" in session.text
         await session.press("k", "space")  # and given anew
-        assert list(session.app.found.starred) == [str(pmid_of(n)) for n in (0, 2)]
+        assert [one.id for one in session.app.found.starred] == [str(pmid_of(n)) for n in (0, 2)]
         await session.press("b")
         assert isinstance(session.app.screen, IntoDialog)
         assert "Add 2 papers to an index" in session.text
@@ -159,19 +159,19 @@ async def test_what_is_starred_is_put_into_an_index(
         kept = [json.loads(line) for line in starred_path("owls").read_bytes().splitlines()]
         assert [record["_id"] for record in kept] == [str(pmid_of(n)) for n in (0, 2)]
         assert all(record["metadata"]["pmid"] == record["_id"] for record in kept)
-        assert session.app.found.starred == {}
+        assert len(session.app.found.starred) == 2
         # While that build runs, more of them: it is added once the index is there.
         await session.press("a", "b")
         assert "adds to owls" in session.text
         await session.press("enter", "enter")
         assert [verb_of(waiting) for waiting in session.app.jobs.queue] == ["add"]
         assert len(starred_path("owls").read_bytes().splitlines()) == 5
-        await session.press("a", "escape")
-        assert session.app.found.starred == {}
+        await session.press("escape", "a")
+        assert session.app.found.starred == []
         await session.press("u")
         assert len(session.app.found.starred) == 5
-        await session.press("u")  # those that went into the index
-        assert session.said.startswith("Undone: ")
+        await session.press("u")  # those that were not starred yet
+        assert len(session.app.found.starred) == 2
 
 
 async def test_without_a_star_it_is_the_one_under_the_cursor(
@@ -210,7 +210,7 @@ async def test_the_starred_ones_are_exported(small: Catalogue, world: World, fol
         assert record["id"] == str(pmid_of(0))
         assert record["metadata"]["pmid"] == record["id"]
         assert "score" not in record
-        await session.press("escape", "e", "ctrl+u", "ctrl+k")
+        await session.press("u", "e", "ctrl+u", "ctrl+k")
         await session.type("all.bib")
         await session.press("enter")
         assert Path("all.bib").read_text().count("@article") == 4

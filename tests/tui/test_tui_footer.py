@@ -12,8 +12,8 @@ from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.tui.widgets.input import Buttons
 from bioretrieval_tui.tui.widgets.picker import FilePicker
 
-FILTER = "enter Accept  esc Undo  ↓ Down  ↑ Up"
-QUERY = "enter Hits  esc Undo  ↑ Earlier  ↓ Later  ctrl+r Recall"
+FILTER = "enter Accept  esc Undo  ↓ Down  ↑ Up  ctrl+t Save"
+QUERY = "enter Hits  esc Undo  ↑ Earlier  ↓ Later  ctrl+r Recall  ctrl+t Save"
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ async def test_a_dialog_names_the_keys_of_its_field(small: Catalogue, folder: Pa
 @pytest.mark.parametrize(
     ("pane", "key", "said"),
     [("home", "C", "C does nothing here; it is Columns in a list of the catalogue"),
-     ("models", "K", "K does nothing here; ? lists the keys"),
+     ("models", "Q", "Q does nothing here; ? lists the keys"),
      ("news", "b", ""), ("models", "a", ""), ("home", "enter", "")],
 )  # fmt: skip
 async def test_a_key_that_does_nothing_says_where_it_works(

@@ -47,6 +47,7 @@ from bioretrieval_tui.tui.dialogs.file_dialogs import BenchmarkDialog, FilesDial
 from bioretrieval_tui.tui.dialogs.help_dialog import HelpDialog, help_blocks
 from bioretrieval_tui.tui.dialogs.index_dialog import IndexDialog
 from bioretrieval_tui.tui.dialogs.model_dialog import ModelDialog, ModelLine
+from bioretrieval_tui.tui.dialogs.note_dialog import LetterDialog, NoteDialog, NoteLine
 from bioretrieval_tui.tui.dialogs.palette import Palette
 from bioretrieval_tui.tui.dialogs.plot_dialog import PlotDialog
 from bioretrieval_tui.tui.panes.browse import BenchmarksPane, BrowsePane, ModelsPane
@@ -59,6 +60,7 @@ from bioretrieval_tui.tui.panes.news_list import NewsPane
 from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.panes.qrels_pane import QrelsPane
 from bioretrieval_tui.tui.panes.search_pane import SearchPane
+from bioretrieval_tui.tui.panes.shelf_pane import ShelfPane
 from bioretrieval_tui.tui.panes.start import StartPane
 from bioretrieval_tui.tui.widgets.bars import HeadLine, NavBar, StatusBar, TooSmall, WorkBar
 from bioretrieval_tui.tui.widgets.canvas import BaseScreen, Detail, SideBySide
@@ -82,10 +84,24 @@ HANDLERS: dict[str, tuple[type, ...]] = {
         QrelsPane,
         NewsPane,
         FoundPane,
+        ShelfPane,
     ),
     "browse": (BrowsePane, BenchmarksPane, EvolutionPane, LeaderboardPane, StartPane),
     "marking": (BrowsePane, BenchmarksPane, ModelsPane, LeaderboardPane),
     "evaluating": (BenchmarksPane, ModelsPane, LeaderboardPane),
+    "noting": (
+        BrowsePane,
+        BenchmarksPane,
+        ModelsPane,
+        EvolutionPane,
+        LeaderboardPane,
+        StartPane,
+        SearchPane,
+        NewsPane,
+        FoundPane,
+        ShelfPane,
+    ),
+    "shelf": (ShelfPane,),
     "comparison": (ComparisonDialog,),
     "reading": (Pane,),
     "detail": (Detail,),
@@ -116,12 +132,13 @@ EVERY_CLASS: tuple[type, ...] = (
     FilesDialog, BenchmarkDialog,
     QrelsPane, NewsPane, FetchDialog, IntoDialog, FoundPane, PlotDialog, PlotView,
     EvolutionPane, TimelineCanvas, ModelsPane, ColumnDialog, ComparisonDialog, BenchmarksPane,
-    EvaluationDialog, IndexDialog, BaseScreen, SideBySide,
+    EvaluationDialog, IndexDialog, ShelfPane, NoteDialog, NoteLine, LetterDialog,
+    BaseScreen, SideBySide,
 )  # fmt: skip
 
 PANE_CLASSES: tuple[type[Pane], ...] = (
     HomePane, BrowsePane, LeaderboardPane, StartPane, SearchPane, IndexesPane, QrelsPane, NewsPane,
-    FoundPane, EvolutionPane, ModelsPane, BenchmarksPane,
+    FoundPane, EvolutionPane, ModelsPane, BenchmarksPane, ShelfPane,
 )  # fmt: skip
 
 # The detail pane takes over the keys that move in a list, on purpose: they move in what has the
@@ -131,7 +148,7 @@ INTENDED = {
     ("down", "scroll-down"), ("up", "scroll-up"), ("half-down", "page-down"),
     ("half-up", "page-up"), ("first", "top"), ("last", "bottom"),
     # Space: text, or a mark.
-    ("page-down", "done"), ("page-down", "star"), ("page-down", "mark-row"),
+    ("page-down", "done"), ("page-down", "star-paper"), ("page-down", "mark-row"),
 }  # fmt: skip
 
 

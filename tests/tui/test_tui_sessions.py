@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -20,13 +21,24 @@ from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.online.spool import FetchRequest, FetchResult
 from bioretrieval_tui.online.watches import News, Watch, Watched, save, watched
 from bioretrieval_tui.paths import places
+from bioretrieval_tui.render.shelf_items import document_mark
+from bioretrieval_tui.tui.app import BioRetrievalApp
 from bioretrieval_tui.tui.found_session import FoundSession
 from bioretrieval_tui.tui.index_session import IndexesSession, IndexRow, slug, suggested_name
 from bioretrieval_tui.tui.news_session import NewsSession, line_of
+from bioretrieval_tui.tui.shelf_session import ShelfSession
+from bioretrieval_tui.tui.undo import UndoStack
 
 
 def test_no_session_imports_textual() -> None:
-    modules = ("index_session", "found_session", "news_session", "qrels_session", "search_session")
+    modules = (
+        "index_session",
+        "found_session",
+        "news_session",
+        "qrels_session",
+        "search_session",
+        "shelf_session",
+    )
     code = (
         "import sys;"
         + "".join(f"import bioretrieval_tui.tui.{name};" for name in modules)
@@ -135,12 +147,19 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Service:
     return found
 
 
+def shelf() -> ShelfSession:
+    """A shelf without an app."""
+    app = SimpleNamespace(undo=UndoStack(), say=lambda *_: None)
+    return ShelfSession(cast(BioRetrievalApp, app), lambda: None)
+
+
 OWLS = FetchRequest("pubmed", "owls", most=5, index="birds")
 PAPERS = [Document(str(n), f"Owl {n}", "A text", {"year": 2020 + n}) for n in range(3)]
 
 
-async def test_papers_arrive_once_each_and_are_starred_in_order(service: Service) -> None:
-    session = FoundSession(lambda: None)
+async def test_papers_arrive_once_each_and_stay_starred(service: Service) -> None:
+    kept = shelf()
+    session = FoundSession(lambda: None, kept)
     session.begin(OWLS)
     await turn()
     # To be looked at, they go into no index.
@@ -151,16 +170,14 @@ async def test_papers_arrive_once_each_and_are_starred_in_order(service: Service
     service.hear(protocol.Came(PAPERS))
     assert [paper.id for paper in session.papers] == ["0", "1", "2"]
     assert session.papers[2].year == 2022
-    session.star("2")
-    session.star("0")
-    assert list(session.chosen()) == ["2", "0"]
-    assert json.loads(session.chosen()["2"])["title"] == "Owl 2"
-    session.star("2")
-    assert list(session.starred) == ["0"]
-    session.star_all()
-    assert list(session.starred) == ["0", "1", "2"]
-    session.star_all()
-    assert not session.starred
+    await kept.star([document_mark(one) for one in (PAPERS[2], PAPERS[0])])
+    assert [one.id for one in session.starred] == ["0", "2"]
+    assert json.loads(session.chosen(session.starred)["2"])["title"] == "Owl 2"
+    session.begin(FetchRequest("europepmc", "owls"))
+    await turn()
+    revised = Document("EXT:9", "Owl 2", "A text", {"source": "another service"})
+    service.hear(protocol.Came([revised]))
+    assert session.starred == session.papers
     assert service.over is not None
     service.over.set_result(FetchResult(service="PubMed", records=3))
     await turn()
@@ -176,7 +193,7 @@ async def test_papers_arrive_once_each_and_are_starred_in_order(service: Service
 async def test_why_no_more_papers_come_is_kept(
     service: Service, error: Exception, problem: str
 ) -> None:
-    session = FoundSession(lambda: None)
+    session = FoundSession(lambda: None, shelf())
     session.begin(OWLS)
     await turn()
     assert service.over is not None
@@ -186,7 +203,7 @@ async def test_why_no_more_papers_come_is_kept(
 
 
 async def test_a_newer_search_lets_go_of_the_one_before(service: Service) -> None:
-    session = FoundSession(lambda: None)
+    session = FoundSession(lambda: None, shelf())
     session.begin(OWLS)
     await turn()
     hear = service.hear

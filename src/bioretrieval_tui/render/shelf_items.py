@@ -24,10 +24,9 @@ from bioretrieval_tui.render.markdown import escape, link
 from bioretrieval_tui.render.page import Fact, Group, Page, fact, paragraphs
 from bioretrieval_tui.render.sheet import Sheet, Shown, column, one_line, sheet_of, shortened
 from bioretrieval_tui.search.types import Hit
-from bioretrieval_tui.shelf import Change, Shelf, ShelfMark, merged, status_of, tags_of
+from bioretrieval_tui.shelf import STAR, Change, Shelf, ShelfMark, merged, status_of, tags_of
 from bioretrieval_tui.terminal.clean import safe_url
 
-STAR = "\N{BLACK STAR}"
 _MOST_BYTES = 2**28
 _MOST_AUTHORS = 6
 _OURS = re.compile(rb'\A\s*\[\s*(?:\]|\{.{0,5000}?"keys"\s*:\s*\[)', re.DOTALL)

@@ -53,6 +53,7 @@ from bioretrieval_tui.errors import (
 from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.memory import memory_fault
 from bioretrieval_tui.paths import keep_report, places
+from bioretrieval_tui.shelf import STAR
 from bioretrieval_tui.theme_files import read_themes
 from bioretrieval_tui.tui.bindings import bindings, rebind
 from bioretrieval_tui.tui.command_session import CommandSession
@@ -76,12 +77,14 @@ if TYPE_CHECKING:
     from bioretrieval_tui.backend.jobs import JobQueue
     from bioretrieval_tui.render.comparison import Compared
     from bioretrieval_tui.settings import SettingsStore
+    from bioretrieval_tui.shelf import SavedSearch
     from bioretrieval_tui.terminal.capabilities import Capabilities
     from bioretrieval_tui.tui.dialogs.palette import Choice, PaletteChoice
     from bioretrieval_tui.tui.found_session import FoundSession
     from bioretrieval_tui.tui.panes.leaderboard import LeaderboardPane
     from bioretrieval_tui.tui.panes.search_pane import SearchPane
     from bioretrieval_tui.tui.selection import Selection
+    from bioretrieval_tui.tui.shelf_session import ShelfSession
 
 IDLE = 0.3
 """Seconds without a key after which the search process starts."""
@@ -98,6 +101,7 @@ PANE_CLASSES: dict[str, tuple[str, str]] = {
     "qrels": ("qrels_pane", "QrelsPane"),
     "news": ("news_list", "NewsPane"),
     "found": ("found", "FoundPane"),
+    "shelf": ("shelf_pane", "ShelfPane"),
 }
 """(module, class) of the panes that are not a plain section of the catalogue."""
 PANE_NAMES = frozenset((*PANE_CLASSES, *(name for name, _, _ in PANES)))
@@ -153,6 +157,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self.animation_level = "none"
         self.catalogue = catalogue
         catalogue.here = _is_here
+        catalogue.shelf = lambda: self.shelf.shelf
         self.where = places()
         themes, at_fault = read_themes()
         self.looks = {**LOOKS, **own_looks(themes)}
@@ -223,6 +228,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         if self._given:
             self._show_given()
         self.job_session.find()
+        self.call_after_refresh(self.run_worker, self._read_shelf, group="shelf")
         self.set_interval(KEPT_EVERY, lambda: self.last_session.keep(self))
 
     @work(group="arrive")
@@ -377,7 +383,20 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         """The online search, which runs while any pane is shown."""
         from bioretrieval_tui.tui.found_session import FoundSession
 
-        return FoundSession(self.caught(self._found_changed))
+        return FoundSession(self.caught(self._found_changed), self.shelf)
+
+    @cached_property
+    def shelf(self) -> ShelfSession:
+        from bioretrieval_tui.tui.shelf_session import ShelfSession
+
+        return ShelfSession(self, self.caught(self._shelf_changed))
+
+    def _shelf_changed(self) -> None:
+        for pane in self.panes():
+            pane.shelf_changed()
+
+    async def _read_shelf(self) -> None:
+        await self.shelf.read()
 
     def exit(self, *args: Any, **how: Any) -> None:
         """End the app; what it shows is kept for the next start."""
@@ -479,18 +498,23 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self.say(f"Kept under {letter}")
 
     def action_go_to_place(self) -> None:
-        kept = "".join(sorted(self.kept_places)) or "none is kept yet"
+        letters = {*self.kept_places, *(search.letter for search in self.shelf.saved)}
+        kept = " ".join(sorted(letters)) or "none is kept yet"
         self.key_queue.ask(f"A letter goes to its place: {kept}", self._go_to_place)
 
     async def _go_to_place(self, letter: str) -> None:
-        """Go to what was kept under a letter; the key itself, twice, goes back."""
+        """Go to what was kept under a letter, else to the search that is saved under it; the key
+        itself, twice, goes back."""
+        saved = next((one for one in self.shelf.saved if one.letter == letter), None)
         if letter == key_of("return-to-place"):
             await self.action_back()
-        elif letter not in self.kept_places:
-            raise UsageError(f"No place is kept under {letter}")
-        else:
+        elif letter in self.kept_places:
             self.remember()
             await self._arrive(*self.kept_places[letter])
+        elif saved is not None:
+            await self.open_saved(saved)
+        else:
+            raise UsageError(f"No place is kept under {letter}")
 
     async def search_in(self, name: str, query: str = "") -> None:
         """Make an index the one that is searched, and go to Search. query: what to ask it."""
@@ -531,6 +555,12 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         for pane in self.panes():
             pane.marks_changed()
 
+    def sign(self, identifier: str) -> str:
+        """What stands before the name of an entry or a run in a list: whether it is marked, and
+        starred."""
+        mark = self.shelf.shelf.entry(identifier)
+        return self.marks.sign(identifier) + (f"{STAR} " if mark and mark.starred else "")
+
     def compare(self, kind: str) -> None:
         """Show what is marked of a kind side by side. Raises UsageError: too little is marked."""
         self.run_worker(self._compare(self.marks.to_compare(kind)), group="compare", exclusive=True)
@@ -551,6 +581,45 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         found = await asyncio.to_thread(make)
         if not isinstance(self.screen, ComparisonDialog):
             self.push_screen(ComparisonDialog(found))
+
+    # Saved searches ------------------------------------------------------------------------
+
+    def action_keep_search(self) -> None:
+        """Save what the pane searches or filters by, under a letter that is asked for."""
+        from bioretrieval_tui.shelf import SavedSearch
+        from bioretrieval_tui.tui.dialogs.note_dialog import LetterDialog
+
+        if len(self.screen_stack) > 1:
+            return  # a field of a dialog
+        state, name = self.pane.state(), self.current
+        state.pop("place", None)
+        if not (state.get("query") or state.get("filter")):
+            raise UsageError("Type a query or a filter first")
+
+        async def chosen(letter: str | None) -> None:
+            if letter is not None:
+                await self.shelf.keep(SavedSearch(letter, name, state))
+                self.say(f"Saved: {key_of('saved')}{letter} shows it again")
+
+        self.push_screen(LetterDialog("Save it under", self.shelf.saved, known=False), chosen)
+
+    def action_saved(self) -> None:
+        from bioretrieval_tui.tui.dialogs.note_dialog import LetterDialog
+
+        async def chosen(letter: str | None) -> None:
+            for search in self.shelf.saved:
+                if search.letter == letter:
+                    await self.open_saved(search)
+
+        self.push_screen(LetterDialog("Saved searches", self.shelf.saved, known=True), chosen)
+
+    async def open_saved(self, search: SavedSearch) -> None:
+        """Show a saved search or filter again."""
+        if search.pane not in PANE_NAMES:
+            raise UsageError("The pane of this search is gone")
+        self.remember()
+        pane = await self.show_pane(search.pane)
+        pane.recall(search.state)
 
     # Questions about jobs -------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textual.worker import Worker
@@ -65,14 +66,20 @@ class DesktopSession:
         self._app.push_screen(PageDialog(text_lines(title, text, note), fitted=True))
 
     def export(
-        self, make: Callable[[], Sheet], stem: str, count: int, *, cites: bool = True
+        self,
+        make: Callable[[], Sheet],
+        stem: str,
+        count: int,
+        *,
+        cites: bool = True,
+        write: Callable[[Path], Path] | None = None,
     ) -> None:
         """Ask for a file and write a sheet to it; the extension sets the format. cites: the sheet
-        has a bibliography."""
+        has a bibliography; write: writes the file instead."""
         from bioretrieval_tui.tui.dialogs.dialog import ExportDialog
 
         if not count:
             raise UsageError("Nothing to export")
-        dialog = ExportDialog(make, f"bioretrieval-{stem}.md", count, cites=cites)
+        dialog = ExportDialog(make, f"bioretrieval-{stem}.md", count, cites=cites, write=write)
         say = self._app.say
         self._app.push_screen(dialog, lambda path: say(f"Wrote {path}") if path else None)

@@ -47,6 +47,10 @@ class EntrySession:
             self._filter = fields.make_filter(self.entries, self.catalogue)
         return [self.entries[number] for number in self._filter.apply(expression)]
 
+    def forget(self) -> None:
+        """Read the values of the entries again at the next filter: the shelf has changed."""
+        self._filter = None
+
     def fill(self) -> None:
         """Filter and sort again."""
         self.shown = self.matching(self.filter)

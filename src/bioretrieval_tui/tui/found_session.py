@@ -13,12 +13,14 @@ from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of
 from bioretrieval_tui.catalog.models import AnyEntry
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.online.spool import FetchRequest, FetchResult, line_of
 from bioretrieval_tui.search.types import Hit, document_hit
 from bioretrieval_tui.util.formatting import count, plural
 
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.client import SearchClient
+    from bioretrieval_tui.tui.shelf_session import ShelfSession
 
 EXAMPLES: tuple[tuple[str, str, str], ...] = (
     ("pubmed", "PubMed", "asthma[mh] AND diet[ti]"),
@@ -31,20 +33,19 @@ MOST_SHOWN = 1_000
 
 
 class FoundSession:
-    """A search of a service that runs in the background, and the stars of its papers.
+    """A search of a service that runs in the background, and the stars of its papers, which are
+    those of the shelf.
 
-    request: the request; papers: those received, in the service's order; starred: ids, in the
-    order of starring; total: papers that will come, None until it is known; found: those that the
-    service has, None before the end; said: what it says of the query, with a role; problem: why
-    no more follow; given: what the papers are, where they are no search's; changed: called after
-    papers came.
+    request: the request; papers: those received, in the service's order; total: papers that will
+    come, None until it is known; found: those that the service has, None before the end; said: what
+    it says of the query, with a role; problem: why no more follow; given: what the papers are,
+    where they are no search's; changed: called after papers came.
     """
 
-    def __init__(self, changed: Callable[[], None]) -> None:
-        self._changed = changed
+    def __init__(self, changed: Callable[[], None], shelf: ShelfSession) -> None:
+        self._changed, self._shelf = changed, shelf
         self.request: FetchRequest | None = None
         self.papers: list[Hit] = []
-        self.starred: dict[str, None] = {}
         self.total: int | None = None
         self.found: int | None = None
         self.said: list[tuple[str, str]] = []
@@ -57,7 +58,7 @@ class FoundSession:
     def begin(self, request: FetchRequest) -> None:
         """Start another search, and forget the papers and stars of the last one."""
         self.stop()
-        self.request, self.papers, self.starred = request, [], {}
+        self.request, self.papers = request, []
         self.total = self.found = None
         self.said, self.problem, self.under_way = [], "", True
         self.given = ""
@@ -70,7 +71,7 @@ class FoundSession:
     def give(self, papers: list[Hit], given: str, note: str = "") -> None:
         """Show papers that the user named. note: what to say of those that are not there."""
         self.stop()
-        self.request, self.papers, self.starred = None, papers, {}
+        self.request, self.papers = None, papers
         self.total = self.found = None
         self.said, self.problem, self.under_way = [(note, "warn")] if note else [], "", False
         self.given = given
@@ -92,21 +93,18 @@ class FoundSession:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    def star(self, identifier: str) -> None:
-        if identifier in self.starred:
-            del self.starred[identifier]
-        else:
-            self.starred[identifier] = None
+    def is_starred(self, paper: Hit) -> bool:
+        """Whether a paper is starred; one of the catalogue is its entry."""
+        mark = self._shelf.of_hit(paper, entry=paper.index == CATALOGUE)
+        return mark is not None and mark.starred
 
-    def star_all(self) -> None:
-        """Star all papers, or unstar them if all are starred."""
-        missing = [paper.id for paper in self.papers if paper.id not in self.starred]
-        self.starred = self.starred | dict.fromkeys(missing) if missing else {}
+    @property
+    def starred(self) -> list[Hit]:
+        """The papers that are starred, in their order."""
+        return [paper for paper in self.papers if self.is_starred(paper)]
 
-    def chosen(self) -> Mapping[str, bytes]:
-        """The lines of JSONL of the starred papers by their id."""
-        known = {one.id: one for one in self.papers}
-        papers = [known[identifier] for identifier in self.starred]
+    def chosen(self, papers: Sequence[Hit]) -> Mapping[str, bytes]:
+        """The lines of JSONL of papers by their id."""
         documents = [Document(one.id, one.title, one.text, one.metadata) for one in papers]
         return {document.id: line_of(document) for document in documents}
 
@@ -167,7 +165,7 @@ def _entry_paper(entry: AnyEntry) -> Hit:
     url = entry.links[0].url if entry.links else None
     known = {"kind": kind_of(entry), "journal": getattr(entry, "venue", None)}
     made = (entry.id, entry.name, entry.summary or "", entry.year, url)
-    return Hit(0, *made, score=0.0, metadata=known)
+    return Hit(0, *made, score=0.0, metadata=known, index=CATALOGUE)
 
 
 def _preview(request: FetchRequest) -> protocol.FetchJob:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from msgspec import structs
@@ -13,7 +13,9 @@ from bioretrieval_tui.catalog.models import AnyEntry
 from bioretrieval_tui.render.entries import entry_page
 from bioretrieval_tui.render.hits import heading_of, held_by, snippet_of, why_found
 from bioretrieval_tui.render.hits import hit_page as made_hit_page
+from bioretrieval_tui.render.page import Page
 from bioretrieval_tui.search.types import Explanation, Hit
+from bioretrieval_tui.shelf import STAR, ShelfMark
 from bioretrieval_tui.tui.search_session import NOTHING, FacetValue, HitView, clause_in
 from bioretrieval_tui.tui.spans import PaintedPage, paint
 from bioretrieval_tui.tui.text import Line, Span
@@ -59,7 +61,11 @@ def _source(hit: Hit) -> str:
     return str(hit.metadata.get("journal") or hit.metadata.get("kind") or "")
 
 
-def hit_rows(view: HitView, other: HitView = NOTHING) -> ListRows[tuple[int, Hit]]:
+def hit_rows(
+    view: HitView,
+    other: HitView = NOTHING,
+    mark_of: Callable[[int, Hit], ShelfMark | None] = lambda *_: None,
+) -> ListRows[tuple[int, Hit]]:
     """The hits of a view: rank, title (or the start of the text), year, score, and of several
     indexes the index.
 
@@ -72,7 +78,8 @@ def hit_rows(view: HitView, other: HitView = NOTHING) -> ListRows[tuple[int, Hit
     def cells(row: tuple[int, Hit]) -> list[Span]:
         at, hit = row
         rank, near = ranks.get(hit.key), view.is_near(at)
-        heading = heading_of(hit, 200)
+        mark = mark_of(at, hit)
+        heading = (f"{STAR} " if mark and mark.starred else "") + heading_of(hit, 200)
         shared = "" if rank is None else f"#{rank}"
         role = "strong" if rank is not None or other is NOTHING else "dim"
         score = f"{hit.score:.3f}" if abs(hit.score) < 100 else f"{hit.score:.1f}"
@@ -125,27 +132,46 @@ def facet_rows(values: Sequence[FacetValue], where: str) -> ListRows[FacetValue]
 
 
 def hit_page(
-    hit: Hit, query: str, why: Explanation | None = None, *, scored: bool = True
+    hit: Hit,
+    query: str,
+    why: Explanation | None = None,
+    *,
+    scored: bool = True,
+    mark: ShelfMark | None = None,
 ) -> PaintedPage:
     """The page of a document with the query's terms marked. All but the terms and the sentence it
     was found by is shown while the cursor moves."""
-    page = made_hit_page(hit, why, scored=scored)
+    page = _marked(made_hit_page(hit, why, scored=scored), mark)
     painted, terms = paint(page), query_terms(query)
-    lead = len(paint(structs.replace(page, sections=page.sections[:3])).lines)
+    lead = len(paint(structs.replace(page, sections=page.sections[: 3 + (mark is not None)])).lines)
     lines = tuple(_marked_line(one, terms) for one in painted.lines)
     return replace(painted, lines=lines, lead=lead)
 
 
 def entry_hit_page(
-    entry: AnyEntry, catalogue: Catalogue, hit: Hit, query: str, why: Explanation | None
+    entry: AnyEntry,
+    catalogue: Catalogue,
+    hit: Hit,
+    query: str,
+    why: Explanation | None,
+    mark: ShelfMark | None = None,
 ) -> PaintedPage:
     """The page of an entry with the query's terms marked in its summary, and why it was found."""
-    page, terms = entry_page(entry, catalogue, away=True), query_terms(query)
+    page, terms = _marked(entry_page(entry, catalogue, away=True), mark), query_terms(query)
     scores, reasons = why_found(hit, why)
     painted = paint(structs.replace(page, sections=(scores, *page.sections, reasons)))
     summary = [_marked_line(one, terms) for one in painted.lines[2 : painted.lead]]
     lines = (*painted.lines[:2], *summary, *painted.lines[painted.lead :])
     return replace(painted, lines=lines)
+
+
+def _marked(page: Page, mark: ShelfMark | None) -> Page:
+    """The page with what is on the shelf of it."""
+    if mark is None:
+        return page
+    from bioretrieval_tui.render.shelf_items import with_mark
+
+    return with_mark(page, mark)
 
 
 def _marked_line(item: Line, terms: Sequence[str]) -> Line:

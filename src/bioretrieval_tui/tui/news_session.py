@@ -73,8 +73,8 @@ class NewsSession:
         return True
 
 
-def line_of(one: WatchNews) -> bytes:
-    """A record as a line of BEIR's JSONL, with the metadata that readers give."""
+def document_of_news(one: WatchNews) -> Document:
+    """A record with the metadata that readers give."""
     item = one.item
     known = {
         "authors": list(item.authors), "journal": item.journal, "year": item.year,
@@ -82,4 +82,9 @@ def line_of(one: WatchNews) -> bytes:
         "pmid": item.id if one.watch.source == "pubmed" else None,
     }  # fmt: skip
     metadata = {name: value for name, value in known.items() if value}
-    return document_line(Document(item.id, item.title, item.text, metadata))
+    return Document(item.id, item.title, item.text, metadata)
+
+
+def line_of(one: WatchNews) -> bytes:
+    """A record as a line of BEIR's JSONL."""
+    return document_line(document_of_news(one))

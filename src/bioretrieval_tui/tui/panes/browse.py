@@ -13,8 +13,8 @@ from bioretrieval_tui.tui.text import Span
 class BrowsePane(Pane):
     """One section of the catalogue, by the name of the pane."""
 
-    BINDINGS = bindings("browse", "marking")
-    SCOPES = ("list", "browse", "marking", "everywhere")
+    BINDINGS = bindings("browse", "noting", "marking")
+    SCOPES = ("list", "browse", "noting", "marking", "everywhere")
     MORE_SCOPES = ("comparison",)
     SHARE = 40
     """Titles of papers are much to send where a list scrolls."""
@@ -26,8 +26,8 @@ class BrowsePane(Pane):
 class BenchmarksPane(Pane):
     """The benchmarks, which can be run."""
 
-    BINDINGS = bindings("evaluating", "browse", "marking")
-    SCOPES = ("evaluating", "list", "browse", "marking", "everywhere")
+    BINDINGS = bindings("evaluating", "browse", "noting", "marking")
+    SCOPES = ("evaluating", "list", "browse", "noting", "marking", "everywhere")
     MORE_SCOPES = ("comparison",)
 
     def __init__(self, name: str) -> None:
@@ -40,8 +40,8 @@ class ModelsPane(Pane):
     Pages tell the scores of the board once it is read.
     """
 
-    BINDINGS = bindings("models", "evaluating", "browse", "marking")
-    SCOPES = ("models", "evaluating", "list", "browse", "marking", "everywhere")
+    BINDINGS = bindings("models", "evaluating", "browse", "noting", "marking")
+    SCOPES = ("models", "evaluating", "list", "browse", "noting", "marking", "everywhere")
     MORE_SCOPES = ("comparison",)
 
     def __init__(self, name: str) -> None:

@@ -74,8 +74,8 @@ class EvolutionPane(Pane):
     too low for both.
     """
 
-    BINDINGS = bindings("timeline", "browse")
-    SCOPES = ("timeline", "list", "browse", "everywhere")
+    BINDINGS = bindings("timeline", "browse", "noting")
+    SCOPES = ("timeline", "list", "browse", "noting", "everywhere")
     DEFAULT_CSS = """
     EvolutionPane.-lineage #picture, EvolutionPane.-low #picture,
     EvolutionPane.-reading.-lower #picture { display: none; }

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from bioretrieval_tui.actions import key_of
 from bioretrieval_tui.errors import UsageError
+from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.render.citation import hit_citations
 from bioretrieval_tui.render.hits import paper_sheet
 from bioretrieval_tui.search.types import Hit
+from bioretrieval_tui.shelf import STAR
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.found_session import MOST_SHOWN, FoundSession
 from bioretrieval_tui.tui.hit_list import hit_page
@@ -22,10 +22,9 @@ from bioretrieval_tui.tui.spans import PaintedPage
 from bioretrieval_tui.tui.text import Row, Span, line, wrap
 from bioretrieval_tui.tui.widgets.bars import WorkBar
 from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn
-from bioretrieval_tui.util.formatting import count, plural
+from bioretrieval_tui.util.formatting import count
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.online.spool import FetchRequest
     from bioretrieval_tui.render.row_records import Chosen
 
 _MOST_SAID = 4
@@ -36,8 +35,8 @@ class FoundPane(Pane):
     """A list of papers at the left, the paper at the right."""
 
     TITLE = "Found"
-    BINDINGS = bindings("found")
-    SCOPES = ("found", "list", "everywhere")
+    BINDINGS = bindings("found", "noting")
+    SCOPES = ("found", "noting", "list", "everywhere")
     SHOWS_WORK = "jobs"
     COLUMNS = (
         TableColumn("star", "", 1, priority=0),
@@ -68,9 +67,9 @@ class FoundPane(Pane):
 
         def cells(hit: Hit) -> list[Span]:
             journal = hit.metadata.get("journal")
-            star = hit.id in session.starred
+            star = session.is_starred(hit)
             return [
-                Span("*" if star else "", "ok"),
+                Span(STAR if star else "", "ok"),
                 Span(hit.title or hit.text[:200], "strong" if star else "text"),
                 Span(journal if isinstance(journal, str) else "", "dim"),
                 Span(str(hit.year or ""), "dim"),
@@ -103,8 +102,8 @@ class FoundPane(Pane):
                 Span(request.query),
                 Span(f"  {count(len(session.papers))}{of}", "dim"),
             ]
-        if session.starred:
-            spans.append(Span(f"  {count(len(session.starred))} starred", "ok"))
+        if starred := len(session.starred):
+            spans.append(Span(f"  {count(starred)} starred", "ok"))
         if self.letters or request is None:
             return spans
         if session.under_way:
@@ -123,8 +122,7 @@ class FoundPane(Pane):
         return self.table.at_cursor(self.session.papers)
 
     def chosen_rows(self) -> Sequence[Chosen]:
-        starred = [one for one in self.session.papers if one.id in self.session.starred]
-        return starred or super().chosen_rows()
+        return self.session.starred or super().chosen_rows()
 
     @property
     def thing(self) -> Chosen | None:
@@ -134,61 +132,43 @@ class FoundPane(Pane):
         if self.paper is None:
             return PaintedPage(())
         request = self.session.request
-        return hit_page(self.paper, request.query if request else "", scored=False)
+        mark = self.owner.shelf.of_hit(self.paper, entry=self.paper.index == CATALOGUE)
+        return hit_page(self.paper, request.query if request else "", scored=False, mark=mark)
 
     def ids(self) -> list[str]:
         return [paper.id for paper in self.session.papers]
 
-    def action_star(self) -> None:
+    async def action_star(self) -> None:
         if self.paper is None:
             raise UsageError(f"There is no paper to star: {key_of('another-fetch')} searches")
-        with self._stars():
-            self.session.star(self.paper.id)
+        await super().action_star()
         if not self.has_class("-reading"):
             self.table.move_to(self.table.cursor + 1)
 
-    def action_star_all(self) -> None:
-        if self.paper is None:
+    async def action_star_all(self) -> None:
+        """Star all papers, or none if all are starred."""
+        from bioretrieval_tui.render.shelf_items import hit_mark
+
+        if not (papers := self.session.papers):
             raise UsageError(f"There is no paper to star: {key_of('another-fetch')} searches")
-        with self._stars():
-            self.session.star_all()
+        await self.owner.shelf.star([hit_mark(one, self.catalogue) for one in papers])
 
-    @contextlib.contextmanager
-    def _stars(self) -> Iterator[None]:
-        """Show stars that the block changes; `undo` brings back those that it removes."""
-        session, before = self.session, dict(self.session.starred)
-        yield
-        if gone := before.keys() - session.starred:
-            what = f"{plural(len(gone), 'paper')} unstarred"
-            self.owner.undo.add(what, partial(self._star_again, session.request, before))
-        self._starred()
-
-    def _star_again(self, request: FetchRequest | None, stars: dict[str, None]) -> None:
-        if self.session.request is not request:
-            raise UsageError("Another search has been made since: its papers have no stars yet")
-        self.session.starred = stars
-        self._starred()
-
-    def _starred(self) -> None:
-        self.table.update()
+    def shelf_changed(self) -> None:
+        super().shelf_changed()
         self.head()
 
     def action_into(self) -> None:
         session = self.session
-        if not session.starred and self.paper is not None:
-            session.star(self.paper.id)
-            self._starred()
-        if not session.starred:
+        papers = session.starred or [one for one in (self.paper,) if one is not None]
+        if not papers:
             raise UsageError("There is no paper to add to an index yet")
 
         def put(name: str) -> None:
             if session.request is not None:
                 session.request = msgspec.structs.replace(session.request, index=name)
-            with self._stars():
-                session.starred.clear()
 
         index = session.request.index if session.request else None
-        self.owner.job_session.ask_into(index, session.chosen(), put)
+        self.owner.job_session.ask_into(index, session.chosen(papers), put)
 
     def action_fetch(self) -> None:
         """Ask for another search; the dialog begins with the last one."""
@@ -196,7 +176,7 @@ class FoundPane(Pane):
 
     def action_export(self) -> None:
         session, request = self.session, self.session.request
-        hits = [one for one in session.papers if not session.starred or one.id in session.starred]
+        hits = session.starred or session.papers
         title = f"{session.service}: {request.query}" if request else ""
         self.owner.desktop.export(
             lambda: paper_sheet(
@@ -211,6 +191,3 @@ class FoundPane(Pane):
             return
         if self.session.under_way:
             self.session.stop()
-        elif self.session.starred:
-            with self._stars():
-                self.session.starred.clear()

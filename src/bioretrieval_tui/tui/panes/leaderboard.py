@@ -8,7 +8,7 @@ import gc
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import msgspec
 from msgspec import structs
@@ -58,8 +58,8 @@ if TYPE_CHECKING:
 class LeaderboardPane(Pane):
     """Recipes first; `v` shows the matrix, `m` its heat map, with your runs among the results."""
 
-    BINDINGS = bindings("leaderboard", "evaluating", "browse", "marking")
-    SCOPES = ("leaderboard", "evaluating", "list", "browse", "marking", "everywhere")
+    BINDINGS = bindings("leaderboard", "evaluating", "browse", "noting", "marking")
+    SCOPES = ("leaderboard", "evaluating", "list", "browse", "noting", "marking", "everywhere")
     MORE_SCOPES = ("comparison",)
     WIDE = 170
     """The numbers of a recipe need the width."""
@@ -77,7 +77,7 @@ class LeaderboardPane(Pane):
         self.matrix_table = VirtualTable(
             (), "matrix", squeeze=False, empty="No model that matches has a score here."
         )
-        self.board = BoardSession(self.catalogue, self.owner.marks.sign)
+        self.board = BoardSession(self.catalogue, self.owner.sign)
         self.entry_list: EntrySession = self.board.entries
         self._plot_before: tuple[FigureWish, str] | None = None
         """The plot that the page was opened from, and the id under its cursor."""
@@ -144,8 +144,9 @@ class LeaderboardPane(Pane):
     def restore(self, state: PaneState) -> None:
         with contextlib.suppress(msgspec.DecodeError, KeyError):
             self.board.view = msgspec.json.decode(state["view"], type=MatrixView)
-        if state.get("mode") in ("matrix", "heat"):
-            self._show("heat" if state["mode"] == "heat" else "matrix")
+        for mode in get_args(Mode):
+            if mode == state.get("mode") != self.board.mode:
+                self._show(mode)
         self.entry_list.filter_by(state.get("filter", ""))
         self.entry_list.problem = None
         self.refill(state.get("place"))

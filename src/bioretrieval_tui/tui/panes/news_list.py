@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from bioretrieval_tui.errors import UsageError
@@ -10,8 +10,9 @@ from bioretrieval_tui.online.watches import mark_read
 from bioretrieval_tui.render.news import news_page, news_sheet
 from bioretrieval_tui.render.row_records import Chosen
 from bioretrieval_tui.search.types import Hit
+from bioretrieval_tui.shelf import STAR, ShelfMark
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.news_session import NewsSession, WatchNews, line_of
+from bioretrieval_tui.tui.news_session import NewsSession, WatchNews, document_of_news, line_of
 from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.spans import PaintedPage, paint
 from bioretrieval_tui.tui.text import Span
@@ -19,12 +20,13 @@ from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn
 from bioretrieval_tui.util.formatting import count
 
 
-def _cells(one: WatchNews) -> list[Span]:
-    item = one.item
+def _cells(mark_of: Callable[[WatchNews], ShelfMark | None], one: WatchNews) -> list[Span]:
+    item, mark = one.item, mark_of(one)
+    star = f"{STAR} " if mark and mark.starred else ""
     return [
         Span("" if item.read else "●", "ok"),
         Span("" if item.score is None else f"{item.score:.2f}", "dim"),
-        Span(item.title, "dim" if item.read else "strong"),
+        Span(f"{star}{item.title}", "dim" if item.read else "strong"),
         Span(item.date or str(item.year or ""), "dim"),
         Span(one.watch.name, "faint"),
     ]
@@ -34,8 +36,8 @@ class NewsPane(Pane):
     """A list of records at the left, the record at the right."""
 
     TITLE = "News"
-    BINDINGS = bindings("news")
-    SCOPES = ("news", "list", "everywhere")
+    BINDINGS = bindings("news", "noting")
+    SCOPES = ("news", "noting", "list", "everywhere")
 
     COLUMNS = (
         TableColumn("unread", "", 1, priority=0),
@@ -66,7 +68,7 @@ class NewsPane(Pane):
         if problem := self.session.load():
             self.owner.say(problem, "error")
         # A record that has just been read keeps its row until the pane is shown again.
-        self.table.show(ListRows(self.session.rows, _cells), cursor)
+        self.table.show(ListRows(self.session.rows, partial(_cells, self._mark_of)), cursor)
         self.head()
         self.show_page()
 
@@ -87,13 +89,23 @@ class NewsPane(Pane):
     def thing(self) -> Chosen | None:
         if self.one is None:
             return None
-        one = self.one.item
-        more = {"authors": list(one.authors), "journal": one.journal, "date": one.date}
-        return Hit(1, one.id, one.title, one.text, one.year, one.url, one.score or 0, metadata=more)
+        one, known = self.one.item, document_of_news(self.one).metadata
+        made = (one.id, one.title, one.text, one.year, one.url, one.score or 0)
+        return Hit(1, *made, metadata=known)
 
     def make_page(self) -> PaintedPage:
         one = self.one
-        return PaintedPage(()) if one is None else paint(news_page(one.part, one.item))
+        if one is None:
+            return PaintedPage(())
+        page = news_page(one.part, one.item)
+        if mark := self._mark_of(one):
+            from bioretrieval_tui.render.shelf_items import with_mark
+
+            page = with_mark(page, mark)
+        return paint(page)
+
+    def _mark_of(self, one: WatchNews) -> ShelfMark | None:
+        return self.owner.shelf.of_document(document_of_news(one))
 
     def action_enter(self) -> None:
         super().action_enter()
@@ -145,5 +157,5 @@ class NewsPane(Pane):
     def _mark(self, read: bool) -> None:
         place = self.table.cursor
         if self.session.rows and self.session.mark(place, read=read):
-            self.table.show(ListRows(self.session.rows, _cells), place)
+            self.table.show(ListRows(self.session.rows, partial(_cells, self._mark_of)), place)
             self.head()

@@ -48,8 +48,10 @@ if TYPE_CHECKING:
     from bioretrieval_tui.render.comparison import Compared
     from bioretrieval_tui.render.evaluations import OwnRun
     from bioretrieval_tui.render.row_records import Chosen
+    from bioretrieval_tui.shelf import ShelfMark
     from bioretrieval_tui.tui.qrels_session import QrelsSession
     from bioretrieval_tui.tui.search_session import SearchSession
+    from bioretrieval_tui.tui.shelf_session import ShelfSession
 
 _T = TypeVar("_T")
 _LONGEST_FILTER = 40
@@ -260,6 +262,13 @@ class Pane(Widget):
             kept |= {"sort": found.sorted_by[0], "reverse": "yes" * found.sorted_by[1]}
         return {name: value for name, value in kept.items() if value}
 
+    def recall(self, state: PaneState) -> None:
+        """Show a filter that was saved."""
+        self.close_filter()
+        self.restore(state)
+        self.remove_class("-reading")
+        self.table.focus()
+
     def restore(self, state: PaneState) -> None:
         """Show what `state` told, as far as it is there still."""
         if self.section and {"filter", "sort"} & state.keys():
@@ -337,6 +346,10 @@ class Pane(Widget):
         if self.current is None:
             return PaintedPage(())
         page = entry_page(self.current, self.catalogue)
+        if mark := self.owner.shelf.shelf.entry(self.current.id):
+            from bioretrieval_tui.render.shelf_items import with_mark
+
+            page = with_mark(page, mark)
         if self.runs:
             from bioretrieval_tui.render.evaluations import with_runs
 
@@ -576,7 +589,7 @@ class Pane(Widget):
         self.show_page()
 
     def mark(self, entry: AnyEntry) -> str:
-        return self.owner.marks.sign(entry.id)
+        return self.owner.sign(entry.id)
 
     # Marked rows -------------------------------------------------------------------------
 
@@ -631,6 +644,49 @@ class Pane(Widget):
         if isinstance(entry, Model) and entry.role == "lexical":
             model = ""  # BM25 runs without one
         self.owner.job_session.ask_what_to_evaluate(benchmark=benchmark, model=model)
+
+    # The shelf ---------------------------------------------------------------------------
+
+    def noted(self) -> ShelfMark | None:
+        """The row under the cursor as a thing to keep. Raises UsageError: it cannot be kept."""
+        from bioretrieval_tui.render.shelf_items import entry_mark, hit_mark
+
+        thing = self.thing
+        if isinstance(thing, Entry):
+            return entry_mark(thing)
+        return None if thing is None or isinstance(thing, str) else hit_mark(thing, self.catalogue)
+
+    def shelf_changed(self) -> None:
+        """Show what is starred and noted now."""
+        if self.section:
+            self.entry_list.forget()
+        if self.entry_list.filter:
+            self.refill()
+        elif "noting" in self.SCOPES:
+            self.table.update()
+            self.show_page()
+
+    async def action_star(self) -> None:
+        thing = self.noted()
+        await self.owner.shelf.star([thing] if thing else [])
+
+    async def action_note(self) -> None:
+        """Ask for status, tags and note of the row under the cursor."""
+        from bioretrieval_tui.shelf import noted_as
+        from bioretrieval_tui.tui.dialogs.note_dialog import NoteDialog
+
+        thing, shelf = self.noted(), self.owner.shelf
+        if thing is None:
+            raise UsageError("There is nothing to note here")
+        held = shelf.shelf.find(thing.keys)
+        dialog = NoteDialog(noted_as(held)(thing) if held else thing)
+
+        async def answered(mark: ShelfMark | None) -> None:
+            if mark is not None:
+                what = f"note on {shortened(mark.title, _LONGEST_FILTER)} changed"
+                await shelf.change([thing], noted_as(mark), what)
+
+        self.app.push_screen(dialog, answered)
 
     # Order, matches, export ----------------------------------------------------------------
 
@@ -705,7 +761,7 @@ class Pane(Widget):
     # The filter line -----------------------------------------------------------------------
 
     @property
-    def filtered(self) -> EntrySession | QrelsSession | SearchSession:
+    def filtered(self) -> EntrySession | QrelsSession | SearchSession | ShelfSession:
         """What the filter line narrows."""
         return self.entry_list
 

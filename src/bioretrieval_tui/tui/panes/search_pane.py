@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from bioretrieval_tui.backend.job_folder import JobRecord
     from bioretrieval_tui.catalog.models import AnyEntry
     from bioretrieval_tui.render.row_records import Chosen
+    from bioretrieval_tui.shelf import ShelfMark
 
 WAITING = "Hits appear here as you type."
 NONE = "No document matches."
@@ -65,8 +66,8 @@ class SearchPane(Pane):
     `session` holds the query and the hits; this class has the keys, the widgets and the painting.
     """
 
-    BINDINGS = bindings("search")
-    SCOPES = ("search", "list", "everywhere")
+    BINDINGS = bindings("search", "noting")
+    SCOPES = ("search", "noting", "list", "everywhere")
     MORE_SCOPES = ("facets", "ask")
     DEFAULT_CSS = """
     SearchPane #filter, SearchPane #right, SearchPane #facet-panel { display: none; }
@@ -193,9 +194,9 @@ class SearchPane(Pane):
         if left.columns != columns:
             left.set_columns(columns)
             self.call_after_refresh(left.repaint)
-        left.show(hit_list.hit_rows(session.view, session.right), cursor)
+        left.show(hit_list.hit_rows(session.view, session.right, self._mark_of), cursor)
         if session.two_lists:
-            self.right.show(hit_list.hit_rows(session.right, session.view))
+            self.right.show(hit_list.hit_rows(session.right, session.view, self._mark_of))
         self._fill_facets()
         self.head()
         self._explain(EXPLAIN_PAUSE)
@@ -223,9 +224,20 @@ class SearchPane(Pane):
         if hit is None:
             return PaintedPage(())
         why = self.session.reasons.get(hit.key)
-        if self.entry is None:
-            return hit_list.hit_page(hit, query, why)
-        return hit_list.entry_hit_page(self.entry, self.catalogue, hit, query, why)
+        mark, entry = self._mark_of(self.cursor, hit), self.entry
+        if entry is None:
+            return hit_list.hit_page(hit, query, why, mark=mark)
+        return hit_list.entry_hit_page(entry, self.catalogue, hit, query, why, mark)
+
+    def _mark_of(self, at: int, hit: Hit) -> ShelfMark | None:
+        view = self.session.shown
+        entry = view.index_of(hit) == CATALOGUE or view.is_near(at)
+        return self.owner.shelf.of_hit(hit, entry=entry)
+
+    def recall(self, state: PaneState) -> None:
+        super().recall(state)
+        self.session.text = self.line.value
+        self.session.send()
 
     def show_page(self, *, lead: bool = False) -> None:
         """Show the page of the hit; explain it once the cursor rests."""
@@ -406,7 +418,7 @@ class SearchPane(Pane):
         session.order = next((one for one in ORDERS if one == state.get("order")), session.order)
         session.filter = state.get("filter", "")
         names = [one for one in state.get("indexes", "").split("\n") if one in known]
-        if names and names != [CATALOGUE]:
+        if names and tuple(names) != session.names:
             session.search_in(*names)
         self.line.put(state.get("query", ""))
 

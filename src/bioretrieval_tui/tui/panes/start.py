@@ -29,8 +29,8 @@ _LEAD = 4
 class StartPane(Pane):
     """The learning path."""
 
-    BINDINGS = bindings("start", "browse")
-    SCOPES = ("start", "list", "browse", "everywhere")
+    BINDINGS = bindings("start", "browse", "noting")
+    SCOPES = ("start", "list", "browse", "noting", "everywhere")
     MORE_SCOPES = ("files", "path")
     SHOWS_WORK = "evaluation"
 
