@@ -73,11 +73,15 @@ async def _output(script: str, variables: dict[str, str]) -> tuple[bytes, int]:
 
     collecting = asyncio.create_task(read())
     try:
-        child = await asyncio.create_subprocess_exec(
-            shell, "-c", script, env={**os.environ, **variables}, start_new_session=True,
-            stdin=asyncio.subprocess.DEVNULL, stdout=writing, stderr=writing,
-        )  # fmt: skip
-        os.close(writing)
+        try:
+            child = await asyncio.create_subprocess_exec(
+                shell, "-c", script, env={**os.environ, **variables}, start_new_session=True,
+                stdin=asyncio.subprocess.DEVNULL, stdout=writing, stderr=writing,
+            )  # fmt: skip
+        except OSError as error:
+            raise BioRetrievalError(f"{shell} does not start: {error.strerror}") from error
+        finally:
+            os.close(writing)
         try:
             code = await child.wait()
         except asyncio.CancelledError:
@@ -86,9 +90,6 @@ async def _output(script: str, variables: dict[str, str]) -> tuple[bytes, int]:
             await asyncio.wait({asyncio.ensure_future(child.wait())}, timeout=_REST)
             raise
         await asyncio.wait({collecting}, timeout=_REST)
-    except OSError as error:
-        os.close(writing)
-        raise BioRetrievalError(f"{shell} does not start: {error.strerror}") from error
     finally:
         collecting.cancel()
         pipe.close()
