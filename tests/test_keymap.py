@@ -121,7 +121,7 @@ def test_two_actions_change_their_keys() -> None:
 
 
 def test_the_footer_of_a_page_follows_the_list() -> None:
-    assert keys(read('links = "f9"\n'))["page-links"] == ("f9",)
+    assert keys(read('links = "Q"\n'))["page-links"] == ("Q",)
 
 
 def test_there_is_always_a_way_out() -> None:

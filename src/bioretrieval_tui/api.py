@@ -183,7 +183,17 @@ def model_recipe(
     entry = found.model_of_hub(model)
     if entry is None and model not in found.by_id and Path(model).expanduser().is_dir():
         return model, None
-    entry = entry or found.entry_of(model, Model)
+    try:
+        entry = entry or found.entry_of(model, Model)
+    except NotFoundError:
+        from bioretrieval_tui.catalog.listing import load_listing
+
+        # One of the board has no recipe; that is another fault than a name that no model has.
+        listed = load_listing(found)
+        same = (one for one in listed.listed if one.id == model.casefold())
+        entry = listed.model_of_hub(model) or next(same, None)
+        if entry is None:
+            raise
     return (MODEL_ID, None) if MODEL_ID in entry.hub else hub_and_recipe(entry)
 
 
@@ -220,8 +230,8 @@ class TextEncoder:
         self, documents: Sequence[str | tuple[str, str] | Document], *, reporter: Reporter = silent
     ) -> Vectors:
         """float32 (n, dimension), in the order of `documents`: texts, pairs of title and text, or
-        documents. A text of more tokens than the model reads is cut, as its authors do. Raises as
-        `encode_queries`, and what `reporter` raises."""
+        documents. A text of more tokens than the model reads is cut, as its authors do. Raises
+        ModelError: the model gave values that are no numbers; also what `reporter` raises."""
         given = [_document(str(at), one) for at, one in enumerate(_texts(documents))]
         return self._encoder.plain_documents(given, reporter)
 
@@ -247,8 +257,9 @@ def encoder(
     reporter: Reporter = silent,
 ) -> TextEncoder:
     """The encoder of a model: a catalogue id, hub id or folder. device: auto, cpu, cuda, cuda:N,
-    several as "cuda:0,cuda:1", or mps; download: fetch files that are missing. Raises as
-    `model_recipe`; ModelError: files are missing, or the recipe is not supported."""
+    several as "cuda:0,cuda:1", or mps; download: fetch files that are missing. Raises
+    NotFoundError: there is no such model; ModelError: its recipe is not known or not supported, or
+    files are missing."""
     from bioretrieval_tui.encoding.encoder_registry import load_encoder
 
     hub, recipe = model_recipe(model)
@@ -408,7 +419,9 @@ def build(
 ) -> Index:
     """Build the index `name` over files in any format that is read, folders or globs, and open it;
     an index of that name is replaced. model: as of `encoder`; lexical: for BM25 alone, nothing is
-    encoded. Raises as `index.build.build_index`."""
+    encoded. Raises UsageError: an impossible name; NotFoundError: a file does not exist;
+    CorpusError: one cannot be read, or none holds a document; IndexFault: another process writes
+    this index, or the disk is full; ModelError. The index is then as it was."""
     from bioretrieval_tui.encoding.encoder_registry import load_encoder
     from bioretrieval_tui.index.build import build_index
     from bioretrieval_tui.index.vector_cache import Vectoriser, facts_without_files, known_facts
@@ -443,7 +456,9 @@ def evaluate(
     """Evaluate a model, or an index, on a benchmark: a folder in BEIR's layout, Parquet of the hub,
     or a corpus with TREC's topics and qrels. Every mode is kept as a record, as of `eval`. The
     report has nDCG@10, AP@100, R@100, RR@10 and P@10 from 0 to 1, the latency of a query in
-    milliseconds, and the published scores beside. Raises as `evaluation.runner.evaluate_folder`."""
+    milliseconds, and the published scores beside. Raises NotFoundError: there is no such folder,
+    split or model; CorpusError: a line of it is malformed; UsageError: there is no such mode;
+    ModelError: the model is not here; IndexFault: the index cannot be written."""
     from bioretrieval_tui.evaluation.runner import EvaluationRequest, evaluate_folder
 
     hub, recipe = (None, None) if model is None else model_recipe(model)

@@ -37,11 +37,11 @@ _TYPING = ("line", "ask", "path", "field")
 ALWAYS = {"quit": "ctrl+c"}
 """Keys that stay, whatever is configured: there is always a way out."""
 
+_LISTED = {action.name: action.id for action in ACTIONS if action.scope == "list"}
 _TWINS = {
-    page.id: listed.id
-    for page in ACTIONS
-    for listed in ACTIONS
-    if (page.scope, listed.scope, page.name) == ("reading", "list", listed.name)
+    action.id: _LISTED[action.name]
+    for action in ACTIONS
+    if action.scope == "reading" and action.name in _LISTED
 }
 """Actions as the footer of a page names them, and those of the list, whose keys they have."""
 

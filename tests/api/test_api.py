@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from claims import QUERIES
 
 import bioretrieval_tui as br
 from bioretrieval_tui.catalog.models import Model, Result
-from bioretrieval_tui.errors import FilterError, NotFoundError, UsageError
+from bioretrieval_tui.errors import FilterError, ModelError, NotFoundError, UsageError
 from bioretrieval_tui.search.types import Hit
-from conftest import QUERIES
 
 HEAVY = ("torch", "transformers", "sentence_transformers", "openvino", "textual", "numpy", "httpx")
 
@@ -195,3 +195,10 @@ def test_an_evaluation_and_the_comparison_of_its_modes(folder: Path) -> None:
         br.compare("no-such-record", dense)
     with pytest.raises(br.BioRetrievalError):
         br.evaluate(folder / "nothing")
+
+
+def test_a_model_of_the_board_has_no_recipe() -> None:
+    listed = next(one for one in br.catalogue(board=True).listed if one.encoding is None)
+    for name in (listed.id, listed.hub[0]):
+        with pytest.raises(ModelError, match="is not known; add its encoding"):
+            br.encoder(name)

@@ -15,12 +15,12 @@ from pathlib import Path
 import ir_measures
 import msgspec
 import pytest
+from claims import QUERIES
 
 import bioretrieval_tui as br
 from bioretrieval_tui.cli.query_files import ResumableFile, queries_of
 from bioretrieval_tui.errors import CorpusError
 from bioretrieval_tui.main import run
-from conftest import QUERIES
 
 TREC = "<topic number='7'><summary>asthma in children</summary></topic>"
 

@@ -57,7 +57,7 @@ async def test_idle_output_is_nothing(
 async def test_a_key_that_changes_nothing_sends_no_row(small: Catalogue) -> None:
     async with running(make_app(small), (120, 40), pane="papers", recorded=True) as session:
         driver = await at_rest(session)
-        await session.press("k", "g", "home", "up", "w")
+        await session.press("k", "g", "home", "up", "f9")
         assert "".join(driver.written) == ""
 
 

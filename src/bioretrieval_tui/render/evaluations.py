@@ -403,8 +403,8 @@ def comparison_record(found: Comparison) -> dict[str, Any]:
 
 def comparison_line(found: Comparison) -> str:
     """A comparison in one line."""
-    flips = "all" if found.exact else "random"
-    test = f" (paired randomisation, {found.permutations:,} {flips} sign flips)"
+    flips = f"{found.permutations:,} random" if not found.exact else f"all {found.permutations:,}"
+    test = f" (paired randomisation, {flips} sign flips)"
     first, second = mode_name(found.first), mode_name(found.second)
     won = f"{second} is better on {plural(found.wins, 'query')}, {first} on {found.losses:,}"
     counts = f"{won}, equal on {found.ties:,}"

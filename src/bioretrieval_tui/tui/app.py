@@ -70,6 +70,7 @@ from bioretrieval_tui.tui.undo import UndoStack
 from bioretrieval_tui.tui.widgets.bars import LEAST_HEIGHT, LEAST_WIDTH, NavBar, StatusBar, TooSmall
 from bioretrieval_tui.tui.widgets.canvas import BaseScreen, Canvas, Detail, SideBySide
 from bioretrieval_tui.tui.widgets.input import QueryLine
+from bioretrieval_tui.tui.widgets.table import VirtualTable
 from bioretrieval_tui.util.formatting import count
 
 if TYPE_CHECKING:
@@ -462,7 +463,8 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             await self.show_pane(name)
 
     def remember(self) -> None:
-        place = (self.current, self.pane.place())
+        # Before the pane is composed it has no list, and no place.
+        place = (self.current, self.pane.place() if self.pane.query(VirtualTable) else None)
         if self.history[-1:] != [place]:
             self.history.append(place)
         del self.history[:-100]
