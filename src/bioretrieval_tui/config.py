@@ -258,6 +258,9 @@ def read_text(text: str, path: Path) -> Configuration:
         if (place := (*one.key.split("."),)) in lines and one.key not in wrong
     }
     actions = _assigned(config, path, lines, report)
+    for name in config.keys:
+        if not any(problem.field == f"keys.{name}" for problem in problems):
+            origins[f"keys.{name}"] = f"{path}:{_line_of(('keys', name), lines)}"
     problems.sort(key=lambda problem: problem.line or 0)
     return Configuration(config, origins, tuple(problems), path, actions)
 
