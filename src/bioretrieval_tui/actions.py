@@ -9,6 +9,7 @@ help, and its place in the bottom line ("-": neither there nor in the palette).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -371,6 +372,12 @@ def in_scope(scope: str) -> tuple[Action, ...]:
 def key_of(identifier: str) -> str:
     """The first key in force of an action, as a reader writes it."""
     return next((action.shown for action in _in_force if action.id == identifier), "")
+
+
+def keyed(text: str) -> str:
+    """A text with the keys of the actions that it names in braces; the label of one without."""
+    shown = {action.id: action.shown or action.label for action in _in_force}
+    return re.sub(r"\{([a-z-]+)\}", lambda match: shown.get(match[1], match[0]), text)
 
 
 SIGNS = {

@@ -73,6 +73,7 @@ class CommandConfig(Struct, frozen=True):
             "indexes",
             "news",
             "found",
+            "shelf",
         ],
         _meta("Where its key works"),
     ] = "everywhere"
@@ -257,6 +258,9 @@ def read_text(text: str, path: Path) -> Configuration:
         if (place := (*one.key.split("."),)) in lines and one.key not in wrong
     }
     actions = _assigned(config, path, lines, report)
+    for name in config.keys:
+        if not any(problem.field == f"keys.{name}" for problem in problems):
+            origins[f"keys.{name}"] = f"{path}:{_line_of(('keys', name), lines)}"
     problems.sort(key=lambda problem: problem.line or 0)
     return Configuration(config, origins, tuple(problems), path, actions)
 
@@ -303,11 +307,12 @@ def _assigned(config: Config, path: Path, lines: Lines, report: Report) -> tuple
             place = ("command", int(name.partition("-")[2]), "key")
             report(place, f"{why}; only the palette has the command")
     places = {name: f"{path}:{_line_of(('keys', name), lines)}" for name in wanted}
+    ours, otherwise = {one.id: one for one in ACTIONS}, f"preset {preset}"
     for one in commands:
         number = int(one.id.partition("-")[2])
         places[one.id] = f"{path}:{_line_of(('command', number), lines)}"
     return tuple(
-        replace(one, origin=places.get(one.id, f"preset {preset}")) if one not in ACTIONS else one
+        one if one is ours.get(one.id) else replace(one, origin=places.get(one.id, otherwise))
         for one in actions
     )
 

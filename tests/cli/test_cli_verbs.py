@@ -367,6 +367,21 @@ def test_config_set_is_what_config_shows_then(cli: Call, tmp_path: Any) -> None:
     rows = {row["name"]: (row["value"], row["origin"]) for row in called.json}
     assert rows["theme"] == ("terminal", f"the app; {path}:1 says light")
     assert cli("config", "schema", env=env).json["$ref"]
+    assert cli("config", "set", "keys.open", "o, ctrl+e", env=env).code == 0
+    assert cli("config", "set", "keys.sort", "g, x", env=env).code == 2
+    with path.open("a") as out:
+        out.write('[[command]]\nkey = "f6"\ncommand = "date {nmae}"\n')
+    called = cli("config", "-f", "json", env=env | {"COLUMNS": "99"})  # not the call of before
+    rows = {row["name"]: (row["value"], row["origin"]) for row in called.json}
+    assert rows["keys.open"] == ("o, ctrl+e", f"{path}:4")
+    assert rows["command date"] == ("date {nmae}", f"{path}:5")
+    assert (
+        "config.toml:7: command.command: there is no field {nmae}; did you mean name" in called.err
+    )
+    called = cli("keys", "-f", "json", env=env)
+    rows = {row["id"]: (row["keys"], row["origin"]) for row in called.json}
+    assert rows["open"] == (["o", "ctrl+e"], f"{path}:4")
+    assert rows["sort"] == (["s"], "default")
 
 
 def test_open_prints_the_address_that_was_asked_for(cli: Call, catalogue: Catalogue) -> None:

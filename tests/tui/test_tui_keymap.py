@@ -11,6 +11,7 @@ from test_tui_counts import press
 from bioretrieval_tui.actions import ACTIONS, use
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.paths import places
+from bioretrieval_tui.shelf import SavedSearch
 
 
 @pytest.fixture(autouse=True)
@@ -144,6 +145,12 @@ async def test_a_place_is_kept_under_a_letter(small: Catalogue, vim: None) -> No
         assert (session.app.current, at(session)) == ("models", 1)
         await session.press("'", "b")
         assert session.said == "No place is kept under b"
+        await session.app.shelf.keep(SavedSearch("b", "papers", {"filter": "beta"}))
+        await session.press("'")
+        assert session.said == "A letter goes to its place: a b"
+        await session.press("b")
+        assert session.app.pane.entry_list.filter == "beta"
+        await session.press("backspace")
         await session.press("m", "escape", "j")
         assert (session.app.current, at(session)) == ("models", 2)
         await session.press("ctrl+o")

@@ -6,12 +6,14 @@ import re
 from collections import defaultdict
 from importlib import import_module
 from itertools import chain
+from pathlib import Path
 
 import pytest
 from driving import make_app, running
 from textual.binding import Binding, BindingsMap
 from textual.widget import Widget
 
+import bioretrieval_tui
 from bioretrieval_tui.actions import (
     ACTIONS,
     DIGITS,
@@ -299,3 +301,16 @@ async def test_the_bars_fit_any_width(small: Catalogue, width: int) -> None:
         assert "3 Papers" in top
         for digit in "1247890":
             assert f" {digit}" in top
+
+
+def test_hints_name_actions_that_there_are() -> None:
+    """A key in a text follows the configuration; a name that is no action would be shown as it
+    is."""
+    named = re.compile(r"key_of\('([a-z-]+)'\)|keyed\(\s*((?:\"[^\"]*\"\s*)+)")
+    root = Path(bioretrieval_tui.__file__).parent / "tui"
+    found = set()
+    for path in root.rglob("*.py"):
+        for name, text in named.findall(path.read_text(encoding="utf-8")):
+            found |= {name, *re.findall(r"\{([a-z-]+)\}", text)} - {""}
+    assert len(found) > 15
+    assert found <= {action.id for action in ACTIONS}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -115,6 +116,29 @@ async def test_a_shell_that_is_not_there_is_replaced(
         await session.press("f6")
         await over(session)
         assert session.said == "echo is done: here"
+
+
+async def test_one_that_runs_ends_with_the_app(small: Catalogue, tmp_path: Path) -> None:
+    begun, ended = tmp_path / "begun", tmp_path / "ended"
+    configure(command(f"trap 'touch {ended}; exit' TERM; touch {begun}; sleep 60 & wait"))
+    async with running(make_app(small), (120, 30)) as session:
+        session._post("f6")
+        await session._drain()
+        async with asyncio.timeout(30):
+            while not begun.exists():
+                await asyncio.sleep(0.01)
+        assert not ended.exists()
+    async with asyncio.timeout(30):
+        while not ended.exists():
+            await asyncio.sleep(0.01)
+
+
+async def test_a_command_that_is_too_long_is_told(small: Catalogue) -> None:
+    configure(command("true " + "x" * 200_000))
+    async with running(make_app(small), (120, 30)) as session:
+        await session.press("f6")
+        await over(session)
+        assert "/bin/sh does not start: Argument list too long" in session.said
 
 
 # Themes ---------------------------------------------------------------------------------------

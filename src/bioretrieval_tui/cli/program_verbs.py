@@ -175,6 +175,13 @@ def settings(flags: Collection[str] = ()) -> Iterator[Setting]:
                 over = "" if origin == DEFAULT else f"; {origin} says {value}"
                 shown, origin = chosen, f"the app{over}"
         yield one.key, shown, origin, one.help
+    for key, origin in found.origins.items():
+        if key.startswith("keys."):
+            given = found.config.keys[key.partition(".")[2]]
+            yield key, given if isinstance(given, str) else ", ".join(given), origin, "See `keys`"
+    for action in found.actions:
+        if action.name.startswith("app.user_command"):
+            yield f"command {action.label}", action.help, action.origin, "Yours, see `keys`"
     yield _variable("NO_COLOR", "no colours", "as the terminal allows", "Colours")
     yield _variable("BROWSER", None, "the desktop's browser, if there is one", "Opens pages")
     yield _variable("COLUMNS", None, "as wide as the terminal", "Width of tables")

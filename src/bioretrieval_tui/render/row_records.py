@@ -12,10 +12,6 @@ from bioretrieval_tui.search.types import Hit
 Chosen = AnyEntry | Hit | str
 """An entry, a document, or a name (of an index, of a run)."""
 OF_NAME = frozenset(("id", "name", "title"))
-OF_HIT = frozenset(
-    ("rank", "id", "title", "text", "year", "url", "link", "pmid", "score", "doi", "authors",
-     "journal", "index")
-)  # fmt: skip
 _OF_ENTRY = frozenset(("kind", "title", "link", "url", "related", "results", "references"))
 METADATA = "metadata."
 """Stands before the name of any other field of a document."""
@@ -23,10 +19,12 @@ METADATA = "metadata."
 
 def fields_of(pane: str) -> frozenset[str]:
     """The fields that rows of a pane may have; of "everywhere", those of any."""
-    if pane == "everywhere":
-        return frozenset().union(*map(fields_of, (*SECTIONS, "search", "indexes")))
-    if pane in ("search", "found", "news"):
-        return OF_HIT if pane != "search" else OF_HIT | fields_of("models") | fields_of("papers")
+    if pane in ("found", "news"):
+        hit = Hit(1, "", "", "", None, None, 0.0, index=" ")
+        return frozenset((*_record_of_hit(hit), "link"))
+    if pane in ("everywhere", "search", "shelf"):
+        every = fields_of("found").union(*map(fields_of, SECTIONS))
+        return every | OF_NAME
     if pane == "indexes":
         return OF_NAME
     if pane == "leaderboard":
@@ -41,15 +39,18 @@ def record_of(thing: Chosen, catalogue: Catalogue) -> dict[str, Any]:
     if isinstance(thing, str):
         return dict.fromkeys(OF_NAME, thing)
     if isinstance(thing, Hit):
-        from bioretrieval_tui.render.hits import hit_sheet
-
-        known = next(iter(hit_sheet([thing]).records))
         own = {f"{METADATA}{name}": value for name, value in thing.metadata.items()}
-        return {**own, **thing.metadata, **known, "link": thing.url}
+        return {**own, **thing.metadata, **_record_of_hit(thing), "link": thing.url}
     from bioretrieval_tui.render.entries import entry_record
 
     record, link = entry_record(thing, catalogue), link_of(thing)
     return {**record, "title": record.get("title") or thing.name, "link": link, "url": link}
+
+
+def _record_of_hit(hit: Hit) -> dict[str, Any]:
+    from bioretrieval_tui.render.hits import hit_sheet
+
+    return next(iter(hit_sheet([hit]).records))
 
 
 def link_of(thing: Chosen) -> str | None:

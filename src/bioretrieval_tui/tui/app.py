@@ -500,18 +500,23 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self.say(f"Kept under {letter}")
 
     def action_go_to_place(self) -> None:
-        kept = "".join(sorted(self.kept_places)) or "none is kept yet"
+        letters = {*self.kept_places, *(search.letter for search in self.shelf.saved)}
+        kept = " ".join(sorted(letters)) or "none is kept yet"
         self.key_queue.ask(f"A letter goes to its place: {kept}", self._go_to_place)
 
     async def _go_to_place(self, letter: str) -> None:
-        """Go to what was kept under a letter; the key itself, twice, goes back."""
+        """Go to what was kept under a letter, else to the search that is saved under it; the key
+        itself, twice, goes back."""
+        saved = next((one for one in self.shelf.saved if one.letter == letter), None)
         if letter == key_of("return-to-place"):
             await self.action_back()
-        elif letter not in self.kept_places:
-            raise UsageError(f"No place is kept under {letter}")
-        else:
+        elif letter in self.kept_places:
             self.remember()
             await self._arrive(*self.kept_places[letter])
+        elif saved is not None:
+            await self.open_saved(saved)
+        else:
+            raise UsageError(f"No place is kept under {letter}")
 
     async def search_in(self, name: str, query: str = "") -> None:
         """Make an index the one that is searched, and go to Search. query: what to ask it."""

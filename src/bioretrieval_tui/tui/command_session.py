@@ -61,30 +61,37 @@ async def _output(script: str, variables: dict[str, str]) -> tuple[bytes, int]:
     """What a script writes, as much as is shown, and its exit code. Raises BioRetrievalError."""
     shell = os.environ.get("SHELL", "")
     shell = shell if shell.startswith("/") and os.access(shell, os.X_OK) else "/bin/sh"
-    try:
-        child = await asyncio.create_subprocess_exec(
-            shell, "-c", script, env={**os.environ, **variables}, start_new_session=True,
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )  # fmt: skip
-    except OSError as error:
-        raise BioRetrievalError(f"{shell} does not start: {error.strerror}") from error
+    reading, writing = os.pipe()
+    loop, stream = asyncio.get_running_loop(), asyncio.StreamReader()
+    protocol = partial(asyncio.StreamReaderProtocol, stream)
+    pipe, _ = await loop.connect_read_pipe(protocol, os.fdopen(reading, "rb", buffering=0))
     found = bytearray()
 
     async def read() -> None:
-        assert child.stdout is not None  # noqa: S101 - it is a pipe
-        while part := await child.stdout.read(65536):
+        while part := await stream.read(65536):
             found.extend(part[: max(0, MOST_OUTPUT - len(found))])
 
-    reading = asyncio.create_task(read())
+    collecting = asyncio.create_task(read())
     try:
-        code = await child.wait()
-        await asyncio.wait({reading}, timeout=_REST)
-    except asyncio.CancelledError:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGTERM)
-        raise
+        try:
+            child = await asyncio.create_subprocess_exec(
+                shell, "-c", script, env={**os.environ, **variables}, start_new_session=True,
+                stdin=asyncio.subprocess.DEVNULL, stdout=writing, stderr=writing,
+            )  # fmt: skip
+        except OSError as error:
+            raise BioRetrievalError(f"{shell} does not start: {error.strerror}") from error
+        finally:
+            os.close(writing)
+        try:
+            code = await child.wait()
+        except asyncio.CancelledError:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGTERM)
+            await asyncio.wait({asyncio.ensure_future(child.wait())}, timeout=_REST)
+            raise
+        await asyncio.wait({collecting}, timeout=_REST)
     finally:
-        reading.cancel()
+        collecting.cancel()
+        pipe.close()
     more = b"\n(more is not shown)" if len(found) >= MOST_OUTPUT else b""
     return bytes(found) + more, code

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from bioretrieval_tui.actions import key_of
 from bioretrieval_tui.backend.protocol import MAKES_INDEX, ListIndexes
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Encoding, Model
@@ -141,7 +142,7 @@ class IndexesSession:
         needs: "complete": a finished index of the user's; "own": any index of the user's.
         """
         if row is None:
-            raise UsageError(f"There is no index to {verb} yet: b builds one")
+            raise UsageError(f"There is no index to {verb} yet: {key_of('build')} builds one")
         if row.info is None:
             resumes = ": p resumes its build" if self.resumable(row) else ""
             raise UsageError(f"{row.name} does not exist yet{resumes}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 from textual.screen import Screen
 from textual.timer import Timer
 
+from bioretrieval_tui.actions import key_of
 from bioretrieval_tui.catalog.models import Step
 from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.tui.folders import BENCHMARK_FOLDER, first_folder
@@ -121,7 +122,7 @@ class JobSession:
         if outcome.removed:
             self.removed.add(outcome.removed)
             app.undo.add(f"{outcome.removed} removed", partial(self._restore, outcome.removed))
-            said += "; u brings it back"
+            said += f"; {key_of('undo')} brings it back"
         app.say(said, "bar.strong" if outcome.role == "ok" else outcome.role)
         if outcome.seconds >= LONG_JOB:
             app.run_worker(self._alert(outcome.message), group="alert")

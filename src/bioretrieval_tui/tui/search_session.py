@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from bioretrieval_tui.actions import keyed
 from bioretrieval_tui.backend import protocol
 from bioretrieval_tui.errors import (
     BioRetrievalError,
@@ -429,7 +430,7 @@ class SearchSession:
             if one.name in self.names or (one.status == "ok" and not one.cached)
         ]
         if len(found) == 1:
-            raise UsageError("No index of your own yet: press 0 to build one")
+            raise UsageError(keyed("No index of your own yet: press {go-indexes} to build one"))
         return found
 
     def state_of(self, name: str) -> str:

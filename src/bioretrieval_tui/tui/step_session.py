@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bioretrieval_tui.actions import key_of, keyed
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Benchmark, Model, Step
 from bioretrieval_tui.encoding import embedded
@@ -176,7 +177,7 @@ def newest_of(
 def step_lines(state: StepState, catalogue: Catalogue) -> Iterator[Line]:
     """What can be run, what is missing and how to get it, and the scores of earlier runs."""
     yield line()
-    keys = "   b runs it, w fetches, f chooses a folder"
+    keys = keyed("   {run} runs it, {fetch-benchmark} fetches, {benchmark} chooses a folder")
     yield line(Span("Run it here", "header"), Span(keys, "faint"))
     for call in state.calls:
         yield from fact_lines(_place_fact(call, state, catalogue))
@@ -213,9 +214,9 @@ def _place_fact(call: EvalCommand, state: StepState, catalogue: Catalogue) -> Fa
             )
         return fact("benchmark", *values, listed=True)
     entry = catalogue.by_id.get(call.benchmark)
-    then = "f chooses its folder"
+    then = f"{key_of('benchmark')} chooses its folder"
     if isinstance(entry, Benchmark) and entry.loaders.zip:
-        then = f"w fetches it ({benchmark_terms(entry)}), {then}"
+        then = f"{key_of('fetch-benchmark')} fetches it ({benchmark_terms(entry)}), {then}"
     return fact("benchmark", (name, Inline("  not found", "warn")), text(then, role="dim"),
                 listed=True)  # fmt: skip
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
-from bioretrieval_tui.actions import in_scope
+from bioretrieval_tui.actions import in_scope, keyed
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.render.catalogue_figures import FigureWish
 from bioretrieval_tui.render.figures import AXES, KINDS, Figure, figure_sheet
@@ -135,7 +135,9 @@ class PlotDialog(Dialog[str]):
     def action_axis(self) -> None:
         """The next x axis of the Pareto front."""
         if self.wish.kind != "pareto":
-            self.note.show(Span("Only the Pareto front has several x axes: press v", "warn"))
+            self.note.show(
+                Span(keyed("Only the Pareto front has several x axes: press {plot-kind}"), "warn")
+            )
             return
         names = list(AXES)
         after = names[(names.index(self.wish.against) + 1) % len(names)]

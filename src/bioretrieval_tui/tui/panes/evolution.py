@@ -8,6 +8,7 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.message import Message
 
+from bioretrieval_tui.actions import keyed
 from bioretrieval_tui.catalog.models import AnyEntry, Milestone, Model
 from bioretrieval_tui.errors import UsageError
 from bioretrieval_tui.render.lineage import Branch, introduced, lineage, timeline
@@ -199,7 +200,9 @@ class EvolutionPane(Pane):
 
     def _for_milestones(self) -> None:
         if self.in_lineage:
-            raise UsageError("The lineage is drawn: v shows the milestones, which have columns")
+            raise UsageError(
+                keyed("The lineage is drawn: {lineage} shows the milestones, which have columns")
+            )
 
     def action_enter(self) -> None:
         super().action_enter()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from bioretrieval_tui.actions import key_of
 from bioretrieval_tui.errors import UsageError
 from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.render.citation import hit_citations
@@ -44,7 +45,7 @@ class FoundPane(Pane):
         TableColumn("year", "Year", 4, priority=1),
     )
     LEAD = 2
-    EMPTY = "No search yet.\n\nw searches PubMed, Europe PMC or arXiv."
+    EMPTY = "No search yet.\n\n{another-fetch} searches PubMed, Europe PMC or arXiv."
 
     @property
     def session(self) -> FoundSession:
@@ -139,7 +140,7 @@ class FoundPane(Pane):
 
     async def action_star(self) -> None:
         if self.paper is None:
-            raise UsageError("There is no paper to star: w searches")
+            raise UsageError(f"There is no paper to star: {key_of('another-fetch')} searches")
         await super().action_star()
         if not self.has_class("-reading"):
             self.table.move_to(self.table.cursor + 1)
@@ -149,7 +150,7 @@ class FoundPane(Pane):
         from bioretrieval_tui.render.shelf_items import hit_mark
 
         if not (papers := self.session.papers):
-            raise UsageError("There is no paper to star: w searches")
+            raise UsageError(f"There is no paper to star: {key_of('another-fetch')} searches")
         await self.owner.shelf.star([hit_mark(one, self.catalogue) for one in papers])
 
     def shelf_changed(self) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
+from bioretrieval_tui.actions import key_of, keyed
 from bioretrieval_tui.backend.job_folder import JobRecord
 from bioretrieval_tui.backend.protocol import CompactJob, Job, RemoveJob, VectorsJob, VerifyJob
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 
 EMPTY = (
     "No index of your own yet.\n\n"
-    "b builds one here: choose files, name it.\n"
-    "w fetches papers into one: PubMed, Europe PMC, arXiv.\n"
+    "{build} builds one here: choose files, name it.\n"
+    "{fetch} fetches papers into one: PubMed, Europe PMC, arXiv.\n"
     "In a shell:\n"
     "bioretrieval-tui index build NAME FILE..."
 )
@@ -73,7 +74,7 @@ class IndexesPane(Pane):
 
     async def _read(self, keep: str | None = None) -> None:
         await self.session.load()
-        self.table.empty = self.session.problem or EMPTY
+        self.table.empty = self.session.problem or keyed(EMPTY)
         self._fill(keep)
 
     def _fill(self, keep: str | None = None) -> None:
@@ -110,10 +111,16 @@ class IndexesPane(Pane):
         cached = [info.bytes for info in infos if info.cached]
         if cached and not self.session.with_cached:
             indexes = "1 index" if len(cached) == 1 else f"{len(cached)} indexes"
-            said = f"  {indexes} of evaluations hidden ({size(sum(cached))}): H shows them"
+            shows = f"{key_of('cached')} shows them"
+            said = f"  {indexes} of evaluations hidden ({size(sum(cached))}): {shows}"
             spans.append(Span(said, "faint"))
         if infos and all(info.name == CATALOGUE for info in infos) and not self.letters:
-            spans.append(Span("   b builds one over your own texts, w fetches papers", "faint"))
+            spans.append(
+                Span(
+                    keyed("   {build} builds one over your own texts, {fetch} fetches papers"),
+                    "faint",
+                )
+            )
         return spans
 
     @property
@@ -293,12 +300,14 @@ class IndexesPane(Pane):
             return
         job = self.owner.jobs.of(row.name) if row is not None else None
         if job is not None:
-            raise UsageError(f"{job.title}: s stops it, then d deletes {job.target}")
+            then = keyed("{stop} stops it, then {remove} deletes")
+            raise UsageError(f"{job.title}: {then} {job.target}")
         info = self.session.checked(self.row, "remove", "own")
         what = f"{plural(info.documents, 'document')}, " if info.documents is not None else ""
         self.owner.confirm(
             f"Remove the index {info.name}?",
-            f"{what}{size(info.bytes)}; its source files stay. u brings it back until you quit.",
+            f"{what}{size(info.bytes)}; its source files stay."
+            + keyed(" {undo} brings it back until you quit."),
             ("Remove", "Keep"),
             partial(self._begin, RemoveJob(info.name)),
         )

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import structs
 from textual.app import ComposeResult
 
+from bioretrieval_tui.actions import key_of, keyed
 from bioretrieval_tui.catalog.matrix import MEANINGS, MatrixView
 from bioretrieval_tui.catalog.models import AnyEntry, Model, Recipe
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
@@ -205,7 +206,7 @@ class LeaderboardPane(Pane):
 
     def _for_matrix(self, what: str) -> None:
         if not self.in_matrix:
-            raise UsageError(f"{what} is for models by benchmarks: press v")
+            raise UsageError(f"{what} is for models by benchmarks: press {key_of('view')}")
 
     def action_sort(self) -> None:
         """Sort by the chosen column, best first; again: the other way. Nothing is hidden."""
@@ -331,7 +332,13 @@ class LeaderboardPane(Pane):
             return super().make_page()
         page = paint(run_page(self.own_row.run))
         hint = line(
-            Span("x explores its queries, d deletes it; space marks it, = compares two", "faint")
+            Span(
+                keyed(
+                    "{explore-own} explores its queries, {remove-own} deletes it;"
+                    " {mark-row} marks it, {compare} compares two"
+                ),
+                "faint",
+            )
         )
         return page.with_lines(len(page.lines), [line(), hint])
 
@@ -490,7 +497,7 @@ class LeaderboardPane(Pane):
         self.look_for_runs()
         remove(record.id)
         self.owner.undo.add(f"{record.id} deleted", partial(self._save, record))
-        self.owner.say(f"Deleted {record.id}; u brings it back")
+        self.owner.say(f"Deleted {record.id}; {key_of('undo')} brings it back")
 
     def _save(self, record: EvaluationRecord) -> None:
         from bioretrieval_tui.evaluation.records import save
@@ -536,6 +543,6 @@ class LeaderboardPane(Pane):
     def action_own(self) -> None:
         self._for_matrix("Your runs")
         if not self.board.own:
-            raise UsageError("No runs yet: b evaluates")
+            raise UsageError(f"No runs yet: {key_of('evaluate')} evaluates")
         self.board.with_own = not self.board.with_own
         self.refill()

@@ -48,7 +48,7 @@ class NewsPane(Pane):
     )
     LEAD = 3
     EMPTY = (
-        "No unread news; a shows what was read.\n\n"
+        "No unread news; {everything} shows what was read.\n\n"
         "A watch asks PubMed, Europe PMC or arXiv again for a query. In a shell:\n"
         'bioretrieval-tui watch add "QUERY" adds one,\n'
         "bioretrieval-tui watch run looks for new records."

@@ -23,7 +23,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 from textual.worker import Worker
 
-from bioretrieval_tui.actions import PANES, READING, Action, commands_in
+from bioretrieval_tui.actions import PANES, READING, Action, commands_in, key_of, keyed
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of_section
 from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Entry, Model
 from bioretrieval_tui.errors import FilterError, UsageError
@@ -135,9 +135,9 @@ class Pane(Widget):
             yield WorkBar()
         with SideBySide():
             if self.section:
-                yield entry_table(self.section, self.split.columns, self.EMPTY)
+                yield entry_table(self.section, self.split.columns, keyed(self.EMPTY))
             else:
-                yield VirtualTable(self.COLUMNS, empty=self.EMPTY, lead=self.LEAD)
+                yield VirtualTable(self.COLUMNS, empty=keyed(self.EMPTY), lead=self.LEAD)
             yield Detail(rule=True)
 
     def on_mount(self) -> None:
@@ -360,7 +360,7 @@ class Pane(Widget):
         spans = self.list_head()
         if "marking" in self.SCOPES and not self.entry_list.problem:
             count = self.owner.marks.count(self.kind)
-            more = ", = compares" if count > 1 else ""
+            more = f", {key_of('compare')} compares" if count > 1 else ""
             spans.insert(1, Span(f"  {count} marked{more}" if count else "", "ok"))
         if self.letters:
             what = f"{self.typed} and its second letter" if self.typed else "type its letter"
@@ -472,7 +472,7 @@ class Pane(Widget):
         self.split.move(by, cells, self.app.size.width)
         if by < 0 and self.list_width == cells:
             self.split.share = before
-            fewer = "; C chooses fewer" if "browse" in self.SCOPES else ""
+            fewer = f"; {key_of('columns')} chooses fewer" if "browse" in self.SCOPES else ""
             raise UsageError(f"The columns of the list need this width{fewer}")
         self._arranged()
 
@@ -731,7 +731,7 @@ class Pane(Widget):
     def action_match(self, by: int) -> None:
         expression = self.entry_list.filter or self.entry_list.last_filter
         if not expression:
-            raise UsageError("No filter yet: press / first")
+            raise UsageError(f"No filter yet: press {key_of('filter')} first")
         at, ids = self.table.cursor, self.ids()
         for _ in range(min(abs(by), len(ids))):
             found = self.entry_list.next_match(ids, at, 1 if by > 0 else -1)

@@ -12,6 +12,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widget import Widget
 
+from bioretrieval_tui.actions import keyed
 from bioretrieval_tui.backend.protocol import ReadDocument
 from bioretrieval_tui.errors import UsageError
 from bioretrieval_tui.evaluation.metrics import MEASURES
@@ -31,8 +32,8 @@ from bioretrieval_tui.util.formatting import plural
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.job_folder import JobRecord
 
-NONE_OPEN = "No benchmark is open: b chooses one"
-EMPTY = f"{NONE_OPEN}.\n\nAny folder in BEIR format can be opened."
+NONE_OPEN = "No benchmark is open: {another} chooses one"
+EMPTY = NONE_OPEN + ".\n\nAny folder in BEIR format can be opened."
 _QUERIES_WIDTH = 60
 _DOCUMENTS_WIDTH = 50
 """Columns of a message in place of queries, and of documents."""
@@ -71,7 +72,9 @@ class QrelsPane(Pane):
         self.session = QrelsSession(self)
         self.query_page = Detail("query", rule=True, measure=120)
         self.query_page.can_focus = False
-        self.list_of_queries = VirtualTable(query_columns((), None), "queries", empty=EMPTY, lead=2)
+        self.list_of_queries = VirtualTable(
+            query_columns((), None), "queries", empty=keyed(EMPTY), lead=2
+        )
         self.documents = VirtualTable(document_columns(()), "documents", empty="", lead=2)
 
     def compose(self) -> ComposeResult:
@@ -196,7 +199,7 @@ class QrelsPane(Pane):
     def action_sort(self) -> None:
         """Sort by the chosen column, lowest first; again: highest first; again: unsorted."""
         if not self.session.queries:
-            raise UsageError(NONE_OPEN)
+            raise UsageError(keyed(NONE_OPEN))
         table = self.list_of_queries
         self.session.sort_by(table.columns[table.column].key)
         table.move_to(0)
@@ -208,7 +211,7 @@ class QrelsPane(Pane):
 
     async def action_filter(self) -> None:
         if not self.session.queries:
-            raise UsageError(NONE_OPEN)
+            raise UsageError(keyed(NONE_OPEN))
         self.remove_class("-document")
         await super().action_filter()
 
@@ -251,7 +254,7 @@ class QrelsPane(Pane):
 
     def action_again(self) -> None:
         if self.session.job is None:
-            raise UsageError(NONE_OPEN)
+            raise UsageError(keyed(NONE_OPEN))
         self.session.rank(self.session.job)
 
     def action_export(self) -> None:

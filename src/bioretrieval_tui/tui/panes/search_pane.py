@@ -13,6 +13,7 @@ from textual.containers import Vertical
 from textual.suggester import Suggester
 from textual.widgets import Input
 
+from bioretrieval_tui.actions import key_of
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.search.types import MODES, ORDERS, Hit
@@ -439,7 +440,7 @@ class SearchPane(Pane):
 
     def action_beside(self) -> None:
         if not self.session.text.strip():
-            raise UsageError("Type a query first: press /")
+            raise UsageError(f"Type a query first: press {key_of('query')}")
         self.session.beside = not self.session.beside
         self.session.prepare()
         self._close_facets()

@@ -7,6 +7,7 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING
 
+from bioretrieval_tui.actions import key_of
 from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Model, Step
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.tui.bindings import bindings
@@ -117,7 +118,7 @@ class StartPane(Pane):
                 raise UsageError(f"{step.name} waits for another job")
             self.owner.job_session.ask_to_stop(waiting[0])
         elif all(call.folder is None for call in state.calls):
-            fetch = "w fetches it, " if self._fetchable(state) else ""
+            fetch = f"{key_of('fetch-benchmark')} fetches it, " if self._fetchable(state) else ""
             self.owner.say(f"Its benchmark was not found: {fetch}f chooses a folder", "warn")
         elif state.missing:
             self._confirm_download(step, state)
