@@ -30,7 +30,16 @@ def found(cli: Call) -> dict[str, dict[str, Any]]:
 
 def test_it_looks_at_everything_that_matters(found: dict[str, dict[str, Any]]) -> None:
     here = {"Python", "torch", "GPU", "embedded model", "hnswlib loads", "entries", "indexes"}
-    around = {"clipboard", "opening pages", "colours", "config", "data", "cache", "state"}
+    around = {
+        "clipboard",
+        "opening pages",
+        "colours",
+        "config",
+        "config.toml",
+        "data",
+        "cache",
+        "state",
+    }
     assert here | around <= set(found)
     assert all(sorted(f) == ["area", "name", "remedy", "state", "value"] for f in found.values())
     assert {f["state"] for f in found.values()} <= {"ok", "note", "missing"}

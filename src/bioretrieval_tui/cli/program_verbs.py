@@ -95,7 +95,6 @@ def config(context: click.Context, format_: Format) -> None:
     """
     if context.invoked_subcommand:
         return
-    from bioretrieval_tui.config import configuration
     from bioretrieval_tui.render.sheet import Column, record_sheet
 
     columns = (
@@ -108,12 +107,18 @@ def config(context: click.Context, format_: Format) -> None:
     fields = ("name", "value", "origin", "help")
     found = [dict(zip(fields, one, strict=True)) for one in settings(flags)]
     put_sheet(record_sheet("Configuration", columns, found), format_)
+    for problem in configuration_problems():
+        tell(problem)
+
+
+def configuration_problems() -> list[str]:
+    """What is wrong in `config.toml` and the themes."""
+    from bioretrieval_tui.config import configuration
     from bioretrieval_tui.render.user_commands import command_problems
     from bioretrieval_tui.theme_files import read_themes
 
-    told = configuration()
-    for problem in (*told.problems, *command_problems(told).values(), *read_themes()[1]):
-        tell(str(problem))
+    found = configuration()
+    return [*map(str, (*found.problems, *command_problems(found).values(), *read_themes()[1]))]
 
 
 @config.command("set")
@@ -385,6 +390,15 @@ def board() -> Iterator[Row]:
     yield "board", "ok", f"{said} {found.results.commit[:7]}", None
 
 
+def configured() -> Iterator[Row]:
+    """Check the settings, keys, commands and themes of the user."""
+    problems = configuration_problems()
+    for problem in problems:
+        yield "config.toml", "note", problem, "correct it; until then the default is in force"
+    if not problems:
+        yield "config.toml", "ok", "no mistakes", None
+
+
 def folders() -> Iterator[Row]:
     """Check whether the user's folders can be created and written."""
     import shutil
@@ -544,6 +558,7 @@ CHECKS: tuple[tuple[str, Callable[[], Iterator[Row]], str, State, str | None], .
     ("catalogue", catalogue, "entries", "missing", "correct the file, or reinstall this program"),
     ("catalogue", board, "board", "note", None),
     ("model", model, "embedded model", "missing", None),
+    ("folders", configured, "config.toml", "note", None),
     ("folders", folders, "folders", "note", None),
     ("indexes", indexes, "indexes", "note", None),
     ("terminal", terminal, "terminal", "note", None),
