@@ -32,8 +32,8 @@ LEAST, MOST = 2, 6
 SCORES, QUERIES, FACTS, RECIPE, RUN = "Scores", "Queries", "Facts", "Recipe", "Run"
 """Sections, in their order: what most readers ask first comes first."""
 _LEFT_OUT = frozenset(
-    ("id", "name", "kind", "summary", "added", "related", "url", "note", "traps", "check",
-     "unverified")
+    ("id", "name", "kind", "summary", "added", "related", "url", "recipe_note", "traps", "check",
+     "unverified", "starred", "tag", "note")
 )  # fmt: skip
 """Fields that head a column, are long texts, or say nothing beside another entry."""
 _OTHERWISE = "other measures"
