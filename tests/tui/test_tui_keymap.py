@@ -112,6 +112,16 @@ async def test_counts_of_vim_lead_to_a_row(small: Catalogue, vim: None) -> None:
     async with running(make_app(small), (120, 16), pane="papers") as session:
         await press(session, "1", "2", "G")
         assert (session.app.current, at(session)) == ("papers", 11)
+        await press(session, "9", "j")
+        assert (session.app.current, at(session)) == ("papers", 20)
+        await press(session, "1", "9", "5", "k")
+        assert (session.app.current, at(session)) == ("papers", 0)
+        await press(session, "9", "a", "5", apart=0.1)  # no motion: a query
+        assert (session.app.current, session.app.line and session.app.line.value) == (
+            "search",
+            "a5",
+        )
+        await session.press("escape", "backspace")
         await press(session, "3", "g", "g", apart=0.2)
         assert (session.app.current, at(session)) == ("papers", 2)
         await press(session, "2", "ctrl+f")

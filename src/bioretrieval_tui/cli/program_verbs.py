@@ -95,18 +95,20 @@ def config(context: click.Context, format_: Format) -> None:
     """
     if context.invoked_subcommand:
         return
-    from bioretrieval_tui.render.sheet import Column, record_sheet
+    from bioretrieval_tui.render.sheet import Column, Sheet
 
     columns = (
-        Column("name", "name", min_width=12),
+        Column("name", "name", min_width=20),
         Column("value", "value", weight=3, min_width=16),
-        Column("origin", "set by", weight=2, min_width=8),
+        Column("origin", "set by", min_width=17),
         Column("help", "what it is", weight=3, min_width=12),
     )
     flags = {"offline"} if context.find_root().params.get("offline") else set()
+    found, folder = list(settings(flags)), f"{places().config}/"
+    rows = [(name, value, origin.replace(folder, ""), text) for name, value, origin, text in found]
     fields = ("name", "value", "origin", "help")
-    found = [dict(zip(fields, one, strict=True)) for one in settings(flags)]
-    put_sheet(record_sheet("Configuration", columns, found), format_)
+    records = [dict(zip(fields, one, strict=True)) for one in found]
+    put_sheet(Sheet("Configuration", columns, rows, records), format_)
     for problem in configuration_problems():
         tell(problem)
 

@@ -189,14 +189,18 @@ class KeyQueue:
         their panes; the app returns from there, and no trace remains in the history."""
         app = self._app
         before, self._count = self._count, None
-        if isinstance(event, Paste) or len(app.screen_stack) > 1 or app.line is not None:
-            return False  # letters and digits are text there
+        if isinstance(event, Paste) or len(app.screen_stack) > 1:
+            return False
         if before is not None and event.time - before.time > COUNT_WITHIN:
             before = None
+        vim = app.configuration.config.keys.get("preset") == "vim"
+        in_line = app.line is not None
+        if in_line and not (vim and before is not None and before.pane != app.current):
+            return False  # letters and digits are text there
         if event.key in DIGITS.values():
             first = before or _Count(app.current, app.focused, tuple(app.history))
             self._count = replace(first, digits=(first.digits + event.key)[:4], time=event.time)
-            return False
+            return in_line
         number = int(before.digits) if before else 0
         if before is None or not number:
             return False
@@ -204,7 +208,7 @@ class KeyQueue:
         page = before.focused if isinstance(before.focused, Detail) else None
         known = (a for s in (("detail",) if page else pane.SCOPES) for a in in_scope(s))
         motion = next((action.name for action in known if event.key in action.keys), "")
-        to_row = _EDGE.match(motion) and app.configuration.config.keys.get("preset") == "vim"
+        to_row = vim and _EDGE.match(motion)
         if event.key == "space" or not (to_row or _MOTION.match(motion)):
             return False
         if before.pane != app.current:
