@@ -178,6 +178,11 @@ class BoardSession:
     def rows(self) -> Sequence[AnyRow]:
         return self.model_rows if self.in_matrix else self.recipe_rows
 
+    def forget(self) -> None:
+        """Read the values of recipes and models again at the next filter."""
+        for one in self._sessions:
+            one.forget()
+
     @property
     def entries(self) -> EntrySession:
         """The recipes or the models, with the filter that is typed."""

@@ -130,6 +130,10 @@ class LeaderboardPane(Pane):
     def markable(self) -> Compared | None:
         return self.own_row.run if self.own_row else self.current
 
+    def shelf_changed(self) -> None:
+        self.board.forget()
+        super().shelf_changed()
+
     def ids(self) -> Sequence[str]:
         return [row_id(row) for row in self.board.rows]
 
