@@ -181,7 +181,7 @@ class ShelfStore:
                 "select about from mark join name on mark = id where key = ?", (key,)
             ).fetchall()
         )
-        return msgspec.json.decode(rows[0][0]) if rows else {}
+        return _decoded(rows[0][0]) if rows else {}
 
     def change(
         self, changes: Iterable[tuple[ShelfMark, Change]]
@@ -189,19 +189,15 @@ class ShelfStore:
         """Change several things, all or none; return what each was and is now. A thing is given as
         a mark, of which the keys and what shows it are read. Raises UsageError for a status, a tag
         or a note that cannot be."""
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        return self._write(lambda db: [_changed(db, thing, make, now) for thing, make in changes])
+        now, given = datetime.now(UTC).isoformat(timespec="seconds"), list(changes)
+        return self._write(lambda db: [_changed(db, thing, make, now) for thing, make in given])
 
     # Saved searches ----------------------------------------------------------------------
 
     def saved(self) -> list[SavedSearch]:
         """Saved searches by their letters."""
         rows = self._read(lambda db: db.execute("select * from saved order by letter").fetchall())
-        known = (
-            (letter, pane, msgspec.json.decode(state, type=dict[str, str]))
-            for letter, pane, state in rows or ()
-        )
-        return [SavedSearch(*one) for one in known]
+        return [SavedSearch(letter, pane, _decoded(state)) for letter, pane, state in rows or ()]
 
     def save(self, search: SavedSearch) -> None:
         """Keep a search; it replaces the one of its letter."""
@@ -307,6 +303,14 @@ class ShelfStore:
             return False
 
 
+def _decoded(text: str) -> dict[str, Any]:
+    """An object; {} for what is none, which loses no other mark."""
+    try:
+        return msgspec.json.decode(text, type=dict[str, Any])
+    except (msgspec.DecodeError, TypeError):
+        return {}
+
+
 def _version_of(db: sqlite3.Connection) -> int:
     return int(db.execute("pragma user_version").fetchone()[0])
 
@@ -331,7 +335,7 @@ def _marks(
             kind=row[1], title=row[2], year=row[3], url=row[4], starred=bool(row[5]),
             status=row[6], tags=tuple(tags.get(row[0], ())),
             note=row[7], added=row[8], changed=row[9],
-            about=msgspec.json.decode(row[10]) if about else {},
+            about=_decoded(row[10]) if about else {},
         )
         for row in rows
     ]  # fmt: skip

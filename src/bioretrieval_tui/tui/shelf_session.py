@@ -45,6 +45,8 @@ class ShelfSession:
         self._lost: list[str] = []
         self.store = ShelfStore(shelf_path(), self._lost.append)
         self._version = b""
+        self._lock = asyncio.Lock()
+        """Held while the file is read or changed: what is read is not older than a change."""
         self.shelf = Shelf()
         self.saved: list[SavedSearch] = []
         self.shown: list[ShelfRow] = []
@@ -67,9 +69,11 @@ class ShelfSession:
             _ = shelf.by_key
             return version, shelf, self.store.saved()
 
-        found = await asyncio.to_thread(load)
+        async with self._lock:
+            found = await asyncio.to_thread(load)
+            if found is not None:
+                self._version, self.shelf, self.saved = found
         if found is not None:
-            self._version, self.shelf, self.saved = found
             self._show()
 
     async def change(self, things: Sequence[ShelfMark], change: Change, what: str) -> None:
@@ -85,10 +89,11 @@ class ShelfSession:
     async def _apply(
         self, changes: Sequence[tuple[ShelfMark, Change]]
     ) -> list[tuple[ShelfMark, ShelfMark]]:
-        pairs = await asyncio.to_thread(self.store.change, changes)
-        known = {key for _, after in pairs for key in after.keys}
-        new = [replace(after, about={}) for _, after in pairs if after.kept]
-        self.shelf = Shelf([*new, *(m for m in self.shelf.marks if known.isdisjoint(m.keys))])
+        async with self._lock:
+            pairs = await asyncio.to_thread(self.store.change, changes)
+            known = {key for _, after in pairs for key in after.keys}
+            new = [replace(after, about={}) for _, after in pairs if after.kept]
+            self.shelf = Shelf([*new, *(m for m in self.shelf.marks if known.isdisjoint(m.keys))])
         self._show()
         return pairs
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from bioretrieval_tui.actions import key_of
 from bioretrieval_tui.errors import FilterError
 from bioretrieval_tui.render.entries import entry_page
 from bioretrieval_tui.render.hits import hit_page
@@ -41,6 +41,15 @@ def _cells(row: ShelfRow) -> list[Span]:
     ]
 
 
+def _empty() -> str:
+    star, note, keep = map(key_of, ("star", "note", "keep-filter"))
+    return (
+        f"The shelf is empty.\n\n{star} stars the row under the cursor, in every list;\n"
+        f"{note} adds a status, tags and a note;\n"
+        f"{keep} in a query or a filter saves it under a letter."
+    )
+
+
 class ShelfPane(Pane):
     """A list of saved searches and marks at the left, the page of one at the right."""
 
@@ -56,11 +65,6 @@ class ShelfPane(Pane):
         TableColumn("note", "Note", 16, 3, priority=4),
     )
     LEAD = 2
-    EMPTY = (
-        "The shelf is empty.\n\n"
-        "* stars the row under the cursor in every list, . adds a status, tags and a note,\n"
-        "ctrl+t in a query or a filter saves it under a letter."
-    )
     FILTER_HINT = 'filter: words, is:starred status:reading tag:x note:"..." kind:model'
 
     def __init__(self, name: str) -> None:
@@ -85,9 +89,10 @@ class ShelfPane(Pane):
         keep = keep or self._wanted or self.place()
         session.fill()
         ids = self.ids()
-        self._wanted = None if keep in ids else self._wanted
+        if ids:
+            self._wanted = None
         self.table.sorted_by = session.sorted_by
-        self.table.empty = "Nothing on the shelf matches." if session.filter else self.EMPTY
+        self.table.empty = "Nothing on the shelf matches." if session.filter else _empty()
         self.table.show(ListRows(session.shown, _cells), ids.index(keep) if keep in ids else at)
         self.head()
         self.show_page()
@@ -166,7 +171,7 @@ class ShelfPane(Pane):
             what = f"{shortened(row.title, 40)} taken off the shelf"
             self.leave()
             await self.session.change([row], noted_as(ShelfMark(keys=row.keys)), what)
-            self.owner.say(f"{what}; u brings it back")
+            self.owner.say(f"{what}; {key_of('undo')} brings it back")
 
     # Filter and order --------------------------------------------------------------------
 
@@ -182,9 +187,6 @@ class ShelfPane(Pane):
     def sortable(self) -> VirtualTable:
         return self.table
 
-    def action_column(self, by: int) -> None:
-        self.table.move_column(by)
-
     def action_sort(self) -> None:
         column = self.table.columns[self.table.column]
         way = self.session.sort(column.key)
@@ -195,9 +197,6 @@ class ShelfPane(Pane):
     def action_clear(self) -> None:
         if not self.leave() and (self.session.filter or self.session.problem):
             self.lift_filter()
-
-    def filter_back(self, text: str) -> Callable[[], object]:
-        return partial(self.put_filter, text)
 
     def state(self) -> PaneState:
         sort = self.session.sorted_by
