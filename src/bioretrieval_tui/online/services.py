@@ -96,8 +96,9 @@ def network_setting(variable: str) -> tuple[str, str] | None:
     """Look up what the environment calls `variable` in the configuration; returns its value and its
     origin (the name of the variable, or file and line), None if it is not set. Raises
     BioRetrievalError if the file is at fault there, or the value cannot be sent."""
-    found, key = configuration(), _KEYS[variable]
-    value, origin = found.value(key), found.origins.get(key, "")
+    found, key = configuration(), _KEYS.get(variable, "")
+    value: str = found.value(key) if key else os.environ.get(variable, "").strip()
+    origin = found.origins.get(key, "") if key else variable
     if origin != variable:
         for problem in found.problems:
             if problem.file == found.path and problem.field in (None, key, "online"):
