@@ -163,7 +163,7 @@ class Pane(Widget):
     @property
     def scopes(self) -> tuple[str, ...]:
         """The scopes whose keys work where the focus is, the most specific first."""
-        page = "list" in self.SCOPES and self.detail.has_focus
+        page = "list" in self.SCOPES and self.is_mounted and self.detail.has_focus
         here = READING if page else ()
         return (*here, *self.SCOPES, commands_in(self.pane_name))
 
