@@ -15,6 +15,8 @@ from bioretrieval_tui.tui.text import Line, Span, line
 
 LABEL = 13
 """Cells of the label column of facts."""
+_LONG = 20
+"""Cells of a label that does not widen the column: its value follows it."""
 _LEAD = 10
 """Lines that are shown while the cursor moves of a page whose summary stands further down."""
 _OPENS = {"links": "links", "jumps": "relations"}
@@ -86,7 +88,8 @@ def paint(page: Page) -> PaintedPage:
                 parts += [Span(f"{item.label} ", "faint"), *spans(item.values[0]), Span("   ")]
             lines.append(line(*parts[1:-1]))
         elif section.holds == "facts":
-            cells = max(LABEL, *(len(item.label) + 1 for item in section.facts))
+            short = [len(item.label) + 1 for item in section.facts if len(item.label) < _LONG]
+            cells = max(LABEL, *short, 0)
             for item in section.facts:
                 lines += fact_lines(item, cells)
         else:
