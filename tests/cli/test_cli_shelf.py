@@ -176,6 +176,12 @@ def test_hostile_titles_are_cleaned_wherever_they_are_written(call: Call, tmp_pa
         ended = call("shelf", *words)
         assert "Bad" in ended.out
         assert "\x1b" not in ended.out + ended.err
+    odd = (
+        '[{"keys": ["pmid:1"], "note": "x", "title": "Bad", "about": {"metadata": [1], "text": 1}}]'
+    )
+    (tmp_path / "odd.json").write_text(odd)
+    call("shelf", "import", tmp_path / "odd.json")
+    call("shelf", "export", tmp_path / "x.ris")
     call("shelf", "export", tmp_path / "x.md")
     assert "\x1b" not in (tmp_path / "x.md").read_text()
     assert r"**Bad title \| \$(touch x)**" in (tmp_path / "x.md").read_text()

@@ -65,17 +65,23 @@ def document_of(hit: Hit) -> Document:
     return Document(hit.id, hit.title, hit.text, hit.metadata)
 
 
-def hit_mark(hit: Hit, catalogue: Catalogue, index: str = "") -> ShelfMark:
-    """A hit of an index as a thing to mark: one of the catalogue is its entry."""
-    entry = catalogue.by_id.get(hit.id) if (hit.index or index) == CATALOGUE else None
+def hit_mark(hit: Hit, catalogue: Catalogue) -> ShelfMark:
+    """A hit as a thing to mark: one of the catalogue is its entry."""
+    entry = catalogue.by_id.get(hit.id) if hit.index == CATALOGUE else None
     return entry_mark(entry) if entry else document_mark(document_of(hit), hit.url)
 
 
 def hit_of(mark: ShelfMark, about: dict[str, Any] | None = None) -> Hit:
     """A marked document as a hit, to show and cite it where its index is gone."""
     known = about or mark.about
-    return Hit(1, str(known.get("id") or mark.key), mark.title, str(known.get("text") or ""),
-               mark.year, mark.url, 0.0, metadata=known.get("metadata") or {})  # fmt: skip
+    text = str(known.get("text") or "")
+    return Hit(1, str(known.get("id") or mark.key), mark.title, text, mark.year, mark.url, 0.0,
+               metadata=_metadata(known))  # fmt: skip
+
+
+def _metadata(about: dict[str, Any]) -> dict[str, Any]:
+    found = about.get("metadata")
+    return found if isinstance(found, dict) else {}  # a file that was imported may hold anything
 
 
 # Lists and pages ------------------------------------------------------------------------------
@@ -138,7 +144,7 @@ def reading_list(marks: Sequence[ShelfMark]) -> Iterator[str]:
             yield f"\n## {heading}\n\n"
         for mark in held:
             address = safe_url(mark.url) if mark.url else None
-            known = mark.about.get("metadata") or {}
+            known = _metadata(mark.about)
             people = known.get("authors")
             names = list(map(str, people)) if isinstance(people, list) else []
             more = [" et al."] if len(names) > _MOST_AUTHORS else []
