@@ -195,8 +195,12 @@ def test_a_benchmark_is_fetched_once(monkeypatch: pytest.MonkeyPatch, home: Path
 
 async def test_a_run_made_elsewhere_is_explored_beside_bm25(folder: Path, ready: Path) -> None:
     (folder / "mine.trec").write_text("1 Q0 d5 1 2 x\n1 Q0 d1 2 1 x\n")
-    await evaluated(EvaluateJob(str(folder), (), score=(str(folder / "mine.trec"),)))
-    (record,) = records.records()
+    given = (str(folder / "mine.trec"),)
+    await evaluated(EvaluateJob(str(folder), ("lexical",), score=given))
+    found = {one.mode: one for one in records.records()}
+    bm25 = job_of_record(found["lexical"], load().catalogue)
+    assert bm25.modes == ("lexical",)  # nothing is encoded for it
+    record = found[records.GIVEN]
     job = with_run_file(job_of_record(record, load().catalogue), places())
     Path(job.run_file or "").parent.mkdir(parents=True)
     summary = await evaluated(job)

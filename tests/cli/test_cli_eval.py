@@ -303,6 +303,10 @@ def test_own_figures_stand_beside_the_published(call: Call, first: Any) -> None:
     shown = call("results", "--own", "-m", "all-minilm-l6-v2", "-f", "table", COLUMNS="300").out
     assert "all-MiniLM-L6-v2 + BM25" in shown
     assert "BM25 (bioretrieval-tui)" not in shown
+    for asked in (("-b", "tiny-claims"), ("--columns", "scifact,tiny-claims")):
+        for words, kept in (("bm25", True), ("splade", False)):  # as in the app
+            found = call("results", *asked, "--own", "-w", words, "-f", "json").json
+            assert ("own-bm25" in [row["model"] for row in found]) == kept
     page = call("show", "all-minilm-l6-v2", "-f", "markdown").out
     assert page.index("## Your runs") < page.index("## Published results")
     assert "tiny-claims" in page

@@ -11,12 +11,12 @@ import pytest
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Content
 from bioretrieval_tui.evaluation.metrics import MEASURES
-from bioretrieval_tui.evaluation.records import FORMAT, EvaluationRecord
+from bioretrieval_tui.evaluation.records import FORMAT, GIVEN, EvaluationRecord
 from bioretrieval_tui.render.evaluations import own_results, own_runs, record_sheet, run_page
 from bioretrieval_tui.render.hits import hit_page, hit_sheet
 from bioretrieval_tui.render.page import Page
 from bioretrieval_tui.render.sheet import Sheet, face
-from bioretrieval_tui.search.types import Explanation, Hit, Scores
+from bioretrieval_tui.search.types import Explanation, Hit, Scores, mode_name
 from bioretrieval_tui.tui.spans import LABEL, paint
 
 EMPTY = Catalogue(Content(entries=(), results=(), sources=()))
@@ -121,14 +121,18 @@ def record(mode: str = "dense", day: int = 1, **other: Any) -> EvaluationRecord:
         record("lexical"),
         record("hybrid", instruction="Find: ", keep_own=True),
         record("rerank", reranker="lab/cross", latency_ms={}),
+        record(GIVEN, keep_own=True),
     ],
-    ids=["dense", "lexical", "hybrid", "rerank"],
+    ids=["dense", "lexical", "hybrid", "rerank", "run"],
 )
 def test_a_run_has_the_same_facts_in_both_faces(made: EvaluationRecord) -> None:
     (run,) = own_runs([made], EMPTY)
     page = run_page(run)
     assert painted(page) == set(page.pairs()) == next(shown(record_sheet([made])))
-    assert ("mode", "BM25" if made.mode == "lexical" else made.mode) in set(page.pairs())
+    assert ("mode", mode_name(made.mode)) in set(page.pairs())
+    kept = "ranked like the others" if made.keep_own else "left out"
+    own = "as in the run file" if made.mode == GIVEN else kept
+    assert ("own documents", own) in set(page.pairs())
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,14 @@ def test_the_difference_of_modes_fits_beside_a_page(pair: tuple[str, str]) -> No
     assert "delta" in [columns[i].key for i in table.columns_at(60, tall=False)]
 
 
+@pytest.mark.parametrize(
+    ("run", "shown"), [("my.trec", "my.trec"), ("dense", "dense"), ("pubmedbert.trec", "pubmedb…")]
+)
+def test_the_head_of_a_difference_names_both(run: str, shown: str) -> None:
+    columns = query_columns(("lexical", run), ("lexical", run))
+    assert [one.title for one in columns if one.key == "delta"] == [f"{shown}\N{MINUS SIGN}BM25"]
+
+
 @pytest.fixture
 def benchmark(tmp_path: Path) -> Path:
     return write_benchmark(tmp_path / "tiny")
@@ -246,6 +254,8 @@ async def test_an_own_row_leads_to_its_queries(small: Catalogue, benchmark: Path
         assert found.session.modes == ("lexical",)  # nothing is encoded for a run of BM25
         assert found.session.job is not None
         assert found.session.job.folder == str(benchmark)
+        assert "nDCG@10" in session.text
+        assert "MiniLM" not in session.text  # it had no part
 
 
 async def test_hostile_queries_and_documents_are_text(

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from bioretrieval_tui.terminal.clean import clean
 from bioretrieval_tui.tui.hit_list import marked, query_terms
 from bioretrieval_tui.tui.spans import addresses, inline
-from bioretrieval_tui.tui.text import Line, Span, fit, layout, line, strip, wrap
+from bioretrieval_tui.tui.text import Line, Span, fit, layout, line, strip, unbroken, wrap
 from bioretrieval_tui.tui.themes import DARK, LOOKS, TERMINAL
 
 LETTERS = "ab -.\t\n\x1b[31m\x9b\x07検索模型🧬é\u0301\u202e\u200dﾊﾟ"
@@ -68,6 +68,9 @@ def test_wrapping_breaks_at_spaces_and_hangs() -> None:
     assert [row_text(row) for row in wrap(long, 12)] == [
         "  " + "x" * 10, "     " + "x" * 7, "     " + "x" * 7, "     x",
     ]  # fmt: skip
+    joined = line(unbroken("1 3 scores  s self-reported"))
+    assert [row_text(row) for row in wrap(joined, 17)] == ["1 3 scores  ", "s self-reported"]
+    assert [row_text(row) for row in wrap(joined, 13)][-1] == "self-reported"
     assert len(layout([item, long], 14)) == 2 + len(wrap(long, 14))
 
 

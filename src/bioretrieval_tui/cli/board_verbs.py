@@ -128,6 +128,7 @@ def results(
     # The filter may ask for facts that depend on all scores.
     found = with_board(found, None if conditions or wide else wanted or None)
     kept = _models(found, models, conditions)
+    words = () if models else conditions
     if wide:
         view = MatrixView(
             columns=asked,
@@ -138,19 +139,18 @@ def results(
             sort=sort,
             reverse=reverse,
         )
-        _put_matrix(found, view, kept, runs, limit, format_)
+        _put_matrix(found, view, kept, words, runs, limit, format_)
         return
-    scores, names = list(found.results), found.names
+    scores, names = [one for one in found.results if _is_asked(one, kept)], found.names
     if runs:
         from bioretrieval_tui.render.evaluations import own_results
 
-        more, named = own_results(runs)
+        more, named = own_results(run for run in runs if run.fits(kept, *words))
         scores, names = [*scores, *more], {**names, **named}
     shown = [
         result
         for result in scores
-        if _is_asked(result, kept)
-        and (not benchmarks or result.benchmark in wanted)
+        if (not benchmarks or result.benchmark in wanted)
         and (
             result.benchmark not in subsets
             or (result.subset or "").casefold() in subsets[result.benchmark]
@@ -203,6 +203,7 @@ def _put_matrix(
     found: Catalogue,
     view: MatrixView,
     models: Collection[str] | None,
+    words: Sequence[str],
     runs: Sequence[OwnRun],
     limit: int | None,
     format_: Format,
@@ -222,7 +223,7 @@ def _put_matrix(
         view = structs.replace(view, sort=key)
     matrix = table.matrix(view, models)
     for run in runs:
-        if _is_asked(run.result, models) and not (view.zero_shot and not run.zero_shot):
+        if run.fits(models, *words) and (run.zero_shot or not view.zero_shot):
             own.append(MatrixRow(run.result.model, run.figures, own=run.name))
     if view.columns:
         own = [row for row in own if row.figures.keys() & set(matrix.axes)]

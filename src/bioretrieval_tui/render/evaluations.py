@@ -7,7 +7,7 @@ A record of the local leaderboard has one list of fields (`RECORD_FIELDS`): the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from bioretrieval_tui.catalog.models import Benchmark
 from bioretrieval_tui.catalog.models import Result as Published
 from bioretrieval_tui.evaluation.metrics import MAIN, MEASURES
 from bioretrieval_tui.evaluation.published import Match, Reference, hub_names, references
-from bioretrieval_tui.evaluation.records import EvaluationRecord, by_kind, slug
+from bioretrieval_tui.evaluation.records import GIVEN, EvaluationRecord, by_kind, slug
 from bioretrieval_tui.render.page import Fact, Group, Inline, Page, facts, text
 from bioretrieval_tui.render.rankings import MARK
 from bioretrieval_tui.render.sheet import (
@@ -92,6 +92,15 @@ class OwnRun(msgspec.Struct, frozen=True):
         if self.record.mode == "lexical":
             return True
         return False if self.trained else None
+
+    def fits(self, models: Collection[str] | None, *words: str) -> bool:
+        """Whether a filter keeps it: by its model, one of these entries (None: all), or else by all
+        these words in what it is called, as BM25 and run files have no entry."""
+        if models is None or self.model in models:
+            return True
+        record = self.record
+        text = f"{self.name} {record.mode} {mode_name(record.mode)} {record.benchmark} own"
+        return bool(words) and all(one.strip().casefold() in text.casefold() for one in words)
 
     @property
     def how(self) -> str:
@@ -211,6 +220,13 @@ def _of_model(name: str) -> Callable[[EvaluationRecord], Cell]:
     return cell
 
 
+def _own_documents(one: EvaluationRecord) -> Cell:
+    """What became of documents with the id of the query."""
+    if one.mode == GIVEN:
+        return "as in the run file"
+    return "ranked like the others" if one.keep_own else "left out"
+
+
 def _measured(name: str) -> ColumnOf[EvaluationRecord]:
     return column(_key(name), name, lambda one: _score(one.metrics.get(name)), align="right")
 
@@ -246,8 +262,7 @@ RECORD_FIELDS: tuple[ColumnOf[EvaluationRecord], ...] = (
     column("run", "run file", data_only=True),
     column("folder", data_only=True),
     column("instruction", data_only=True),
-    column("keep_own", "own documents",
-           lambda one: "ranked like the others" if one.keep_own else None, data_only=True),
+    column("keep_own", "own documents", _own_documents, data_only=True),
     column("versions", make=lambda one: ", ".join(map(" ".join, one.versions.items())),
            data_only=True),
 )  # fmt: skip

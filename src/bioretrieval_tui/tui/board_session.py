@@ -276,11 +276,7 @@ class BoardSession:
             return False
         if self.view.columns and not row.figures.keys() & set(self.matrix.axes):
             return False
-        if models is None or row.run.model in models:
-            return True
-        record = row.run.record
-        text = f"{row.run.name} {record.mode} {mode_name(record.mode)} {record.benchmark} own"
-        return self.entries.filter.strip().casefold() in text.casefold()
+        return row.run.fits(models, self.entries.filter)
 
     # Recipes -----------------------------------------------------------------------------
 

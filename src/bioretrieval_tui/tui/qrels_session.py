@@ -292,17 +292,16 @@ def exploring_job(
 
 
 def job_of_record(record: EvaluationRecord, catalogue: Catalogue) -> protocol.EvaluateJob:
-    """The exploration of an evaluation's benchmark; without a model, if none was used.
+    """The exploration of an evaluation's benchmark; of BM25 without a model.
 
     Raises BioRetrievalError if its folder is not known or gone, or is not a benchmark."""
-    from bioretrieval_tui.evaluation.records import GIVEN, folder_of, records
+    from bioretrieval_tui.evaluation.records import GIVEN, folder_of
 
     folder = folder_of(record)
     if record.mode == GIVEN:  # what made it is not here
         run = (record.model, record.run) if record.run and Path(record.run).is_file() else None
         return exploring_job(catalogue, folder, ("lexical",), split=record.split, run=run)
-    together = (one.mode for one in records() if one.date == record.date)
-    if set(together) <= {"lexical"}:
+    if record.mode == "lexical":
         return exploring_job(catalogue, folder, ("lexical",), split=record.split)
     modes = ("lexical", "dense", "hybrid", *(("rerank",) if record.reranker else ()))
     return exploring_job(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -51,6 +51,20 @@ Row = tuple[Span, ...]
 _YEAR_WIDTH = 4
 
 
+def unbroken(text: str, between: str = "  ") -> str:
+    """The text with no-break spaces within its parts, such as a sign with its meaning."""
+    return between.join(part.replace(" ", "\xa0") for part in text.split(between))
+
+
+def _words(text: str, width: int) -> Iterator[str]:
+    """Words and the spaces between them; what no-break spaces join is one word if it fits."""
+    for word in re.findall(r"[^\S\xa0]+|[\S\xa0]+", text):
+        if "\xa0" in word and cell_len(word) > width:
+            yield from re.findall(r"\s+|\S+", word)
+        else:
+            yield word.replace("\xa0", " ")
+
+
 def wrap(item: Line, width: int) -> list[Row]:
     """The rows of one line at `width` cells: broken at spaces, long words cut."""
     rows: list[Row] = []
@@ -66,7 +80,7 @@ def wrap(item: Line, width: int) -> list[Row]:
         space = max(1, width - item.hang)
 
     for span in item.spans:
-        for word in re.findall(r"\s+|\S+", clean(span.text)):
+        for word in _words(clean(span.text), space):
             size = cell_len(word)
             if used + size > space and used:
                 if word.isspace():

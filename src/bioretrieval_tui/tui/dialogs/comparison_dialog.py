@@ -12,12 +12,13 @@ from textual.containers import Vertical
 
 from bioretrieval_tui.actions import in_scope
 from bioretrieval_tui.render.comparison import ComparedRow, EntryComparison, comparison_sheet
+from bioretrieval_tui.render.rankings import LEGEND
 from bioretrieval_tui.render.sheet import face, one_line
 from bioretrieval_tui.render.terminal_text import cut
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.dialogs.dialog import Dialog, ExportDialog
 from bioretrieval_tui.tui.dialogs.help_dialog import HelpDialog
-from bioretrieval_tui.tui.text import Span, line
+from bioretrieval_tui.tui.text import Span, line, unbroken
 from bioretrieval_tui.tui.widgets.bars import HeadLine, hints
 from bioretrieval_tui.tui.widgets.canvas import Detail
 from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTable
@@ -79,7 +80,8 @@ class ComparisonDialog(Dialog[None]):
     @property
     def _noted(self) -> str:
         best = [f"{_BEST} best"] if any(row.best for row in self.found.rows) else []
-        return "; ".join([*best, *self.found.notes])
+        notes = (unbroken(one) if one == LEGEND else one for one in self.found.notes)
+        return "; ".join([*best, *notes])
 
     def on_resize(self) -> None:
         width = self.app.size.width

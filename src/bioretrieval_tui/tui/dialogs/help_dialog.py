@@ -14,7 +14,7 @@ from textual.widgets import Input
 
 from bioretrieval_tui.actions import SCOPES, in_force, in_scope, scope_title, shown_key
 from bioretrieval_tui.tui.dialogs.dialog import Dialog, title_line
-from bioretrieval_tui.tui.text import Line, Row, Span, layout, line
+from bioretrieval_tui.tui.text import Line, Row, Span, layout, line, unbroken
 from bioretrieval_tui.tui.widgets.canvas import Detail
 from bioretrieval_tui.tui.widgets.input import QueryLine
 
@@ -128,7 +128,8 @@ def help_blocks(scopes: Sequence[str], words: Sequence[str] = ()) -> list[tuple[
 def _terms(terms: Sequence[tuple[str, str]], words: Sequence[str]) -> Iterator[Line]:
     for term, meaning in terms:
         if all(word in f"{term} {meaning}".casefold() for word in words):
-            yield line(Span(f" {term:<{_TERM}}  ", "strong"), meaning, hang=_TERM + 3)
+            text = unbroken(meaning) if "  " in meaning else meaning
+            yield line(Span(f" {term:<{_TERM}}  ", "strong"), text, hang=_TERM + 3)
 
 
 def in_columns(blocks: Sequence[Sequence[Line]], width: int) -> list[Line]:

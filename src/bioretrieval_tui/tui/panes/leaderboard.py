@@ -43,7 +43,7 @@ from bioretrieval_tui.tui.board_session import (
 from bioretrieval_tui.tui.last_session import PaneState
 from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.spans import PaintedPage, paint
-from bioretrieval_tui.tui.text import Span, line
+from bioretrieval_tui.tui.text import Span, line, unbroken
 from bioretrieval_tui.tui.widgets.table import GAP, ColumnChoice, VirtualTable
 
 if TYPE_CHECKING:
@@ -409,12 +409,12 @@ class LeaderboardPane(Pane):
             (view.measured, "no self-reported scores"),
         ):
             spans.append(Span(f"  {words}" if shown else "", "warn"))
-        hidden = hidden_words(matrix)
+        hidden = unbroken(hidden_words(matrix), ", ")
         spans.append(Span(f"  {hidden}" if hidden else "", "dim"))
         if board.own and not board.with_own:
             spans.append(Span(f"  {MARK} your runs: {len(board.own)} hidden (w)", "faint"))
         off = "  ! differs by more than 0.01" if board.shown_own else ""
-        marks = "" if board.mode == "heat" else f"   {LEGEND}{off}"
+        marks = "" if board.mode == "heat" else f"   {unbroken(LEGEND + off)}"
         return [*spans, Span(marks, "dim")]
 
     def action_enter(self) -> None:

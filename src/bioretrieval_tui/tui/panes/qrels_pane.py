@@ -23,7 +23,7 @@ from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.qrels_session import DELTA, QrelsSession, difference
 from bioretrieval_tui.tui.spans import addresses
-from bioretrieval_tui.tui.text import Line, Span, line
+from bioretrieval_tui.tui.text import Line, Span, fit, line
 from bioretrieval_tui.tui.widgets.bars import HeadLine, WorkBar
 from bioretrieval_tui.tui.widgets.canvas import Detail, SideBySide
 from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTable
@@ -37,6 +37,8 @@ EMPTY = NONE_OPEN + ".\n\nAny folder in BEIR format can be opened."
 _QUERIES_WIDTH = 60
 _DOCUMENTS_WIDTH = 50
 """Columns of a message in place of queries, and of documents."""
+_DELTA_WIDTH = 13
+"""Cells of the difference of two modes: the names of both, of a run file its beginning."""
 _HIGH_GRADE = 2
 """Grade from which a document is highly relevant."""
 
@@ -170,10 +172,11 @@ class QrelsPane(Pane):
         counts = plural(len(session.queries), "query")
         if len(session.shown) < len(session.queries):
             counts = f"{len(session.shown):,} of {counts}"
-        model = found.model.rstrip("/").rpartition("/")[2]
+        encoded = set(session.modes) - {"lexical", *(session.job.names if session.job else ())}
+        model = f" by {found.model.rstrip('/').rpartition('/')[2]}" if encoded else ""
         spans += [
             Span(f"  {found.benchmark}", "benchmark.strong"),
-            Span(f" {found.split}  {counts}  nDCG@10 by {model}", "dim"),
+            Span(f" {found.split}  {counts}  nDCG@10{model}", "dim"),
         ]
         if session.pair:
             spans.append(Span(f"  {pair_title(session.pair)}", "ok"))
@@ -274,8 +277,10 @@ def query_columns(modes: Sequence[str], pair: tuple[str, str] | None) -> tuple[T
         *(TableColumn(mode, mode_name(mode), 7, align="right", priority=1) for mode in modes),
     ]
     if pair is not None:
-        shorts = ("BM25" if mode == "lexical" else mode_name(mode)[:3] for mode in reversed(pair))
-        columns.append(TableColumn(DELTA, "-".join(shorts), 9, align="right", priority=2))
+        first, second = map(mode_name, pair)
+        second = fit(second, min(len(second), _DELTA_WIDTH - 1 - len(first)))
+        title = f"{second}\N{MINUS SIGN}{first}"
+        columns.append(TableColumn(DELTA, title, _DELTA_WIDTH, align="right", priority=2))
     return (*columns, TableColumn("relevant", "Rel", 4, align="right", priority=5))
 
 
