@@ -290,7 +290,7 @@ async def test_the_page_says_all_of_a_record(small: Catalogue, size: tuple[int, 
             seen += session.text
         for text in (
             made.id, "lab/alpha", "0123abc", "cd" * 8, "dense", "facts-set",
-            made.sha256[:16], "documents      5,000", "p50 ms       12.3", "p95 ms       45.6",
+            made.sha256[:16], "documents     5,000", "p50 ms       12.3", "p95 ms       45.6",
             HARDWARE, "2026-03-02 10:20", "bioretrieval-tui 0.1.0", "AP@100", "0.6100", "Find:",
             "+0.0200 against published", "Alpha 110M", old.id[:20], "eval-facts-12345678",
         ):  # fmt: skip

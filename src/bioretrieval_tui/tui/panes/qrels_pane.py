@@ -309,7 +309,7 @@ def query_lines(view: QueryView, modes: Sequence[str]) -> list[Line]:
     for mode in modes:
         values = view.scores.get(mode, {})
         shown = "".join(f"{values.get(name, 0.0):>9.3f}" for name in MEASURES)
-        lines.append(line(Span(f"{mode_name(mode):<9}", "own"), Span(shown)))
+        lines.append(line(Span(fit(mode_name(mode), 8) + " ", "own"), Span(shown)))
     missing = sum(row.title is None for row in view.judged)
     said = f"{len(view.judged):,} judged; top {len(view.unjudged):,} unjudged below"
     said += f"; {missing:,} not in the corpus" if missing else ""
