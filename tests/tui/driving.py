@@ -203,8 +203,9 @@ class Session:
 
     @property
     def head(self) -> str:
-        """The line over the list."""
-        return "".join(span.text for span in self.app.pane.query_one(HeadLine).spans)
+        """The line over the list; its parts may have no-break spaces."""
+        spans = self.app.pane.query_one(HeadLine).spans
+        return "".join(span.text for span in spans).replace("\xa0", " ")
 
     @property
     def line(self) -> QueryLine:
