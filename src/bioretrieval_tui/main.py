@@ -92,6 +92,13 @@ def _call(argv: list[str]) -> int:
         given = _given()
         if _app_can_run():
             return launch(given=given)
+    if given:
+        from bioretrieval_tui.errors import UsageError
+
+        raise UsageError(
+            "identifiers on stdin are shown in the app, which needs a terminal for its output",
+            remedy="use --select to print what is chosen of them, or show ID",
+        )
     from bioretrieval_tui.cli.root import call
 
     code = call(["list"])

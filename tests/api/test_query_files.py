@@ -106,6 +106,16 @@ def test_a_trec_run_scores_as_eval_does(
     assert found[measure] == pytest.approx(report.metrics["nDCG@10"])
 
 
+@pytest.mark.parametrize(("name", "begins"), [("a.csv", "query,rank,"), ("a.trec", "1 Q0 "),
+                                              ("a.txt", '{"query":')])  # fmt: skip
+def test_the_name_of_the_file_decides(
+    queries: Path, tmp_path: Path, name: str, begins: str
+) -> None:
+    words = ("search", "--queries", str(queries), "-i", "claims", "-m", "bm25")
+    assert called(*words, "--out", str(tmp_path / name))[0] == 0
+    assert (tmp_path / name).read_text().startswith(begins)
+
+
 def test_several_indexes_and_bm25(queries: Path) -> None:
     words = ("search", "--queries", str(queries), "-i", "claims", "-i", "gone", "-m", "bm25")
     code, out, _ = called(*words, "-k", "1")

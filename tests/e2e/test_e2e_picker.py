@@ -27,6 +27,13 @@ def test_nothing_chosen_is_an_exit_code(start: Start) -> None:
     assert session.ended() == 0
 
 
+def test_identifiers_without_an_app_to_show_them(start: Start) -> None:
+    script = 'echo medcpt | "$@" | cat; echo done'
+    session = start(command=["sh", "-c", script, "sh", *APP])
+    session.wait("identifiers on stdin are shown in the app")
+    assert session.ended() == 0
+
+
 def test_identifiers_are_piped_in(start: Start) -> None:
     script = 'printf "medcpt\\nbge-m3 no-such\\n" | "$@"'
     session = start(command=["sh", "-c", script, "sh", *APP])

@@ -514,8 +514,11 @@ async def test_leaving_the_pane_loses_nothing(small: Catalogue, scripted: Desk) 
         assert isinstance(session.focused, Detail)
         assert session.at == HITS[2].id
         await session.press("escape", "2", "9")
+        assert session.focused is session.line  # where one types the next question over the last
+        assert session.line.value == session.line.selected_text == "newborn cerebral"
+        await session.press("down")
         assert isinstance(session.focused, VirtualTable)
-        assert session.line.value == "newborn cerebral"
+        assert session.at == HITS[3].id
 
 
 async def test_leaving_the_app_while_it_works(small: Catalogue, scripted: Desk) -> None:

@@ -137,7 +137,8 @@ def search(
     if source is not None:
         if why:
             raise UsageError("--why is for one query", remedy="leave it out")
-        many = _format_of_many(format_)
+        many = _format_of_many(format_, out)
+        format_ = many
     elif out is not None or format_ == "trec":
         raise UsageError("--out and -f trec are for many queries", remedy="add --queries FILE")
     count = count or (RANKED if format_ == "trec" else HITS)
@@ -190,10 +191,13 @@ class _Reranker:
         return reranked(text, hits, self._encoder, reporter=self._reporter)
 
 
-def _format_of_many(given: str) -> ManyFormat:
-    """The format in which the hits of many queries are written, JSON lines if none is given."""
+def _format_of_many(given: str, out: Path | None) -> ManyFormat:
+    """The format in which the hits of many queries are written: the one that is given, else that
+    of the file's name, else JSON lines."""
     source = click.get_current_context().get_parameter_source("format_")
-    name = given if source is ParameterSource.COMMANDLINE else "jsonl"
+    suffix = "" if out is None else out.suffix.casefold().lstrip(".")
+    of_name = {"csv": "csv", "trec": "trec", "run": "trec"}.get(suffix, "jsonl")
+    name = given if source is ParameterSource.COMMANDLINE else of_name
     if name in ("jsonl", "csv", "trec"):
         return cast("ManyFormat", name)
     said = f"the hits of many queries cannot be written as {name}"

@@ -460,7 +460,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
     async def action_go(self, name: str) -> None:
         if name != self.current:
             self.remember()
-            await self.show_pane(name)
+            (await self.show_pane(name)).begin()
 
     def remember(self) -> None:
         # Before the pane is composed it has no list, and no place.

@@ -198,6 +198,9 @@ class Pane(Widget):
         (self.detail if self.has_class("-reading") else self.table).focus()
         self.look_for_runs()
 
+    def begin(self) -> None:
+        """Do what one comes for: the pane was chosen by its key."""
+
     def look_for_runs(self) -> None:
         if "evaluating" in self.SCOPES:
             self.after_paint("own", self.read_runs)

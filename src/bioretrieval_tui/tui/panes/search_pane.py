@@ -147,6 +147,11 @@ class SearchPane(Pane):
             asked = self.hits or self.line.value.strip()
             (self.list_of_hits if asked else self.line).focus()
 
+    def begin(self) -> None:
+        """Take a query, which replaces the last one; a page that is read stays."""
+        if not self.has_class("-reading"):
+            self.action_query()
+
     @property
     def list_of_hits(self) -> VirtualTable:
         return self.right if self.session.on_right and self.session.two_lists else self.left
