@@ -140,8 +140,8 @@ def _backend(wanted: Backend | None) -> Backend:
     for name in (wanted,) if wanted else BACKENDS:
         if find_spec(name) is not None:
             return name
-    missing = wanted or "none of " + ", ".join(BACKENDS)
-    raise UsageError(f"{missing} is not installed", remedy="run: pip install pandas")
+    missing, first = wanted or "none of " + ", ".join(BACKENDS), wanted or BACKENDS[0]
+    raise UsageError(f"{missing} is not installed", remedy=f"run: pip install {first}")
 
 
 def _sheet(rows: Sequence[Any]) -> Sheet:

@@ -102,6 +102,16 @@ def test_frames_of_what_does_not_belong_together() -> None:
     assert isinstance(br.results("scifact")[0], Result)
 
 
+def test_a_frame_of_what_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(UsageError, match="polars is not installed") as told:
+        br.frame([], "polars")
+    assert told.value.remedy == "run: pip install polars"
+    with pytest.raises(UsageError) as told:
+        br.frame([])
+    assert told.value.remedy == "run: pip install pandas"
+
+
 # Encoders
 
 

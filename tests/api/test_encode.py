@@ -77,7 +77,7 @@ def test_queries_are_read_in_all_their_forms(tmp_path: Path) -> None:
         (["--instruction", "x"], 2, "--instruction is for queries; add --side query"),
         (["--side", "query", "--format", "beir"], 2, "--format is for documents"),
         (["--model", "medcpd"], 3, "no model has the id 'medcpd'; nearest:"),
-        (["--model", "medcpt"], 1, "is not on this machine"),
+        (["--model", "medcpt"], 1, "the model ncbi/MedCPT-Article-Encoder is not on this machine"),
     ],
 )
 def test_what_is_refused(lines: Path, words: list[str], code: int, said: str) -> None:

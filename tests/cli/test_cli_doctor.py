@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from bioretrieval_tui.cli import program_verbs as checks
+from bioretrieval_tui.index.registry import IndexInfo
 
 Call = Callable[..., Any]
 ROOT = Path(__file__).resolve().parents[2]
@@ -129,6 +130,13 @@ def test_a_damaged_index_and_a_broken_overlay_are_noted(
     broken = [row for row in checks.catalogue() if row[0] == "overlay"]
     assert broken
     assert all(state == "note" and "mine.yaml" in value for _, state, value, _ in broken)
+
+
+def test_the_index_of_the_catalogue_is_not_among_yours(monkeypatch: pytest.MonkeyPatch) -> None:
+    own, mine = (IndexInfo(name=one, status="ok", bytes=1_000) for one in ("catalogue", "mine"))
+    for found, said in (([own], "none yet"), ([own, mine], "1, 1.0 kB")):
+        monkeypatch.setattr("bioretrieval_tui.index.registry.list_indexes", lambda of=found: of)
+        assert next(checks.indexes()) == ("indexes", "ok", said, None)
 
 
 TOLD = '{"version": "2.9.0", "cuda": %s, "gpus": %s, "mps": false, "seconds": 1.25}\n'

@@ -382,6 +382,8 @@ def test_config_set_is_what_config_shows_then(cli: Call, tmp_path: Any) -> None:
     rows = {row["id"]: (row["keys"], row["origin"]) for row in called.json}
     assert rows["open"] == (["o", "ctrl+e"], f"{path}:4")
     assert rows["sort"] == (["s"], "default")
+    assert "command-0" not in rows
+    assert "there is no field {nmae}" in called.err
 
 
 def test_open_prints_the_address_that_was_asked_for(cli: Call, catalogue: Catalogue) -> None:

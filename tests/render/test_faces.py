@@ -14,8 +14,9 @@ from bioretrieval_tui.evaluation.metrics import MEASURES
 from bioretrieval_tui.evaluation.records import FORMAT, EvaluationRecord
 from bioretrieval_tui.render.evaluations import own_results, own_runs, record_sheet, run_page
 from bioretrieval_tui.render.hits import hit_page, hit_sheet
-from bioretrieval_tui.render.page import Page
+from bioretrieval_tui.render.page import Page, markdown
 from bioretrieval_tui.render.sheet import Sheet, face
+from bioretrieval_tui.render.terminal_text import page_text
 from bioretrieval_tui.search.types import Explanation, Hit, Scores
 from bioretrieval_tui.tui.spans import LABEL, paint
 
@@ -92,6 +93,15 @@ def test_a_retracted_work_says_so_first_in_list_and_page() -> None:
     said = msgspec.structs.replace(hit, title="[Retracted] Bone")
     assert dict(next(shown(hit_sheet([said]))))["title"] == "[Retracted] Bone"
     assert hit_page(HITS[2]).badges == ()
+
+
+def test_headings_that_hold_commas_stay_apart() -> None:
+    known = {"mesh": ["Diagnosis, Differential", "Epidural Abscess"]}
+    page = hit_page(msgspec.structs.replace(HITS[2], metadata=known))
+    said = "Diagnosis, Differential; Epidural Abscess"
+    assert ("MeSH", said) in painted(page)
+    assert f"**MeSH**: {said}\n" in "".join(markdown(page))
+    assert said in "".join(page_text(page, width=100, colour=False, links=False))
 
 
 def test_bm25_and_dense_have_one_name() -> None:

@@ -63,7 +63,7 @@ def test_an_article() -> None:
     found = dict(bibtex_fields(cited))
     assert found["author"] == "van der Berg, J. A. and Smith, K. and {WHO Study Group}"
     assert found["journal"] == r"Gut \& Liver"
-    assert (found["volume"], found["number"], found["pages"]) == ("12", "3", "101--9")
+    assert (found["volume"], found["number"], found["pages"]) == ("12", "3", "101--109")
     assert found["doi"] == "10.1136/gut_1"
     assert found["url"] == hit.url
 

@@ -20,7 +20,7 @@ from bioretrieval_tui.documents.detect import items, recognise
 from bioretrieval_tui.documents.document import Document, Record
 from bioretrieval_tui.documents.source import ReadSettings, SourceReader
 from bioretrieval_tui.documents.superscripts import powers_on_line
-from bioretrieval_tui.render.citation import Citation, cite_hit
+from bioretrieval_tui.render.citation import Citation, cite_hit, page_span
 from bioretrieval_tui.render.entries import entry_sheet
 from bioretrieval_tui.render.formats import Format, render
 from bioretrieval_tui.render.reference_formats import csl_items
@@ -57,7 +57,7 @@ def read_again(hits: list[Hit], to: Format) -> list[Document]:
 ARTICLE = {
     "types": ["Journal Article"], "authors": ["van der Berg JA", "Smith K Jr", "WHO Study Group",
     "Kaya \u015e", "Plato", "Department of Health, Rome"], "journal": "Gut & Liver",
-    "volume": "12", "issue": "3 Suppl", "pages": "e101-9", "doi": "10.1136/gut_1(2)", "year": 2019,
+    "volume": "12", "issue": "3 Suppl", "pages": "101-109", "doi": "10.1136/gut_1(2)", "year": 2019,
     "pmid": "30000001", "pmcid": "PMC77", "date": "2019-05-02", "keywords": ["bone", "low sun"],
     "url": "https://example.org/a?b=1&c=2",
 }  # fmt: skip
@@ -214,3 +214,42 @@ def test_the_catalogue(
 def test_nothing_to_cite(to: Format, text: str) -> None:
     assert written((), to) == text
     assert etree.fromstring(written((), "endnote").encode()).find("records/record") is None
+
+
+# Pages ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("pages", "whole"),
+    [
+        ("247-9", "247-249"), ("1250-1", "1250-1251"), ("S12-5", "S12-S15"), ("S12-S5", "S12-S15"),
+        ("e100-2", "e100-e102"), ("247\u20139", "247-249"), ("247-249", "247-249"),
+        ("98-102", "98-102"), ("12-2", "12-2"), ("1-3, 7-9", "1-3, 7-9"), ("e1002", "e1002"),
+        ("iv-ix", "iv-ix"), ("S12-T5", "S12-T5"), ("12A-4", "12A-4"), ("", ""),
+    ],
+)  # fmt: skip
+def test_an_abbreviated_last_page_is_written_in_full(pages: str, whole: str) -> None:
+    assert page_span(pages) == whole
+    assert page_span(pages, "--") == whole.replace("-", "--")
+
+
+@given(st.sampled_from(("", "S", "e")), st.integers(1, 99_999), st.integers(1, 999), st.booleans())
+def test_a_range_abbreviated_as_medline_does_is_restored(
+    letters: str, first: int, more: int, spelt: bool
+) -> None:
+    last = first + more
+    start, end = str(first), str(last)
+    short = end
+    if len(start) == len(end):
+        same = next(i for i, (a, b) in enumerate(zip(start, end, strict=True)) if a != b)
+        short = end[same:]
+    lead = letters if spelt or short == end else ""
+    assert page_span(f"{letters}{start}-{lead}{short}") == f"{letters}{start}-{letters}{end}"
+
+
+def test_exports_have_whole_ranges() -> None:
+    citation = cite_hit(hit(types=["Journal Article"], journal="Gut", pages="247-9"))
+    assert "SP  - 247\nEP  - 249\n" in written([citation], "ris")
+    assert '"page": "247-249"' in written([citation], "csl")
+    assert "<pages>247-249</pages>" in written([citation], "endnote")
+    assert "pages = {247--249}" in written([citation], "bibtex")

@@ -55,7 +55,9 @@ def test_a_text_is_one_word_whatever_it_holds(shell: str, tmp_path: Path) -> Non
         ("wget {title}", False), ("{title}", False), ("a -- b; wget {title}", False),
         ("a | wget x {title}", False), ("(wget {title})", False), ("wget --x {title}", False),
         ("wget -- {title}", True), ("wget -- {id} {title}", True), ("wget --url={title}", True),
-        ("cat file_{title}", True),
+        ("cat file_{title}", True), ("printf -- '%s\n' {title}", True),
+        ("wget ' -- ' {title}", False), ('x -- "a;b" {title}', True),
+        ("wget ''{title}", False), ("x -- \\'; wget \\' {title}", False),
     ],
 )  # fmt: skip
 def test_a_text_is_no_option(template: str, passes: bool) -> None:
@@ -65,6 +67,18 @@ def test_a_text_is_no_option(template: str, passes: bool) -> None:
     else:
         with pytest.raises(UsageError, match="title begins with -"):
             prepared(command, {"title": "-rf", "id": "1"})
+
+
+def test_the_example_of_the_guide_writes_what_it_says(tmp_path: Path) -> None:
+    page = Path(__file__).parents[2] / "docs" / "configuration.md"
+    text = next(one for one in page.read_text("utf-8").split("```") if "[[command]]\n" in one)
+    found = read_text(text.removeprefix("toml"), tmp_path / "config.toml")
+    assert (found.problems, command_problems(found)) == ((), {})
+    record = {"title": "-omics of asthma", "authors": ["Li A", "Roe B"]}
+    script, variables = prepared(found.config.command[-1], record)
+    subprocess.run(["sh", "-c", script], env={"HOME": str(tmp_path), **variables}, check=True)
+    (written,) = tmp_path.iterdir()
+    assert written.read_text() == f"-omics of asthma\n{variables['field_2']}\n"
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ async def test_the_list_says_what_there_is(
         assert session.head == "Indexes  5  66.3 MB"
         assert "●" in row(session, "catalogue")
         assert "5,183  21.4 MB  ok" in row(session, "mine")
-        assert "31% deleted" in row(session, "other")
+        assert "31% unused" in row(session, "other")
         assert "unfinished" in row(session, "ruin")
         assert "damaged" in row(session, "torn")
         # Not what stood there when the pane was shown first.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from string import ascii_lowercase
 
+import msgspec
 import pytest
 from driving import Session, make_app, running
 from textual._context import visible_screen_stack
@@ -168,6 +169,18 @@ async def test_every_kind_is_reached(small: Catalogue) -> None:
 
 
 # The palette ------------------------------------------------------------------------------------
+
+
+async def test_the_palette_puts_the_very_id_first(small: Catalogue) -> None:
+    paper = next(one for one in small.entries if one.id == "alpha-paper")
+    named = msgspec.structs.replace(paper, name="alpha-110m alpha-110m", id="alpha")
+    model = small.entry("alpha-110m")
+    async with running(make_app(small), WIDE) as session:
+        palette = Palette([], [named, model], (), ())
+        session.app.push_screen(palette)
+        await session.settle()
+        await session.type("Alpha-110m")
+        assert [one.id for one in palette.shown] == ["alpha-110m", "alpha"]
 
 
 async def test_the_palette_runs_an_action(small: Catalogue) -> None:

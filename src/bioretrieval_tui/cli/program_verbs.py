@@ -51,6 +51,7 @@ def keys(format_: Format) -> None:
     from bioretrieval_tui.actions import SCOPES, scope_title, shown_key
     from bioretrieval_tui.config import configuration
     from bioretrieval_tui.render.sheet import Column, Sheet
+    from bioretrieval_tui.render.user_commands import command_problems
 
     columns: tuple[Column, ...] = (
         Column("id", "id", min_width=12),
@@ -61,11 +62,14 @@ def keys(format_: Format) -> None:
         Column("origin", "set by", min_width=6),
     )
     found = configuration()
-    if not any(action.origin for action in found.actions):
+    faults = command_problems(found)
+    left_out = {f"command-{number}" for number in faults}
+    actions = [action for action in found.actions if action.id not in left_out]
+    if not any(action.origin for action in actions):
         columns = columns[:-1]
     rows, records = [], []
-    scopes = dict.fromkeys((*SCOPES, *(action.scope for action in found.actions)))
-    for one in (action for scope in scopes for action in found.actions if action.scope == scope):
+    scopes = dict.fromkeys((*SCOPES, *(action.scope for action in actions)))
+    for one in (action for scope in scopes for action in actions if action.scope == scope):
         names = [shown_key(key) for key in one.keys]
         origin = one.origin.removeprefix(f"{found.path.parent}/")
         rows.append(
@@ -78,8 +82,8 @@ def keys(format_: Format) -> None:
              "help": one.help, "origin": one.origin or DEFAULT}
         )  # fmt: skip
     put_sheet(Sheet("Keys", columns, rows, records), format_)
-    for problem in found.problems:
-        if (problem.field or "").startswith("keys"):
+    for problem in (*found.problems, *faults.values()):
+        if (problem.field or "").startswith(("keys", "command")):
             tell(str(problem))
 
 
@@ -425,12 +429,14 @@ def folders() -> Iterator[Row]:
 
 
 def indexes() -> Iterator[Row]:
+    from bioretrieval_tui.index.layout import CATALOGUE
     from bioretrieval_tui.index.registry import list_indexes, most_cached
     from bioretrieval_tui.index.report import longer_line
 
     found = list_indexes()
-    total = size(sum(one.bytes for one in found))
-    yield "indexes", "ok", f"{len(found)}, {total}" if found else "none yet", None
+    yours = [one.bytes for one in found if one.name != CATALOGUE]
+    said = f"{len(yours)}, {size(sum(yours))}" if yours else "none yet"
+    yield "indexes", "ok", said, None
     if cached := [one.bytes for one in found if one.cached]:
         said = f"{len(cached)}, {size(sum(cached))} of {size(most_cached())} at most"
         yield "of evaluations", "ok", f"{said}; `index clear-cache` removes them", None

@@ -94,7 +94,8 @@ class Root(NamedGroup):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Without a command: the app on a terminal, the listing as markdown in a pipe."
     " Details: COMMAND --help. Data goes to stdout, messages to stderr; exit codes: 0 success,"
-    " 1 failure, 2 wrong usage, 3 no such id, index or file, 130 interrupted.",
+    " 1 failure, 2 wrong usage, 3 no such id, index or file, 4 nothing new (`watch run`),"
+    " 130 interrupted.",
 )
 @click.version_option(__version__, prog_name=PROGRAM, message="%(prog)s %(version)s")
 @click.option(

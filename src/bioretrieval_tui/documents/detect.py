@@ -91,7 +91,7 @@ _FOR_READING = {
 class UnknownFormatError(CorpusError):
     """A file is of none of the formats; `seems`: what it seems to be."""
 
-    def __init__(self, message: str, seems: str, remedy: str) -> None:
+    def __init__(self, message: str, seems: str, remedy: str | None) -> None:
         super().__init__(message, remedy=remedy)
         self.seems = seems
 
@@ -130,11 +130,11 @@ def recognise(source: SourceReader, settings: ReadSettings = _DEFAULTS) -> Forma
         format_ = _chosen(head, settings) or _by_content(head, suffix)
         text = text_of_head(head).lstrip()
         if format_ is None or format_.name in _TABLES:
-            for pattern, (maker, remedy) in _FOR_READING.items():
+            for pattern, (maker, way) in _FOR_READING.items():
                 if re.search(pattern, text, re.DOTALL | re.MULTILINE):
                     what = f"text of {maker} for people to read"
                     raise UnknownFormatError(
-                        f"{source.name} is {what}", f"it is {what}: {remedy}", remedy
+                        f"{source.name} is {what}", f"it is {what}: {way}", way
                     )
         format_ = format_ or _believed(suffix)
         if format_ is not None:
@@ -144,7 +144,9 @@ def recognise(source: SourceReader, settings: ReadSettings = _DEFAULTS) -> Forma
         seems = f"{kind} of another kind" if text else "empty"
     name = "stdin" if source.name == STDIN else source.name
     what = f"{name} is {seems}, not one of: {', '.join(FORMATS)}"
-    remedy = "name its format with --format if it is one of them"
+    remedy: str | None = "name its format with --format if it is one of them"
+    if seems == "empty":
+        what, remedy = f"{name} is empty", None
     if "--encoding" in seems:
         what, remedy = f"{name} is {seems.partition(' (')[0]}", seems.partition("try ")[2][:-1]
     if "Office" in seems:

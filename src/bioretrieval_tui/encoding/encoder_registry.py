@@ -71,13 +71,13 @@ def load_encoder(
             pieces = revision.split(JOIN)
             count = 1 if query.adapter is None else 2
             of_query, of_document = JOIN.join(pieces[:count]), JOIN.join(pieces[count:])
-        whole = files_of(query, of_query).revision
         try:
-            whole += JOIN + files_of(document, of_document).revision
+            of_texts = files_of(document, of_document).revision
         except ModelError:
             if side == "document":
                 raise
-            whole += JOIN + (of_document or ABSENT)
+            of_texts = of_document or ABSENT
+        whole = f"{files_of(query, of_query).revision}{JOIN}{of_texts}"
 
         def load(name: SideName) -> Engine:
             part = (query, of_query) if name == "query" else (document, of_document)

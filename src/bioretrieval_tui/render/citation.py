@@ -56,6 +56,7 @@ _MEETINGS = re.compile(
 _PERIODICALS = re.compile(r"\b(Trans|Transactions|TACL|J|Journal|Forum|Letters|Annals)\b")
 _PREPRINT = re.compile(r"\b(preprint|arxiv|biorxiv|medrxiv|technical report|blog)\b", re.IGNORECASE)
 _YEAR = re.compile(r"\b(?:19|20)\d\d\b")
+_SHORT_RANGE = re.compile(r"([A-Za-z]*)([0-9]+)-(?:\1)?([0-9]+)")
 _LAST_YEAR = re.compile(r"[ ,(]+((?:19|20)\d\d)\)?$")
 _VOLUME = re.compile(
     r"^(?P<name>.*[^\W\d_][.,]?) (?P<volume>\d+)(?:\((?P<number>[\w-]+)\))?(?::(?P<pages>[\w-]+))?$"
@@ -310,8 +311,15 @@ def _csl_type(known: Mapping[str, Any]) -> str:
 
 
 def page_span(pages: str, dash: str = "-") -> str:
-    """Pages with this dash between them."""
-    return re.sub(r"\s*[-\u2010-\u2015]+\s*", dash, pages)
+    """Pages with this dash between them; a last page that MEDLINE abbreviates is written in full:
+    247-9 is 247-249, S12-5 is S12-S15."""
+    span = re.sub(r"\s*[-\u2010-\u2015]+\s*", "-", pages)
+    if found := _SHORT_RANGE.fullmatch(span):
+        letters, first, last = found.groups()
+        whole = first[: -len(last)] + last
+        if len(last) < len(first) and whole > first:
+            span = f"{letters}{first}-{letters}{whole}"
+    return span.replace("-", dash)
 
 
 def _people(known: Mapping[str, Any], field: str) -> tuple[str, ...]:

@@ -208,7 +208,8 @@ def _details(hit: Hit) -> Iterator[Fact]:
         more = len(values) - _MOST_VALUES
         shown = [*values[:_MOST_VALUES], *([f"{more} more"] if more > 0 else [])]
         if shown:
-            yield fact(label, *shown, role="dim", listed=name == "affiliations")
+            # A heading of MeSH may hold commas.
+            yield fact(label, *shown, role="dim", listed=name == "affiliations", between="; ")
 
 
 def _paragraphs(whole: str, passage: tuple[int, int] | None) -> Iterator[Text]:

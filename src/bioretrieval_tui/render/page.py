@@ -41,13 +41,14 @@ Text = tuple[Inline, ...]
 
 
 class Fact(Struct, frozen=True):
-    """A label with its values. values: shown with commas between them; `listed`, a line each.
+    """A label with its values. values: shown with `between` between them; `listed`, a line each.
     status: "confirmed", or the word that is shown behind the values ("unverified", "secondary")."""
 
     label: str
     values: tuple[Text, ...]
     status: str = "confirmed"
     listed: bool = False
+    between: str = ", "
 
 
 class Group(Struct, frozen=True):
@@ -108,10 +109,11 @@ def fact(
     role: str = "text",
     status: str = "confirmed",
     listed: bool = False,
+    between: str = ", ",
 ) -> Fact:
     """A fact from plain values; `role` is that of the values given as strings."""
     made = (value if isinstance(value, tuple) else text(value, role=role) for value in values)
-    return Fact(label, tuple(made), status, listed)
+    return Fact(label, tuple(made), status, listed, between)
 
 
 def facts(pairs: Iterable[tuple[str, str]], *, role: str = "text") -> tuple[Fact, ...]:
@@ -177,7 +179,7 @@ def markdown(page: Page) -> Iterator[str]:
                 if item.listed:
                     yield f"{label}{mark}:\n" + "".join(f"  - {value}\n" for value in values)
                 else:
-                    yield f"{label}: {', '.join(values)}{mark}\n"
+                    yield f"{label}: {item.between.join(values)}{mark}\n"
         elif isinstance(section, Prose):
             for number, paragraph in enumerate(section.paragraphs, 1):
                 gap = "\n" if number > 1 else ""

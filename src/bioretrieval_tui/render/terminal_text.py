@@ -192,7 +192,7 @@ def _fact(item: Fact, links: bool) -> Iterator[tuple[str, list[_Run]]]:
         yield " • ", [label, mark, (":", "", None)]
         yield from (("    • ", value) for value in values)
     else:
-        yield " • ", [label, (": ", "", None), *_joined(values, ", "), mark]
+        yield " • ", [label, (": ", "", None), *_joined(values, item.between), mark]
 
 
 def _joined(parts: Sequence[Sequence[_Run]], between: str) -> list[_Run]:

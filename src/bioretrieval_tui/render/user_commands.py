@@ -21,6 +21,7 @@ _REREAD = re.compile(r"`|\(\(|<<|\beval\b")
 """What has the shell read words once more."""
 _OPTION = re.compile(r"(^|[;&|(\n])((?!\s--\s)[^;&|(\n])*(?<![^\s;&|(])$")
 """Before the beginning of a word that a program may take for an option: none after `--`."""
+_QUOTED = re.compile(r"""(\\.)|'([^']*)'|"((?:\\.|[^"\\])*)\"""", re.DOTALL)
 _LONGEST = 30_000
 """Characters of a value: the kernel takes 128 KiB at most for one."""
 
@@ -77,7 +78,11 @@ def prepared(command: CommandConfig, record: Mapping[str, Any]) -> tuple[str, di
     variables: dict[str, str] = {}
 
     def variable(match: re.Match[str]) -> str:
-        name, before = match[1], command.command[: match.start()]
+        name = match[1]
+        # What stands within quotes separates no commands and ends no options.
+        before = _QUOTED.sub(
+            lambda one: one[1] or "_" * bool(one[2] or one[3]), command.command[: match.start()]
+        )
         value = clean(text_of(record.get(name)), newlines=True).strip()[:_LONGEST]
         if not value:
             raise UsageError(f"This row has no {name}")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bioretrieval_tui.tui.pane_context import PaneContext
 
 MUCH_DEAD = 0.2
-"""Share of deleted or replaced documents that warrants a warning."""
+"""Share of deleted or replaced documents from which the list names it: compacting frees it."""
 LONGEST_NAME = 64
 """Most characters of a name."""
 UNFINISHED = "unfinished"
@@ -86,9 +86,8 @@ class IndexesSession:
         if info.status != "ok":
             mild = info.status.startswith((UNFINISHED, "outdated"))
             return info.status, "warn" if mild else "error"
-        if info.dead_share:
-            role = "warn" if info.dead_share >= MUCH_DEAD else "ok"
-            return f"{info.dead_share:.0%} deleted", role
+        if (info.dead_share or 0) >= MUCH_DEAD:
+            return f"{info.dead_share:.0%} unused", "ok"
         return "ok", "ok"
 
     def outcome(self, row: IndexRow) -> JobRecord | None:

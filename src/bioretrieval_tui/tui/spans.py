@@ -153,7 +153,7 @@ def fact_lines(item: Fact, cells: int = LABEL) -> Iterator[Line]:
     if not item.listed:
         joined: list[Span] = []
         for value in item.values:
-            joined += [*((Span(", "),) if joined else ()), *spans(value)]
+            joined += [*((Span(item.between),) if joined else ()), *spans(value)]
         yield line(*_label(item.label, cells), *joined, mark, hang=cells)
         return
     for number, value in enumerate(item.values):

@@ -116,7 +116,9 @@ class Palette(Dialog[Choice]):
             found = self._filter.apply(field.value)
         except FilterError:
             return  # incomplete syntax: keep what is shown
+        wanted = field.value.strip().casefold()
         self.shown = [self.items[i] for i in found]
+        self.shown.sort(key=lambda item: item.id.casefold() != wanted)  # that very id first
         self.table.show(ListRows(self.shown, self._cells))
         self._moved()
 
