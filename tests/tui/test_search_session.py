@@ -410,6 +410,10 @@ class Explorer:
         self.tasks.append(Task(work(*args)))
         return self.tasks[-1]
 
+    async def done(self) -> None:
+        """Wait for the work, part of which runs in threads."""
+        await asyncio.gather(*(one.task for one in self.tasks))
+
     async def ask(self, request: object) -> list[QueryRow] | QueryView | None:
         if isinstance(request, ViewQuery):
             return QueryView(request.query, "text", {}, (), ())
@@ -439,21 +443,21 @@ async def test_a_benchmark_without_kept_rankings_is_ranked(tmp_path: Path) -> No
     explorer = Explorer(QUERIES)
     session = QrelsSession(explorer)
     session.open(EvaluateJob(str(tmp_path), ("lexical", "dense"), purpose="explore"))
-    await turns()
+    await explorer.done()
     assert explorer.asked == [session.job]
     assert session.job is not None
     session.job_ended(JobRecord(id="1", job=session.job, state="failed", message="it failed"))
     assert (session.problem, explorer.told[-1]) == ("it failed", "it failed")
     session.job_ended(JobRecord(id="2", job=session.job, state="done", result=Evaluated(RANKED)))
-    await turns()
+    await explorer.done()
     assert (session.problem, session.shown) == ("", QUERIES)
     # The next time the rankings are there; where the files have changed they are made again.
     session.open(EvaluateJob(str(tmp_path), ("dense",), purpose="explore"))
-    await turns()
+    await explorer.done()
     assert len(explorer.asked) == 1
     explorer.rows = None
     session.open(EvaluateJob(str(tmp_path), ("dense",), purpose="explore"))
-    await turns()
+    await explorer.done()
     assert len(explorer.asked) == 2
 
 
