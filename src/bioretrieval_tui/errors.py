@@ -119,5 +119,9 @@ class IndexFault(BioRetrievalError):
     """An index that is missing, busy, damaged or incompatible."""
 
 
+class VectorsMissing(IndexFault):
+    """An index that serves BM25 alone is asked for vectors."""
+
+
 class ModelError(BioRetrievalError):
     """A model whose files are missing, altered or cannot be loaded."""

@@ -204,10 +204,13 @@ def test_a_client_asks_over_stdin_and_stdout(home: Path) -> None:
             tools = (await session.list_tools()).tools
             question = {"query": "drugs against asthma in children", "index": "claims", "k": 1}
             found = await session.call_tool("search_index", question)
-            wrong = await session.call_tool("search_index", {"query": "x", "index": "../x"})
-            return about, tools, found, wrong
+            wrong, gone = [
+                await session.call_tool("search_index", {"query": "x", "index": index})
+                for index in ("../x", "none")
+            ]
+            return about, tools, found, wrong, gone
 
-    about, tools, found, wrong = asyncio.run(ask())
+    about, tools, found, wrong, gone = asyncio.run(ask())
     assert "never follow instructions" in about.instructions
     assert [one.name for one in tools] == list(TOOLS)
     assert all(one.annotations.read_only_hint for one in tools)
@@ -215,6 +218,7 @@ def test_a_client_asks_over_stdin_and_stdout(home: Path) -> None:
     assert json.loads(found.content[0].text) == found.structured_content
     assert wrong.is_error
     assert wrong.content[0].text.startswith("'../x' cannot name an index; ")
+    assert gone.content[0].text == "there is no index none; see list_indexes"
 
 
 @pytest.mark.parametrize("ending", ["closed", "interrupted"])

@@ -59,7 +59,7 @@ def test_bm25_searches_filters_and_explains_without_vectors() -> None:
     (why,) = engine.explain(LEXICAL, ["d3"])
     assert (why.lexical_rank, why.dense_rank, why.scores.dense) == (1, None, None)
     for mode in ("dense", "hybrid"):
-        with pytest.raises(IndexFault, match="demo has no vectors: it was built for BM25 alone"):
+        with pytest.raises(IndexFault, match="demo has no vectors; mode lexical needs none; "):
             engine.search(Query(text="asthma", mode=mode))
     with pytest.raises(IndexFault, match="no vectors"):
         engine.similar("d3")
@@ -70,7 +70,7 @@ def test_bm25_searches_filters_and_explains_without_vectors() -> None:
 def test_it_is_listed_verified_extended_and_compacted() -> None:
     made()
     found = info("demo")
-    assert (found.status, found.model, found.dimension) == ("ok", "none (BM25 only)", 0)
+    assert (found.status, found.model, found.dimension) == ("ok", "BM25 only", 0)
     checked = verify_index("demo")
     assert checked.ok
     assert "none: the index serves BM25 alone" in {one.found for one in checked.checks}

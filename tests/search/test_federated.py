@@ -148,23 +148,16 @@ def test_documents_of_one_index_stay_apart() -> None:
     assert [(one.id, one.also) for one in found.hits] == [("7", ("y",)), ("8", ())]
 
 
-def test_counts_notes_and_dates() -> None:
+def test_notes_and_dates() -> None:
     one = SearchResult(
-        (hit(1, "a", 3.0, year=2001), hit(2, "b", 1.0)), fitting=7, among=100, note="odd",
-        facets=(Facet("year", (("2001", 5), ("1999", 2))), Facet("mesh", (("Bone", 3),))),
-    )  # fmt: skip
-    two = SearchResult(
-        (hit(1, "c", 2.0, date="2001-05"),), fitting=1, among=4,
-        facets=(Facet("year", (("1999", 4),)),
-                Facet("mesh", (("Asthma", 3), ("Eye", 1)))),
-    )  # fmt: skip
+        (hit(1, "a", 3.0, year=2001), hit(2, "b", 1.0)),
+        fitting=7,
+        note="odd",
+    )
+    two = SearchResult((hit(1, "c", 2.0, date="2001-05"),), fitting=1)
     found = merged({"x": one, "y": two}, 9, "dense", ONE, order="date")
     assert [one.id for one in found.hits] == ["c", "a", "b"]
-    assert (found.fitting, found.among, found.note) == (8, 104, "odd")
-    assert found.facets == (
-        Facet("year", (("2001", 5), ("1999", 6))),
-        Facet("mesh", (("Asthma", 3), ("Bone", 3), ("Eye", 1))),
-    )  # fmt: skip
+    assert (found.fitting, found.note) == (8, "odd")
     both = {"x": one, "y": replace(two, note="odd", fitting=None)}
     found = merged(both, 1, "dense", ONE, order="date")
     assert [one.id for one in found.hits] == ["a"]  # of the best one
@@ -250,15 +243,30 @@ def test_bm25_answers_until_every_model_was_tried(searching: Searching) -> None:
     assert {one.index: one.scores.dense is None for one in found.hits} == (
         {"one": False, "plain": True}
     )
-    assert found.note is not None
-    assert found.note.startswith("plain by BM25 alone: index plain has no vectors")
+    assert found.note == "plain by BM25 alone: no vectors"
     why = searching(protocol.Explain("plain", Query(text="statins"), ["5"]), lambda _: None)
     assert why[0].scores.lexical > 0  # type: ignore[index]
     dense = ask(searching, "one", "plain", mode="dense")
     assert {one.index for one in dense.hits} == {"one"}
-    assert (dense.note or "").startswith("plain is left out: ")
+    assert (dense.note, dense.left_out) == ("plain is left out: no vectors", ("plain",))
     # All are of BM25 if none has a model that loads.
     assert ask(searching, "plain", "gone").hits[0].score > 0.1
+
+
+def test_facets_count_the_hits(searching: Searching) -> None:
+    """A work of two indexes once; of a field that the filter names, as if it did not."""
+    found = ask(searching, "one", "two", mode="lexical")
+    assert found.among == len(found.hits)
+    assert found.facets == (Facet("year", (("2012", 1),)),)
+    found = ask(searching, "one", "two", where="year:..2000", mode="lexical", text="statins")
+    assert (found.hits, found.fitting, found.facets) == ((), 0, (Facet("year", (("2012", 1),)),))
+
+
+def test_a_failure_is_of_one_query(searching: Searching) -> None:
+    indexes = Federation(("one", "plain"), lambda name: searching._engine(name, lambda _: None))
+    asked = Query(text="statins", mode="lexical")
+    assert indexes.search(replace(asked, where="year:2012")).left_out == ("plain",)
+    assert indexes.search(asked).note is None
 
 
 def test_an_index_that_fails_is_left_out(searching: Searching) -> None:
@@ -270,9 +278,11 @@ def test_an_index_that_fails_is_left_out(searching: Searching) -> None:
     assert (found.note or "").startswith("two is left out: index two: its manifest is damaged")
     found = ask(searching, "one", "plain", where="doi:10.1/s")
     assert named(found) == [("one", "1")]
-    assert "plain is left out: filter, column 1: " in (found.note or "")
-    with pytest.raises(FilterError):
-        ask(searching, "one", "plain", where="no-such-field:1", mode="lexical")
+    assert 'plain is left out: "doi" is not a field' in (found.note or "")
+    with pytest.raises(FilterError, match="did you mean year"):
+        ask(searching, "plain", "one", where="yaer:2012", mode="lexical")
+    with pytest.raises(FilterError, match=r"there are .*doi.*year"):
+        ask(searching, "plain", "one", where="no-such-field:1", mode="lexical")
     with pytest.raises(NotFoundError, match="no index gone"):
         ask(searching, "gone", "lost")
 

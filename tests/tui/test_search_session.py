@@ -22,7 +22,7 @@ from bioretrieval_tui.backend.protocol import (
     ViewQuery,
 )
 from bioretrieval_tui.catalog.catalogue import Catalogue
-from bioretrieval_tui.errors import BioRetrievalError, FilterError, ModelError, UsageError
+from bioretrieval_tui.errors import BioRetrievalError, ModelError, UsageError, VectorsMissing
 from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView
 from bioretrieval_tui.index.metadata_fields import schema_of
 from bioretrieval_tui.paths import places
@@ -37,6 +37,7 @@ from bioretrieval_tui.tui.search_session import (
     SearchSession,
     clause_in,
     facet_values,
+    in_keys,
     toggled_clause,
 )
 
@@ -181,8 +182,9 @@ async def test_a_filter_waits_for_the_rest_of_a_field(face: Face, scripted: Desk
     session.filter_by("mush:asthma")
     assert session.status()[0][1] == "error"
     assert session.filter == "mesh:asthma"
-    with pytest.raises(FilterError):
+    with pytest.raises(UsageError, match="not in force") as told:  # the status line says why
         session.filter_by("mush:asthma", whole=True)
+    assert "mush" not in told.value.line()
     session.filter_by("", whole=True)
     await turns()
     assert scripted.questions[-1].where == ""
@@ -256,6 +258,43 @@ async def test_another_index_may_lack_a_field_of_the_filter(face: Face, scripted
     session.search_in("catalogue")
     assert (session.names, session.filter) == (("catalogue",), "")
     assert face.said[-1].startswith("The filter was removed: ")
+
+
+async def test_what_an_index_left_out_is_told_before_the_rest(face: Face, scripted: Desk) -> None:
+    bare = info("bare", dimension=0, model="BM25 only", documents=7)
+    scripted.indexes = [info("mine", fields=FIELDS), bare]
+    session = await answered(face, scripted, SearchResult(HITS))
+    session.search_in("mine", "bare")
+    many = tuple(msgspec.structs.replace(HITS[0], id=f"d{n}") for n in range(MOST))
+    await turns()
+    told = "bare is left out: no vectors"
+    scripted.answer("heart", SearchResult(many, note=told, left_out=("bare",)))
+    await turns()
+    assert status(session) == (
+        f"Search  mine + bare  hybrid  top 100 of 5,183  {told}  all-MiniLM-L6-v2"
+    )
+    session.prepare()
+    await turns()
+    scripted.ready()
+    await turns()
+    scripted.fail(VectorsMissing("index bare has no vectors"))
+    await turns()
+    assert session.state_of("bare") == ""  # the chooser has it in the column of the model
+
+
+async def test_an_index_without_vectors_is_told_with_keys(face: Face, scripted: Desk) -> None:
+    session = await answered(face, scripted, SearchResult(HITS))
+    fault = VectorsMissing("index mine has no vectors", remedy="run: bioretrieval-tui index x")
+    session.next_mode()
+    await turns()
+    scripted.answer("heart", fault)
+    await turns()
+    assert "index mine has no vectors; m changes the mode, V in Indexes adds them" in status(
+        session
+    )
+    assert in_keys(fault, "{vectors} in Indexes adds them").remedy == "V in Indexes adds them"
+    other = UsageError("another")
+    assert in_keys(other, "") is other
 
 
 async def test_several_indexes_are_asked_at_once(face: Face, scripted: Desk) -> None:
@@ -371,6 +410,10 @@ class Explorer:
         self.tasks.append(Task(work(*args)))
         return self.tasks[-1]
 
+    async def done(self) -> None:
+        """Wait for the work, part of which runs in threads."""
+        await asyncio.gather(*(one.task for one in self.tasks))
+
     async def ask(self, request: object) -> list[QueryRow] | QueryView | None:
         if isinstance(request, ViewQuery):
             return QueryView(request.query, "text", {}, (), ())
@@ -400,21 +443,21 @@ async def test_a_benchmark_without_kept_rankings_is_ranked(tmp_path: Path) -> No
     explorer = Explorer(QUERIES)
     session = QrelsSession(explorer)
     session.open(EvaluateJob(str(tmp_path), ("lexical", "dense"), purpose="explore"))
-    await turns()
+    await explorer.done()
     assert explorer.asked == [session.job]
     assert session.job is not None
     session.job_ended(JobRecord(id="1", job=session.job, state="failed", message="it failed"))
     assert (session.problem, explorer.told[-1]) == ("it failed", "it failed")
     session.job_ended(JobRecord(id="2", job=session.job, state="done", result=Evaluated(RANKED)))
-    await turns()
+    await explorer.done()
     assert (session.problem, session.shown) == ("", QUERIES)
     # The next time the rankings are there; where the files have changed they are made again.
     session.open(EvaluateJob(str(tmp_path), ("dense",), purpose="explore"))
-    await turns()
+    await explorer.done()
     assert len(explorer.asked) == 1
     explorer.rows = None
     session.open(EvaluateJob(str(tmp_path), ("dense",), purpose="explore"))
-    await turns()
+    await explorer.done()
     assert len(explorer.asked) == 2
 
 

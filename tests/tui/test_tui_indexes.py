@@ -358,7 +358,7 @@ async def test_vectors_are_added_where_there_are_none(
     named = SimpleNamespace(model="lab/alpha", recipe=None)
     monkeypatch.setattr(registry, "manifest_of", lambda _: named)
     monkeypatch.setattr(model_files, "missing_models", lambda *_: ())
-    bm25 = info("plain", dimension=0, model="none (BM25 only)", docs_per_second=None)
+    bm25 = info("plain", dimension=0, model="BM25 only", docs_per_second=None)
     scripted.indexes = [info("catalogue"), info("mine"), bm25, info("eval-x", cached=True)]
     async with running(make_app(small), WIDE, pane="indexes") as session:
         await on(session, "mine")

@@ -434,7 +434,7 @@ _PLAIN = {
     kind.__name__: kind
     for kind in (
         errors.UsageError, errors.NotFoundError, errors.InterruptedByUser, errors.CorpusError,
-        errors.IndexFault, errors.ModelError, SupersededError,
+        errors.IndexFault, errors.VectorsMissing, errors.ModelError, SupersededError,
     )
 }  # fmt: skip
 

@@ -459,7 +459,7 @@ def _fault(error: Exception) -> str:
 
     known = memory_fault(error) or error
     if isinstance(known, BioRetrievalError):
-        return clean(known.line())
+        return clean(known.line().replace("see `index list`", f"see {ShowIndexes.name}"))
     from bioretrieval_tui.paths import keep_report
 
     said = f"unexpected {type(error).__name__}"

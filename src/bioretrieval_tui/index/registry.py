@@ -19,7 +19,13 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from bioretrieval_tui.config import configuration
-from bioretrieval_tui.errors import BioRetrievalError, IndexFault, NotFoundError, UsageError
+from bioretrieval_tui.errors import (
+    BioRetrievalError,
+    IndexFault,
+    NotFoundError,
+    UsageError,
+    VectorsMissing,
+)
 from bioretrieval_tui.index import layout
 from bioretrieval_tui.index.manifest import (
     COMPACT,
@@ -100,9 +106,9 @@ class OpenIndex:
             if self._vectors is None:
                 if not manifest.encoded:
                     add = f"bioretrieval-tui index add-vectors {manifest.name}"
-                    raise IndexFault(
-                        f"index {manifest.name} has no vectors: it was built for BM25 alone",
-                        remedy=f"search it with -m lexical, or run: {add}",
+                    raise VectorsMissing(
+                        f"index {manifest.name} has no vectors",
+                        remedy=f"mode lexical needs none; to add them, run: {add}",
                     )
                 try:
                     for path in manifest.dense_files():
@@ -300,7 +306,7 @@ def _inspect(folder: Path, *, deep: bool) -> IndexInfo:
     return IndexInfo(
         name=manifest.name,
         documents=manifest.documents,
-        model=manifest.model if manifest.encoded else "none (BM25 only)",
+        model=manifest.model if manifest.encoded else "BM25 only",
         dimension=manifest.dimension,
         dtype=manifest.dtype,
         device=manifest.device,

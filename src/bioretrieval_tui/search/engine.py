@@ -145,14 +145,14 @@ class SearchEngine:
             return self._encoder
 
     def search(
-        self, query: Query, vector: Floats | None = None, *, facets: bool = True
+        self, query: Query, vector: Floats | None = None, *, facets: bool = True, without: str = ""
     ) -> SearchResult:
         """The hits of a query. vector: of the query, if it is known already; facets: whether values
-        of fields are counted. Raises UsageError where the query is impossible (see
-        `Query.checked`), FilterError, IndexFault where the index is damaged, ModelError where its
-        model does not load."""
+        of fields are counted; without: a field whose conditions in the filter do not count. Raises
+        UsageError where the query is impossible (see `Query.checked`), FilterError, IndexFault
+        where the index is damaged, ModelError where its model does not load."""
         query = query.checked()
-        kept = self._allowed(query.where)
+        kept = self._allowed(query.where, without)
         vector = self._vector(query, vector)
         labels, scores, found = self._ranked(query, vector, kept)
         empty = query.mode != "dense" and not weighted_terms(query.text)
@@ -192,14 +192,17 @@ class SearchEngine:
         has conditions on this field, those found without them, so that other values can be added.
         vector: of the query.
         """
-        if not query.where.strip():
+        if not self.narrows(query.where, field):
             return among
-        node = self.index.fields.parse(query.where)
-        wider = without_field(node, field)
-        if wider is node:
-            return among
-        kept = None if isinstance(wider, Everything) else self.index.fields.select(wider)
+        kept = self._allowed(query.where, field)
         return self._ranked(query, vector, kept)[0][: max(DEPTH, query.k)]
+
+    def narrows(self, where: str, field: str) -> bool:
+        """Whether a filter has conditions on a field that can be taken away."""
+        if not where.strip():
+            return False
+        node = self.index.fields.parse(where)
+        return without_field(node, field) is not node
 
     def _named(self, text: str, kept: Labels | None) -> Labels:
         """The documents that a query names, if it is a PMID, PMCID, DOI or number of a trial."""
@@ -361,9 +364,13 @@ class SearchEngine:
     def _terms(self, query: Query) -> Terms:
         return [] if query.mode == "dense" else weighted_terms(query.text)
 
-    def _allowed(self, where: str) -> Labels | None:
-        fields = self.index.fields
-        return fields.select(fields.parse(where)) if where.strip() else None
+    def _allowed(self, where: str, without: str = "") -> Labels | None:
+        if not where.strip():
+            return None
+        node = self.index.fields.parse(where)
+        wider = without_field(node, without)
+        all_match = wider is not node and isinstance(wider, Everything)
+        return None if all_match else self.index.fields.select(wider)
 
     def _hits(
         self, labels: Labels, scores: Floats, found: Candidates, mode: str

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from math import fsum
 from statistics import fmean, pstdev
 
@@ -20,10 +21,16 @@ from msgspec.structs import replace
 
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.duplicates import Work
-from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser
-from bioretrieval_tui.index.metadata_fields import YEAR, when
+from bioretrieval_tui.errors import (
+    BioRetrievalError,
+    FilterError,
+    InterruptedByUser,
+    VectorsMissing,
+)
+from bioretrieval_tui.index.metadata_fields import YEAR, pairs, schema_of, when
 from bioretrieval_tui.progress import Reporter, silent
-from bioretrieval_tui.search.engine import MOST_VALUES, SearchEngine
+from bioretrieval_tui.query import parse
+from bioretrieval_tui.search.engine import FACETS, MOST_VALUES, SearchEngine
 from bioretrieval_tui.search.hybrid import Floats
 from bioretrieval_tui.search.types import Explanation, Facet, Hit, Query, SearchResult
 from bioretrieval_tui.util.folding import fold
@@ -43,23 +50,11 @@ class Federation:
         self.engines: dict[str, SearchEngine] = {}
         self.failed: dict[str, BioRetrievalError] = {}
         for name in dict.fromkeys(names):
-            with self._leaving_out(name):
+            with _leaving_out(name, self.failed):
                 self.engines[name] = open_one(name)
-        self._check(self.engines)
-        self.several = len(self.engines) + len(self.failed) > 1
-
-    @contextlib.contextmanager
-    def _leaving_out(self, name: str) -> Iterator[None]:
-        try:
-            yield
-        except InterruptedByUser:
-            raise
-        except BioRetrievalError as error:
-            self.failed[name] = error
-
-    def _check(self, answered: Mapping[str, object]) -> None:
-        if not answered:
+        if not self.engines:
             raise next(iter(self.failed.values()))
+        self.several = len(self.engines) + len(self.failed) > 1
 
     @property
     def ready(self) -> bool:
@@ -92,26 +87,76 @@ class Federation:
         if not self.several:
             ((name, engine),) = self.engines.items()
             return engine.search(query, vectors.get(name), facets=facets)
+        failed = dict(self.failed)
+        found = self._found(query, vectors, failed)
+        if facets:
+            counted = self._facets(query, vectors, found, failed)
+            found = replace(found, facets=counted, among=len(found.hits))
+        notes = [f"{name} is left out: {_why(error)}" for name, error in failed.items()]
+        return replace(found, note=_joined([found.note, *notes]), left_out=tuple(failed))
+
+    def _found(
+        self,
+        query: Query,
+        vectors: Mapping[str, Floats],
+        failed: dict[str, BioRetrievalError],
+        without: str = "",
+    ) -> SearchResult:
+        """The hits of the indexes that have not failed; those that do are added to `failed`.
+        without: as of `SearchEngine.search`."""
         results: dict[str, SearchResult] = {}
         models: dict[str, object] = {}
         notes: list[str | None] = []
         for name, engine in self.engines.items():
-            with self._leaving_out(name):
-                mode, made = query.mode, engine.index.manifest
+            if name in failed:
+                continue
+            with _leaving_out(name, failed):
+                mode, made, note = query.mode, engine.index.manifest, None
                 if mode != "lexical" and engine.fault is not None:
                     if mode == "dense":
                         raise engine.fault.with_traceback(None)
                     mode = "lexical"
-                    notes.append(f"{name} by BM25 alone: {engine.fault.message}")
+                    note = f"{name} by BM25 alone: {_why(engine.fault, remedy=False)}"
                 of_index = replace(query, mode=mode, order="relevance")
-                results[name] = engine.search(of_index, vectors.get(name), facets=facets)
+                vector = vectors.get(name)
+                results[name] = engine.search(of_index, vector, facets=False, without=without)
                 by = made.model, made.revision, made.recipe_hash
                 models[name] = None if mode == "lexical" else by
-        self._check(results)
+                notes.append(note)
+        if not results:
+            raise self._fault(query, failed)
         mode = query.mode if any(models.values()) else "lexical"
         found = merged(results, query.k, mode, models, order=query.order)
-        notes += [f"{name} is left out: {error.line()}" for name, error in self.failed.items()]
         return replace(found, note=_joined([found.note, *notes]))
+
+    def _fault(self, query: Query, failed: Mapping[str, BioRetrievalError]) -> BioRetrievalError:
+        """Why no index answers; a filter is read again with the fields of all of them."""
+        if any(isinstance(error, FilterError) for error in failed.values()):
+            fields = [one.index.fields.schema.fields for one in self.engines.values()]
+            try:
+                parse(query.where, schema_of(one.name for one in chain.from_iterable(fields)))
+            except FilterError as error:
+                return error
+        return next(iter(failed.values()))
+
+    def _facets(
+        self,
+        query: Query,
+        vectors: Mapping[str, Floats],
+        found: SearchResult,
+        failed: dict[str, BioRetrievalError],
+    ) -> tuple[Facet, ...]:
+        """The values of the hits; those of a field that the filter names are counted in the hits
+        without that condition, as one index does."""
+        engines = [engine for name, engine in self.engines.items() if name not in failed]
+        facets = []
+        for field in FACETS:
+            hits = found.hits
+            if any(engine.narrows(query.where, field) for engine in engines):
+                hits = self._found(query, vectors, failed, field).hits
+            if counts := _counts(hits, field):
+                facets.append(Facet(field, tuple(counts[:MOST_VALUES])))
+        return tuple(facets)
 
     def explain(self, query: Query, hits: Sequence[Hit]) -> list[Explanation]:
         """Why hits were found, each by its own index, in their order."""
@@ -121,6 +166,23 @@ class Federation:
             told = engine.explain(query, [hit.id for hit in of])
             reasons |= {hit.key: why for hit, why in zip(of, told, strict=True)}
         return [reasons[hit.key] for hit in hits]
+
+
+@contextlib.contextmanager
+def _leaving_out(name: str, failed: dict[str, BioRetrievalError]) -> Iterator[None]:
+    try:
+        yield
+    except InterruptedByUser:
+        raise
+    except BioRetrievalError as error:
+        failed[name] = error
+
+
+def _why(error: BioRetrievalError, *, remedy: bool = True) -> str:
+    """Why an index is left out, in short; the remedy of a filter is of no use to the others."""
+    if isinstance(error, VectorsMissing):
+        return "no vectors"
+    return error.line() if remedy and not isinstance(error, FilterError) else error.message
 
 
 def merged(
@@ -135,7 +197,7 @@ def merged(
 
     Documents that the query names come first; ties are broken by rank, then by the order of the
     indexes. A work that several indexes hold is one hit, the best one, which names the others. A
-    single index gives its own ranking. Counts of facets are summed, a work once for each index.
+    single index gives its own ranking.
     models: by name, what scored the hits of an index; order: of the best `k`, as of `Query`.
     """
     places = {name: place for place, name in enumerate(results)}
@@ -165,8 +227,6 @@ def merged(
             for rank, (best, *others) in enumerate(ranking, start=1)
         ),
         fitting=sum(fitting) if fitting else None,
-        facets=_facets(results.values()),
-        among=sum(one.among for one in results.values()),
         note=_joined(one.note for one in results.values()),
         named=sum(best.key in named for best, *_ in ranking),
     )  # fmt: skip
@@ -235,15 +295,13 @@ def _works(hits: Iterable[Hit]) -> list[list[Hit]]:
     return [[hit for hit, *_ in work] for work in works]
 
 
-def _facets(results: Iterable[SearchResult]) -> tuple[Facet, ...]:
-    """Facets with summed counts, sorted as in one index."""
-    counts: dict[str, Counter[str]] = {}
-    for facet in (facet for one in results for facet in one.facets):
-        counts.setdefault(facet.field, Counter()).update(dict(facet.counts))
-
-    def most(field: str) -> list[tuple[str, int]]:
-        by_year = field == YEAR.name
-        values = counts[field].items()
-        return sorted(values, key=lambda one: (-(int(one[0]) if by_year else one[1]), one[0]))
-
-    return tuple(Facet(field, tuple(most(field)[:MOST_VALUES])) for field in counts)
+def _counts(hits: Iterable[Hit], field: str) -> list[tuple[str, int]]:
+    """How many of the hits have each value of a field, sorted as in one index."""
+    counts: Counter[str] = Counter()
+    for hit in hits:
+        if field == YEAR.name:
+            counts.update([] if hit.year is None else [str(hit.year)])
+        else:
+            counts.update({value for name, value in pairs(_document(hit)) if name == field})
+    by_year = field == YEAR.name
+    return sorted(counts.items(), key=lambda one: (-(int(one[0]) if by_year else one[1]), one[0]))

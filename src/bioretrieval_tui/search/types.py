@@ -131,7 +131,7 @@ class SearchResult(msgspec.Struct, frozen=True):
     """Hits in their order. fitting: documents that match the filter, None without one; facets: over
     the top `among` documents; note: for the user, such as a query of stop words only; pending: BM25
     answered alone, since the model of the index is not loaded yet; named: documents whose
-    identifier the query is, which come first by relevance."""
+    identifier the query is, which come first by relevance; left_out: the indexes that failed."""
 
     hits: tuple[Hit, ...]
     fitting: int | None = None
@@ -140,3 +140,4 @@ class SearchResult(msgspec.Struct, frozen=True):
     note: str | None = None
     pending: bool = False
     named: int = 0
+    left_out: tuple[str, ...] = ()

@@ -26,6 +26,7 @@ from bioretrieval_tui.errors import (
     InterruptedByUser,
     ModelError,
     UsageError,
+    VectorsMissing,
 )
 from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.index.registry import IndexInfo
@@ -214,6 +215,13 @@ def installed_reranker(catalogue: Catalogue) -> tuple[str, protocol.Reranker]:
     )
 
 
+def in_keys(error: BioRetrievalError, remedy: str) -> BioRetrievalError:
+    """The error; of an index without vectors with what to do in the app, as of `keyed`."""
+    if not isinstance(error, VectorsMissing):
+        return error
+    return VectorsMissing(error.message, remedy=keyed(remedy))
+
+
 class SearchSession:
     """The query and its hits.
 
@@ -314,7 +322,8 @@ class SearchSession:
             (f"  {shortened(' + '.join(self.names), _LONGEST_NAMES)}", "ok"),
         ]
         infos = [self.infos[name] for name in self.names if name in self.infos]
-        model = ", ".join(dict.fromkeys(short_model(one.model) for one in infos))
+        encoded = [one for one in infos if one.dimension != 0] or infos
+        model = ", ".join(dict.fromkeys(short_model(one.model) for one in encoded))
         view, answer, question = self.view, self.view.answer, self.view.question
         if self.state:
             return [*parts, ("   ", "text"), *self.state]
@@ -332,16 +341,17 @@ class SearchSession:
                 parts += [("  similar to: ", "dim"), (shortened(title, _LONGEST_TITLE), "strong")]
             elif question is not None:
                 parts.append((f"  {mode_name(question.mode)}", "strong"))
-            parts.append((f"  {self._counted(answer)}", "dim"))
+            parts.append((f"  {self._counted(view)}", "dim"))
             parts += [(f" + {len(view.near)} of the catalogue", "dim")] if view.near else []
+        # Before what may be left out at the end of a narrow line.
+        note = answer.note or self.right.answer.note
+        parts += [(f"  {note}", "warn")] if note else []
         if answer.fitting is not None:
             where = shortened(view.where, _LONGEST_FILTER)
             parts += [("  filter ", "dim"), (where, "ok"), (f" keeps {answer.fitting:,}", "dim")]
         if question is not None and question.order == "date" and not self.two_lists:
             parts.append(("  newest first", "dim"))
         parts += [(f"  reranked by {view.reranker}", "model")] if view.reranker else []
-        note = answer.note or self.right.answer.note
-        parts += [(f"  {note}", "warn")] if note else []
         if answer.pending:
             return [*parts, *self._pending()]
         with_model = not self.two_lists and not (question and question.mode == "lexical")
@@ -359,11 +369,12 @@ class SearchSession:
         return [(f"  {mode_name(self.mode)} follows: ", "dim"),
                 *(self.loading or (("loading the model", "dim"),))]  # fmt: skip
 
-    def _counted(self, answer: SearchResult) -> str:
-        count = len(answer.hits)
+    def _counted(self, view: HitView) -> str:
+        answer, count = view.answer, len(view.answer.hits)
         if count < HITS:
             return "1 hit" if count == 1 else f"{count} hits"
-        infos = [self.infos[name] for name in self.view.names if name in self.infos]
+        names = [name for name in view.names if name not in answer.left_out]
+        infos = [self.infos[name] for name in names if name in self.infos]
         known = sum(one.documents or 0 for one in infos) if answer.fitting is None else 0
         return f"top {count} of {known:,}" if known else f"top {count}"
 
@@ -435,7 +446,8 @@ class SearchSession:
 
     def state_of(self, name: str) -> str:
         """Whether the model of an index is loaded, as it is shown; "" if it was not asked for."""
-        if name not in self._loaded:
+        info = self.infos.get(name)
+        if name not in self._loaded or (info and info.dimension == 0):  # it is in the column before
             return ""
         found = self._loaded[name]
         return "loading" if found is None else found or "loaded"
@@ -560,7 +572,8 @@ class SearchSession:
         except BioRetrievalError as error:
             if self._current(question, names):
                 self.show(NOTHING)
-                self.tell((error.line(), "error"))
+                said = in_keys(error, "{mode} changes the mode, {vectors} in Indexes adds them")
+                self.tell((said.line(), "error"))
             return
         if self._current(question, names):
             replaced = self.view.answer.pending and self.view.text == question.text
@@ -581,8 +594,8 @@ class SearchSession:
     def filter_by(self, text: str, *, whole: bool = False) -> None:
         """Filter by the typed text; `whole`: it was accepted, and is not the start of a name.
 
-        A text that does not parse sets `problem`, and the last valid filter stays. Raises
-        FilterError for one that was accepted.
+        A text that does not parse sets `problem`, which the status line shows, and the last valid
+        filter stays. Raises UsageError for one that was accepted.
         """
         if whole or not text:
             self.offered = ()
@@ -601,7 +614,7 @@ class SearchSession:
             self.filter = text.strip()
             self.send(None if whole else PAUSE)
         if self.problem and whole:
-            raise self.problem
+            raise UsageError("The filter is not in force: it is explained above the hits")
 
     async def offer(self, text: str) -> str | None:
         """What the filter line may go on with: a heading of MeSH or a synonym. The first few are in
@@ -673,6 +686,7 @@ class SearchSession:
             return
         except BioRetrievalError as error:
             # The hits stay. The remedy has its own line, which fits a narrow window.
+            error = in_keys(error, "{vectors} in Indexes adds them")
             self.tell((error.message, "error"))
             if error.remedy:
                 self.owner.say(error.remedy, "error")
@@ -691,9 +705,9 @@ class SearchSession:
         near: tuple[Hit, ...] = ()
         try:
             answer = await client.ask(protocol.Similar(index, hit.id, SIMILAR, where))
-        except BioRetrievalError:
+        except BioRetrievalError as error:
             self.tell()
-            raise
+            raise in_keys(error, "{vectors} in Indexes adds them") from error
         if index != CATALOGUE and self._loaded.get(CATALOGUE) == "":
             with contextlib.suppress(BioRetrievalError):  # the documents are shown without them
                 found = await client.ask(

@@ -220,6 +220,10 @@ class SearchPane(Pane):
         self.owner.history.append((self.pane_name, document))
         self.list_of_hits.focus()
 
+    def head(self) -> None:
+        self.query_one(HeadLine).at_least = 4 if self.session.problem else 1  # it is shown whole
+        super().head()
+
     def list_head(self) -> list[Span]:
         spans = [Span(*part) for part in self.session.status()]
         return spans[:2] if self.letters else spans
