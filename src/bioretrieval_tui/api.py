@@ -214,11 +214,11 @@ class TextEncoder:
     of queries and documents are compared; revision: commit of the hub, or the weights' checksum.
     """
 
-    def __init__(self, encoder: Encoder) -> None:
+    def __init__(self, encoder: Encoder, side: Literal["query", "document"]) -> None:
         self._encoder = encoder
         self.model, self.revision = encoder.model_id, encoder.revision
         self.recipe, self.similarity = encoder.recipe, encoder.similarity
-        self.dimension = encoder.engine("query").shape.dimension
+        self.dimension = encoder.engine(side).shape.dimension
 
     def encode_queries(self, texts: Sequence[str], *, instruction: str | None = None) -> Vectors:
         """float32 (n, dimension), in the order of `texts`. instruction: replaces the recipe's own;
@@ -252,14 +252,17 @@ def _document(identifier: str, given: str | tuple[str, str] | Document) -> Docum
 def encoder(
     model: str = EMBEDDED,
     *,
+    side: Literal["query", "document"] = "document",
     device: str = "auto",
     download: bool = False,
     reporter: Reporter = silent,
 ) -> TextEncoder:
-    """The encoder of a model: a catalogue id, hub id or folder. device: auto, cpu, cuda, cuda:N,
-    several as "cuda:0,cuda:1", or mps; download: fetch files that are missing. Raises
+    """The encoder of a model: a catalogue id, hub id or folder. side: what is loaded now; where the
+    authors have a model for each, the other is loaded when it is first used. device: auto, cpu,
+    cuda, cuda:N, several as "cuda:0,cuda:1", or mps; download: fetch files that are missing. Raises
     NotFoundError: there is no such model; ModelError: its recipe is not known or not supported, or
     files are missing."""
+    from bioretrieval_tui.encoding.device import pick
     from bioretrieval_tui.encoding.encoder_registry import load_encoder
 
     hub, recipe = model_recipe(model)
@@ -267,7 +270,9 @@ def encoder(
         from bioretrieval_tui.encoding.model_files import fetch_needed
 
         fetch_needed(hub, recipe, reporter)
-    return TextEncoder(load_encoder(hub, recipe, device=device, reporter=reporter))
+    # For queries alone the registry takes the processor; here they may be many.
+    device = pick(device)
+    return TextEncoder(load_encoder(hub, recipe, device=device, reporter=reporter, side=side), side)
 
 
 # Indexes --------------------------------------------------------------------------------------

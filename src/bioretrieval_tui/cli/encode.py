@@ -104,7 +104,7 @@ def encode(
         hub, recipe = chosen_model(model or api.EMBEDDED)
         fetch_missing(hub, recipe, reporter, download=download)
         written = stack.enter_context(_file_for(out))
-        encoder = api.encoder(model or api.EMBEDDED, device=device, reporter=reporter)
+        encoder = api.encoder(model or api.EMBEDDED, side=side, device=device, reporter=reporter)
         while some := list(islice(documents, _AT_ONCE)):
             done = written.count
 
