@@ -365,9 +365,8 @@ def test_an_unreachable_service_and_a_wrong_key_are_one_line(
 
 def test_the_key_is_shown_masked(call: Callable[..., Ended]) -> None:
     rows = {row["name"]: row for row in json.loads(call("config", "-f", "json").out)}
-    assert rows["NCBI_API_KEY"] == {
-        "name": "NCBI_API_KEY", "value": "********89", "origin": "NCBI_API_KEY"
-    }  # fmt: skip
+    found = rows["online.ncbi_api_key"]
+    assert (found["value"], found["origin"]) == ("********89", "NCBI_API_KEY")
 
 
 def test_a_closed_pipe_ends_a_fetch_quietly(env: dict[str, str], tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ from typing import IO, TYPE_CHECKING, Any
 from bioretrieval_tui.cli import PROGRAM
 from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser, UsageError
 from bioretrieval_tui.progress import Progress, Reporter, silent
-from bioretrieval_tui.search.types import mode_name
 from bioretrieval_tui.terminal.clean import clean
 from bioretrieval_tui.util.formatting import percent, rate, time_left
 
@@ -231,6 +230,8 @@ def _put_line(step: Progress) -> None:
 def described(step: Progress) -> str:
     """Format a step:
     `encoding: 1,024 of 5,183 documents (19%), 98/s, 24,100 tokens/s, 42 s left, cpu`."""
+    from bioretrieval_tui.search.types import mode_name  # errors need little memory
+
     share, read_share = (
         "" if share is None else f" ({percent(share)})" for share in (step.share, step.input_share)
     )

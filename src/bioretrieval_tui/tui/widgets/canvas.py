@@ -98,7 +98,7 @@ class Canvas(Widget):
             return
         before, resized = self._drawn, self._drawn_size != self.size
         now = self._draw()
-        if resized:
+        if resized or len(before) != len(now):  # it may not have been drawn at this size yet
             self.refresh()
             return
         pairs = enumerate(zip(before, now, strict=True))
