@@ -427,19 +427,12 @@ def build(
     encoded. Raises UsageError: an impossible name; NotFoundError: a file does not exist;
     CorpusError: one cannot be read, or none holds a document; IndexFault: another process writes
     this index, or the disk is full; ModelError. The index is then as it was."""
-    from bioretrieval_tui.encoding.encoder_registry import load_encoder
-    from bioretrieval_tui.index.build import build_index
-    from bioretrieval_tui.index.vector_cache import Vectoriser, facts_without_files, known_facts
+    from bioretrieval_tui.index.build import build_for_model
 
-    hub, recipe = model_recipe(model)
-    load = partial(load_encoder, hub, recipe, device=device, reporter=reporter)
-    facts = known_facts(hub, recipe)
     paths = [str(one) for one in files]
-    if lexical:
-        plain = Vectoriser(facts or facts_without_files(hub, recipe))
-        build_index(name, paths, plain, reporter=reporter)
-    else:
-        build_index(name, paths, load, facts=facts, reporter=reporter)
+    build_for_model(
+        name, paths, *model_recipe(model), lexical=lexical, device=device, reporter=reporter
+    )
     return Index(name, device=device, encodes=not lexical, reporter=reporter)
 
 

@@ -43,8 +43,6 @@ from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.index.report import Report
 from bioretrieval_tui.index.vector_cache import (
     ImportedVectors,
-    Vectoriser,
-    facts_without_files,
     known_facts,
 )
 from bioretrieval_tui.index.verify import verify_index
@@ -321,19 +319,11 @@ def fill_index(
             return build.build_index(job.name, job.documents, source, **how)
         case protocol.BuildJob():
             model = job.model or embedded.MODEL_ID
-            known = known_facts(model, job.recipe)
             how |= {"replace": job.replace, "ids": job.ids, "passages": job.passages}
-            if job.lexical:
-                facts = known or facts_without_files(model, job.recipe)
-                return build.build_index(job.name, job.inputs, Vectoriser(facts), **how)
-            if job.download:
+            if job.download and not job.lexical:
                 fetch_needed(model, job.recipe, reporter)
-            load = functools.partial(
-                load_encoder, model, job.recipe, device=device, reporter=reporter
-            )
-            outcome = build.build_index(job.name, job.inputs, load, facts=known, **how)
-            prepare_query_encoder(model, job.recipe, reporter=reporter)
-            return outcome
+            how |= {"lexical": job.lexical, "device": device}
+            return build.build_for_model(job.name, job.inputs, model, job.recipe, **how)
         case protocol.VectorsJob():
             named = registry.manifest_of(job.name)
             recipe = named.recipe if job.model is None else job.recipe

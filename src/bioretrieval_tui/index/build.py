@@ -21,12 +21,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 
 from bioretrieval_tui import __version__
+from bioretrieval_tui.catalog.models import Encoding
 from bioretrieval_tui.documents.checksum import sha256_of
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.source import ReadSettings
@@ -34,7 +35,7 @@ from bioretrieval_tui.documents.store import DocumentStore
 from bioretrieval_tui.documents.store_writer import StoreWriter
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.encoder import Encoder, EncoderFactory
-from bioretrieval_tui.encoding.encoder_registry import load_encoder
+from bioretrieval_tui.encoding.encoder_registry import load_encoder, prepare_query_encoder
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault, NotFoundError, UsageError
 from bioretrieval_tui.index import layout
 from bioretrieval_tui.index.base import Base, home_vectors, open_base
@@ -64,6 +65,8 @@ from bioretrieval_tui.index.vector_cache import (
     VectorPool,
     embedded_facts,
     facts_of,
+    facts_without_files,
+    known_facts,
 )
 from bioretrieval_tui.index.vectors import GraphBuilder, Halves, Matrix, load_graph, probe
 from bioretrieval_tui.paths import write_atomically
@@ -136,6 +139,32 @@ def build_index(
         return _assemble(
             name, feed, source, ids=ids, fingerprint=fingerprint, report=report, reporter=reporter
         )
+
+
+def build_for_model(
+    name: str,
+    inputs: Inputs,
+    model: str,
+    recipe: Encoding | None = None,
+    *,
+    lexical: bool = False,
+    device: str = "auto",
+    reporter: Reporter = silent,
+    **how: Any,
+) -> BuildOutcome:
+    """Build an index as `build_index` does, for a model: a hub id or folder, and its recipe.
+
+    lexical: for BM25 alone: no model is loaded; else it is prepared for queries too. how: further
+    arguments of `build_index`.
+    """
+    known = known_facts(model, recipe)
+    if lexical:
+        plain = Vectoriser(known or facts_without_files(model, recipe))
+        return build_index(name, inputs, plain, reporter=reporter, **how)
+    load = partial(load_encoder, model, recipe, device=device, reporter=reporter)
+    outcome = build_index(name, inputs, load, facts=known, reporter=reporter, **how)
+    prepare_query_encoder(model, recipe, reporter=reporter)
+    return outcome
 
 
 def _model_vectors(

@@ -152,8 +152,10 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         )
         self.configuration = configuration()
         faulty = self._faults_of_commands()
-        lacking = {f"command-{number}" for number in faulty}
-        use(tuple(one for one in self.configuration.actions if one.id not in lacking))
+        actions, lacking = self.configuration.actions, {f"command-{number}" for number in faulty}
+        if lacking:
+            actions = tuple(one for one in actions if one.id not in lacking)
+        use(actions)  # without keys of the user's the registry itself: no widget is bound again
         rebind(self, "everywhere")
         self.animation_level = "none"
         self.catalogue = catalogue
