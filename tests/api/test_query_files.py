@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
@@ -18,9 +19,10 @@ import pytest
 from claims import QUERIES
 
 import bioretrieval_tui as br
-from bioretrieval_tui.cli.query_files import ResumableFile, queries_of
+from bioretrieval_tui.cli.query_files import ResumableFile, queries_of, search_many
 from bioretrieval_tui.errors import CorpusError
 from bioretrieval_tui.main import run
+from bioretrieval_tui.search.types import Hit, Query
 
 TREC = "<topic number='7'><summary>asthma in children</summary></topic>"
 
@@ -193,6 +195,30 @@ def test_what_does_not_fit_is_begun_again(tmp_path: Path, damage: str) -> None:
         file.add("new\n")
         file.finish()
     assert path.read_text() == "new\n"
+
+
+def test_another_reranker_begins_again(tmp_path: Path) -> None:
+    queries, out = {str(n): "asthma" for n in range(70)}, tmp_path / "out.jsonl"
+    seen: list[str] = []
+
+    def search(name: str, last: int) -> None:
+        def rerank(_: str, hits: Sequence[Hit]) -> Sequence[Hit]:
+            seen.append(name)
+            if len(seen) == last:
+                raise KeyboardInterrupt
+            return hits
+
+        with br.Index("claims") as index:
+            search_many(
+                index, queries, Query(text="any", k=1, mode="lexical"), "jsonl", out=out,
+                rerank=rerank, reranker=name, most=1, reporter=lambda _: None,
+            )  # fmt: skip
+
+    with pytest.raises(KeyboardInterrupt):
+        search("one", 68)
+    search("other", 0)
+    assert seen == ["one"] * 68 + ["other"] * 70
+    assert len(out.read_text().splitlines()) == 70
 
 
 def test_a_search_that_is_killed_goes_on(tmp_path: Path, home: Path) -> None:

@@ -60,12 +60,13 @@ def search_many(
     tag: str = "bioretrieval",
     out: Path | None = None,
     rerank: Rerank | None = None,
+    reranker: str = "",
     most: int,
     reporter: Reporter,
 ) -> None:
-    """Write the hits of all queries to `out` or stdout. asked: what all queries share; most: hits
-    of a query that are written. Raises as `batch.answers` does; UsageError: the tag is no word;
-    BioRetrievalError: the disk is full."""
+    """Write the hits of all queries to `out` or stdout. asked: what all queries share; reranker:
+    the name of the model of `rerank`; most: hits of a query that are written. Raises as
+    `batch.answers` does; UsageError: the tag is no word; BioRetrievalError: the disk is full."""
     if tag.split() != [tag]:
         raise UsageError(f"the tag {tag!r} is no word", remedy="write it without blanks")
     indexes = index.federation
@@ -108,7 +109,7 @@ def search_many(
         return
     made = [one.index.manifest for one in indexes.engines.values()]
     facts = [[one.name, one.built, one.documents, one.recipe_hash] for one in made]
-    key = msgspec.json.encode([dict(queries), asked, format_, tag, rerank is not None, facts])
+    key = msgspec.json.encode([dict(queries), asked, format_, tag, reranker, most, facts])
     with ResumableFile(out, hashlib.sha256(key).hexdigest()) as file:
         if file.done:
             tell(f"{file.done:,} of {plural(total, 'query')} are in {file.beside}; going on")

@@ -159,6 +159,7 @@ def search(
             deep = replace(asked, k=max(count, RERANKED)) if rank else asked
             if many is not None:
                 search_many(index, queries, deep, many, tag=tag, out=out, rerank=rank,
+                            reranker=chosen[0] if chosen else "",
                             most=count, reporter=reporter)  # fmt: skip
                 return
             answer = index.result(deep)
