@@ -33,7 +33,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'bioretrieval_tui' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module("bioretrieval_tui.api"), name)
+    place = {"Document": "documents.document", "BioRetrievalError": "errors"}.get(name, "api")
+    return getattr(import_module(f"bioretrieval_tui.{place}"), name)
 
 
 def __dir__() -> list[str]:

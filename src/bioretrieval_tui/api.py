@@ -22,23 +22,22 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of_section
 from bioretrieval_tui.catalog.models import SECTIONS, AnyEntry, Benchmark, Encoding, Model, Result
-from bioretrieval_tui.documents.document import Document
-from bioretrieval_tui.errors import BioRetrievalError as BioRetrievalError
 from bioretrieval_tui.errors import ModelError, NotFoundError, UsageError
-from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.progress import Reporter, silent
-from bioretrieval_tui.search.types import Explanation, Hit, Query, SearchResult
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from bioretrieval_tui.documents.document import Document
     from bioretrieval_tui.encoding.encoder import Encoder
     from bioretrieval_tui.evaluation.metrics import Comparison
     from bioretrieval_tui.evaluation.runner import EvaluationReport, ModeReport
     from bioretrieval_tui.render.sheet import Sheet
     from bioretrieval_tui.search.engine import SearchEngine
     from bioretrieval_tui.search.federated import Federation
+    from bioretrieval_tui.search.types import Explanation, Hit, Query, SearchResult
+    from bioretrieval_tui.shelf import Shelf
 
     Vectors = NDArray[np.float32]
 
@@ -63,8 +62,6 @@ def catalogue(*, board: bool = False, remark: Remark = _unheard) -> Catalogue:
     board. remark: hears of overlays that were left out. Raises CatalogueError: the catalogue, or
     the board, cannot be read."""
     from bioretrieval_tui.catalog.compiled import load
-    from bioretrieval_tui.encoding.model_files import entry_is_here
-    from bioretrieval_tui.shelf import kept_shelf
 
     loaded = load()
     for problem in loaded.problems:
@@ -74,8 +71,21 @@ def catalogue(*, board: bool = False, remark: Remark = _unheard) -> Catalogue:
         from bioretrieval_tui.catalog.listing import load_listing
 
         found = load_listing(found)
-    found.here, found.shelf = entry_is_here, kept_shelf
+    found.here, found.shelf = _is_here, _shelf
     return found
+
+
+# Asked by few lists, of which most would pay for the import.
+def _is_here(entry: Model) -> bool:
+    from bioretrieval_tui.encoding.model_files import entry_is_here
+
+    return entry_is_here(entry)
+
+
+def _shelf() -> Shelf:
+    from bioretrieval_tui.shelf import kept_shelf
+
+    return kept_shelf()
 
 
 def entries(
@@ -147,6 +157,7 @@ def _backend(wanted: Backend | None) -> Backend:
 def _sheet(rows: Sequence[Any]) -> Sheet:
     from bioretrieval_tui.render.entries import entry_sheet, result_sheet
     from bioretrieval_tui.render.hits import hit_sheet
+    from bioretrieval_tui.search.types import Hit
 
     kinds = {Hit if isinstance(one, Hit) else Result if isinstance(one, Result) else AnyEntry
              for one in rows}  # fmt: skip
@@ -243,6 +254,8 @@ def _texts(given: Sequence[Any]) -> Sequence[Any]:
 
 
 def _document(identifier: str, given: str | tuple[str, str] | Document) -> Document:
+    from bioretrieval_tui.documents.document import Document
+
     if isinstance(given, Document):
         return given
     title, text = ("", given) if isinstance(given, str) else given
@@ -295,6 +308,7 @@ class Index:
         reporter: Reporter = silent,
         remark: Remark = _unheard,
     ) -> None:
+        from bioretrieval_tui.index.layout import CATALOGUE
         from bioretrieval_tui.search.federated import Federation
 
         self._open = contextlib.ExitStack()
@@ -307,6 +321,7 @@ class Index:
             failing.pop_all()
 
     def _engine(self, device: str, encodes: bool, remark: Remark, name: str) -> SearchEngine:
+        from bioretrieval_tui.index.layout import CATALOGUE
         from bioretrieval_tui.search.engine import SearchEngine
 
         if name == CATALOGUE:
@@ -350,6 +365,8 @@ class Index:
         "lexical" (BM25); where: a filter, as in "year:2019.. mesh:asthma"; sort: "relevance", or
         "date" for the newest of the top hits first. Raises UsageError, FilterError, ModelError,
         IndexFault."""
+        from bioretrieval_tui.search.types import Query
+
         query = Query(text=text, k=k, mode=mode, where=where, order=sort)
         return list(self.result(query).hits)
 
@@ -372,6 +389,7 @@ class Index:
         numbered from 1. Queries are encoded in batches, so this is faster than `search` for each;
         memory holds two batches. Raises as `search`."""
         from bioretrieval_tui.search.batch import answers
+        from bioretrieval_tui.search.types import Query
 
         named = texts.items() if isinstance(texts, Mapping) else (
             (str(number), text) for number, text in enumerate(texts, start=1)
@@ -386,6 +404,8 @@ class Index:
 
     def explain(self, text: str, hits: Sequence[Hit], *, mode: str = "hybrid") -> list[Explanation]:
         """Why hits of a query were found: ranks, terms, the nearest sentence; in their order."""
+        from bioretrieval_tui.search.types import Query
+
         return self.federation.explain(Query(text=text, mode=mode), hits)
 
     def similar(self, identifier: str, k: int = 10, *, where: str = "") -> list[Hit]:

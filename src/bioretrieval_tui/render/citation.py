@@ -20,7 +20,6 @@ from msgspec.structs import replace
 from bioretrieval_tui.catalog import fields as table
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of
 from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Dataset, Model, Paper
-from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.render.sheet import one_line
 from bioretrieval_tui.terminal.clean import safe_url
 
@@ -207,6 +206,8 @@ def ascii_word(text: str) -> str:
 
 def hit_citations(hits: Sequence[Hit], catalogue: Catalogue | None = None) -> tuple[Citation, ...]:
     """The hits that can be cited. catalogue: its entries among the hits are cited as such."""
+    from bioretrieval_tui.index.layout import CATALOGUE
+
     found: list[Citation] = []
     for hit in hits:
         known = {} if catalogue is None or hit.index not in ("", CATALOGUE) else catalogue.by_id
