@@ -166,6 +166,12 @@ class Session:
         """The screen as text."""
         return "\n".join(self.rows)
 
+    @property
+    def words(self) -> str:
+        """The screen as words with one space between them, without the frames of dialogs: for texts
+        that wrap."""
+        return " ".join(re.sub(r"[│┃▌]", " ", self.text).split())
+
     def links(self) -> set[str]:
         """The addresses that cells of the screen lead to."""
         return {

@@ -294,7 +294,7 @@ async def test_a_model_that_is_not_here_is_told_before_anything_is_queued(
         await session.press("slash")
         await session.type(str(folder / "mine"))
         await session.press("enter", "enter")
-        assert "has no safetensors weights here" in " ".join(session.text.split())
+        assert "has no safetensors weights here" in session.words
         assert began == []
 
 

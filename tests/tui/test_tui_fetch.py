@@ -324,7 +324,7 @@ async def test_what_pubmed_says_of_a_query_is_shown(
     async with running(make_app(small), size, pane="indexes") as session:
         await look(session, most="2")
         await over(session)
-        text = " ".join(session.text.split())
+        text = session.words
         assert 'PubMed did not find "owlzz", does not know the field [titel]' in text
         assert 'PubMed searched for: "strigiformes"[MeSH Terms]' in text
         assert "only the first 2 of 450 are shown" in text

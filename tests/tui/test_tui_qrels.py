@@ -199,7 +199,7 @@ async def test_what_cannot_be_ranked_is_said(small: Catalogue, tmp_path: Path) -
         await session.settle()
         await ranked(session)
         assert "test.tsv:1" in session.text
-        assert "is no number" in " ".join(session.text.split())
+        assert "is no number" in session.words
         check(session)
         await session.press("slash")
         assert "No benchmark is open" in session.said
@@ -212,7 +212,7 @@ async def test_a_model_that_is_not_here_is_said_and_nothing_queued(
         job = EvaluateJob(str(benchmark), ("dense",), "lab/none", purpose="explore")
         session.app.job_session.explore(job)
         await session.settle()
-        assert "the model lab/none is not on this machine" in " ".join(session.text.split())
+        assert "the model lab/none is not on this machine" in session.words
         assert session.app.jobs.evaluation is None
 
 

@@ -205,7 +205,7 @@ async def test_a_step_asks_for_its_folder_runs_and_shows_its_figure(
         dialog.picker._enter(folder)
         await session.settle()
         await session.press("b")
-        assert "choose one that holds facts-set" in " ".join(session.text.split())
+        assert "choose one that holds facts-set" in session.words
         dialog.picker._enter(place)
         await session.settle()
         await session.press("b")

@@ -160,7 +160,7 @@ async def test_a_theme_of_the_user_is_offered_and_kept(small: Catalogue) -> None
     configure('theme = "light"\n')
     async with running(make_app(small), (120, 30)) as session:
         assert session.app.look.name == "light"
-        assert "broken.toml: lacks colours" in " ".join(session.text.split())
+        assert "broken.toml: lacks colours" in session.words
         await session.press("t", "down", "down", "enter")
         assert session.app.look.name == "sepia"
     async with running(make_app(small), (120, 30)) as session:

@@ -66,6 +66,7 @@ from bioretrieval_tui.errors import ModelError
 from bioretrieval_tui.memory import memory_fault
 from bioretrieval_tui.paths import places
 from bioretrieval_tui.progress import Progress, Reporter
+from bioretrieval_tui.util.npy_files import load_npy
 
 _log = logging.getLogger(__name__)
 
@@ -232,7 +233,7 @@ class OpenVinoEngine(Engine):
             # Copy-on-write, since OpenVINO requires writable memory and never writes. It reads from
             # this map as long as it runs without holding a reference: the encoder must.
             self._graph = np.memmap(folder / GRAPH, dtype=np.uint8, mode="c")
-            self._words = np.load(folder / WORDS, mmap_mode="r") if WORDS in note.files else None
+            self._words = load_npy(folder / WORDS, mapped=True) if WORDS in note.files else None
         except (OSError, ValueError, SyntaxError, EOFError) as error:
             raise ModelError(f"{folder} cannot be read: {error}") from error
         self._lock = PriorityLock()

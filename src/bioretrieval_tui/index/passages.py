@@ -19,6 +19,7 @@ from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding.encoder import passage_title
 from bioretrieval_tui.errors import IndexFault
 from bioretrieval_tui.index.manifest import UNREADABLE
+from bioretrieval_tui.util.npy_files import load_npy
 
 Labels = npt.NDArray[np.int64]
 Table = npt.NDArray[np.void]
@@ -116,7 +117,7 @@ class Passages:
 def read_table(path: Path) -> Table:
     """The table of a segment. Raises IndexFault if it is not one."""
     try:
-        table: Table = np.load(path, allow_pickle=False)
+        table: Table = load_npy(path)
     except UNREADABLE as error:
         raise IndexFault(f"{path.name} cannot be read: {error}") from error
     if table.dtype != RECORD or table.ndim != 1:

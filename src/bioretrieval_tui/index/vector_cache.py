@@ -39,6 +39,7 @@ from bioretrieval_tui.index.manifest import ANY_REVISION, UNREADABLE, Manifest
 from bioretrieval_tui.index.passages import Passages, Table, table_of
 from bioretrieval_tui.index.vectors import Halves, Labels, Matrix
 from bioretrieval_tui.progress import Progress, Reporter
+from bioretrieval_tui.util.npy_files import load_npy
 
 LARGEST = float(np.finfo(np.float16).max)
 """Vectors are stored as float16: larger values cannot be kept."""
@@ -498,7 +499,7 @@ def _key(identifier: str) -> int:
 
 def _open_imported(path: Path) -> npt.NDArray[np.floating]:
     try:
-        matrix = np.load(path, mmap_mode="r", allow_pickle=False)
+        matrix = load_npy(path, mapped=True)
     except OSError as error:
         raise reading_fault(str(path), error) from error
     except UNREADABLE as error:

@@ -31,6 +31,7 @@ from bioretrieval_tui.errors import IndexFault
 from bioretrieval_tui.index.layout import DEAD, GRAPH, LONGER, PASSAGES, VECTORS
 from bioretrieval_tui.index.manifest import GraphSettings, Manifest, check_content, fault, reading
 from bioretrieval_tui.index.passages import Passages, read_table
+from bioretrieval_tui.util.npy_files import load_npy
 
 Vector = npt.NDArray[np.float32]
 Vectors = npt.NDArray[np.float32]
@@ -154,7 +155,7 @@ def open_dead(manifest: Manifest, folder: Path) -> Labels:
     not fit the manifest."""
     name = manifest.path(DEAD)
     with reading(manifest, name):
-        dead: Labels = np.load(folder / name, allow_pickle=False)
+        dead: Labels = load_npy(folder / name)
     if not (
         dead.dtype == np.int64
         and dead.shape == (manifest.rows - manifest.documents,)
@@ -176,7 +177,7 @@ def open_longer(manifest: Manifest, folder: Path) -> Labels:
     (n,). Raises IndexFault if the file is not valid."""
     name = manifest.path(LONGER)
     with reading(manifest, name):
-        longer: Labels = np.load(folder / name, allow_pickle=False)
+        longer: Labels = load_npy(folder / name)
     if longer.dtype != np.int64 or longer.ndim != 1:
         raise fault(manifest, f"{LONGER} does not hold labels", name)
     return longer
