@@ -208,8 +208,10 @@ async def test_a_bar_that_cannot_be_painted(
         session.faults_expected = True
         with monkeypatch.context() as broken:
             broken.setattr(bar, "paint", _raise)
-            await session.press("j", "4", "3")
-            await session.until(lambda: session.app.faults)
+            await session.press("j", "4")
+            await session.until(lambda: session.app.current == "models")
+            await session.press("3")
+            await session.until(lambda: session.app.current == "papers" and session.app.faults)
         await session.press("j")
         assert session.app.current == "papers"
         assert session.app.is_running
