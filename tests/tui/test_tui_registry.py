@@ -29,7 +29,6 @@ from bioretrieval_tui.actions import (
     shown_key,
 )
 from bioretrieval_tui.catalog.catalogue import Catalogue
-from bioretrieval_tui.tui.app import PANE_CLASSES as MODULES
 from bioretrieval_tui.tui.app import BioRetrievalApp
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.dialogs.column_dialog import ColumnDialog
@@ -51,6 +50,7 @@ from bioretrieval_tui.tui.dialogs.note_dialog import LetterDialog, NoteDialog, N
 from bioretrieval_tui.tui.dialogs.palette import Palette
 from bioretrieval_tui.tui.dialogs.plot_dialog import PlotDialog
 from bioretrieval_tui.tui.panes.browse import BenchmarksPane, BrowsePane, ModelsPane
+from bioretrieval_tui.tui.panes.classes import PANE_CLASSES as MODULES
 from bioretrieval_tui.tui.panes.evolution import EvolutionPane, TimelineCanvas
 from bioretrieval_tui.tui.panes.found import FoundPane
 from bioretrieval_tui.tui.panes.home import HomeHead, HomePane
