@@ -303,7 +303,7 @@ async def test_every_action_of_the_palette_runs(
         for action in ACTIONS:
             if not action.palette or action.scope not in scopes or action.id == "quit":
                 continue
-            session.app.call_next(session.app._chosen, action)
+            session.app.call_next(session.app.choices.chosen, action)
             await session.settle()
             while len(session.app.screen_stack) > 1:
                 await session.press("escape")

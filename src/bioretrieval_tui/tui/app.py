@@ -311,7 +311,6 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self.key_queue.handled(message)
 
     def on_paste(self) -> None:
-        """Say that nothing under the cursor takes a paste."""
         self.say("There is no line here to paste into", "warn")
 
     def on_query_line_joined(self, event: QueryLine.Joined) -> None:

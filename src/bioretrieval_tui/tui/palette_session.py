@@ -40,9 +40,9 @@ class PaletteSession:
         choices += self._looks(self._keep_look)
         entries = (*app.catalogue.entries, *app.catalogue.listed)
         dialog = Palette([*actions, *more, *choices], entries, here, working)
-        app.push_screen(dialog, self._chosen)
+        app.push_screen(dialog, self.chosen)
 
-    async def _chosen(self, choice: Choice | None) -> None:
+    async def chosen(self, choice: Choice | None) -> None:
         """Do what was chosen; an action of another pane is run there."""
         app = self._app
         if isinstance(choice, Action):
