@@ -38,6 +38,9 @@ from bioretrieval_tui.documents.store import (
 _COMMIT_EVERY = 20_000
 _CACHE_KIB = 65_536
 _TEXTS = "SELECT id, title, text FROM documents WHERE label >= ? ORDER BY label LIMIT ?"
+_FIELDS = """
+SELECT dead, id, text, metadata FROM documents WHERE label >= ? ORDER BY label LIMIT ?
+"""
 _INSERT = "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)"
 _ROW = """
 SELECT title, text, metadata, hash, (SELECT name FROM files WHERE number = documents.file), line
@@ -156,6 +159,15 @@ class StoreWriter:
         where their texts are long."""
         with self._lock, contextlib.closing(self._db.execute(_TEXTS, (start, size))) as rows:
             return [Document(*row) for row in at_once(rows, 2)]
+
+    def fields(self, start: int, size: int) -> list[tuple[str, bool, bytes] | None]:
+        """Id, whether there is a text, and metadata in JSON of `size` documents from label `start`
+        (of this segment) on; None for dead ones."""
+        with self._lock, contextlib.closing(self._db.execute(_FIELDS, (start, size))) as rows:
+            return [
+                None if dead else (name, bool(text.strip()), metadata or b"{}")
+                for dead, name, text, metadata in rows
+            ]
 
     def finish(self) -> None:
         """Complete the file."""

@@ -608,7 +608,7 @@ class SearchSession:
         self.tell(("looking for a reranker", "dim"))
         try:
             name, reranker = await asyncio.to_thread(installed_reranker, self.owner.catalogue)
-            self.tell(("reranking the top hits, esc cancels", "dim"))
+            self.tell((keyed("reranking the top hits, {clear} cancels"), "dim"))
             answer = await self.owner.client.ask(
                 protocol.Search(names[0], question, reranker=reranker, also=names[1:]),
                 self.tell_progress,

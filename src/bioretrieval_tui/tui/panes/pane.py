@@ -324,7 +324,7 @@ class Pane(Widget):
             spans.insert(1, Span(f"  {count} marked{more}" if count else "", "ok"))
         if self.letters:
             what = f"{self.typed} and its second letter" if self.typed else "type its letter"
-            spans = [*spans, Span(f"   {self.letters}: {what}, esc cancels", "warn")]
+            spans = [*spans, Span(f"   {self.letters}: {what}, {key_of('clear')} cancels", "warn")]
         self.query_one(HeadLine).show(*spans)
 
     def list_head(self) -> list[Span]:
