@@ -146,7 +146,8 @@ EVERY_CLASS: tuple[type, ...] = (
     Dialog, FieldLabel, HelpDialog, PageDialog, ExportDialog, Palette, Confirm,
     FilesDialog, BenchmarkDialog,
     QrelsPane, NewsPane, FetchDialog, IntoDialog, FoundPane, PlotDialog, PlotView,
-    EvolutionPane, TimelineCanvas, EntryPane, ModelsPane, ColumnDialog, ComparisonDialog, BenchmarksPane,
+    EvolutionPane, TimelineCanvas, EntryPane, ModelsPane, ColumnDialog, ComparisonDialog,
+    BenchmarksPane,
     EvaluationDialog, IndexDialog, ShelfPane, NoteDialog, NoteLine, LetterDialog,
     BaseScreen, SideBySide,
 )  # fmt: skip
