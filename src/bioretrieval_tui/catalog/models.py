@@ -262,6 +262,80 @@ class Dataset(Entry, frozen=True, kw_only=True, tag_field="kind", tag="dataset")
     available: bool = True
 
 
+PairKind = Literal[
+    "judged", "given", "title-abstract", "sentence", "conclusion", "mesh", "citations"
+]
+"""Where pairs of a query and a positive come from: judgements of a benchmark, a file of pairs, the
+title and the text of a document, a sentence and the rest of its text (inverse cloze), the
+conclusion of a structured abstract and the rest, documents that share MeSH headings, or works that
+one work cites."""
+Loss = Literal["contrastive", "triplet", "margin-mse", "kl", "mesh", "scores"]
+"""contrastive: softmax over positive, in-batch and hard negatives (InfoNCE); triplet: a margin
+between distances; margin-mse, kl: the differences, or the distribution, of a teacher's scores;
+mesh: cosine regressed on label similarity, and a weighted contrastive term (BioHiCL); scores: a
+cross-encoder on 1 for the positive and 0 for negatives."""
+
+
+class Lora(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A low-rank adapter; only its weights are trained. None: the paper does not say."""
+
+    rank: Annotated[int, Meta(ge=1)] | None = None
+    alpha: Annotated[float, Meta(gt=0)] | None = None
+    dropout: Annotated[float, Meta(ge=0, lt=1)] | None = None
+    targets: tuple[Text, ...] = ()
+    """Names of layers, such as `query`; none: every linear layer."""
+
+
+class TrainingSettings(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """How a model is trained. None: not said, so that the program's default holds."""
+
+    pairs: PairKind | None = None
+    loss: Loss | None = None
+    negatives: Literal["in-batch", "mined", "given", "citations"] | None = None
+    negatives_each: Annotated[int, Meta(ge=0, le=64)] | None = None
+    """Hard negatives of each pair."""
+    negatives_by: Literal["lexical", "dense", "hybrid"] | None = None
+    """The search that mines them."""
+    teacher: Text | None = None
+    """The model whose scores are distilled, or `hybrid`."""
+    batch: Annotated[int, Meta(ge=2, le=65_536)] | None = None
+    """Pairs of a step."""
+    learning_rate: Annotated[float, Meta(gt=0, lt=1)] | None = None
+    warmup: Annotated[float, Meta(ge=0, lt=1)] | None = None
+    """Share of the steps in which the learning rate rises."""
+    epochs: Annotated[float, Meta(gt=0, le=1000)] | None = None
+    steps: Annotated[int, Meta(ge=1)] | None = None
+    """Steps of the optimiser, in place of epochs."""
+    temperature: Annotated[float, Meta(gt=0)] | None = None
+    margin: Annotated[float, Meta(gt=0)] | None = None
+    """Of the triplet loss."""
+    mesh_weight: Annotated[float, Meta(ge=0)] | None = None
+    """Of the contrastive term beside the regression: lambda of BioHiCL."""
+    mesh_power: Annotated[float, Meta(ge=0)] | None = None
+    """How strongly label similarity weighs in it: beta of BioHiCL."""
+    query_length: Annotated[int, Meta(ge=8, le=32_768)] | None = None
+    document_length: Annotated[int, Meta(ge=8, le=32_768)] | None = None
+    """Tokens that are read in training."""
+    weight_decay: Annotated[float, Meta(ge=0, lt=1)] | None = None
+    lora: Lora | None = None
+    """None: all weights are trained."""
+    precision: Literal["float32", "bf16", "float16"] | None = None
+    seed: Count | None = None
+
+
+class Training(TrainingSettings, frozen=True, kw_only=True):
+    """What a recipe's paper and code say of its training, and whether it can be run here."""
+
+    runnable: Literal["yes", "needs", "no"]
+    """needs: its data, or data like it, have to be brought."""
+    because: Text | None = None
+    """What has to be brought and where it is; or why it cannot be run."""
+    evidence: dict[str, Text] = {}
+    """Where each value was read, by its field: a source of the catalogue, and the place in it."""
+
+
 class Recipe(Entry, frozen=True, kw_only=True, tag_field="kind", tag="recipe"):
     """A way to train a retriever, as published."""
 
@@ -278,6 +352,7 @@ class Recipe(Entry, frozen=True, kw_only=True, tag_field="kind", tag="recipe"):
     """Published mean nDCG@10 over NFCorpus, SciFact, SCIDOCS and TREC-COVID, where not all four
     scores are published."""
     paper: Id | None = None
+    training: Training | None = None
 
 
 class Milestone(Entry, frozen=True, kw_only=True, tag_field="kind", tag="milestone"):

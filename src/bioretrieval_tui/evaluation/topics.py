@@ -209,6 +209,54 @@ def _columns(cells: Sequence[Any]) -> str:
     return "1 column" if len(cells) == 1 else f"{len(cells)} columns"
 
 
+def named_records(path: Path, shape: str) -> Iterator[tuple[Place, dict[str, Any]]]:
+    """The records of JSON lines, Parquet, or a table with a header, by the names of their columns
+    (lower case, `_` between words). Raises CorpusError: it cannot be read, or a record is no object
+    or row of the header's width; shape: what it should be."""
+    names: list[str] | None = None
+
+    def cells(lines: Iterator[TextLine]) -> Iterator[tuple[int, Any]]:
+        filled = (line for line in lines if line.fault or line.text.strip())
+        first = next(filled, None)
+        if first is None:
+            return
+        read: list[TextLine] = []  # of the present row, which may have several lines
+
+        def texts() -> Iterator[str]:
+            for line in chain([first], filled):
+                read.append(line)
+                yield line.text
+
+        delimiter = "\t" if "\t" in first.text else ","
+        rows = csv.reader(texts(), delimiter=delimiter, strict=True)
+        while True:
+            read.clear()
+            try:
+                row: Any = next(rows)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                row = RecordFault(str(error))
+            yield read[0].number, next((line.fault for line in read if line.fault), row)
+
+    with SourceReader(path) as source:
+        for place, given in _records(source, cells):
+            reason = None
+            if isinstance(given, RecordFault):
+                reason = given.reason
+            elif isinstance(given, list) and names is None:
+                names = [name_key(one) for one in given]
+                continue
+            elif isinstance(given, list) and len(given) != len(names or ()):
+                reason = f"{_columns(given)}, but the header has {len(names or ())}"
+            elif not isinstance(given, list | dict):
+                reason = "the record is no object"
+            if reason is not None:
+                raise CorpusError(f"{place}: {reason}", remedy=shape)
+            record = dict(zip(names or (), given, strict=True)) if names else given
+            yield place, {name_key(str(name)): value for name, value in record.items()}
+
+
 # Files ------------------------------------------------------------------------------------------
 
 _Cells = Callable[[Iterator[TextLine]], Iterator[tuple[int, Any]]]

@@ -1,0 +1,134 @@
+"""The settings of a training run: the user's, else the recipe's, else defaults; each with where it
+is from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from bioretrieval_tui.catalog.models import Lora, Recipe, TrainingSettings
+from bioretrieval_tui.errors import UsageError
+from bioretrieval_tui.util.formatting import did_you_mean
+
+Origin = Literal["set", "recipe", "default"]
+
+DEFAULTS = TrainingSettings(
+    pairs="judged",
+    loss="contrastive",
+    negatives="mined",
+    negatives_each=1,
+    negatives_by="dense",
+    batch=32,
+    learning_rate=3e-5,
+    warmup=0.1,
+    epochs=2.0,
+    temperature=0.05,
+    margin=1.0,
+    mesh_weight=0.1,
+    mesh_power=0.3,
+    query_length=64,
+    document_length=256,
+    weight_decay=0.01,
+    precision="bf16",
+    seed=13,
+)
+"""What holds where neither user nor recipe says anything."""
+LORA = Lora(rank=16, alpha=32.0, dropout=0.05)
+"""An adapter of which a recipe or the user says only that there is one."""
+_LORA_PREFIX = "lora."
+
+
+class Chosen(NamedTuple):
+    """Settings in force, and where each is from, by its name."""
+
+    settings: TrainingSettings
+    origins: Mapping[str, Origin]
+
+    def lines(self) -> list[tuple[str, str, Origin]]:
+        """Name, value and origin of each setting that is in force, for people."""
+        shown = []
+        for name, origin in self.origins.items():
+            value = getattr(self.settings, name)
+            if isinstance(value, Lora):
+                value = f"rank {value.rank}, alpha {value.alpha:g}, dropout {value.dropout:g}"
+            if value is not None:
+                shown.append(
+                    (name, f"{value:g}" if isinstance(value, float) else str(value), origin)
+                )
+        return shown
+
+
+def choose(recipe: Recipe | None, given: Mapping[str, str]) -> Chosen:
+    """The settings of a run. given: of `--set key=value`, as written. Raises UsageError: an unknown
+    key, or a value that does not fit it."""
+    of_recipe = _values(recipe.training) if recipe is not None and recipe.training else {}
+    of_user = parse(given)
+    values: dict[str, Any] = {}
+    origins: dict[str, Origin] = {}
+    for name in TrainingSettings.__struct_fields__:
+        layers = (("set", of_user), ("recipe", of_recipe), ("default", _values(DEFAULTS)))
+        for origin, known in layers:
+            if name in known:
+                values[name], origins[name] = known[name], origin  # type: ignore[assignment]  # a literal
+                break
+    if values.get("lora") is not None:
+        values["lora"] = _merged(values["lora"])
+    if "steps" in values and not (origins["steps"] == "recipe" and origins["epochs"] == "set"):
+        values.pop("epochs", None)
+        origins.pop("epochs", None)
+    else:
+        values.pop("steps", None)
+        origins.pop("steps", None)
+    return Chosen(TrainingSettings(**values), origins)
+
+
+def parse(given: Mapping[str, str]) -> dict[str, Any]:
+    """Values of `key=value` by the names of the settings; `lora=no` trains all weights, `lora=yes`
+    or `lora.rank=8` an adapter. Raises UsageError."""
+    found: dict[str, Any] = {}
+    adapter: dict[str, Any] = {}
+    for key, text in given.items():
+        of_adapter = key.startswith(_LORA_PREFIX)
+        kind: type[msgspec.Struct] = Lora if of_adapter else TrainingSettings
+        name = key.removeprefix(_LORA_PREFIX)
+        if key == "lora":
+            if text.casefold() not in ("yes", "no"):
+                raise UsageError(
+                    f"lora is yes or no, not {text}", remedy="lora.rank=16 sets its rank"
+                )
+            found["lora"] = Lora() if text.casefold() == "yes" else None
+            continue
+        if name not in kind.__struct_fields__:
+            names = (
+                *TrainingSettings.__struct_fields__,
+                *(f"lora.{n}" for n in Lora.__struct_fields__),
+            )
+            near = did_you_mean(key, names, f"settings: {', '.join(names)}")
+            raise UsageError(f"there is no setting {key}", remedy=near)
+        (adapter if of_adapter else found)[name] = _value(kind, name, text, key)
+    if adapter:
+        found["lora"] = msgspec.convert(adapter, Lora)
+    return found
+
+
+def _value(kind: type[msgspec.Struct], name: str, text: str, key: str) -> Any:
+    given: Any = text.split(",") if name == "targets" else text
+    try:
+        return getattr(msgspec.convert({name: given}, kind, strict=False), name)
+    except msgspec.ValidationError as error:
+        said = str(error).partition(" - at ")[0].replace("`", "")
+        raise UsageError(f"{key}={text}: {said}", remedy="bioretrieval-tui train --help") from error
+
+
+def _values(settings: TrainingSettings) -> dict[str, Any]:
+    """What is said, by name."""
+    names = TrainingSettings.__struct_fields__
+    return {name: value for name in names if (value := getattr(settings, name)) is not None}
+
+
+def _merged(given: Lora) -> Lora:
+    """An adapter with the usual values where nothing is said."""
+    said = {name: value for name in Lora.__struct_fields__ if (value := getattr(given, name))}
+    return msgspec.structs.replace(LORA, **said)
