@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of_section
 from bioretrieval_tui.catalog.models import SECTIONS, AnyEntry, Benchmark, Encoding, Model, Result
 from bioretrieval_tui.errors import ModelError, NotFoundError, UsageError
+from bioretrieval_tui.paths import places
 from bioretrieval_tui.progress import Reporter, silent
 
 if TYPE_CHECKING:
@@ -179,8 +180,8 @@ def _sheet(rows: Sequence[Any]) -> Sheet:
 def model_recipe(
     model: str, find: Callable[[], Catalogue] = catalogue
 ) -> tuple[str, Encoding | None]:
-    """Hub id or folder, and recipe, of a model given by catalogue id, hub id or folder. find: reads
-    the catalogue.
+    """Hub id or folder, and recipe, of a model: one trained here by its name, others by catalogue
+    id, hub id or folder. find: reads the catalogue.
 
     The recipe is None for a folder and for the embedded model, which has its own. Raises
     NotFoundError: there is no such model; ModelError: its recipe or the place of its files is not
@@ -190,6 +191,11 @@ def model_recipe(
 
     if model == MODEL_ID:
         return MODEL_ID, None
+    if (places().data / "models" / model).is_dir() and "/" not in model:
+        from bioretrieval_tui.training.own_models import own_model
+
+        if (own := own_model(model)) is not None:
+            return str(own[0]), own[1].encoding
     found = find()
     entry = found.model_of_hub(model)
     if entry is None and model not in found.by_id and Path(model).expanduser().is_dir():

@@ -59,7 +59,7 @@ def load_encoder(
     devices.check_name(device)
     if side == "query" and device == "auto":
         device = "cpu"
-    chosen = _checked(model, recipe)
+    chosen = recipe_of(model, recipe)
     query, document = parts_of(model, chosen)
     reporter(Progress("loading model", 0, None, unit="models", note=model))
     if query == document:
@@ -93,14 +93,14 @@ def prepare_query_encoder(
 ) -> None:
     """Prepare the encoder of queries on the CPU, unless it is; index builds end with this. Raises
     as `load_encoder` does."""
-    chosen = _checked(model, recipe)
+    chosen = recipe_of(model, recipe)
     if devices.engine() != "torch" and chosen.type != "static":
         from bioretrieval_tui.encoding.openvino_encoder import find_or_prepare
 
         find_or_prepare(parts_of(model, chosen)[0], None, reporter)
 
 
-def _checked(model: str, recipe: Encoding | None) -> Encoding:
+def recipe_of(model: str, recipe: Encoding | None) -> Encoding:
     """The recipe to use. Raises ModelError where there is none, or it is not supported."""
     if recipe is None and model == embedded.MODEL_ID:
         recipe = embedded.RECIPE

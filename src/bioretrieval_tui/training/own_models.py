@@ -1,0 +1,249 @@
+"""Models that were trained here: a folder each, with its weights and where it comes from."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from bioretrieval_tui.catalog.models import Encoding, Side, TrainingSettings
+from bioretrieval_tui.errors import BioRetrievalError, ModelError, NotFoundError, UsageError
+from bioretrieval_tui.paths import file_errors, places, save_file
+from bioretrieval_tui.training.contamination import Overlap
+from bioretrieval_tui.training.examples import InputSum
+from bioretrieval_tui.training.settings import Origin
+from bioretrieval_tui.util.formatting import did_you_mean
+
+FORMAT = 1
+LINEAGE = "lineage.json"
+CARD = "README.md"
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+
+class Watched(msgspec.Struct, frozen=True):
+    """One look at the held-out examples: after how many steps, and nDCG@10."""
+
+    step: int
+    score: float
+
+
+class Fitted(msgspec.Struct, frozen=True):
+    """A finished training: steps, seconds of this process, mean loss by step, and what was watched;
+    best: the step whose weights were kept; resumed: the step that an earlier process had reached;
+    trained: weights that changed, and all."""
+
+    steps: int
+    seconds: float
+    losses: tuple[tuple[int, float], ...]
+    watched: tuple[Watched, ...]
+    best: int
+    resumed: int
+    trained: tuple[int, int]
+
+
+class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A benchmark before and after, in one mode: nDCG@10, the p value of the paired randomisation
+    test, the number of queries, and the ids of the records."""
+
+    benchmark: str
+    split: str
+    mode: str
+    before: float
+    after: float
+    p: float
+    queries: int
+    records: tuple[str, str]
+
+    @property
+    def verdict(self) -> str:
+        """The difference in plain words."""
+        if self.p >= 0.05:
+            return "no difference that chance would not make"
+        return "better" if self.after > self.before else "worse"
+
+
+class Lineage(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """Where a model comes from.
+
+    base, revision: what it was trained from, a hub id or folder and its revision; base_entry: the
+    catalogue's entry of it; recipe: the catalogue's recipe, "" for none; encoding: how it encodes;
+    settings, origins: of the training; data: a sentence; inputs: what was read; pairs, held: number
+    of examples trained on and held out; skipped: records left out, by reason; negatives: a
+    sentence; examples: up to ten pairs as they were trained on; fitted: the training as it ran;
+    outcomes, overlaps: of the benchmarks; hardware, versions: of machine and software; date: ISO
+    8601, UTC; licence: of the base.
+    """
+
+    format: int
+    name: str
+    date: str
+    base: str
+    revision: str
+    encoding: Encoding
+    settings: TrainingSettings
+    origins: dict[str, Origin]
+    data: str
+    inputs: tuple[InputSum, ...]
+    pairs: int
+    held: int
+    fitted: Fitted
+    hardware: str
+    versions: dict[str, str]
+    base_entry: str = ""
+    recipe: str = ""
+    licence: str = ""
+    skipped: dict[str, int] = {}
+    negatives: str = ""
+    outcomes: tuple[Outcome, ...] = ()
+    overlaps: tuple[Overlap, ...] = ()
+
+
+def models_folder() -> Path:
+    """The folder of the models; it may not exist yet."""
+    return places().data / "models"
+
+
+def check_new_name(name: str) -> Path:
+    """The folder of a model that is to be trained. Raises UsageError: the name is taken, or is not
+    one."""
+    if not _NAME.fullmatch(name):
+        remedy = "use up to 64 lower-case letters, digits, dots, hyphens and underscores"
+        raise UsageError(f"'{name}' cannot be the name of a model", remedy=remedy)
+    folder = models_folder() / name
+    if (folder / LINEAGE).exists():
+        remedy = f"choose another, or: bioretrieval-tui train remove {name}"
+        raise UsageError(f"there is a model {name} already", remedy=remedy)
+    return folder
+
+
+def own_model(name: str) -> tuple[Path, Lineage] | None:
+    """Folder and lineage of the model that was trained under a name, or None. Raises ModelError:
+    its lineage is damaged."""
+    if not _NAME.fullmatch(name):
+        return None
+    folder = models_folder() / name
+    path = folder / LINEAGE
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}") from error
+    try:
+        found = msgspec.json.decode(data, type=Lineage)
+    except (msgspec.DecodeError, RecursionError) as error:
+        remedy = f"train it again, after: bioretrieval-tui train remove {name}"
+        raise ModelError(f"{path} is damaged: {error}", remedy=remedy) from error
+    return folder, found
+
+
+def own_models(tell: Callable[[str], None] = lambda _: None) -> list[Lineage]:
+    """The lineages of all models, newest first; what is damaged is told. Raises BioRetrievalError:
+    the folder cannot be read."""
+    found = []
+    with file_errors(f"{models_folder()} cannot be read"):
+        names = sorted(path.name for path in models_folder().glob("*") if path.is_dir())
+    for name in names:
+        try:
+            if (known := own_model(name)) is not None:
+                found.append(known[1])
+        except BioRetrievalError as error:
+            tell(error.line())
+    return sorted(found, key=lambda one: one.date, reverse=True)
+
+
+def find_model(name: str) -> tuple[Path, Lineage]:
+    """Folder and lineage of a model. Raises NotFoundError: there is none of this name."""
+    found = own_model(name)
+    if found is None:
+        names = [one.name for one in own_models()]
+        said = did_you_mean(name, names, f"there are: {', '.join(names) or 'none yet'}")
+        raise NotFoundError(f"no model of yours is named {name}", remedy=said)
+    return found
+
+
+def keep_lineage(folder: Path, lineage: Lineage) -> None:
+    """Write a lineage and the model card into the model's folder; the lineage, last, makes it a
+    model. Raises BioRetrievalError."""
+    save_file(folder / CARD, model_card(lineage).encode(), "the model card")
+    data = msgspec.json.format(msgspec.json.encode(lineage), indent=1)
+    save_file(folder / LINEAGE, data, "the lineage of the model")
+
+
+def remove_model(name: str) -> None:
+    """Remove a model, also one whose training was not finished. Raises NotFoundError."""
+    folder = models_folder() / name
+    if not _NAME.fullmatch(name) or not folder.is_dir():
+        find_model(name)
+    with file_errors(f"{folder} cannot be removed"):
+        (folder / LINEAGE).unlink(missing_ok=True)  # first: half a model is none
+        shutil.rmtree(folder)
+
+
+def export_model(name: str, to: Path) -> Path:
+    """Copy a model as a folder of sentence-transformers, with its card, to `to`, which must not
+    exist. Raises NotFoundError; UsageError: `to` is there; BioRetrievalError: it is not written."""
+    folder, _ = find_model(name)
+    if to.exists():
+        raise UsageError(f"{to} is there already", remedy="name a folder that is not")
+    beside = to.with_name(f".{to.name}.part")
+    with file_errors(f"{to} cannot be written", remedy="free space, or choose another folder"):
+        shutil.rmtree(beside, ignore_errors=True)
+        left_out = shutil.ignore_patterns("training", "checkpoints", "*.part")
+        shutil.copytree(folder, beside, ignore=left_out)
+        beside.replace(to)
+    return to
+
+
+def model_card(lineage: Lineage) -> str:
+    """The card of a model, in Markdown with the hub's front matter: what it is, and what was
+    measured; nothing else."""
+    facts = {
+        "base_model": lineage.base, "library_name": "sentence-transformers",
+        "pipeline_tag": "sentence-similarity", "license": lineage.licence,
+    }  # fmt: skip
+    front = "".join(f"{key}: {value}\n" for key, value in facts.items() if value)
+    query, document = lineage.encoding.query or Side(), lineage.encoding.document or Side()
+    templates = query.template or "{query}", document.template or "{title} {text}"
+    about = (
+        f"Trained from {lineage.base} ({lineage.revision[:12]}) on {lineage.pairs:,} pairs:"
+        f" {lineage.data}. {lineage.held:,} pairs were held out. {lineage.negatives}"
+    )
+    use = (
+        f"Queries are read as `{templates[0]}`, documents as `{templates[1]}`; vectors are compared"
+        f" by {lineage.encoding.similarity or 'cosine'}."
+    )
+    values = msgspec.to_builtins(lineage.settings)
+    settings = [
+        (name, str(values[name]), origin)
+        for name, origin in lineage.origins.items()
+        if name in values
+    ]
+    scores = [
+        (f"{one.benchmark} {one.split}", one.mode, f"{one.before:.4f}", f"{one.after:.4f}",
+         f"{one.p:.3g}", one.verdict)
+        for one in lineage.outcomes
+    ]  # fmt: skip
+    versions = ", ".join(f"{name} {version}" for name, version in lineage.versions.items())
+    minutes = lineage.fitted.seconds / 60
+    made = f"{lineage.date}, {lineage.hardware}, {minutes:.1f} minutes, {versions}"
+    head = ("benchmark", "mode", "nDCG@10 before", "after", "p", "")
+    parts = [
+        f"---\n{front}---", f"# {lineage.name}", about.rstrip(), "## Use", use,
+        "## Settings", _table(("setting", "value", "from"), settings), "## Benchmarks",
+        _table(head, scores) if scores else "It was not evaluated.",
+        "\n".join(f"- {one.line()}" for one in lineage.overlaps),
+        "## Provenance", made,
+        "\n".join(f"- {one.path}: SHA-256 {one.sha256}" for one in lineage.inputs),
+    ]  # fmt: skip
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

@@ -1,0 +1,436 @@
+"""One training, from a request to a model: examples, negatives, base scores, weights, scores.
+
+The `train` verb and jobs both call `train`. Everything that a run has done is kept in the folder of
+the model, so that a run that was killed goes on where it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from bioretrieval_tui.catalog.models import Encoding, TrainingSettings
+from bioretrieval_tui.documents.checksum import remembered_sha256
+from bioretrieval_tui.documents.detect import resolve
+from bioretrieval_tui.documents.document import Document
+from bioretrieval_tui.documents.store import DocumentStore
+from bioretrieval_tui.encoding import embedded
+from bioretrieval_tui.encoding.device import pick
+from bioretrieval_tui.encoding.encoder_registry import recipe_of
+from bioretrieval_tui.encoding.model_files import files_of
+from bioretrieval_tui.encoding.recipe import parts_of
+from bioretrieval_tui.errors import BioRetrievalError, ModelError, NotFoundError, UsageError
+from bioretrieval_tui.evaluation import metrics, records
+from bioretrieval_tui.evaluation.benchmark import find_parts, read_benchmark
+from bioretrieval_tui.evaluation.runner import (
+    EvaluationReport,
+    EvaluationRequest,
+    ensure_index,
+    evaluate_folder,
+)
+from bioretrieval_tui.index import layout
+from bioretrieval_tui.index.build import build_for_model
+from bioretrieval_tui.index.registry import index_names, manifest_of, open_index
+from bioretrieval_tui.paths import file_errors, locked, save_file
+from bioretrieval_tui.progress import Progress, Reporter, silent
+from bioretrieval_tui.search.engine import SearchEngine
+from bioretrieval_tui.search.federated import Federation
+from bioretrieval_tui.training import examples as made
+from bioretrieval_tui.training import own_models
+from bioretrieval_tui.training.contamination import Overlap, TrainedTexts
+from bioretrieval_tui.training.examples import Example, ExampleSet, InputSum
+from bioretrieval_tui.training.negatives import mine
+from bioretrieval_tui.training.own_models import Fitted, Lineage, Outcome
+from bioretrieval_tui.training.settings import Origin
+from bioretrieval_tui.training.trainer import clear, fit, steps_of, trainable_model
+
+HELD_OUT = 0.1
+"""Share of the queries that are held out."""
+SHOWN = 10
+"""Examples that are shown before anything starts."""
+MODES = ("dense", "hybrid")
+"""What benchmarks are run in, before and after."""
+_WORK = "training"
+_REQUEST = "request.json"
+_FITTED = "fitted.json"
+_FULL, _ADAPTER = 16, 5
+"""Bytes that a weight takes in training: itself, gradient and two moments in float32; with an
+adapter, the frozen weight and some."""
+
+Remark = Callable[[str], None]
+
+
+class TrainingRequest(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """What to train, on what.
+
+    name: of the model; base, encoding: hub id or folder, and how it encodes (None: its own way);
+    base_entry, licence: the catalogue's of it; recipe: id of the catalogue's, "" for none; on: an
+    index, a benchmark's folder, or files of documents; pairs: a file of pairs in their place;
+    split: of the judgements to train on; settings, origins: as `settings.choose` gives them;
+    benchmarks: folders to evaluate on before and after.
+    """
+
+    name: str
+    base: str
+    settings: TrainingSettings
+    encoding: Encoding | None = None
+    origins: dict[str, Origin] = {}
+    base_entry: str = ""
+    licence: str = ""
+    recipe: str = ""
+    on: str = ""
+    pairs: str = ""
+    split: str = "train"
+    benchmarks: tuple[str, ...] = ()
+    device: str = "auto"
+
+
+class Prepared(NamedTuple):
+    """What a run would train on: the examples, those trained on and those held out, the index that
+    negatives are mined from (or ""), and its cost."""
+
+    data: ExampleSet
+    train: list[Example]
+    held: list[Example]
+    mined_from: str
+    steps: int
+    memory: int
+    weights: int
+
+
+# Before ---------------------------------------------------------------------------------------
+
+
+def prepare(
+    request: TrainingRequest, reporter: Reporter = silent, remark: Remark = lambda _: None
+) -> Prepared:
+    """Read what is trained on and check that the run can begin; no model is loaded unless an index
+    has to be built. Raises UsageError: nothing to train on is named, or there is no such kind of
+    pairs; CorpusError: no pair is left; NotFoundError; ModelError: the base is not here or is too
+    large for the memory."""
+    settings = request.settings
+    recipe = encoding_of(request)
+    query, _ = parts_of(request.base, recipe)
+    files = files_of(query)
+    weights = sum(path.stat().st_size for path in files.folder.glob("*.safetensors")) // 4
+    need = weights * (_FULL if settings.lora is None else _ADAPTER)
+    if (have := _memory()) and need > have:
+        remedy = "--set lora=yes, or a smaller base"
+        raise ModelError(
+            f"training {request.base} takes some {need / 2**30:.1f} GiB of memory,"
+            f" and {have / 2**30:.1f} GiB are there",
+            remedy=remedy,
+        )
+    data, index = _examples(request, recipe, reporter, remark)
+    train, held = made.held_out(data.examples, HELD_OUT, settings.seed or 0)
+    steps = steps_of(settings, len(train))
+    return Prepared(data, train, held, index, steps, need, weights)
+
+
+def encoding_of(request: TrainingRequest) -> Encoding:
+    """How the base encodes. Raises ModelError: it is not known."""
+    return recipe_of(request.base, request.encoding)
+
+
+def _memory() -> int:
+    """Bytes of memory that are free, 0 where that cannot be told."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        return 0
+
+
+def _examples(
+    request: TrainingRequest, recipe: Encoding, reporter: Reporter, remark: Remark
+) -> tuple[ExampleSet, str]:
+    """The examples, and the index that holds the documents."""
+    if request.pairs:
+        if request.on:
+            raise UsageError("--on and --pairs are two sources", remedy="leave one out")
+        return made.file_pairs(Path(request.pairs)), ""
+    if not request.on:
+        remedy = "--on INDEX, a benchmark's folder or a file, or --pairs FILE"
+        raise UsageError("nothing to train on is named", remedy=remedy)
+    kind, folder = request.settings.pairs or "judged", Path(request.on).expanduser()
+    judged = folder.is_dir() and _is_benchmark(folder)
+    if kind == "judged" and not judged:
+        remedy = "pairs that texts hold: --set pairs=title-abstract, sentence or conclusion"
+        raise UsageError(f"{request.on} has no judgements to train on", remedy=remedy)
+    index = _index_of(request, recipe, folder, judged, reporter, remark)
+    opened = open_index(index, vectors=False)
+    with contextlib.closing(opened):
+        documents, named = opened.documents, request.on
+        manifest = layout.index_folder(index) / layout.MANIFEST
+        sums = [InputSum(index, remembered_sha256(manifest))]
+        if kind == "judged":
+            found = read_benchmark(folder, request.split)
+            labels = documents.labels(found.judged())
+            corpus = dict(zip(labels, documents.get([*labels.values()]), strict=True))
+            return made.judged_pairs(folder, corpus, request.split), index
+        seed, texts = request.settings.seed or 0, _live(documents, reporter)
+        if kind == "title-abstract":
+            return made.title_pairs(texts, named, sums), index
+        if kind == "sentence":
+            return made.sentence_pairs(texts, named, sums, seed=seed), index
+        if kind == "conclusion":
+            return made.conclusion_pairs(texts, named, sums), index
+    raise UsageError(
+        f"pairs of the kind {kind} are not made from {request.on}",
+        remedy="--set pairs=judged, title-abstract, sentence or conclusion",
+    )
+
+
+def _is_benchmark(folder: Path) -> bool:
+    try:
+        return bool(find_parts(folder, None).splits)
+    except NotFoundError as error:
+        return "its splits" in (error.remedy or "")
+    except BioRetrievalError:
+        return False
+
+
+def _index_of(
+    request: TrainingRequest,
+    recipe: Encoding,
+    place: Path,
+    judged: bool,
+    reporter: Reporter,
+    remark: Remark,
+) -> str:
+    """The index of what is trained on, built if there is none."""
+    settings = request.settings
+    dense = settings.negatives == "mined" and settings.negatives_by != "lexical"
+    if request.on in index_names():
+        return request.on
+    if judged:
+        benchmark = read_benchmark(place, request.split)
+        return ensure_index(
+            benchmark, request.base, recipe, vectors=dense, device=request.device, reporter=reporter
+        )
+    if not place.exists():
+        names = ", ".join(index_names()) or "none yet"
+        what = f"{request.on} is no index, folder or file"
+        raise NotFoundError(what, remedy=f"indexes: {names}")
+    inputs = resolve([str(place)])
+    sums = made.sums_of(path for path in inputs.files if path is not None)
+    digest = hashlib.sha256("".join(one.sha256 for one in sums).encode()).hexdigest()[:8]
+    name = f"eval-{records.slug(place.stem, 40) or 'texts'}-{digest}"
+    if name not in index_names():
+        remark(f"an index of {request.on} is built once: {name}")
+        build_for_model(
+            name, [str(place)], request.base, recipe, lexical=not dense, device=request.device,
+            reporter=reporter,
+        )  # fmt: skip
+    return name
+
+
+def _live(documents: DocumentStore, reporter: Reporter) -> Iterator[Document]:
+    done = 0
+    for some in documents.batches(512):
+        yield from some
+        done += len(some)
+        reporter(Progress("reading documents", done, documents.rows))
+
+
+# Training ---------------------------------------------------------------------------------------
+
+
+def train(
+    request: TrainingRequest, reporter: Reporter = silent, remark: Remark = lambda _: None
+) -> Lineage:
+    """Train a model and evaluate it before and after. A run of the same request that was ended goes
+    on. Raises as `prepare`, `evaluate_folder` and `fit` do, and what `reporter` raises; UsageError:
+    the name is taken, or by an unfinished run of another request; BioRetrievalError: the disk has
+    too little space, or another process trains it."""
+    folder = own_models.check_new_name(request.name)
+    said = f"{request.name} cannot be trained"
+    busy = "another process trains it"
+    with locked(folder.with_name(f".{request.name}.lock"), said, busy, seconds=1):
+        return _train(request, folder, reporter, remark)
+
+
+def _train(request: TrainingRequest, folder: Path, reporter: Reporter, remark: Remark) -> Lineage:
+    work = folder / _WORK
+    _begin(request, work, remark)
+    prepared = prepare(request, reporter, remark)
+    space = shutil.disk_usage(work).free
+    if space < (needed := prepared.weights * _FULL * 2):
+        raise BioRetrievalError(
+            f"checkpoints take some {needed / 2**30:.1f} GiB, and {space / 2**30:.1f} GiB are free"
+            f" in {folder}",
+            remedy="free space",
+        )
+    recipe = encoding_of(request)
+    overlaps = _overlaps(request, prepared, recipe, reporter)
+    for one in overlaps:
+        remark(one.line())
+    before = [_evaluated(folder_, request.base, recipe, request, reporter, remark)
+              for folder_ in request.benchmarks]  # fmt: skip
+    kept, negatives = work / _FITTED, ""
+    examples = prepared.train
+    if prepared.mined_from and request.settings.negatives == "mined":
+        examples, negatives = _mined(request, prepared, reporter, remark)
+    if kept.is_file():
+        fitted = msgspec.json.decode(kept.read_bytes(), type=Fitted)
+    else:
+        remark(
+            f"{len(examples):,} pairs, {len(prepared.held):,} held out, {prepared.steps:,} steps"
+        )
+        model = trainable_model(request.base, recipe)
+        fitted = fit(
+            model, recipe, request.settings, examples, prepared.held, work, reporter,
+            device=pick(request.device),
+        )  # fmt: skip
+        _save(model, folder)
+        save_file(kept, msgspec.json.encode(fitted), "the outcome of the training")
+    after = [_evaluated(folder_, str(folder), recipe, request, reporter, remark)
+             for folder_ in request.benchmarks]  # fmt: skip
+    query, _ = parts_of(request.base, recipe)
+    lineage = Lineage(
+        format=own_models.FORMAT,
+        name=request.name,
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        base=request.base,
+        revision=files_of(query).revision,
+        encoding=recipe,
+        settings=request.settings,
+        origins=request.origins,
+        data=prepared.data.description,
+        inputs=prepared.data.inputs,
+        pairs=len(examples),
+        held=len(prepared.held),
+        fitted=fitted,
+        hardware=records.hardware(pick(request.device)).replace("queries on", "trained on"),
+        versions=records.versions(),
+        base_entry=request.base_entry,
+        recipe=request.recipe,
+        licence=request.licence,
+        skipped=dict(prepared.data.skipped),
+        negatives=negatives,
+        outcomes=tuple(_outcomes(before, after)),
+        overlaps=tuple(overlaps),
+    )
+    own_models.keep_lineage(folder, lineage)
+    with contextlib.suppress(OSError):
+        shutil.rmtree(work)
+    return lineage
+
+
+def _begin(request: TrainingRequest, work: Path, remark: Remark) -> None:
+    """Keep the request; of an unfinished run, compare it."""
+    data, path = msgspec.json.encode(request), work / _REQUEST
+    if path.is_file():
+        if path.read_bytes() != data:
+            raise UsageError(
+                f"an unfinished training of {request.name} had other settings",
+                remedy=f"use another --name, or: bioretrieval-tui train remove {request.name}",
+            )
+        remark(f"the training of {request.name} goes on")
+        return
+    clear(work)
+    save_file(path, data, "the request")
+
+
+def _mined(
+    request: TrainingRequest, prepared: Prepared, reporter: Reporter, remark: Remark
+) -> tuple[list[Example], str]:
+    settings = request.settings
+    if settings.negatives_by != "lexical" and not manifest_of(prepared.mined_from).encoded:
+        remark(f"{prepared.mined_from} has no vectors: negatives are mined by BM25")
+        settings = msgspec.structs.replace(settings, negatives_by="lexical")
+
+    def opened(name: str) -> SearchEngine:
+        return SearchEngine.open(name, device=request.device, reporter=reporter, ready=False)
+
+    index = Federation([prepared.mined_from], opened)
+    try:
+        found = mine(prepared.train, index, settings, reporter)
+    finally:
+        for engine in index.engines.values():
+            engine.close()
+    remark(found.line())
+    return list(found.examples), f"{found.line()}, mined by {settings.negatives_by} search."
+
+
+def _save(model: Any, folder: Path) -> None:
+    """Write the model's files beside those of the run."""
+    beside = folder / "model.part"
+    shutil.rmtree(beside, ignore_errors=True)
+    with file_errors(f"the model cannot be saved in {folder}", remedy="free space, and repeat"):
+        model.save(str(beside), create_model_card=False, safe_serialization=True)
+        for path in beside.iterdir():
+            target = folder / path.name
+            if target.is_dir():
+                shutil.rmtree(target)
+            path.replace(target)
+        beside.rmdir()
+
+
+# Benchmarks -------------------------------------------------------------------------------------
+
+
+def _evaluated(
+    folder: str,
+    model: str,
+    recipe: Encoding,
+    request: TrainingRequest,
+    reporter: Reporter,
+    remark: Remark,
+) -> EvaluationReport:
+    own = None if model == embedded.MODEL_ID else recipe
+    asked = EvaluationRequest(
+        folder=folder, modes=MODES, model=model, recipe=own, device=request.device
+    )
+    report = evaluate_folder(asked, reporter)
+    scores = ", ".join(f"{one.mode} {one.metrics[metrics.MAIN]:.4f}" for one in report.runs)
+    remark(f"{report.benchmark} {report.split}, {Path(model).name}: {metrics.MAIN} {scores}")
+    return report
+
+
+def _outcomes(
+    before: Sequence[EvaluationReport], after: Sequence[EvaluationReport]
+) -> Iterator[Outcome]:
+    for one, other in zip(before, after, strict=True):
+        for first, second in zip(one.runs, other.runs, strict=True):
+            pair = records.find(first.record), records.find(second.record)
+            values = pair[0].per_query, pair[1].per_query
+            compared = metrics.compare("before", "after", values)
+            yield Outcome(
+                one.benchmark, one.split, first.mode, first.metrics[metrics.MAIN],
+                second.metrics[metrics.MAIN], compared.p, one.queries, (pair[0].id, pair[1].id),
+            )  # fmt: skip
+
+
+def _overlaps(
+    request: TrainingRequest, prepared: Prepared, recipe: Encoding, reporter: Reporter
+) -> list[Overlap]:
+    """What each benchmark shares with the training data."""
+    if not request.benchmarks:
+        return []
+    trained, found = TrainedTexts(prepared.data.examples), []
+    for folder in request.benchmarks:
+        benchmark = read_benchmark(Path(folder))
+        name = ensure_index(
+            benchmark, request.base, recipe, device=request.device, reporter=reporter
+        )
+        opened = open_index(name, vectors=False)
+        with contextlib.closing(opened):
+            documents = _texts(opened.documents)
+            title = f"{benchmark.parts.name} {benchmark.parts.split}"
+            found.append(trained.overlap(title, benchmark.queries, benchmark.judgements, documents))
+    return found
+
+
+def _texts(documents: DocumentStore) -> Iterable[Document]:
+    for some in documents.batches(512):
+        yield from some

@@ -1,0 +1,473 @@
+"""Training itself: a model, its recipe and examples in, better weights out.
+
+The loop, the losses and the checkpoints are those of sentence-transformers and transformers. What
+stands here is the input of the model (texts filled as the recipe says), the choice of loss, what is
+watched while it runs, and how a run that was killed goes on. torch and the libraries are imported
+within functions.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from bioretrieval_tui.catalog.models import Encoding, Lora, TrainingSettings
+from bioretrieval_tui.documents.document import Document
+from bioretrieval_tui.encoding import device as devices
+from bioretrieval_tui.encoding.model_files import files_of
+from bioretrieval_tui.encoding.recipe import SideRecipe, padding_of, parts_of, side_recipe
+from bioretrieval_tui.encoding.torch_modules import load_modules
+from bioretrieval_tui.errors import BioRetrievalError, ModelError, UsageError
+from bioretrieval_tui.paths import save_file
+from bioretrieval_tui.progress import Progress, Reporter
+from bioretrieval_tui.training.examples import Example
+from bioretrieval_tui.training.own_models import Fitted, Watched
+
+if TYPE_CHECKING:
+    import torch
+
+SAVED_EVERY = 180.0
+"""Seconds between checkpoints."""
+WATCHES = 10
+"""Times that the held-out examples are scored in a run."""
+BEST = "best.safetensors"
+_STATE = "watched.json"
+_MICRO = 64
+"""Texts of a forward pass where gradients of a larger batch are cached."""
+_CHECKPOINTS = "checkpoints"
+
+
+class DivergedError(BioRetrievalError):
+    """The loss is no number any more."""
+
+
+def trainable_model(model_id: str, recipe: Encoding) -> Any:
+    """The SentenceTransformer of a model that can be trained here, in float32 on the CPU. Raises
+    ModelError: its files are not here or are damaged, or what it reads cannot be given to the
+    trainer as one text."""
+    query, document = parts_of(model_id, recipe)
+    faults = {
+        "its queries and documents have two models": query != document,
+        "it reads a pair of segments": any(
+            side_recipe(recipe, side).segments[1:] for side in ("query", "document")
+        ),
+        "it appends a token to every text": recipe.append is not None,
+        "it pads in its own way": padding_of(recipe) is not None,
+        "it has an adapter already": query.adapter is not None,
+        f"it is a {recipe.type}": recipe.type != "bi-encoder",
+    }
+    if found := [reason for reason, holds in faults.items() if holds]:
+        raise ModelError(
+            f"{model_id} cannot be trained here: {', '.join(found)}",
+            remedy="name another with --base",
+        )
+    return load_modules(model_id, files_of(query), recipe)
+
+
+def precision_of(wanted: str | None, device: str) -> str:
+    """The precision that holds on a device: `wanted` where the hardware has it, else float32."""
+    if wanted not in ("bf16", "float16") or (device == "cpu" and wanted == "float16"):
+        return "float32"
+    import torch
+
+    if device == "cpu":
+        # Emulated bf16 is slower than float32.
+        native = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+        return "bf16" if any(getattr(torch.cpu, one, bool)() for one in native) else "float32"
+    return "bf16" if wanted == "bf16" and torch.cuda.is_bf16_supported() else "float16"
+
+
+class Texts:
+    """Examples as the texts that a model reads, by its recipe."""
+
+    def __init__(self, recipe: Encoding, settings: TrainingSettings, tokenizer: Any) -> None:
+        self._query: SideRecipe = side_recipe(recipe, "query")
+        self._document: SideRecipe = side_recipe(recipe, "document")
+        self._separator = str(tokenizer.sep_token or "")
+        self._tokenizer, self._longest = tokenizer, settings.query_length
+
+    def query(self, text: str) -> str:
+        """A query as the model reads it, cut to the length that is set for queries."""
+        filled = self._query.query(text, separator=self._separator).first
+        longest = self._longest
+        if longest is None or len(filled) <= 2 * longest:
+            return filled
+        offsets = self._tokenizer(
+            filled, truncation=True, max_length=longest, return_offsets_mapping=True
+        )["offset_mapping"]
+        return filled[: max(end for _, end in offsets)] if offsets else filled
+
+    def document(self, document: Document) -> str:
+        """A document as the model reads it."""
+        return self._document.document(document, separator=self._separator).first
+
+
+def columns_of(
+    examples: Sequence[Example], texts: Texts, settings: TrainingSettings
+) -> dict[str, list[Any]]:
+    """The columns of a training set: anchor, positive, negatives, and the label that the loss
+    takes. Every row has as many negatives as the settings say, or none; where an example has fewer,
+    its own are repeated, and those of its neighbour are used where it has none."""
+    wanted = settings.negatives_each or 0
+    wanted = wanted if any(one.negatives for one in examples) else 0
+    columns: dict[str, list[Any]] = {"anchor": [], "positive": []}
+    for number in range(wanted):
+        columns[f"negative_{number + 1}"] = []
+    labels: list[Any] = []
+    lent: tuple[Document, ...] = next((one.negatives for one in examples if one.negatives), ())
+    for one in examples:
+        columns["anchor"].append(texts.query(one.query))
+        columns["positive"].append(texts.document(one.positive))
+        lent = one.negatives or lent
+        for number in range(wanted):
+            negative = lent[number % len(lent)]
+            columns[f"negative_{number + 1}"].append(texts.document(negative))
+        scores = (*one.scores, *[one.scores[-1]] * wanted)[: wanted + 1] if one.scores else ()
+        if settings.loss == "margin-mse":
+            labels.append([scores[0] - score for score in scores[1:]])
+        elif settings.loss == "kl":
+            labels.append(list(scores))
+        elif settings.loss == "mesh":
+            labels.append(one.weight)
+    if labels:
+        columns["label"] = labels
+    return columns
+
+
+def loss_of(model: Any, settings: TrainingSettings, recipe: Encoding, *, negatives: bool) -> Any:
+    """The loss of sentence-transformers that the settings name. Raises UsageError: it needs
+    negatives, or a teacher's scores, and there are none."""
+    from sentence_transformers.sentence_transformer import losses
+    from sentence_transformers.util import cos_sim, dot_score, pairwise_cos_sim, pairwise_dot_score
+
+    dot = recipe.similarity == "dot"
+    temperature, batch = settings.temperature or 0.05, settings.batch or 32
+    if settings.loss == "contrastive":
+        how = {"scale": 1 / temperature, "similarity_fct": dot_score if dot else cos_sim}
+        if batch > _MICRO:
+            return losses.CachedMultipleNegativesRankingLoss(model, mini_batch_size=_MICRO, **how)
+        return losses.MultipleNegativesRankingLoss(model, **how)
+    if settings.loss == "scores":
+        raise UsageError("this loss trains a cross-encoder", remedy="loss=contrastive")
+    if not negatives:
+        remedy = "set negatives=mined, or give pairs with negatives"
+        raise UsageError(f"the loss {settings.loss} needs negatives", remedy=remedy)
+    if settings.loss == "triplet":
+        far = losses.TripletDistanceMetric.EUCLIDEAN if dot else losses.TripletDistanceMetric.COSINE
+        return losses.TripletLoss(model, distance_metric=far, triplet_margin=settings.margin or 1.0)
+    pairwise = pairwise_dot_score if dot else pairwise_cos_sim
+    if settings.loss == "margin-mse":
+        return losses.MarginMSELoss(model, similarity_fct=pairwise)
+    return losses.DistillKLDivLoss(model, similarity_fct=pairwise, temperature=temperature)
+
+
+def add_lora(model: Any, lora: Lora) -> None:
+    """Freeze the weights and add low-rank adapters to the linear layers, in place. Raises
+    UsageError: no layer has such a name."""
+    from peft import LoraConfig
+
+    config = LoraConfig(
+        r=lora.rank or 16,
+        lora_alpha=lora.alpha or 32.0,
+        lora_dropout=lora.dropout or 0.0,
+        target_modules=list(lora.targets) or "all-linear",
+    )
+    try:
+        model.add_adapter(config)
+    except ValueError as error:
+        names = sorted({name.rpartition(".")[2] for name, part in model.named_modules()
+                        if type(part).__name__ == "Linear"})  # fmt: skip
+        remedy = f"its linear layers: {', '.join(names)}"
+        raise UsageError(f"no layer is named {', '.join(lora.targets)}", remedy=remedy) from error
+
+
+def merge_lora(model: Any) -> None:
+    """Add the adapters to the weights that they stand beside, and remove them, in place."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    inner = model[0].model
+    for name, layer in list(inner.named_modules()):
+        if isinstance(layer, BaseTunerLayer):
+            layer.merge()
+            above, _, own = name.rpartition(".")
+            setattr(inner.get_submodule(above), own, layer.get_base_layer())
+    inner._hf_peft_config_loaded = False
+    if hasattr(inner, "peft_config"):
+        del inner.peft_config
+
+
+def evaluator_of(held: Sequence[Example], texts: Texts, batch: int) -> Any | None:
+    """Ranks the held-out documents for the held-out queries; nDCG@10. None without examples."""
+    from sentence_transformers.sentence_transformer.evaluation import (
+        InformationRetrievalEvaluator,
+    )
+
+    if not held:
+        return None
+    queries: dict[str, str] = {}
+    numbers: dict[str, str] = {}
+    corpus: dict[str, str] = {}
+    relevant: dict[str, set[str]] = {}
+    for one in held:
+        text = texts.document(one.positive)
+        number = numbers.setdefault(text, str(len(numbers)))
+        corpus[number] = text
+        for wrong in one.negatives:
+            text = texts.document(wrong)
+            corpus.setdefault(numbers.setdefault(text, str(len(numbers))), text)
+        relevant.setdefault(one.query, set()).add(number)
+        queries[one.query] = texts.query(one.query)
+    return InformationRetrievalEvaluator(
+        queries, corpus, relevant, ndcg_at_k=[10], mrr_at_k=[10], map_at_k=[10],
+        accuracy_at_k=[10], precision_recall_at_k=[10], batch_size=batch, write_csv=False,
+        name="held", show_progress_bar=False,
+    )  # fmt: skip
+
+
+def steps_of(settings: TrainingSettings, pairs: int) -> int:
+    """Steps of the optimiser for this many pairs."""
+    each = math.ceil(pairs / (settings.batch or 32))
+    return settings.steps or max(1, math.ceil(each * (settings.epochs or 1.0)))
+
+
+def fit(
+    model: Any,
+    recipe: Encoding,
+    settings: TrainingSettings,
+    examples: Sequence[Example],
+    held: Sequence[Example],
+    folder: Path,
+    reporter: Reporter,
+    *,
+    device: str = "cpu",
+) -> Fitted:
+    """Train `model` in place; it ends with the weights that did best on the held-out examples.
+
+    folder: for checkpoints; if it holds some of the same run, training goes on from the last one
+    with the same order of examples. device: `cpu` or of torch. Raises as `loss_of` and `add_lora`
+    do; DivergedError: the loss is no number, the last checkpoint is kept; ModelError: memory is
+    short even for the smallest batch; what `reporter` raises, after a checkpoint is written."""
+    devices.prepare_environment()
+    import transformers
+    from datasets import Dataset, disable_progress_bars
+    from sentence_transformers import (
+        SentenceTransformerTrainer,
+        SentenceTransformerTrainingArguments,
+    )
+
+    disable_progress_bars()
+    transformers.logging.set_verbosity_error()
+    model.model_card_data.generate_widget_examples = False
+    model[0].max_seq_length = min(model[0].max_seq_length or 512, settings.document_length or 10**6)
+    texts = Texts(recipe, settings, model.tokenizer)
+    if settings.lora is not None:
+        add_lora(model, settings.lora)
+    columns = columns_of(examples, texts, settings)
+    precision = precision_of(settings.precision, device)
+    steps = steps_of(settings, len(examples))
+    checkpoints = folder / _CHECKPOINTS
+    arguments = SentenceTransformerTrainingArguments(
+        output_dir=str(checkpoints),
+        max_steps=steps,
+        per_device_train_batch_size=settings.batch or 32,
+        per_device_eval_batch_size=settings.batch or 32,
+        learning_rate=settings.learning_rate or 2e-5,
+        warmup_steps=settings.warmup or 0.0,  # a share, below 1
+        weight_decay=settings.weight_decay or 0.0,
+        bf16=precision == "bf16",
+        fp16=precision == "float16",
+        seed=settings.seed or 0,
+        data_seed=settings.seed or 0,
+        batch_sampler="no_duplicates",
+        use_cpu=device == "cpu",
+        save_strategy="steps",
+        save_steps=10**9,  # by the clock: `_Watch`
+        save_total_limit=2,
+        eval_strategy="no",  # by `_Watch`
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        auto_find_batch_size=True,
+        report_to="none",
+        disable_tqdm=True,
+        dataloader_pin_memory=device != "cpu",
+    )
+    watch = _Watch(folder, reporter, evaluator_of(held, texts, settings.batch or 32), steps)
+    trainer = SentenceTransformerTrainer(
+        model=model,
+        args=arguments,
+        train_dataset=Dataset.from_dict(columns),
+        loss=loss_of(model, settings, recipe, negatives="negative_1" in columns),
+        callbacks=[watch.callback()],
+    )
+    trainer.pop_callback(transformers.PrinterCallback)
+    last = last_checkpoint(checkpoints)
+    watch.begin(model, resumed=last is not None)
+    started = time.perf_counter()
+    try:
+        trainer.train(resume_from_checkpoint=str(last) if last else None)
+    except RuntimeError as error:
+        if "executable batch size" not in str(error):
+            raise
+        message = "a batch of one pair does not fit into memory"
+        raise ModelError(message, remedy="set document_length=128, or a smaller base") from error
+    watch.finish(model)
+    if settings.lora is not None:
+        merge_lora(model)
+    model.eval()
+    return Fitted(
+        steps=steps,
+        seconds=time.perf_counter() - started,
+        losses=tuple(watch.losses),
+        watched=tuple(watch.watched),
+        best=watch.best.step if watch.best else steps,
+        resumed=watch.resumed,
+        trained=watch.counts,
+    )
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint that was written whole."""
+    found = []
+    for path in folder.glob("checkpoint-*"):
+        number = path.name.rpartition("-")[2]
+        # The trainer's state is written last.
+        if number.isdigit() and (path / "trainer_state.json").is_file():
+            found.append((int(number), path))
+    return max(found)[1] if found else None
+
+
+class _Watch:
+    """Tells progress, scores held-out examples, keeps the best weights, saves by the clock."""
+
+    def __init__(self, folder: Path, reporter: Reporter, evaluator: Any | None, steps: int) -> None:
+        self._folder, self._reporter, self._evaluator = folder, reporter, evaluator
+        self._steps = steps
+        self._every = max(1, steps // WATCHES)
+        self._saved_at = time.monotonic()
+        self.losses: list[tuple[int, float]] = []
+        self.watched: list[Watched] = []
+        self.best: Watched | None = None
+        self.resumed = 0
+        self.counts = (0, 0)
+
+    def begin(self, model: Any, *, resumed: bool) -> None:
+        weights = list(model.parameters())
+        trained = sum(one.numel() for one in weights if one.requires_grad)
+        self.counts = (trained, sum(one.numel() for one in weights))
+        if resumed and (self._folder / _STATE).is_file():
+            kept = json.loads((self._folder / _STATE).read_text("utf-8"))
+            self.watched = [Watched(**one) for one in kept["watched"]]
+            self.losses = [(int(step), float(loss)) for step, loss in kept["losses"]]
+            self.best = max(self.watched, key=lambda one: one.score, default=None)
+        else:
+            self._look(model, 0)
+
+    def callback(self) -> Any:
+        from transformers import TrainerCallback
+
+        watch = self
+
+        class Following(TrainerCallback):  # type: ignore[misc]  # untyped there
+            def on_train_begin(self, *given: Any, **_: Any) -> None:
+                watch.resumed = step = given[1].global_step
+                watch.losses = [one for one in watch.losses if one[0] <= step]
+                watch.watched = [one for one in watch.watched if one.step <= step]
+
+            def on_log(self, *given: Any, logs: Any = None, **_: Any) -> None:
+                watch.logged(given[1].global_step, logs or {})
+
+            def on_step_end(self, *given: Any, model: Any = None, **_: Any) -> None:
+                watch.stepped(given[1].global_step, model, given[2])
+
+        return Following()
+
+    def logged(self, step: int, logs: dict[str, Any]) -> None:
+        if "loss" not in logs:
+            return
+        loss = float(logs["loss"])
+        if not math.isfinite(loss):
+            raise DivergedError(
+                f"the loss is no number after {step:,} steps; the last checkpoint is kept",
+                remedy="set a lower learning_rate, or precision=float32",
+            )
+        self.losses.append((step, loss))
+        self._reporter(
+            Progress("training", step, self._steps, unit="steps", note=f"loss {loss:.4f}")
+        )
+
+    def stepped(self, step: int, model: Any, control: Any) -> None:
+        if step % self._every == 0 and step < self._steps:
+            self._look(model, step)
+        if time.monotonic() - self._saved_at >= SAVED_EVERY:
+            self._saved_at = time.monotonic()
+            self._keep()
+            control.should_save = True
+
+    def _look(self, model: Any, step: int) -> None:
+        if self._evaluator is None:
+            return
+        import torch
+
+        training = model.training
+        model.eval()
+        with torch.no_grad():
+            scores = self._evaluator(model)
+        model.train(training)
+        name = next(name for name in scores if name.endswith("ndcg@10"))
+        seen = Watched(step, round(float(scores[name]), 6))
+        self.watched.append(seen)
+        self._reporter(
+            Progress("held-out queries", step, self._steps, unit="steps",
+                     note=f"nDCG@10 {seen.score:.4f}")
+        )  # fmt: skip
+        if self.best is None or seen.score > self.best.score:
+            self.best = seen
+            from safetensors.torch import save_file as save_weights
+
+            self._folder.mkdir(parents=True, exist_ok=True)
+            beside = self._folder / f"{BEST}.part"
+            save_weights(_trained(model), beside)
+            beside.replace(self._folder / BEST)
+        self._keep()
+
+    def _keep(self) -> None:
+        kept = {"watched": [msgspec.structs.asdict(one) for one in self.watched],
+                "losses": self.losses}  # fmt: skip
+        save_file(self._folder / _STATE, json.dumps(kept).encode(), "the state of the training")
+
+    def finish(self, model: Any) -> None:
+        """Score the last weights, and put back the best ones."""
+        self._look(model, self._steps)
+        if self.best is None or self.best.step == self._steps:
+            return
+        from safetensors.torch import load_file
+
+        found = load_file(self._folder / BEST)
+        model.load_state_dict(found, strict=False)
+
+
+def _trained(model: Any) -> dict[str, torch.Tensor]:
+    """The weights that are trained, by name."""
+    return {
+        name: weight.detach().cpu().contiguous().clone()
+        for name, weight in model.named_parameters()
+        if weight.requires_grad
+    }
+
+
+def clear(folder: Path, names: Iterable[str] = (_CHECKPOINTS, BEST, _STATE)) -> None:
+    """Remove what `fit` kept to go on from."""
+    import shutil
+
+    for name in names:
+        path = folder / name
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
