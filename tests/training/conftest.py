@@ -1,0 +1,25 @@
+"""A home of its own for every test, and a tiny model to train."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).parent.parent / "encoding"))
+
+from tiny_models import save_bert
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BERT of random weights; not to be changed."""
+    return save_bert(tmp_path_factory.mktemp("tiny") / "bert")
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("BIORETRIEVAL_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("BIORETRIEVAL_PRECISION", "float32")
+    return tmp_path / "home"

@@ -1,0 +1,205 @@
+"""The trainer on a tiny model: what moves, what is kept, and how a run goes on."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tiny_models import recipe
+
+from bioretrieval_tui.catalog.models import Encoding, Side, TrainingSettings
+from bioretrieval_tui.documents.document import Document
+from bioretrieval_tui.encoding.encoder_registry import load_encoder
+from bioretrieval_tui.errors import InterruptedByUser, ModelError, UsageError
+from bioretrieval_tui.progress import Progress, silent
+from bioretrieval_tui.training import trainer
+from bioretrieval_tui.training.examples import Example
+from bioretrieval_tui.training.settings import choose
+from bioretrieval_tui.training.trainer import DivergedError, fit, trainable_model
+
+WORDS = "liver statin muscle pain gene cell trial heart failure".split()
+
+
+def examples(count: int = 64, seed: int = 1) -> list[Example]:
+    """A query of two words, and a document that has both."""
+    draw = random.Random(seed)
+    found = []
+    for number in range(count):
+        one, other = draw.sample(WORDS, 2)
+        document = Document(str(number), one, f"the {other} of {one} in trial {number}")
+        wrong = Document(f"-{number}", "title", f"in and of the {number}")
+        scores = (1.0, 0.25)
+        found.append(Example(str(number), f"{one} {other}", document, (wrong,), 0.5, scores))
+    return found
+
+
+def settings(**given: str) -> TrainingSettings:
+    usual = {"learning_rate": "0.001", "precision": "float32", "batch": "16", "steps": "6"}
+    return choose(None, usual | given).settings
+
+
+def weights(model: Any) -> dict[str, Any]:
+    return {name: one.detach().clone() for name, one in model.named_parameters()}
+
+
+def moved(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
+    return {name for name, one in before.items() if not bool((one == after[name]).all())}
+
+
+@pytest.mark.parametrize("loss", ["contrastive", "triplet", "margin-mse", "kl"])
+def test_the_loss_falls(tiny: Path, tmp_path: Path, loss: str) -> None:
+    chosen = settings(loss=loss, steps="12")
+    model = trainable_model(str(tiny), recipe())
+    done = fit(model, recipe(), chosen, examples(), [], tmp_path, silent)
+    losses = [value for _, value in done.losses]
+    assert len(losses) == done.steps == 12
+    assert np.mean(losses[-3:]) < np.mean(losses[:3])
+    assert done.trained[0] == done.trained[1]
+
+
+def test_only_the_adapter_is_trained_and_merged(tiny: Path, tmp_path: Path) -> None:
+    model = trainable_model(str(tiny), recipe())
+    before = weights(model)
+    chosen = settings(**{"lora.rank": "4", "lora.targets": "query,value"})
+    done = fit(model, recipe(), chosen, examples(), [], tmp_path, silent)
+    after = weights(model)
+    assert after.keys() == before.keys()  # merged: no weight of an adapter is left
+    changed = moved(before, after)
+    assert changed
+    assert all(".query.weight" in name or ".value.weight" in name for name in changed)
+    assert 0 < done.trained[0] < done.trained[1] / 20
+
+
+def test_a_layer_that_is_not_there_is_named(tiny: Path, tmp_path: Path) -> None:
+    chosen = settings(**{"lora.targets": "q_proj"})
+    with pytest.raises(UsageError, match="no layer is named q_proj") as raised:
+        fit(trainable_model(str(tiny), recipe()), recipe(), chosen, examples(), [], tmp_path, silent)
+    assert "query" in (raised.value.remedy or "")
+
+
+def test_the_same_seed_gives_the_same_weights(tiny: Path, tmp_path: Path) -> None:
+    found = []
+    for run, seed in (("one", "1"), ("two", "1"), ("three", "2")):
+        model = trainable_model(str(tiny), recipe())
+        fit(model, recipe(), settings(seed=seed), examples(), [], tmp_path / run, silent)
+        found.append(weights(model))
+    assert moved(found[0], found[1]) == set()
+    assert moved(found[0], found[2])
+
+
+def test_the_best_weights_are_kept(tiny: Path, tmp_path: Path) -> None:
+    """A learning rate that ruins the model leaves the weights that it began with."""
+    model = trainable_model(str(tiny), recipe())
+    before = weights(model)
+    held = examples(20, seed=9)
+    done = fit(
+        model, recipe(), settings(learning_rate="0.5", warmup="0"), examples(), held, tmp_path,
+        silent,
+    )  # fmt: skip
+    seen = {one.step: one.score for one in done.watched}
+    assert {0, 6} <= seen.keys()
+    assert seen[done.best] == max(seen.values())
+    assert (moved(before, weights(model)) == set()) == (done.best == 0)
+
+
+class Killed(InterruptedByUser):
+    pass
+
+
+def test_a_run_that_was_ended_goes_on_as_if_it_was_not(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainer, "SAVED_EVERY", 0.0)
+    whole = trainable_model(str(tiny), recipe())
+    fit(whole, recipe(), settings(), examples(), [], tmp_path / "whole", silent)
+
+    def until(step: int) -> Callable[[Progress], None]:
+        def report(progress: Progress) -> None:
+            if progress.stage == "training" and progress.done >= step:
+                raise Killed("ended")
+
+        return report
+
+    with pytest.raises(Killed):
+        fit(
+            trainable_model(str(tiny), recipe()), recipe(), settings(), examples(), [],
+            tmp_path / "ended", until(4),
+        )  # fmt: skip
+    model = trainable_model(str(tiny), recipe())
+    done = fit(model, recipe(), settings(), examples(), [], tmp_path / "ended", silent)
+    assert done.resumed >= 3
+    assert [step for step, _ in done.losses] == [1, 2, 3, 4, 5, 6]
+    assert moved(weights(whole), weights(model)) == set()
+
+
+def test_a_run_with_an_adapter_goes_on(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainer, "SAVED_EVERY", 0.0)
+    chosen = settings(lora="yes")
+    whole = trainable_model(str(tiny), recipe())
+    fit(whole, recipe(), chosen, examples(), [], tmp_path / "whole", silent)
+
+    def report(progress: Progress) -> None:
+        if progress.stage == "training" and progress.done >= 4:
+            raise Killed("ended")
+
+    with pytest.raises(Killed):
+        model = trainable_model(str(tiny), recipe())
+        fit(model, recipe(), chosen, examples(), [], tmp_path / "ended", report)
+    model = trainable_model(str(tiny), recipe())
+    done = fit(model, recipe(), chosen, examples(), [], tmp_path / "ended", silent)
+    assert done.resumed >= 3
+    for name, one in weights(whole).items():
+        np.testing.assert_allclose(one, weights(model)[name], atol=1e-6, err_msg=name)
+
+
+def test_a_loss_that_is_no_number_ends_the_run(tiny: Path, tmp_path: Path) -> None:
+    model = trainable_model(str(tiny), recipe())
+    with model[0].model.embeddings.word_embeddings.weight.data as one:  # type: ignore[attr-defined]
+        one.fill_(float("nan"))
+    with pytest.raises(DivergedError, match="the loss is no number after 1 step"):
+        fit(model, recipe(), settings(), examples(), [], tmp_path, silent)
+
+
+def test_what_is_saved_encodes_as_the_recipe_says(tiny: Path, tmp_path: Path) -> None:
+    model = trainable_model(str(tiny), recipe())
+    fit(model, recipe(), settings(), examples(), [], tmp_path / "work", silent)
+    model.save(str(tmp_path / "saved"), create_model_card=False)
+    document = Document("1", "statin", "muscle pain in a trial")
+    encoder = load_encoder(str(tmp_path / "saved"), recipe())
+    before = load_encoder(str(tiny), recipe())
+    vectors = [one.encode_documents([document])[0].astype(np.float32) for one in (encoder, before)]
+    assert not np.allclose(*vectors, atol=1e-3)  # it was trained
+    texts = trainer.Texts(recipe(), settings(), model.tokenizer)
+    expected = model.encode([texts.document(document)])[0]
+    np.testing.assert_allclose(vectors[0], expected, atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"append": "eos"}, "it appends a token to every text"),
+        ({"document": Side(pair=("{title}", "{text}"))}, "it reads a pair of segments"),
+        ({"type": "cross-encoder"}, "it is a cross-encoder"),
+    ],
+)
+def test_models_that_cannot_be_trained_are_refused(
+    tiny: Path, changed: dict[str, Any], said: str
+) -> None:
+    wanted: Encoding = recipe(**changed)
+    with pytest.raises(ModelError, match=said):
+        trainable_model(str(tiny), wanted)
+
+
+def test_losses_that_need_negatives_say_so(tiny: Path, tmp_path: Path) -> None:
+    plain = [one._replace(negatives=()) for one in examples()]
+    with pytest.raises(UsageError, match="the loss triplet needs negatives"):
+        fit(
+            trainable_model(str(tiny), recipe()), recipe(), settings(loss="triplet"), plain, [],
+            tmp_path, silent,
+        )  # fmt: skip
