@@ -13,9 +13,8 @@ from msgspec.structs import replace
 
 from bioretrieval_tui.actions import (
     ACTIONS,
-    SCOPES,
+    AT_ONCE,
     SIGNS,
-    TOGETHER,
     Action,
     scope_title,
     shown_key,
@@ -33,7 +32,7 @@ _ALIASES = {
     "ctrl+i": "tab", "ctrl+m": "enter", "ctrl+left_square_bracket": "escape",
 }  # fmt: skip
 _MODIFIERS = ("alt", "ctrl", "shift")
-_TYPING = ("line", "ask", "path", "field")
+_TYPING = ("line", "ask", "path", "field", "editing", "note-line")
 """Scopes of lines, in which letters are text."""
 ALWAYS = {"quit": "ctrl+c"}
 """Keys that stay, whatever is configured: there is always a way out."""
@@ -68,9 +67,13 @@ VIM: dict[str, str] = {
     "mode": "c",
     "mark": "x",
     **dict.fromkeys(
-        ("home-first", "first", "comparison-first", "top", "files-first", "first-point"), "g,g home"
+        (
+            "home-first", "first", "comparison-first", "dialog-first", "top", "files-first",
+            "first-point",
+        ),
+        "g,g home",
     ),
-}
+}  # fmt: skip
 """Keys by action; a comma joins those of a sequence."""
 PRESETS: dict[str, dict[str, Keys]] = {
     "default": {},
@@ -177,8 +180,7 @@ def _collisions(
 ) -> Iterator[tuple[str, str, str]]:
     """Pairs of actions with a key in common where both work, or of which one has the beginning of
     a sequence of the other, with that key."""
-    alone = SCOPES.keys() - frozenset().union(*TOGETHER.values())
-    for scopes in (*TOGETHER.values(), *({scope} for scope in alone)):
+    for scopes in AT_ONCE:
         by_key = defaultdict(list)
         for identifier, its in keys.items():
             if actions[identifier].scope in scopes:
