@@ -30,7 +30,6 @@ from bioretrieval_tui.actions import (
     shown_key,
 )
 from bioretrieval_tui.catalog.catalogue import Catalogue
-from bioretrieval_tui.tui.app import PANE_CLASSES as MODULES
 from bioretrieval_tui.tui.app import BioRetrievalApp
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.dialogs.column_dialog import ColumnDialog
@@ -51,7 +50,8 @@ from bioretrieval_tui.tui.dialogs.model_dialog import ModelDialog, ModelLine
 from bioretrieval_tui.tui.dialogs.note_dialog import LetterDialog, NoteDialog, NoteLine
 from bioretrieval_tui.tui.dialogs.palette import Palette
 from bioretrieval_tui.tui.dialogs.plot_dialog import PlotDialog
-from bioretrieval_tui.tui.panes.browse import BenchmarksPane, BrowsePane, ModelsPane
+from bioretrieval_tui.tui.panes.browse import BenchmarksPane, BrowsePane, EntryPane, ModelsPane
+from bioretrieval_tui.tui.panes.classes import PANE_CLASSES as MODULES
 from bioretrieval_tui.tui.panes.evolution import EvolutionPane, TimelineCanvas
 from bioretrieval_tui.tui.panes.found import FoundPane
 from bioretrieval_tui.tui.panes.home import HomeHead, HomePane
@@ -146,7 +146,8 @@ EVERY_CLASS: tuple[type, ...] = (
     Dialog, FieldLabel, HelpDialog, PageDialog, ExportDialog, Palette, Confirm,
     FilesDialog, BenchmarkDialog,
     QrelsPane, NewsPane, FetchDialog, IntoDialog, FoundPane, PlotDialog, PlotView,
-    EvolutionPane, TimelineCanvas, ModelsPane, ColumnDialog, ComparisonDialog, BenchmarksPane,
+    EvolutionPane, TimelineCanvas, EntryPane, ModelsPane, ColumnDialog, ComparisonDialog,
+    BenchmarksPane,
     EvaluationDialog, IndexDialog, ShelfPane, NoteDialog, NoteLine, LetterDialog,
     BaseScreen, SideBySide,
 )  # fmt: skip

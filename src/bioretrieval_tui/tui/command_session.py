@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from textual.worker import Worker
 
-from bioretrieval_tui.errors import BioRetrievalError, UsageError
+from bioretrieval_tui.errors import BioRetrievalError, Problem, UsageError
 from bioretrieval_tui.terminal.clean import clean
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.config import CommandConfig
+    from bioretrieval_tui.config import CommandConfig, Configuration
     from bioretrieval_tui.tui.app import BioRetrievalApp
 
 MOST_OUTPUT = 100_000
@@ -110,3 +110,12 @@ async def _output(script: str, variables: dict[str, str], most: int) -> tuple[by
         collecting.cancel()
         pipe.close()
     return bytes(found), code
+
+
+def faults_of_commands(found: Configuration) -> dict[int, Problem]:
+    """What is wrong with the commands of the configuration, by their number."""
+    if not found.config.command:
+        return {}
+    from bioretrieval_tui.render.user_commands import command_problems
+
+    return command_problems(found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, zip_longest
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
 from textual.app import ComposeResult
@@ -17,6 +17,9 @@ from bioretrieval_tui.tui.dialogs.dialog import Dialog, title_line
 from bioretrieval_tui.tui.text import Line, Row, Span, layout, line, unbroken
 from bioretrieval_tui.tui.widgets.canvas import Detail
 from bioretrieval_tui.tui.widgets.input import QueryLine
+
+if TYPE_CHECKING:
+    from bioretrieval_tui.tui.panes.pane import Pane
 
 TWO_COLUMNS = 90
 """Cells from which the keys stand in two columns."""
@@ -60,6 +63,13 @@ class HelpDialog(Dialog[None]):
         self.terms = terms
         self.line = QueryLine(keyed("{help-search} searches: a key, or a word of what it does"))
         self.page = Detail(measure=200)
+
+    @classmethod
+    def of(cls, pane: Pane, typed: QueryLine | None) -> HelpDialog:
+        """The help of a pane. typed: its line, where it has the focus."""
+        reads = ("reading", "detail", "line") if "list" in pane.SCOPES else ()
+        scopes = (*(typed.scopes if typed else ()), *pane.scopes, *pane.MORE_SCOPES, *reads)
+        return cls(pane.heading, scopes, () if typed else pane.EXPLAINS)
 
     def compose(self) -> ComposeResult:
         title = title_line(f"Keys: {self.heading}", "{help-search}: search   {dialog-close}: close")

@@ -41,7 +41,7 @@ from bioretrieval_tui.tui.board_session import (
     row_id,
 )
 from bioretrieval_tui.tui.last_session import PaneState
-from bioretrieval_tui.tui.panes.pane import Pane
+from bioretrieval_tui.tui.panes.browse import EntryPane
 from bioretrieval_tui.tui.spans import PaintedPage, paint
 from bioretrieval_tui.tui.text import Span, line, unbroken
 from bioretrieval_tui.tui.widgets.table import GAP, ColumnChoice, VirtualTable
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from bioretrieval_tui.tui.entry_session import EntrySession
 
 
-class LeaderboardPane(Pane):
+class LeaderboardPane(EntryPane):
     """Recipes first; `v` shows the matrix, `m` its heat map, with your runs among the results."""
 
     BINDINGS = bindings("leaderboard", "evaluating", "browse", "noting", "marking")
