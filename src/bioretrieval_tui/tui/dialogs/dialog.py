@@ -134,6 +134,10 @@ class Dialog(ModalScreen[ResultT], inherit_bindings=False):
         if isinstance(self.focused, VirtualTable):
             self.focused.move_to(0 if to < 0 else len(self.focused.rows) - 1)
 
+    def action_to_row(self, number: int) -> None:
+        if isinstance(self.focused, VirtualTable):
+            self.focused.move_to(number - 1)
+
     def complain(self, text: str, field: Widget) -> None:
         """Show what is wrong with a field, and focus it."""
         self.note.show(Span(text, "error"))
