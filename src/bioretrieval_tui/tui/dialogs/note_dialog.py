@@ -36,7 +36,7 @@ class NoteLine(QueryLine):
 class NoteDialog(Dialog[ShelfMark]):
     """Answers the mark with another status, other tags and another note."""
 
-    DEFAULT_CSS = "NoteDialog > Vertical { height: 11; }"
+    DEFAULT_CSS = "NoteDialog > Vertical { height: 10; }"
     BINDINGS: ClassVar = [
         Binding("ctrl+e", "edit", show=False),
         Binding("enter", "accept", show=False),
