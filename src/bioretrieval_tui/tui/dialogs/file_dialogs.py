@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from msgspec.structs import replace
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Vertical
 from textual.widget import Widget
 from textual.widgets import Input
 
-from bioretrieval_tui.actions import Action, in_scope
+from bioretrieval_tui.actions import Action, in_scope, keyed
 from bioretrieval_tui.backend.protocol import AddJob, BuildJob, Job
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.evaluation.benchmark import find_parts
 from bioretrieval_tui.index.registry import IndexInfo
 from bioretrieval_tui.search.types import mode_name
+from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.dialogs.dialog import Dialog, labelled, title_line
 from bioretrieval_tui.tui.dialogs.model_dialog import ModelLine
 from bioretrieval_tui.tui.index_session import UNFINISHED, ModelChoice, name_problem, unused_name
@@ -35,24 +36,28 @@ MODE_SETS: tuple[tuple[str, ...], ...] = (
 """The sets of modes to choose from."""
 ENCODE = (
     ("BM25 and dense", "each text is encoded now"),
-    ("BM25 only", "encode later: V in Indexes"),
+    ("BM25 only", "encode later: {vectors} in Indexes"),
 )
 """What a build is for: (label, note)."""
-_HINT = "tab: next field   esc: cancel"
+_HINT = "{next-part}: next field   {dialog-close}: cancel"
 
 
 def key_hints(focused: Widget | None, picker: FilePicker, start: str) -> list[Span]:
     """The keys of what has the focus. start: what enter does once files are selected."""
+    keys: Sequence[Action] = ()
+    labels = {"start": start, "next-field": start, "into": "Open" if picker.opens else "Select",
+              "begin": start, "next-choice": "Choose", "next-button": "Choose"}  # fmt: skip
     if isinstance(focused, ModelLine):
-        models = f" Choose from {plural(len(focused.choices), 'model')}"
-        return [Span("enter", "strong"), Span(models, "faint")]
-    if isinstance(focused, Stepper | Buttons):
-        enter = f" {start if isinstance(focused, Stepper) else 'Press'}  "
-        sides = Span("← →", "strong"), Span(" Choose", "faint")
-        return [Span("enter", "strong"), Span(enter, "faint"), *sides]
-    keys: Sequence[Action] = in_scope("files") if focused is picker.table else ()
-    keys = focused.keys if isinstance(focused, QueryLine) else keys
-    labels = {"start": start, "next-field": start, "into": "Open" if picker.opens else "Select"}
+        keys = in_scope("model-choice")
+        labels["choose-model"] = f"Choose from {plural(len(focused.choices), 'model')}"
+    elif isinstance(focused, QueryLine):
+        keys = focused.keys
+    elif isinstance(focused, Buttons):
+        keys = in_scope("buttons")
+    elif isinstance(focused, Stepper):
+        keys = (*in_scope("begin"), *in_scope("choice"))
+    elif focused is picker.table:
+        keys = in_scope("files")
     if picker.starts:
         labels["into"] = labels["open-path"] = start
     shown = sorted((a for a in keys if a.footer), key=lambda action: action.footer)
@@ -68,7 +73,7 @@ class FilesDialog(Dialog[Job]):
     """
 
     DEFAULT_CSS = "FilesDialog > Vertical { height: 90%; }"
-    BINDINGS: ClassVar = [Binding("enter", "begin", show=False)]
+    BINDINGS: ClassVar = bindings("begin")
 
     def __init__(
         self,
@@ -92,7 +97,7 @@ class FilesDialog(Dialog[Job]):
         self.into.select_on_focus = True
         self.into_note = HeadLine()
         self.picker = FilePicker(folder, recent)
-        self.encode = Stepper(ENCODE)
+        self.encode = Stepper([(label, keyed(note)) for label, note in ENCODE])
         self.model = ModelLine(models)
 
     def compose(self) -> ComposeResult:
@@ -164,7 +169,7 @@ class FilesDialog(Dialog[Job]):
         problem = None if self.adding else name_problem(name) if name else "Name it first"
         inputs = self.picker.inputs
         if not inputs:
-            self.complain("Select files first: space selects", self.picker.table)
+            self.complain(keyed("Select files first: {take} selects"), self.picker.table)
         elif problem:
             self.complain(problem, self.into)
         elif self.adding:
@@ -203,7 +208,7 @@ class BenchmarkDialog(Dialog[ChosenBenchmark]):
     """
 
     DEFAULT_CSS = "BenchmarkDialog > Vertical { height: 90%; }"
-    BINDINGS: ClassVar = [Binding("enter", "begin", show=False)]
+    BINDINGS: ClassVar = bindings("begin")
 
     def __init__(
         self,
