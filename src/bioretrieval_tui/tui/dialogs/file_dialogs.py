@@ -67,7 +67,10 @@ class FilesDialog(Dialog[Job]):
     indexes that jobs make. The files are all that must be chosen: enter begins with them.
     """
 
-    DEFAULT_CSS = "FilesDialog > Vertical { height: 90%; }"
+    DEFAULT_CSS = """
+    FilesDialog > Vertical { height: 90%; }
+    FilesDialog.-low Buttons, FilesDialog.-flat Buttons { display: none; }
+    """
     BINDINGS: ClassVar = [Binding("enter", "begin", show=False)]
 
     def __init__(
@@ -202,7 +205,10 @@ class BenchmarkDialog(Dialog[ChosenBenchmark]):
     models: none to ask only for the folder; check: raises what is wrong with a folder.
     """
 
-    DEFAULT_CSS = "BenchmarkDialog > Vertical { height: 90%; }"
+    DEFAULT_CSS = """
+    BenchmarkDialog > Vertical { height: 90%; }
+    BenchmarkDialog.-low Buttons, BenchmarkDialog.-flat Buttons { display: none; }
+    """
     BINDINGS: ClassVar = [Binding("enter", "begin", show=False)]
 
     def __init__(

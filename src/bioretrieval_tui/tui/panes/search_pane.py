@@ -16,7 +16,7 @@ from textual.widgets import Input
 from bioretrieval_tui.actions import key_of
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.index.layout import CATALOGUE
-from bioretrieval_tui.search.types import MODES, ORDERS, Hit
+from bioretrieval_tui.search.types import MODES, ORDERS, SCORE_MEANINGS, Hit
 from bioretrieval_tui.settings import LAST_INDEX
 from bioretrieval_tui.tui import hit_list
 from bioretrieval_tui.tui.bindings import bindings
@@ -84,12 +84,7 @@ class SearchPane(Pane):
     SearchPane.-three.-facets.-reading #facets { display: block; }
     """
 
-    EXPLAINS = (
-        ("BM25", "the sum over the query's terms; only hits of one query can be compared"),
-        ("dense", "the similarity of the vectors, for most models a cosine up to 1"),
-        ("hybrid", "standard deviations above the mean of the candidates, dense plus BM25"),
-        ("reranker", "what the cross-encoder gives a pair of query and text"),
-    )
+    EXPLAINS = tuple(SCORE_MEANINGS.items())
 
     FILTER_HINT = "filter: year:2015.. mesh:asthma has:abstract -type:review"
 
