@@ -184,3 +184,23 @@ def test_hits_of_several_indexes_name_them() -> None:
         dict(pairs)["why"] for pairs in shown(hit_sheet([hit, other], reasons=reasons))
     )
     assert first != second
+
+
+@pytest.mark.parametrize(
+    ("scores", "by_ranks", "scored"),
+    [
+        (Scores(0.8, 14.2), False, "hybrid"),
+        (Scores(0.8, 14.2), True, "fused ranks"),
+        (Scores(dense=0.8), False, "dense"),
+        (Scores(lexical=2.0), False, "BM25"),
+        (Scores(0.8, 14.2, 0.9), True, "reranker"),
+        (Scores(), False, ""),
+    ],
+)
+def test_the_page_of_a_hit_says_what_its_score_is(
+    scores: Scores, by_ranks: bool, scored: str
+) -> None:
+    hit = msgspec.structs.replace(HITS[0], scores=scores, by_ranks=by_ranks)
+    assert hit.scored == scored
+    told = dict(hit_page(hit).pairs())
+    assert told.get(f"{scored}:") == SCORE_MEANINGS.get(scored)

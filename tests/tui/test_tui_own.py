@@ -223,7 +223,10 @@ async def test_the_end_of_an_evaluation_leads_to_its_run(small: Catalogue) -> No
 
 def test_runs_of_equal_score_keep_their_order(small: Catalogue) -> None:
     def ranked(days: tuple[int, int]) -> list[str]:
-        made = [record(mode, value=0.5, day=day) for mode, day in zip(("dense", "lexical"), days)]
+        made = [
+            record(mode, value=0.5, day=day)
+            for mode, day in zip(("dense", "lexical"), days, strict=True)
+        ]
         made.sort(key=lambda one: one.date, reverse=True)
         table = ScoreTable(small)
         rows = own_rows(own_runs(made, small))

@@ -320,8 +320,9 @@ def with_own(
     axis = sorts
     # Equal published scores keep the order of the matrix, and stand before runs; equal runs have
     # that of their names: their dates change with every evaluation.
-    named = sorted(own, key=lambda row: (row.own.casefold(), row.model))
-    ranked = [row for row in (*matrix.rows, *named) if axis in row.figures]
+    named: list[MatrixRow | Row] = [*matrix.rows]
+    named += sorted(own, key=lambda row: (row.own.casefold(), row.model))
+    ranked = [row for row in named if axis in row.figures]
     ranked.sort(key=lambda row: row.figures[axis].value, reverse=not view.reverse)
     return [*ranked, *(row for row in rows if axis not in row.figures)]
 

@@ -125,7 +125,7 @@ class JobSession:
             self.removed.add(outcome.removed)
             app.undo.add(f"{outcome.removed} removed", partial(self._restore, outcome.removed))
             said += f"; {key_of('undo')} brings it back"
-        if outcome.evaluation is not None:
+        if outcome.evaluation is not None and app.current != "qrels":
             here = app.current == "leaderboard"
             self.evaluated = not here
             said += f"; {key_of('own' if here else 'go-leaderboard')} shows it on the board"

@@ -56,7 +56,7 @@ class ColumnDialog(Dialog[Sequence[str]]):
         self.list = VirtualTable(columns, chooses=True, empty="No column has this name.")
 
     def compose(self) -> ComposeResult:
-        keys = "enter ok  space choose  J K move  a usual  / find  esc"
+        keys = "enter ok  esc cancel  space choose  J K move  a usual  / find"
         yield Vertical(title_line("Columns", keys), self.line, self.list, self.note)
 
     def on_mount(self) -> None:

@@ -23,7 +23,7 @@ from bioretrieval_tui.search.types import mode_name
 from bioretrieval_tui.tui.dialogs.dialog import Dialog, labelled, title_line
 from bioretrieval_tui.tui.dialogs.model_dialog import ModelLine
 from bioretrieval_tui.tui.index_session import UNFINISHED, ModelChoice, name_problem, unused_name
-from bioretrieval_tui.tui.text import Span
+from bioretrieval_tui.tui.text import Span, cells
 from bioretrieval_tui.tui.widgets.bars import HeadLine, hints
 from bioretrieval_tui.tui.widgets.input import Buttons, QueryLine, Stepper
 from bioretrieval_tui.tui.widgets.picker import FilePicker
@@ -38,18 +38,20 @@ ENCODE = (
     ("BM25 only", "encode later: V in Indexes"),
 )
 """What a build is for: (label, note)."""
-_HINT = "tab: next field   esc: cancel"
+_HINT = "esc: cancel"
 
 
 def key_hints(focused: Widget | None, picker: FilePicker, start: str) -> list[Span]:
-    """The keys of what has the focus. start: what enter does once files are selected."""
+    """The keys of what has the focus; tab goes on from all but the path, which it completes.
+    start: what enter does once files are selected."""
+    tab = [Span("tab", "strong"), Span(" Next field  ", "faint")]
     if isinstance(focused, ModelLine):
         models = f" Choose from {plural(len(focused.choices), 'model')}"
-        return [Span("enter", "strong"), Span(models, "faint")]
+        return [Span("enter", "strong"), Span(f"{models}  ", "faint"), *tab]
     if isinstance(focused, Stepper | Buttons):
         enter = f" {start if isinstance(focused, Stepper) else 'Press'}  "
-        sides = Span("← →", "strong"), Span(" Choose", "faint")
-        return [Span("enter", "strong"), Span(enter, "faint"), *sides]
+        sides = Span("← →", "strong"), Span(" Choose  ", "faint")
+        return [Span("enter", "strong"), Span(enter, "faint"), *sides, *tab]
     keys: Sequence[Action] = in_scope("files") if focused is picker.table else ()
     keys = focused.keys if isinstance(focused, QueryLine) else keys
     labels = {"start": start, "next-field": start, "into": "Open" if picker.opens else "Select"}
@@ -57,7 +59,8 @@ def key_hints(focused: Widget | None, picker: FilePicker, start: str) -> list[Sp
         labels["into"] = labels["open-path"] = start
     shown = sorted((a for a in keys if a.footer), key=lambda action: action.footer)
     shown = [replace(action, label=labels.get(action.id, action.label)) for action in shown]
-    return hints(shown, picker.size.width - 1, "strong", "faint")
+    more = tab if focused is picker.table else []
+    return [*hints(shown, picker.size.width - 1 - cells(more), "strong", "faint"), *more]
 
 
 class FilesDialog(Dialog[Job]):
@@ -67,10 +70,7 @@ class FilesDialog(Dialog[Job]):
     indexes that jobs make. The files are all that must be chosen: enter begins with them.
     """
 
-    DEFAULT_CSS = """
-    FilesDialog > Vertical { height: 90%; }
-    FilesDialog.-low Buttons, FilesDialog.-flat Buttons { display: none; }
-    """
+    DEFAULT_CSS = "FilesDialog > Vertical { height: 90%; }"
     BINDINGS: ClassVar = [Binding("enter", "begin", show=False)]
 
     def __init__(
@@ -205,10 +205,7 @@ class BenchmarkDialog(Dialog[ChosenBenchmark]):
     models: none to ask only for the folder; check: raises what is wrong with a folder.
     """
 
-    DEFAULT_CSS = """
-    BenchmarkDialog > Vertical { height: 90%; }
-    BenchmarkDialog.-low Buttons, BenchmarkDialog.-flat Buttons { display: none; }
-    """
+    DEFAULT_CSS = "BenchmarkDialog > Vertical { height: 90%; }"
     BINDINGS: ClassVar = [Binding("enter", "begin", show=False)]
 
     def __init__(

@@ -22,7 +22,13 @@ from bioretrieval_tui.tui import hit_list
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.last_session import PaneState
 from bioretrieval_tui.tui.panes.pane import Pane
-from bioretrieval_tui.tui.search_session import NOTHING, FacetValue, SearchSession, facet_values
+from bioretrieval_tui.tui.search_session import (
+    NOTHING,
+    FacetValue,
+    SearchSession,
+    clause_in,
+    facet_values,
+)
 from bioretrieval_tui.tui.spans import PaintedPage
 from bioretrieval_tui.tui.text import Span, publications
 from bioretrieval_tui.tui.widgets.bars import HeadLine
@@ -375,6 +381,8 @@ class SearchPane(Pane):
         self.facets = facet_values(answer)
         at = next((n for n, one in enumerate(self.facets) if one.clause == clause), at)
         told = hit_list.counted_in(answer.among, self.session.widened)
+        if any(clause_in(self.session.filter, one.clause) for one in self.facets):
+            told += "  ● in the filter"
         self.counted.show(Span(told, "dim"))
         years = publications((hit.year for hit in answer.hits), FACETS_WIDTH - 2)
         self.years.show(*years)
