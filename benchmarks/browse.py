@@ -203,15 +203,17 @@ async def dialog_opened(rounds: int) -> tuple[list[float], list[float]]:
     from bioretrieval_tui.catalog.compiled import load
     from bioretrieval_tui.tui.app import BioRetrievalApp
     from bioretrieval_tui.tui.dialogs.evaluation_dialog import EvaluationDialog
+    from bioretrieval_tui.tui.panes.browse import EntryPane
 
     shown, filled = [], []
     app = BioRetrievalApp(load().catalogue)
     async with app.run_test(size=(120, 40)) as pilot:
-        await app.show_pane("benchmarks")
+        pane = await app.show_pane("benchmarks")
+        assert isinstance(pane, EntryPane)
         await pilot.pause()
         for _ in range(rounds):
             started = time.perf_counter()
-            app.pane.action_evaluate()
+            pane.action_evaluate()
             while not isinstance(app.screen, EvaluationDialog):
                 await asyncio.sleep(0)
             shown.append((time.perf_counter() - started) * 1000)

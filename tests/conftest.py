@@ -53,6 +53,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: rank.get("/".join(item.nodeid.split("/")[:2]) + "/", len(FIRST)))
 
 
+def pytest_collection_finish() -> None:
+    gc.freeze()  # a million objects of the tests' own are not looked through again
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """A module goes to one process whole, so that its fixtures are made once."""

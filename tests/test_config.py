@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import jsonschema
 import pytest
 
-from bioretrieval_tui.config import configuration, line_numbers, schema, set_value, values
+from bioretrieval_tui.config import (
+    configuration,
+    line_numbers,
+    schema,
+    set_value,
+    unset_value,
+    values,
+)
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 
 
@@ -177,6 +185,40 @@ def test_the_schema_takes_what_is_right_and_refuses_what_is_not(path: Path) -> N
     assert checked.is_valid({"theme": "dark", "online": {"contact": "me"}})
     for wrong in ({"tehme": 1}, {"notify": 1}, {"online": {"contcat": ""}}, {"engine": "x"}):
         assert not checked.is_valid(wrong)
+
+
+VIM = '[keys]\npreset = "vim"\n'
+
+
+@pytest.mark.parametrize("key", ["theme", "tehme", "keys.sort"])
+def test_a_value_is_taken_out_and_all_else_stays(path: Path, key: str) -> None:
+    text = (
+        '# why\ntheme = "light"\nnotify = false # so\ntehme = 3\n[keys]\nopen = "O"\nsort = "Q"\n'
+    )
+    path.write_text(text)
+    assert unset_value(key) == path
+    name = key.rpartition(".")[2]
+    assert path.read_text() == re.sub(f"{name} = .*\n", "", text)
+
+
+@pytest.mark.parametrize(
+    ("before", "key", "said"),
+    [
+        ("", "theme", "config.toml does not set theme"),
+        ("", "tehme", "did you mean theme"),
+        ("", "online.contact", "does not set online.contact"),
+        ("[online]\n", "online.contact", "does not set online.contact"),
+        ("online = 3\n", "online.contact", "online: must be a table"),
+        ("theme = [\n", "theme", "not valid TOML"),
+        (f"{VIM}keep-place = []\nexport = 'm'\n", "keys.preset", "keys.preset: .* is a key of"),
+    ],
+)
+def test_what_cannot_be_taken_out_stays(path: Path, before: str, key: str, said: str) -> None:
+    path.write_text(before)
+    with pytest.raises(BioRetrievalError) as raised:
+        unset_value(key)
+    assert re.search(said, raised.value.line())
+    assert path.read_text() == before
 
 
 def test_an_unknown_key_is_wrong_usage(path: Path) -> None:

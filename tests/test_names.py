@@ -47,7 +47,7 @@ def test_class_names_are_unique() -> None:
 
 
 def test_own_classes_form_no_long_chains() -> None:
-    """At most two below a class of Textual."""
+    """At most two below a class of Textual; a pane of entries may be a third."""
     bases = {node.name: [base for base in map(named, node.bases) if base] for _, node in classes()}
 
     def depth(name: str) -> int:
@@ -56,7 +56,7 @@ def test_own_classes_form_no_long_chains() -> None:
     long = [
         f"{path}: {node.name}"
         for path, node in classes()
-        if path.parts[0] == "tui" and depth(node.name) > 2
+        if path.parts[0] == "tui" and depth(node.name) > 2 + ("EntryPane" in bases[node.name])
     ]
     assert long == []
 

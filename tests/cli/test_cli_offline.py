@@ -95,6 +95,7 @@ STAYING = {
     "doctor": [],
     "config": [],
     "config set": ["notify", "yes"],
+    "config unset": ["notify"],
     "config schema": [],
     "encode": ["corpus.jsonl", "-q"],
     "shelf star": ["medcpt"],

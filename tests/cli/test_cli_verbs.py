@@ -369,6 +369,10 @@ def test_config_set_is_what_config_shows_then(cli: Call, tmp_path: Any) -> None:
     assert cli("config", "schema", env=env).json["$ref"]
     assert cli("config", "set", "keys.open", "o, ctrl+e", env=env).code == 0
     assert cli("config", "set", "keys.sort", "g, x", env=env).code == 2
+    assert cli("config", "set", "notify", "no", env=env).code == 0
+    said = f"notify is no longer set in {path}\n"
+    assert cli("config", "unset", "notify", env=env).err == said
+    assert cli("config", "unset", "theme ", env=env).code == 2
     with path.open("a") as out:
         out.write('[[command]]\nkey = "f6"\ncommand = "date {nmae}"\n')
     called = cli("config", "-f", "json", env=env | {"COLUMNS": "99"})  # not the call of before

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from bioretrieval_tui.documents.document import Document, Place, Record
 from bioretrieval_tui.documents.store import DocumentStore
 from bioretrieval_tui.documents.store_writer import StoreWriter
+from bioretrieval_tui.index import metadata_blocks
 from bioretrieval_tui.index.metadata import MetadataIndex, write_metadata
 from bioretrieval_tui.index.metadata_fields import FIELDS, YEAR, pairs, when
 from bioretrieval_tui.index.text_index import TextIndex, TextIndexWriter
@@ -167,6 +168,12 @@ def test_a_filter_finds_what_the_catalogue_would(
             assert set(index.values_of(label)) == set(pairs(documents[label]))
         assert not np.isin(index.select(index.parse("")), dead).any()
         index._documents.close()
+
+
+@given(st.lists(VALUES | st.text() | st.from_regex(r"[A-Za-z]+( [A-Z]{1,2})?", fullmatch=True)))
+def test_values_that_are_folded_at_once_are_as_each_alone(texts: list[str]) -> None:
+    each = [metadata_blocks._compared(text) for text in texts]
+    assert [*zip(*metadata_blocks._all_compared(texts), strict=True)] == each
 
 
 def try_parse(expression: str, schema: Schema) -> object:

@@ -17,7 +17,7 @@ from bioretrieval_tui.query.ast import Everything, without_field
 from bioretrieval_tui.render.hits import heading_of, hit_page
 from bioretrieval_tui.search.engine import SearchEngine
 from bioretrieval_tui.search.types import Hit, Query
-from bioretrieval_tui.tui.search_session import clause_in, toggled_clause
+from bioretrieval_tui.tui.facets import clause_in, toggled_clause
 
 RECORDS = [
     record(

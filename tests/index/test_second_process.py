@@ -6,13 +6,15 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from index_help import feeding, record
 
+from bioretrieval_tui.documents.document import Record
 from bioretrieval_tui.errors import InterruptedByUser
 from bioretrieval_tui.index import build, metadata, second_process, text_index
 from bioretrieval_tui.index.build import build_index
@@ -57,13 +59,21 @@ def early(monkeypatch: pytest.MonkeyPatch) -> type[Sure]:
     return Sure
 
 
-def built(name: str, reporter: Callable[[Progress], None] = silent) -> Any:
+def built(
+    name: str,
+    reporter: Callable[[Progress], None] = silent,
+    before_last: Callable[[], object] = bool,
+) -> Any:
     """An index for BM25 of 40 documents, of which one is replaced."""
-    items = [
-        record(f"d{n}", f"newts in pond {n % 7} of IL-{n}", "Pond life", year=2000 + n % 4, k=n % 3)
-        for n in range(40)
-    ]
-    feed = feeding([*items, record("d3", "a pike", "Replaced", year=1999)])
+
+    def items() -> Iterator[Record]:
+        for n in range(40):
+            title = f"newts in pond {n % 7} of IL-{n}"
+            yield record(f"d{n}", title, "Pond life", year=2000 + n % 4, k=n % 3)
+        before_last()
+        yield record("d3", "a pike", "Replaced", year=1999)
+
+    feed = feeding(items())
     return build_index(name, feed, Vectoriser(embedded_facts()), reporter=reporter).manifest
 
 
@@ -123,6 +133,27 @@ def test_an_index_is_the_same_with_and_without_it(early: type[Sure]) -> None:
         built("without")
     assert answers("with") == answers("without")
     assert verify_index("with").ok
+
+
+def test_first_blocks_are_written_while_others_are_read(
+    early: type[Sure], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "WINDOW", 8)
+    monkeypatch.setattr(metadata, "_EARLY", 16)
+    at_once, follow = threading.Event(), metadata.EarlyBlocks.follow
+
+    def followed(blocks: metadata.EarlyBlocks, end: int) -> None:
+        follow(blocks, end)
+        if blocks.end == 32:
+            at_once.set()
+
+    monkeypatch.setattr(metadata.EarlyBlocks, "follow", followed)
+    built("early", before_last=lambda: at_once.wait(SECONDS))
+    assert at_once.is_set()
+    monkeypatch.setattr(metadata, "_EARLY", 10**9)
+    built("late")
+    assert answers("early") == answers("late")
+    assert verify_index("early").ok
 
 
 def test_an_interrupted_build_ends_it(early: type[Sure], home: Path) -> None:

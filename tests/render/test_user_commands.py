@@ -126,7 +126,7 @@ def test_other_braces_are_the_shells(tmp_path: Path, command: str) -> None:
         ('key = "f6"\ncommand = 3', 'c.toml:3: command.command: must be a text: "..."'),
         ('key = "f66"\ncommand = "date"', "c.toml:2: command.key: there is no key 'f66'"),
         ('key = "o"\ncommand = "date"', "c.toml:2: command.key: o is a key of open (In a list)"),
-        ('key = "f6"\ncommand = "date"\npane = "home"', "c.toml:4: command.pane: must be everywh"),
+        ('key = "f6"\ncommand = "date"\npane = "hoem"', "c.toml:4: command.pane: must be everywh"),
         ('key = "f6"\ncommand = "date"\nname = ""\nouput = "x"',
          "c.toml:5: command.ouput: unknown; did you mean output?"),
     ],

@@ -27,7 +27,9 @@ from bioretrieval_tui.evaluation.qrels import QueryRow, QueryView
 from bioretrieval_tui.index.metadata_fields import schema_of
 from bioretrieval_tui.paths import places
 from bioretrieval_tui.search.types import Explanation, Facet, Hit, Scores, SearchResult
+from bioretrieval_tui.tui.facets import clause_in, facet_values, toggled_clause
 from bioretrieval_tui.tui.hit_list import columns_of, hit_rows
+from bioretrieval_tui.tui.index_session import in_keys
 from bioretrieval_tui.tui.qrels_session import QrelsSession
 from bioretrieval_tui.tui.search_session import (
     HITS as MOST,
@@ -35,10 +37,6 @@ from bioretrieval_tui.tui.search_session import (
 from bioretrieval_tui.tui.search_session import (
     HitView,
     SearchSession,
-    clause_in,
-    facet_values,
-    in_keys,
-    toggled_clause,
 )
 
 FIELDS = ("abstract", "journal", "mesh", "year")

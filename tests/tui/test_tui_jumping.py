@@ -12,10 +12,10 @@ from textual._context import visible_screen_stack
 from bioretrieval_tui.actions import ACTIONS, PANE_OF_SCOPE, SCOPES, Action
 from bioretrieval_tui.catalog.catalogue import Catalogue, section_of
 from bioretrieval_tui.catalog.models import SECTIONS
-from bioretrieval_tui.tui.app import PANE_OF_SECTION
 from bioretrieval_tui.tui.dialogs.file_dialogs import FilesDialog
 from bioretrieval_tui.tui.dialogs.help_dialog import HelpDialog, help_blocks, in_columns, meant
 from bioretrieval_tui.tui.dialogs.palette import Palette
+from bioretrieval_tui.tui.panes.classes import pane_of
 from bioretrieval_tui.tui.text import layout, line
 from bioretrieval_tui.tui.themes import LOOKS
 from bioretrieval_tui.tui.widgets.canvas import Detail
@@ -160,7 +160,7 @@ async def test_every_kind_is_reached(small: Catalogue) -> None:
             section = section_of(entry)
             session.app.jump(entry.id)
             await session.settle()
-            assert session.app.current == PANE_OF_SECTION.get(section, section)
+            assert session.app.current == pane_of(section)
             assert session.at == entry.id
         session.app.call_next(session.app.jump, "no-such-entry")
         await session.settle()
@@ -315,7 +315,7 @@ async def test_every_action_of_the_palette_runs(
         for action in ACTIONS:
             if not action.palette or action.scope not in scopes or action.id == "quit":
                 continue
-            session.app.call_next(session.app._chosen, action)
+            session.app.call_next(session.app.choices.chosen, action)
             await session.settle()
             while len(session.app.screen_stack) > 1:
                 await session.press("escape")

@@ -167,6 +167,26 @@ async def test_a_place_is_kept_under_a_letter(small: Catalogue, vim: None) -> No
         assert session.app.current == "papers"
 
 
+async def test_keys_of_a_dialog_its_line_and_its_fields_are_changed(small: Catalogue) -> None:
+    configure(
+        '[keys]\ncolumns-accept = "ctrl+g"\ncolumn-take = "x"\ndialog-close = ["f4"]\n'
+        'next-part = "f3"\nclose-field = "f4"\nnext-choice = "n"\nnote-edit = "f2"\n'
+    )
+    async with running(make_app(small), (120, 30), pane="models") as session:
+        await session.press("C")
+        assert "ctrl+g ok x choose" in session.words
+        await session.press("x", "escape", "enter")
+        assert "6 chosen" in session.words
+        await session.press("ctrl+g")
+        assert len(session.app.screen_stack) == 1
+        await session.press("full_stop", "tab", "shift+tab")
+        assert "f3: next f2: editor f4: cancel" in session.words
+        await session.press("f3", "f3", "f3", "n")
+        assert "2 of 4" in session.words
+        await session.press("f4")
+        assert len(session.app.screen_stack) == 1
+
+
 async def test_sequences_work_in_dialogs(small: Catalogue, vim: None) -> None:
     async with running(make_app(small), (120, 30), pane="models") as session:
         await session.press("space", "space", "equals_sign", "G")
@@ -174,6 +194,11 @@ async def test_sequences_work_in_dialogs(small: Catalogue, vim: None) -> None:
         last = dialog.table.cursor  # type: ignore[attr-defined]  # a ComparisonDialog
         await session.press("g", "g")
         assert dialog.table.cursor < last  # type: ignore[attr-defined]
+        for keys, row in (("5G", 4), ("3j", 7), ("2k", 5)):
+            await press(session, *keys)
+            assert (dialog.table.cursor, session.app.current) == (row, "models")  # type: ignore[attr-defined]
+        await session.press("ctrl+f")
+        assert dialog.table.cursor > 5  # type: ignore[attr-defined]
 
 
 async def test_a_click_presses_a_sequence(small: Catalogue) -> None:

@@ -16,6 +16,7 @@ from textual.widget import Widget
 import bioretrieval_tui
 from bioretrieval_tui.actions import (
     ACTIONS,
+    AT_ONCE,
     DIGITS,
     FORBIDDEN,
     MORE_PANES,
@@ -29,7 +30,6 @@ from bioretrieval_tui.actions import (
     shown_key,
 )
 from bioretrieval_tui.catalog.catalogue import Catalogue
-from bioretrieval_tui.tui.app import PANE_CLASSES as MODULES
 from bioretrieval_tui.tui.app import BioRetrievalApp
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.dialogs.column_dialog import ColumnDialog
@@ -50,7 +50,8 @@ from bioretrieval_tui.tui.dialogs.model_dialog import ModelDialog, ModelLine
 from bioretrieval_tui.tui.dialogs.note_dialog import LetterDialog, NoteDialog, NoteLine
 from bioretrieval_tui.tui.dialogs.palette import Palette
 from bioretrieval_tui.tui.dialogs.plot_dialog import PlotDialog
-from bioretrieval_tui.tui.panes.browse import BenchmarksPane, BrowsePane, ModelsPane
+from bioretrieval_tui.tui.panes.browse import BenchmarksPane, BrowsePane, EntryPane, ModelsPane
+from bioretrieval_tui.tui.panes.classes import PANE_CLASSES as MODULES
 from bioretrieval_tui.tui.panes.evolution import EvolutionPane, TimelineCanvas
 from bioretrieval_tui.tui.panes.found import FoundPane
 from bioretrieval_tui.tui.panes.home import HomeHead, HomePane
@@ -118,6 +119,20 @@ HANDLERS: dict[str, tuple[type, ...]] = {
     "found": (FoundPane,),
     "files": (FilePicker,),
     "plot": (PlotDialog,),
+    "dialog": (Dialog,),
+    "text": (PageDialog, HelpDialog),
+    "help": (HelpDialog,),
+    "question": (Confirm,),
+    "column-choice": (ColumnDialog,),
+    "index-choice": (IndexDialog,),
+    "plan": (EvaluationDialog,),
+    "note-dialog": (NoteDialog,),
+    "note-line": (NoteDialog,),
+    "begin": (FilesDialog, BenchmarkDialog),
+    "editing": (QueryLine, AskLine),
+    "choice": (Stepper,),
+    "model-choice": (ModelLine,),
+    "buttons": (Buttons,),
     "line": (QueryLine,),
     "field": (QueryLine,),
     "path": (PathLine,),
@@ -131,7 +146,8 @@ EVERY_CLASS: tuple[type, ...] = (
     Dialog, FieldLabel, HelpDialog, PageDialog, ExportDialog, Palette, Confirm,
     FilesDialog, BenchmarkDialog,
     QrelsPane, NewsPane, FetchDialog, IntoDialog, FoundPane, PlotDialog, PlotView,
-    EvolutionPane, TimelineCanvas, ModelsPane, ColumnDialog, ComparisonDialog, BenchmarksPane,
+    EvolutionPane, TimelineCanvas, EntryPane, ModelsPane, ColumnDialog, ComparisonDialog,
+    BenchmarksPane,
     EvaluationDialog, IndexDialog, ShelfPane, NoteDialog, NoteLine, LetterDialog,
     BaseScreen, SideBySide,
 )  # fmt: skip
@@ -175,7 +191,7 @@ def test_ids_and_texts() -> None:
 
 @pytest.mark.parametrize("action", ACTIONS, ids=lambda action: f"{action.scope}-{action.id}")
 def test_every_action_has_a_handler_where_it_works(action: Action) -> None:
-    name = re.fullmatch(r"(app\.)?(\w+)(?:\(.*\))?", action.name)
+    name = re.fullmatch(r"(app\.)?(?:screen\.)?(\w+)(?:\(.*\))?", action.name)
     assert name is not None
     for cls in (BioRetrievalApp,) if name[1] else HANDLERS[action.scope]:
         assert callable(getattr(cls, f"action_{name[2]}", None)), f"{cls.__name__} {action.name}"
@@ -256,6 +272,15 @@ def test_the_scopes_that_work_together_are_those_of_the_pane(name: str) -> None:
     assert TOGETHER[name] == {*cls.SCOPES, *reads, *more, commands_in(name)}
 
 
+@pytest.mark.parametrize("cls", _subclasses(Dialog), ids=lambda cls: cls.__name__)
+def test_a_key_of_a_dialog_has_an_id_and_its_scopes_work_at_once(cls: type[Dialog[object]]) -> None:
+    merged = cls._merge_bindings().key_to_bindings
+    bound = {one.id for key in merged for one in merged[key] if key != "ctrl+c"}
+    scopes = {action.scope for action in ACTIONS if action.id in bound}
+    assert None not in bound
+    assert any(scopes <= together for together in AT_ONCE)
+
+
 def test_digits_are_the_panes_in_their_order() -> None:
     go = [action for action in ACTIONS if action.id.startswith("go-")]
     assert [(a.keys, a.name) for a in go] == [
@@ -307,10 +332,12 @@ def test_hints_name_actions_that_there_are() -> None:
     """A key in a text follows the configuration; a name that is no action would be shown as it
     is."""
     named = re.compile(r"key_of\('([a-z-]+)'\)|keyed\(\s*((?:\"[^\"]*\"\s*)+)")
+    hints = re.compile(r"\{\{?([a-z]+-[a-z-]+)\}")
     root = Path(bioretrieval_tui.__file__).parent / "tui"
     found = set()
     for path in root.rglob("*.py"):
         for name, text in named.findall(path.read_text(encoding="utf-8")):
             found |= {name, *re.findall(r"\{([a-z-]+)\}", text)} - {""}
-    assert len(found) > 15
+        found |= {*hints.findall(path.read_text(encoding="utf-8"))}
+    assert len(found) > 40
     assert found <= {action.id for action in ACTIONS}

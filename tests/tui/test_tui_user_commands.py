@@ -72,8 +72,31 @@ async def test_it_is_in_the_palette(small: Catalogue, tmp_path: Path) -> None:
 async def test_a_row_that_lacks_the_field_is_told(small: Catalogue) -> None:
     configure(command("echo {url} {title}"))
     async with running(make_app(small), (120, 30)) as session:
+        await session.press("G", "f6")
+        assert session.said == "There is no row for echo"
+
+
+async def test_home_has_rows_for_commands(small: Catalogue) -> None:
+    configure(command("echo about {id}", pane="home", output="background"))
+    async with running(make_app(small), (120, 30), pane="home") as session:
         await session.press("f6")
         assert session.said == "There is no row for echo"
+        newest = next(n for n, row in enumerate(session.app.pane.rows) if row.thing is not None)
+        session.app.pane.table.move_to(newest)
+        await session.press("f6")
+        await over(session)
+        assert session.said == f"echo is done: about {session.app.pane.rows[newest].thing.id}"
+
+
+async def test_it_runs_for_each_marked_row(small: Catalogue) -> None:
+    configure(command("echo row {id}; test {id} != alpha-340m") + command("echo {hub}", key="f7"))
+    async with running(make_app(small), (120, 30), pane="models") as session:
+        await session.press("g", "space", "space", "f6")
+        await over(session)
+        for text in ("row alpha-110m", "row alpha-340m", "echo: exit code 1 for 1 of 2 rows"):
+            assert text in session.text
+        await session.press("escape", "f7")
+        assert session.said == "Alpha 340M has no hub"
 
 
 async def test_output_is_clean_and_bounded(

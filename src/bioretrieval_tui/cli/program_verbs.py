@@ -94,8 +94,8 @@ def config(context: click.Context, format_: Format) -> None:
     """Show the folders and settings in use, and what set them.
 
     A setting comes from an option, else from an environment variable, else from config.toml in the
-    config folder, else it is the default. `config set` writes that file. Set BIORETRIEVAL_HOME to
-    keep everything below one folder.
+    config folder, else it is the default. `config set` and `config unset` write that file. Set
+    BIORETRIEVAL_HOME to keep everything below one folder.
     """
     if context.invoked_subcommand:
         return
@@ -141,6 +141,15 @@ def config_set(key: str, value: str) -> None:
     tell(f"{key} is set in {path}", name=False)
     if (origin := configuration().origins.get(key, "")).isupper():
         tell(f"{origin} is set too, and wins", name=False)
+
+
+@config.command("unset")
+@click.argument("key")
+def config_unset(key: str) -> None:
+    """Take a setting out of config.toml, whose comments stay."""
+    from bioretrieval_tui.config import unset_value
+
+    tell(f"{key} is no longer set in {unset_value(key)}", name=False)
 
 
 @config.command("schema")
@@ -253,6 +262,12 @@ PACKAGES = (
     "tomlkit",
 )  # fmt: skip
 """Besides torch and the embedded model, which have checks of their own."""
+EXTRAS = {
+    "mcp": ("mcp", "assistants ask over MCP"),
+    "parquet": ("pyarrow", "reads and writes Parquet"),
+    "serve": ("textual-serve", "the app in a browser"),
+}
+"""Optional parts: the package that each needs, and what it is for."""
 
 _FIELDS = ("area", "name", "state", "value", "remedy")
 _PROBE_SECONDS = 120
@@ -346,6 +361,18 @@ def packages() -> Iterator[Row]:
             yield name, "ok", version(name), None
         except PackageNotFoundError:
             yield name, "missing", "not installed", f"pip install {name}"
+
+
+def extras() -> Iterator[Row]:
+    """Check which optional parts are installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    for extra, (package, purpose) in EXTRAS.items():
+        try:
+            yield extra, "ok", f"{package} {version(package)}: {purpose}", None
+        except PackageNotFoundError:
+            remedy = f"pip install 'bioretrieval-tui[{extra}]'"
+            yield extra, "note", f"not installed: {purpose}", remedy
 
 
 def native() -> Iterator[Row]:
@@ -563,6 +590,7 @@ CHECKS: tuple[tuple[str, Callable[[], Iterator[Row]], str, State, str | None], .
     ("program", python, "Python", "missing", None),
     ("packages", packages, "packages", "missing", None),
     ("packages", native, "hnswlib loads", "missing", None),
+    ("optional", extras, "optional parts", "note", None),
     ("catalogue", catalogue, "entries", "missing", "correct the file, or reinstall this program"),
     ("catalogue", board, "board", "note", None),
     ("model", model, "embedded model", "missing", None),

@@ -12,12 +12,12 @@ import contextlib
 import sqlite3
 import threading
 from collections.abc import Iterable
-from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import msgspec
+from msgspec.structs import replace
 
 from bioretrieval_tui.documents.document import Document, Record
 from bioretrieval_tui.documents.duplicates import Work, is_bibliographic, merged
@@ -38,6 +38,9 @@ from bioretrieval_tui.documents.store import (
 _COMMIT_EVERY = 20_000
 _CACHE_KIB = 65_536
 _TEXTS = "SELECT id, title, text FROM documents WHERE label >= ? ORDER BY label LIMIT ?"
+_FIELDS = """
+SELECT dead, id, text, metadata FROM documents WHERE label >= ? ORDER BY label LIMIT ?
+"""
 _INSERT = "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)"
 _ROW = """
 SELECT title, text, metadata, hash, (SELECT name FROM files WHERE number = documents.file), line
@@ -156,6 +159,15 @@ class StoreWriter:
         where their texts are long."""
         with self._lock, contextlib.closing(self._db.execute(_TEXTS, (start, size))) as rows:
             return [Document(*row) for row in at_once(rows, 2)]
+
+    def fields(self, start: int, size: int) -> list[tuple[str, bool, bytes] | None]:
+        """Id, whether there is a text, and metadata in JSON of `size` documents from label `start`
+        (of this segment) on; None for dead ones."""
+        with self._lock, contextlib.closing(self._db.execute(_FIELDS, (start, size))) as rows:
+            return [
+                None if dead else (name, bool(text.strip()), metadata or b"{}")
+                for dead, name, text, metadata in rows
+            ]
 
     def finish(self) -> None:
         """Complete the file."""

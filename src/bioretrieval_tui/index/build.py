@@ -52,7 +52,7 @@ from bioretrieval_tui.index.manifest import (
     read_manifest,
     seal,
 )
-from bioretrieval_tui.index.metadata import write_metadata
+from bioretrieval_tui.index.metadata import EarlyBlocks, write_metadata
 from bioretrieval_tui.index.passages import RECORD, Passages, Table
 from bioretrieval_tui.index.registry import sweep_index, sweep_removed
 from bioretrieval_tui.index.report import Report
@@ -361,7 +361,9 @@ def _assemble(
         TextIndexWriter(generation / layout.TEXT, base=old_text, second=second) as text,
     ):
         intake = Intake(writer, report, accept=vectoriser.accept)
-        filled = _fill(work, feed, intake, vectoriser, text, base, reporter)
+        out = generation / layout.METADATA
+        blocks = None if old is not None else EarlyBlocks(out, writer, second)
+        filled = _fill(work, feed, intake, vectoriser, text, blocks, base, reporter)
         facts, graph, longer, tables = filled
         report.encoded, report.without_document = vectoriser.encoded, vectoriser.unused
         if old is not None and writer.changes == 0:
@@ -386,9 +388,14 @@ def _assemble(
             older = [folder / path for path in old.stores()]
             old_metadata = (folder / old.path(layout.METADATA), old.fields)
         with contextlib.closing(DocumentStore([*older, work / layout.DOCUMENTS])) as whole:
-            out = generation / layout.METADATA
             metadata = write_metadata(
-                out, whole, base=old_metadata, dead=dead, reporter=reporter, second=second
+                out,
+                whole,
+                base=old_metadata,
+                dead=dead,
+                reporter=reporter,
+                second=second,
+                first=0 if blocks is None else blocks.end,
             )
     passages, several = None, None
     if tables or (base is not None and base.passages is not None):
@@ -477,10 +484,12 @@ def _fill(
     intake: Intake,
     vectoriser: Vectoriser,
     text: TextIndexWriter,
+    blocks: EarlyBlocks | None,
     base: Base | None,
     reporter: Reporter,
 ) -> _Filled:
-    """Put the documents of `feed` into the store, with their vectors, graph and text index.
+    """Put the documents of `feed` into the store, with their vectors, graph and text index; and
+    first blocks of their metadata, while others are read.
 
     Raises CorpusError if there is no document at all, and the first error that reading, encoding,
     writing or `reporter` raise; all threads are ended then.
@@ -524,6 +533,8 @@ def _fill(
             total = writer.next if intake.over and not tables else 0
             graph.add(vectors.astype(np.float32), row, total)
         text.add(first, documents)
+        if blocks is not None and not intake.over:
+            blocks.follow(first + len(documents))
 
     with contextlib.ExitStack() as stack:
         stack.callback(vectoriser.close)

@@ -14,10 +14,13 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.store import DocumentStore
+from bioretrieval_tui.documents.store_writer import StoreWriter
 from bioretrieval_tui.errors import FilterError, IndexFault, UsageError
 from bioretrieval_tui.index.analysis import tokens
 from bioretrieval_tui.index.layout import VALUES, share_file
@@ -55,10 +58,44 @@ BUDGET = 192 * 2**20
 MOST_READ = 20_000
 """Documents whose text is read for one phrase, at most."""
 
+_EARLY = 20_000
+"""Documents of a block that is written while others are still read: about those that fill the
+memory of a block, where they have few fields."""
 _BATCH = 1_024
 _READ_AT_ONCE = 500
 _REMEMBERED = 16
 _AGAIN = "build the index again"
+
+
+class EarlyBlocks:
+    """Writes blocks into the new folder `out` of documents that `writer`, of a new index, has
+    already, while it is given others; `end`: the label after the last that is written."""
+
+    def __init__(self, out: Path, writer: StoreWriter, second: SecondProcess) -> None:
+        out.mkdir(parents=True)
+        self._out, self._writer, self._second = out, writer, second
+        self.end = 0
+
+    def follow(self, end: int) -> None:
+        """Write a block if so many documents below label `end` are in none. Raises as `StoreWriter`
+        does, and OSError for a full disk."""
+        if end - self.end >= _EARLY:
+            rows = self._writer.fields(self.end, _EARLY)
+            self._second.begin(_write_early, self._out, self.end, rows)
+            self._second.end()
+            self.end += len(rows)
+
+
+def _write_early(out: Path, first: int, rows: list[tuple[str, bool, bytes] | None]) -> None:
+    """Write blocks of rows of `StoreWriter.fields`."""
+    writer, decoder = MetadataBlockWriter(out, first, BUDGET // 2), msgspec.json.Decoder()
+    for row in rows:
+        if row is None:
+            writer.add(None)
+        else:
+            name, has_text, metadata = row
+            writer.add(Document(name, text="." * has_text, metadata=decoder.decode(metadata)))
+    writer.flush(closed=True)
 
 
 def write_metadata(
@@ -70,17 +107,18 @@ def write_metadata(
     reporter: Reporter = silent,
     budget: int = BUDGET,
     second: SecondProcess | None = None,
+    first: int = 0,
 ) -> MetadataFacts:
-    """Write the metadata of all rows of `store` into the new folder `out`.
+    """Write the metadata of all rows of `store` into the folder `out`.
 
     base: folder and facts of the metadata of the store's first rows, whose blocks are shared; those
     of another version are not used. dead: labels that no filter may find. New documents are read
     once, in order; memory holds `budget` bytes of their values and a few bytes a row. second: for
-    the later half of many. Raises IndexFault if documents or base are damaged, OSError for a full
-    disk.
+    the later half of many. first: the label before which all are in early blocks. Raises IndexFault
+    if documents or base are damaged, OSError for a full disk.
     """
-    out.mkdir(parents=True)
-    first, left_out = 0, set[str]()
+    out.mkdir(parents=True, exist_ok=True)
+    left_out = set[str]()
     if base is not None and base[1].version == VALUES:
         folder, facts = base
         left_out |= set(facts.left_out)

@@ -56,6 +56,7 @@ _MARK = "\x1f"
 _WORD_START = re.compile(r"(?<![^\W_])(?=[^\W_])")
 _ARRAYS = "values value_starts forms form_starts keys exact labels label_starts codes code_starts"
 _TYPES = "|u1 <i8 |u1 <i8 <u8 <u8 <u4 <i8 <u4 <i8"
+_ALNUM = np.array([chr(code).isalnum() and code < 128 for code in range(256)])
 _KINDS = {**dict(zip(_ARRAYS.split(), _TYPES.split(), strict=True)), "dates": "<i4"}
 
 
@@ -149,12 +150,11 @@ class MetadataBlockWriter:
         ranks = np.full(self._values, -1, dtype=np.int64)
         ranks[numbers] = np.arange(total)
         written = list(map(utf8, texts))
-        shown: list[bytes] = []
-        keys: list[bytes] = []
-        for text in texts:
-            some, key = _compared(text)
-            shown.append(some)
-            keys.append(key)
+        shown, keys = _all_compared(texts)
+        exact = _hashes(written)
+        hashes = exact.copy()
+        others = [at for at, key in enumerate(keys) if key != written[at]]
+        hashes[others] = _hashes([keys[at] for at in others])
         codes = ranks[np.frombuffer(self._codes, dtype=np.uint32)]
         owners = np.repeat(np.arange(rows), np.frombuffer(self._counts, dtype=np.uint32))
         # One integer a posting: one sort orders all of them and removes duplicates.
@@ -167,8 +167,8 @@ class MetadataBlockWriter:
             "value_starts": _starts(written),
             "forms": np.frombuffer(b"".join(shown), dtype=np.uint8),
             "form_starts": _starts(shown),
-            "keys": _hashes(keys),
-            "exact": _hashes(written),
+            "keys": hashes,
+            "exact": exact,
             "labels": owners[order],
             "label_starts": np.searchsorted(codes[order], np.arange(total + 1)),
             "codes": codes,
@@ -203,11 +203,47 @@ utf8: Callable[[str], bytes] = methodcaller("encode", "utf-8", "surrogatepass")
 _digest = partial(hashlib.blake2b, digest_size=8)
 
 
+def _all_compared(texts: list[str]) -> tuple[list[bytes], list[bytes]]:
+    """`_compared` of each text, of most in a few calls for all of them."""
+    if not texts:
+        return [], []
+    data = utf8("\n".join(texts))
+    codes = np.frombuffer(data, dtype=np.uint8)
+    ends = np.flatnonzero(codes == ord("\n"))
+    if len(ends) != len(texts) - 1:  # a value of several lines
+        data, odd = b"\n" * (len(texts) - 1), np.arange(len(texts))
+    else:
+        odd = np.searchsorted(ends, _uneven(codes))
+    low = data.lower()
+    words = np.pad(_ALNUM[np.frombuffer(low, dtype=np.uint8)], (1, 0))
+    starts = np.flatnonzero(words[1:] & ~words[:-1])
+    marked = np.insert(np.frombuffer(low, dtype=np.uint8), starts, ord(_MARK)).tobytes()
+    shown = [b"\n" + one for one in marked.split(b"\n")]
+    keys = low.replace(b" ", b"").split(b"\n")
+    for at in set(odd.tolist()):
+        shown[at], keys[at] = _compared(texts[at])
+    return shown, keys
+
+
+def _uneven(codes: NDArray[np.uint8]) -> Labels:
+    """Places in lines of text that have more than one form or key at a glance: letters beyond
+    ASCII, hyphens, blanks that are not single, capitals within words."""
+    codes = np.concatenate(([ord("\n")], codes, [ord("\n")] * 2))
+    blank = (codes == ord(" ")) | (codes == ord("\n"))
+    large, small = ((codes >= ord(a)) & (codes <= ord(z)) for a, z in ("AZ", "az"))
+    odd = ~blank & (
+        (codes <= ord(" ")) | (codes >= 127) | (codes == ord("-")) | (codes == ord("_"))
+    )
+    odd[:-1] |= small[:-1] & large[1:]
+    odd[:-2] |= large[:-2] & large[1:-1] & small[2:]
+    odd[:-2] |= blank[:-2] & blank[1:-1]
+    odd[1:-1] |= blank[:-2] & blank[1:-1]
+    return np.flatnonzero(odd[1:-2])
+
+
 def _compared(text: str) -> tuple[bytes, bytes]:
     """The forms of a value, each after a line break, which no form contains, and what `=`
     compares."""
-    if text.isdigit() and text.isascii():  # most ids
-        return utf8(f"\n{_MARK}{text}"), utf8(text)
     words = fold(text).split()
     key = "".join(words)
     if "-" in key or "_" in key:

@@ -1,5 +1,5 @@
 """A second process for what else would hold Python's lock while a build reads: the terms of texts,
-and half of the metadata.
+and most of the metadata.
 
 It keeps nothing between questions, and ends with the line that they come from. What it does not
 answer, for whatever reason, the build does itself: that also gives an error its place.

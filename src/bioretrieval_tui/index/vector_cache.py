@@ -18,13 +18,13 @@ import sqlite3
 import time
 import zlib
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
+from msgspec.structs import replace
 
 from bioretrieval_tui.catalog.models import Encoding, Similarity
 from bioretrieval_tui.documents.document import Document, Item, Record, Rejected

@@ -22,7 +22,7 @@ def fields_of(pane: str) -> frozenset[str]:
     if pane in ("found", "news"):
         hit = Hit(1, "", "", "", None, None, 0.0, index=" ")
         return frozenset((*_record_of_hit(hit), "link"))
-    if pane in ("everywhere", "search", "shelf"):
+    if pane in ("everywhere", "home", "search", "shelf"):
         every = fields_of("found").union(*map(fields_of, SECTIONS))
         return every | OF_NAME
     if pane == "indexes":

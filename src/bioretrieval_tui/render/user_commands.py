@@ -13,6 +13,7 @@ from typing import Any
 from bioretrieval_tui.config import CommandConfig, Configuration, line_numbers
 from bioretrieval_tui.errors import Problem, UsageError
 from bioretrieval_tui.render.row_records import METADATA, fields_of, text_of
+from bioretrieval_tui.render.sheet import shortened
 from bioretrieval_tui.terminal.clean import clean
 from bioretrieval_tui.util.formatting import did_you_mean
 
@@ -22,6 +23,7 @@ _REREAD = re.compile(r"`|\(\(|<<|\beval\b")
 _OPTION = re.compile(r"(^|[;&|(\n])((?!\s--\s)[^;&|(\n])*(?<![^\s;&|(])$")
 """Before the beginning of a word that a program may take for an option: none after `--`."""
 _QUOTED = re.compile(r"""(\\.)|'([^']*)'|"((?:\\.|[^"\\])*)\"""", re.DOTALL)
+_LONGEST_TITLE = 60
 _LONGEST = 30_000
 """Characters of a value: the kernel takes 128 KiB at most for one."""
 
@@ -85,7 +87,8 @@ def prepared(command: CommandConfig, record: Mapping[str, Any]) -> tuple[str, di
         )
         value = clean(text_of(record.get(name)), newlines=True).strip()[:_LONGEST]
         if not value:
-            raise UsageError(f"This row has no {name}")
+            what = shortened(clean(text_of(record.get("title"))), _LONGEST_TITLE) or "This row"
+            raise UsageError(f"{what} has no {name}")
         if value.startswith("-") and _OPTION.search(before):
             raise UsageError(
                 f"{name} begins with -, as an option does",

@@ -12,7 +12,6 @@ import os
 import traceback
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from functools import cached_property, partial
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from rich.console import RenderableType
@@ -28,26 +27,21 @@ from textual.widget import Widget
 from textual.worker import WorkerFailed
 
 from bioretrieval_tui.actions import (
-    PANE_OF_SCOPE,
-    PANES,
     Action,
     commands_in,
     idle_key,
-    in_force,
     in_scope,
-    key_of,
     untaken,
     use,
     while_typing,
 )
 from bioretrieval_tui.catalog.catalogue import Catalogue, section_of
-from bioretrieval_tui.catalog.models import Entry, Model
+from bioretrieval_tui.catalog.models import Model
 from bioretrieval_tui.config import configuration
 from bioretrieval_tui.errors import (
     BioRetrievalError,
     CatalogueError,
     InterruptedByUser,
-    Problem,
     UsageError,
 )
 from bioretrieval_tui.index.layout import CATALOGUE
@@ -56,13 +50,16 @@ from bioretrieval_tui.paths import keep_report, places
 from bioretrieval_tui.shelf import STAR
 from bioretrieval_tui.theme_files import read_themes
 from bioretrieval_tui.tui.bindings import bindings, rebind
-from bioretrieval_tui.tui.command_session import CommandSession
+from bioretrieval_tui.tui.command_session import CommandSession, faults_of_commands
 from bioretrieval_tui.tui.desktop_session import DesktopSession
 from bioretrieval_tui.tui.driver import CompactDriver, CompactUpdate
 from bioretrieval_tui.tui.folders import FolderMemory
 from bioretrieval_tui.tui.job_session import JobSession
+from bioretrieval_tui.tui.kept_places import KeptPlaces
 from bioretrieval_tui.tui.key_queue import KeyHandled, KeyQueue
 from bioretrieval_tui.tui.last_session import KEPT_EVERY, LastSession
+from bioretrieval_tui.tui.palette_session import PaletteSession
+from bioretrieval_tui.tui.panes.classes import PANE_NAMES, make_pane, pane_of
 from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.row_marks import RowMarks
 from bioretrieval_tui.tui.themes import LOOKS, Look, own_looks
@@ -78,9 +75,7 @@ if TYPE_CHECKING:
     from bioretrieval_tui.backend.jobs import JobQueue
     from bioretrieval_tui.render.comparison import Compared
     from bioretrieval_tui.settings import SettingsStore
-    from bioretrieval_tui.shelf import SavedSearch
     from bioretrieval_tui.terminal.capabilities import Capabilities
-    from bioretrieval_tui.tui.dialogs.palette import Choice, PaletteChoice
     from bioretrieval_tui.tui.found_session import FoundSession
     from bioretrieval_tui.tui.panes.leaderboard import LeaderboardPane
     from bioretrieval_tui.tui.panes.search_pane import SearchPane
@@ -89,23 +84,6 @@ if TYPE_CHECKING:
 
 IDLE = 0.3
 """Seconds without a key after which the search process starts."""
-PANE_OF_SECTION = {"recipes": "leaderboard"}
-PANE_CLASSES: dict[str, tuple[str, str]] = {
-    "home": ("home", "HomePane"),
-    "timeline": ("evolution", "EvolutionPane"),
-    "models": ("browse", "ModelsPane"),
-    "benchmarks": ("browse", "BenchmarksPane"),
-    "leaderboard": ("leaderboard", "LeaderboardPane"),
-    "path": ("start", "StartPane"),
-    "search": ("search_pane", "SearchPane"),
-    "indexes": ("index_list", "IndexesPane"),
-    "qrels": ("qrels_pane", "QrelsPane"),
-    "news": ("news_list", "NewsPane"),
-    "found": ("found", "FoundPane"),
-    "shelf": ("shelf_pane", "ShelfPane"),
-}
-"""(module, class) of the panes that are not a plain section of the catalogue."""
-PANE_NAMES = frozenset((*PANE_CLASSES, *(name for name, _, _ in PANES)))
 
 
 class BioRetrievalApp(App[None], inherit_bindings=False):
@@ -151,7 +129,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
             ansi_color=True if "NO_COLOR" in os.environ else None,
         )
         self.configuration = configuration()
-        faulty = self._faults_of_commands()
+        faulty = faults_of_commands(self.configuration)
         actions, lacking = self.configuration.actions, {f"command-{number}" for number in faulty}
         if lacking:
             actions = tuple(one for one in actions if one.id not in lacking)
@@ -178,6 +156,8 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self.key_queue = KeyQueue(self, super().on_event)
         self.job_session = JobSession(self)
         self.desktop = DesktopSession(self)
+        self.kept = KeptPlaces(self)
+        self.choices = PaletteSession(self)
         self.commands = CommandSession(self)
         self._launched: asyncio.Task[asyncio.subprocess.Process] | None = None
         """The start of the search process, where nothing had asked for it yet."""
@@ -189,8 +169,6 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         """The pane that is shown."""
         self.marks = RowMarks()
         self.undo = UndoStack()
-        self.kept_places: dict[str, tuple[str, str | None]] = {}
-        """Pane and row by the letter that they were kept under."""
         self.index = CATALOGUE
         """The index that Search searches."""
         self._quitting: Screen[bool] | None = None
@@ -212,7 +190,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
     def compose(self) -> ComposeResult:
         yield NavBar()
         with SideBySide(id="panes"):
-            yield self._make(self.current)
+            yield make_pane(self.current)
         yield StatusBar()
 
     def on_mount(self) -> None:
@@ -333,7 +311,6 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self.key_queue.handled(message)
 
     def on_paste(self) -> None:
-        """Say that nothing under the cursor takes a paste."""
         self.say("There is no line here to paste into", "warn")
 
     def on_query_line_joined(self, event: QueryLine.Joined) -> None:
@@ -434,18 +411,13 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         """The panes that were shown; none while the app quits."""
         return self.screen_stack[0].query(Pane) if self.screen_stack else ()
 
-    def _make(self, name: str) -> Pane:
-        module, class_name = PANE_CLASSES.get(name, ("browse", "BrowsePane"))
-        found = getattr(import_module(f"bioretrieval_tui.tui.panes.{module}"), class_name)
-        return cast(Pane, found(name))
-
     async def show_pane(self, name: str) -> Pane:
         """Show a pane in the state that it was left in."""
         base = self.screen_stack[0]
         pane = next((one for one in self.panes() if one.pane_name == name), None)
         self.current = name
         if pane is None:
-            pane = self._make(name)
+            pane = make_pane(name)
             pane.display = False  # until it is complete
             await base.query_one("#panes").mount(pane)
             self._restore(pane)
@@ -476,12 +448,11 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         entry = self.catalogue.by_id.get(identifier)
         if entry is None:
             raise BioRetrievalError(f"No entry has the id '{identifier}'")
-        section = section_of(entry)
         self.remember()
-        pane = PANE_OF_SECTION.get(section, section)
-        self.run_worker(self._arrive(pane, identifier, then), group="arrive")
+        self.run_worker(self.arrive(pane_of(section_of(entry)), identifier, then), group="arrive")
 
-    async def _arrive(self, name: str, place: str | None, then: str = "") -> None:
+    async def arrive(self, name: str, place: str | None, then: str = "") -> None:
+        """Show a pane with the cursor on a row, and run an action there."""
         pane = await self.show_pane(name)
         pane.go_to(place)
         if then:
@@ -492,33 +463,19 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         if not self.history:
             raise UsageError("Nothing to go back to")
         name, place = self.history.pop()
-        await self._arrive(name, place)
+        await self.arrive(name, place)
 
     def action_keep_place(self) -> None:
-        self.key_queue.ask("A letter keeps this place", self._keep_place)
-
-    def _keep_place(self, letter: str) -> None:
-        self.kept_places[letter] = self.current, self.pane.place()
-        self.say(f"Kept under {letter}")
+        self.kept.keep_place()
 
     def action_go_to_place(self) -> None:
-        letters = {*self.kept_places, *(search.letter for search in self.shelf.saved)}
-        kept = " ".join(sorted(letters)) or "none is kept yet"
-        self.key_queue.ask(f"A letter goes to its place: {kept}", self._go_to_place)
+        self.kept.go_to_place()
 
-    async def _go_to_place(self, letter: str) -> None:
-        """Go to what was kept under a letter, else to the search that is saved under it; the key
-        itself, twice, goes back."""
-        saved = next((one for one in self.shelf.saved if one.letter == letter), None)
-        if letter == key_of("return-to-place"):
-            await self.action_back()
-        elif letter in self.kept_places:
-            self.remember()
-            await self._arrive(*self.kept_places[letter])
-        elif saved is not None:
-            await self.open_saved(saved)
-        else:
-            raise UsageError(f"No place is kept under {letter}")
+    def action_keep_search(self) -> None:
+        self.kept.keep_search()
+
+    def action_saved(self) -> None:
+        self.kept.choose()
 
     async def search_in(self, name: str, query: str = "") -> None:
         """Make an index the one that is searched, and go to Search. query: what to ask it."""
@@ -570,60 +527,12 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self.run_worker(self._compare(self.marks.to_compare(kind)), group="compare", exclusive=True)
 
     async def _compare(self, marked: Sequence[Compared]) -> None:
-        from bioretrieval_tui.backend.protocol import CompareRuns
-        from bioretrieval_tui.render.comparison import compare, runs_of_one_benchmark
-        from bioretrieval_tui.tui.dialogs.comparison_dialog import ComparisonDialog
+        from bioretrieval_tui.tui.dialogs.comparison_dialog import ComparisonDialog, compare_marked
 
         await self.widen()
-        known = self.catalogue.by_id
-        things = [known.get(one.id, one) if isinstance(one, Entry) else one for one in marked]
-        runs = runs_of_one_benchmark(things)
-        by_query = None
-        if runs is not None:
-            by_query = await self.client.ask(CompareRuns(*runs))
-        make = partial(compare, things, self.catalogue, by_query=by_query)
-        found = await asyncio.to_thread(make)
+        found = await compare_marked(marked, self.catalogue, self.client)
         if not isinstance(self.screen, ComparisonDialog):
             self.push_screen(ComparisonDialog(found))
-
-    # Saved searches ------------------------------------------------------------------------
-
-    def action_keep_search(self) -> None:
-        """Save what the pane searches or filters by, under a letter that is asked for."""
-        from bioretrieval_tui.shelf import SavedSearch
-        from bioretrieval_tui.tui.dialogs.note_dialog import LetterDialog
-
-        if len(self.screen_stack) > 1:
-            return  # a field of a dialog
-        state, name = self.pane.state(), self.current
-        state.pop("place", None)
-        if not (state.get("query") or state.get("filter")):
-            raise UsageError("Type a query or a filter first")
-
-        async def chosen(letter: str | None) -> None:
-            if letter is not None:
-                await self.shelf.keep(SavedSearch(letter, name, state))
-                self.say(f"Saved: {key_of('saved')}{letter} shows it again")
-
-        self.push_screen(LetterDialog("Save it under", self.shelf.saved, known=False), chosen)
-
-    def action_saved(self) -> None:
-        from bioretrieval_tui.tui.dialogs.note_dialog import LetterDialog
-
-        async def chosen(letter: str | None) -> None:
-            for search in self.shelf.saved:
-                if search.letter == letter:
-                    await self.open_saved(search)
-
-        self.push_screen(LetterDialog("Saved searches", self.shelf.saved, known=True), chosen)
-
-    async def open_saved(self, search: SavedSearch) -> None:
-        """Show a saved search or filter again."""
-        if search.pane not in PANE_NAMES:
-            raise UsageError("The pane of this search is gone")
-        self.remember()
-        pane = await self.show_pane(search.pane)
-        pane.recall(search.state)
 
     # Questions about jobs -------------------------------------------------------------------
 
@@ -633,12 +542,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         self.job_session.ask_to_stop(self.jobs.evaluation)
 
     async def action_explore(self) -> None:
-        """Go to the benchmark that is explored; where it is shown, or none is, ask for one."""
-        known = next(iter(self.screen_stack[0].query("#pane-qrels").results(Pane)), None)
-        if known is not None and known.place() and self.current != known.pane_name:
-            await self.action_go(known.pane_name)
-        else:
-            self.job_session.ask_what_to_explore()
+        await self.job_session.show_explored()
 
     def action_ask_what_to_explore(self) -> None:
         self.job_session.ask_what_to_explore()
@@ -712,21 +616,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
     # Look and size -----------------------------------------------------------------------
 
     def action_theme(self) -> None:
-        """Choose a theme, which is shown while the cursor is on it."""
-        from bioretrieval_tui.tui.dialogs.palette import Palette
-
-        if self.no_color:
-            raise UsageError("NO_COLOR is set: themes have no effect")
-        before = self.look.name
-
-        def kept(choice: Choice | None) -> None:
-            if choice is None:
-                self.use_look(before)
-            else:
-                self._keep_look(choice.id)
-
-        themes, at = self._theme_choices(self.use_look), list(self.looks).index(before)
-        self.push_screen(Palette(themes, (), (), (), preview=True, at=at), kept)
+        self.choices.choose_look()
 
     def use_look(self, name: str) -> None:
         self.look = self.looks[name]
@@ -734,13 +624,6 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         for screen in self.screen_stack:
             for canvas in screen.query(Canvas):
                 canvas.repaint()
-
-    def _keep_look(self, name: str) -> None:
-        if self.no_color:
-            raise UsageError("NO_COLOR is set: themes have no effect")
-        self.use_look(name)
-        self.say(f"Theme: {name}")
-        self.settings.set_setting("theme", name)
 
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
         """Send the cells that an update changes, where Textual would send whole widgets."""
@@ -794,63 +677,16 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
 
         self.push_screen(Confirm(question, then, *labels), lambda yes: do() if yes else None)
 
-    def _faults_of_commands(self) -> dict[int, Problem]:
-        if not self.configuration.config.command:
-            return {}
-        from bioretrieval_tui.render.user_commands import command_problems
-
-        return command_problems(self.configuration)
-
     def action_user_command(self, number: int) -> None:
         self.commands.run(number)
 
     def action_help(self) -> None:
         from bioretrieval_tui.tui.dialogs.help_dialog import HelpDialog
 
-        typed = self.line.scopes if self.line else ()
-        reads = ("reading", "detail", "line") if "list" in self.pane.SCOPES else ()
-        scopes = (*typed, *self.pane.scopes, *self.pane.MORE_SCOPES, *reads)
-        terms = () if typed else self.pane.EXPLAINS
-        self.push_screen(HelpDialog(self.pane.heading, scopes, terms))
+        self.push_screen(HelpDialog.of(self.pane, self.line))
 
     def action_palette(self) -> None:
-        from bioretrieval_tui.tui.dialogs.palette import Palette, PaletteChoice
-
-        here = self.pane.scopes
-        offered = [action for action in in_force() if action.palette]
-        working = {action.id: action for action in self.working_actions()}
-        actions = [working.get(action.id, action) for action in offered if action.scope in here]
-        more = [a for a in offered if a.scope not in here and a.scope in PANE_OF_SCOPE]
-        choices = [
-            PaletteChoice(f"index {name}", f"Search {name}", "Search in this index",
-                          partial(self.search_in, name))
-            for name in self.index_names()
-        ]  # fmt: skip
-        choices += self._theme_choices(self._keep_look)
-        entries = (*self.catalogue.entries, *self.catalogue.listed)
-        dialog = Palette([*actions, *more, *choices], entries, here, working)
-        self.push_screen(dialog, self._chosen)
-
-    def _theme_choices(self, act: Callable[[str], None]) -> list[PaletteChoice]:
-        from bioretrieval_tui.tui.dialogs.palette import PaletteChoice
-
-        said = "NO_COLOR is set: no effect" if self.no_color else "Use this theme"
-        return [
-            PaletteChoice(name, f"Theme: {name}", said, partial(act, name)) for name in self.looks
-        ]
-
-    async def _chosen(self, choice: Choice | None) -> None:
-        """Do what was chosen in the palette; an action of another pane is run there."""
-        if isinstance(choice, Action):
-            if choice.scope not in self.pane.scopes:
-                await self.action_go(PANE_OF_SCOPE[choice.scope])
-            target = self if choice.scope == "everywhere" else self.pane
-            # A new pane has a size only after the refresh.
-            self.call_after_refresh(self.run_action, choice.name, target)
-        elif isinstance(choice, Entry):
-            self.jump(choice.id)
-        elif choice is not None:
-            await invoke(choice.act)
+        self.choices.open_palette()
 
 
 def _is_here(entry: Model) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from bioretrieval_tui.actions import key_of
 from bioretrieval_tui.backend.protocol import EvaluateJob
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Benchmark, Encoding, Model
@@ -89,7 +90,9 @@ class EvaluationPlan:
         said = [plural(self.count, "evaluation")]
         if self.known:
             some = f"{self.known} evaluated before"
-            said.append(some if rest else "all evaluated before: enter repeats them")
+            said.append(
+                some if rest else f"all evaluated before: {key_of('plan-run')} repeats them"
+            )
         if self.seconds:
             said.append(f"encoding about {time_left(self.seconds).removesuffix(' left')}")
         if self.unknown:
@@ -176,7 +179,7 @@ def _with_files(one: Candidate, catalogue: Catalogue) -> Candidate:
 
 def _absent(terms: str) -> str:
     """How to get what is not on this machine."""
-    return OFFLINE if offline() else f"w fetches it; {terms}"
+    return OFFLINE if offline() else f"{key_of('plan-fetch')} fetches it; {terms}"
 
 
 def index_ranker(name: str) -> Candidate:

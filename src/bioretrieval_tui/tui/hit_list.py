@@ -16,7 +16,8 @@ from bioretrieval_tui.render.hits import hit_page as made_hit_page
 from bioretrieval_tui.render.page import Page
 from bioretrieval_tui.search.types import Explanation, Hit
 from bioretrieval_tui.shelf import STAR, ShelfMark
-from bioretrieval_tui.tui.search_session import NOTHING, FacetValue, HitView, clause_in
+from bioretrieval_tui.tui.facets import FacetValue, clause_in
+from bioretrieval_tui.tui.search_session import NOTHING, HitView
 from bioretrieval_tui.tui.spans import PaintedPage, paint
 from bioretrieval_tui.tui.text import Line, Span
 from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn

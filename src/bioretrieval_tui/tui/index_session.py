@@ -9,11 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from bioretrieval_tui.actions import key_of
+from bioretrieval_tui.actions import key_of, keyed
 from bioretrieval_tui.backend.protocol import MAKES_INDEX, ListIndexes
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Encoding, Model
-from bioretrieval_tui.errors import BioRetrievalError, ModelError, NotFoundError, UsageError
+from bioretrieval_tui.errors import (
+    BioRetrievalError,
+    ModelError,
+    NotFoundError,
+    UsageError,
+    VectorsMissing,
+)
 from bioretrieval_tui.index.layout import CATALOGUE, check_name
 from bioretrieval_tui.index.registry import IndexInfo
 from bioretrieval_tui.util.formatting import percent, short
@@ -260,3 +266,10 @@ def model_choices(catalogue: Catalogue) -> Sequence[ModelChoice]:
         facts = f"{size}licence {entry.licence or 'not stated'}"
         found.append(ModelChoice(entry.name, hub, recipe, note, facts))
     return found
+
+
+def in_keys(error: BioRetrievalError, remedy: str) -> BioRetrievalError:
+    """The error; of an index without vectors with what to do in the app, as of `keyed`."""
+    if not isinstance(error, VectorsMissing):
+        return error
+    return VectorsMissing(error.message, remedy=keyed(remedy))

@@ -218,6 +218,15 @@ class JobSession:
         dialog = EvaluationDialog(self._app.catalogue, read, self.begin, *subject)
         self._app.push_screen(dialog, evaluate)
 
+    async def show_explored(self) -> None:
+        """Go to the benchmark that is explored; where it is shown, or none is, ask for one."""
+        app = self._app
+        known = next((one for one in app.panes() if one.pane_name == "qrels"), None)
+        if known is not None and known.place() and app.current != known.pane_name:
+            await app.action_go(known.pane_name)
+        else:
+            self.ask_what_to_explore()
+
     def ask_what_to_explore(self) -> None:
         """Ask which benchmark is explored, and show it."""
         from bioretrieval_tui.tui.dialogs.file_dialogs import BenchmarkDialog

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from bioretrieval_tui.backend.client import SearchClient
     from bioretrieval_tui.backend.jobs import JobQueue
     from bioretrieval_tui.settings import SettingsStore
-    from bioretrieval_tui.shelf import SavedSearch
     from bioretrieval_tui.tui.desktop_session import DesktopSession
     from bioretrieval_tui.tui.folders import FolderMemory
     from bioretrieval_tui.tui.found_session import FoundSession
     from bioretrieval_tui.tui.job_session import JobSession
+    from bioretrieval_tui.tui.kept_places import KeptPlaces
     from bioretrieval_tui.tui.row_marks import RowMarks
     from bioretrieval_tui.tui.shelf_session import ShelfSession
     from bioretrieval_tui.tui.undo import UndoStack
@@ -36,6 +36,7 @@ class PaneContext(Protocol):
     job_session: JobSession
     folders: FolderMemory
     desktop: DesktopSession
+    kept: KeptPlaces
     found: FoundSession
     marks: RowMarks
     shelf: ShelfSession
@@ -58,4 +59,3 @@ class PaneContext(Protocol):
     def compare(self, kind: str) -> None: ...
     def marks_changed(self) -> None: ...
     def sign(self, identifier: str) -> str: ...
-    async def open_saved(self, search: SavedSearch) -> None: ...

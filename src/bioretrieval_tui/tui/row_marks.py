@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bioretrieval_tui.actions import key_of, keyed
 from bioretrieval_tui.errors import UsageError
 
 if TYPE_CHECKING:
@@ -34,7 +35,9 @@ class RowMarks:
         if identifier in held:
             del held[identifier]
         elif len(held) == MOST:
-            raise UsageError(f"{MOST} are marked, the most: space unmarks one, U all")
+            raise UsageError(
+                keyed(f"{MOST} are marked, the most: {{mark-row}} unmarks one, {{unmark}} all")
+            )
         else:
             held[identifier] = thing
 
@@ -48,7 +51,7 @@ class RowMarks:
     def clear(self, kind: str) -> None:
         """Unmark all of a kind. Raises UsageError: none is marked."""
         if not self._kinds.pop(kind, None):
-            raise UsageError("Nothing is marked here: space marks a row")
+            raise UsageError(keyed("Nothing is marked here: {mark-row} marks a row"))
 
     def to_compare(self, kind: str) -> list[Compared]:
         """The marked things. Raises UsageError: they are fewer than two."""
@@ -56,6 +59,6 @@ class RowMarks:
 
         found = list(self._kinds.get(kind, {}).values())
         if len(found) < LEAST:
-            said = f"{len(found) or 'None'} marked: space marks {LEAST} to {MOST} rows to compare"
-            raise UsageError(said)
+            marks = f"{key_of('mark-row')} marks {LEAST} to {MOST} rows to compare"
+            raise UsageError(f"{len(found) or 'None'} marked: {marks}")
         return found

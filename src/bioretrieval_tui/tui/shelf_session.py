@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import FilterError, UsageError
+from bioretrieval_tui.render.sheet import shortened
 from bioretrieval_tui.shelf import (
     STATUSES,
     Change,
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from bioretrieval_tui.query import Filter
     from bioretrieval_tui.search.types import Hit
     from bioretrieval_tui.tui.app import BioRetrievalApp
+
+_LONGEST_TITLE = 40
 
 ShelfRow = ShelfMark | SavedSearch
 
@@ -106,6 +109,21 @@ class ShelfSession:
         said = f"{what} {'starred' if on else 'unstarred'}"
         await self.change(things, lambda mark: replace(mark, starred=on), said)
         self._owner.say(said)
+
+    def ask_for_note(self, thing: ShelfMark | None) -> None:
+        """Ask for status, tags and note of a thing. Raises UsageError: there is none."""
+        from bioretrieval_tui.tui.dialogs.note_dialog import NoteDialog
+
+        if thing is None:
+            raise UsageError("There is nothing to note here")
+        held = self.shelf.find(thing.keys)
+
+        async def answered(mark: ShelfMark | None) -> None:
+            if mark is not None:
+                what = f"note on {shortened(mark.title, _LONGEST_TITLE)} changed"
+                await self.change([thing], noted_as(mark), what)
+
+        self._owner.push_screen(NoteDialog(noted_as(held)(thing) if held else thing), answered)
 
     async def keep(self, search: SavedSearch) -> None:
         """Save a search under its letter. Raises BioRetrievalError."""

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Vertical
 
+from bioretrieval_tui.actions import keyed
+from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.dialogs.dialog import Dialog, title_line
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.input import QueryLine
@@ -24,14 +25,7 @@ class ColumnDialog(Dialog[Sequence[str]]):
     """
 
     DEFAULT_CSS = "ColumnDialog > Vertical { height: 90%; }"
-    BINDINGS: ClassVar = [
-        Binding("space", "take", show=False),
-        Binding("J,shift+down", "shift(1)", show=False),
-        Binding("K,shift+up", "shift(-1)", show=False),
-        Binding("a", "reset", show=False),
-        Binding("slash", "find", show=False),
-        Binding("enter", "accept", show=False),
-    ]
+    BINDINGS: ClassVar = bindings("column-choice")
 
     def __init__(
         self,
@@ -56,7 +50,10 @@ class ColumnDialog(Dialog[Sequence[str]]):
         self.list = VirtualTable(columns, chooses=True, empty="No column has this name.")
 
     def compose(self) -> ComposeResult:
-        keys = "enter ok  esc cancel  space choose  J K move  a usual  / find"
+        keys = (
+            "{columns-accept} ok  {dialog-close} cancel  {column-take} choose"
+            "  {column-later} {column-earlier} move  {columns-usual} usual  {column-find} find"
+        )
         yield Vertical(title_line("Columns", keys), self.line, self.list, self.note)
 
     def on_mount(self) -> None:
@@ -118,7 +115,7 @@ class ColumnDialog(Dialog[Sequence[str]]):
     def action_shift(self, by: int) -> None:
         key = self.at
         if key not in self.chosen:
-            self.note.show(Span("space chooses a column first", "warn"))
+            self.note.show(Span(keyed("{column-take} chooses a column first"), "warn"))
             return
         at = self.chosen.index(key)
         to = max(0, min(at + by, len(self.chosen) - 1))

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from functools import partial
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from bioretrieval_tui.actions import in_scope
-from bioretrieval_tui.render.comparison import ComparedRow, EntryComparison, comparison_sheet
+from bioretrieval_tui.backend.protocol import CompareRuns
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.models import Entry
+from bioretrieval_tui.render.comparison import (
+    Compared,
+    ComparedRow,
+    EntryComparison,
+    compare,
+    comparison_sheet,
+    runs_of_one_benchmark,
+)
 from bioretrieval_tui.render.rankings import LEGEND
 from bioretrieval_tui.render.sheet import face, one_line
 from bioretrieval_tui.render.terminal_text import cut
@@ -22,6 +33,9 @@ from bioretrieval_tui.tui.text import Span, line, unbroken
 from bioretrieval_tui.tui.widgets.bars import HeadLine, hints
 from bioretrieval_tui.tui.widgets.canvas import Detail
 from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTable
+
+if TYPE_CHECKING:
+    from bioretrieval_tui.backend.client import SearchClient
 
 _LABEL, _LEAST_WIDTH, _USUAL_WIDTH, _MOST_LABEL, _MOST_TEXT = 20, 18, 26, 30, 80
 _LEAST_NAME = 8
@@ -194,3 +208,17 @@ class ComparisonDialog(Dialog[None]):
         self.app.push_screen(
             dialog, lambda path: self.note.show(Span(f"Wrote {path}", "ok")) if path else None
         )
+
+
+async def compare_marked(
+    marked: Sequence[Compared], catalogue: Catalogue, client: SearchClient
+) -> EntryComparison:
+    """What stands side by side for marked rows; runs of one benchmark also query by query. Raises
+    BioRetrievalError."""
+    entries = catalogue.by_id
+    things = [entries.get(one.id, one) if isinstance(one, Entry) else one for one in marked]
+    runs = runs_of_one_benchmark(things)
+    by_query = None
+    if runs is not None:
+        by_query = await client.ask(CompareRuns(*runs))
+    return await asyncio.to_thread(partial(compare, things, catalogue, by_query=by_query))

@@ -20,7 +20,9 @@ from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
 from textual.widgets import Input
 
+from bioretrieval_tui.actions import key_of, keyed
 from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.spans import addresses
 from bioretrieval_tui.tui.text import Line, Row, Span, layout, line
 from bioretrieval_tui.tui.themes import DARK
@@ -48,7 +50,7 @@ class DimmedScreen:
             yield segment if segment.control else Segment(segment.text, self.style)
 
 
-class Dialog(ModalScreen[ResultT]):
+class Dialog(ModalScreen[ResultT], inherit_bindings=False):
     """A framed box in the middle; escape and its last button close it without an answer.
 
     A dialog composes a `Vertical` of its widgets. Up, down and enter lead from field to field;
@@ -70,15 +72,8 @@ class Dialog(ModalScreen[ResultT]):
     Dialog .label { width: 8; }
     Dialog Detail { height: 1fr; }
     """
-    BINDINGS: ClassVar = [
-        Binding("escape", "close", show=False),
-        Binding("ctrl+c", "app.quit", show=False),
-        # Pages and lines of input have their own.
-        Binding("j,down", "move(1)", show=False),
-        Binding("k,up", "move(-1)", show=False),
-        Binding("ctrl+d,pagedown", "move(10)", show=False),
-        Binding("ctrl+u,pageup", "move(-10)", show=False),
-    ]
+    # Pages and lines of input have their own.
+    BINDINGS: ClassVar = [Binding("ctrl+c", "app.quit", show=False), *bindings("dialog")]
 
     def __init__(self) -> None:
         super().__init__()
@@ -135,6 +130,14 @@ class Dialog(ModalScreen[ResultT]):
         else:
             self.left(by)
 
+    def action_edge(self, to: int) -> None:
+        if isinstance(self.focused, VirtualTable):
+            self.focused.move_to(0 if to < 0 else len(self.focused.rows) - 1)
+
+    def action_to_row(self, number: int) -> None:
+        if isinstance(self.focused, VirtualTable):
+            self.focused.move_to(number - 1)
+
     def complain(self, text: str, field: Widget) -> None:
         """Show what is wrong with a field, and focus it."""
         self.note.show(Span(text, "error"))
@@ -176,8 +179,8 @@ class Dialog(ModalScreen[ResultT]):
 
 
 def title_line(text: str, hint: str) -> HeadLine:
-    """The title of a dialog, and its keys."""
-    return HeadLine(Span(text, "strong"), Span(f"   {hint}", "faint"))
+    """The title of a dialog, and its keys, which the hint has as `keyed` takes them."""
+    return HeadLine(Span(text, "strong"), Span(f"   {keyed(hint)}", "faint"))
 
 
 class FieldLabel(Canvas):
@@ -206,7 +209,7 @@ class PageDialog(Dialog[None]):
     """A page of lines. fitted: the box is as high as a short page."""
 
     DEFAULT_CSS = "PageDialog > Vertical { height: 90%; }"
-    BINDINGS: ClassVar = [Binding("q,enter,question_mark,f1", "close", show=False)]
+    BINDINGS: ClassVar = bindings("text")
 
     def __init__(self, lines: list[Line], *, fitted: bool = False) -> None:
         super().__init__()
@@ -233,26 +236,23 @@ def text_lines(title: str, text: str, note: str = "") -> list[Line]:
     if note:
         lines.append(line(Span(note, "dim")))
     lines += [line(), *(line(*addresses(part)) for part in text.splitlines()), line()]
-    return [*lines, line(Span("esc: close; shift and drag selects", "faint"))]
+    return [*lines, line(Span(keyed("{dialog-close}: close; shift and drag selects"), "faint"))]
 
 
 class Confirm(Dialog[bool]):
     """Yes (True), no (None), and with `stop` a third answer (False); the focus starts on what
     changes nothing: no, or with `stop` yes."""
 
-    BINDINGS: ClassVar = [
-        Binding("y", "answer(True)", show=False),
-        Binding("n", "close", show=False),
-        Binding("s", "answer(False)", show=False),
-    ]
+    BINDINGS: ClassVar = bindings("question")
 
     def __init__(self, question: str, then: str, yes: str, no: str, *, stop: str = "") -> None:
         super().__init__()
         lines = [line(Span(question, "strong")), line(Span(then, "dim"))]
         self.page = Detail(lines=lines, measure=120)
         self.page.can_focus = False
-        labels = (f"y {yes}", *([f"s {stop}"] if stop else []), f"n {no}")
-        self.buttons = Buttons(*labels, chosen=0 if stop else 1)
+        labels = [("yes", yes), *([("third-answer", stop)] if stop else []), ("no", no)]
+        shown = (f"{key_of(action)} {label}".strip() for action, label in labels)
+        self.buttons = Buttons(*shown, chosen=0 if stop else 1)
 
     def compose(self) -> ComposeResult:
         yield Vertical(self.page, self.buttons)
@@ -311,7 +311,7 @@ class ExportDialog(Dialog[Path]):
         lines = [
             line(Span(f"Export {plural(self.count, 'row')} to a file", "strong")),
             line(Span(f"The extension sets the format: {self.extensions}", "dim")),
-            line(Span("enter: write, esc: cancel", "dim")),
+            line(Span(keyed("{next-field}: write, {close-field}: cancel"), "dim")),
         ]
         self.page.show([*lines, line(Span(problem, "error"))] if problem else lines)
 
@@ -328,7 +328,7 @@ class ExportDialog(Dialog[Path]):
             return
         if path.exists() and self.confirmed != name:
             self.confirmed = name
-            self._explain(f"{path} exists: enter again to replace it")
+            self._explain(f"{path} exists: {key_of('next-field')} again to replace it")
             return
         try:
             self.dismiss(self.write(path))

@@ -10,14 +10,15 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Vertical
 from textual.widgets import Input
 
+from bioretrieval_tui.actions import keyed
 from bioretrieval_tui.backend.protocol import FetchBenchmarkJob, Job
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.encoding.device import offline
 from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.dialogs.dialog import Dialog, labelled, title_line
 from bioretrieval_tui.tui.dialogs.file_dialogs import MODE_SETS, mode_stepper
 from bioretrieval_tui.tui.evaluation_session import (
@@ -36,7 +37,10 @@ from bioretrieval_tui.tui.widgets.bars import LOW, HeadLine
 from bioretrieval_tui.tui.widgets.input import Buttons, QueryLine, Stepper
 from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTable
 
-_KEYS = "enter run  space select  w fetch  / find or add  esc cancel"
+_KEYS = (
+    "{plan-run} run  {plan-take} select  {plan-fetch} fetch  {plan-find} find or add"
+    "  {dialog-close} cancel"
+)
 
 
 class CandidateList:
@@ -111,12 +115,7 @@ class EvaluationDialog(Dialog[EvaluationPlan]):
     EvaluationDialog.-short Buttons, EvaluationDialog.-short #find { display: none; }
     EvaluationDialog.-short.-finding #find { display: block; }
     """
-    BINDINGS: ClassVar = [
-        Binding("space", "take", show=False),
-        Binding("w", "fetch", show=False),
-        Binding("slash", "find", show=False),
-        Binding("enter", "accept", show=False),
-    ]
+    BINDINGS: ClassVar = bindings("plan")
 
     def __init__(
         self,
@@ -229,7 +228,7 @@ class EvaluationDialog(Dialog[EvaluationPlan]):
             one.table.set_class(self.where in (one, None), "-at")
 
     async def _tell(self) -> None:
-        text = "Select a benchmark: space"
+        text = keyed("Select a benchmark: {plan-take}")
         if self.benchmarks.selected:
             plan = await asyncio.to_thread(self._planned)
             text = plan.line()
@@ -242,7 +241,7 @@ class EvaluationDialog(Dialog[EvaluationPlan]):
 
     async def action_accept(self) -> None:
         if not self.benchmarks.selected:
-            self.complain("Select a benchmark first: space", self.benchmarks.table)
+            self.complain(keyed("Select a benchmark first: {plan-take}"), self.benchmarks.table)
         elif self.reranks is not None and not self.reranks.here:
             self._refuse(self.reranks.absent)
         else:

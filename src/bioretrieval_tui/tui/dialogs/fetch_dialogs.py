@@ -52,7 +52,9 @@ class FetchDialog(Dialog[FetchJob | FetchRequest]):
 
     def compose(self) -> ComposeResult:
         yield Vertical(
-            title_line("Fetch papers", "enter, tab: next field   esc: cancel"),
+            title_line(
+                "Fetch papers", "{next-field}, {next-part}: next field   {close-field}: cancel"
+            ),
             HeadLine(),
             labelled("Source", self.source),
             labelled("Query", self.asked),
@@ -122,7 +124,7 @@ class IntoDialog(Dialog[str]):
 
     def compose(self) -> ComposeResult:
         yield Vertical(
-            title_line(f"Add {self.count} to an index", "esc: cancel"),
+            title_line(f"Add {self.count} to an index", "{close-field}: cancel"),
             HeadLine(),
             labelled("Index", self.into),
             HeadLine(),

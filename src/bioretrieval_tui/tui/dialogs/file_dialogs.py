@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from msgspec.structs import replace
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Vertical
 from textual.widget import Widget
 from textual.widgets import Input
 
-from bioretrieval_tui.actions import Action, in_scope
+from bioretrieval_tui.actions import Action, in_scope, keyed
 from bioretrieval_tui.backend.protocol import AddJob, BuildJob, Job
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.evaluation.benchmark import find_parts
 from bioretrieval_tui.index.registry import IndexInfo
 from bioretrieval_tui.search.types import mode_name
+from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.dialogs.dialog import Dialog, labelled, title_line
 from bioretrieval_tui.tui.dialogs.model_dialog import ModelLine
 from bioretrieval_tui.tui.index_session import UNFINISHED, ModelChoice, name_problem, unused_name
@@ -35,32 +36,37 @@ MODE_SETS: tuple[tuple[str, ...], ...] = (
 """The sets of modes to choose from."""
 ENCODE = (
     ("BM25 and dense", "each text is encoded now"),
-    ("BM25 only", "encode later: V in Indexes"),
+    ("BM25 only", "encode later: {vectors} in Indexes"),
 )
 """What a build is for: (label, note)."""
-_HINT = "esc: cancel"
+_HINT = "{dialog-close}: cancel"
 
 
 def key_hints(focused: Widget | None, picker: FilePicker, start: str) -> list[Span]:
-    """The keys of what has the focus; tab goes on from all but the path, which it completes.
-    start: what enter does once files are selected."""
-    tab = [Span("tab", "strong"), Span(" Next field  ", "faint")]
+    """The keys of what has the focus; in a path tab completes, and leads on elsewhere. start: what
+    enter does once files are selected."""
+    keys: Sequence[Action] = ()
+    labels = {"start": start, "next-field": start, "into": "Open" if picker.opens else "Select",
+              "begin": start, "next-choice": "Choose", "next-button": "Choose"}  # fmt: skip
     if isinstance(focused, ModelLine):
-        models = f" Choose from {plural(len(focused.choices), 'model')}"
-        return [Span("enter", "strong"), Span(f"{models}  ", "faint"), *tab]
-    if isinstance(focused, Stepper | Buttons):
-        enter = f" {start if isinstance(focused, Stepper) else 'Press'}  "
-        sides = Span("← →", "strong"), Span(" Choose  ", "faint")
-        return [Span("enter", "strong"), Span(enter, "faint"), *sides, *tab]
-    keys: Sequence[Action] = in_scope("files") if focused is picker.table else ()
-    keys = focused.keys if isinstance(focused, QueryLine) else keys
-    labels = {"start": start, "next-field": start, "into": "Open" if picker.opens else "Select"}
+        keys = in_scope("model-choice")
+        labels["choose-model"] = f"Choose from {plural(len(focused.choices), 'model')}"
+    elif isinstance(focused, QueryLine):
+        keys = focused.keys
+    elif isinstance(focused, Buttons):
+        keys = in_scope("buttons")
+    elif isinstance(focused, Stepper):
+        keys = (*in_scope("begin"), *in_scope("choice"))
+    elif focused is picker.table:
+        keys = in_scope("files")
     if picker.starts:
         labels["into"] = labels["open-path"] = start
     shown = sorted((a for a in keys if a.footer), key=lambda action: action.footer)
     shown = [replace(action, label=labels.get(action.id, action.label)) for action in shown]
-    more = tab if focused is picker.table else []
-    return [*hints(shown, picker.size.width - 1 - cells(more), "strong", "faint"), *more]
+    width = picker.size.width - 1
+    leads_on = (one for one in in_scope("dialog") if one.id == "next-part")
+    more = [] if isinstance(focused, QueryLine) else hints([*leads_on], width, "strong", "faint")
+    return [*hints(shown, width - cells(more), "strong", "faint"), *more]
 
 
 class FilesDialog(Dialog[Job]):
@@ -71,7 +77,7 @@ class FilesDialog(Dialog[Job]):
     """
 
     DEFAULT_CSS = "FilesDialog > Vertical { height: 90%; }"
-    BINDINGS: ClassVar = [Binding("enter", "begin", show=False)]
+    BINDINGS: ClassVar = bindings("begin")
 
     def __init__(
         self,
@@ -95,7 +101,7 @@ class FilesDialog(Dialog[Job]):
         self.into.select_on_focus = True
         self.into_note = HeadLine()
         self.picker = FilePicker(folder, recent)
-        self.encode = Stepper(ENCODE)
+        self.encode = Stepper([(label, keyed(note)) for label, note in ENCODE])
         self.model = ModelLine(models)
 
     def compose(self) -> ComposeResult:
@@ -167,7 +173,7 @@ class FilesDialog(Dialog[Job]):
         problem = None if self.adding else name_problem(name) if name else "Name it first"
         inputs = self.picker.inputs
         if not inputs:
-            self.complain("Select files first: space selects", self.picker.table)
+            self.complain(keyed("Select files first: {take} selects"), self.picker.table)
         elif problem:
             self.complain(problem, self.into)
         elif self.adding:
@@ -206,7 +212,7 @@ class BenchmarkDialog(Dialog[ChosenBenchmark]):
     """
 
     DEFAULT_CSS = "BenchmarkDialog > Vertical { height: 90%; }"
-    BINDINGS: ClassVar = [Binding("enter", "begin", show=False)]
+    BINDINGS: ClassVar = bindings("begin")
 
     def __init__(
         self,

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, zip_longest
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Vertical
 from textual.widgets import Input
 
-from bioretrieval_tui.actions import SCOPES, in_force, in_scope, scope_title, shown_key
+from bioretrieval_tui.actions import SCOPES, in_force, in_scope, keyed, scope_title, shown_key
+from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.dialogs.dialog import Dialog, title_line
 from bioretrieval_tui.tui.text import Line, Row, Span, layout, line, unbroken
 from bioretrieval_tui.tui.widgets.canvas import Detail
 from bioretrieval_tui.tui.widgets.input import QueryLine
+
+if TYPE_CHECKING:
+    from bioretrieval_tui.tui.panes.pane import Pane
 
 TWO_COLUMNS = 90
 """Cells from which the keys stand in two columns."""
@@ -49,10 +52,7 @@ class HelpDialog(Dialog[None]):
     DEFAULT_CSS = """
     HelpDialog > Vertical { width: 96%; max-width: 150; height: 90%; }
     """
-    BINDINGS: ClassVar = [
-        Binding("q,enter,question_mark,f1", "close", show=False),
-        Binding("slash", "search", show=False),
-    ]
+    BINDINGS: ClassVar = bindings("text", "help")
 
     def __init__(
         self, title: str, scopes: Sequence[str], terms: Sequence[tuple[str, str]] = ()
@@ -61,11 +61,18 @@ class HelpDialog(Dialog[None]):
         self.heading = title
         self.scopes = sorted(dict.fromkeys(scopes), key=lambda scope: scope == "everywhere")
         self.terms = terms
-        self.line = QueryLine("/ searches: a key, or a word of what it does")
+        self.line = QueryLine(keyed("{help-search} searches: a key, or a word of what it does"))
         self.page = Detail(measure=200)
 
+    @classmethod
+    def of(cls, pane: Pane, typed: QueryLine | None) -> HelpDialog:
+        """The help of a pane. typed: its line, where it has the focus."""
+        reads = ("reading", "detail", "line") if "list" in pane.SCOPES else ()
+        scopes = (*(typed.scopes if typed else ()), *pane.scopes, *pane.MORE_SCOPES, *reads)
+        return cls(pane.heading, scopes, () if typed else pane.EXPLAINS)
+
     def compose(self) -> ComposeResult:
-        title = title_line(f"Keys: {self.heading}", "/: search   esc: close")
+        title = title_line(f"Keys: {self.heading}", "{help-search}: search   {dialog-close}: close")
         yield Vertical(title, self.line, self.page)
 
     def on_mount(self) -> None:
@@ -88,7 +95,7 @@ class HelpDialog(Dialog[None]):
             lines += in_columns(elsewhere, width)
         if mouse := [*_terms(_MOUSE, words)]:
             lines += [line(), line(Span("Mouse", "header")), *mouse]
-        self.page.show(lines or [line("No key has these words; ctrl+p finds entries.")])
+        self.page.show(lines or [line(keyed("No key has these words; {palette} finds entries."))])
 
     def action_search(self) -> None:
         self.line.focus()

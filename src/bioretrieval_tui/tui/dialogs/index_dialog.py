@@ -7,10 +7,11 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Vertical
 
+from bioretrieval_tui.actions import keyed
 from bioretrieval_tui.index.registry import IndexInfo
+from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.dialogs.dialog import Dialog, title_line
 from bioretrieval_tui.tui.index_session import short_model
 from bioretrieval_tui.tui.text import Span
@@ -35,10 +36,7 @@ class IndexDialog(Dialog[Sequence[str]]):
     """
 
     DEFAULT_CSS = "IndexDialog VirtualTable { height: 1fr; }"
-    BINDINGS: ClassVar = [
-        Binding("space", "take", show=False),
-        Binding("enter", "accept", show=False),
-    ]
+    BINDINGS: ClassVar = bindings("index-choice")
 
     def __init__(
         self, infos: Sequence[IndexInfo], current: Sequence[str], state_of: Callable[[str], str]
@@ -51,7 +49,7 @@ class IndexDialog(Dialog[Sequence[str]]):
         self.table = VirtualTable(_COLUMNS, chooses=True)
 
     def compose(self) -> ComposeResult:
-        keys = "space select  enter search  esc cancel"
+        keys = "{index-take} select  {indexes-search} search  {dialog-close} cancel"
         yield Vertical(title_line("Indexes to search", keys), self.table, self.note)
 
     def on_mount(self) -> None:
@@ -80,7 +78,9 @@ class IndexDialog(Dialog[Sequence[str]]):
 
     @on(VirtualTable.Moved)
     def _explain(self) -> None:
-        self.note.show(Span("enter searches ", "dim"), Span(" + ".join(self.answer), "ok"))
+        self.note.show(
+            Span(keyed("{indexes-search} searches "), "dim"), Span(" + ".join(self.answer), "ok")
+        )
 
     @on(VirtualTable.Chosen)
     def action_take(self) -> None:

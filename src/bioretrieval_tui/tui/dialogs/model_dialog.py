@@ -9,11 +9,12 @@ from typing import ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Vertical
 from textual.widgets import Input
 
+from bioretrieval_tui.actions import key_of
 from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.dialogs.dialog import Confirm, Dialog, title_line
 from bioretrieval_tui.tui.index_session import ModelChoice
 from bioretrieval_tui.tui.text import Row, Span
@@ -51,7 +52,7 @@ class ModelDialog(Dialog[ModelChoice]):
         self.note.at_least = 4  # a remedy is shown whole
 
     def compose(self) -> ComposeResult:
-        title = title_line("Model", "enter: choose   esc: cancel")
+        title = title_line("Model", "{next-field}: choose   {close-field}: cancel")
         yield Vertical(title, self.line, self.table, self.note)
 
     def on_mount(self) -> None:
@@ -92,8 +93,8 @@ class ModelDialog(Dialog[ModelChoice]):
         elif self.later:
             self.note.show(Span(f"{lacks}not needed yet", "dim"))
         else:
-            self.note.show(Span(f"{lacks}enter fetches it after a question, or: ", "warn"),
-                           Span(one.note))  # fmt: skip
+            lacks += f"{key_of('next-field')} fetches it after a question, or: "
+            self.note.show(Span(lacks, "warn"), Span(one.note))
 
     def typed(self, field: Input) -> None:  # noqa: ARG002 - there is one
         self._fill()
@@ -136,7 +137,7 @@ class ModelLine(Canvas, can_focus=True):
     """The chosen model on one line; enter, space, an arrow or a click opens the list of models."""
 
     DEFAULT_CSS = "ModelLine { height: 1; }"
-    BINDINGS: ClassVar = [Binding("enter,space,left,right,h,l", "choose", show=False)]
+    BINDINGS: ClassVar = bindings("model-choice")
 
     def __init__(self, choices: Sequence[ModelChoice]) -> None:
         super().__init__()

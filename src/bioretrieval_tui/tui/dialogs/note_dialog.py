@@ -8,12 +8,13 @@ from typing import ClassVar
 from msgspec.structs import replace
 from textual import events
 from textual.app import ComposeResult, SuspendNotSupported
-from textual.binding import Binding
 from textual.containers import Vertical
 
+from bioretrieval_tui.actions import keyed
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.render.sheet import shortened
 from bioretrieval_tui.shelf import MOST_CHARACTERS, STATUSES, SavedSearch, ShelfMark, tags_of
+from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.dialogs.dialog import Dialog, labelled, title_line
 from bioretrieval_tui.tui.text import Line, Span, line
 from bioretrieval_tui.tui.widgets.bars import HeadLine
@@ -27,20 +28,17 @@ _LONGEST_TITLE = 50
 
 
 class NoteLine(QueryLine):
-    """The note on one line; ctrl+e opens it in the editor."""
+    """The note on one line, with a key that opens it in the editor."""
 
     MOST_CHARACTERS = MOST_CHARACTERS
-    BINDINGS: ClassVar = [Binding("ctrl+e", "screen.edit", show=False)]
+    BINDINGS: ClassVar = bindings("note-line")
 
 
 class NoteDialog(Dialog[ShelfMark]):
     """Answers the mark with another status, other tags and another note."""
 
     DEFAULT_CSS = "NoteDialog > Vertical { height: 11; }"
-    BINDINGS: ClassVar = [
-        Binding("ctrl+e", "edit", show=False),
-        Binding("enter", "accept", show=False),
-    ]
+    BINDINGS: ClassVar = bindings("note-dialog", "note-line")
 
     def __init__(self, mark: ShelfMark) -> None:
         super().__init__()
@@ -48,13 +46,15 @@ class NoteDialog(Dialog[ShelfMark]):
         shown = [(one, "") for one in _CHOICES]
         self.status = Stepper(shown, _CHOICES.index(mark.status or "none"))
         self.tags = QueryLine("tags, with commas between", ", ".join(mark.tags))
-        self.text = NoteLine("note; ctrl+e opens it in $EDITOR", mark.note.replace("\n", LINE_END))
+        self.text = NoteLine(
+            keyed("note; {note-edit} opens it in $EDITOR"), mark.note.replace("\n", LINE_END)
+        )
 
     def compose(self) -> ComposeResult:
-        keys = "enter: save  tab: next  ctrl+e: editor  esc: cancel"
+        keys = "{note-save}: save  {next-part}: next  {note-edit}: editor  {dialog-close}: cancel"
         yield Vertical(
             title_line(shortened(self.mark.title, _LONGEST_TITLE) or self.mark.key, ""),
-            HeadLine(Span(keys, "faint")),
+            HeadLine(Span(keyed(keys), "faint")),
             labelled("Status", self.status),
             labelled("Tags", self.tags),
             labelled("Note", self.text),
@@ -110,7 +110,7 @@ class LetterDialog(Dialog[str]):
         super().__init__()
         self.saved = {one.letter: one for one in saved}
         self.known = known
-        self.head = title_line(title, "a letter or digit; esc: cancel")
+        self.head = title_line(title, "a letter or digit; {dialog-close}: cancel")
         self.page = Detail(lines=self._lines(), measure=200)
 
     def _lines(self) -> list[Line]:

@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Input
 
-from bioretrieval_tui.actions import Action, title_of
+from bioretrieval_tui.actions import Action, key_of, keyed, title_of
 from bioretrieval_tui.catalog.catalogue import kind_of
 from bioretrieval_tui.catalog.models import AnyEntry
 from bioretrieval_tui.errors import FilterError
@@ -53,7 +53,7 @@ def choice_cells(
         key = (
             Span(item.shown, "ok")
             if item.id in working
-            else Span(f"esc {item.shown}" if item.keys else "", "faint")
+            else Span(f"{key_of('cancel')} {item.shown}" if item.keys else "", "faint")
         )
         said = item.help
         if item.scope not in here:
@@ -102,7 +102,9 @@ class Palette(Dialog[Choice]):
         columns, nothing = COLUMNS[: 1 if preview else None], "Nothing has this name."
         self.table = VirtualTable(columns, chooses=True, one_click=True, empty=nothing)
         what = "an action, an index, a theme or an entry"
-        self.line = QueryLine("enter keeps, esc restores" if preview else what)
+        self.line = QueryLine(
+            keyed("{next-field} keeps, {close-field} restores") if preview else what
+        )
 
     def compose(self) -> ComposeResult:
         yield Vertical(self.line, self.table, *([self.note] if self.dims else []))

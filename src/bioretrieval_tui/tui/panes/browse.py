@@ -2,15 +2,207 @@
 
 from __future__ import annotations
 
-from bioretrieval_tui.catalog.models import AnyEntry, Model
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bioretrieval_tui.actions import key_of, keyed
+from bioretrieval_tui.catalog.catalogue import kind_of_section
+from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Model
 from bioretrieval_tui.errors import UsageError
 from bioretrieval_tui.tui.bindings import bindings
+from bioretrieval_tui.tui.entry_list import column_choices, entry_columns, entry_rows, entry_table
 from bioretrieval_tui.tui.entry_session import EntrySession
+from bioretrieval_tui.tui.last_session import PaneState
 from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.text import Span
+from bioretrieval_tui.tui.widgets.table import VirtualTable
+
+if TYPE_CHECKING:
+    from bioretrieval_tui.backend.job_folder import JobRecord
+    from bioretrieval_tui.render.evaluations import OwnRun
+    from bioretrieval_tui.render.page import Page
 
 
-class BrowsePane(Pane):
+class EntryPane(Pane):
+    """A list of entries of the catalogue, which can be filtered and sorted (`EntrySession`)."""
+
+    def __init__(self, name: str, section: str) -> None:
+        super().__init__(name)
+        self.section = section
+        self.entry_list = EntrySession(self.catalogue.section(section), self.catalogue)
+        self.runs: Sequence[OwnRun] = ()
+        """Of the user, in a pane whose entries can be evaluated."""
+
+    def make_table(self) -> VirtualTable:
+        return entry_table(self.section, self.split.columns, keyed(self.EMPTY))
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.refill()
+
+    @property
+    def kind(self) -> str:
+        return kind_of_section(self.section)
+
+    @property
+    def sortable(self) -> VirtualTable | None:
+        return self.table
+
+    def go_to(self, place: str | None) -> None:
+        """Put the cursor on an entry; a filter that hides it is removed."""
+        if place is not None and place not in self.ids():
+            self.lift_filter(place)
+        elif place is not None:
+            self.refill(place)
+
+    def restore(self, state: PaneState) -> None:
+        if not {"filter", "sort"} & state.keys():
+            super().restore(state)
+            return
+        found = self.entry_list
+        found.filter_by(state.get("filter", ""))
+        found.problem = None
+        if state.get("sort") in {column.key for column in self.table.columns}:
+            found.sorted_by = self.table.sorted_by = state["sort"], "reverse" in state
+        self.refill(state.get("place"))
+
+    def shelf_changed(self) -> None:
+        self.entry_list.forget()
+        if self.entry_list.filter:
+            self.refill()
+        else:
+            super().shelf_changed()
+
+    def refill(self, keep: str | None = None) -> None:
+        keep, found = keep or self.place(), self.entry_list
+        found.fill()
+        at = next((at for at, one in enumerate(found.shown) if one.id == keep), 0)
+        rows = entry_rows(found.shown, self.table.columns, self.catalogue, self.mark)
+        self.table.show(rows, at)
+        self.head()
+        self.show_page()
+
+    def mark(self, entry: AnyEntry) -> str:
+        return self.owner.sign(entry.id)
+
+    # Runs of the user ----------------------------------------------------------------------
+
+    def activate(self) -> None:
+        super().activate()
+        self.look_for_runs()
+
+    def job_ended(self, outcome: JobRecord) -> None:
+        if outcome.evaluation is not None:
+            self.look_for_runs()
+
+    def completed(self, page: Page, identifier: str) -> Page:
+        if not self.runs:
+            return page
+        from bioretrieval_tui.render.evaluations import with_runs
+
+        return with_runs(page, identifier, self.runs)
+
+    def look_for_runs(self) -> None:
+        if "evaluating" in self.SCOPES:
+            self.after_paint("own", self.read_runs)
+
+    async def read_runs(self) -> None:
+        """Read one small file for each record, in a thread."""
+        from bioretrieval_tui.evaluation.records import records
+        from bioretrieval_tui.render.evaluations import own_runs
+
+        problems: list[str] = []
+        found = await asyncio.to_thread(records, problems.append)
+        before, self.runs = self.runs, own_runs(found, self.catalogue)
+        self.runs_read(changed=self.runs != before)
+        if problems:
+            self.owner.say(problems[0], "error")
+
+    def runs_read(self, *, changed: bool) -> None:
+        """Show the runs of the user, which were read again."""
+        if changed:
+            self.show_page()
+
+    # Order, matches, export ----------------------------------------------------------------
+
+    def action_sort(self) -> None:
+        """Sort by the chosen column; again: descending; a third time: catalogue order."""
+        table = self.table
+        column = table.columns[table.column]
+        way = self.entry_list.sort(column.key)
+        table.sorted_by = self.entry_list.sorted_by
+        self.refill()
+        self.owner.say(f"Sorted by {column.title}, {way}" if way else "In catalogue order")
+
+    def action_columns(self) -> None:
+        """Choose the columns of the list."""
+        from bioretrieval_tui.tui.dialogs.column_dialog import ColumnDialog
+
+        choices = column_choices(self.section, self.entry_list.entries, self.catalogue)
+        usual = tuple(column.key for column in entry_columns(self.section))
+        titles = [choice.title for choice in choices if choice.key in usual]
+
+        def chosen(columns: Sequence[str] | None) -> None:
+            if columns is None:
+                return
+            self.split.columns = () if tuple(columns) == usual else tuple(columns)
+            sorted_by = self.table.sorted_by
+            self.table.set_columns(entry_columns(self.section, self.split.columns))
+            self.table.sorted_by = sorted_by
+            self._arranged()
+            self.refill()
+
+        dialog = ColumnDialog(
+            choices,
+            self.split.columns or usual,
+            f"the usual ones are shown: {', '.join(titles)}",
+            ("Field", "Entries"),
+        )
+        self.app.push_screen(dialog, chosen)
+
+    def action_match(self, by: int) -> None:
+        expression = self.entry_list.filter or self.entry_list.last_filter
+        if not expression:
+            raise UsageError(f"No filter yet: press {key_of('filter')} first")
+        at, ids = self.table.cursor, self.ids()
+        for _ in range(min(abs(by), len(ids))):
+            found = self.entry_list.next_match(ids, at, 1 if by > 0 else -1)
+            if found is None:
+                raise UsageError(f"No row matches {expression}")
+            at = found
+        self.table.move_to(at)
+
+    def action_copy_bibtex(self) -> None:
+        from bioretrieval_tui.render.entries import entry_sheet
+        from bioretrieval_tui.render.formats import render
+
+        if self.current is None:
+            return
+        text = "".join(render(entry_sheet([self.current], self.catalogue), "bibtex"))
+        if not text.strip():
+            raise UsageError("There is nothing to cite here")
+        self.owner.desktop.copy(text, "BibTeX")
+
+    def action_export(self) -> None:
+        from bioretrieval_tui.render.entries import entry_sheet
+
+        shown = self.entry_list.shown
+        make = partial(entry_sheet, shown, self.catalogue)
+        self.owner.desktop.export(make, self.pane_name, len(shown))
+
+    def action_evaluate(self) -> None:
+        """Ask what to evaluate, with the entry under the cursor selected."""
+        entry = self.current
+        benchmark = entry.id if isinstance(entry, Benchmark) else ""
+        model = entry.id if isinstance(entry, Model) else getattr(entry, "model", "")
+        if isinstance(entry, Model) and entry.role == "lexical":
+            model = ""  # BM25 runs without one
+        self.owner.job_session.ask_what_to_evaluate(benchmark=benchmark, model=model)
+
+
+class BrowsePane(EntryPane):
     """One section of the catalogue, by the name of the pane."""
 
     BINDINGS = bindings("browse", "noting", "marking")
@@ -23,7 +215,7 @@ class BrowsePane(Pane):
         super().__init__(name, name)
 
 
-class BenchmarksPane(Pane):
+class BenchmarksPane(EntryPane):
     """The benchmarks, which can be run."""
 
     BINDINGS = bindings("evaluating", "browse", "noting", "marking")
@@ -34,7 +226,7 @@ class BenchmarksPane(Pane):
         super().__init__(name, name)
 
 
-class ModelsPane(Pane):
+class ModelsPane(EntryPane):
     """The curated models, and with a key the listed ones of the public board behind them.
 
     Pages tell the scores of the board once it is read.

@@ -15,7 +15,7 @@ from bioretrieval_tui.render.lineage import Branch, introduced, lineage, timelin
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.entry_list import entry_columns
 from bioretrieval_tui.tui.entry_session import EntrySession
-from bioretrieval_tui.tui.panes.pane import Pane
+from bioretrieval_tui.tui.panes.browse import EntryPane
 from bioretrieval_tui.tui.text import Row, Span
 from bioretrieval_tui.tui.timeline_rows import (
     TimelinePicture,
@@ -67,7 +67,7 @@ class TimelineCanvas(Canvas):
             self.post_message(self.Picked(found))
 
 
-class EvolutionPane(Pane):
+class EvolutionPane(EntryPane):
     """The timeline first; `v` shows the lineage, a list of families of models drawn as a tree.
 
     The picture follows the cursor of the list of milestones, and is left out where the window is

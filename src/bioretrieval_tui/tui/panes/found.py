@@ -107,7 +107,7 @@ class FoundPane(Pane):
         if self.letters or request is None:
             return spans
         if session.under_way:
-            spans.append(Span("  more are arriving; esc stops", "faint"))
+            spans.append(Span(f"  more are arriving; {key_of('clear')} stops", "faint"))
         elif session.problem:
             spans.append(Span(f"  {session.problem}", "warn"))
         elif session.found is not None and session.found > (request.most or MOST_SHOWN):

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from rich.cells import cell_len
@@ -16,6 +16,7 @@ from bioretrieval_tui.actions import PANES, key_of
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of
 from bioretrieval_tui.catalog.models import SECTIONS, AnyEntry, Milestone, Paper
 from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.render.row_records import Chosen
 from bioretrieval_tui.settings import LAST_INDEX
 from bioretrieval_tui.terminal.clean import clean
 from bioretrieval_tui.tui.bindings import bindings
@@ -47,12 +48,14 @@ _BEGIN = (
 
 @dataclass(frozen=True, slots=True)
 class HomeRow:
-    """One row. label: of the group that begins here; act: what enter and a click do."""
+    """One row. label: of the group that begins here; act: what enter and a click do; thing: the
+    entry or name that it shows, for commands of the user."""
 
     label: str
     text: Span
     note: str
     act: Callable[[], object]
+    thing: Chosen | None = None
 
 
 class HomeHead(Canvas):
@@ -182,7 +185,7 @@ class HomePane(Pane, inherit_bindings=False):
         rows = [
             HomeRow("", Span(one.name, f"{kind_of(one)}.strong"),
                     f"{one.added or ''}  {kind_of(one)}, {one.year}".strip(),
-                    partial(self.owner.jump, one.id))
+                    partial(self.owner.jump, one.id), one)
             for one in latest(self.catalogue)
         ]  # fmt: skip
         found = sorted(self.catalogue.changes, key=lambda change: change.date, reverse=True)
@@ -199,6 +202,11 @@ class HomePane(Pane, inherit_bindings=False):
 
     def show_page(self, *, lead: bool = False) -> None:
         """There is no page beside the rows."""
+
+    @property
+    def thing(self) -> Chosen | None:
+        row = self.table.at_cursor(self.rows)
+        return row.thing if row else None
 
     def place(self) -> str | None:
         row = self.table.at_cursor(self.rows)
@@ -221,7 +229,7 @@ class HomePane(Pane, inherit_bindings=False):
 def _group(label: str, rows: Iterable[HomeRow]) -> Iterator[HomeRow]:
     """The rows of a group, its label before the first."""
     for number, row in enumerate(rows):
-        yield HomeRow(label if not number else "", row.text, row.note, row.act)
+        yield row if number else replace(row, label=label)
 
 
 def latest(catalogue: Catalogue) -> Sequence[AnyEntry]:
@@ -312,7 +320,7 @@ def _index(owner: PaneContext) -> Iterator[HomeRow]:
 
         found = info(name, deep=False)
         said = f"{plural(found.documents or 0, 'document')}, built {(found.built or '')[:10]}"
-        yield HomeRow("Index", Span(name, "ok"), said, partial(owner.search_in, name))
+        yield HomeRow("Index", Span(name, "ok"), said, partial(owner.search_in, name), name)
 
 
 def _runs(owner: PaneContext) -> Iterator[HomeRow]:
@@ -325,4 +333,5 @@ def _runs(owner: PaneContext) -> Iterator[HomeRow]:
         figure = "" if value is None else f"{value:.4f} nDCG@10  "
         model = "" if one.mode == "lexical" else f" {short_model(one.model)}"
         text = Span(f"{one.benchmark}  {mode_name(one.mode)}{model}", "own")
-        yield HomeRow("", text, f"{figure}{one.date[:10]}", partial(owner.show_run, one.id))
+        show = partial(owner.show_run, one.id)
+        yield HomeRow("", text, f"{figure}{one.date[:10]}", show, one.id)

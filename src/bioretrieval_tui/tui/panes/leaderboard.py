@@ -41,7 +41,7 @@ from bioretrieval_tui.tui.board_session import (
     row_id,
 )
 from bioretrieval_tui.tui.last_session import PaneState
-from bioretrieval_tui.tui.panes.pane import Pane
+from bioretrieval_tui.tui.panes.browse import EntryPane
 from bioretrieval_tui.tui.spans import PaintedPage, paint
 from bioretrieval_tui.tui.text import Span, line, unbroken
 from bioretrieval_tui.tui.widgets.table import GAP, ColumnChoice, VirtualTable
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from bioretrieval_tui.tui.entry_session import EntrySession
 
 
-class LeaderboardPane(Pane):
+class LeaderboardPane(EntryPane):
     """Recipes first; `v` shows the matrix, `m` its heat map, with your runs among the results."""
 
     BINDINGS = bindings("leaderboard", "evaluating", "browse", "noting", "marking")
@@ -353,7 +353,8 @@ class LeaderboardPane(Pane):
         if session.problem or self.letters:
             return super().list_head()
         if self.has_class("-reading") and not self.wide:
-            return [Span(f"esc: back to the {'plot' if self._plot_before else 'list'}", "faint")]
+            before = "plot" if self._plot_before else "list"
+            return [Span(f"{key_of('clear')}: back to the {before}", "faint")]
         return self._matrix_head() if self.in_matrix else self._recipes_head()
 
     def _recipes_head(self) -> list[Span]:
@@ -408,7 +409,7 @@ class LeaderboardPane(Pane):
             spans += [
                 Span(f"  {own.run.record.benchmark}", "own"),
                 Span(f"  {own.run.record.metrics.get(MAIN, 0.0):.4f}", "strong"),
-                Span(f"  {own.run.how}, measured here; enter: its page", "dim"),
+                Span(f"  {own.run.how}, measured here; {key_of('enter')}: its page", "dim"),
             ]
         elif self.table.columns[self.table.column].upright:
             spans += [Span(f"  {column}", "dim"), Span(" no score", "faint")]

@@ -1,8 +1,8 @@
 """The base of all panes: what the app calls, what a pane may call, and the list beside its page.
 
 A pane says what its columns are (`COLUMNS`), what stands over the list (`list_head`) and what the
-page of the row under the cursor is (`make_page`). A pane with a `section` lists entries of the
-catalogue, which can be filtered and sorted (`EntrySession`), and binds the keys of "browse" too.
+page of the row under the cursor is (`make_page`). The panes of `browse` list entries of the
+catalogue.
 
 An action that is not possible raises `UsageError`, and lets other errors pass: the app shows them.
 """
@@ -24,12 +24,11 @@ from textual.widgets import Input
 from textual.worker import Worker
 
 from bioretrieval_tui.actions import PANES, READING, Action, commands_in, key_of, keyed
-from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of_section
-from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Entry, Model
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.models import AnyEntry, Entry
 from bioretrieval_tui.errors import FilterError, UsageError
 from bioretrieval_tui.render.sheet import shortened
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.entry_list import column_choices, entry_columns, entry_rows, entry_table
 from bioretrieval_tui.tui.entry_session import EntrySession
 from bioretrieval_tui.tui.last_session import PaneState
 from bioretrieval_tui.tui.pane_context import PaneContext
@@ -46,7 +45,7 @@ from bioretrieval_tui.util.formatting import plural
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.job_folder import JobRecord
     from bioretrieval_tui.render.comparison import Compared
-    from bioretrieval_tui.render.evaluations import OwnRun
+    from bioretrieval_tui.render.page import Page
     from bioretrieval_tui.render.row_records import Chosen
     from bioretrieval_tui.shelf import ShelfMark
     from bioretrieval_tui.tui.qrels_session import QrelsSession
@@ -100,18 +99,14 @@ class Pane(Widget):
     """Terms and what they mean, for its help."""
     FILTER_HINT: ClassVar[str] = 'filter: words, "a phrase", year>=2023, params<=500M, -term'
 
-    def __init__(self, name: str, section: str = "") -> None:
+    def __init__(self, name: str) -> None:
         super().__init__(id=f"pane-{name}", classes="-list" if "list" in self.SCOPES else "")
         self.pane_name = name
-        self.section = section
         self.page = PaintedPage(())
-        entries = self.catalogue.section(section) if section else ()
-        self.entry_list = EntrySession(entries, self.catalogue)
+        self.entry_list = EntrySession((), self.catalogue)
         """The filtered and sorted list, empty in a pane that lists something else."""
         self.letters = ""
         """What the next letter chooses: "link", "related" or nothing."""
-        self.runs: Sequence[OwnRun] = ()
-        """Of the user, in a pane whose entries can be evaluated."""
         self.place_before: str | None = None
         """Where the cursor was when the filter line was opened."""
         listed = "list" in self.SCOPES
@@ -134,16 +129,14 @@ class Pane(Widget):
         if self.SHOWS_WORK:
             yield WorkBar()
         with SideBySide():
-            if self.section:
-                yield entry_table(self.section, self.split.columns, keyed(self.EMPTY))
-            else:
-                yield VirtualTable(self.COLUMNS, empty=keyed(self.EMPTY), lead=self.LEAD)
+            yield self.make_table()
             yield Detail(rule=True)
+
+    def make_table(self) -> VirtualTable:
+        return VirtualTable(self.COLUMNS, empty=keyed(self.EMPTY), lead=self.LEAD)
 
     def on_mount(self) -> None:
         self.fit()  # a new widget may miss its first Resize, if it was measured before the layout
-        if self.section:
-            self.refill()
         if self.split.zoom == "page":
             self.split.zoom = ""
             self.call_after_refresh(self._zoom_to, "page")
@@ -196,31 +189,9 @@ class Pane(Widget):
     def activate(self) -> None:
         """Focus the list, or the page where it is being read: the pane was shown."""
         (self.detail if self.has_class("-reading") else self.table).focus()
-        self.look_for_runs()
 
     def begin(self) -> None:
         """Do what one comes for: the pane was chosen by its key."""
-
-    def look_for_runs(self) -> None:
-        if "evaluating" in self.SCOPES:
-            self.after_paint("own", self.read_runs)
-
-    async def read_runs(self) -> None:
-        """Read one small file for each record, in a thread."""
-        from bioretrieval_tui.evaluation.records import records
-        from bioretrieval_tui.render.evaluations import own_runs
-
-        problems: list[str] = []
-        found = await asyncio.to_thread(records, problems.append)
-        before, self.runs = self.runs, own_runs(found, self.catalogue)
-        self.runs_read(changed=self.runs != before)
-        if problems:
-            self.owner.say(problems[0], "error")
-
-    def runs_read(self, *, changed: bool) -> None:
-        """Show the runs of the user, which were read again."""
-        if changed:
-            self.show_page()
 
     def ids(self) -> Sequence[str]:
         return [entry.id for entry in self.entry_list.shown]
@@ -231,13 +202,8 @@ class Pane(Widget):
         return self.table.at_cursor(ids) if ids else None
 
     def go_to(self, place: str | None) -> None:
-        """Put the cursor on what `place` gave; a filter that hides the entry is removed."""
-        if self.section and place is not None:
-            if place not in self.ids():
-                self.lift_filter(place)
-            else:
-                self.refill(place)
-        elif place in (ids := self.ids()):
+        """Put the cursor on what `place` gave."""
+        if place in (ids := self.ids()):
             self.table.show(self.table.rows, ids.index(place))
             self.show_page()
 
@@ -274,14 +240,7 @@ class Pane(Widget):
 
     def restore(self, state: PaneState) -> None:
         """Show what `state` told, as far as it is there still."""
-        if self.section and {"filter", "sort"} & state.keys():
-            self.entry_list.filter_by(state.get("filter", ""))
-            self.entry_list.problem = None
-            if state.get("sort") in {column.key for column in self.table.columns}:
-                self.entry_list.sorted_by = (state["sort"], "reverse" in state)
-                self.table.sorted_by = self.entry_list.sorted_by
-            self.refill(state.get("place"))
-        elif (place := state.get("place")) in self.ids():
+        if (place := state.get("place")) in self.ids():
             self.go_to(place)
 
     def jobs_changed(self) -> None:
@@ -291,8 +250,6 @@ class Pane(Widget):
 
     def job_ended(self, outcome: JobRecord) -> None:
         """Show the outcome of a job."""
-        if outcome.evaluation is not None:
-            self.look_for_runs()
 
     def found_changed(self) -> None:
         """Show what an online search found, or its end."""
@@ -353,11 +310,11 @@ class Pane(Widget):
             from bioretrieval_tui.render.shelf_items import with_mark
 
             page = with_mark(page, mark)
-        if self.runs:
-            from bioretrieval_tui.render.evaluations import with_runs
+        return paint(self.completed(page, self.current.id))
 
-            page = with_runs(page, self.current.id, self.runs)
-        return paint(page)
+    def completed(self, page: Page, identifier: str) -> Page:  # noqa: ARG002 - for a pane that adds
+        """The page of an entry with what else is known of it."""
+        return page
 
     def head(self) -> None:
         spans = self.list_head()
@@ -367,7 +324,7 @@ class Pane(Widget):
             spans.insert(1, Span(f"  {count} marked{more}" if count else "", "ok"))
         if self.letters:
             what = f"{self.typed} and its second letter" if self.typed else "type its letter"
-            spans = [*spans, Span(f"   {self.letters}: {what}, esc cancels", "warn")]
+            spans = [*spans, Span(f"   {self.letters}: {what}, {key_of('clear')} cancels", "warn")]
         self.query_one(HeadLine).show(*spans)
 
     def list_head(self) -> list[Span]:
@@ -405,7 +362,10 @@ class Pane(Widget):
     @property
     def sortable(self) -> VirtualTable | None:
         """The list that `sort` sorts."""
-        return self.table if "browse" in self.SCOPES else None
+        return None
+
+    def action_sort(self) -> None:
+        raise UsageError("There is nothing to sort here")
 
     def show_page(self, *, lead: bool = False) -> None:
         """Show the page of the row under the cursor, or its lead only."""
@@ -575,31 +535,22 @@ class Pane(Widget):
         else:
             self.owner.desktop.open(self.page.links[index][1])
 
-    # A list of entries: sort, match, export --------------------------------------------------
+    # Rows ----------------------------------------------------------------------------------
 
     @property
     def current(self) -> AnyEntry | None:
+        """The entry under the cursor, where the rows are entries."""
         return self.table.at_cursor(self.entry_list.shown)
 
     def refill(self, keep: str | None = None) -> None:
         """Show the rows again; the cursor stays on `keep` (or where it was) if that is shown."""
-        keep, found = keep or self.place(), self.entry_list
-        found.fill()
-        at = next((at for at, one in enumerate(found.shown) if one.id == keep), 0)
-        rows = entry_rows(found.shown, self.table.columns, self.catalogue, self.mark)
-        self.table.show(rows, at)
-        self.head()
-        self.show_page()
-
-    def mark(self, entry: AnyEntry) -> str:
-        return self.owner.sign(entry.id)
 
     # Marked rows -------------------------------------------------------------------------
 
     @property
     def kind(self) -> str:
         """The kind of the rows: what one of them can be compared with."""
-        return kind_of_section(self.section) if self.section else ""
+        return ""
 
     @property
     def markable(self) -> Compared | None:
@@ -639,15 +590,6 @@ class Pane(Widget):
     def action_compare(self) -> None:
         self.owner.compare(self.kind)
 
-    def action_evaluate(self) -> None:
-        """Ask what to evaluate, with the entry under the cursor selected."""
-        entry = self.current
-        benchmark = entry.id if isinstance(entry, Benchmark) else ""
-        model = entry.id if isinstance(entry, Model) else getattr(entry, "model", "")
-        if isinstance(entry, Model) and entry.role == "lexical":
-            model = ""  # BM25 runs without one
-        self.owner.job_session.ask_what_to_evaluate(benchmark=benchmark, model=model)
-
     # The shelf ---------------------------------------------------------------------------
 
     def noted(self) -> ShelfMark | None:
@@ -661,11 +603,7 @@ class Pane(Widget):
 
     def shelf_changed(self) -> None:
         """Show what is starred and noted now."""
-        if self.section:
-            self.entry_list.forget()
-        if self.entry_list.filter:
-            self.refill()
-        elif "noting" in self.SCOPES:
+        if "noting" in self.SCOPES:
             self.table.update()
             self.show_page()
 
@@ -673,93 +611,11 @@ class Pane(Widget):
         thing = self.noted()
         await self.owner.shelf.star([thing] if thing else [])
 
-    async def action_note(self) -> None:
-        """Ask for status, tags and note of the row under the cursor."""
-        from bioretrieval_tui.shelf import noted_as
-        from bioretrieval_tui.tui.dialogs.note_dialog import NoteDialog
-
-        thing, shelf = self.noted(), self.owner.shelf
-        if thing is None:
-            raise UsageError("There is nothing to note here")
-        held = shelf.shelf.find(thing.keys)
-        dialog = NoteDialog(noted_as(held)(thing) if held else thing)
-
-        async def answered(mark: ShelfMark | None) -> None:
-            if mark is not None:
-                what = f"note on {shortened(mark.title, _LONGEST_FILTER)} changed"
-                await shelf.change([thing], noted_as(mark), what)
-
-        self.app.push_screen(dialog, answered)
-
-    # Order, matches, export ----------------------------------------------------------------
+    def action_note(self) -> None:
+        self.owner.shelf.ask_for_note(self.noted())
 
     def action_column(self, by: int) -> None:
         self.table.move_column(by)
-
-    def action_sort(self) -> None:
-        """Sort by the chosen column; again: descending; a third time: catalogue order."""
-        table = self.table
-        column = table.columns[table.column]
-        way = self.entry_list.sort(column.key)
-        table.sorted_by = self.entry_list.sorted_by
-        self.refill()
-        self.owner.say(f"Sorted by {column.title}, {way}" if way else "In catalogue order")
-
-    def action_columns(self) -> None:
-        """Choose the columns of the list."""
-        from bioretrieval_tui.tui.dialogs.column_dialog import ColumnDialog
-
-        choices = column_choices(self.section, self.entry_list.entries, self.catalogue)
-        usual = tuple(column.key for column in entry_columns(self.section))
-        titles = [choice.title for choice in choices if choice.key in usual]
-
-        def chosen(columns: Sequence[str] | None) -> None:
-            if columns is None:
-                return
-            self.split.columns = () if tuple(columns) == usual else tuple(columns)
-            sorted_by = self.table.sorted_by
-            self.table.set_columns(entry_columns(self.section, self.split.columns))
-            self.table.sorted_by = sorted_by
-            self._arranged()
-            self.refill()
-
-        dialog = ColumnDialog(
-            choices,
-            self.split.columns or usual,
-            f"the usual ones are shown: {', '.join(titles)}",
-            ("Field", "Entries"),
-        )
-        self.app.push_screen(dialog, chosen)
-
-    def action_match(self, by: int) -> None:
-        expression = self.entry_list.filter or self.entry_list.last_filter
-        if not expression:
-            raise UsageError(f"No filter yet: press {key_of('filter')} first")
-        at, ids = self.table.cursor, self.ids()
-        for _ in range(min(abs(by), len(ids))):
-            found = self.entry_list.next_match(ids, at, 1 if by > 0 else -1)
-            if found is None:
-                raise UsageError(f"No row matches {expression}")
-            at = found
-        self.table.move_to(at)
-
-    def action_copy_bibtex(self) -> None:
-        from bioretrieval_tui.render.entries import entry_sheet
-        from bioretrieval_tui.render.formats import render
-
-        if self.current is None:
-            return
-        text = "".join(render(entry_sheet([self.current], self.catalogue), "bibtex"))
-        if not text.strip():
-            raise UsageError("There is nothing to cite here")
-        self.owner.desktop.copy(text, "BibTeX")
-
-    def action_export(self) -> None:
-        from bioretrieval_tui.render.entries import entry_sheet
-
-        shown = self.entry_list.shown
-        make = partial(entry_sheet, shown, self.catalogue)
-        self.owner.desktop.export(make, self.pane_name, len(shown))
 
     # The filter line -----------------------------------------------------------------------
 

@@ -20,15 +20,10 @@ from bioretrieval_tui.search.types import MODES, ORDERS, SCORE_MEANINGS, Hit
 from bioretrieval_tui.settings import LAST_INDEX
 from bioretrieval_tui.tui import hit_list
 from bioretrieval_tui.tui.bindings import bindings
+from bioretrieval_tui.tui.facets import FacetValue, clause_in, facet_values
 from bioretrieval_tui.tui.last_session import PaneState
 from bioretrieval_tui.tui.panes.pane import Pane
-from bioretrieval_tui.tui.search_session import (
-    NOTHING,
-    FacetValue,
-    SearchSession,
-    clause_in,
-    facet_values,
-)
+from bioretrieval_tui.tui.search_session import NOTHING, SearchSession
 from bioretrieval_tui.tui.spans import PaintedPage
 from bioretrieval_tui.tui.text import Span, publications
 from bioretrieval_tui.tui.widgets.bars import HeadLine

@@ -148,7 +148,7 @@ class ShelfPane(Pane):
         """Go to the entry, show the document, or show the saved search again."""
         row = self.row
         if isinstance(row, SavedSearch):
-            self.in_background("arrive", self.owner.open_saved, row)
+            self.in_background("arrive", self.owner.kept.open_saved, row)
         elif row is not None and row.entry:
             self.in_background("arrive", self._jump, row.entry)
         else:

@@ -12,7 +12,7 @@ from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Model, Step
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.folders import BENCHMARK_FOLDER, first_folder
-from bioretrieval_tui.tui.panes.pane import Pane
+from bioretrieval_tui.tui.panes.browse import EntryPane
 from bioretrieval_tui.tui.spans import PaintedPage
 from bioretrieval_tui.tui.text import Span
 
@@ -26,7 +26,7 @@ _LEAD = 4
 """Lines of a page before what can be run: name, kind, an empty line, the summary."""
 
 
-class StartPane(Pane):
+class StartPane(EntryPane):
     """The learning path."""
 
     BINDINGS = bindings("start", "browse", "noting")

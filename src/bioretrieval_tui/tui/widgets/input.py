@@ -7,7 +7,6 @@ from typing import ClassVar
 
 from rich.cells import cell_len
 from textual import events
-from textual.binding import Binding
 from textual.message import Message
 from textual.widgets import Input
 
@@ -39,19 +38,7 @@ class QueryLine(Input, inherit_bindings=False):
         color: ansi_default; text-style: dim;
     }
     """
-    BINDINGS: ClassVar = [
-        *(
-            Binding(keys, action, show=False)
-            for keys, action in (
-                ("left", "cursor_left"), ("right", "cursor_right"),
-                ("ctrl+left", "cursor_left_word"), ("ctrl+right", "cursor_right_word"),
-                ("home", "home"), ("end,ctrl+e", "end"), ("backspace", "delete_left"),
-                ("delete,ctrl+d", "delete_right"), ("ctrl+w", "delete_left_word"),
-                ("ctrl+u", "delete_left_all"), ("ctrl+k", "delete_right_all"),
-            )
-        ),
-        *bindings("line"),
-    ]  # fmt: skip
+    BINDINGS: ClassVar = bindings("editing", "line")
 
     SCOPES: ClassVar[tuple[str, ...]] = ("line",)
     """Scopes of the registry whose keys it takes."""
@@ -202,11 +189,7 @@ class Buttons(Canvas, can_focus=True):
     """Labels in a row; left and right move between them, enter or a click presses one."""
 
     DEFAULT_CSS = "Buttons { height: 1; }"
-    BINDINGS: ClassVar = [
-        Binding("left,h", "choose(-1)", show=False),
-        Binding("right,l", "choose(1)", show=False),
-        Binding("enter,space", "press", show=False),
-    ]
+    BINDINGS: ClassVar = bindings("buttons")
 
     class Pressed(Message):
         """A button was pressed; index: its position in the row."""
@@ -252,10 +235,7 @@ class Stepper(Canvas, can_focus=True):
     """
 
     DEFAULT_CSS = "Stepper { height: 1; }"
-    BINDINGS: ClassVar = [
-        Binding("left,h", "step(-1)", show=False),
-        Binding("right,l,space", "step(1)", show=False),
-    ]
+    BINDINGS: ClassVar = bindings("choice")
 
     class Changed(Message):
         """Another one was chosen."""

@@ -20,6 +20,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 from textual.worker import Worker, WorkerCancelled
 
+from bioretrieval_tui.actions import keyed
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.tui import folders
 from bioretrieval_tui.tui.bindings import bindings
@@ -307,7 +308,7 @@ class FilePicker(Widget):
             selected = Span(f"Selected: {' and '.join(parts)}", "ok")
             self.note.show(selected, Span(f"  {names}", "dim"))
         else:
-            self.say("Nothing selected: space selects", "dim")
+            self.say(keyed("Nothing selected: {take} selects"), "dim")
 
     # Keys --------------------------------------------------------------------------------
 
