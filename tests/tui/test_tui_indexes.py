@@ -298,7 +298,7 @@ async def test_a_verification_is_a_page(small: Catalogue, scripted: Desk) -> Non
         assert session.said == "mine: 2 of 3 checks failed: files; build it again"
         assert "ok     manifest" in session.text
         assert "fault  files" in session.text
-        assert "build it again" in session.rows[9]
+        assert "build it again" in session.rows[8]
         styles = {s.text.strip(): s.style for r in session.strips() for s in r if s.style}
         assert styles["fault"].color != styles["ok"].color
         check(session)

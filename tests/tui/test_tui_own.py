@@ -76,6 +76,21 @@ def test_of_each_kind_the_newest_stands_for_the_others(small: Catalogue) -> None
     assert rows[1].run.earlier == ()
 
 
+@pytest.mark.parametrize("width", [80, 100, 120, 200])
+async def test_runs_take_no_score_off_the_screen(small: Catalogue, width: int) -> None:
+    record()
+    async with running(make_app(small), (width, 24), pane="leaderboard") as session:
+        await session.press("v")
+        table, shown = board(session).table, {}
+        for runs in (True, False):
+            assert any(column.key == "own" for column in table.columns) == runs
+            at = table.columns_at(width, tall=False)
+            shown[runs] = [table.columns[i].key for i in at if table.columns[i].key != "own"]
+            await session.press("w")
+        assert shown[True] == shown[False]
+        assert len(shown[True]) > 5  # rank, name, mean, two facts, and scores
+
+
 @pytest.mark.parametrize(
     "facts", [{"catalogue": None}, {"split": "train"}, {"catalogue": "gone-set"}]
 )
@@ -175,7 +190,7 @@ async def test_own_rows_stand_among_the_others(small: Catalogue, size: tuple[int
         await by_facts(session)
         lines = own_lines(session)
         assert len(lines) == 2
-        assert "◆ BM25 (bioretrieval-tui)" in lines[0]
+        assert "◆ BM25 (bioretrie" in lines[0]
         assert "0.9900" in lines[0]
         assert f"{due - 0.05:.4f}!" in lines[1]
         assert session.rows.index(lines[0]) == session.app.pane.table.region.y + 1
@@ -321,7 +336,8 @@ async def test_a_benchmark_of_ones_own_is_filtered_and_chosen_like_others(
         assert len(own_lines(session)) == 1
         await session.press("enter", "escape", "C", "slash")
         await session.type("mine")
-        assert any("mine (own)" in row and row.rstrip(" │").endswith("1") for row in session.rows)
+        listed = [row.rpartition("│")[0].rstrip() for row in session.rows if "mine (own)" in row]
+        assert any(row.endswith("1") for row in listed)
         await session.press("enter", "space", "enter")
         assert board(session).board.view.columns == ("mine",)
         assert board(session).ids() == [made.id]

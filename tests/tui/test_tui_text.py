@@ -11,7 +11,7 @@ from bioretrieval_tui.terminal.clean import clean
 from bioretrieval_tui.tui.hit_list import marked, query_terms
 from bioretrieval_tui.tui.spans import addresses, inline
 from bioretrieval_tui.tui.text import Line, Span, fit, layout, line, strip, unbroken, wrap
-from bioretrieval_tui.tui.themes import DARK, LOOKS, TERMINAL
+from bioretrieval_tui.tui.themes import DARK, LOOKS, TERMINAL, Look
 from bioretrieval_tui.tui.widgets.bars import first_rows, whole_parts
 
 LETTERS = "ab -.\t\n\x1b[31m\x9b\x07検索模型🧬é\u0301\u202e\u200dﾊﾟ"
@@ -100,6 +100,16 @@ def test_the_cursor_covers_the_whole_row_and_keeps_links(look: object) -> None:
     if styles[0] and styles[0].reverse:  # the letters' colours would be patches of background
         assert len({s.color for s in styles if s}) == 1
     assert [s.link for s in styles if s and s.link] == ["https://example.org/"]
+
+
+@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
+def test_what_is_dim_or_a_line_is_seen_under_the_cursor(look: Look) -> None:
+    roles = ("dim", "faint", "header", "behind")
+    for segment in strip([Span("x", role) for role in roles], 5, look, under="cursor"):
+        style = segment.style
+        assert style is not None
+        assert not (style.reverse and style.dim)
+        assert style.reverse or style.color != style.bgcolor
 
 
 def test_a_cursor_that_only_underlines_is_seen_without_colour() -> None:

@@ -198,6 +198,7 @@ def _sheet(sheet: Sheet) -> Iterator[Line]:
             text = f"{seen.text:>{width}}" if width else seen.text
             if not text:
                 continue
+            text = f"[{text}]" if column.key == "source" else text
             gap = "  " if parts else ""
             parts.append(Span(gap + text, column.role, seen.url))
             if seen.unverified:

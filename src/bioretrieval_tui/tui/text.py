@@ -139,8 +139,10 @@ def _style(look: Look, span: Span, over: Style | None) -> Style:
     style = look.style(span.role)
     if over is not None:
         # The cursor sets the background; the span keeps its colour unless the cursor reverses.
-        color = over.color if over.reverse else None
-        style += Style(color=color, bgcolor=over.bgcolor, bold=over.bold, reverse=over.reverse)
+        color, dim = (over.color, False) if over.reverse else (None, None)
+        style += Style(
+            color=color, bgcolor=over.bgcolor, bold=over.bold, dim=dim, reverse=over.reverse
+        )
         if over.underline:
             style += Style(underline=True)
     return _linked(style, span.url) if span.url else style

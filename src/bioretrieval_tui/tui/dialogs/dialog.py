@@ -272,7 +272,7 @@ class Confirm(Dialog[bool]):
 class ExportDialog(Dialog[Path]):
     """Asks for a file name and writes the sheet; an existing file needs a second enter."""
 
-    DEFAULT_CSS = "ExportDialog > Vertical { height: 10; }"
+    DEFAULT_CSS = "ExportDialog > Vertical { height: 8; }"
 
     def __init__(
         self,
@@ -298,7 +298,11 @@ class ExportDialog(Dialog[Path]):
         """The name of an existing file that the next enter replaces."""
 
     def compose(self) -> ComposeResult:
-        yield Vertical(self.file, self.page)
+        title = title_line(
+            f"Export {plural(self.count, 'row')} to a file",
+            keyed("{next-field}: write   {close-field}: cancel"),
+        )
+        yield Vertical(title, self.file, self.page)
 
     def on_mount(self) -> None:
         """Typing begins before the extension."""
@@ -308,11 +312,7 @@ class ExportDialog(Dialog[Path]):
         self._explain()
 
     def _explain(self, problem: str = "") -> None:
-        lines = [
-            line(Span(f"Export {plural(self.count, 'row')} to a file", "strong")),
-            line(Span(f"The extension sets the format: {self.extensions}", "dim")),
-            line(Span(keyed("{next-field}: write, {close-field}: cancel"), "dim")),
-        ]
+        lines = [line(Span(f"The extension sets the format: {self.extensions}", "dim"))]
         self.page.show([*lines, line(Span(problem, "error"))] if problem else lines)
 
     def typed(self, field: Input) -> None:

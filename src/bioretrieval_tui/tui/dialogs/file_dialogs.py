@@ -14,7 +14,7 @@ from textual.containers import Vertical
 from textual.widget import Widget
 from textual.widgets import Input
 
-from bioretrieval_tui.actions import Action, in_scope, keyed
+from bioretrieval_tui.actions import Action, in_scope, key_of, keyed
 from bioretrieval_tui.backend.protocol import AddJob, BuildJob, Job
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.evaluation.benchmark import find_parts
@@ -46,26 +46,32 @@ def key_hints(focused: Widget | None, picker: FilePicker, start: str) -> list[Sp
     """The keys of what has the focus; in a path tab completes, and leads on elsewhere. start: what
     enter does once files are selected."""
     keys: Sequence[Action] = ()
+    sides: tuple[str, ...] = ()
     labels = {"start": start, "next-field": start, "into": "Open" if picker.opens else "Select",
-              "begin": start, "next-choice": "Choose", "next-button": "Choose"}  # fmt: skip
+              "begin": start}  # fmt: skip
     if isinstance(focused, ModelLine):
         keys = in_scope("model-choice")
         labels["choose-model"] = f"Choose from {plural(len(focused.choices), 'model')}"
     elif isinstance(focused, QueryLine):
         keys = focused.keys
     elif isinstance(focused, Buttons):
-        keys = in_scope("buttons")
+        keys, sides = in_scope("buttons"), ("previous-button", "next-button")
     elif isinstance(focused, Stepper):
-        keys = (*in_scope("begin"), *in_scope("choice"))
+        keys, sides = in_scope("begin"), ("previous-choice", "next-choice")
     elif focused is picker.table:
         keys = in_scope("files")
     if picker.starts:
         labels["into"] = labels["open-path"] = start
-    shown = sorted((a for a in keys if a.footer), key=lambda action: action.footer)
+    shown = sorted(
+        (a for a in keys if a.footer and a.id not in sides), key=lambda action: action.footer
+    )
     shown = [replace(action, label=labels.get(action.id, action.label)) for action in shown]
     width = picker.size.width - 1
     leads_on = (one for one in in_scope("dialog") if one.id == "next-part")
     more = [] if isinstance(focused, QueryLine) else hints([*leads_on], width, "strong", "faint")
+    if sides:
+        both = " ".join(map(key_of, sides))
+        more = [Span(both, "strong"), Span(" Choose  ", "faint"), *more]
     return [*hints(shown, width - cells(more), "strong", "faint"), *more]
 
 

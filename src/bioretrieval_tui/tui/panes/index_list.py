@@ -151,8 +151,10 @@ class IndexesPane(Pane):
             if self.owner.jobs.of(row.name) is not None:
                 info = structs.replace(info, status="a job changes it now")
             facts = paint(index_page(info, (model.id, model.name) if model else None))
-        searched = "  ● searched in Search" if row.name == self.owner.index else ""
-        above = [line(Span(*self.session.health(row)), Span(searched, "ok"))]
+        health, searched = self.session.health(row), row.name == self.owner.index
+        said = [Span(*health)] if health[0] != "ok" else []  # the status below says so
+        said += [Span("  " if said else ""), Span("● searched in Search", "ok")] if searched else []
+        above = [line(*said)] if said else []
         outcome = self.session.outcome(row)
         if outcome is not None and self.owner.jobs.of(row.name) is None:
             above += [line(), *outcome_lines(outcome)]

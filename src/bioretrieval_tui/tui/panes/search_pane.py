@@ -194,6 +194,9 @@ class SearchPane(Pane):
         columns = hit_list.columns_of(session.view, session.right)
         if left.columns != columns:
             left.set_columns(columns)
+            # A second line for the rank in the other list alone would be wasted.
+            left.lead = self.right.lead = 2 if len(columns) > 3 else 0
+            self.right.set_columns(hit_list.columns_of(session.right, session.view, "dense"))
             self.call_after_refresh(left.repaint)
         left.show(hit_list.hit_rows(session.view, session.right, self._mark_of), cursor)
         if session.two_lists:
