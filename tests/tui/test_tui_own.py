@@ -86,7 +86,8 @@ async def test_runs_take_no_score_off_the_screen(small: Catalogue, width: int) -
             assert any(column.key == "own" for column in table.columns) == runs
             at = table.columns_at(width, tall=False)
             shown[runs] = [table.columns[i].key for i in at if table.columns[i].key != "own"]
-            await session.press("w", "w")
+            board(session).board.with_own = False
+            board(session).refill()
         assert shown[True] == shown[False]
         assert len(shown[True]) > 5  # rank, name, mean, two facts, and scores
 

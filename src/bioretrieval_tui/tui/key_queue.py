@@ -12,9 +12,10 @@ import re
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import msgspec
+from msgspec.structs import replace
 from textual._callback import invoke
 from textual.events import Key, Paste
 from textual.message import Message
@@ -57,8 +58,7 @@ class KeyHandled(Message):
         self.more = more
 
 
-@dataclass(frozen=True, slots=True)
-class _Count:
+class _Count(msgspec.Struct, frozen=True):
     """Digits that may become a count, and where the app was before the first of them (pane: "" in a
     dialog). time: of the last one."""
 

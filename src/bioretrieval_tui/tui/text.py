@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 
+import msgspec
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
@@ -22,8 +22,7 @@ from bioretrieval_tui.tui.themes import Look
 from bioretrieval_tui.util.formatting import sparkline
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(msgspec.Struct, frozen=True):
     """A run of text in one role; `url` makes it a link, `jump` is the id of the entry it names."""
 
     text: str
@@ -32,8 +31,7 @@ class Span:
     jump: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(msgspec.Struct, frozen=True):
     """A paragraph before wrapping: `indent` cells before the first row, `hang` before others."""
 
     spans: tuple[Span, ...] = ()

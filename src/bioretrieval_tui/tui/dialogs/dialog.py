@@ -300,7 +300,7 @@ class ExportDialog(Dialog[Path]):
     def compose(self) -> ComposeResult:
         title = title_line(
             f"Export {plural(self.count, 'row')} to a file",
-            keyed("{next-field}: write   {close-field}: cancel"),
+            "{next-field}: write   {close-field}: cancel",
         )
         yield Vertical(title, self.file, self.page)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from textual import on
@@ -131,7 +131,7 @@ class Palette(Dialog[Choice]):
         choice = self.table.at_cursor(self.shown)
         if self.dims:
             _, said, key = self._cells(choice) if choice else [Span("")] * 3
-            self.note.show(said, replace(key, text=f"  {key.text}"))
+            self.note.show(said, Span(f"  {key.text}", key.role))
         elif isinstance(choice, PaletteChoice):
             choice.act()
 

@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 
+import msgspec
+from msgspec.structs import replace
 from rich.cells import cell_len
 from textual.app import ComposeResult
 
@@ -46,8 +47,7 @@ _BEGIN = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class HomeRow:
+class HomeRow(msgspec.Struct, frozen=True):
     """One row. label: of the group that begins here; act: what enter and a click do; thing: the
     entry or name that it shows, for commands of the user."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec import structs
+from msgspec.structs import replace
 
 from bioretrieval_tui.actions import key_of, keyed
 from bioretrieval_tui.backend.job_folder import JobRecord

@@ -6,9 +6,9 @@ Mounting and moving cost the same for ten rows and for a million.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+import msgspec
 from rich.cells import cell_len
 from textual import events
 from textual.message import Message
@@ -34,8 +34,7 @@ _Band = tuple[int, list[tuple[int, int]]]
 """A line of a row: blanks before it, and (column index, cells) of its columns."""
 
 
-@dataclass(frozen=True, slots=True)
-class TableColumn:
+class TableColumn(msgspec.Struct, frozen=True):
     """One column. `width` is its least width; spare cells are shared by `weight`.
 
     Columns with a lower `priority` number are dropped last when the table is narrow. `frozen`
@@ -52,8 +51,7 @@ class TableColumn:
     upright: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnChoice:
+class ColumnChoice(msgspec.Struct, frozen=True):
     """A column that can be chosen: its key, its title, how many rows have a value in it."""
 
     key: str
