@@ -85,6 +85,8 @@ class KeyQueue:
         self._keys: deque[Key | Paste] = deque()
         self._under_way = 0.0
         """When the current key was passed on, 0 if its action is done."""
+        self._looking = False
+        """A timer runs until it is looked again whether a key is early."""
         self._last = 0.0
         self._count: _Count | None = None
         self._begun: Key | None = None
@@ -118,7 +120,9 @@ class KeyQueue:
             self._app.set_timer(LONGEST, self._next)
             return
         if self._is_early(self._keys[0]):
-            self._app.set_timer(0.02, self._next)
+            if not self._looking:
+                self._looking = True
+                self._app.set_timer(0.02, self._look_again)
             return
         self._under_way = time.monotonic()
         target, event = self._app.focused or self._app.screen, self._keys.popleft()
@@ -134,6 +138,10 @@ class KeyQueue:
                 await self._dispatch(joined)
         finally:
             self.handled(KeyHandled(target, 2))
+
+    async def _look_again(self) -> None:
+        self._looking = False
+        await self._next()
 
     def ask(self, question: str, act: Callable[[str], object]) -> None:
         """Do something with the next character; another key does nothing."""
