@@ -177,6 +177,19 @@ class BoardSession:
         return self.mode != "recipes"
 
     @property
+    def own_first(self) -> bool:
+        """Whether the runs stand before the models."""
+        return self.in_matrix and self.with_own and self.view.sort == "own"
+
+    @property
+    def recipe_signs(self) -> set[str]:
+        """The signs behind the scores of the recipes that are shown."""
+        of_mean = ("*" for row in self.recipe_rows if row.mean == row.recipe.mean is not None)
+        results = (row.row.figures.get(axis) for row in self.recipe_rows if row.row
+                   for axis in self.matrix.basis)  # fmt: skip
+        return {*of_mean, *"".join(score_mark(one) for one in results if one)}
+
+    @property
     def rows(self) -> Sequence[AnyRow]:
         return self.model_rows if self.in_matrix else self.recipe_rows
 

@@ -232,10 +232,7 @@ class KeyQueue:
             await app.show_pane(before.pane)
             app.screen._refresh_layout()  # what is shown again has a size after that
         app.history = list(before.history)
-        if to_row:
-            motion = f"to_row({number})"
-        else:
-            motion = _times(motion, number)
+        motion = f"to_row({number})" if to_row else _times(motion, number)
         await app.run_action(motion, page or pane)
         return True
 

@@ -156,6 +156,11 @@ def _linked(style: Style, url: str) -> Style:
     return style + Style(link=safe) if safe else style
 
 
+def cells(row: Iterable[Span]) -> int:
+    """The width of a row."""
+    return sum(cell_len(clean(span.text)) for span in row)
+
+
 def clipped(row: Row, width: int) -> Row:
     """The spans that fit into `width` cells; the last one is cut with an ellipsis."""
     out, left = [], width

@@ -200,9 +200,9 @@ class FieldLabel(Canvas):
         return [(mark, Span(self.label, "strong" if focused else "dim"))]
 
 
-def labelled(label: str, widget: Widget) -> Horizontal:
+def labelled(label: str, widget: Widget, id: str | None = None) -> Horizontal:  # noqa: A002
     """A field behind its label."""
-    return Horizontal(FieldLabel(label, widget), widget)
+    return Horizontal(FieldLabel(label, widget), widget, id=id)
 
 
 class PageDialog(Dialog[None]):

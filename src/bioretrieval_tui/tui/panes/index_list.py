@@ -36,6 +36,7 @@ EMPTY = (
     "In a shell:\n"
     "bioretrieval-tui index build NAME FILE..."
 )
+_GONE = ", {remove}: remove it from the list"
 
 
 class IndexesPane(Pane):
@@ -106,14 +107,20 @@ class IndexesPane(Pane):
         if problem:
             return [Span("Indexes", "strong"), Span(f"   {problem}", "error")]
         spans = [Span("Indexes", "strong"), Span(f"  {len(self.rows)}", "dim")]
+        failed = self.session.resumable(self.row)
+        if failed is not None and self.row and not self.row.info and not self.letters:
+            return [
+                *spans,
+                Span(keyed("  {resume}: try again" + _GONE), "dim"),
+                Span(f"  {failed.message}", failed.role),
+            ]
         if infos:
             spans.append(Span(f"  {size(sum(info.bytes for info in infos))}", "dim"))
+            spans.append(Span("  ● in Search", "dim"))
         cached = [info.bytes for info in infos if info.cached]
         if cached and not self.session.with_cached:
-            indexes = "1 index" if len(cached) == 1 else f"{len(cached)} indexes"
-            shows = f"{key_of('cached')} shows them"
-            said = f"  {indexes} of evaluations hidden ({size(sum(cached))}): {shows}"
-            spans.append(Span(said, "faint"))
+            hidden = f"  {len(cached)} of evaluations hidden ({size(sum(cached))})"
+            spans.append(Span(f"{hidden}: {key_of('cached')} shows", "faint"))
         if infos and all(info.name == CATALOGUE for info in infos) and not self.letters:
             spans.append(
                 Span(
@@ -152,12 +159,14 @@ class IndexesPane(Pane):
         if outcome is not None and self.owner.jobs.of(row.name) is None:
             above += [line(), *outcome_lines(outcome)]
             if outcome.state != "done":
-                above.append(line(Span("p: resume, L: log", "faint")))
+                keys = "{resume}: try again, {log}: its log" + (_GONE if row.info is None else "")
+                above.append(line(Span(keyed(keys), "dim")))
         return replace(facts.with_lines(1, above), lead=3)
 
     def show_page(self, *, lead: bool = False) -> None:
         super().show_page(lead=lead)
         if not lead:
+            self.head()
             self._show_keys()
 
     def footer_place(self, action: Action) -> int:
@@ -224,10 +233,11 @@ class IndexesPane(Pane):
         )  # fmt: skip
         self._ask(dialog)
 
-    def action_add_files(self) -> None:
+    async def action_add_files(self) -> None:
         from bioretrieval_tui.tui.dialogs.file_dialogs import FilesDialog
 
         name = self.session.checked(self.row, "add to", "complete").name
+        await asyncio.to_thread(index_session.require_model, name)
         self._ask(FilesDialog(self.folder, recent=self.owner.folders.recent(), adding=name))
 
     def _ask(self, dialog: FilesDialog) -> None:

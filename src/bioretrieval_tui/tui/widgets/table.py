@@ -26,6 +26,8 @@ _SCROLLS = 4
 """Parts of a page by which rows of two lines scroll."""
 _BELOW = 2
 """Cells before the second line of a row, where it does not begin under the title."""
+_FEW = 6
+"""Lines of a header in which upright titles are cut without a sign."""
 _MEASURED = 500
 """Rows whose cells are measured to know whether all are shown whole."""
 _Band = tuple[int, list[tuple[int, int]]]
@@ -420,7 +422,8 @@ class VirtualTable(Canvas, can_focus=True):
         for place, (i, size) in enumerate(layout):
             column = self.columns[i]
             title = column.title if column.upright else ""
-            title = fit(title, height - 1) if len(title) >= height else title
+            if len(title) >= height:  # of few letters the sign of a cut would take one
+                title = title[: height - 1] if height <= _FEW else fit(title, height - 1)
             at = len(title) - left + 1
             letter = title[at] if 0 <= at < len(title) else " "
             role = "header.active" if i == self.column and self.has_focus else "header"
