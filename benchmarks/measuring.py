@@ -109,6 +109,11 @@ class Terminal:
         """Type."""
         os.write(self.fd, keys)
 
+    def processor_seconds(self) -> float:
+        """What the child has taken of a processor; a busy machine changes it less than the time
+        that passes."""
+        return int(Path(f"/proc/{self.pid}/schedstat").read_text().split()[0]) / 1e9
+
     def peak_mib(self) -> float:
         """Peak resident memory of the child so far."""
         status = Path(f"/proc/{self.pid}/status").read_text()

@@ -3,11 +3,13 @@
     python -m benchmarks.startup [--keep] [--rounds N]
 
 Whole processes, interleaved, medians. Baselines of the same run: `python -c "import
-textual.app"` for the command, a Textual app that shows one label for the app.
+textual.app"` for the command, `python -c pass` for the Python interface, a Textual app that shows
+one label for the app, the app with the same pane and nothing to restore for a session.
 """
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -16,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.measuring import Report, Run, Terminal, environment, interleaved, median
+from bioretrieval_tui.settings import SettingsStore
 
 HELLO = """
 from textual.app import App
@@ -26,6 +29,15 @@ class Hello(App):
 Hello().run()
 """
 COMMAND = [sys.executable, "-m", "bioretrieval_tui"]
+LEFT = {
+    "pane": "papers",
+    "panes": {
+        "papers": {"place": "medcpt", "filter": "year>=2020", "sort": "year", "reverse": "yes"},
+        "models": {"filter": "free:yes", "sort": "params"},
+        "search": {"query": "statins and muscle pain", "mode": "hybrid"},
+    },
+}
+"""The session that is restored."""
 
 
 def process(command: list[str], env: dict[str, str]) -> Callable[[], float]:
@@ -51,6 +63,18 @@ def app(command: list[str], wanted: bytes, env: dict[str, str]) -> Run:
         terminal.close()
 
 
+def start(words: list[str], env: dict[str, str]) -> float:
+    """Seconds of a processor to the first paint of Papers; the session to restore is `LEFT`."""
+    store = SettingsStore(Path(env["BIORETRIEVAL_HOME"]) / "data" / "library.sqlite")
+    store.set_setting("session", json.dumps(LEFT))
+    terminal = Terminal([*COMMAND, *words], env)
+    try:
+        terminal.until(b"Copy link")
+        return terminal.processor_seconds()
+    finally:
+        terminal.close()
+
+
 def main() -> None:
     """Measure and print."""
     rounds = int(sys.argv[sys.argv.index("--rounds") + 1]) if "--rounds" in sys.argv else 11
@@ -64,8 +88,15 @@ def main() -> None:
                 ),
                 "--help": process([*COMMAND, "--help"], env),
                 "list -f json": process([*COMMAND, "list", "-f", "json"], env),
+                "python -c pass": process([sys.executable, "-c", "pass"], env),
+                "import bioretrieval_tui": process(
+                    [sys.executable, "-c", "import bioretrieval_tui"], env
+                ),
             },
             rounds,
+        )
+        plain, imported = (
+            median(times.pop(one)) * 1000 for one in ("python -c pass", "import bioretrieval_tui")
         )
         base = median(times["python -c 'import textual.app'"])
         limits = {"--help": "0.3", "list -f json": "0.5"}
@@ -104,6 +135,23 @@ def main() -> None:
                 row("peak memory, MiB", lambda r: r.peak_mib, 1, "1.2"),
                 row("bytes written", lambda r: float(r.written), 1, ""),
             ],
+        )
+        report.say(
+            f"`import bioretrieval_tui` takes {imported - plain:.0f} ms more than `python -c pass`"
+            f" ({plain:.0f} ms); bar: 60 ms."
+        )
+        new, left = (environment(Path(folder) / name) for name in ("new", "left"))
+        starts = interleaved(
+            {
+                "nothing": lambda: start(["--pane", "papers", "--fresh"], new),
+                "session": lambda: start([], left),
+            },
+            rounds,
+        )
+        nothing, session = (median(starts[one]) * 1000 for one in ("nothing", "session"))
+        report.say(
+            f"Restoring a session takes {session - nothing:.0f} ms more of a processor until the"
+            f" first paint of Papers than nothing to restore ({nothing:.0f} ms); bar: 20 ms."
         )
     report.keep("startup")
 

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(msgspec.Struct, frozen=True):
     """One thing a key does. name: the Textual action; keys: in Textual's spelling, first shown, a
     space between those of a sequence; origin: what set the keys, if not the program."""
 
@@ -224,7 +225,7 @@ complete | c | complete | Complete | Only models with a score in each column tha
 zero-shot | Z | zero_shot | Zero-shot | Only scores known to be zero-shot | 6
 measured | S | measured | Self-reported | Show or hide scores that authors report on a model card
 export-long | L | export_long | Export scores | Write the scores that are shown, a row a score
-own | w | own | Your runs | Show or hide your own runs among the models
+own | w | own | Your runs | Your own runs before the models, newest first; again: hide them | 2
 explore-own | x | explore_own | Explore | Explore the queries and judgements of a run
 remove-own | d delete | remove | Delete | Delete a run (confirms)
 [qrels]

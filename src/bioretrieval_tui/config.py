@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from bioretrieval_tui.actions import ACTIONS, Action, commands_in
 from bioretrieval_tui.errors import BioRetrievalError, Problem, UsageError
@@ -127,8 +127,7 @@ class Config(Struct, frozen=True):
     ] = []
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(msgspec.Struct, frozen=True):
     """One thing that can be set. key: with its table, as `online.contact`; kind: its type with what
     is known of it."""
 
@@ -140,8 +139,7 @@ class Value:
     secret: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Configuration:
+class Configuration(msgspec.Struct, frozen=True):
     """What is in force. origins: by key, what set a value that is not the default: a variable, or
     the file and line; actions: with the keys in force."""
 

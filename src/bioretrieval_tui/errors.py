@@ -6,8 +6,8 @@ is a bug. This module imports no other module of the package.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -78,8 +78,7 @@ class FilterError(UsageError):
         return f"{self.expression}\n{' ' * self.column}^"
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """One defect of an input file, with its place."""
 
     file: Path | str

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import combinations
+
+from msgspec.structs import replace
 
 from bioretrieval_tui.actions import (
     ACTIONS,
@@ -55,6 +56,14 @@ VIM: dict[str, str] = {
     "centre": "z,z",
     "page-forward": "ctrl+f",
     "page-back": "ctrl+b",
+    "home-half-down": "ctrl+d ctrl+f pagedown space",
+    "home-half-up": "ctrl+u ctrl+b pageup",
+    "comparison-half-down": "ctrl+d ctrl+f pagedown space",
+    "comparison-half-up": "ctrl+u ctrl+b pageup",
+    "dialog-page-down": "ctrl+d ctrl+f pagedown",
+    "dialog-page-up": "ctrl+u ctrl+b pageup",
+    "files-page-down": "ctrl+d ctrl+f pagedown",
+    "files-page-up": "ctrl+u ctrl+b pageup",
     "page-forward-reading": "ctrl+f",
     "page-back-reading": "ctrl+b",
     "zoom": "ctrl+w,o",

@@ -11,8 +11,8 @@ import _thread
 import contextlib
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from bioretrieval_tui.errors import BioRetrievalError
 
@@ -25,8 +25,7 @@ _PRIVATE = 0o600
 Opener = Callable[[str, int], int]
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
+class Places(NamedTuple):
     """The folders of one user.
 
     config: `config.toml` and `catalog.d/*.yaml`; data: indexes, evaluations, watches, settings;

@@ -7,11 +7,11 @@ bar. A reporter may raise `InterruptedByUser` to stop the task at the next step.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(msgspec.Struct, frozen=True):
     """One step of a task.
 
     stage: what is being done; done, total: units, total None while unknown; unit: their name,

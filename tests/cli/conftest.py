@@ -22,6 +22,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import pytest
@@ -198,20 +199,24 @@ def launcher(code: str | None) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def fresh() -> Callable[[Sequence[str], Mapping[str, str]], Ended]:
-    """Calls in this process that are never answered from memory: words, environment."""
+def fresh() -> Callable[..., Ended]:
+    """Calls in this process that are never answered from memory: words, environment, stdin."""
     return run_here
 
 
-def run_here(words: Sequence[str], env: Mapping[str, str]) -> Ended:
-    """Call the command in this process, with pipes in place of its streams."""
+def run_here(words: Sequence[str], env: Mapping[str, str], text: str = "") -> Ended:
+    """Call the command in this process, with pipes in place of its streams and `text` on stdin."""
     before, hook, stdin = dict(os.environ), sys.unraisablehook, sys.stdin
     out, err = (TextIOWrapper(BytesIO(), encoding="utf-8") for _ in range(2))
     os.environ.clear()
     os.environ.update(env)
     try:
-        with open(os.devnull) as sys.stdin, redirect_stdout(out), redirect_stderr(err):
-            code = run(list(words))
+        with TemporaryFile("w+", encoding="utf-8") as given:
+            given.write(text)
+            given.seek(0)
+            sys.stdin = given
+            with redirect_stdout(out), redirect_stderr(err):
+                code = run(list(words))
     finally:
         sys.stdin, sys.unraisablehook = stdin, hook
         os.environ.clear()

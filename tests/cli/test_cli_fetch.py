@@ -1,4 +1,7 @@
-"""`fetch` as a user meets it: real processes, a local server, interrupted and continued."""
+"""`fetch` as a user meets it: a local server, interrupted and continued.
+
+Calls that are interrupted, killed or stand in a pipe are processes of their own.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,11 +39,13 @@ PROGRAM = [sys.executable, "-m", "bioretrieval_tui"]
 KEY = "a-key-that-nobody-may-see-0123456789"
 
 
-class Ended:
+@dataclass(frozen=True)
+class Fetched:
     """How a call ended."""
 
-    def __init__(self, done: subprocess.CompletedProcess[str]) -> None:
-        self.code, self.out, self.err = done.returncode, done.stdout, done.stderr
+    code: int
+    out: str
+    err: str
 
     @property
     def ids(self) -> list[str]:
@@ -70,22 +77,19 @@ def env(world: World, environment: dict[str, str], tmp_path: Path) -> Iterator[d
 
 
 @pytest.fixture
-def call(env: dict[str, str], tmp_path: Path) -> Callable[..., Ended]:
-    def run(*words: str, text: str = "", **changes: str) -> Ended:
-        done = subprocess.run(
-            [*PROGRAM, *words],
-            env={**env, **changes},
-            cwd=tmp_path,
-            input=text,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            timeout=240,
-            check=False,
-        )
-        assert KEY not in done.stdout + done.stderr
-        assert "Traceback" not in done.stderr
-        return Ended(done)
+def call(
+    env: dict[str, str],
+    fresh: Callable[..., Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[..., Fetched]:
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str, text: str = "", **changes: str) -> Fetched:
+        ended = fresh(words, {**env, **changes}, text)
+        assert KEY not in ended.out + ended.err
+        assert "Traceback" not in ended.err
+        return Fetched(ended.code, ended.out, ended.err)
 
     return run
 
@@ -94,7 +98,7 @@ def all_pmids(count: int = 450) -> list[str]:
     return [str(pmid_of(n)) for n in range(count)]
 
 
-def test_lines_on_stdout(call: Callable[..., Ended], world: World) -> None:
+def test_lines_on_stdout(call: Callable[..., Fetched], world: World) -> None:
     found = call("fetch", "pubmed", "birds", "-q")
     assert (found.code, found.err) == (0, "")
     assert found.ids == all_pmids()
@@ -106,7 +110,7 @@ def test_lines_on_stdout(call: Callable[..., Ended], world: World) -> None:
 
 
 def test_a_file_and_the_limits_of_a_search(
-    call: Callable[..., Ended], world: World, tmp_path: Path
+    call: Callable[..., Fetched], world: World, tmp_path: Path
 ) -> None:
     found = call("fetch", "pubmed", "birds", "-n", "30", "--since", "2026-06-29", "-o", "b.jsonl")
     assert (found.code, found.out) == (0, "")
@@ -117,7 +121,7 @@ def test_a_file_and_the_limits_of_a_search(
     assert (again.code, "b.jsonl exists" in again.last) == (2, True)
 
 
-def test_what_pubmed_says_of_a_query_is_told(call: Callable[..., Ended], world: World) -> None:
+def test_what_pubmed_says_of_a_query_is_told(call: Callable[..., Fetched], world: World) -> None:
     world.said = {
         "errorlist": {"phrasesnotfound": ["heronzz"], "fieldsnotfound": ["titel"]},
         "querytranslation": "ponds[All Fields]",
@@ -133,7 +137,7 @@ def test_what_pubmed_says_of_a_query_is_told(call: Callable[..., Ended], world: 
     assert "searched for" not in quiet.err
 
 
-def test_from_a_query_to_an_offline_search(call: Callable[..., Ended], world: World) -> None:
+def test_from_a_query_to_an_offline_search(call: Callable[..., Fetched], world: World) -> None:
     built = call("fetch", "pubmed", "birds", "-n", "60", "--index", "ponds")
     assert built.code == 0, built.err
     assert "60 records of PubMed fetched; the index ponds has 60 documents" in built.err
@@ -151,7 +155,7 @@ def test_from_a_query_to_an_offline_search(call: Callable[..., Ended], world: Wo
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
 @pytest.mark.usefixtures("interruptible")
 def test_an_interrupted_or_killed_fetch_resumes(
-    call: Callable[..., Ended],
+    call: Callable[..., Fetched],
     env: dict[str, str],
     world: World,
     tmp_path: Path,
@@ -188,7 +192,7 @@ def test_an_interrupted_or_killed_fetch_resumes(
 
 
 def test_a_build_resumes_after_a_network_failure(
-    call: Callable[..., Ended], world: World, env: dict[str, str]
+    call: Callable[..., Fetched], world: World, env: dict[str, str]
 ) -> None:
     world.articles, world.broken_from = 300, 200
     failed = call("fetch", "pubmed", "birds", "--index", "ponds")
@@ -206,7 +210,7 @@ def test_a_build_resumes_after_a_network_failure(
     assert not list((Path(env["BIORETRIEVAL_HOME"]) / "state" / "fetch").iterdir())
 
 
-def test_ids_of_all_kinds(call: Callable[..., Ended], tmp_path: Path) -> None:
+def test_ids_of_all_kinds(call: Callable[..., Fetched], tmp_path: Path) -> None:
     (tmp_path / "ids.txt").write_text(f"{pmid_of(3)}\n10.5555/pond.4 huh\narXiv:2601.00005\n7\n")
     found = call("fetch", "ids", "ids.txt")
     assert found.code == 1
@@ -219,13 +223,13 @@ def test_ids_of_all_kinds(call: Callable[..., Ended], tmp_path: Path) -> None:
     assert (nothing.code, "holds no id" in nothing.last) == (2, True)
 
 
-def test_other_services(call: Callable[..., Ended]) -> None:
+def test_other_services(call: Callable[..., Fetched]) -> None:
     assert call("fetch", "europepmc", "birds", "-n", "3").ids == all_pmids(3)
     assert call("fetch", "arxiv", "birds", "-n", "2").ids == ["2601.00000", "2601.00001"]
 
 
 def test_a_benchmark_that_eval_takes(
-    call: Callable[..., Ended], world: World, tmp_path: Path
+    call: Callable[..., Fetched], world: World, tmp_path: Path
 ) -> None:
     world.files["/nfcorpus.zip"] = data = zipped(benchmark_files("nfcorpus"))
     digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
@@ -249,7 +253,7 @@ def test_a_benchmark_that_eval_takes(
     assert (unknown.code, "nfcorpus" in unknown.last) == (3, True)
 
 
-def test_mesh_is_fetched_and_completes_filters(call: Callable[..., Ended], world: World) -> None:
+def test_mesh_is_fetched_and_completes_filters(call: Callable[..., Fetched], world: World) -> None:
     absent = call("fetch", "mesh", "--year", "2019")
     assert (absent.code, "no MeSH of 2019" in absent.last) == (3, True)
     world.files["/desc2026.gz"] = gzip.compress(DESCRIPTORS.encode())
@@ -267,7 +271,7 @@ def test_mesh_is_fetched_and_completes_filters(call: Callable[..., Ended], world
 
 
 def test_the_baseline_shows_its_size_and_asks(
-    call: Callable[..., Ended], world: World, tmp_path: Path
+    call: Callable[..., Fetched], world: World, tmp_path: Path
 ) -> None:
     world.files = archive_files(world)
     asked = call("fetch", "baseline", "pubmed")
@@ -283,7 +287,7 @@ def test_the_baseline_shows_its_size_and_asks(
     assert json.loads(call("index", "info", "all", "-f", "json").out)["documents"] == 150
 
 
-def test_abstracts_of_the_catalogue(call: Callable[..., Ended], tmp_path: Path) -> None:
+def test_abstracts_of_the_catalogue(call: Callable[..., Fetched], tmp_path: Path) -> None:
     overlays = tmp_path / "home" / "config" / "catalog.d"
     overlays.mkdir(parents=True)
     (overlays / "ours.yaml").write_text(
@@ -322,7 +326,7 @@ def test_abstracts_of_the_catalogue(call: Callable[..., Ended], tmp_path: Path) 
     ],
 )
 def test_one_line_says_what_is_wrong(
-    call: Callable[..., Ended], words: list[str], code: int, said: str
+    call: Callable[..., Fetched], words: list[str], code: int, said: str
 ) -> None:
     ended = call("fetch", *words)
     assert (ended.code, ended.out) == (code, "")
@@ -343,7 +347,7 @@ def test_one_line_says_what_is_wrong(
     ],
     ids=lambda words: words[0],
 )
-def test_offline_is_one_line(call: Callable[..., Ended], world: World, words: list[str]) -> None:
+def test_offline_is_one_line(call: Callable[..., Fetched], world: World, words: list[str]) -> None:
     ended = call("fetch", *words, text="123", BIORETRIEVAL_OFFLINE="1")
     assert ended.code == 1
     assert "the network is not allowed here; leave --offline out" in ended.last
@@ -351,7 +355,7 @@ def test_offline_is_one_line(call: Callable[..., Ended], world: World, words: li
 
 
 def test_an_unreachable_service_and_a_wrong_key_are_one_line(
-    call: Callable[..., Ended], world: World
+    call: Callable[..., Fetched], world: World
 ) -> None:
     nobody = call("fetch", "pubmed", "x", BIORETRIEVAL_NCBI_URL="http://127.0.0.1:9")
     assert nobody.code == 1
@@ -363,7 +367,7 @@ def test_an_unreachable_service_and_a_wrong_key_are_one_line(
     assert "PubMed refuses with status 400; check the key in NCBI_API_KEY" in wrong.last
 
 
-def test_the_key_is_shown_masked(call: Callable[..., Ended]) -> None:
+def test_the_key_is_shown_masked(call: Callable[..., Fetched]) -> None:
     rows = {row["name"]: row for row in json.loads(call("config", "-f", "json").out)}
     found = rows["online.ncbi_api_key"]
     assert (found["value"], found["origin"]) == ("********89", "NCBI_API_KEY")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from msgspec import structs
 
 from bioretrieval_tui.documents.detect import Format, items
 from bioretrieval_tui.documents.document import Document, Item, Record, Rejected
@@ -72,7 +73,7 @@ def read_nameless(data: bytes, format_: Format, **mapping: str) -> list[Item]:
 
 def _nameless(item: Item, path: Path) -> Item:
     assert item.place.file == str(path)
-    return dataclasses.replace(item, place=dataclasses.replace(item.place, file="f"))
+    return structs.replace(item, place=structs.replace(item.place, file="f"))
 
 
 def promises_kept(found: list[Item], *, empty: bool = False) -> None:

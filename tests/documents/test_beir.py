@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import gzip
 import hashlib
 import json
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from bioretrieval_tui.documents.bibliography import MAX_ID_LENGTH, said
 from bioretrieval_tui.documents.detect import by_name, items
@@ -26,7 +26,7 @@ FORMAT = by_name("beir")
 
 def read_all(path: Path, limit: int = 2**20) -> list[Item]:
     """All items, a file that breaks off told as the last one."""
-    limited = dataclasses.replace(FORMAT, records=partial(json_lines, limit=limit))
+    limited = structs.replace(FORMAT, records=partial(json_lines, limit=limit))
     with SourceReader(path) as source:
         return list(items(source, limited, ReadSettings()))
 
@@ -201,6 +201,6 @@ def test_what_is_written_is_read(
     path.write_bytes(gzip.compress(lines) if packed else lines)
     records = read(path)
     assert [record.document for record in records] == [
-        dataclasses.replace(d, title=said(d.title), text=said(d.text)) for d in given_
+        structs.replace(d, title=said(d.title), text=said(d.text)) for d in given_
     ]
     assert [record.place.line for record in records] == list(range(1, len(given_) + 1))

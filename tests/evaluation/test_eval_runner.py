@@ -33,7 +33,13 @@ from bioretrieval_tui.evaluation.runner import (
 )
 from bioretrieval_tui.index.build import build_index, compact_index
 from bioretrieval_tui.index.layout import VECTORS, index_folder
-from bioretrieval_tui.index.registry import OpenIndex, index_names, manifest_of, open_index
+from bioretrieval_tui.index.registry import (
+    OpenIndex,
+    clear_cache,
+    index_names,
+    manifest_of,
+    open_index,
+)
 from bioretrieval_tui.progress import Progress
 from homes import share_encoders
 
@@ -119,6 +125,20 @@ def test_a_damaged_index_is_built_again(tmp_path: Path) -> None:
     assert ensure_index(made, vectors=False) == name  # BM25 reads no vectors
     assert built(made) == (name, True)
     assert built(made) == (name, False)
+
+
+def test_an_evaluation_keeps_its_index_while_it_ranks(tmp_path: Path) -> None:
+    kept: list[list[str]] = []
+
+    def clear(step: Progress) -> None:
+        if step.stage == "running":
+            kept.append(clear_cache()[1])
+
+    request = EvaluationRequest(folder=str(write_benchmark(tmp_path / "tiny")), modes=("lexical",))
+    evaluate_folder(request, reporter=clear)
+    assert kept
+    assert all(kept)
+    assert clear_cache()[1] == []
 
 
 def test_a_cancelled_or_failed_build_leaves_no_index(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.errors import InterruptedByUser
 from bioretrieval_tui.index import registry
 from bioretrieval_tui.index.build import add_to_index, add_vectors, build_index
-from bioretrieval_tui.index.layout import index_folder
+from bioretrieval_tui.index.layout import IndexBusy, index_folder, using
 from bioretrieval_tui.index.registry import clear_cache, info, keep_within_cache, open_index
 from bioretrieval_tui.index.vector_cache import Vectoriser, embedded_facts, facts_of
 from bioretrieval_tui.index.verify import verify_index
@@ -165,6 +165,35 @@ def test_the_cache_is_emptied(encoded: list[str]) -> None:
     with pytest.raises(InterruptedByUser):
         build_index("half", feeding([record("x", "another text")]), Counting, reporter=stop)
     assert registry.kept_vectors("half") == 1
-    assert clear_cache() > 0
+    freed, busy = clear_cache()
+    assert freed > 0
+    assert busy == []
     assert [one.name for one in registry.list_indexes()] == ["mine"]
     assert verify_index("mine").ok
+
+
+def test_an_index_that_an_evaluation_uses_stays() -> None:
+    built_by_evaluation("eval-a", 0)
+    built_by_evaluation("eval-b", 1)
+    with using("eval-a"):
+        with pytest.raises(IndexBusy, match=f"eval-a is being used by process {os.getpid()}"):
+            registry.remove_index("eval-a")
+        freed, busy = clear_cache()
+        assert (freed > 0, busy) == (True, ["eval-a"])
+        assert registry.index_names() == ["eval-a"]
+    # What a process that was killed left holds nothing.
+    left = index_folder("eval-a").parent / ".locks" / "used" / "eval-a" / "1-0"
+    left.touch()
+    assert clear_cache()[1] == []
+    assert registry.list_indexes() == []
+
+
+def test_an_unfinished_index_of_an_evaluation_is_one_of_the_cache() -> None:
+    def stop(step: Progress) -> None:
+        if step.stage == "linking":
+            raise InterruptedByUser("enough")
+
+    for name in ("eval-mine", "eval-tiny-0123abcd"):
+        with pytest.raises(InterruptedByUser):
+            build_index(name, feeding([record("x", name)]), Counting, reporter=stop)
+    assert [one.cached for one in registry.list_indexes()] == [False, True]

@@ -303,3 +303,18 @@ def test_the_nearest_name(typed: str, nearest: str) -> None:
 def test_no_name_is_near_nonsense() -> None:
     assert SCHEMA.nearest("qqqq") is None
     assert SCHEMA.nearest("name", "bool") is None
+
+
+@pytest.mark.parametrize(
+    ("count", "told"),
+    [
+        (3, "there are f0, f1, f2"),
+        (12, f"there are {', '.join(f'f{n}' for n in range(12))}"),
+        (60, "there are f0, f1, f2, f3, f4, f5, f6, f7 and 52 more: the list is there"),
+    ],
+)
+def test_an_unknown_field_is_not_answered_with_a_page_of_fields(count: int, told: str) -> None:
+    schema = Schema([Field(f"f{n}", "text") for n in range(count)], "the list is there")
+    with pytest.raises(FilterError) as caught:
+        parse("zzzq:3", schema)
+    assert (caught.value.remedy or "").startswith(f"{told};")

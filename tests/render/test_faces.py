@@ -17,7 +17,7 @@ from bioretrieval_tui.render.hits import hit_page, hit_sheet
 from bioretrieval_tui.render.page import Page, markdown
 from bioretrieval_tui.render.sheet import Sheet, face
 from bioretrieval_tui.render.terminal_text import page_text
-from bioretrieval_tui.search.types import Explanation, Hit, Scores, mode_name
+from bioretrieval_tui.search.types import SCORE_MEANINGS, Explanation, Hit, Scores, mode_name
 from bioretrieval_tui.tui.spans import LABEL, paint
 
 EMPTY = Catalogue(Content(entries=(), results=(), sources=()))
@@ -67,6 +67,7 @@ def test_a_hit_has_the_same_facts_in_both_faces(at: int) -> None:
     for label, value in page.pairs():
         values.setdefault(label, []).append(value)
     # The list has rank and score in columns, and everything else in `why`.
+    assert values.pop(f"{HITS[at].scored}:") == [SCORE_MEANINGS[HITS[at].scored]]
     for label in ("rank", "score"):
         assert values.pop(label) == [pairs[label]]
     values.pop("page", None)
@@ -106,7 +107,8 @@ def test_headings_that_hold_commas_stay_apart() -> None:
 
 def test_bm25_and_dense_have_one_name() -> None:
     labels = [label for label, _ in hit_page(HITS[0], REASONS[0]).pairs()]
-    assert labels == ["rank", "score", "dense", "BM25", "terms", "terms", "nearest", "page"]
+    told = ["rank", "score", "dense", "BM25", "hybrid:"]
+    assert labels == [*told, "terms", "terms", "nearest", "page"]
     assert {"dense", "BM25", "reranker"} <= {column.title for column in hit_sheet(HITS).columns}
 
 
@@ -182,3 +184,23 @@ def test_hits_of_several_indexes_name_them() -> None:
         dict(pairs)["why"] for pairs in shown(hit_sheet([hit, other], reasons=reasons))
     )
     assert first != second
+
+
+@pytest.mark.parametrize(
+    ("scores", "by_ranks", "scored"),
+    [
+        (Scores(0.8, 14.2), False, "hybrid"),
+        (Scores(0.8, 14.2), True, "fused ranks"),
+        (Scores(dense=0.8), False, "dense"),
+        (Scores(lexical=2.0), False, "BM25"),
+        (Scores(0.8, 14.2, 0.9), True, "reranker"),
+        (Scores(), False, ""),
+    ],
+)
+def test_the_page_of_a_hit_says_what_its_score_is(
+    scores: Scores, by_ranks: bool, scored: str
+) -> None:
+    hit = msgspec.structs.replace(HITS[0], scores=scores, by_ranks=by_ranks)
+    assert hit.scored == scored
+    told = dict(hit_page(hit).pairs())
+    assert told.get(f"{scored}:") == SCORE_MEANINGS.get(scored)

@@ -170,11 +170,13 @@ class Player:
             await self.press("enter")
 
     async def play(self, pane: str, where: str) -> None:
-        """Press all keys (half of them in a filtered list, unless there is time); what is opened on
-        the way is left again after a few."""
+        """Press all keys (half of them in the filtered list and the others without a filter, unless
+        there is time); what is opened on the way is left again after a few."""
         await self.back_to(pane, where)
-        every = [*KEYS, *MOUSE]
-        deck = self.dice.sample(every, len(every) // (2 if where and not LONG else 1))
+        deck = random.Random(f"{SEED} {pane}").sample([*KEYS, *MOUSE], len(KEYS) + len(MOUSE))
+        if not LONG:
+            deck = deck[bool(where) :: 2]
+        self.dice.shuffle(deck)
         while deck:
             bunch = self.dice.randint(1, 8)
             await self.press(*deck[:bunch])

@@ -52,7 +52,7 @@ async def matrix(session: Session) -> None:
 
 
 async def own_page(session: Session) -> None:
-    await session.press("v", "w", "w", "G", "enter")
+    await session.press("v", "w", "enter")
 
 
 async def removing(session: Session) -> None:

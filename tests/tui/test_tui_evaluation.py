@@ -310,3 +310,23 @@ async def test_a_run_is_repeated_where_it_was(offered: Catalogue, tmp_path: Path
         await session.press(*"kkk")
         assert dialog.line.value == ""
         assert dialog.where is dialog.benchmarks
+
+
+@pytest.mark.parametrize("height", [9, 12])
+async def test_a_low_window_shows_the_list_with_the_focus(
+    small: Catalogue, tmp_path: Path, height: int
+) -> None:
+    for name in ("one", "two", "three", "four"):
+        write_benchmark(tmp_path / name)
+    read = MachineFacts(benchmarks=[benchmark_at(one, small) for one in tmp_path.iterdir()])
+    dialog = EvaluationDialog(small, lambda: read, lambda _: True)
+    async with running(make_app(small), (80, height)) as session:
+        session.app.push_screen(dialog)
+        await session.settle()
+        assert sum("[ ]" in row for row in session.rows) == (4 if height == 12 else 1)
+        assert "Modes" in session.text
+        assert "Select a benchmark" in session.text
+        await session.press("tab")
+        assert sum("[ ]" in row for row in session.rows) == 1
+        await session.press("slash")
+        assert "▸Find" in session.text

@@ -27,6 +27,7 @@ from bioretrieval_tui.index.registry import remove_index
 from bioretrieval_tui.index.report import Report
 from bioretrieval_tui.tui import job_session
 from bioretrieval_tui.tui.dialogs.dialog import Confirm
+from bioretrieval_tui.tui.dialogs.fetch_dialogs import name_fault
 from bioretrieval_tui.tui.dialogs.model_dialog import ModelDialog
 from bioretrieval_tui.tui.panes.home import HomePane
 from bioretrieval_tui.tui.panes.index_list import IndexesPane
@@ -74,7 +75,7 @@ async def test_the_list_says_what_there_is(
 ) -> None:
     async with running(make_app(small), size) as session:
         await session.press("0")
-        assert session.head == "Indexes  5  66.3 MB"
+        assert session.head == "Indexes  5  66.3 MB  ● in Search"
         assert "●" in row(session, "catalogue")
         assert "5,183  21.4 MB  ok" in row(session, "mine")
         assert "31% unused" in row(session, "other")
@@ -297,7 +298,7 @@ async def test_a_verification_is_a_page(small: Catalogue, scripted: Desk) -> Non
         assert session.said == "mine: 2 of 3 checks failed: files; build it again"
         assert "ok     manifest" in session.text
         assert "fault  files" in session.text
-        assert "build it again" in session.rows[9]
+        assert "build it again" in session.rows[8]
         styles = {s.text.strip(): s.style for r in session.strips() for s in r if s.style}
         assert styles["fault"].color != styles["ok"].color
         check(session)
@@ -383,7 +384,7 @@ async def test_vectors_are_added_where_there_are_none(
         assert scripted.began[1:] == [VectorsJob("plain", MODEL_ID)]
         # What evaluations made is listed when asked for.
         assert "eval-x" not in session.text
-        assert "1 index of evaluations hidden" in session.head
+        assert "1 of evaluations hidden" in session.head
         await session.press("H")
         assert "eval-x" in session.text
         assert "hidden" not in session.head
@@ -612,7 +613,8 @@ async def test_a_job_is_resumed_with_its_files_and_options(
     async with running(make_app(small), WIDE, pane="indexes") as session:
         await on(session, "new")
         assert "Building new failed: no space" in session.text
-        assert "p: resume, L: log" in session.text
+        assert "p: try again, L: its log, d: remove it from the list" in session.words
+        assert "p: try again, d: remove it" in session.head
         await session.press("L")
         assert "Log of job 1: Building new" in session.text
         await session.press("escape", "p")
@@ -753,3 +755,21 @@ async def test_hostile_names(small: Catalogue, scripted: Desk) -> None:
             scripted.end(BioRetrievalError(evil))
             await session.settle()
             check(session)
+
+
+async def test_papers_do_not_wait_for_a_model_that_is_missing(
+    small: Catalogue, scripted: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = SimpleNamespace(encoded=True, model="org/none", recipe=None)
+    monkeypatch.setattr(registry, "manifest_of", lambda _: held)
+    async with running(make_app(small), WIDE, pane="indexes") as session:
+        await on(session, "mine")
+        await session.press("a")
+        assert "org/none" in session.said
+        assert not session.app.screen.is_modal
+        assert "org/none" in (name_fault("mine", ["mine"]) or "")
+        assert name_fault("new", ["mine"]) is None
+        held.encoded = False  # BM25 alone needs no model
+        await session.press("a")
+        assert session.app.screen.is_modal
+    assert scripted.began == []

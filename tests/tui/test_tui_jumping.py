@@ -183,6 +183,18 @@ async def test_the_palette_puts_the_very_id_first(small: Catalogue) -> None:
         assert [one.id for one in palette.shown] == ["alpha-110m", "alpha"]
 
 
+@pytest.mark.parametrize("size", [(60, 24), (80, 24)])
+async def test_the_palette_shows_whole_what_a_row_does(
+    small: Catalogue, size: tuple[int, int]
+) -> None:
+    longest = max(ACTIONS, key=lambda one: len(one.help) * one.palette * (one.scope == "list"))
+    async with running(make_app(small), size, pane="papers") as session:
+        await session.press("ctrl+p")
+        await session.type(longest.id)
+        assert longest.help in session.words
+        assert longest.shown in session.words.partition(longest.help)[2]
+
+
 async def test_the_palette_runs_an_action(small: Catalogue) -> None:
     async with running(make_app(small), WIDE, pane="papers") as session:
         await session.press("ctrl+p")
@@ -328,7 +340,7 @@ async def test_help_opens_scrolls_and_closes(small: Catalogue) -> None:
             assert session.app.screen is session.app.screen_stack[0]
             assert isinstance(session.focused, VirtualTable)
         await session.press("question_mark", "G")
-        assert "Close the dialog" in session.text
+        assert "with shift, the terminal does" in session.words
         await session.press("g", "j", "ctrl+d")
         assert session.app.screen.query_one(Detail).top > 1
 

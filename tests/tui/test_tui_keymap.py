@@ -194,6 +194,11 @@ async def test_sequences_work_in_dialogs(small: Catalogue, vim: None) -> None:
         last = dialog.table.cursor  # type: ignore[attr-defined]  # a ComparisonDialog
         await session.press("g", "g")
         assert dialog.table.cursor < last  # type: ignore[attr-defined]
+        for keys, row in (("5G", 4), ("3j", 7), ("2k", 5)):
+            await press(session, *keys)
+            assert (dialog.table.cursor, session.app.current) == (row, "models")  # type: ignore[attr-defined]
+        await session.press("ctrl+f")
+        assert dialog.table.cursor > 5  # type: ignore[attr-defined]
 
 
 async def test_a_click_presses_a_sequence(small: Catalogue) -> None:

@@ -390,3 +390,15 @@ async def test_a_jump_to_a_recipe_leaves_the_matrix(small: Catalogue) -> None:
         await session.settle()
         assert not board(session).in_matrix
         assert session.at == "train-beta"
+
+
+async def test_a_low_heat_map_shows_the_score_under_the_cursor(small: Catalogue) -> None:
+    async with running(make_app(small), (80, 12), pane="leaderboard") as session:
+        await session.press("m")
+        assert "1 best tenth" in session.head
+        pane = board(session)
+        at = next(n for n, one in enumerate(pane.table.columns) if one.upright)
+        await session.press(*["right"] * (at - pane.table.column))
+        result = pane.board.result_at(pane.board.rows[0], pane.table.columns[at].key)
+        assert result is not None
+        assert f"{result.value:.4f}" in session.rows[pane.table.region.y - 1]

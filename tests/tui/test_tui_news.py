@@ -102,7 +102,7 @@ async def test_home_tells_of_news_and_of_changes_outside(small: Catalogue) -> No
     async with running(make_app(small), (120, 60)) as session:
         assert "org/m: licence mit -> not stated" in session.text
         assert "owls at night" in session.text
-        assert "Title 11" in session.text
+        assert "1 unread: Title 11" in session.text
 
 
 async def test_home_without_either_is_as_ever(small: Catalogue) -> None:

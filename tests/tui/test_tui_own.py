@@ -10,7 +10,7 @@ from own_records import HARDWARE, record
 from test_tui_hostile import check
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
-from bioretrieval_tui.catalog.matrix import Axis, MatrixView, ScoreTable
+from bioretrieval_tui.catalog.matrix import Axis, MatrixView, ScoreTable, with_own
 from bioretrieval_tui.evaluation import records
 from bioretrieval_tui.render.evaluations import own_runs, own_titles, published_scores
 from bioretrieval_tui.tui.board_session import BoardSession, OwnRow, own_rows, row_id
@@ -74,6 +74,22 @@ def test_of_each_kind_the_newest_stands_for_the_others(small: Catalogue) -> None
     assert [row.run.record for row in rows] == [new, other]
     assert rows[0].run.earlier == (old,)
     assert rows[1].run.earlier == ()
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 200])
+async def test_runs_take_no_score_off_the_screen(small: Catalogue, width: int) -> None:
+    record()
+    async with running(make_app(small), (width, 24), pane="leaderboard") as session:
+        await session.press("v")
+        table, shown = board(session).table, {}
+        for runs in (True, False):
+            assert any(column.key == "own" for column in table.columns) == runs
+            at = table.columns_at(width, tall=False)
+            shown[runs] = [table.columns[i].key for i in at if table.columns[i].key != "own"]
+            board(session).board.with_own = False
+            board(session).refill()
+        assert shown[True] == shown[False]
+        assert len(shown[True]) > 5  # rank, name, mean, two facts, and scores
 
 
 @pytest.mark.parametrize(
@@ -175,11 +191,17 @@ async def test_own_rows_stand_among_the_others(small: Catalogue, size: tuple[int
         await by_facts(session)
         lines = own_lines(session)
         assert len(lines) == 2
-        assert "◆ BM25 (bioretrieval-tui)" in lines[0]
+        assert "◆ BM25 (bioretrie" in lines[0]
         assert "0.9900" in lines[0]
         assert f"{due - 0.05:.4f}!" in lines[1]
         assert session.rows.index(lines[0]) == session.app.pane.table.region.y + 1
         assert "◆ your runs: 2" in session.head
+        assert "(w: on top)" in session.head
+        await session.press("w")
+        assert [session.rows.index(one) for one in own_lines(session)] == [
+            session.app.pane.table.region.y + at for at in (1, 2)
+        ]
+        assert "(w hides them)" in session.head
         await session.press("w")
         assert own_lines(session) == []
         assert "your runs: 2 hidden (w)" in session.head
@@ -187,12 +209,57 @@ async def test_own_rows_stand_among_the_others(small: Catalogue, size: tuple[int
         assert len(own_lines(session)) == 2
 
 
+@pytest.mark.parametrize("size", [NARROW, WIDE, (80, 12)])
+async def test_one_key_leads_from_the_recipes_to_the_newest_run(
+    small: Catalogue, size: tuple[int, int]
+) -> None:
+    record(day=1)
+    newest = record("lexical", value=0.4321, day=2, catalogue=None, benchmark="mine")
+    async with running(make_app(small), size, pane="leaderboard") as session:
+        assert "your runs: 2 (w: on top)" in session.head
+        await session.press("w")
+        assert session.at == newest.id
+        # Its score is on screen, in its column and over the list.
+        assert "0.4321" in own_lines(session)[0]
+        assert "0.4321" in session.head
+
+
+async def test_the_end_of_an_evaluation_leads_to_its_run(small: Catalogue) -> None:
+    app = make_app(small)
+    async with running(app, NARROW, pane="leaderboard") as session:
+        await session.press("1")
+        made = record(catalogue=None, benchmark="mine")
+        app.job_session.evaluated = True
+        await session.press("7")
+        assert session.at == made.id
+        # Once: after that the board is as it was left.
+        await session.press("j", "1", "7")
+        assert session.at != made.id
+
+
+def test_runs_of_equal_score_keep_their_order(small: Catalogue) -> None:
+    def ranked(days: tuple[int, int]) -> list[str]:
+        made = [
+            record(mode, value=0.5, day=day)
+            for mode, day in zip(("dense", "lexical"), days, strict=True)
+        ]
+        made.sort(key=lambda one: one.date, reverse=True)
+        table = ScoreTable(small)
+        rows = own_rows(own_runs(made, small))
+        view = MatrixView(sort="facts-set")
+        both = with_own(table.matrix(view), rows, table, view)
+        return [row.own for row in both if row.own]
+
+    assert ranked((1, 2)) == ranked((2, 1)) == sorted(ranked((1, 2)), key=str.casefold)
+
+
 async def test_without_records_nothing_is_there(small: Catalogue) -> None:
     async with running(make_app(small), WIDE, pane="leaderboard") as session:
         await session.press("w")
-        assert "press v" in session.said
-        await session.press("v", "w")
         assert "No runs yet" in session.said
+        assert "your runs" not in session.head
+        assert "w Your runs" not in session.text
+        await session.press("v")
         assert "Run" not in session.rows[2].split()
         await session.press("d")
         assert "Only your runs can be deleted" in session.said
@@ -202,15 +269,16 @@ async def test_what_has_no_figure_in_the_order_comes_behind(small: Catalogue) ->
     record(catalogue=None, benchmark="mine")
     async with running(make_app(small), (240, 30), pane="leaderboard") as session:
         await session.press("v")
-        assert session.rows.index(own_lines(session)[0]) == 3 + len(session.ids)
         pane = board(session)
+        top = pane.table.region.y + 1
+        assert session.rows.index(own_lines(session)[0]) == top + len(session.ids)
         titles = [column.title for column in pane.table.columns]
         at = titles.index("mine (own)") - pane.table.column
         await session.press(*["right"] * at, "s")
         assert "mine (own)" in session.text
         assert len(own_lines(session)) == 1
-        assert "◆" in session.rows[3]
-        await session.press("w")  # the order was by a column that is gone
+        assert "◆" in session.rows[pane.table.region.y + 1]
+        await session.press("w", "w")  # the order was by a column that is gone
         assert board(session).board.view.sort == "rank"
 
 
@@ -269,7 +337,8 @@ async def test_a_benchmark_of_ones_own_is_filtered_and_chosen_like_others(
         assert len(own_lines(session)) == 1
         await session.press("enter", "escape", "C", "slash")
         await session.type("mine")
-        assert any("mine (own)" in row and row.rstrip(" │").endswith("1") for row in session.rows)
+        listed = [row.rpartition("│")[0].rstrip() for row in session.rows if "mine (own)" in row]
+        assert any(row.endswith("1") for row in listed)
         await session.press("enter", "space", "enter")
         assert board(session).board.view.columns == ("mine",)
         assert board(session).ids() == [made.id]

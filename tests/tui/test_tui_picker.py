@@ -724,3 +724,12 @@ def test_words() -> None:
     ]  # fmt: skip
     assert [percent(s) for s in (0, 0.004, 0.995, 0.9999, 1)] == ["0%", "0%", "99%", "99%", "100%"]
     assert [rate(n) for n in (0.44, 9.96, 98.4, 24_100)] == ["0.4", "10.0", "98", "24,100"]
+
+
+async def test_tab_is_said_to_do_what_it_does(small: Catalogue, data: Path) -> None:
+    async with running(make_app(small), (80, 24), pane="indexes") as session:
+        await session.press("b")
+        assert "tab Complete" in session.text
+        assert "ext field" not in session.text
+        await session.press("down")
+        assert "tab Next field" in session.text

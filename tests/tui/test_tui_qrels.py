@@ -17,7 +17,7 @@ from bioretrieval_tui.evaluation.qrels import QueryRow
 from bioretrieval_tui.render.evaluations import pair_title
 from bioretrieval_tui.tui.dialogs.dialog import Confirm
 from bioretrieval_tui.tui.dialogs.file_dialogs import BenchmarkDialog
-from bioretrieval_tui.tui.panes.qrels_pane import QrelsPane, query_columns
+from bioretrieval_tui.tui.panes.qrels_pane import QrelsPane, document_columns, query_columns
 from bioretrieval_tui.tui.qrels_session import arranged, pairs, with_run_file
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 from homes import share_encoders
@@ -64,6 +64,16 @@ def test_the_difference_of_modes_fits_beside_a_page(pair: tuple[str, str]) -> No
 def test_the_head_of_a_difference_names_both(run: str, shown: str) -> None:
     columns = query_columns(("lexical", run), ("lexical", run))
     assert [one.title for one in columns if one.key == "delta"] == [f"{shown}\N{MINUS SIGN}BM25"]
+
+
+def test_the_columns_of_run_files_have_their_names() -> None:
+    runs = ("my-baseline.trec", "my-new-model.trec")
+    for columns in (query_columns(runs, runs), document_columns(runs)):
+        known = {one.key: one for one in columns}
+        assert all(known[run].width >= len(run) for run in runs)
+    (delta,) = (one.title for one in query_columns(runs, runs) if one.key == "delta")
+    assert delta == "my-ne…\N{MINUS SIGN}my-ba…"
+    assert {one.width for one in document_columns(("lexical", "dense")) if one.priority == 1} == {7}
 
 
 @pytest.fixture

@@ -272,7 +272,9 @@ def test_the_scopes_that_work_together_are_those_of_the_pane(name: str) -> None:
     assert TOGETHER[name] == {*cls.SCOPES, *reads, *more, commands_in(name)}
 
 
-@pytest.mark.parametrize("cls", _subclasses(Dialog), ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize(
+    "cls", sorted(_subclasses(Dialog), key=lambda cls: cls.__name__), ids=lambda cls: cls.__name__
+)
 def test_a_key_of_a_dialog_has_an_id_and_its_scopes_work_at_once(cls: type[Dialog[object]]) -> None:
     merged = cls._merge_bindings().key_to_bindings
     bound = {one.id for key in merged for one in merged[key] if key != "ctrl+c"}

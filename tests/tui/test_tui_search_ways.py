@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Content, Encoding, Model, Side
 from bioretrieval_tui.documents.mesh import keep_mesh
 from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser
-from bioretrieval_tui.search.types import Explanation, Facet, Scores, SearchResult
+from bioretrieval_tui.search.types import Explanation, Facet, Hit, Scores, SearchResult
 from bioretrieval_tui.settings import SettingsStore
 from bioretrieval_tui.tui.panes.search_pane import SearchPane
 from bioretrieval_tui.tui.widgets.bars import HeadLine
@@ -493,17 +494,28 @@ async def test_without_hits_nothing_is_read_again(small: Catalogue, scripted: De
 # Side by side --------------------------------------------------------------------------------
 
 
-async def two_lists(session: Session, desk: Desk) -> SearchPane:
+LISTS = (HITS[1], HITS[0], HITS[4]), (HITS[3], HITS[5], HITS[1])
+
+
+async def two_lists(
+    session: Session, desk: Desk, lists: Sequence[Sequence[Hit]] = LISTS
+) -> SearchPane:
     pane = await answered(session, desk)
     await session.press("v")
-    left = SearchResult((HITS[1], HITS[0], HITS[4]))
-    right = SearchResult((HITS[3], HITS[5], HITS[1]))
+    left, right = (SearchResult(tuple(one)) for one in lists)
     for stream, answer in (("left", left), ("right", right)):
         await session.until(lambda: desk.streams[-1] == stream and QUERY in desk.waiting)  # noqa: B023
         ranked = tuple(replace(one, rank=rank) for rank, one in enumerate(answer.hits, start=1))
         desk.answer(QUERY, SearchResult(ranked))
         await session.settle()
     return pane
+
+
+async def test_without_years_each_hit_has_one_line(small: Catalogue, scripted: Desk) -> None:
+    async with running(make_app(small), NARROW, pane="search") as session:
+        await two_lists(session, scripted, (HITS[4:7], HITS[5:8]))
+        assert session.rows[3].split() == ["#", "BM25", "In", "dense", "#", "Dense", "In", "BM25"]
+        assert session.rows[5].split("#1")[0].split() == ["2", *"Title 6 of a document".split()]
 
 
 @pytest.mark.parametrize("size", [WIDE, NARROW])

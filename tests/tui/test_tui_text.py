@@ -11,7 +11,8 @@ from bioretrieval_tui.terminal.clean import clean
 from bioretrieval_tui.tui.hit_list import marked, query_terms
 from bioretrieval_tui.tui.spans import addresses, inline
 from bioretrieval_tui.tui.text import Line, Span, fit, layout, line, strip, unbroken, wrap
-from bioretrieval_tui.tui.themes import DARK, LOOKS, TERMINAL
+from bioretrieval_tui.tui.themes import DARK, LOOKS, TERMINAL, Look
+from bioretrieval_tui.tui.widgets.bars import first_rows, whole_parts
 
 LETTERS = "ab -.\t\n\x1b[31m\x9b\x07検索模型🧬é\u0301\u202e\u200dﾊﾟ"
 TEXT = st.one_of(st.text(alphabet=LETTERS, max_size=60), st.text(max_size=30))
@@ -101,6 +102,16 @@ def test_the_cursor_covers_the_whole_row_and_keeps_links(look: object) -> None:
     assert [s.link for s in styles if s and s.link] == ["https://example.org/"]
 
 
+@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
+def test_what_is_dim_or_a_line_is_seen_under_the_cursor(look: Look) -> None:
+    roles = ("dim", "faint", "header", "behind")
+    for segment in strip([Span("x", role) for role in roles], 5, look, under="cursor"):
+        style = segment.style
+        assert style is not None
+        assert not (style.reverse and style.dim)
+        assert style.reverse or style.color != style.bgcolor
+
+
 def test_a_cursor_that_only_underlines_is_seen_without_colour() -> None:
     found = strip([Span("name", "paper")], 10, TERMINAL, under="cursor.blurred")
     assert all(segment.style and segment.style.underline for segment in found)
@@ -188,3 +199,25 @@ def test_words_are_marked_with_their_endings() -> None:
 @given(TEXT, TEXT)
 def test_marking_changes_no_text(text: str, query: str) -> None:
     assert "".join(span.text for span in marked(text, query_terms(query))) == text
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "lines"),
+    [
+        (40, 1, ["Board  240 ranked  mean of two sets"]),
+        (30, 2, ["Board  240 ranked", "mean of two sets"]),
+        (20, 2, ["Board  240 ranked", "mean of two sets"]),
+        # Within a part only where all parts fit so and not otherwise.
+        (13, 3, ["Board  240", "ranked  mean", "of two sets"]),
+        (12, 1, ["Board"]),
+    ],
+)
+def test_a_head_ends_its_lines_between_parts(width: int, height: int, lines: list[str]) -> None:
+    spans = [Span("Board", "strong"), Span("  240 ranked", "dim"), Span("  mean of two sets")]
+    rows = whole_parts(spans, width, height)
+    assert ["".join(span.text for span in row).strip() for row in rows] == lines
+
+
+def test_a_long_message_is_cut_between_words() -> None:
+    rows = first_rows([Span("Evaluate on a benchmark, while exploring")], 20, 1)
+    assert ["".join(span.text for span in row) for row in rows] == ["Evaluate on a …"]

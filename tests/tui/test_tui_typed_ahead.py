@@ -13,6 +13,7 @@ from textual.events import Paste
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.render import comparison
+from bioretrieval_tui.tui import key_queue
 from bioretrieval_tui.tui.dialogs.comparison_dialog import ComparisonDialog
 from bioretrieval_tui.tui.index_session import IndexesSession
 
@@ -50,6 +51,7 @@ async def test_no_key_is_lost(
         await asyncio.sleep(0.1)
         await load(session)
 
+    monkeypatch.setattr(key_queue, "PATIENCE", 30.0)  # on a machine under load
     monkeypatch.setattr(comparison, "compare", slow)
     monkeypatch.setattr(IndexesSession, "load", later)
     async with running(make_app(small)) as session:

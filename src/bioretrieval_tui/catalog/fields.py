@@ -33,6 +33,7 @@ Form = Literal[
 """How a value is written: `number` unchanged, `count` with thousands separators, `size` in three
 digits (109M), `names` as the names of the entries with these ids, `lines` one a line; the others
 are types of `models`."""
+LISTED = "docs/fields.md lists them"
 Group = Literal["", "Scores", "Recipe", "Encoding", "Licence and size", "Details", "Links"]
 """Heading on a page; "" for a field shown elsewhere on it (name, links, notes)."""
 
@@ -151,7 +152,7 @@ class FieldTable:
         from bioretrieval_tui.query import Field, Schema
 
         rows = (row for row in self.rows if row.type is not None)
-        return Schema([Field(r.name, r.type, r.aliases) for r in rows])  # type: ignore[arg-type]  # filtered above
+        return Schema([Field(r.name, r.type, r.aliases) for r in rows], LISTED)  # type: ignore[arg-type]  # filtered above
 
 
 _PAPER, _MODEL, _DATASET, _BENCHMARK = ("paper",), ("model",), ("dataset",), ("benchmark",)
@@ -505,7 +506,7 @@ def field_name(field: str) -> str:
     if row is not None:
         return row.name
     known = [row.name for row in TABLE.rows if row.type]
-    hint = did_you_mean(field.casefold(), known, f"fields: {', '.join(known)}", cutoff=0.4)
+    hint = did_you_mean(field.casefold(), known, f"fields: {LISTED}", cutoff=0.4)
     raise UsageError(f"no field is called '{field}'", remedy=hint)
 
 

@@ -318,8 +318,11 @@ def with_own(
     if sorts is None:
         return rows
     axis = sorts
-    ranked = [row for row in rows if axis in row.figures]
-    # Stable: equal published scores keep the order of the matrix, and stand before runs.
+    # Equal published scores keep the order of the matrix, and stand before runs; equal runs have
+    # that of their names: their dates change with every evaluation.
+    named: list[MatrixRow | Row] = [*matrix.rows]
+    named += sorted(own, key=lambda row: (row.own.casefold(), row.model))
+    ranked = [row for row in named if axis in row.figures]
     ranked.sort(key=lambda row: row.figures[axis].value, reverse=not view.reverse)
     return [*ranked, *(row for row in rows if axis not in row.figures)]
 

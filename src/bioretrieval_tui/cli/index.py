@@ -358,7 +358,9 @@ def clear_cache(yes: bool) -> None:
     if not yes:
         question, declined = "Remove all indexes of evaluations?", "the cache stays"
         confirm(question, what=" clearing the cache", declined=declined)
-    tell(f"the cache is empty: {size(registry.clear_cache())} freed")
+    freed, busy = registry.clear_cache()
+    left = f"kept, as they are in use: {', '.join(busy)}" if busy else "the cache is empty"
+    tell(f"{left}; {size(freed)} freed")
 
 
 @index.command()

@@ -10,6 +10,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO, Literal, Self
 
@@ -26,7 +27,6 @@ from bioretrieval_tui.progress import Progress, Reporter
 from bioretrieval_tui.render.formats import csv_lines, json_lines
 from bioretrieval_tui.render.hits import hit_sheet
 from bioretrieval_tui.search import batch
-from bioretrieval_tui.search.hybrid import Floats
 from bioretrieval_tui.search.types import Hit, Query
 from bioretrieval_tui.util.formatting import plural
 
@@ -82,7 +82,9 @@ def search_many(
             for query, ranking in batch.answers(indexes, given[done:], indexes.rank):
                 yield "".join(run_lines(query, ranking, tag))
             return
-        for query, hits in batch.answers(indexes, given[done:], hits_of):
+        search = partial(indexes.search, facets=False)
+        for query, found in batch.answers(indexes, given[done:], search):
+            hits = found.hits if rerank is None else rerank(queries[query], found.hits)[:most]
             if format_ == "trec":
                 yield "".join(run_lines(query, [(hit.id, hit.score) for hit in hits], tag))
                 continue
@@ -93,10 +95,6 @@ def search_many(
             head, *rows = csv_lines(sheet)
             yield "".join(rows if done else (head, *rows))
             done += 1
-
-    def hits_of(query: Query, vectors: Mapping[str, Floats]) -> Sequence[Hit]:
-        hits = indexes.search(query, vectors, facets=False).hits
-        return hits if rerank is None else rerank(query.text, hits)[:most]
 
     def told(chunks: Iterator[str], done: int) -> Iterator[str]:
         for at, chunk in enumerate(chunks, start=done):

@@ -25,6 +25,7 @@ from bioretrieval_tui.render.formats import CITED
 from bioretrieval_tui.render.hits import hit_sheet
 from bioretrieval_tui.search.types import (
     RERANKED,
+    SCORE_MEANINGS,
     Explanation,
     Hit,
     Query,
@@ -163,11 +164,12 @@ def search(
                             most=count, reporter=reporter)  # fmt: skip
                 return
             answer = index.result(deep)
-            hits = rank(asked.text, answer.hits)[:count] if rank else answer.hits
-            reasons = index.federation.explain(asked, hits) if why else ()
+            if rank:
+                answer = replace(answer, hits=tuple(rank(asked.text, answer.hits)[:count]))
+            reasons = index.federation.explain(asked, answer.hits) if why else ()
     how = f"{mode_name(mode)} search" + (f", reranked by {chosen[0]}" if chosen else "")
     _tell(how, index, answer, quiet=quiet)
-    _put(hits, reasons, f"Search: {query}", index.names, cast("Format", format_))
+    _put(answer.hits, reasons, f"Search: {query}", index.names, cast("Format", format_))
 
 
 class _Reranker:
@@ -264,6 +266,8 @@ def _tell(how: str, index: Index, answer: SearchResult, *, quiet: bool) -> None:
         kept = "" if answer.fitting is None else f", the filter keeps {answer.fitting:,}"
         held = plural(sum(one.documents for one in made), "document")
         tell(f"{how} of {names}, {held}, {models}{kept}")
+        for scored in dict.fromkeys(hit.scored for hit in answer.hits if hit.scored):
+            tell(f"score, {scored}: {SCORE_MEANINGS[scored]}")
 
 
 def _put(

@@ -211,7 +211,8 @@ def _finished(step: Progress) -> bool:
 def _put_json(step: Progress) -> None:
     """Write a step as one object: the fields of `Progress`, with `share` and `seconds_left`."""
     import json
-    from dataclasses import asdict
+
+    from msgspec.structs import asdict
 
     values = {**asdict(step), "share": step.share, "seconds_left": step.seconds_left}
     for name, value in values.items():

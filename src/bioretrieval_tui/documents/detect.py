@@ -7,11 +7,12 @@ import glob
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from pathlib import Path, PurePath
 from typing import cast
+
+import msgspec
 
 from bioretrieval_tui.documents.document import (
     Deleted,
@@ -242,17 +243,16 @@ _UNFINISHED = (".part", ".partial", ".crdownload", ".download", ".tmp")
 _COPIES = (".bak", ".orig", ".old", ".swp")
 
 
-@dataclass(slots=True)
-class Inputs:
+class Inputs(msgspec.Struct):
     """The files that the arguments of a call name.
 
     files: in order; None stands for stdin; found: those of folders, which need not be corpora;
     skipped: what was passed over in folders, with the reason.
     """
 
-    files: list[Path | None] = field(default_factory=list)
-    found: set[Path] = field(default_factory=set)
-    skipped: list[Skipped] = field(default_factory=list)
+    files: list[Path | None] = []
+    found: set[Path] = set()
+    skipped: list[Skipped] = []
 
 
 def resolve(inputs: Sequence[str | os.PathLike[str]]) -> Inputs:

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Document:
+
+class Document(msgspec.Struct, frozen=True):
     """One searchable text.
 
     id: that of the corpus, unique within an index; title and text: plain, either may be empty;
@@ -29,7 +29,7 @@ class Document:
     id: str
     title: str = ""
     text: str = ""
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = {}
 
     def content_hash(self) -> bytes:
         """BLAKE2b (16 bytes) of title and text: equal hashes need only one encoding. Without the
@@ -40,8 +40,7 @@ class Document:
         return hashlib.blake2b(content, digest_size=16).digest()
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """A place in an input: `file` as the user named it, and, depending on the format, a `line` (of
     Parquet a row) from 1 or an `offset` in bytes of the decompressed file, in UTF-8, from 0."""
 
@@ -55,22 +54,19 @@ class Place:
         return self.file if self.offset is None else f"{self.file}: byte {self.offset:,}"
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True):
     document: Document
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
-class Deleted:
+class Deleted(msgspec.Struct, frozen=True):
     """A notice that the document with this id is deleted."""
 
     id: str
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(msgspec.Struct, frozen=True):
     """A record that is left out: its place, the reason, and a remedy (or None)."""
 
     place: Place
@@ -82,8 +78,7 @@ class Rejected:
         return text if self.remedy is None else f"{text}; {self.remedy}"
 
 
-@dataclass(frozen=True, slots=True)
-class Skipped:
+class Skipped(msgspec.Struct, frozen=True):
     """What was passed over and is no record: a file of a folder, a line above a table's header."""
 
     place: Place

@@ -17,9 +17,10 @@ import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
+
+import msgspec
 
 from bioretrieval_tui.documents.document import Document, Place, RecordFault
 from bioretrieval_tui.errors import BioRetrievalError, CorpusError, NotFoundError, UsageError
@@ -63,8 +64,7 @@ Dedupe = Literal["report", "merge", "off"]
 """Records of one work under several ids: name them, make them one document, or do not look."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReadSettings:
+class ReadSettings(msgspec.Struct, frozen=True):
     """How files are read.
 
     format: a name, None to detect it by content; mapping: from our fields (`id`, `title`, `text`,
@@ -75,15 +75,14 @@ class ReadSettings:
     """
 
     format: str | None = None
-    mapping: Mapping[str, str] = field(default_factory=dict)
+    mapping: Mapping[str, str] = {}
     strict: bool = False
     encoding: str | None = None
     delimiter: str | None = None
     dedupe: Dedupe = "report"
 
 
-@dataclass(frozen=True, slots=True)
-class Format:
+class Format(msgspec.Struct, frozen=True):
     """A corpus format.
 
     name: for `--format`; suffixes: of file names, without `.gz`; recognises: whether these first

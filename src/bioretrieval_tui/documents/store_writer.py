@@ -12,12 +12,12 @@ import contextlib
 import sqlite3
 import threading
 from collections.abc import Iterable
-from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import msgspec
+from msgspec.structs import replace
 
 from bioretrieval_tui.documents.document import Document, Record
 from bioretrieval_tui.documents.duplicates import Work, is_bibliographic, merged

@@ -20,12 +20,12 @@ import contextlib
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
+from msgspec.structs import replace
 
 from bioretrieval_tui.catalog.models import Encoding, Similarity
 from bioretrieval_tui.documents.document import Document

@@ -53,6 +53,7 @@ from bioretrieval_tui.evaluation.trec_runs import (
     write_run,
 )
 from bioretrieval_tui.index.build import build_index
+from bioretrieval_tui.index.layout import using
 from bioretrieval_tui.index.registry import keep_within_cache, manifest_of, open_index
 from bioretrieval_tui.index.vector_cache import (
     Vectoriser,
@@ -567,18 +568,17 @@ def _ran(
         reranker = load_cross_encoder(
             request.reranker, request.reranker_recipe, device=request.device, reporter=reporter
         )
-    name = request.index or ensure_index(
-        benchmark,
-        request.model or embedded.MODEL_ID,
-        request.recipe,
-        vectors=request.encodes,
-        device=request.device,
-        reporter=reporter,
-    )
-    engine = SearchEngine.open(
-        name, device=request.device, reporter=reporter, ready=request.encodes
-    )
-    with contextlib.closing(engine):
+    with contextlib.ExitStack() as held:
+        name = request.index or ensure_index(
+            benchmark, request.model or embedded.MODEL_ID, request.recipe, vectors=request.encodes,
+            device=request.device, reporter=reporter, held=held,
+        )  # fmt: skip
+        if request.index:
+            held.enter_context(using(name))
+        engine = SearchEngine.open(
+            name, device=request.device, reporter=reporter, ready=request.encodes
+        )
+        held.enter_context(contextlib.closing(engine))
         documents, manifest = engine.index.documents, engine.index.manifest
         if not any(documents.lookup(one) for one in benchmark.judged()):
             raise IndexFault(
@@ -606,16 +606,11 @@ def _ran(
         aliases = aliases_of(documents)
         runs = [
             run_mode(
-                partial(rank, mode),
-                chosen,
-                mode,
-                depth=request.depth,
-                aliases=aliases,
-                keep_own=request.keep_own,
-                reporter=reporter,
+                partial(rank, mode), chosen, mode, depth=request.depth, aliases=aliases,
+                keep_own=request.keep_own, reporter=reporter,
             )
             for mode in request.modes
-        ]
+        ]  # fmt: skip
         for name, path, rankings in given:
             kept, notes = as_given(name, path, rankings, benchmark, documents)
             runs.append(Run(name, kept, {}, checksum=remembered_sha256(path), notes=notes))
@@ -633,10 +628,12 @@ def ensure_index(
     vectors: bool = True,
     device: str = "auto",
     reporter: Reporter = silent,
+    held: contextlib.ExitStack | None = None,
 ) -> str:
     """The name of the index over the corpus of `benchmark` by `model`, built if there is none.
 
-    vectors: False where only BM25 runs: nothing is encoded and no model is loaded.
+    vectors: False where only BM25 runs: nothing is encoded and no model is loaded; held: keeps the
+    index from being removed until it is closed.
 
     An index built from the same bytes by the same model, revision and recipe is reused; a damaged
     or changed one is built again. An interrupted build resumes where its vectors end. Raises
@@ -655,6 +652,8 @@ def ensure_index(
     parts = "\n".join((*sums, facts.model, facts.revision, facts.recipe_hash))
     identity = hashlib.sha256(parts.encode("utf-8", "surrogateescape")).hexdigest()
     name = f"eval-{records.slug(benchmark.parts.name, 40) or 'benchmark'}-{identity[:8]}"
+    if held is not None:
+        held.enter_context(using(name))
     if _is_current(name, identity, sums, vectors=vectors):
         keep_within_cache(name)
         return name

@@ -119,6 +119,46 @@ class IndexBusy(IndexFault):
 
 
 @contextlib.contextmanager
+def using(name: str) -> Iterator[None]:
+    """Keep the index `name` from being removed while it is read, for as long as this process
+    lives; without effect where the folder of the locks cannot be written."""
+    from filelock import FileLock, Timeout
+
+    path = _uses(name) / f"{os.getpid()}-{secrets.token_hex(4)}"
+    lock = FileLock(path)
+    with contextlib.suppress(OSError, Timeout):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    try:
+        yield
+    finally:
+        lock.release()
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+def require_unused(name: str) -> None:
+    """Raise IndexBusy if a process is `using` this index; forgets those that ended."""
+    from filelock import FileLock, Timeout
+
+    with contextlib.suppress(OSError):
+        for path in _uses(name).iterdir():
+            lock = FileLock(path)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout as error:
+                pid = path.name.partition("-")[0]
+                said = f"index {name} is being used by process {pid}"
+                raise IndexBusy(said, remedy="wait for it, or stop that process") from error
+            lock.release()
+            path.unlink(missing_ok=True)
+
+
+def _uses(name: str) -> Path:
+    return indexes_folder() / ".locks" / "used" / check_name(name)
+
+
+@contextlib.contextmanager
 def writing(name: str, doing: str) -> Iterator[None]:
     """Hold the index `name` for writing; `doing` is a participle, such as "built". Raises IndexBusy
     if another process or thread holds it, IndexFault if the folder cannot be written."""

@@ -213,14 +213,14 @@ def _all_compared(texts: list[str]) -> tuple[list[bytes], list[bytes]]:
     if len(ends) != len(texts) - 1:  # a value of several lines
         data, odd = b"\n" * (len(texts) - 1), np.arange(len(texts))
     else:
-        odd = np.unique(np.searchsorted(ends, _uneven(codes)))
+        odd = np.searchsorted(ends, _uneven(codes))
     low = data.lower()
     words = np.pad(_ALNUM[np.frombuffer(low, dtype=np.uint8)], (1, 0))
     starts = np.flatnonzero(words[1:] & ~words[:-1])
     marked = np.insert(np.frombuffer(low, dtype=np.uint8), starts, ord(_MARK)).tobytes()
     shown = [b"\n" + one for one in marked.split(b"\n")]
     keys = low.replace(b" ", b"").split(b"\n")
-    for at in odd.tolist():
+    for at in set(odd.tolist()):
         shown[at], keys[at] = _compared(texts[at])
     return shown, keys
 

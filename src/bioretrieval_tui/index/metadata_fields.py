@@ -80,7 +80,8 @@ def schema_of(names: Iterable[str]) -> Schema:
     the fields of the shelf."""
     known = {field.name: field for field in (*FIELDS, YEAR, *shelf_conditions.FIELDS)}
     held = sorted({*names, *_ALWAYS, *shelf_conditions.NAMES})
-    return Schema([known.get(name, Field(name, "set")) for name in held])
+    fields = [known.get(name, Field(name, "set")) for name in held]
+    return Schema(fields, "`index info NAME` lists them")
 
 
 def pairs(document: Document) -> Iterator[tuple[str, str]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import shutil
 import threading
@@ -48,6 +49,8 @@ TRASH = layout.TRASH_PREFIX
 _DAY = 24 * 3600 * 10**9
 """Nanoseconds that the trash keeps an index."""
 _TRIES = 5
+_OF_EVALUATION = re.compile(r"eval-.+-[0-9a-f]{8}")
+"""Names of indexes that evaluations make: an unfinished one has no manifest that tells."""
 
 
 class IndexInfo(Struct, frozen=True):
@@ -155,6 +158,7 @@ def unfinished() -> list[IndexInfo]:
             folder.name,
             bytes=_bytes(folder),
             status=f"unfinished: {count:,} documents encoded; build it again to go on",
+            cached=bool(_OF_EVALUATION.fullmatch(folder.name)),
         )
         for folder in folders
         if not (folder / layout.MANIFEST).exists() and (count := _pooled(folder))
@@ -246,12 +250,13 @@ def _opened(manifest: Manifest, failing: contextlib.ExitStack) -> OpenIndex:
 
 def remove_index(name: str, *, trash: bool = False) -> int:
     """Delete an index, in one step, and return the bytes that it took. trash: `restore_index` can
-    bring it back for a day. Raises NotFoundError, and IndexFault if it is being written or cannot
-    be deleted."""
+    bring it back for a day. Raises NotFoundError, and IndexFault if it is being written, is used
+    by an evaluation or cannot be deleted."""
     folder = layout.index_folder(name)
     with layout.writing(name, "removed"):
         if name not in (*index_names(), *(one.name for one in unfinished())):
             raise _missing(name)
+        layout.require_unused(name)
         size = _bytes(folder)
         gone = f"{layout.REMOVED_PREFIX}{name}-{secrets.token_hex(4)}"
         try:
@@ -362,16 +367,25 @@ def _used(name: str) -> float:
     return 0.0
 
 
-def clear_cache() -> int:
-    """Remove the indexes of evaluations and the vectors of unfinished builds; returns the bytes.
-    Raises IndexFault where one is being written."""
-    freed = sum(remove_index(one.name) for one in list_indexes() if one.cached)
+def clear_cache() -> tuple[int, list[str]]:
+    """Remove the indexes of evaluations and the vectors of unfinished builds; returns the bytes,
+    and the names of the indexes that stay: another process writes or uses them."""
+    freed, busy = 0, dict[str, None]()
+    for one in list_indexes():
+        if one.cached:
+            try:
+                freed += remove_index(one.name)
+            except layout.IndexBusy:
+                busy[one.name] = None
     for path in layout.indexes_folder().glob(f"[!.]*/{layout.POOL_PREFIX}*"):
-        with layout.writing(path.parent.name, "swept"), contextlib.suppress(OSError):
-            freed += path.stat().st_size
-            path.unlink()
-            path.parent.rmdir()  # succeeds only if it is empty
-    return freed
+        try:
+            with layout.writing(path.parent.name, "swept"), contextlib.suppress(OSError):
+                freed += path.stat().st_size
+                path.unlink()
+                path.parent.rmdir()  # succeeds only if it is empty
+        except layout.IndexBusy:
+            busy[path.parent.name] = None
+    return freed, [*busy]
 
 
 def _damaged(error: BioRetrievalError) -> str:

@@ -18,7 +18,6 @@ import sqlite3
 import time
 import zlib
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -338,7 +337,11 @@ class ModelVectors(Vectoriser):
 
         def heard(step: Progress) -> None:
             note = f"{step.done:,} of {len(read):,} passages of this part"
-            tell(replace(step, done=step.done * len(documents) // len(read), note=note))
+            tell(
+                msgspec.structs.replace(
+                    step, done=step.done * len(documents) // len(read), note=note
+                )
+            )
 
         vectors = self.vectors(read, heard)
         self.longer = [place for place, each in enumerate(spans) if len(each) > 1]
@@ -359,7 +362,7 @@ class ModelVectors(Vectoriser):
 
         def heard(step: Progress) -> None:
             self.tokens = encoder.tokens - self._tokens_before
-            tell(replace(step, done=begun + step.done))
+            tell(msgspec.structs.replace(step, done=begun + step.done))
 
         documents, digests = zip(*part, strict=True)
         cut: list[int] = []

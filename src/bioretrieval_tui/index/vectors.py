@@ -511,7 +511,8 @@ class VectorStore:
         products = np.empty(len(labels), dtype=np.float32)
         for start in range(0, len(labels), _GATHERED):
             some = labels[start : start + _GATHERED]
-            products[start : start + len(some)] = self.matrix.take(some) @ query
+            rows = self.matrix.take(some) if self._wide is None else self._wide[some]
+            products[start : start + len(some)] = rows @ query
         return products
 
     def _all(self, query: Vector) -> Vector:

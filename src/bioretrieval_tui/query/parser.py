@@ -48,6 +48,8 @@ _ESCAPED = re.compile(r'\\(["\u201d\\])')
 _TRIMMED = ",;.!?*-_"
 _ADDRESS = re.compile(r"[a-z]{2,8}://", re.IGNORECASE)
 _SHOWN = 60
+_MANY, _NAMED = 12, 8
+"""Fields from which an error names some of them, and how many."""
 
 Operator = Literal[":", "=", "!=", ">", ">=", "<", "<="]
 _Value = tuple[str, int, bool]
@@ -334,9 +336,14 @@ class _Parser:
         return self.fault(f'"{name}" is not a field', column, remedy)
 
     def advice(self, name: str, wanted: FieldType | None = None) -> str:
-        near = self.schema.nearest(name, wanted)
+        """The nearest field, else the fields that there are, or the first of many."""
+        if near := self.schema.nearest(name, wanted):
+            return f"did you mean {near}?"
         known = [f.name for f in self.schema.fields if wanted is None or f.type == wanted]
-        return f"did you mean {near}?" if near else f"there are {', '.join(known) or 'none'}"
+        if len(known) <= _MANY:
+            return f"there are {', '.join(known) or 'none'}"
+        where = f": {self.schema.listed}" if self.schema.listed else ""
+        return f"there are {', '.join(known[:_NAMED])} and {len(known) - _NAMED} more{where}"
 
     def fault(self, message: str, column: int, remedy: str) -> FilterError:
         return FilterError(message, expression=self.text, column=column, remedy=remedy)

@@ -43,11 +43,13 @@ class Field(msgspec.Struct, frozen=True):
 
 
 class Schema:
-    """The fields of one kind of row. Names and aliases are looked up without regard to case. Raises
-    ValueError: a name or alias is used twice, is reserved (has, is) or cannot be written."""
+    """The fields of one kind of row; listed: where all of them are listed. Names and aliases are
+    looked up without regard to case. Raises ValueError: a name or alias is used twice, is reserved
+    (has, is) or cannot be written."""
 
-    def __init__(self, fields: Sequence[Field]) -> None:
+    def __init__(self, fields: Sequence[Field], listed: str = "") -> None:
         self.fields: tuple[Field, ...] = tuple(fields)
+        self.listed = listed
         self._by_name: dict[str, Field] = {}
         for field in self.fields:
             for name in (field.name, *field.aliases):

@@ -34,7 +34,7 @@ from bioretrieval_tui.render.sheet import (
     sheet_of,
     shortened,
 )
-from bioretrieval_tui.search.types import Explanation, Hit
+from bioretrieval_tui.search.types import SCORE_MEANINGS, Explanation, Hit
 
 
 def _warning(hit: Hit) -> str:
@@ -155,7 +155,8 @@ def why_found(hit: Hit, why: Explanation | None = None) -> tuple[Group, Group]:
         [("rank", str(hit.rank)), ("score", f"{hit.score:.3f}"), ("index", held_by(hit))],
         role="dim",
     )
-    scores = (*ranked, *(one for one in found if one not in told))
+    meaning = facts([(f"{hit.scored}:", SCORE_MEANINGS.get(hit.scored, ""))], role="faint")
+    scores = (*ranked, *(one for one in found if one not in told), *meaning)
     return Group("", scores, "scores"), Group("Why this result", told)
 
 

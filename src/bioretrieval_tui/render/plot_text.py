@@ -48,7 +48,8 @@ _LINES = {
 }  # fmt: skip
 """Characters of lines by the directions that they join: up, down, left, right."""
 _COLOURS = {"model": "32", "dataset": "36", "benchmark": "35", "recipe": "33", "paper": "31",
-            "strong": "1", "faint": "2", "dim": "2", "rule": "2", "cursor": "7"}  # fmt: skip
+            "strong": "1", "faint": "2", "dim": "2", "rule": "2", "behind": "2",
+            "cursor": "7"}  # fmt: skip
 
 
 def draw(figure: Figure, width: int, height: int, cursor: int | None = None) -> list[DrawnRow]:
@@ -161,7 +162,7 @@ class _Drawing:
         """Draw the curves; those of one role are one net of lines, which join."""
         nets: dict[str, dict[Cell, set[str]]] = {}
         for place, curve in enumerate(self.figure.curves):
-            role = SERIES_ROLES[place % len(SERIES_ROLES)] if self.several else "rule"
+            role = SERIES_ROLES[place % len(SERIES_ROLES)] if self.several else "behind"
             ways = nets.setdefault(role, {})
             for start, end in pairwise(curve.corners):
                 (x1, y1), (x2, y2) = self.cell(*start), self.cell(*end)
@@ -318,7 +319,8 @@ def _bars(figure: Figure, width: int, height: int, cursor: int | None) -> list[D
     bars = figure.bars
     rows = height - 3
     top = max(0, min((cursor or 0) - rows // 2, len(bars) - rows))
-    texts = [f" {bar.text}  {score_text(bar.score)}" for bar in bars]
+    places = max(len(bar.text) for bar in bars)
+    texts = [f" {bar.text:>{places}}  {score_text(bar.score)}" for bar in bars]
     names = [one_line(bar.name) for bar in bars]
     gutter = min(max(map(cells_of, names)), width // 3)
     columns = width - gutter - 2 - max(map(len, texts))

@@ -1,13 +1,15 @@
 """Many queries: encoded in batches, each batch while the one before it is ranked.
 
 A model reads a batch of short texts in a fraction of the time that it needs for them one by one,
-and leaves the interpreter free meanwhile.
+and leaves the interpreter free meanwhile. So do the engines of text index and vectors, most of the
+time that a query is ranked: several are ranked at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from itertools import islice
 from typing import TypeVar
 
@@ -17,12 +19,15 @@ from bioretrieval_tui.search.types import Query
 
 BATCH = 64
 """Queries that are encoded at once."""
+RANKED = 2
+"""Queries that are ranked at once."""
 
 T = TypeVar("T")
 Asked = tuple[str, Query]
 """A query with its id."""
 Answer = Callable[[Query, Mapping[str, Floats]], T]
-"""Answers a query, given its vector by the name of each index: `Federation.search` or `rank`."""
+"""Answers a query, given its vector by the name of each index, in any thread: `Federation.search`
+or `rank`."""
 
 
 def answers(
@@ -31,14 +36,17 @@ def answers(
     """The answer to each query with its id, in their order; memory holds two batches. Raises as
     `answer` and `SearchEngine.load` do."""
     left = iter(queries)
-    with ThreadPoolExecutor(1, thread_name_prefix="queries") as encoding:
+    with ExitStack() as stack:
+        encoding, ranking = (ThreadPoolExecutor(threads, "queries") for threads in (1, RANKED))
+        for pool in (encoding, ranking):
+            stack.callback(pool.shutdown, cancel_futures=True)
         batch = list(islice(left, BATCH))
         vectors = encoding.submit(_encoded, indexes, batch)
         while batch:
             following = list(islice(left, BATCH))
             found, vectors = vectors.result(), encoding.submit(_encoded, indexes, following)
-            for (identifier, query), by_index in zip(batch, found, strict=True):
-                yield identifier, answer(query, by_index)
+            made = ranking.map(answer, [query for _, query in batch], found)
+            yield from zip([identifier for identifier, _ in batch], made, strict=True)
             batch = following
 
 

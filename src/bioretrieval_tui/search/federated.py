@@ -210,7 +210,8 @@ def merged(
         return hit.key not in named, -scores[hit.key], hit.rank, places[hit.index]
 
     works = [sorted(work, key=placed) for work in _works(hits)]
-    if mode != "lexical" and len(set(models.values())) > 1:
+    by_ranks = mode != "lexical" and len(set(models.values())) > 1
+    if by_ranks:
         for work in works:
             by_model = {models[hit.index]: scores[hit.key] for hit in reversed(work)}
             scores[work[0].key] = fsum(by_model.values())
@@ -221,7 +222,7 @@ def merged(
     return SearchResult(
         hits=tuple(
             replace(
-                best, rank=rank, score=scores[best.key],
+                best, rank=rank, score=scores[best.key], by_ranks=by_ranks,
                 also=tuple(sorted((hit.index for hit in others), key=places.__getitem__)),
             )
             for rank, (best, *others) in enumerate(ranking, start=1)

@@ -26,7 +26,8 @@ its known-item tables.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -104,17 +105,24 @@ def gather(
         labels, lexical = lexical_list.labels[order], lexical_list.scores[order]
         return Candidates(labels, np.zeros_like(lexical), lexical, dense_list, lexical_list, None)
     labels = np.union1d(dense_list.labels, lexical_list.labels)
-    scores = _scores(index, labels, vector, terms)
-    return Candidates(labels, *scores, dense_list, lexical_list, vector)
+    dense = _completed(labels, dense_list, partial(index.vectors.similarities, vector))
+    lexical = _completed(labels, lexical_list, partial(_lexical, index, terms))
+    return Candidates(labels, dense, lexical, dense_list, lexical_list, vector)
 
 
-def _scores(
-    index: OpenIndex, labels: Labels, vector: Floats | None, terms: Terms
-) -> tuple[Floats, Floats]:
-    dense = np.zeros(len(labels), dtype=np.float32)
-    if vector is not None:
-        dense = index.vectors.similarities(vector, labels)
-    return dense, index.lexical.scores_of(terms, labels) if terms else np.zeros_like(dense)
+def _completed(labels: Labels, known: RankedList, score: Callable[[Labels], Floats]) -> Floats:
+    """The score of each of `labels`, which are ascending: known for some, else from `score`."""
+    scores = np.full(len(labels), np.nan, dtype=np.float32)
+    scores[np.searchsorted(labels, known.labels)] = known.scores
+    others = np.isnan(scores)
+    scores[others] = score(labels[others])
+    return scores
+
+
+def _lexical(index: OpenIndex, terms: Terms, labels: Labels) -> Floats:
+    if not (terms and len(labels)):
+        return np.zeros(len(labels), dtype=np.float32)
+    return index.lexical.scores_of(terms, labels)
 
 
 def extended(
@@ -124,7 +132,9 @@ def extended(
     new = np.setdiff1d(labels, found.labels)
     if not len(new):
         return found
-    dense, lexical = _scores(index, new, vector, terms)
+    dense, lexical = np.zeros(len(new), dtype=np.float32), _lexical(index, terms, new)
+    if vector is not None:
+        dense = index.vectors.similarities(vector, new)
     together = np.concatenate([found.labels, new])
     order = np.argsort(together, kind="stable")
     return found._replace(
@@ -151,7 +161,9 @@ def hybrid_scores(
     moved = _moved(index, found.labels, first, vector)
     labels, similarities = index.vectors.search(moved, depth, allowed)
     more = extended(index, found, labels, vector, terms)
-    scores = standardised(index.vectors.similarities(moved, more.labels), similarities)
+    again = RankedList(labels, similarities)
+    dense = _completed(more.labels, again, partial(index.vectors.similarities, moved))
+    scores = standardised(dense, similarities)
     weight = _LEXICAL_WEIGHT * max(1.0, top / _OUTSTANDING_LAST) * factor
     scores += np.float32(weight) * standardised(more.lexical, reference)
     return more, scores

@@ -25,6 +25,18 @@ RERANKED = 50
 """Hits that a reranker reads by default."""
 
 
+_WITHIN = "only hits of one query can be compared"
+SCORE_MEANINGS = {
+    "BM25": f"the sum over the query's terms; {_WITHIN}",
+    "dense": "the similarity of the vectors, for most models a cosine up to 1",
+    "hybrid": "dense and BM25 added, each in standard deviations above the mean of the candidates;"
+    f" {_WITHIN}",
+    "fused ranks": f"1 / (60 + rank) by each model, added over the models; {_WITHIN}",
+    "reranker": "what the cross-encoder gives a pair of query and text",
+}
+"""What the score of a hit is, for its page and for help."""
+
+
 def mode_name(mode: str) -> str:
     """A mode as it is shown: hybrid, dense, BM25; of an evaluation also a run file."""
     return {"lexical": "BM25", "run": "run file"}.get(mode, mode)
@@ -71,7 +83,8 @@ class Hit(msgspec.Struct, frozen=True):
     document's page where one is known; score: what the hits are ordered by; passage: (start, end)
     in the text of the passage most similar to the query, where the document has several; index,
     also: of a search of several indexes, the one that the hit is from, and others that hold it;
-    pmid: where the corpus says that a number is one."""
+    pmid: where the corpus says that a number is one; by_ranks: the score fuses ranks by several
+    models."""
 
     rank: int
     id: str
@@ -86,6 +99,18 @@ class Hit(msgspec.Struct, frozen=True):
     index: str = ""
     also: tuple[str, ...] = ()
     pmid: str | None = None
+    by_ranks: bool = False
+
+    @property
+    def scored(self) -> str:
+        """What its score is, a key of `SCORE_MEANINGS`; "" for a hit without one."""
+        if self.scores.rerank is not None:
+            return "reranker"
+        if self.by_ranks:
+            return "fused ranks"
+        if self.scores.dense is None:
+            return "" if self.scores.lexical is None else "BM25"
+        return "dense" if self.scores.lexical is None else "hybrid"
 
     @property
     def key(self) -> tuple[str, str]:

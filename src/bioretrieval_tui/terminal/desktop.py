@@ -28,10 +28,11 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal
+
+import msgspec
 
 from bioretrieval_tui.terminal.capabilities import Capabilities
 from bioretrieval_tui.terminal.clean import clean, safe_url
@@ -65,16 +66,14 @@ class Route(StrEnum):
     DIALOG = "dialog"
 
 
-@dataclass(frozen=True, slots=True)
-class CopyResult:
+class CopyResult(msgspec.Struct, frozen=True):
     """The route of a text, and one line to show."""
 
     route: Route
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class OpenResult:
+class OpenResult(msgspec.Struct, frozen=True):
     """The outcome, the URL, and one line to show.
 
     opened: a browser opened `url`. show: none did; show and copy `url`. refused: the URL is not
@@ -372,8 +371,7 @@ def _is_text_browser(program: str) -> bool:
 # Child processes ------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """The end of a child.
 
     started: False if the program could not be run.

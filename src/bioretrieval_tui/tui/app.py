@@ -409,7 +409,11 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
 
     def panes(self) -> Iterable[Pane]:
         """The panes that were shown; none while the app quits."""
-        return self.screen_stack[0].query(Pane) if self.screen_stack else ()
+        if not self.screen_stack:
+            return ()
+        # Not by a query, which looks at all widgets of all panes.
+        boxes = (one for one in self.screen_stack[0].children if one.id == "panes")
+        return [pane for box in boxes for pane in box.children if isinstance(pane, Pane)]
 
     async def show_pane(self, name: str) -> Pane:
         """Show a pane in the state that it was left in."""

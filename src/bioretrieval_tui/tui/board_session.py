@@ -55,6 +55,8 @@ _SCORE_WIDTH = 8
 """Cells of a score with four decimals and two marks."""
 _NAMES = (20, 26, 40)
 """Cells of a name in a narrow, a usual and a wide window."""
+_LEAST_NAME = 18
+"""Cells of a name in a heat map that needs the width."""
 _WITH_ARROW = 100
 """Columns from which headings of recipes have space for an arrow."""
 _TENTHS = 10
@@ -173,6 +175,19 @@ class BoardSession:
     @property
     def in_matrix(self) -> bool:
         return self.mode != "recipes"
+
+    @property
+    def own_first(self) -> bool:
+        """Whether the runs stand before the models."""
+        return self.in_matrix and self.with_own and self.view.sort == "own"
+
+    @property
+    def recipe_signs(self) -> set[str]:
+        """The signs behind the scores of the recipes that are shown."""
+        of_mean = ("*" for row in self.recipe_rows if row.mean == row.recipe.mean is not None)
+        results = (row.row.figures.get(axis) for row in self.recipe_rows if row.row
+                   for axis in self.matrix.basis)  # fmt: skip
+        return {*of_mean, *"".join(score_mark(one) for one in results if one)}
 
     @property
     def rows(self) -> Sequence[AnyRow]:
@@ -331,12 +346,17 @@ class BoardSession:
         short_name, usual_name, long_name = _NAMES
         name = max(short_name, min(usual_name, width - 50), min(width // 4, long_name))
         roomy = heat and long_name + 20 + 3 * len(axes) <= width
+        runs = [TableColumn("own", "Run", 6)] if self.shown_own else []
+        if heat and not roomy:
+            # What all columns leave.
+            name = max(_LEAST_NAME, min(name, width - 7 - 7 * len(runs) - 2 * len(axes)))
+        elif runs and not heat:
+            name -= 8  # the runs take their cells from the names, not from the scores
         columns = [
             TableColumn("rank", "#", 4, align="right", frozen=True),
-            TableColumn("model", "Model", name if roomy or not heat else 18, frozen=True),
+            TableColumn("model", "Model", name, frozen=True),
+            *runs,
         ]
-        if self.shown_own:
-            columns.append(TableColumn("own", "Run", 6))
         if not heat:
             if self._ranked_apart:
                 title = f"{SCORE[self.view.ranking].capitalize()} of {len(self.matrix.basis)}"

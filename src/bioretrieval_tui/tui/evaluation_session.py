@@ -179,7 +179,7 @@ def _with_files(one: Candidate, catalogue: Catalogue) -> Candidate:
 
 def _absent(terms: str) -> str:
     """How to get what is not on this machine."""
-    return OFFLINE if offline() else f"w fetches it; {terms}"
+    return OFFLINE if offline() else f"{key_of('plan-fetch')} fetches it; {terms}"
 
 
 def index_ranker(name: str) -> Candidate:

@@ -11,10 +11,11 @@ import os
 import shlex
 import stat
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.terminal.clean import clean
@@ -30,8 +31,7 @@ MOST_RECENT = 4
 """Folders that are remembered."""
 
 
-@dataclass(frozen=True, slots=True)
-class FolderEntry:
+class FolderEntry(msgspec.Struct, frozen=True):
     """A file or a folder. problem: why it cannot be selected; size: in bytes, None for folders;
     kind: "benchmark" of a folder in BEIR's layout, "recent" of one that was used."""
 

@@ -54,6 +54,8 @@ class FoundSession:
         self._known: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
+        self._to_tell = False
+        """What has arrived is told once the loop has turned."""
 
     def begin(self, request: FetchRequest) -> None:
         """Start another search, and forget the papers and stars of the last one."""
@@ -138,9 +140,12 @@ class FoundSession:
                 if document.id not in self._known:
                     self._known.add(document.id)
                     self.papers.append(document_hit(document, len(self.papers) + 1))
-        self._tell()
+        if not self._to_tell:  # a service sends hundreds at once
+            self._to_tell = True
+            asyncio.get_running_loop().call_soon(self._tell)
 
     def _tell(self) -> None:
+        self._to_tell = False
         if not self._closed:
             self._changed()
 

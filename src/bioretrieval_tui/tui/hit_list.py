@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 
 from msgspec import structs
+from msgspec.structs import replace
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import AnyEntry
@@ -47,14 +47,17 @@ BESIDE_COLUMNS = {
 _FACET_BAR = 8
 
 
-def columns_of(view: HitView, other: HitView = NOTHING) -> tuple[TableColumn, ...]:
-    """The columns of a view, beside another list if there is one; without years or sources where
-    no hit has one."""
+def columns_of(
+    view: HitView, other: HitView = NOTHING, mode: str = "lexical"
+) -> tuple[TableColumn, ...]:
+    """The columns of a view, which `mode` found if there is one beside it; without years or sources
+    where no hit has one."""
+    columns: Sequence[TableColumn] = SEVERAL_COLUMNS if view.also else HIT_COLUMNS
     if other is not NOTHING:
-        return BESIDE_COLUMNS["lexical"]
-    columns = SEVERAL_COLUMNS if view.also else HIT_COLUMNS
-    known = {"year": any(hit.year for hit in view.hits), "source": any(map(_source, view.hits))}
-    return tuple(one for one in columns if not view.hits or known.get(one.key, True))
+        columns = BESIDE_COLUMNS[mode]
+    hits = (*view.hits, *other.hits)
+    known = {"year": any(hit.year for hit in hits), "source": any(map(_source, hits))}
+    return tuple(one for one in columns if not hits or known.get(one.key, True))
 
 
 def _source(hit: Hit) -> str:

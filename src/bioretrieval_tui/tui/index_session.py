@@ -13,7 +13,13 @@ from bioretrieval_tui.actions import key_of, keyed
 from bioretrieval_tui.backend.protocol import MAKES_INDEX, ListIndexes
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Encoding, Model
-from bioretrieval_tui.errors import BioRetrievalError, ModelError, UsageError, VectorsMissing
+from bioretrieval_tui.errors import (
+    BioRetrievalError,
+    ModelError,
+    NotFoundError,
+    UsageError,
+    VectorsMissing,
+)
 from bioretrieval_tui.index.layout import CATALOGUE, check_name
 from bioretrieval_tui.index.registry import IndexInfo
 from bioretrieval_tui.util.formatting import percent, short
@@ -82,7 +88,8 @@ class IndexesSession:
         if info is None and outcome is None:
             return "not begun", "warn"
         if info is None:
-            return "failed" if outcome and outcome.role == "error" else "stopped", "warn"
+            failed = outcome is not None and outcome.role == "error"
+            return ("failed", "error") if failed else ("stopped", "warn")
         if info.status != "ok":
             mild = info.status.startswith((UNFINISHED, "outdated"))
             return info.status, "warn" if mild else "error"
@@ -151,6 +158,20 @@ class IndexesSession:
             key = "p" if self.resumable(row) else "b"
             raise UsageError(f"{row.name} is unfinished: {key} resumes its build")
         return row.info
+
+
+def require_model(name: str) -> None:
+    """Raise, with the remedy, if papers cannot go into this index, if it exists: it is damaged, or
+    its model is not on this machine. Reads the disk."""
+    from bioretrieval_tui.encoding.model_files import require_models
+    from bioretrieval_tui.index.registry import manifest_of
+
+    try:
+        manifest = manifest_of(name)
+    except NotFoundError:
+        return
+    if manifest.encoded:
+        require_models(manifest.model, manifest.recipe)
 
 
 def short_model(model: str | None) -> str:

@@ -39,6 +39,8 @@ class JobSession:
         self._finding: Timer | None = None
         self.removed: set[str] = set()
         """Indexes that were removed: `undo` brings them back until the app ends."""
+        self.evaluated = False
+        """Whether an evaluation ended since the leaderboard was shown."""
 
     @property
     def used(self) -> bool:
@@ -123,6 +125,10 @@ class JobSession:
             self.removed.add(outcome.removed)
             app.undo.add(f"{outcome.removed} removed", partial(self._restore, outcome.removed))
             said += f"; {key_of('undo')} brings it back"
+        if outcome.evaluation is not None and app.current != "qrels":
+            here = app.current == "leaderboard"
+            self.evaluated = not here
+            said += f"; {key_of('own' if here else 'go-leaderboard')} shows it on the board"
         app.say(said, "bar.strong" if outcome.role == "ok" else outcome.role)
         if outcome.seconds >= LONG_JOB:
             app.run_worker(self._alert(outcome.message), group="alert")

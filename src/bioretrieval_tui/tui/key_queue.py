@@ -12,9 +12,10 @@ import re
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import msgspec
+from msgspec.structs import replace
 from textual._callback import invoke
 from textual.events import Key, Paste
 from textual.message import Message
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 COUNT_WITHIN = 0.4
 """Most seconds between a digit and the digit or motion after it that make it a count."""
-_MOTION = re.compile(r"(move|half|match|scroll_lines|scroll_half)\(")
+_MOTION = re.compile(r"(move|half|match|scroll_lines|scroll_half|point|front)\(")
 """Actions that take a count."""
 _EDGE = re.compile(r"(scroll_)?edge\(")
 """Actions that a count leads to that row, with the keys of vim."""
@@ -40,6 +41,11 @@ AWAITED = frozenset(("arrive", "compare", "document"))
 """Groups of workers that lead to another pane or page: keys that are typed meanwhile are for it."""
 PATIENCE = 2.0
 """Longest time in seconds that they wait for it, or for the list of a pane."""
+
+
+def _times(motion: str, number: int) -> str:
+    """A motion such as `move(-1)` a number of times."""
+    return re.sub(r"\d+", lambda found: str(int(found[0]) * number), motion)
 
 
 class KeyHandled(Message):
@@ -52,10 +58,9 @@ class KeyHandled(Message):
         self.more = more
 
 
-@dataclass(frozen=True, slots=True)
-class _Count:
-    """Digits that may become a count, and where the app was before the first of them. time: of the
-    last one."""
+class _Count(msgspec.Struct, frozen=True):
+    """Digits that may become a count, and where the app was before the first of them (pane: "" in a
+    dialog). time: of the last one."""
 
     pane: str
     focused: Widget | None
@@ -80,6 +85,8 @@ class KeyQueue:
         self._keys: deque[Key | Paste] = deque()
         self._under_way = 0.0
         """When the current key was passed on, 0 if its action is done."""
+        self._looking = False
+        """A timer runs until it is looked again whether a key is early."""
         self._last = 0.0
         self._count: _Count | None = None
         self._begun: Key | None = None
@@ -113,7 +120,9 @@ class KeyQueue:
             self._app.set_timer(LONGEST, self._next)
             return
         if self._is_early(self._keys[0]):
-            self._app.set_timer(0.02, self._next)
+            if not self._looking:
+                self._looking = True
+                self._app.set_timer(0.02, self._look_again)
             return
         self._under_way = time.monotonic()
         target, event = self._app.focused or self._app.screen, self._keys.popleft()
@@ -129,6 +138,10 @@ class KeyQueue:
                 await self._dispatch(joined)
         finally:
             self.handled(KeyHandled(target, 2))
+
+    async def _look_again(self) -> None:
+        self._looking = False
+        await self._next()
 
     def ask(self, question: str, act: Callable[[str], object]) -> None:
         """Do something with the next character; another key does nothing."""
@@ -189,11 +202,15 @@ class KeyQueue:
         their panes; the app returns from there, and no trace remains in the history."""
         app = self._app
         before, self._count = self._count, None
-        if isinstance(event, Paste) or len(app.screen_stack) > 1:
+        dialog = len(app.screen_stack) > 1
+        if isinstance(event, Paste):
             return False
-        if before is not None and event.time - before.time > COUNT_WITHIN:
-            before = None
+        if before is not None:
+            late = event.time - before.time > COUNT_WITHIN
+            before = None if late or dialog is bool(before.pane) else before
         vim = app.configuration.config.keys.get("preset") == "vim"
+        if dialog:
+            return await self._counted_in_dialog(event, before, vim=vim)
         in_line = app.line is not None
         if in_line and not (vim and before is not None and before.pane != app.current):
             return False  # letters and digits are text there
@@ -215,9 +232,33 @@ class KeyQueue:
             await app.show_pane(before.pane)
             app.screen._refresh_layout()  # what is shown again has a size after that
         app.history = list(before.history)
-        if to_row:
-            motion = f"to_row({number})"
-        else:  # such as move(-1)
-            motion = re.sub(r"\d+", lambda found: str(int(found[0]) * number), motion)
+        motion = f"to_row({number})" if to_row else _times(motion, number)
         await app.run_action(motion, page or pane)
+        return True
+
+    async def _counted_in_dialog(self, event: Key, before: _Count | None, *, vim: bool) -> bool:
+        """Whether a key is a motion of a dialog whose count was typed just before it. Digits lead
+        nowhere there."""
+        app = self._app
+        if isinstance(app.focused, QueryLine):
+            return False
+        if event.key in DIGITS.values():
+            first = before or _Count("", None, ())
+            self._count = replace(first, digits=(first.digits + event.key)[:4], time=event.time)
+            return False
+        number = int(before.digits) if before else 0
+        bound = (
+            (node, binding.action)
+            for node, bindings in app.screen._modal_binding_chain
+            for binding in bindings.key_to_bindings.get(event.key, ())
+        )
+        node, motion = next(bound, (None, ""))
+        if not number or node is None:
+            return False
+        if vim and _EDGE.match(motion) and hasattr(node, "action_to_row"):
+            await app.run_action(f"to_row({number})", node)
+        elif _MOTION.match(motion):
+            await app.run_action(_times(motion, number), node)
+        else:
+            return False
         return True

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from bioretrieval_tui.actions import Action
 from bioretrieval_tui.catalog.catalogue import Catalogue

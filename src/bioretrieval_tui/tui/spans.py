@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from itertools import product
 from string import ascii_lowercase
+
+import msgspec
+from msgspec.structs import replace
 
 from bioretrieval_tui.actions import key_of
 from bioretrieval_tui.render.page import Fact, Group, Page, Prose, Section, Text, is_empty, plain
@@ -24,8 +26,7 @@ _OPENS = {"links": "links", "jumps": "relations"}
 _ROLES = {"prose": "text", "document": "text", "code": "strong", "reference": "faint"}
 
 
-@dataclass(frozen=True, slots=True)
-class PaintedPage:
+class PaintedPage(msgspec.Struct, frozen=True):
     """Lines, and the targets of their letters.
 
     lines: paragraphs before wrapping.
@@ -198,6 +199,7 @@ def _sheet(sheet: Sheet) -> Iterator[Line]:
             text = f"{seen.text:>{width}}" if width else seen.text
             if not text:
                 continue
+            text = f"[{text}]" if column.key == "source" else text
             gap = "  " if parts else ""
             parts.append(Span(gap + text, column.role, seen.url))
             if seen.unverified:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 
+import msgspec
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
@@ -22,8 +22,7 @@ from bioretrieval_tui.tui.themes import Look
 from bioretrieval_tui.util.formatting import sparkline
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(msgspec.Struct, frozen=True):
     """A run of text in one role; `url` makes it a link, `jump` is the id of the entry it names."""
 
     text: str
@@ -32,8 +31,7 @@ class Span:
     jump: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(msgspec.Struct, frozen=True):
     """A paragraph before wrapping: `indent` cells before the first row, `hang` before others."""
 
     spans: tuple[Span, ...] = ()
@@ -139,8 +137,10 @@ def _style(look: Look, span: Span, over: Style | None) -> Style:
     style = look.style(span.role)
     if over is not None:
         # The cursor sets the background; the span keeps its colour unless the cursor reverses.
-        color = over.color if over.reverse else None
-        style += Style(color=color, bgcolor=over.bgcolor, bold=over.bold, reverse=over.reverse)
+        color, dim = (over.color, False) if over.reverse else (None, None)
+        style += Style(
+            color=color, bgcolor=over.bgcolor, bold=over.bold, dim=dim, reverse=over.reverse
+        )
         if over.underline:
             style += Style(underline=True)
     return _linked(style, span.url) if span.url else style
@@ -154,6 +154,11 @@ def _linked(style: Style, url: str) -> Style:
     """
     safe = safe_url(url)
     return style + Style(link=safe) if safe else style
+
+
+def cells(row: Iterable[Span]) -> int:
+    """The width of a row."""
+    return sum(cell_len(clean(span.text)) for span in row)
 
 
 def clipped(row: Row, width: int) -> Row:

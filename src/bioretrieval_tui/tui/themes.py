@@ -26,7 +26,7 @@ faint | {faint} | dim default
 rule | {border} | dim default
 behind | {behind} | dim default
 link | underline {dataset} | underline {dataset}
-match | {background} on {match} | reverse default
+match | {on_match} on {match} | reverse default
 passage | {text} on {raised} | underline default
 ok | {model} | {model}
 warn | {recipe} | {recipe}
@@ -34,6 +34,7 @@ error | bold {paper} | bold {paper}
 command | {model} on {raised} | bold default
 key | bold {text} on {raised} | bold default
 bar | {dim} on {surface} | default
+button | {dim} on {surface} | underline default
 bar.strong | bold {text} on {surface} | bold default
 bar.active | bold {background} on {model} | bold reverse default
 header | bold {faint} | bold dim default
@@ -83,7 +84,7 @@ def _look(name: str, *, dark: bool, **colours: str) -> Look:
         surface=colours["surface"], panel=colours["raised"], dark=dark,
         warning=colours["recipe"], error=colours["paper"], success=colours["model"],
     )  # fmt: skip
-    return Look(name, theme, colours)
+    return Look(name, theme, {"on_match": colours["background"], **colours})
 
 
 DARK = _look(
@@ -95,8 +96,8 @@ DARK = _look(
 LIGHT = _look(
     "light", dark=False, background="#fbfbfa", surface="#f0f0ee", raised="#dcdcd8",
     blurred="#e8e8e5", border="#d4d4cf", behind="#b0b0aa", text="#18181b", dim="#45454d",
-    faint="#5b5b63", match="#b45309", model="#036b4d", dataset="#0c667f", benchmark="#6d28d9",
-    paper="#be123c", recipe="#92400e", milestone="#036b4d", step="#92400e",
+    faint="#5b5b63", match="#fcd34d", on_match="#18181b", model="#036b4d", dataset="#0c667f",
+    benchmark="#6d28d9", paper="#be123c", recipe="#92400e", milestone="#036b4d", step="#92400e",
 )  # fmt: skip
 TERMINAL = Look(
     "terminal",

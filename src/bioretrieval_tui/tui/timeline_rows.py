@@ -240,8 +240,8 @@ def branch_row(branches: Sequence[Branch], at: int, axis: YearAxis, *, joined: b
         more = any(other.parent == parent for other in branches[at + 1 :])
         if corner:
             line = "─" * (column - columns[parent] - 1)
-            pieces.append((columns[parent], f"{'├' if more else '└'}{line}", "rule"))
+            pieces.append((columns[parent], f"{'├' if more else '└'}{line}", "behind"))
         elif more:
-            pieces.append((columns[parent], "│", "rule"))
+            pieces.append((columns[parent], "│", "behind"))
         corner, parent = False, branches[parent].parent
     return _filled(sorted(pieces), 0)

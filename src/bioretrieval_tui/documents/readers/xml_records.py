@@ -32,13 +32,14 @@ _TRANSPARENT = re.compile(
 )
 _HTML = re.compile(rb"(?is)\s*(?:<!--.*?-->\s*)*(?:<!doctype\s+html|<html)[\s>]")
 
-# What is skipped between tags, by its beginning, and the rest of it if it is closed.
+# What is skipped between tags, by its beginning, and the rest of it if it is closed. No group is
+# repeated possessively: before Python 3.11.5 that matches too little (python/cpython#106052).
 _SECTIONS = {
-    b"<!--": re.compile(rb"(?:[^-]++|-(?!->))*+-->"),
-    b"<![CDATA[": re.compile(rb"(?:[^\]]++|\](?!\]>))*+\]\]>"),
+    b"<!--": re.compile(rb".*?-->", re.DOTALL),
+    b"<![CDATA[": re.compile(rb".*?\]\]>", re.DOTALL),
     b"<!DOCTYPE": re.compile(rb"[^\[>]*+(?:\[.*?\]\s*)?>", re.DOTALL),
 }
-_EMPTY_TAG = re.compile(rb"(?:[^<>\"'/]++|\"[^\"<]*\"|'[^'<]*'|/(?!>))*+/>")
+_EMPTY_TAG = re.compile(rb"(?:[^<>\"'/]++|\"[^\"<]*\"|'[^'<]*'|/(?!>))*/>")
 
 _XML_ENTITIES = frozenset({b"amp", b"lt", b"gt", b"quot", b"apos"})
 _UNKNOWN_ENTITY, _UNKNOWN_PREFIX = 26, 201  # libxml2's xmlParserErrors

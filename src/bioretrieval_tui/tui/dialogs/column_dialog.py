@@ -51,8 +51,8 @@ class ColumnDialog(Dialog[Sequence[str]]):
 
     def compose(self) -> ComposeResult:
         keys = (
-            "{columns-accept} ok  {column-take} choose  {column-later} {column-earlier} move"
-            "  {columns-usual} usual  {column-find} find  {dialog-close}"
+            "{columns-accept} ok  {dialog-close} cancel  {column-take} choose"
+            "  {column-later} {column-earlier} move  {columns-usual} usual  {column-find} find"
         )
         yield Vertical(title_line("Columns", keys), self.line, self.list, self.note)
 

@@ -167,7 +167,7 @@ class ComparisonDialog(Dialog[None]):
             spans.append(Span(face(row.cells[at]).text or "no value"))
         if row.remark:
             spans.append(Span(f"  measured differently: {row.remark}", "warn"))
-        self.whole.show([line(*spans)])
+        self.whole.show([line(Span("─" * (self.app.size.width - 2), "rule")), line(*spans)])
 
     def on_virtual_table_moved(self) -> None:
         self._read()

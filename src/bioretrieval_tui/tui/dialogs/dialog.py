@@ -134,6 +134,10 @@ class Dialog(ModalScreen[ResultT], inherit_bindings=False):
         if isinstance(self.focused, VirtualTable):
             self.focused.move_to(0 if to < 0 else len(self.focused.rows) - 1)
 
+    def action_to_row(self, number: int) -> None:
+        if isinstance(self.focused, VirtualTable):
+            self.focused.move_to(number - 1)
+
     def complain(self, text: str, field: Widget) -> None:
         """Show what is wrong with a field, and focus it."""
         self.note.show(Span(text, "error"))
@@ -196,9 +200,9 @@ class FieldLabel(Canvas):
         return [(mark, Span(self.label, "strong" if focused else "dim"))]
 
 
-def labelled(label: str, widget: Widget) -> Horizontal:
+def labelled(label: str, widget: Widget, id: str | None = None) -> Horizontal:  # noqa: A002
     """A field behind its label."""
-    return Horizontal(FieldLabel(label, widget), widget)
+    return Horizontal(FieldLabel(label, widget), widget, id=id)
 
 
 class PageDialog(Dialog[None]):
@@ -268,7 +272,7 @@ class Confirm(Dialog[bool]):
 class ExportDialog(Dialog[Path]):
     """Asks for a file name and writes the sheet; an existing file needs a second enter."""
 
-    DEFAULT_CSS = "ExportDialog > Vertical { height: 10; }"
+    DEFAULT_CSS = "ExportDialog > Vertical { height: 8; }"
 
     def __init__(
         self,
@@ -294,7 +298,11 @@ class ExportDialog(Dialog[Path]):
         """The name of an existing file that the next enter replaces."""
 
     def compose(self) -> ComposeResult:
-        yield Vertical(self.file, self.page)
+        title = title_line(
+            f"Export {plural(self.count, 'row')} to a file",
+            "{next-field}: write   {close-field}: cancel",
+        )
+        yield Vertical(title, self.file, self.page)
 
     def on_mount(self) -> None:
         """Typing begins before the extension."""
@@ -304,11 +312,7 @@ class ExportDialog(Dialog[Path]):
         self._explain()
 
     def _explain(self, problem: str = "") -> None:
-        lines = [
-            line(Span(f"Export {plural(self.count, 'row')} to a file", "strong")),
-            line(Span(f"The extension sets the format: {self.extensions}", "dim")),
-            line(Span(keyed("{next-field}: write, {close-field}: cancel"), "dim")),
-        ]
+        lines = [line(Span(f"The extension sets the format: {self.extensions}", "dim"))]
         self.page.show([*lines, line(Span(problem, "error"))] if problem else lines)
 
     def typed(self, field: Input) -> None:

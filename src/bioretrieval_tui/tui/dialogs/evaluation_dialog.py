@@ -33,13 +33,13 @@ from bioretrieval_tui.tui.evaluation_session import (
 )
 from bioretrieval_tui.tui.step_session import is_benchmark
 from bioretrieval_tui.tui.text import Span
-from bioretrieval_tui.tui.widgets.bars import HeadLine
+from bioretrieval_tui.tui.widgets.bars import LOW, HeadLine
 from bioretrieval_tui.tui.widgets.input import Buttons, QueryLine, Stepper
 from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTable
 
 _KEYS = (
     "{plan-run} run  {plan-take} select  {plan-fetch} fetch  {plan-find} find or add"
-    "  {dialog-close}"
+    "  {dialog-close} cancel"
 )
 
 
@@ -110,6 +110,10 @@ class EvaluationDialog(Dialog[EvaluationPlan]):
     EvaluationDialog > Vertical { height: 90%; width: 96%; max-width: 120; }
     EvaluationDialog VirtualTable { height: 1fr; }
     EvaluationDialog .label { width: 10; }
+    EvaluationDialog.-short VirtualTable { min-height: 2; }
+    EvaluationDialog.-short VirtualTable.-at { height: 5fr; }
+    EvaluationDialog.-short Buttons, EvaluationDialog.-short #find { display: none; }
+    EvaluationDialog.-short.-finding #find { display: block; }
     """
     BINDINGS: ClassVar = bindings("plan")
 
@@ -135,7 +139,8 @@ class EvaluationDialog(Dialog[EvaluationPlan]):
 
     def compose(self) -> ComposeResult:
         yield Vertical(
-            title_line("Evaluate", _KEYS), labelled("Find", self.line), self.benchmarks.table,
+            title_line("Evaluate", _KEYS), labelled("Find", self.line, id="find"),
+            self.benchmarks.table,
             self.rankers.table, labelled("Modes", self.modes), labelled("Reranker", self.reranker),
             self.summary, Buttons("Evaluate", "Cancel"), self.note,
         )  # fmt: skip
@@ -213,7 +218,14 @@ class EvaluationDialog(Dialog[EvaluationPlan]):
         self.note.show(Span(f"{one.label}: {one.note}" if one else "", "faint"))
 
     def hint(self, _: object) -> None:
+        self.on_resize()
         self._explain()
+
+    def on_resize(self) -> None:
+        """In a low window the list with the focus has nearly all lines."""
+        self.set_class(self.app.size.height < LOW, "-short")
+        for one in (self.benchmarks, self.rankers):
+            one.table.set_class(self.where in (one, None), "-at")
 
     async def _tell(self) -> None:
         text = keyed("Select a benchmark: {plan-take}")
@@ -290,6 +302,7 @@ class EvaluationDialog(Dialog[EvaluationPlan]):
     # The line ----------------------------------------------------------------------------
 
     def action_find(self) -> None:
+        self.add_class("-finding")
         self.line.resume()
 
     def typed(self, field: Input) -> None:

@@ -13,10 +13,11 @@ from textual.containers import Vertical
 from textual.widgets import Input
 
 from bioretrieval_tui.backend.protocol import FetchJob
+from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.online.spool import FetchRequest, SourceName
 from bioretrieval_tui.tui.dialogs.dialog import Dialog, labelled, title_line
 from bioretrieval_tui.tui.found_session import EXAMPLES, MOST_SHOWN
-from bioretrieval_tui.tui.index_session import name_problem, slug
+from bioretrieval_tui.tui.index_session import name_problem, require_model, slug
 from bioretrieval_tui.tui.text import Span
 from bioretrieval_tui.tui.widgets.bars import HeadLine
 from bioretrieval_tui.tui.widgets.input import Buttons, QueryLine, Stepper
@@ -77,7 +78,7 @@ class FetchDialog(Dialog[FetchJob | FetchRequest]):
 
     def pressed(self, index: int) -> None:
         request = self._filled_in()
-        problem = name_fault(self.into.value)
+        problem = name_fault(self.into.value, self.names)
         if request is None:
             return
         if index == 1:
@@ -138,16 +139,22 @@ class IntoDialog(Dialog[str]):
         self.note.show(name_note(field.value, self.names, ""))
 
     def pressed(self, _: int) -> None:
-        problem = name_fault(self.into.value)
+        problem = name_fault(self.into.value, self.names)
         if problem:
             self.complain(problem, self.into)
         else:
             self.dismiss(self.into.value.strip())
 
 
-def name_fault(name: str) -> str | None:
-    """Why papers cannot go into an index of this name, or None."""
-    return name_problem(name.strip()) if name.strip() else "Give the index a name"
+def name_fault(name: str, names: Collection[str]) -> str | None:
+    """Why papers cannot go into an index of this name, or None. names: existing indexes."""
+    name = name.strip()
+    if name in names:
+        try:
+            require_model(name)
+        except BioRetrievalError as error:
+            return error.line()
+    return name_problem(name) if name else "Give the index a name"
 
 
 def name_note(name: str, names: Collection[str], empty: str) -> Span:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from msgspec.structs import replace
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widget import Widget
 from textual.widgets import Input
 
-from bioretrieval_tui.actions import Action, in_scope, keyed
+from bioretrieval_tui.actions import Action, in_scope, key_of, keyed
 from bioretrieval_tui.backend.protocol import AddJob, BuildJob, Job
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.evaluation.benchmark import find_parts
@@ -23,7 +24,7 @@ from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.dialogs.dialog import Dialog, labelled, title_line
 from bioretrieval_tui.tui.dialogs.model_dialog import ModelLine
 from bioretrieval_tui.tui.index_session import UNFINISHED, ModelChoice, name_problem, unused_name
-from bioretrieval_tui.tui.text import Span
+from bioretrieval_tui.tui.text import Span, cells
 from bioretrieval_tui.tui.widgets.bars import HeadLine, hints
 from bioretrieval_tui.tui.widgets.input import Buttons, QueryLine, Stepper
 from bioretrieval_tui.tui.widgets.picker import FilePicker
@@ -38,30 +39,40 @@ ENCODE = (
     ("BM25 only", "encode later: {vectors} in Indexes"),
 )
 """What a build is for: (label, note)."""
-_HINT = "{next-part}: next field   {dialog-close}: cancel"
+_HINT = "{dialog-close}: cancel"
 
 
 def key_hints(focused: Widget | None, picker: FilePicker, start: str) -> list[Span]:
-    """The keys of what has the focus. start: what enter does once files are selected."""
+    """The keys of what has the focus; in a path tab completes, and leads on elsewhere. start: what
+    enter does once files are selected."""
     keys: Sequence[Action] = ()
+    sides: tuple[str, ...] = ()
     labels = {"start": start, "next-field": start, "into": "Open" if picker.opens else "Select",
-              "begin": start, "next-choice": "Choose", "next-button": "Choose"}  # fmt: skip
+              "begin": start}  # fmt: skip
     if isinstance(focused, ModelLine):
         keys = in_scope("model-choice")
         labels["choose-model"] = f"Choose from {plural(len(focused.choices), 'model')}"
     elif isinstance(focused, QueryLine):
         keys = focused.keys
     elif isinstance(focused, Buttons):
-        keys = in_scope("buttons")
+        keys, sides = in_scope("buttons"), ("previous-button", "next-button")
     elif isinstance(focused, Stepper):
-        keys = (*in_scope("begin"), *in_scope("choice"))
+        keys, sides = in_scope("begin"), ("previous-choice", "next-choice")
     elif focused is picker.table:
         keys = in_scope("files")
     if picker.starts:
         labels["into"] = labels["open-path"] = start
-    shown = sorted((a for a in keys if a.footer), key=lambda action: action.footer)
+    shown = sorted(
+        (a for a in keys if a.footer and a.id not in sides), key=lambda action: action.footer
+    )
     shown = [replace(action, label=labels.get(action.id, action.label)) for action in shown]
-    return hints(shown, picker.size.width - 1, "strong", "faint")
+    width = picker.size.width - 1
+    leads_on = (one for one in in_scope("dialog") if one.id == "next-part")
+    more = [] if isinstance(focused, QueryLine) else hints([*leads_on], width, "strong", "faint")
+    if sides:
+        both = " ".join(map(key_of, sides))
+        more = [Span(both, "strong"), Span(" Choose  ", "faint"), *more]
+    return [*hints(shown, width - cells(more), "strong", "faint"), *more]
 
 
 class FilesDialog(Dialog[Job]):

@@ -37,7 +37,7 @@ class NoteLine(QueryLine):
 class NoteDialog(Dialog[ShelfMark]):
     """Answers the mark with another status, other tags and another note."""
 
-    DEFAULT_CSS = "NoteDialog > Vertical { height: 11; }"
+    DEFAULT_CSS = "NoteDialog > Vertical { height: 10; }"
     BINDINGS: ClassVar = bindings("note-dialog", "note-line")
 
     def __init__(self, mark: ShelfMark) -> None:

@@ -22,8 +22,8 @@ from bioretrieval_tui.tui.widgets.input import QueryLine
 from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTable
 
 COLUMNS = (
-    TableColumn("name", "", 24, 1),
-    TableColumn("help", "", 20, 4),
+    TableColumn("name", "", 22, 1),
+    TableColumn("help", "", 20, 8),
     TableColumn("key", "", 9),
 )
 
@@ -71,7 +71,7 @@ class Palette(Dialog[Choice]):
     """
 
     DEFAULT_CSS = """
-    Palette > Vertical { height: 80%; }
+    Palette > Vertical { height: 80%; width: 96%; max-width: 100; }
     Palette.-preview { align: right bottom; }
     Palette.-preview > Vertical { min-width: 40; width: 40; height: 7; }
     """
@@ -107,11 +107,12 @@ class Palette(Dialog[Choice]):
         )
 
     def compose(self) -> ComposeResult:
-        yield Vertical(self.line, self.table)
+        yield Vertical(self.line, self.table, *([self.note] if self.dims else []))
 
     def on_mount(self) -> None:
         self.table.show(ListRows(self.shown, self._cells), self.at)
         self.line.focus()
+        self._moved()
 
     def typed(self, field: Input) -> None:
         try:
@@ -126,8 +127,12 @@ class Palette(Dialog[Choice]):
 
     @on(VirtualTable.Moved)
     def _moved(self) -> None:
+        """Show whole what the row under the cursor does; in a preview, do it."""
         choice = self.table.at_cursor(self.shown)
-        if not self.dims and isinstance(choice, PaletteChoice):
+        if self.dims:
+            _, said, key = self._cells(choice) if choice else [Span("")] * 3
+            self.note.show(said, Span(f"  {key.text}", key.role))
+        elif isinstance(choice, PaletteChoice):
             choice.act()
 
     def left(self, by: int) -> None:

@@ -120,10 +120,13 @@ class EvolutionPane(EntryPane):
 
     def list_head(self) -> list[Span]:
         spans, found = super().list_head(), self.entry_list
-        if found.problem or found.filter or self.letters:
+        if found.problem or self.letters:
             return spans
+        if found.filter:
+            return spans if self.in_lineage else [*spans, Span("  ○ without a match", "dim")]
         if self.in_lineage:
-            return [*spans, Span(" families of models, by first release", "dim")]
+            return [*spans, Span(" families of models (●), by first release", "dim")]
+        spans.append(Span(" milestones (●)", "dim"))
         mark = self.marks.get(self.place() or "")
         return [*spans, Span("   "), *kinship(mark, self.marks)] if mark else spans
 

@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 
+import msgspec
+from msgspec.structs import replace
 from rich.cells import cell_len
 from textual.app import ComposeResult
 
@@ -46,8 +47,7 @@ _BEGIN = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class HomeRow:
+class HomeRow(msgspec.Struct, frozen=True):
     """One row. label: of the group that begins here; act: what enter and a click do; thing: the
     entry or name that it shows, for commands of the user."""
 
@@ -301,9 +301,9 @@ def own_rows(owner: PaneContext) -> tuple[list[HomeRow], int]:
             news = []
             for one in (one for one in watches() if one.unread):
                 first = next(item.title for item in one.news if not item.read)
-                said, unread = f"{count(one.unread)} unread: {one.watch.query}", unread + one.unread
+                text, unread = f"{count(one.unread)} unread: {first}", unread + one.unread
                 act = partial(owner.action_go, "news")
-                news.append(HomeRow("", Span(first, "strong"), said, act))
+                news.append(HomeRow("", Span(text, "strong"), one.watch.query, act))
             rows += _group("News", news)
     if (where.cache / "online" / "freshness.json").exists():
         from bioretrieval_tui.online.freshness import load_freshness
@@ -319,7 +319,7 @@ def _index(owner: PaneContext) -> Iterator[HomeRow]:
         from bioretrieval_tui.index.registry import info
 
         found = info(name, deep=False)
-        said = f"{plural(found.documents or 0, 'document')}, built {(found.built or '')[:10]}"
+        said = f"{plural(found.documents or 0, 'document')}  built {(found.built or '')[:10]}"
         yield HomeRow("Index", Span(name, "ok"), said, partial(owner.search_in, name), name)
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec import structs
+from msgspec.structs import replace
 
 from bioretrieval_tui.actions import key_of, keyed
 from bioretrieval_tui.backend.job_folder import JobRecord
@@ -36,6 +36,7 @@ EMPTY = (
     "In a shell:\n"
     "bioretrieval-tui index build NAME FILE..."
 )
+_GONE = ", {remove}: remove it from the list"
 
 
 class IndexesPane(Pane):
@@ -106,14 +107,20 @@ class IndexesPane(Pane):
         if problem:
             return [Span("Indexes", "strong"), Span(f"   {problem}", "error")]
         spans = [Span("Indexes", "strong"), Span(f"  {len(self.rows)}", "dim")]
+        failed = self.session.resumable(self.row)
+        if failed is not None and self.row and not self.row.info and not self.letters:
+            return [
+                *spans,
+                Span(keyed("  {resume}: try again" + _GONE), "dim"),
+                Span(f"  {failed.message}", failed.role),
+            ]
         if infos:
             spans.append(Span(f"  {size(sum(info.bytes for info in infos))}", "dim"))
+            spans.append(Span("  ● in Search", "dim"))
         cached = [info.bytes for info in infos if info.cached]
         if cached and not self.session.with_cached:
-            indexes = "1 index" if len(cached) == 1 else f"{len(cached)} indexes"
-            shows = f"{key_of('cached')} shows them"
-            said = f"  {indexes} of evaluations hidden ({size(sum(cached))}): {shows}"
-            spans.append(Span(said, "faint"))
+            hidden = f"  {len(cached)} of evaluations hidden ({size(sum(cached))})"
+            spans.append(Span(f"{hidden}: {key_of('cached')} shows", "faint"))
         if infos and all(info.name == CATALOGUE for info in infos) and not self.letters:
             spans.append(
                 Span(
@@ -144,18 +151,22 @@ class IndexesPane(Pane):
             if self.owner.jobs.of(row.name) is not None:
                 info = structs.replace(info, status="a job changes it now")
             facts = paint(index_page(info, (model.id, model.name) if model else None))
-        searched = "  ● searched in Search" if row.name == self.owner.index else ""
-        above = [line(Span(*self.session.health(row)), Span(searched, "ok"))]
+        health, searched = self.session.health(row), row.name == self.owner.index
+        said = [Span(*health)] if health[0] != "ok" else []  # the status below says so
+        said += [Span("  " if said else ""), Span("● searched in Search", "ok")] if searched else []
+        above = [line(*said)] if said else []
         outcome = self.session.outcome(row)
         if outcome is not None and self.owner.jobs.of(row.name) is None:
             above += [line(), *outcome_lines(outcome)]
             if outcome.state != "done":
-                above.append(line(Span("p: resume, L: log", "faint")))
+                keys = "{resume}: try again, {log}: its log" + (_GONE if row.info is None else "")
+                above.append(line(Span(keyed(keys), "dim")))
         return replace(facts.with_lines(1, above), lead=3)
 
     def show_page(self, *, lead: bool = False) -> None:
         super().show_page(lead=lead)
         if not lead:
+            self.head()
             self._show_keys()
 
     def footer_place(self, action: Action) -> int:
@@ -222,10 +233,11 @@ class IndexesPane(Pane):
         )  # fmt: skip
         self._ask(dialog)
 
-    def action_add_files(self) -> None:
+    async def action_add_files(self) -> None:
         from bioretrieval_tui.tui.dialogs.file_dialogs import FilesDialog
 
         name = self.session.checked(self.row, "add to", "complete").name
+        await asyncio.to_thread(index_session.require_model, name)
         self._ask(FilesDialog(self.folder, recent=self.owner.folders.recent(), adding=name))
 
     def _ask(self, dialog: FilesDialog) -> None:

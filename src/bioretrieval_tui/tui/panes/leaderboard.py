@@ -47,9 +47,11 @@ from bioretrieval_tui.tui.text import Span, line, unbroken
 from bioretrieval_tui.tui.widgets.table import GAP, ColumnChoice, VirtualTable
 
 if TYPE_CHECKING:
+    from bioretrieval_tui.actions import Action
     from bioretrieval_tui.evaluation.records import EvaluationRecord
     from bioretrieval_tui.render.catalogue_figures import FigureWish
     from bioretrieval_tui.render.comparison import Compared
+    from bioretrieval_tui.render.evaluations import OwnRun
     from bioretrieval_tui.render.row_records import Chosen
     from bioretrieval_tui.tui.dialogs.plot_dialog import PlotDialog
     from bioretrieval_tui.tui.entry_session import EntrySession
@@ -358,33 +360,46 @@ class LeaderboardPane(EntryPane):
     def _recipes_head(self) -> list[Span]:
         count = len(self.board.rows)
         words = "  by the mean of NFCorpus, SciFact, SCIDOCS and TREC-COVID"
-        found = [Span("Recipes", "strong"), Span(f"  {count}", "dim")]
+        found = [Span("Recipes", "strong"), Span(f"  {count}", "dim"), *self._runs_head()]
         if self.entry_list.filter:
             return [*found, Span("  filter ", "faint"), Span(self.entry_list.filter, "ok")]
-        return [*found, Span(words, "dim")]
+        signs = [one for one in LEGEND.split("  ") if one[0] in self.board.recipe_signs]
+        return [*found, *(Span(f"  {unbroken(one)}", "dim") for one in signs), Span(words, "dim")]
+
+    def _runs_head(self) -> list[Span]:
+        """How many runs of the user there are, and what the key that leads to them does now."""
+        board, key = self.board, key_of("own")
+        if not board.own:
+            return []
+        if not board.with_own:
+            return [
+                Span(f"  {unbroken(f'{MARK} your runs: {len(board.own)} hidden ({key})')}", "faint")
+            ]
+        shown = len(board.shown_own) if self.in_matrix else len(board.own)
+        does = f"{key} hides them" if board.own_first else f"{key}: on top"
+        return [Span(f"  {unbroken(f'{MARK} your runs: {shown} ({does})')}", "own")]
 
     def _matrix_head(self) -> list[Span]:
         board, own = self.board, self.own_row
         matrix, view = board.matrix, board.view
         ranked = sum(row.rank is not None for row in matrix.rows)
         counts = f"{ranked} of {len(matrix.rows)}" if ranked < len(matrix.rows) else str(ranked)
-        spans = [Span("Board", "strong"), Span(f"  {counts} ranked", "dim")]
+        title = [Span("Board", "strong")]
+        counted = [Span(f"  {counts} ranked", "dim")]
         if self.owner.board_problem:
-            spans.append(Span("  without the public board", "error"))
-        if board.mode == "heat":
-            spans.append(Span("  1 best tenth .. 9, 0 last tenth, · no score", "dim"))
-        if board.shown_own:
-            spans.append(Span(f"  {MARK} your runs: {len(board.shown_own)}", "own"))
+            counted.append(Span("  without the public board", "error"))
+        counted += self._runs_head()
+        spans = list[Span]()
         key = self.table.columns[self.table.column].key
         row = self.table.at_cursor(board.rows)
-        title = self.table.columns[self.table.column].title
+        column = self.table.columns[self.table.column].title
         if result := board.result_at(row, key):
             at, count = board.place_of(result)
             source = self.catalogue.sources.get(result.source)
             text = source.text.split(":")[0] if source else result.source
             remarks = result_remarks(result)
             spans += [
-                Span(f"  {title} ", "dim"),
+                Span(f"  {column} ", "dim"),
                 Span(score_figure(result), "strong"),
                 Span(f" #{at} of {count}", "dim"),
                 Span(f"  {remarks}" if remarks else "", "warn"),
@@ -397,13 +412,25 @@ class LeaderboardPane(EntryPane):
                 Span(f"  {own.run.how}, measured here; {key_of('enter')}: its page", "dim"),
             ]
         elif self.table.columns[self.table.column].upright:
-            spans += [Span(f"  {title}", "dim"), Span(" no score", "faint")]
+            spans += [Span(f"  {column}", "dim"), Span(" no score", "faint")]
         else:
             if self.entry_list.filter:
                 spans += [Span("  filter ", "faint"), Span(self.entry_list.filter, "ok")]
             spans.append(Span(f"  {ranked_by(matrix, board.table)}", "dim"))
             if view.ranking == "borda":
                 spans.append(Span(f"  {missing_words(matrix)}", "dim"))
+        if board.mode == "heat":
+            # Its cells show no number: that of the one under the cursor comes first.
+            tenths = unbroken("1 best tenth .. 9, 0 last tenth, · no score")
+            at_cursor = bool(result or own or self.table.columns[self.table.column].upright)
+            legend = Span(f"  {tenths}", "dim")
+            spans = (
+                [*title, *spans, legend, *counted]
+                if at_cursor
+                else [*title, legend, *counted, *spans]
+            )
+        else:
+            spans = [*title, *counted, *spans]
         for shown, words in (
             (view.zero_shot, "zero-shot only"),
             (view.complete, "complete only"),
@@ -412,8 +439,6 @@ class LeaderboardPane(EntryPane):
             spans.append(Span(f"  {words}" if shown else "", "warn"))
         hidden = unbroken(hidden_words(matrix), ", ")
         spans.append(Span(f"  {hidden}" if hidden else "", "dim"))
-        if board.own and not board.with_own:
-            spans.append(Span(f"  {MARK} your runs: {len(board.own)} hidden (w)", "faint"))
         off = "  ! differs by more than 0.01" if board.shown_own else ""
         marks = "" if board.mode == "heat" else f"   {unbroken(LEGEND + off)}"
         return [*spans, Span(marks, "dim")]
@@ -480,10 +505,16 @@ class LeaderboardPane(EntryPane):
                 board.view, columns=columns, sort=key, reverse=False, zero_shot=False
             )
             self.put_filter("", run.record.id)
-            at = [column.key for column in self.table.columns].index(key)
             # With what is better and worse around it.
             self.table.top = max(0, self.table.cursor - self.table.page // 2)
-            self.table.move_column(at - self.table.column)
+            self._reveal(run)
+
+    def _reveal(self, run: OwnRun) -> None:
+        """Have the score of a run on screen."""
+        keys = [column.key for column in self.table.columns]
+        if (key := self.board.table.key(run.axis)) in keys:
+            self.table.move_column(keys.index(key) - self.table.column)
+        self.head()
 
     def action_remove(self) -> None:
         row = self.own_row
@@ -545,9 +576,31 @@ class LeaderboardPane(EntryPane):
         model = "" if record.mode == "lexical" else run.model or record.run or record.model
         self.owner.job_session.ask_what_to_evaluate(benchmark=benchmark, model=model)
 
-    def action_own(self) -> None:
-        self._for_matrix("Your runs")
-        if not self.board.own:
+    async def action_own(self) -> None:
+        """Show the runs before the models, newest first; where they are, hide them."""
+        board = self.board
+        if not board.own:
+            await self.read_runs()  # the key may come before they are read
+        if not board.own:
             raise UsageError(f"No runs yet: {key_of('evaluate')} evaluates")
-        self.board.with_own = not self.board.with_own
-        self.refill()
+        if board.own_first:
+            board.with_own, board.view = False, structs.replace(board.view, sort="rank")
+            self.refill()
+            self.owner.say(f"Your runs are hidden; {key_of('own')} shows them")
+            return
+        if not self.in_matrix:
+            self._show("matrix")
+        board.with_own, board.view = True, structs.replace(board.view, sort="own", reverse=False)
+        run = board.own[0].run
+        self.refill(run.record.id)
+        self._reveal(run)
+
+    def begin(self) -> None:
+        """Show the newest run if an evaluation has ended since the board was shown."""
+        if self.owner.job_session.evaluated:
+            self.owner.job_session.evaluated = False
+            self.board.own = ()  # it is not among those that were read
+            self.run_worker(self.action_own(), group="own")
+
+    def footer_place(self, action: Action) -> int:
+        return 0 if action.id == "own" and not self.board.own else super().footer_place(action)

@@ -79,7 +79,7 @@ class NewsPane(Pane):
     def list_head(self) -> list[Span]:
         total, unread = len(self.session.rows), self.session.unread
         shown = f" of {count(total)}" if self.session.everything else ""
-        return [Span("News", "strong"), Span(f"  {count(unread)} unread{shown}", "dim")]
+        return [Span("News", "strong"), Span(f"  ● {count(unread)} unread{shown}", "dim")]
 
     @property
     def one(self) -> WatchNews | None:

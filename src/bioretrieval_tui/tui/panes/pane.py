@@ -86,7 +86,7 @@ class Pane(Widget):
     TITLE: ClassVar[str] = ""
     """The title of a pane that has no digit."""
     COLUMNS: ClassVar[tuple[TableColumn, ...]] = ()
-    EMPTY: ClassVar[str] = "No entry matches."
+    EMPTY: ClassVar[str] = "No entry matches.\n\n{clear} clears the filter."
     LEAD: ClassVar[int] = 0
     """Columns that have the first of two lines of a row for themselves."""
     WIDE: ClassVar[int] = 100

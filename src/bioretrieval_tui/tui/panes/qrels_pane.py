@@ -4,7 +4,7 @@ ranked the judged documents of a query."""
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -38,6 +38,10 @@ _QUERIES_WIDTH = 60
 _DOCUMENTS_WIDTH = 50
 """Columns of a message in place of queries, and of documents."""
 _DELTA_WIDTH = 13
+_SCORE, _LABEL = 7, 8
+"""Cells of a score in a list, and of the name of a mode on a page."""
+_NAMED, _NAMES = 20, 40
+"""Most cells of the name of a run file, and of all names together."""
 """Cells of the difference of two modes: the names of both, of a run file its beginning."""
 _HIGH_GRADE = 2
 """Grade from which a document is highly relevant."""
@@ -269,16 +273,27 @@ class QrelsPane(Pane):
 # Queries as rows ------------------------------------------------------------------------------
 
 
+def _mode_columns(modes: Sequence[str]) -> Iterator[TableColumn]:
+    """A column a mode; names of run files are longer than those of modes."""
+    names = {mode: mode_name(mode) for mode in modes}
+    most = min(_NAMED, _NAMES // max(1, len(names)))
+    for mode, name in names.items():
+        width = max(_SCORE, min(len(name), most))
+        yield TableColumn(mode, name, width, align="right", priority=1)
+
+
 def query_columns(modes: Sequence[str], pair: tuple[str, str] | None) -> tuple[TableColumn, ...]:
     """Id and text of a query, nDCG@10 of each mode, and the difference of a pair of modes."""
     columns = [
         TableColumn("id", "Query", 7, priority=4),
         TableColumn("text", "Text", 14, 1, priority=0),
-        *(TableColumn(mode, mode_name(mode), 7, align="right", priority=1) for mode in modes),
+        *_mode_columns(modes),
     ]
     if pair is not None:
         first, second = map(mode_name, pair)
-        second = fit(second, min(len(second), _DELTA_WIDTH - 1 - len(first)))
+        space = _DELTA_WIDTH - 1
+        first = fit(first, min(len(first), max(space // 2, space - len(second))))
+        second = fit(second, min(len(second), space - len(first)))
         title = f"{second}\N{MINUS SIGN}{first}"
         columns.append(TableColumn(DELTA, title, _DELTA_WIDTH, align="right", priority=2))
     return (*columns, TableColumn("relevant", "Rel", 4, align="right", priority=5))
@@ -309,7 +324,11 @@ def query_lines(view: QueryView, modes: Sequence[str]) -> list[Line]:
     for mode in modes:
         values = view.scores.get(mode, {})
         shown = "".join(f"{values.get(name, 0.0):>9.3f}" for name in MEASURES)
-        lines.append(line(Span(fit(mode_name(mode), 8) + " ", "own"), Span(shown)))
+        name = mode_name(mode)
+        if len(name) > _LABEL:  # a run file
+            lines.append(line(Span(name, "own")))
+            name = ""
+        lines.append(line(Span(fit(name, _LABEL) + " ", "own"), Span(shown)))
     missing = sum(row.title is None for row in view.judged)
     said = f"{len(view.judged):,} judged; top {len(view.unjudged):,} unjudged below"
     said += f"; {missing:,} not in the corpus" if missing else ""
@@ -325,7 +344,7 @@ def document_columns(modes: Sequence[str]) -> list[TableColumn]:
     return [
         TableColumn("grade", "Grade", 5, align="right", priority=0),
         TableColumn("title", "Document", 24, 1, priority=0),
-        *(TableColumn(mode, mode_name(mode)[:7], 7, align="right", priority=1) for mode in modes),
+        *_mode_columns(modes),
         TableColumn("id", "Id", 8, priority=4),
     ]
 

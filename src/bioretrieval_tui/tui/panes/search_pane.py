@@ -16,11 +16,11 @@ from textual.widgets import Input
 from bioretrieval_tui.actions import key_of
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.index.layout import CATALOGUE
-from bioretrieval_tui.search.types import MODES, ORDERS, Hit
+from bioretrieval_tui.search.types import MODES, ORDERS, SCORE_MEANINGS, Hit
 from bioretrieval_tui.settings import LAST_INDEX
 from bioretrieval_tui.tui import hit_list
 from bioretrieval_tui.tui.bindings import bindings
-from bioretrieval_tui.tui.facets import FacetValue, facet_values
+from bioretrieval_tui.tui.facets import FacetValue, clause_in, facet_values
 from bioretrieval_tui.tui.last_session import PaneState
 from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.search_session import NOTHING, SearchSession
@@ -85,12 +85,7 @@ class SearchPane(Pane):
     SearchPane.-three.-facets.-reading #facets { display: block; }
     """
 
-    EXPLAINS = (
-        ("BM25", "the sum over the query's terms; only hits of one query can be compared"),
-        ("dense", "the similarity of the vectors, for most models a cosine up to 1"),
-        ("hybrid", "standard deviations above the mean of the candidates, dense plus BM25"),
-        ("reranker", "what the cross-encoder gives a pair of query and text"),
-    )
+    EXPLAINS = tuple(SCORE_MEANINGS.items())
 
     FILTER_HINT = "filter: year:2015.. mesh:asthma has:abstract -type:review"
 
@@ -199,6 +194,9 @@ class SearchPane(Pane):
         columns = hit_list.columns_of(session.view, session.right)
         if left.columns != columns:
             left.set_columns(columns)
+            # A second line for the rank in the other list alone would be wasted.
+            left.lead = self.right.lead = 2 if len(columns) > 3 else 0
+            self.right.set_columns(hit_list.columns_of(session.right, session.view, "dense"))
             self.call_after_refresh(left.repaint)
         left.show(hit_list.hit_rows(session.view, session.right, self._mark_of), cursor)
         if session.two_lists:
@@ -381,6 +379,8 @@ class SearchPane(Pane):
         self.facets = facet_values(answer)
         at = next((n for n, one in enumerate(self.facets) if one.clause == clause), at)
         told = hit_list.counted_in(answer.among, self.session.widened)
+        if any(clause_in(self.session.filter, one.clause) for one in self.facets):
+            told += "  ● in the filter"
         self.counted.show(Span(told, "dim"))
         years = publications((hit.year for hit in answer.hits), FACETS_WIDTH - 2)
         self.years.show(*years)

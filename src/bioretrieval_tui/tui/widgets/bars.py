@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from itertools import pairwise
 
+from msgspec.structs import replace
 from rich.cells import cell_len
 from textual import events
 from textual.keys import key_to_character
@@ -13,7 +14,7 @@ from textual.strip import Strip
 
 from bioretrieval_tui.actions import MORE_PANES, PANES, SHORT_TITLES, Action, key_of
 from bioretrieval_tui.terminal.clean import clean
-from bioretrieval_tui.tui.text import Line, Row, Span, clipped, fit, strip, wrap
+from bioretrieval_tui.tui.text import Line, Row, Span, cells, fit, strip, wrap
 from bioretrieval_tui.tui.widgets.canvas import Canvas
 
 LEAST_WIDTH, LEAST_HEIGHT = 20, 6
@@ -233,16 +234,35 @@ class HeadLine(Canvas):
 
 
 def whole_parts(spans: Sequence[Span], width: int, height: int) -> list[Row]:
-    """The spans on at most `height` lines, without the parts at the end that do not fit."""
+    """The spans on at most `height` lines, without the parts at the end that do not fit. A line
+    ends between two parts, unless all are shown only if it ends within one."""
     parts = [replace(span, text=text) for span in spans for text in _PART.findall(span.text)]
     ends = [at for at, part in enumerate(parts) if at and part.text.startswith("  ")]
     for end in reversed([*ends, len(parts)]):
         kept, left = tuple(parts[:end]), "".join(part.text for part in parts[end:])
         if cell_len(left.partition("  ")[0]) > width:
             break  # a sentence is cut at a word
-        if len(rows := wrap(Line(kept), width)) <= height:
-            return rows
+        starts = [0, *(at for at in ends if at < end), end]
+        for rows in (_lines_of_parts(kept, starts, width), wrap(Line(kept), width)):
+            if len(rows) <= height:
+                return rows
     return first_rows(spans, width, height)
+
+
+def _lines_of_parts(spans: Row, starts: Sequence[int], width: int) -> list[Row]:
+    """The spans in lines that end between parts; one that is longer than a line is broken at a
+    word. starts: where each part starts, and the end."""
+    rows: list[Row] = []
+    line: Row = ()
+    for start, end in pairwise(starts):
+        part = spans[start:end]
+        if cells(line) + cells(part) > width and line:
+            rows.append(line)
+            part = (replace(part[0], text=part[0].text.lstrip()), *part[1:])
+            line = ()
+        *whole, line = wrap(Line((*line, *part)), width)
+        rows += whole
+    return [*rows, line]
 
 
 def first_rows(spans: Sequence[Span], width: int, height: int) -> list[Row]:
@@ -250,7 +270,7 @@ def first_rows(spans: Sequence[Span], width: int, height: int) -> list[Row]:
     rows = wrap(Line(tuple(spans)), max(1, width))
     if len(rows) <= height:
         return rows
-    *kept, last = clipped(rows[height - 1], max(1, width - 2))
+    *kept, last = wrap(Line(rows[height - 1]), max(1, width - 2))[0]
     cut = (*kept, replace(last, text=last.text.rstrip()), Span(" …", spans[-1].role))
     return [*rows[: height - 1], cut]
 

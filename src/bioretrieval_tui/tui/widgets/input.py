@@ -33,7 +33,7 @@ class QueryLine(Input, inherit_bindings=False):
     QueryLine:ansi > .input--selection {
         color: ansi_default; background: ansi_default; text-style: reverse;
     }
-    QueryLine > .input--placeholder, QueryLine > .input--suggestion { color: $foreground 60%; }
+    QueryLine > .input--placeholder, QueryLine > .input--suggestion { color: $foreground 70%; }
     QueryLine:ansi > .input--placeholder, QueryLine:ansi > .input--suggestion {
         color: ansi_default; text-style: dim;
     }
@@ -224,7 +224,7 @@ class Buttons(Canvas, can_focus=True):
         for index, label in enumerate(self.labels):
             chosen = index == self.chosen and self.has_focus
             text = f"[ {label} ]" if chosen else f"  {label}  "
-            row += [Span(text, "bar.active" if chosen else "bar"), Span("  ")]
+            row += [Span(text, "bar.active" if chosen else "button"), Span("  ")]
         return [tuple(row)]
 
 

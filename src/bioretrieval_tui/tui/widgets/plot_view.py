@@ -43,7 +43,8 @@ class PlotView(Canvas, can_focus=True):
     @property
     def unnamed(self) -> list[Point]:
         """Points of fronts whose names have no place in the drawing."""
-        return unnamed(self.figure, *self.size, self.cursor) if self.figure else []
+        width, height = self.size
+        return unnamed(self.figure, width - 2, height, self.cursor) if self.figure else []
 
     def move_on_front(self, by: int) -> None:
         """To the next point of a front (1) or the previous one (-1), if there is one."""
@@ -62,8 +63,8 @@ class PlotView(Canvas, can_focus=True):
         if self.figure is None:
             return ()
         width, height = self.size
-        rows = draw(self.figure, width, height, self.cursor)
-        return [tuple(Span(text, role) for text, role in row) for row in rows]
+        rows = draw(self.figure, width - 2, height, self.cursor)
+        return [(Span(" "), *(Span(text, role) for text, role in row)) for row in rows]
 
     def scroll_rows(self, by: int) -> None:
         self.move_to(self.cursor + (1 if by > 0 else -1))

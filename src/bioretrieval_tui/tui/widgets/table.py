@@ -6,9 +6,9 @@ Mounting and moving cost the same for ten rows and for a million.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+import msgspec
 from rich.cells import cell_len
 from textual import events
 from textual.message import Message
@@ -26,14 +26,15 @@ _SCROLLS = 4
 """Parts of a page by which rows of two lines scroll."""
 _BELOW = 2
 """Cells before the second line of a row, where it does not begin under the title."""
+_FEW = 6
+"""Lines of a header in which upright titles are cut without a sign."""
 _MEASURED = 500
 """Rows whose cells are measured to know whether all are shown whole."""
 _Band = tuple[int, list[tuple[int, int]]]
 """A line of a row: blanks before it, and (column index, cells) of its columns."""
 
 
-@dataclass(frozen=True, slots=True)
-class TableColumn:
+class TableColumn(msgspec.Struct, frozen=True):
     """One column. `width` is its least width; spare cells are shared by `weight`.
 
     Columns with a lower `priority` number are dropped last when the table is narrow. `frozen`
@@ -50,8 +51,7 @@ class TableColumn:
     upright: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnChoice:
+class ColumnChoice(msgspec.Struct, frozen=True):
     """A column that can be chosen: its key, its title, how many rows have a value in it."""
 
     key: str
@@ -422,7 +422,8 @@ class VirtualTable(Canvas, can_focus=True):
         for place, (i, size) in enumerate(layout):
             column = self.columns[i]
             title = column.title if column.upright else ""
-            title = fit(title, height - 1) if len(title) >= height else title
+            if len(title) >= height:  # of few letters the sign of a cut would take one
+                title = title[: height - 1] if height <= _FEW else fit(title, height - 1)
             at = len(title) - left + 1
             letter = title[at] if 0 <= at < len(title) else " "
             role = "header.active" if i == self.column and self.has_focus else "header"
