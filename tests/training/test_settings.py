@@ -14,6 +14,7 @@ RECIPE = Recipe(
     model="it",
     method="as it says",
     summary="A recipe.",
+    sources=("its-paper",),
     added="2026-11-30",
     training=Training(runnable="yes", batch=64, epochs=5.0, lora=Lora(rank=4)),
 )

@@ -77,7 +77,9 @@ def test_only_the_adapter_is_trained_and_merged(tiny: Path, tmp_path: Path) -> N
 def test_a_layer_that_is_not_there_is_named(tiny: Path, tmp_path: Path) -> None:
     chosen = settings(**{"lora.targets": "q_proj"})
     with pytest.raises(UsageError, match="no layer is named q_proj") as raised:
-        fit(trainable_model(str(tiny), recipe()), recipe(), chosen, examples(), [], tmp_path, silent)
+        fit(
+            trainable_model(str(tiny), recipe()), recipe(), chosen, examples(), [], tmp_path, silent
+        )
     assert "query" in (raised.value.remedy or "")
 
 
@@ -148,8 +150,8 @@ def test_a_run_with_an_adapter_goes_on(
         if progress.stage == "training" and progress.done >= 4:
             raise Killed("ended")
 
+    model = trainable_model(str(tiny), recipe())
     with pytest.raises(Killed):
-        model = trainable_model(str(tiny), recipe())
         fit(model, recipe(), chosen, examples(), [], tmp_path / "ended", report)
     model = trainable_model(str(tiny), recipe())
     done = fit(model, recipe(), chosen, examples(), [], tmp_path / "ended", silent)
@@ -160,8 +162,7 @@ def test_a_run_with_an_adapter_goes_on(
 
 def test_a_loss_that_is_no_number_ends_the_run(tiny: Path, tmp_path: Path) -> None:
     model = trainable_model(str(tiny), recipe())
-    with model[0].model.embeddings.word_embeddings.weight.data as one:  # type: ignore[attr-defined]
-        one.fill_(float("nan"))
+    model[0].model.embeddings.word_embeddings.weight.data.fill_(float("nan"))
     with pytest.raises(DivergedError, match="the loss is no number after 1 step"):
         fit(model, recipe(), settings(), examples(), [], tmp_path, silent)
 

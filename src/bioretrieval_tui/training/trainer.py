@@ -13,7 +13,7 @@ import math
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -28,9 +28,6 @@ from bioretrieval_tui.paths import save_file
 from bioretrieval_tui.progress import Progress, Reporter
 from bioretrieval_tui.training.examples import Example
 from bioretrieval_tui.training.own_models import Fitted, Watched
-
-if TYPE_CHECKING:
-    import torch
 
 SAVED_EVERY = 180.0
 """Seconds between checkpoints."""
@@ -263,9 +260,10 @@ def fit(
 
     disable_progress_bars()
     transformers.logging.set_verbosity_error()
-    model.model_card_data.generate_widget_examples = False
+    model.model_card_data.widget = ["none"]  # else it makes some, under a bar of its own
     model[0].max_seq_length = min(model[0].max_seq_length or 512, settings.document_length or 10**6)
     texts = Texts(recipe, settings, model.tokenizer)
+    transformers.set_seed(settings.seed or 0)  # an adapter begins with random weights
     if settings.lora is not None:
         add_lora(model, settings.lora)
     columns = columns_of(examples, texts, settings)
@@ -374,7 +372,7 @@ class _Watch:
         watch = self
 
         class Following(TrainerCallback):  # type: ignore[misc]  # untyped there
-            def on_train_begin(self, *given: Any, **_: Any) -> None:
+            def on_train_begin(self, *given: Any, model: Any = None, **_: Any) -> None:
                 watch.resumed = step = given[1].global_step
                 watch.losses = [one for one in watch.losses if one[0] <= step]
                 watch.watched = [one for one in watch.watched if one.step <= step]
@@ -428,12 +426,8 @@ class _Watch:
         )  # fmt: skip
         if self.best is None or seen.score > self.best.score:
             self.best = seen
-            from safetensors.torch import save_file as save_weights
-
             self._folder.mkdir(parents=True, exist_ok=True)
-            beside = self._folder / f"{BEST}.part"
-            save_weights(_trained(model), beside)
-            beside.replace(self._folder / BEST)
+            keep(model, self._folder / BEST)
         self._keep()
 
     def _keep(self) -> None:
@@ -446,19 +440,28 @@ class _Watch:
         self._look(model, self._steps)
         if self.best is None or self.best.step == self._steps:
             return
-        from safetensors.torch import load_file
-
-        found = load_file(self._folder / BEST)
-        model.load_state_dict(found, strict=False)
+        put_back(model, self._folder / BEST)
 
 
-def _trained(model: Any) -> dict[str, torch.Tensor]:
-    """The weights that are trained, by name."""
-    return {
+def keep(model: Any, path: Path) -> None:
+    """Save the weights that are trained."""
+    from safetensors.torch import save_file as save_weights
+
+    found = {
         name: weight.detach().cpu().contiguous().clone()
         for name, weight in model.named_parameters()
         if weight.requires_grad
     }
+    beside = path.with_name(f"{path.name}.part")
+    save_weights(found, beside)
+    beside.replace(path)
+
+
+def put_back(model: Any, path: Path) -> None:
+    """Load weights that `keep` saved."""
+    from safetensors.torch import load_file
+
+    model.load_state_dict(load_file(path), strict=False)
 
 
 def clear(folder: Path, names: Iterable[str] = (_CHECKPOINTS, BEST, _STATE)) -> None:

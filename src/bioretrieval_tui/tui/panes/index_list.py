@@ -62,9 +62,9 @@ class IndexesPane(Pane):
         self.rows: list[index_session.IndexRow] = []
         self.folder = self.owner.folders.remembered(FILES_FOLDER) or first_folder()
         """The folder of the file dialogs: the last one that was used."""
+        self.session = index_session.IndexesSession(self.owner)
 
     def on_mount(self) -> None:
-        self.session = index_session.IndexesSession(self.owner)
         self.head()
 
     def activate(self) -> None:
