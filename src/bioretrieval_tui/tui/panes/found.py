@@ -58,6 +58,8 @@ class FoundPane(Pane):
 
     def found_changed(self) -> None:
         """Show another search from its start, papers that arrived, or the end of the search."""
+        if not self.query(VirtualTable):  # not composed yet: `activate` shows them
+            return
         session = self.session
         if session.request is not None:
             over = session.problem or f"{session.service} has no match."
