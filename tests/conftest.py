@@ -32,7 +32,7 @@ gc.set_threshold(100_000, 20, 20)
 
 # A machine under load is slow, not wrong.
 settings.register_profile(
-    "usual", deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow]
+    "usual", deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.register_profile("thorough", settings.get_profile("usual"), max_examples=1_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))

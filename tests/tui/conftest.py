@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from driving import Programs
@@ -10,6 +12,8 @@ from fetched import world as world
 from fixed_catalogue import fixed_catalogue
 from scripted import Desk, ScriptedClient
 from snapshots import Snapshots
+from textual.css.model import RuleSet
+from textual.css.stylesheet import Stylesheet
 
 from bioretrieval_tui.catalog import compiled
 from bioretrieval_tui.catalog.catalogue import Catalogue
@@ -78,6 +82,23 @@ def scripted(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) ->
     monkeypatch.setattr("bioretrieval_tui.backend.client.run_job", desk.work)
     WorkerStandIn(desk.work, monkeypatch)
     return desk
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _style_sheets_are_parsed_once() -> Iterator[None]:
+    """Textual parses the same style sheets again for every app; here once a process."""
+    parsed: dict[Any, list[RuleSet]] = {}
+    parse = Stylesheet._parse_rules
+
+    def remembered(self: Stylesheet, css: str, **how: Any) -> list[RuleSet]:
+        key = (css, *how.values(), *self._variables.items())
+        if key not in parsed:
+            parsed[key] = parse(self, css, **how)
+        return parsed[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Stylesheet, "_parse_rules", remembered)
+        yield
 
 
 @pytest.fixture

@@ -167,6 +167,9 @@ async def test_a_command_that_is_too_long_is_told(small: Catalogue) -> None:
 # Themes ---------------------------------------------------------------------------------------
 
 
+OURS = {name: DARK.colours[name] for name in COLOURS}
+
+
 def theme(name: str, colours: dict[str, str]) -> None:
     path = places().config / "themes" / f"{name}.toml"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -174,11 +177,12 @@ def theme(name: str, colours: dict[str, str]) -> None:
 
 
 def test_a_theme_has_the_colours_of_ours() -> None:
-    assert set(COLOURS) == DARK.colours.keys() == LIGHT.colours.keys()
+    for look in (DARK, LIGHT):
+        assert look.colours.keys() == {*COLOURS, "on_match"}  # of the background, if not given
 
 
 async def test_a_theme_of_the_user_is_offered_and_kept(small: Catalogue) -> None:
-    theme("sepia", DARK.colours | {"background": "#302010"})
+    theme("sepia", OURS | {"background": "#302010"})
     theme("broken", {"background": "#302010"})
     configure('theme = "light"\n')
     async with running(make_app(small), (120, 30)) as session:
@@ -193,7 +197,7 @@ async def test_a_theme_of_the_user_is_offered_and_kept(small: Catalogue) -> None
 
 @pytest.mark.parametrize("name", ["sepia", "broken"])
 async def test_a_theme_of_the_file_is_used_if_it_can_be(small: Catalogue, name: str) -> None:
-    theme("sepia", DARK.colours)
+    theme("sepia", OURS)
     theme("broken", {})
     configure(f'theme = "{name}"\n')
     async with running(make_app(small), (120, 30)) as session:
