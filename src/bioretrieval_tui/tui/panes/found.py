@@ -21,7 +21,7 @@ from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.spans import PaintedPage
 from bioretrieval_tui.tui.text import Row, Span, line, wrap
 from bioretrieval_tui.tui.widgets.bars import WorkBar
-from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn
+from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTable
 from bioretrieval_tui.util.formatting import count
 
 if TYPE_CHECKING:
