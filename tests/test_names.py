@@ -6,15 +6,11 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "bioretrieval_tui"
-MODULES = {
-    path.relative_to(SOURCE): ast.parse(path.read_text(encoding="utf-8"))
-    for path in sorted(SOURCE.rglob("*.py"))
-    if "_bundle" not in path.parts
-}
 RIDDLES = re.compile(
     r"\b(rooms?|doors?|house|whoever|nobody|in vain|before one's eyes|of ours|lane|farewell"
     r"|(?<![\[\"-])anew)\b",
@@ -22,9 +18,19 @@ RIDDLES = re.compile(
 )
 
 
+@cache
+def modules() -> dict[Path, ast.Module]:
+    """Every module of the program; parsed in the process that runs these tests, and no other."""
+    return {
+        path.relative_to(SOURCE): ast.parse(path.read_text(encoding="utf-8"))
+        for path in sorted(SOURCE.rglob("*.py"))
+        if "_bundle" not in path.parts
+    }
+
+
 def classes() -> Iterator[tuple[Path, ast.ClassDef]]:
     """The classes of all modules, those within functions and classes too."""
-    for path, tree in MODULES.items():
+    for path, tree in modules().items():
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef):
                 yield path, node
@@ -36,7 +42,7 @@ def twice(names: Counter[str]) -> list[str]:
 
 def test_module_names_are_unique() -> None:
     names = Counter(
-        path.name for path in MODULES if path.name not in ("__init__.py", "__main__.py")
+        path.name for path in modules() if path.name not in ("__init__.py", "__main__.py")
     )
     assert twice(names) == []
 
@@ -70,7 +76,7 @@ def named(base: ast.expr) -> str | None:
 def test_classes_are_whole() -> None:
     """No stub waits for another slice of a class, and no parameter takes anything at all."""
     found = []
-    for path, tree in MODULES.items():
+    for path, tree in modules().items():
         for node in ast.walk(tree):
             if isinstance(node, ast.Raise) and "NotImplementedError" in ast.dump(node):
                 found.append(f"{path}:{node.lineno}: NotImplementedError")

@@ -14,6 +14,8 @@ KEYS = 60
 PACE = 0.25
 LATE = 0.35
 """Seconds after which the page beside a resting cursor may come as well: no single key's cost."""
+MOST_LATE = 10.0
+"""Seconds that a busy machine may take to answer a key."""
 MOST, USUAL = 2048, 1500
 
 
@@ -34,9 +36,12 @@ def test_a_cursor_key_costs_at_most_two_kilobytes(
         begun = time.monotonic()
         for digit, session in sessions.items():
             session.send("j" if number < panes[digit][0] - 1 else "k")
-        while (left := begun + PACE - time.monotonic()) > 0:
+        while (left := begun + PACE - time.monotonic()) > 0 or (
+            left > -MOST_LATE
+            and any(len(session.output) == marks[digit] for digit, session in sessions.items())
+        ):
             for session in sessions.values():
-                session.read(min(left, 0.02))
+                session.read(0.02)
         if time.monotonic() - begun < LATE:
             for digit, session in sessions.items():
                 costs[digit].append(len(session.output) - marks[digit])
