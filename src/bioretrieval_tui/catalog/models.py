@@ -313,8 +313,9 @@ class TrainingSettings(
     """Of the triplet loss."""
     mesh_weight: Annotated[float, Meta(ge=0)] | None = None
     """Of the contrastive term beside the regression: lambda of BioHiCL."""
-    mesh_power: Annotated[float, Meta(ge=0)] | None = None
-    """How strongly label similarity weighs in it: beta of BioHiCL."""
+    mesh_threshold: Annotated[float, Meta(ge=0, lt=1)] | None = None
+    """Label similarity above which two documents are positives of that term (those without a common
+    label are its negatives): beta of BioHiCL."""
     query_length: Annotated[int, Meta(ge=8, le=32_768)] | None = None
     document_length: Annotated[int, Meta(ge=8, le=32_768)] | None = None
     """Tokens that are read in training."""
