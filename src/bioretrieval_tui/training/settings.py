@@ -52,7 +52,7 @@ class Chosen(NamedTuple):
         for name, origin in self.origins.items():
             value = getattr(self.settings, name)
             if isinstance(value, Lora):
-                value = f"rank {value.rank}, alpha {value.alpha:g}, dropout {value.dropout:g}"
+                value = value.words
             if value is not None:
                 shown.append(
                     (name, f"{value:g}" if isinstance(value, float) else str(value), origin)
