@@ -33,14 +33,10 @@ Form = Literal[
 """How a value is written: `number` unchanged, `count` with thousands separators, `size` in three
 digits (109M), `names` as the names of the entries with these ids, `lines` one a line; the others
 are types of `models`."""
-<<<<<<< HEAD
 LISTED = "docs/fields.md lists them"
-Group = Literal["", "Scores", "Recipe", "Encoding", "Licence and size", "Details", "Links"]
-=======
 Group = Literal[
     "", "Scores", "Recipe", "Training", "Encoding", "Licence and size", "Details", "Links"
 ]  # fmt: skip
->>>>>>> train
 """Heading on a page; "" for a field shown elsewhere on it (name, links, notes)."""
 
 

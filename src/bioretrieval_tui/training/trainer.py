@@ -372,7 +372,7 @@ class _Watch:
         watch = self
 
         class Following(TrainerCallback):  # type: ignore[misc]  # untyped there
-            def on_train_begin(self, *given: Any, model: Any = None, **_: Any) -> None:
+            def on_train_begin(self, *given: Any, **_: Any) -> None:
                 watch.resumed = step = given[1].global_step
                 watch.losses = [one for one in watch.losses if one[0] <= step]
                 watch.watched = [one for one in watch.watched if one.step <= step]
