@@ -290,7 +290,7 @@ def title_pairs(documents: Iterable[Document], what: str, inputs: Sequence[Input
 
     def pairs() -> Iterator[Example]:
         for one in documents:
-            if _long(one.title) and _long(one.text):
+            if long_enough(one.title) and long_enough(one.text):
                 yield Example(one.id, one.title, Document(one.id, "", one.text, one.metadata))
             else:
                 skipped["without a title or a text of some length"] += 1
@@ -312,7 +312,7 @@ def sentence_pairs(
     def pairs() -> Iterator[Example]:
         for one in documents:
             text = one.text
-            spans = [span for span in sentence_spans(text) if _long(text[slice(*span)])]
+            spans = [span for span in sentence_spans(text) if long_enough(text[slice(*span)])]
             if len(spans) < 2:
                 skipped["of fewer than two sentences"] += 1
                 continue
@@ -334,7 +334,7 @@ def conclusion_pairs(
     def pairs() -> Iterator[Example]:
         for one in documents:
             conclusion, rest = _concluded(one.text)
-            if _long(conclusion) and _long(rest):
+            if long_enough(conclusion) and long_enough(rest):
                 document = Document(one.id, one.title, rest, one.metadata)
                 yield Example(one.id, conclusion, document)
             else:
@@ -359,7 +359,8 @@ def _concluded(text: str) -> tuple[str, str]:
     return conclusion, rest
 
 
-def _long(text: str) -> bool:
+def long_enough(text: str) -> bool:
+    """Whether a text has `LEAST_WORDS` words."""
     return len(text.split(maxsplit=LEAST_WORDS)) >= LEAST_WORDS
 
 
