@@ -281,10 +281,11 @@ _EXAMPLES = st.lists(
 
 @given(st.text(max_size=20), st.text(alphabet="aA -_\t\x1f\u00e9\u2010", max_size=6))
 def test_keys_are_equal_where_texts_are(one: str, other: str) -> None:
-    for pair in ((one, other), (other, other.upper()), (one, f" {one}-")):
-        same = equal_key(pair[0]) == equal_key(pair[1])
-        assert (text_key(pair[0]) == text_key(pair[1])) == same
-    assert (text_key(one) == b"") == (equal_key(one) == "")
+    for text in (one, other, other.upper(), f" {one}-", one + other):
+        key = equal_key(text)
+        assert text_key(text) == text_key(key)
+        assert (text_key(text) == b"") == (key == "")
+    assert (text_key(one) == text_key(other)) == (equal_key(one) == equal_key(other))
 
 
 @given(_EXAMPLES)

@@ -13,11 +13,12 @@ from __future__ import annotations
 import math
 import random
 from array import array
-from collections import Counter
+from bisect import bisect_left
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from bioretrieval_tui.documents.document import Document
-from bioretrieval_tui.documents.mesh import Heading, Mesh, kept_mesh, mesh_path
+from bioretrieval_tui.documents.mesh import Mesh, kept_mesh, mesh_path
 from bioretrieval_tui.errors import CorpusError
 from bioretrieval_tui.training.examples import (
     Example,
@@ -41,56 +42,55 @@ CHECK_TAGS = frozenset(
 )  # fmt: skip
 """Headings that say who was studied, not what: Humans, eleven steps deep, would make any two
 clinical papers alike."""
-_CANDIDATES = 8
-"""Documents with rare labels of a document that are compared with it."""
+_RAREST = 8
+"""Labels of a document by which others are found: the rarest, of those that others have too."""
 _DRAWS = 32
 """Documents that are drawn in search of negatives."""
+
+
+class _Known(dict[str, frozenset[int]]):
+    """The labels of headings by name, looked up once."""
+
+    def __init__(self, mesh: Mesh) -> None:
+        super().__init__()
+        self.headings = list(mesh.headings())
+        self._named: dict[str, int] = {}
+        for number, one in enumerate(self.headings):
+            for term in one.terms:
+                self._named.setdefault(term.casefold(), number)
+        self._named |= {one.name.casefold(): number for number, one in enumerate(self.headings)}
+        self._at = {tree: number for number, one in enumerate(self.headings) for tree in one.trees}
+
+    def __missing__(self, name: str) -> frozenset[int]:
+        number = self._named.get(name.casefold())
+        found: set[int] = set()
+        if number is not None and self.headings[number].name.casefold() not in CHECK_TAGS:
+            found.add(number)
+            for tree in self.headings[number].trees:
+                parts = tree.split(".")
+                above = (self._at.get(".".join(parts[:depth])) for depth in range(1, len(parts)))
+                found.update(one for one in above if one is not None)
+        self[name] = frozenset(found)
+        return self[name]
 
 
 class Labels:
     """The labels of headings: numbers of headings, each with its weight."""
 
     def __init__(self, mesh: Mesh) -> None:
-        headings = list(mesh.headings())
-        self._named: dict[str, Heading] = {}
-        for one in headings:
-            for term in one.terms:
-                self._named.setdefault(term.casefold(), one)
-        self._named |= {one.name.casefold(): one for one in headings}
-        self._at = {tree: at for at, one in enumerate(headings) for tree in one.trees}
-        self._numbers = {one.name: at for at, one in enumerate(headings)}
-        depths = (min((tree.count(".") for tree in one.trees), default=0) for one in headings)
-        self._weights = [math.log(depth + 2) for depth in depths]
-        self._squares = [weight * weight for weight in self._weights]
-        self._known: dict[str, frozenset[int]] = {}
+        self._known = _Known(mesh)
+        depths = (min((tree.count(".") for tree in one.trees), default=0) + 1
+                  for one in self._known.headings)  # fmt: skip
+        self._squares = [math.log(depth + 1) ** 2 for depth in depths]
 
     def of(self, names: Iterable[str]) -> frozenset[int]:
         """The labels of these headings and of all above them; unknown ones and check tags have
         none."""
-        return frozenset().union(*map(self._of, names))
+        return frozenset().union(*map(self._known.__getitem__, names))
 
-    def _of(self, name: str) -> frozenset[int]:
-        if name not in self._known:
-            heading = self._named.get(name.casefold())
-            found: set[int] = set()
-            if heading is not None and heading.name.casefold() not in CHECK_TAGS:
-                found.add(self._numbers[heading.name])
-                for tree in heading.trees:
-                    while tree:
-                        if tree in self._at:
-                            found.add(self._at[tree])
-                        tree = tree.rpartition(".")[0]
-            self._known[name] = frozenset(found)
-        return self._known[name]
-
-    def similarity(self, one: frozenset[int], other: frozenset[int]) -> float:
-        """The cosine of the weighted labels of two documents that have some."""
-        squares = self._squares
-        common = sum(map(squares.__getitem__, one & other))
-        if not common:
-            return 0.0
-        lengths = sum(map(squares.__getitem__, one)) * sum(map(squares.__getitem__, other))
-        return min(1.0, common / math.sqrt(lengths))
+    def square(self, labels: Iterable[int]) -> float:
+        """The square of the length of the vector of these labels."""
+        return sum(map(self._squares.__getitem__, labels))
 
 
 def mesh_pairs(
@@ -106,8 +106,8 @@ def mesh_pairs(
     have no label in common with it.
 
     The query is title and text of the one; weight is the similarity, scores are those of the
-    positive and of the negatives (0), of which there may be fewer. Candidates are drawn from the
-    documents that share one of the rarest labels, so that no pair is compared that has nothing in
+    positive and of the negatives (0), of which there may be fewer. The other one is drawn from the
+    documents that share a rare label, until it is similar: nothing is compared that has nothing in
     common. Raises CorpusError: MeSH was not fetched, or no document has a heading of it."""
     mesh = kept_mesh()
     if mesh is None:
@@ -115,61 +115,78 @@ def mesh_pairs(
     labels = Labels(mesh)
     skipped: Counter[str] = Counter()
     held: list[Document] = []
+    own: list[array[int]] = []
     for one in documents:
-        if not labels.of(_headings(one)):
+        found = labels.of(_headings(one))
+        if not found:
             skipped["without MeSH headings"] += 1
         elif not text_of(one):
             skipped["empty texts"] += 1
         else:
             held.append(one)
+            own.append(array("I", found))  # a set takes twenty times as much
     if not held:
         raise CorpusError(
             f"no document of {what} has MeSH headings",
             remedy="build the index from PubMed XML or MEDLINE, whose indexed records have them",
         )
-    found = list(_pairs(held, labels, negatives, threshold, random.Random(seed), skipped))  # noqa: S311 - no secret
+    draw = random.Random(seed)  # noqa: S311 - no secret
+    pairs = list(_pairs(held, own, labels, negatives, threshold, draw, skipped))
     said = f"texts of {what} that share MeSH headings ({mesh.source}, {mesh.day})"
-    return checked(said, found, [*inputs, *sums_of([mesh_path()])], skipped)
+    return checked(said, pairs, [*inputs, *sums_of([mesh_path()])], skipped)
 
 
 def _pairs(
     held: Sequence[Document],
+    own: Sequence[array[int]],
     labels: Labels,
     negatives: int,
     threshold: float,
     draw: random.Random,
     skipped: Counter[str],
 ) -> Iterator[Example]:
-    postings: dict[int, array[int]] = {}
+    counts: Counter[int] = Counter()
+    for labelled in own:
+        counts.update(labelled)
+    rare = sorted(counts, key=lambda label: (counts[label], label))
+    places = {label: place for place, label in enumerate(rare)}
+    alone = sum(count == 1 for count in counts.values())
+    postings: defaultdict[int, array[int]] = defaultdict(lambda: array("I"))
+    rarest: list[array[int]] = []
+    for number, labelled in enumerate(own):
+        order = sorted(map(places.__getitem__, labelled))
+        first = bisect_left(order, alone)
+        rarest.append(array("I", order[first : first + _RAREST]))
+        for place in rarest[-1]:
+            postings[place].append(number)
+    squares = array("d", map(labels.square, own))
     for number, one in enumerate(held):
-        for label in labels.of(_headings(one)):
-            postings.setdefault(label, array("I")).append(number)
-    for number, one in enumerate(held):
-        own = labels.of(_headings(one))
-        rarest = sorted(own, key=lambda label: (len(postings[label]), label))
-        shared = [postings[label] for label in rarest if len(postings[label]) > 1][:_CANDIDATES]
-        alike: dict[int, float] = {}
-        for posting in shared:
-            other = posting[draw.randrange(len(posting) - 1)]
+        mine = frozenset(own[number])
+        places_left = list(rarest[number])
+        draw.shuffle(places_left)
+        for place in places_left:
+            posting = postings[place]
+            other = posting[int(draw.random() * (len(posting) - 1))]
             other = posting[-1] if other == number else other
-            if other not in alike:
-                alike[other] = labels.similarity(own, labels.of(_headings(held[other])))
-        close = [other for other, similarity in alike.items() if similarity > threshold]
-        if not close:
+            if other == number:
+                continue
+            common = labels.square(mine.intersection(own[other]))
+            similarity = min(1.0, common / math.sqrt(squares[number] * squares[other]))
+            if similarity > threshold:
+                break
+        else:
             skipped["without a document that is alike enough"] += 1
             continue
-        positive = draw.choice(close)
         unlike: dict[int, Document] = {}
         for _ in range(_DRAWS):
             if len(unlike) == negatives:
                 break
-            other = draw.randrange(len(held))
-            if own.isdisjoint(labels.of(_headings(held[other]))):
-                unlike[other] = held[other]
-        scores = (alike[positive], *(0.0 for _ in unlike))
-        yield Example(
-            one.id, text_of(one), held[positive], tuple(unlike.values()), alike[positive], scores
-        )
+            drawn = int(draw.random() * len(held))
+            if mine.isdisjoint(own[drawn]):
+                unlike[drawn] = held[drawn]
+        scores = (similarity, *(0.0 for _ in unlike))
+        negative = tuple(unlike.values())
+        yield Example(one.id, text_of(one), held[other], negative, similarity, scores)
 
 
 def _headings(document: Document) -> Iterator[str]:
