@@ -20,8 +20,9 @@ import click
 import msgspec
 
 import bioretrieval_tui as br
+from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.fields import reference
-from bioretrieval_tui.catalog.models import Encoding, Model, Side
+from bioretrieval_tui.catalog.models import Encoding, Model, Recipe, Side
 from bioretrieval_tui.cli import PROGRAM
 from bioretrieval_tui.cli.root import root
 from bioretrieval_tui.config import values
@@ -29,7 +30,7 @@ from bioretrieval_tui.evaluation.metrics import Comparison
 from bioretrieval_tui.evaluation.runner import EvaluationReport, ModeReport
 from bioretrieval_tui.render.entries import entry_page
 from bioretrieval_tui.render.markdown import escape
-from bioretrieval_tui.render.page import Page, markdown
+from bioretrieval_tui.render.page import Group, Page, markdown
 from bioretrieval_tui.search.types import Explanation, Hit, Query, SearchResult
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -101,11 +102,13 @@ def settings() -> str:
 
 
 def recipes() -> str:
-    """Every model with a recipe: the choices in a table, then all that its page says of it."""
+    """How models encode and recipes train: the choices in a table, then what the pages say."""
     found = br.catalogue()
     models = [one for one in found.entries if isinstance(one, Model) and has_recipe(one)]
     lines = [
-        "# Encoding recipes",
+        "# Recipes",
+        "",
+        "## Encoding",
         "",
         "How each model of the catalogue turns text into vectors or scores, as its authors do it;",
         "`scripts/references.py` writes this page. `show MODEL` prints the same with its sources,",
@@ -128,13 +131,46 @@ def recipes() -> str:
         )
         lines.append(f"| {' | '.join(cells)} |")
     for one in models:
-        page = entry_page(one, found)
-        only = tuple(part for part in page.sections if part.title == "Encoding")
-        body = "".join(markdown(Page(one.id, sections=only))).split("## Encoding\n", 1)[1]
-        body = re.sub(r" \[\d+\]$", "", body, flags=re.MULTILINE).strip()  # a source on that page
-        body = body.replace("\n  - ", "\n    - ")  # Python's Markdown nests by four
-        lines += ("", f"## {one.id}", "", escape(one.name), "", body)
-    return "\n".join(lines) + "\n"
+        body = part_of(entry_page(one, found), "Encoding")
+        body = re.sub(r" \[\d+\]$", "", body, flags=re.MULTILINE)  # a source on that page
+        lines += ("", f"### {one.id}", "", escape(one.name), "", body)
+    return "\n".join((*lines, *trainings(found))) + "\n"
+
+
+def trainings(found: Catalogue) -> Iterator[str]:
+    """How recipes train: the choices in a table, then what their pages say, with its sources."""
+    yield from (
+        "",
+        "## Training",
+        "",
+        "How the recipes of the leaderboard train their models, as far as papers, code and cards",
+        "say it, and whether they can be trained here; `show RECIPE` prints the same.",
+        "",
+        "| recipe | runs here | pairs | loss | batch | learning rate |",
+        "| --- | --- | --- | --- | --- | --- |",
+    )
+    recipes = [one for one in found.of_type(Recipe) if one.training]
+    pages = [(one, entry_page(one, found)) for one in recipes]
+    for one, page in pages:
+        (facts,) = (part.facts for part in page.sections
+                    if isinstance(part, Group) and part.title == "Training")  # fmt: skip
+        said = {fact.label: fact.values[0][0].text for fact in facts}
+        wanted = ("runs here", "pairs", "loss", "batch", "learning rate")
+        cells = (f"[{one.id}](#{one.id})", *(said.get(name, "") for name in wanted))
+        yield f"| {' | '.join(cells)} |"
+    for one, page in pages:
+        body = part_of(page, "Training")
+        sources = (line.partition(". ") for line in part_of(page, "Sources").splitlines())
+        cited = [f"- [{n}] {source}" for n, _, source in sources if f") [{n}]" in body]
+        yield from ("", f"### {one.id}", "", escape(one.name), "", body)
+        yield from ("", "Sources:", "", *cited) if cited else ()
+
+
+def part_of(page: Page, title: str) -> str:
+    """The body of a section of a page."""
+    only = tuple(part for part in page.sections if part.title == title)
+    body = "".join(markdown(Page("", sections=only))).split(f"## {title}\n", 1)[1]
+    return body.strip().replace("\n  - ", "\n    - ")  # Python's Markdown nests by four
 
 
 def has_recipe(model: Model) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,7 +11,15 @@ from hypothesis import strategies as st
 
 from bioretrieval_tui.catalog import fields
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of
-from bioretrieval_tui.catalog.models import SECTIONS, AnyEntry, Content, Encoding, Model
+from bioretrieval_tui.catalog.models import (
+    SECTIONS,
+    AnyEntry,
+    Content,
+    Encoding,
+    Model,
+    Recipe,
+    Training,
+)
 from bioretrieval_tui.errors import EXIT_USAGE, UsageError
 from bioretrieval_tui.util import formatting as numbers
 
@@ -96,7 +105,8 @@ def test_every_field_has_a_value_somewhere_and_of_its_type(catalogue: Catalogue)
     for row in fields.TABLE.rows:
         found = [row.read(e, catalogue) for e in catalogue.entries if kind_of(e) in row.kinds]
         values = [value for value in found if value not in (None, "", (), {})]
-        assert values or row.name in ("acl", "positives", "topic", "here", "note"), row.name
+        empty = ("acl", "positives", "topic", "here", "note", "teacher")
+        assert values or row.name in empty, row.name
         if row.type is not None:
             assert all(isinstance(value, types[row.type]) for value in values), row.name
 
@@ -104,15 +114,19 @@ def test_every_field_has_a_value_somewhere_and_of_its_type(catalogue: Catalogue)
 def test_the_table_and_the_structs_hold_the_same_fields() -> None:
     """They cannot drift: a field of a struct has its row, and a row its attribute."""
     elsewhere = {"sources", "links", "facts", "notes", "relations", "statuses", "extra"}
-    elsewhere |= {"encoding", "traps", "unverified"}  # of the recipe: rows of their own
+    elsewhere |= {"encoding", "training", "traps", "unverified"}  # recipes: rows of their own
     for struct in SECTIONS.values():
         kind = str(struct.__struct_config__.tag)
         paths = {row.path or row.name for row in fields.TABLE.of(kind)}
         assert set(struct.__struct_fields__) - elsewhere <= paths, kind
         assert fields.TABLE.declared_only(kind) == {}
-    recipe = {row.path.partition(".")[2] for row in fields.TABLE.rows if row.group == "Encoding"}
-    # `type` is a field of models and of benchmarks.
-    assert set(Encoding.__struct_fields__) - {"unverified", "type"} == recipe
+    parts: dict[str, set[str]] = {"Encoding": set(), "Training": set()}
+    for row in fields.TABLE.rows:
+        if row.group in parts:
+            parts[row.group].add(row.path.partition(".")[2])
+    # `type` is a field of models and of benchmarks; evidence stands behind each value.
+    assert set(Encoding.__struct_fields__) - {"unverified", "type"} == parts["Encoding"]
+    assert set(Training.__struct_fields__) - {"evidence"} == parts["Training"]
 
 
 def test_every_list_has_columns_of_its_kind() -> None:
@@ -156,6 +170,28 @@ def test_a_filter_over_the_real_catalogue(catalogue: Catalogue) -> None:
         assert entry.params <= 500_000_000
         assert entry.dimension == 1024
     assert fields.filtered(models, "  ", catalogue) == list(models)
+
+
+@pytest.mark.parametrize(
+    ("words", "holds"),
+    [
+        ("runnable:yes", lambda one: one.runnable == "yes"),
+        ("runnable:needs", lambda one: one.runnable == "needs"),
+        ("loss:triplet", lambda one: one.loss == "triplet"),
+        (
+            "training_pairs:given batch>=100",
+            lambda one: one.pairs == "given" and (one.batch or 0) >= 100,
+        ),
+        ("has:lora", lambda one: one.lora is not None),
+    ],
+)
+def test_recipes_by_how_they_train(
+    words: str, holds: Callable[[Training], bool], catalogue: Catalogue
+) -> None:
+    recipes = catalogue.of_type(Recipe)
+    found = fields.filtered(recipes, words, catalogue)
+    assert 0 < len(found) < len(recipes)
+    assert found == [one for one in recipes if one.training and holds(one.training)]
 
 
 @pytest.mark.parametrize(

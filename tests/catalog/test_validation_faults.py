@@ -216,6 +216,44 @@ def test_one_fault_is_one_line(folder: Path, fault: Fault, edit: Edit, problems:
     assert line.isprintable()
 
 
+TRAINING = """{runnable: needs, because: The pairs, batch: 16, lora: {rank: 8},
+     evidence: {batch: "card: Training", lora: "table: row 2"}}"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "field", "says"),
+    [
+        ("16", "16", "", ""),
+        ("needs, because: The pairs", '"yes"', "", ""),
+        (", because: The pairs", "", "because", "is missing: say what has to be brought, or why"),
+        ("needs, because: The pairs", '"no"', "because", "is missing"),
+        ("{batch:", '{bacth: "card: x", batch:', "evidence",
+         "unknown field 'bacth'; did you mean 'batch'?"),
+        ('batch: "card: Training", ', "", "evidence.batch", "is missing: say where it was read"),
+        ('"card: Training"', "card", "evidence.batch",
+         "expects a source and a place (card: Training)"),
+        ('"card: Training"', '"crad: Training"', "evidence.batch",
+         "no source has the id 'crad'; did you mean 'card'?"),
+        ("needs", "no", "runnable", "'False' is not one of needs, no, yes (put it in quotes)"),
+        ("batch: 16", "learning_rate: 1", "learning_rate", "must be less than 1"),
+        ("rank: 8", "alpha: 0", "lora.alpha", "must be more than 0"),
+        ("needs", "perhaps", "runnable", "'perhaps' is not one of"),
+        ("16", "1", "batch", "must be at least 2, found '1'"),
+        ("batch: 16", "bach: 16", "bach", "unknown key 'bach'; did you mean 'batch'?"),
+    ],
+)  # fmt: skip
+def test_training_says_where_it_was_read_and_why_it_cannot_run(
+    old: str, new: str, field: str, says: str, edit: Edit, problems: Problems
+) -> None:
+    assert old in TRAINING
+    edit("method: by hand}", f"method: by hand,\n     training: {TRAINING.replace(old, new, 1)}}}")
+
+    found = problems()
+
+    assert [one.field for one in found] == ([f"training.{field}"] if field else [])
+    assert all(says in one.message and one.entry == "train-alpha" for one in found)
+
+
 def test_a_file_that_does_not_parse_is_the_only_problem(tmp_path: Path) -> None:
     """References to its entries are not reported as faults of the other files."""
     data = Path(__file__).resolve().parents[2] / "data"

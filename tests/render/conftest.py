@@ -25,6 +25,7 @@ from bioretrieval_tui.catalog.models import (
     Encoding,
     Link,
     Loaders,
+    Lora,
     Milestone,
     Model,
     Note,
@@ -35,6 +36,7 @@ from bioretrieval_tui.catalog.models import (
     Source,
     Step,
     Subset,
+    Training,
 )
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -253,6 +255,22 @@ RECIPES: list[AnyEntry] = [
         links=(Link(label="arXiv", url="https://arxiv.org/abs/2307.00589", type="arxiv"),),
         sources=("alpha-repo",),
         statuses={"best": "unverified"},
+        training=Training(
+            runnable="needs",
+            because="Bring clicks.",
+            pairs="given",
+            batch=1024,
+            learning_rate=0.001,
+            epochs=2.0,
+            lora=Lora(rank=8, targets=("query",)),
+            evidence={
+                "pairs": "alpha-repo: README",
+                "batch": "hostile-source: table 2",
+                "learning_rate": "hostile-source: table 2",
+                "epochs": "alpha-repo: train.py: EPOCHS",
+                "lora": "alpha-repo: train.py",
+            },
+        ),
     ),
     Recipe(
         id="train-gone",

@@ -244,7 +244,7 @@ def test_a_field_of_the_table_is_checked_by_its_type(
         ("models", 90, "name role params year dimension licence max_tokens"),
         ("benchmarks", 80, "name queries documents metric task results"),
         ("benchmarks", 54, "name queries documents metric"),
-        ("recipes", 80, "name params method best paper"),
+        ("recipes", 80, "name params method best runnable paper"),
         ("recipes", 54, "name params method best"),
         ("path", 80, "number name"),
         ("path", 90, "number name commands"),

@@ -29,6 +29,7 @@ from bioretrieval_tui.catalog.models import (
     Source,
     Step,
     Subset,
+    Training,
 )
 
 HOSTILE = (
@@ -193,11 +194,18 @@ def _recipes() -> list[Recipe]:
         Recipe(id="train-alpha", name="Alpha", model="alpha-110m", paper="alpha-paper",
                params=109_000_000, method="contrastive pairs, then hard negatives",
                best="0.712 on Facts", base="lab/base", data="Pairs", objective="InfoNCE",
-               negatives="in the batch", summary=PROSE, sources=("card",)),
+               negatives="in the batch", summary=PROSE, sources=("card",),
+               training=Training(runnable="yes", pairs="title-abstract", loss="contrastive",
+                                 batch=64, learning_rate=2e-5,
+                                 evidence={"pairs": "card: Training", "loss": "card: Training",
+                                           "batch": "table: row 2",
+                                           "learning_rate": "table: row 2"})),
         Recipe(id="train-beta", name="Beta", model="beta-dual", paper="beta-paper",
                params=66_000_000, method="distillation from a reranker",
                best="0.69 on Facts", summary=PROSE, sources=("card",),
-               statuses={"best": "unverified"}),
+               statuses={"best": "unverified", "training": "secondary"},
+               training=Training(runnable="needs", because="The scores of a reranker",
+                                 batch=32, evidence={"batch": "card: Training"})),
         Recipe(id="train-gamma", name="Gamma", model="gamma-2b", paper="gamma-paper",
                method="instructions", summary=PROSE, sources=("table",)),
         Recipe(id="train-evil", name=HOSTILE, model="hostile-model", method=HOSTILE + LONG,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from msgspec import Struct
 
 from bioretrieval_tui.catalog.catalogue import Catalogue, kind_of
-from bioretrieval_tui.catalog.models import KINDS, SECTIONS, AnyEntry, Dataset, Model
+from bioretrieval_tui.catalog.models import KINDS, SECTIONS, AnyEntry, Dataset, Model, Recipe
 from bioretrieval_tui.errors import UsageError
 from bioretrieval_tui.util.formatting import did_you_mean
 
@@ -33,7 +33,9 @@ Form = Literal[
 """How a value is written: `number` unchanged, `count` with thousands separators, `size` in three
 digits (109M), `names` as the names of the entries with these ids, `lines` one a line; the others
 are types of `models`."""
-Group = Literal["", "Scores", "Recipe", "Encoding", "Licence and size", "Details", "Links"]
+Group = Literal[
+    "", "Scores", "Recipe", "Training", "Encoding", "Licence and size", "Details", "Links"
+]  # fmt: skip
 """Heading on a page; "" for a field shown elsewhere on it (name, links, notes)."""
 
 
@@ -108,6 +110,8 @@ class EntryField(Struct, frozen=True):
             encoding = entry.encoding if isinstance(entry, Model) else None
             unread = encoding is not None and self.path.partition(".")[2] in encoding.unverified
             return "unverified" if unread else "confirmed"
+        if self.group == "Training":
+            return entry.statuses.get("training", "confirmed")
         return entry.statuses.get(self.name, entry.status)
 
 
@@ -252,6 +256,18 @@ def _recipe(name: str, doc: str, form: Form = "text", **more: Any) -> EntryField
     path = f"encoding.{more.pop('part', name)}"
     kind: FieldType | None = more.pop("type", None)
     return EntryField(name, kind, doc, _MODEL, form=form, group="Encoding", path=path, **more)
+
+
+def _training(name: str, doc: str, kind: FieldType = "text", **more: Any) -> EntryField:
+    """A field of how a recipe trains."""
+    form: Form = "number" if kind == "number" else "text"
+    path = f"training.{more.pop('part', name)}"
+    return EntryField(name, kind, doc, _RECIPE, form=form, group="Training", path=path, **more)
+
+
+def _lora(entry: AnyEntry, _: Catalogue) -> str | None:
+    training = entry.training if isinstance(entry, Recipe) else None
+    return training.lora.words if training and training.lora else None
 
 
 _ROWS = (
@@ -406,6 +422,37 @@ _ROWS = (
     _recipe("requires", "version the authors insist on; own-code: its own code", type="text"),
     _recipe("recipe_note", "note on the recipe", part="note", label="note"),
     _recipe("traps", "common mistakes, each with its consequence", "lines", label="watch for"),
+    _training("runnable", "it can be trained here: yes, needs (data have to be brought), no",
+              label="runs here", heading="runs", width=5, marked=False),
+    _training("because", "what has to be brought, or why it cannot be trained here",
+              marked=False),
+    _training("training_pairs", "where its pairs are from: judged, given, title-abstract,"
+              " sentence, conclusion, mesh, citations", part="pairs", label="pairs"),
+    _training("loss", "contrastive, triplet, margin-mse, kl, mesh, scores"),
+    _training("teacher", "the model whose scores are distilled"),
+    _training("training_negatives", "in-batch, mined, given or citations", part="negatives",
+              label="negatives"),
+    _training("negatives_each", "hard negatives of each pair", "number",
+              label="hard negatives each"),
+    _training("negatives_by", "the search that mines them", label="mined by"),
+    _training("batch", "pairs of a step", "number"),
+    _training("learning_rate", "learning rate at its height", "number"),
+    _training("warmup", "share of the steps in which it rises", "number", label="warm-up"),
+    _training("epochs", "times that the data are seen", "number"),
+    _training("steps", "steps of the optimiser, in place of epochs", "number"),
+    _training("temperature", "what similarities are divided by in the loss", "number"),
+    _training("margin", "of the triplet loss", "number"),
+    _training("mesh_weight", "weight of the contrastive term beside the regression", "number",
+              label="weight of the contrastive term"),
+    _training("mesh_threshold", "label similarity above which documents are positives", "number",
+              label="positives above"),
+    _training("query_length", "tokens of a query that are read", "number"),
+    _training("document_length", "tokens of a document that are read", "number"),
+    _training("weight_decay", "weight decay", "number"),
+    _training("lora", "the adapter that is trained in place of all weights", label="LoRA",
+              compute=_lora),
+    _training("precision", "float32, bf16 or float16"),
+    _training("seed", "seed", "number"),
 )  # fmt: skip
 
 TABLE = FieldTable(_ROWS)
@@ -422,7 +469,7 @@ LISTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("name", "task", "domain", "queries", "documents", "metric", "results"),
         ("type",),
     ),
-    "recipe": (("model", "params", "method", "best", "paper"), ("name", "year")),
+    "recipe": (("model", "params", "runnable", "method", "best", "paper"), ("name", "year")),
     "milestone": (("year", "name", "era", "summary"), ()),
     "step": (("number", "name", "commands"), ("expect",)),
     "": (("kind", "name", "year", "summary"), ()),
@@ -439,7 +486,8 @@ APP_LISTS: dict[str, tuple[tuple[str, int, int], ...]] = {
         ("task", 14, 2), ("results", 8, 0),
     ),
     "recipe": (
-        ("name", 13, 2), ("params", 6, 0), ("method", 15, 3), ("best", 12, 3), ("paper", 11, 0),
+        ("name", 13, 2), ("params", 6, 0), ("method", 15, 3), ("best", 12, 3), ("runnable", 5, 0),
+        ("paper", 11, 0),
     ),
     "dataset": (("name", 18, 1), ("use", 16, 2), ("size", 16, 4), ("licence", 8, 2)),
     "milestone": (("year", 5, 0), ("name", 22, 3), ("era", 12, 1)),

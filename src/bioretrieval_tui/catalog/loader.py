@@ -286,6 +286,8 @@ class Checks:
             yield "links", f"label '{shown(label)}' is used twice"
         if isinstance(record.get("encoding"), dict):
             yield from self._encoding(record["encoding"])
+        if isinstance(record.get("training"), dict):
+            yield from self._training(record["training"])
         if section == "models":
             yield from self._hub(entry, record)
 
@@ -315,6 +317,23 @@ class Checks:
             for template in (given.get("template"), *(given.get("pair") or ())):
                 if template is not None and (fault := _template_fault(template)):
                     yield f"encoding.{side}", fault
+
+    def _training(self, training: Record) -> Faults:
+        """Each value says where it was read, and what cannot simply be run says why."""
+        known = set(models.TrainingSettings.__struct_fields__)
+        evidence = training.get("evidence", {})
+        yield from self._unknown("training.evidence", evidence, known)
+        for name, value in training.items():
+            if name in known and value is not None and name not in evidence:
+                yield f"training.evidence.{name}", "is missing: say where it was read"
+        for name, text in evidence.items():
+            source, _, place = text.partition(": ")
+            if not place.strip():
+                yield f"training.evidence.{name}", "expects a source and a place (card: Training)"
+            else:
+                yield from self._sourced(f"training.evidence.{name}", {"source": source})
+        if training.get("runnable") in ("needs", "no") and not training.get("because"):
+            yield "training.because", "is missing: say what has to be brought, or why not"
 
     def _result(self, record: Record, place: YamlPlace) -> Faults:
         yield from self._named("results", record)

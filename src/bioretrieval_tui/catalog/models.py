@@ -285,6 +285,13 @@ class Lora(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_d
     targets: tuple[Text, ...] = ()
     """Names of layers, such as `query`; none: every linear layer."""
 
+    @property
+    def words(self) -> str:
+        """Its size and layers, for people."""
+        sizes = (("rank", self.rank), ("alpha", self.alpha), ("dropout", self.dropout))
+        said = [f"{name} {size:g}" for name, size in sizes if size is not None]
+        return ", ".join((*said, *self.targets)) or "an adapter of unknown size"
+
 
 class TrainingSettings(
     Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
@@ -313,8 +320,9 @@ class TrainingSettings(
     """Of the triplet loss."""
     mesh_weight: Annotated[float, Meta(ge=0)] | None = None
     """Of the contrastive term beside the regression: lambda of BioHiCL."""
-    mesh_power: Annotated[float, Meta(ge=0)] | None = None
-    """How strongly label similarity weighs in it: beta of BioHiCL."""
+    mesh_threshold: Annotated[float, Meta(ge=0, lt=1)] | None = None
+    """Label similarity above which two documents are positives of that term (those without a common
+    label are its negatives): beta of BioHiCL."""
     query_length: Annotated[int, Meta(ge=8, le=32_768)] | None = None
     document_length: Annotated[int, Meta(ge=8, le=32_768)] | None = None
     """Tokens that are read in training."""
@@ -333,7 +341,8 @@ class Training(TrainingSettings, frozen=True, kw_only=True):
     because: Text | None = None
     """What has to be brought and where it is; or why it cannot be run."""
     evidence: dict[str, Text] = {}
-    """Where each value was read, by its field: a source of the catalogue, and the place in it."""
+    """Where each value was read, by its field: the id of a source and the place in it, such as
+    "card: Training"."""
 
 
 class Recipe(Entry, frozen=True, kw_only=True, tag_field="kind", tag="recipe"):

@@ -282,6 +282,7 @@ def _scalar_fault(value: object, shape: shapes.Type, what: str) -> str | None:
         case shapes.LiteralType():
             words = [str(v) for v in shape.values]
             hint = f", {what}" if what else nearest(str(value), words)
+            hint = " (put it in quotes)" if isinstance(value, bool) else hint
             return f"{found} is not one of {', '.join(words)}{hint}"
         case shapes.BoolType():
             return None if isinstance(value, bool) else f"expects true or false, found {found}"
@@ -295,6 +296,10 @@ def _scalar_fault(value: object, shape: shapes.Type, what: str) -> str | None:
                 return f"must be at least {shape.ge}, found {found}"
             if shape.le is not None and value > shape.le:
                 return f"must be at most {shape.le}, found {found}"
+            if shape.gt is not None and value <= shape.gt:
+                return f"must be more than {shape.gt}, found {found}"
+            if shape.lt is not None and value >= shape.lt:
+                return f"must be less than {shape.lt}, found {found}"
         case shapes.StrType():
             if not isinstance(value, str):
                 return f"expects text, found {found} (put it in quotes)"

@@ -179,6 +179,9 @@ def entry_record(entry: AnyEntry, catalogue: Catalogue) -> dict[str, Any]:
     named = dict.fromkeys(entry.sources)
     for citing in (entry.facts, results, entry.notes):
         named |= dict.fromkeys(one.source for one in citing)
+    if isinstance(entry, models.Recipe) and entry.training:
+        evidence = entry.training.evidence.values()
+        named |= dict.fromkeys(one.partition(": ")[0] for one in evidence)
     known = [catalogue.sources[name] for name in named if name in catalogue.sources]
     return record(entry) | {
         "related": related,
@@ -285,7 +288,7 @@ def entry_page(entry: AnyEntry, catalogue: Catalogue, *, away: bool = False) -> 
         published,
         *(
             Group(title, tuple(_fields(entry, catalogue, title, numbers)))
-            for title in ("Scores", "Recipe", "Encoding", "Licence and size")
+            for title in ("Scores", "Recipe", "Training", "Encoding", "Licence and size")
         ),
     )
     # Among hits one reads what it is, and elsewhere what it does.
@@ -345,8 +348,8 @@ def _links(entry: AnyEntry, catalogue: Catalogue, numbers: _Numbers) -> Iterator
 
 def _fields(entry: AnyEntry, catalogue: Catalogue, group: str, numbers: _Numbers) -> Iterator[Fact]:
     """A fact for each field under that heading that has a value other than its default."""
-    encoding = getattr(entry, "encoding", None)
-    holder: Any = encoding if group == "Encoding" else entry
+    part = {"Encoding": "encoding", "Training": "training"}.get(group)
+    holder: Any = getattr(entry, part, None) if part else entry
     if holder is None:
         return
     defaults = {field.name: field.default for field in msgspec.structs.fields(type(holder))}
@@ -358,6 +361,9 @@ def _fields(entry: AnyEntry, catalogue: Catalogue, group: str, numbers: _Numbers
         if row.name == "title" and found == entry.name:
             continue
         values = tuple(_values(row, entry, found, catalogue, numbers))
+        if isinstance(holder, models.Training) and attribute in holder.evidence:
+            source, _, place = holder.evidence[attribute].partition(": ")
+            values = ((*values[0], Inline(f" ({place})", "dim"), _mark(source, numbers)),)
         if values:
             # The page of a listed model says once that its facts are declared.
             status = "confirmed" if entry.status == "declared" else row.status(entry)
@@ -406,6 +412,8 @@ def _values(
             yield (Inline(str(one), url=row.url(entry, one)),)
         elif isinstance(one, bool):
             yield text("yes" if one else "no")
+        elif isinstance(one, float):
+            yield text(f"{one:g}")
         else:
             yield text(Inline(str(one), "text" if row.form == "names" else "prose"))
 

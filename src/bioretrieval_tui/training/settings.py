@@ -27,7 +27,7 @@ DEFAULTS = TrainingSettings(
     temperature=0.05,
     margin=1.0,
     mesh_weight=0.1,
-    mesh_power=0.3,
+    mesh_threshold=0.3,
     query_length=64,
     document_length=256,
     weight_decay=0.01,
@@ -52,7 +52,7 @@ class Chosen(NamedTuple):
         for name, origin in self.origins.items():
             value = getattr(self.settings, name)
             if isinstance(value, Lora):
-                value = f"rank {value.rank}, alpha {value.alpha:g}, dropout {value.dropout:g}"
+                value = value.words
             if value is not None:
                 shown.append(
                     (name, f"{value:g}" if isinstance(value, float) else str(value), origin)

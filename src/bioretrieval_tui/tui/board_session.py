@@ -300,6 +300,8 @@ class BoardSession:
         def value(one: RecipeRow) -> float | str | None:
             if key == "model":
                 return one.recipe.name.casefold()
+            if key == "runnable":
+                return one.recipe.training.runnable if one.recipe.training else None
             if key in ("params", "year"):
                 found: int | None = getattr(one.recipe, key)
                 return None if found is None else -found
@@ -326,7 +328,8 @@ class BoardSession:
                 for at, axis in enumerate(self.matrix.basis)
                 for title in [self.table.title(axis)]
             )  # fmt: skip
-            return (*_RECIPE_COLUMNS, *four, TableColumn("year", "Year", 4, align="right"))
+            runs = TableColumn("runnable", "Runs", 5, priority=9)
+            return (*_RECIPE_COLUMNS, *four, TableColumn("year", "Year", 4, align="right"), runs)
         heat, axes = self.mode == "heat", axes_with(self.matrix, self.shown_own)
         short_name, usual_name, long_name = _NAMES
         name = max(short_name, min(usual_name, width - 50), min(width // 4, long_name))
@@ -372,7 +375,8 @@ class BoardSession:
         for axis in self.matrix.basis:
             result = found.figures.get(axis) if found else None
             cells.append(_score_cell(result, None) if result else _NONE)
-        return [*cells, Span(str(recipe.year or ""), "dim")]
+        runs = recipe.training.runnable if recipe.training else ""
+        return [*cells, Span(str(recipe.year or ""), "dim"), Span(runs, "dim")]
 
     def _recipe_below(self, row: RecipeRow) -> Row:
         paper = paper_of(row.recipe, self.catalogue)
