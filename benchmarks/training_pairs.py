@@ -151,7 +151,7 @@ def main() -> None:
             return time.process_time() - started
 
         makers["held out"] = split
-        times = interleaved(makers, 1 if quick else 3, warm_up=0)
+        times = interleaved(makers, 1, warm_up=0)
     speeds = {name: kinds.get(name, (texts,))[0] / median(took) for name, took in times.items()}
     report.say(
         f"{texts:,} paragraphs; records (documents, pairs of a file or judgements) and examples in"
