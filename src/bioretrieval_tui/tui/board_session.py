@@ -51,6 +51,8 @@ _RECIPE_COLUMNS = (
     TableColumn("params", "Params", 6, align="right", priority=7),
     TableColumn("score", "Mean", 6, align="right", priority=2),
 )
+_RUNS = ("yes", "needs", "no")
+"""Whether a recipe can be trained here, in the order of the list."""
 _SCORE_WIDTH = 8
 """Cells of a score with four decimals and two marks."""
 _NAMES = (20, 26, 40)
@@ -301,7 +303,8 @@ class BoardSession:
             if key == "model":
                 return one.recipe.name.casefold()
             if key == "runnable":
-                return one.recipe.training.runnable if one.recipe.training else None
+                training = one.recipe.training
+                return _RUNS.index(training.runnable) if training else None
             if key in ("params", "year"):
                 found: int | None = getattr(one.recipe, key)
                 return None if found is None else -found
