@@ -232,7 +232,7 @@ class BoardSession:
     def sorted_by(self) -> tuple[str, bool]:
         """(column, largest first)."""
         key, reverse = (self.view.sort, self.view.reverse) if self.in_matrix else self.recipe_sort
-        rising = key in ("rank", "model", "licence") or (
+        rising = key in ("rank", "model", "licence", "runnable") or (
             key == "score" and self.in_matrix and self.view.ranking == "mean-rank"
         )
         return key, reverse if rising else not reverse
