@@ -258,6 +258,14 @@ def test_a_model_with_a_known_recipe_carries_it(catalogue: Catalogue, identifier
         assert model.role == "encoder"
 
 
+def test_every_recipe_says_whether_it_can_be_trained_here(catalogue: Catalogue) -> None:
+    for recipe in catalogue.of_type(Recipe):
+        assert recipe.training is not None, recipe.id
+        if recipe.training.runnable == "yes":
+            assert recipe.training.pairs, recipe.id
+            assert recipe.training.loss, recipe.id
+
+
 def test_only_a_model_that_nobody_can_run_has_no_recipe(catalogue: Catalogue) -> None:
     """MedEIR's paper states none; the other two are services."""
     without = {m.id for m in catalogue.of_type(Model) if m.encoding is None}

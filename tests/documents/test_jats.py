@@ -70,7 +70,10 @@ FULL = """
 <custom-meta-group><custom-meta><meta-name>trial</meta-name><meta-value>ACTRN12605000000000
 </meta-value></custom-meta></custom-meta-group></article-meta></front>
 <body><p>The body.</p></body><back><ref-list><ref><article-title>Cited</article-title></ref>
-</ref-list></back>
+<ref><element-citation><pub-id pub-id-type="doi">10.1234/X</pub-id><pub-id pub-id-type="pmid">7
+</pub-id></element-citation><mixed-citation>B<pub-id pub-id-type="doi">https://doi.org/10.1234/Y
+</pub-id></mixed-citation></ref><ref-list><ref><citation><pub-id pub-id-type="pmcid">PMC1</pub-id>
+</citation></ref></ref-list></ref-list></back>
 <sub-article><front-stub><article-id pub-id-type="pmc">999</article-id><title-group>
 <article-title>Another</article-title></title-group><abstract><p>Other.</p></abstract></front-stub>
 </sub-article></article>
@@ -119,6 +122,7 @@ def test_every_field() -> None:
                 "Erratum for PMID 77",
                 "Expression of concern for: PMC5",
             ],
+            "references": ["7", "10.1234/y"],
         },
     )
 
@@ -295,6 +299,8 @@ def test_a_real_article(name: str) -> None:
     assert document.metadata["pmcid"] == "PMC" + texts("article-id[@pub-id-type='pmc']")[0]
     assert document.metadata["doi"] == texts("article-id[@pub-id-type='doi']")[0]
     assert document.title == texts("title-group/article-title")[0]
+    cited = root.xpath("//back/ref-list//pub-id[@pub-id-type='pmid']/text()")
+    assert [one for one in document.metadata.get("references", ()) if one.isdecimal()] == cited
     families = texts("contrib-group/contrib[@contrib-type='author']/name/surname")
     authors = document.metadata.get("authors", [])
     assert [a.rpartition(" ")[0] for a in authors] == families

@@ -88,7 +88,11 @@ RefType="ErratumIn"><RefSource>J Things. 2019</RefSource></CommentsCorrections>
 <ArticleId IdType="pubmed">123</ArticleId><ArticleId IdType="pmc">PMC42</ArticleId>
 <ArticleId IdType="doi">10.1000/other</ArticleId></ArticleIdList>
 <ReferenceList><Reference><ArticleIdList><ArticleId IdType="pmc">PMC1</ArticleId>
-<ArticleId IdType="doi">10.1000/cited</ArticleId></ArticleIdList></Reference></ReferenceList>
+<ArticleId IdType="doi">10.1000/Cited</ArticleId></ArticleIdList></Reference>
+<ReferenceList><Reference><Citation>No id.</Citation></Reference><Reference><ArticleIdList>
+<ArticleId IdType="doi">10.1000/x</ArticleId><ArticleId IdType="pubmed"> 777 </ArticleId>
+</ArticleIdList></Reference><Reference><ArticleIdList><ArticleId IdType="pubmed">no</ArticleId>
+</ArticleIdList></Reference></ReferenceList></ReferenceList>
 </PubmedData></PubmedArticle>
 """
 
@@ -157,6 +161,7 @@ def test_every_field() -> None:
                 "Retraction in PMID 888: J Things. 2020;1:2",
                 "Erratum in: J Things. 2019",
             ],
+            "references": ["10.1000/cited", "777", "999"],
             "keywords": ["one", "t2"],
             "vernacular_title": "Über das Gen.",
             "volume": "12",
@@ -350,6 +355,8 @@ def reference(article: Any) -> dict[str, Any]:
         "types": texts("MedlineCitation/Article/PublicationTypeList/PublicationType"),
         "labels": article.xpath("MedlineCitation/Article/Abstract/AbstractText/@Label"),
         "journal": texts("MedlineCitation/Article/Journal/Title")[0],
+        "references": texts("PubmedData/ReferenceList//ArticleId[@IdType='pubmed']")
+        + texts("MedlineCitation//CommentsCorrections[@RefType='Cites']/PMID"),
     }
 
 
@@ -367,7 +374,7 @@ def test_a_real_export(name: str) -> None:
         assert [a for a, f in zip(fields["authors"], expected["families"], strict=False)
                 if not a.startswith(f + " ")] == []  # fmt: skip
         assert [label for label in expected["labels"] if f"{label}: " not in document.text] == []
-        for key in ("mesh", "mesh_major", "types"):
+        for key in ("mesh", "mesh_major", "types", "references"):
             assert fields.get(key, []) == expected[key]
         assert [fields[key] for key in ("pmcid",) if key in fields] == expected["pmcid"]
         assert fields["journal"] == expected["journal"]

@@ -284,7 +284,7 @@ def test_fields_of_bibliographic_records() -> None:
                mesh_qualifiers=["Asthma/therapy", "Asthma/genetics"]),
         record("b", "two", mesh_qualifiers=["Telomere/drug therapy"], substances=["Telomerase"],
                supplementary=["Cri du chat"], editors=["Ed E"], databanks=["GENBANK/AF1"],
-               publisher="Marsh", pmid_version=2),
+               publisher="Marsh", pmid_version=2, references=["1", "10.1000/x"]),
     )  # fmt: skip
     for expression, expected in (
         ("trial:NCT00000419", [0]),
@@ -301,4 +301,4 @@ def test_fields_of_bibliographic_records() -> None:
         ("publisher:marsh", [1]),
     ):
         assert found(fields, expression) == expected, expression
-    assert fields.schema.find("pmid_version") is None
+    assert fields.schema.find("pmid_version") is fields.schema.find("references") is None

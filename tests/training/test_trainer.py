@@ -18,7 +18,7 @@ from bioretrieval_tui.errors import InterruptedByUser, ModelError, UsageError
 from bioretrieval_tui.progress import Progress, silent
 from bioretrieval_tui.training import trainer
 from bioretrieval_tui.training.examples import Example
-from bioretrieval_tui.training.settings import choose
+from bioretrieval_tui.training.hyperparameters import choose
 from bioretrieval_tui.training.trainer import DivergedError, fit, trainable_model
 
 WORDS = "liver statin muscle pain gene cell trial heart failure".split()

@@ -101,6 +101,17 @@ async def test_recipes_sort_by_each_column(small: Catalogue, key: str) -> None:
             assert session.ids != [row.recipe.id for row in rows]
 
 
+async def test_recipes_that_can_be_trained_here_come_first(small: Catalogue) -> None:
+    async with running(make_app(small), WIDE, pane="leaderboard") as session:
+        await choose(session, "runnable")
+        found = []
+        for _ in range(2):
+            await session.press("s")
+            found.append([row.recipe.id for row in board(session).board.recipe_rows])
+        assert found[0][:2] == ["train-alpha", "train-beta"]
+        assert found[1][:2] == ["train-beta", "train-alpha"]
+
+
 async def test_v_shows_the_matrix_and_returns(small: Catalogue) -> None:
     async with running(make_app(small), WIDE, pane="leaderboard") as session:
         await session.press("v")

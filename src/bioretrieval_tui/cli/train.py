@@ -20,7 +20,7 @@ from bioretrieval_tui.util.formatting import plural
 
 if TYPE_CHECKING:
     from bioretrieval_tui.render.formats import Format
-    from bioretrieval_tui.training.runner import TrainingRequest
+    from bioretrieval_tui.training.training_run import TrainingRequest
 
 _RUN = "run"
 _PACKAGES = "datasets, accelerate and peft"
@@ -94,8 +94,8 @@ def run(
     that rank them best are kept. The same call goes on with a training that was ended. The model is
     used as any other: --model NAME.
     """
-    from bioretrieval_tui.training.runner import prepare
-    from bioretrieval_tui.training.settings import choose
+    from bioretrieval_tui.training.hyperparameters import choose
+    from bioretrieval_tui.training.training_run import prepare
 
     values = dict(_setting(one) for one in given)
     found = _recipe(recipe) if recipe is not None else None
@@ -119,14 +119,14 @@ def run(
                 import datasets  # noqa: F401
                 import peft  # noqa: F401
 
-            from bioretrieval_tui.training import runner
+            from bioretrieval_tui.training import training_run
             from bioretrieval_tui.training.own_models import models_folder
 
-            lineage = runner.train(request, reporter, tell)
+            lineage = training_run.train(request, reporter, tell)
     from bioretrieval_tui.render.training_pages import example_sheet, model_page, settings_sheet
 
     if prepared is not None:
-        from bioretrieval_tui.training.runner import SHOWN
+        from bioretrieval_tui.training.training_run import SHOWN
 
         put_sheet(settings_sheet(chosen), format_)
         put_sheet(example_sheet(prepared.train[:SHOWN]), format_)
@@ -170,7 +170,7 @@ def _request(
 ) -> TrainingRequest:
     """The request with its base: the one that is named, else the recipe's, else the embedded."""
     from bioretrieval_tui.encoding.embedded import MODEL_ID
-    from bioretrieval_tui.training.runner import TrainingRequest
+    from bioretrieval_tui.training.training_run import TrainingRequest
 
     wanted = base or (recipe.base if recipe is not None else None) or MODEL_ID
     hub, encoding = chosen_model(wanted)

@@ -17,6 +17,7 @@ from bioretrieval_tui.documents.superscripts import powers_on_line, scripts_on_l
 LISTS = (
     "authors", "language", "types", "mesh", "mesh_major", "mesh_qualifiers", "supplementary",
     "substances", "keywords", "affiliations", "trials", "databanks", "corrections", "editors",
+    "references",
 )  # fmt: skip
 """Fields that are lists of texts."""
 

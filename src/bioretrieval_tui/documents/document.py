@@ -20,7 +20,8 @@ class Document(msgspec.Struct, frozen=True):
     (lists of headings), `keywords` (list), `vernacular_title`, `volume`, `issue`, `pages`;
     `trials` (list of registration numbers), `mesh_qualifiers` (list, "Heading/qualifier"),
     `supplementary` (list of MeSH supplementary concepts), `substances` (list), `affiliations`
-    (list), `corrections` (list, "Retraction in PMID 123: Source"), `pmid_version` (int, from 2),
+    (list), `corrections` (list, "Retraction in PMID 123: Source"), `references` (list of the works
+    that it cites, each by its PMID, else its DOI), `pmid_version` (int, from 2),
     `revised` (ISO 8601, when the database last changed the record);
     of books and reports `editors` (list, "Family I"), `book` (the title of the book of a chapter),
     `publisher`, `place`, `school`, `isbn`.

@@ -194,6 +194,15 @@ def pmid_of(text: str) -> str | None:
     return match[1] if match else None
 
 
+def reference_of(pmid: str | None, doi: str | None) -> str:
+    """A cited work as `references` has it: its PMID, else its DOI in the form of `same_doi`, else
+    empty."""
+    if pmid and (number := pmid_of(pmid)):
+        return number
+    named = doi_of(doi) if doi else None
+    return same_doi(named) if named else ""
+
+
 def pmcid_of(text: str) -> str | None:
     """A PMC id ("PMC123", "pmc123.1", "PMCID: PMC123"), with its prefix, or None."""
     match = _PMCID.fullmatch(text.strip())

@@ -11,11 +11,15 @@ import re
 MOST_CHARACTERS = 1_000
 """Longest sentence: a longer one (a table, a list) is cut at a blank."""
 
-_END = re.compile(r"[.!?]+[\"')\]\u201d\u2019]*(?=\s)|\n\s*\n|\s*[\r\n]+(?=[A-Z])")
+# A set first, which the search for a beginning of a match skips to.
+_END = re.compile(
+    r"[.!?\r\n](?:(?<=[.!?])[.!?]*[\"')\]\u201d\u2019]*(?=\s)"
+    r"|(?<=\n)\s*\n|(?<=\s)[\r\n]*(?=[A-Z]))"
+)
 _BEGINNING = re.compile(
     r"\s*[\"'(\[\u201c\u2018]*[A-Z0-9\u0391-\u03a9\u03b1-\u03c9<>~\u2265\u2264]"
 )
-_LAST_WORD = re.compile(r"([^\s()\[\]]+)$")
+_WORD = re.compile(r"[^\s()\[\]]+")
 _INITIAL = re.compile(r"(?:[A-Z]\.)*[A-Z]")
 _ANY_BEGINNING = re.compile(r"\s*\S")
 _NEVER = frozenset(
@@ -51,16 +55,19 @@ def _ends(text: str, start: int, found: re.Match[str], beginning: re.Pattern[str
         return False
     if not mark.startswith(".") or mark.startswith(".."):
         return True
-    word = _LAST_WORD.search(text, max(start, found.start() - 40), found.start())
+    first = max(start, found.start() - 40)
+    before = text[first : found.start()].removesuffix("\n")
+    word = _WORD.match(before[::-1])
     if word is None:
         return True
-    last = word.group(1)
+    last = word[0][::-1]
     plain = last.lower()
     if plain in _NEVER:
         following = text[found.end() : found.end() + 20].lstrip()[:1]
         return plain in _OFTEN and following.isupper()
     # An initial (J. Smith); a genus (E. coli) is followed by lower case and was handled above.
-    return not (_INITIAL.fullmatch(last) and len(last) < 4 and word.start() > start)
+    is_first = first == start and len(last) == len(before)
+    return is_first or len(last) >= 4 or not _INITIAL.fullmatch(last)
 
 
 def _add(spans: list[tuple[int, int]], text: str, start: int, end: int) -> None:

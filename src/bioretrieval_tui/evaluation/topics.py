@@ -19,7 +19,13 @@ from bioretrieval_tui.documents.document import Place, RecordFault
 from bioretrieval_tui.documents.readers.json_records import json_object, json_values
 from bioretrieval_tui.documents.readers.named_fields import name_key
 from bioretrieval_tui.documents.readers.tables import PARQUET, parquet_cells
-from bioretrieval_tui.documents.source import STDIN, SourceReader, TextLine, text_lines
+from bioretrieval_tui.documents.source import (
+    STDIN,
+    SourceDamaged,
+    SourceReader,
+    TextLine,
+    text_lines,
+)
 from bioretrieval_tui.errors import CorpusError
 
 HIGHEST_GRADE = 1_000
@@ -241,9 +247,9 @@ def named_records(path: Path, shape: str) -> Iterator[tuple[Place, dict[str, Any
 
     with SourceReader(path) as source:
         for place, given in _records(source, cells):
-            reason = None
+            reason, remedy = None, shape
             if isinstance(given, RecordFault):
-                reason = given.reason
+                reason, remedy = given.reason, given.remedy or shape
             elif isinstance(given, list) and names is None:
                 names = [name_key(one) for one in given]
                 continue
@@ -252,7 +258,7 @@ def named_records(path: Path, shape: str) -> Iterator[tuple[Place, dict[str, Any
             elif not isinstance(given, list | dict):
                 reason = "the record is no object"
             if reason is not None:
-                raise CorpusError(f"{place}: {reason}", remedy=shape)
+                raise CorpusError(f"{place}: {reason}", remedy=remedy)
             record = dict(zip(names or (), given, strict=True)) if names else given
             yield place, {name_key(str(name)): value for name, value in record.items()}
 
@@ -286,7 +292,15 @@ def _read(path: Path | None, cells: _Cells, take: Callable[[Place, Any], None], 
 
 
 def _records(source: SourceReader, cells: _Cells) -> Iterator[tuple[Place, Any]]:
-    """The objects, rows, topics or lines of cells of a file, and their places."""
+    """The objects, rows, topics or lines of cells of a file, or their faults, and their places."""
+    try:
+        yield from _sound_records(source, cells)
+    except SourceDamaged as error:
+        fault = RecordFault(error.message, error.remedy)
+        yield Place(source.name, offset=error.offset), fault
+
+
+def _sound_records(source: SourceReader, cells: _Cells) -> Iterator[tuple[Place, Any]]:
     head = source.head()
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if PARQUET.recognises(head):

@@ -62,7 +62,8 @@ _OURS = {
 _NEVER = frozenset(
     {
         "year", "date", "pubdate", "publication_date", "abstract", "id", "title", "text", "has",
-        "is", "url", "pages", "pmid_version", "retracted", "revised",
+        "is", "url", "pages", "pmid_version", "references", "retracted",
+        "revised",
         "vernacular_title",
     }
 )  # fmt: skip

@@ -18,8 +18,8 @@ from bioretrieval_tui.render.sheet import (
 )
 from bioretrieval_tui.training.contamination import Overlap
 from bioretrieval_tui.training.examples import Example, text_of
-from bioretrieval_tui.training.own_models import Lineage, Outcome
-from bioretrieval_tui.training.settings import Chosen
+from bioretrieval_tui.training.hyperparameters import ChosenSettings
+from bioretrieval_tui.training.own_models import BenchmarkChange, Lineage
 
 _LONGEST = 200
 """Characters of a text of an example that are shown."""
@@ -101,7 +101,7 @@ def model_page(lineage: Lineage, folder: str) -> Page:
     )
 
 
-def _outcome(one: Outcome) -> Fact:
+def _outcome(one: BenchmarkChange) -> Fact:
     said = f"{one.before:.4f} -> {one.after:.4f}, p = {one.p:.3g}: {one.verdict}"
     return fact(f"{one.benchmark} {one.split}, {one.mode}", said)
 
@@ -116,7 +116,7 @@ def _said(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def settings_sheet(chosen: Chosen) -> Sheet:
+def settings_sheet(chosen: ChosenSettings) -> Sheet:
     """The settings in force, and where each is from."""
     columns: tuple[ColumnOf[tuple[str, str, str]], ...] = (
         column("setting", make=lambda one: one[0]),

@@ -14,7 +14,7 @@ from bioretrieval_tui.errors import BioRetrievalError, ModelError, NotFoundError
 from bioretrieval_tui.paths import file_errors, places, save_file
 from bioretrieval_tui.training.contamination import Overlap
 from bioretrieval_tui.training.examples import InputSum
-from bioretrieval_tui.training.settings import Origin
+from bioretrieval_tui.training.hyperparameters import Origin
 from bioretrieval_tui.util.formatting import did_you_mean
 
 FORMAT = 1
@@ -23,7 +23,7 @@ CARD = "README.md"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
-class Watched(msgspec.Struct, frozen=True):
+class HeldOutScore(msgspec.Struct, frozen=True):
     """One look at the held-out examples: after how many steps, and nDCG@10."""
 
     step: int
@@ -38,13 +38,13 @@ class Fitted(msgspec.Struct, frozen=True):
     steps: int
     seconds: float
     losses: tuple[tuple[int, float], ...]
-    watched: tuple[Watched, ...]
+    watched: tuple[HeldOutScore, ...]
     best: int
     resumed: int
     trained: tuple[int, int]
 
 
-class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
+class BenchmarkChange(msgspec.Struct, frozen=True, omit_defaults=True):
     """A benchmark before and after, in one mode: nDCG@10, the p value of the paired randomisation
     test, the number of queries, and the ids of the records."""
 
@@ -99,7 +99,7 @@ class Lineage(
     licence: str = ""
     skipped: dict[str, int] = {}
     negatives: str = ""
-    outcomes: tuple[Outcome, ...] = ()
+    outcomes: tuple[BenchmarkChange, ...] = ()
     overlaps: tuple[Overlap, ...] = ()
 
 

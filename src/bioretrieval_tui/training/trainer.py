@@ -27,7 +27,7 @@ from bioretrieval_tui.errors import BioRetrievalError, ModelError, UsageError
 from bioretrieval_tui.paths import save_file
 from bioretrieval_tui.progress import Progress, Reporter
 from bioretrieval_tui.training.examples import Example
-from bioretrieval_tui.training.own_models import Fitted, Watched
+from bioretrieval_tui.training.own_models import Fitted, HeldOutScore
 
 SAVED_EVERY = 180.0
 """Seconds between checkpoints."""
@@ -349,8 +349,8 @@ class _Watch:
         self._every = max(1, steps // WATCHES)
         self._saved_at = time.monotonic()
         self.losses: list[tuple[int, float]] = []
-        self.watched: list[Watched] = []
-        self.best: Watched | None = None
+        self.watched: list[HeldOutScore] = []
+        self.best: HeldOutScore | None = None
         self.resumed = 0
         self.counts = (0, 0)
 
@@ -360,7 +360,7 @@ class _Watch:
         self.counts = (trained, sum(one.numel() for one in weights))
         if resumed and (self._folder / _STATE).is_file():
             kept = json.loads((self._folder / _STATE).read_text("utf-8"))
-            self.watched = [Watched(**one) for one in kept["watched"]]
+            self.watched = [HeldOutScore(**one) for one in kept["watched"]]
             self.losses = [(int(step), float(loss)) for step, loss in kept["losses"]]
             self.best = max(self.watched, key=lambda one: one.score, default=None)
         else:
@@ -418,7 +418,7 @@ class _Watch:
             scores = self._evaluator(model)
         model.train(training)
         name = next(name for name in scores if name.endswith("ndcg@10"))
-        seen = Watched(step, round(float(scores[name]), 6))
+        seen = HeldOutScore(step, round(float(scores[name]), 6))
         self.watched.append(seen)
         self._reporter(
             Progress("held-out queries", step, self._steps, unit="steps",

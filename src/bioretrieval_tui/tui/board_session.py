@@ -51,6 +51,8 @@ _RECIPE_COLUMNS = (
     TableColumn("params", "Params", 6, align="right", priority=7),
     TableColumn("score", "Mean", 6, align="right", priority=2),
 )
+_RUNS = ("yes", "needs", "no")
+"""Whether a recipe can be trained here, in the order of the list."""
 _SCORE_WIDTH = 8
 """Cells of a score with four decimals and two marks."""
 _NAMES = (20, 26, 40)
@@ -245,7 +247,7 @@ class BoardSession:
     def sorted_by(self) -> tuple[str, bool]:
         """(column, largest first)."""
         key, reverse = (self.view.sort, self.view.reverse) if self.in_matrix else self.recipe_sort
-        rising = key in ("rank", "model", "licence") or (
+        rising = key in ("rank", "model", "licence", "runnable") or (
             key == "score" and self.in_matrix and self.view.ranking == "mean-rank"
         )
         return key, reverse if rising else not reverse
@@ -316,7 +318,8 @@ class BoardSession:
             if key == "model":
                 return one.recipe.name.casefold()
             if key == "runnable":
-                return one.recipe.training.runnable if one.recipe.training else None
+                training = one.recipe.training
+                return _RUNS.index(training.runnable) if training else None
             if key in ("params", "year"):
                 found: int | None = getattr(one.recipe, key)
                 return None if found is None else -found
@@ -343,8 +346,8 @@ class BoardSession:
                 for at, axis in enumerate(self.matrix.basis)
                 for title in [self.table.title(axis)]
             )  # fmt: skip
-            runs = TableColumn("runnable", "Runs", 5, priority=9)
-            return (*_RECIPE_COLUMNS, *four, TableColumn("year", "Year", 4, align="right"), runs)
+            year = TableColumn("year", "Year", 4, align="right")
+            return (*_RECIPE_COLUMNS, *four, year, TableColumn("runnable", "Runs", 5, priority=9))
         heat, axes = self.mode == "heat", axes_with(self.matrix, self.shown_own)
         short_name, usual_name, long_name = _NAMES
         name = max(short_name, min(usual_name, width - 50), min(width // 4, long_name))

@@ -1,11 +1,13 @@
 """Reader of JATS (and NLM) full text, one article or many a file: title, abstract and the metadata
-of the front matter. The body is left out, so that documents are those of PubMed."""
+of the front matter, and the works that it cites. The body is left out, so that documents are those
+of PubMed."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from functools import partial
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from bioretrieval_tui.documents.bibliography import (
@@ -17,7 +19,14 @@ from bioretrieval_tui.documents.bibliography import (
     without_notices,
 )
 from bioretrieval_tui.documents.document import Document, RecordFault
-from bioretrieval_tui.documents.identity import doi_of, identify, pmcid_of, pmid_of, trials_of
+from bioretrieval_tui.documents.identity import (
+    doi_of,
+    identify,
+    pmcid_of,
+    pmid_of,
+    reference_of,
+    trials_of,
+)
 from bioretrieval_tui.documents.person_names import initials
 from bioretrieval_tui.documents.readers.xml_records import (
     local,
@@ -124,6 +133,7 @@ def _document(article: _Element) -> Document:
         ),
         "trials": _trials(meta),
         "corrections": distinct(map(_correction, meta.iter("{*}related-article"))),
+        "references": distinct(_references(article)),
     }
     text = _abstract(meta, language)
     identity = identify(fields, title, text)
@@ -144,6 +154,14 @@ def _correction(related: _Element) -> str:
     pmid = pmid_of(place) if kind in ("pubmed", "pmid") else None
     source = f"doi: {doi}" if doi else "" if pmid else place
     return correction(related.get("related-article-type", ""), source, pmid or "")
+
+
+def _references(article: _Element) -> Iterator[str]:
+    """The works of the list of references; one reference may be to several works."""
+    for back in _children(article, "back"):
+        for _, ids in groupby(back.iter("{*}pub-id"), lambda one: one.getparent()):
+            named = {one.get("pub-id-type"): one.text for one in ids}
+            yield reference_of(named.get("pmid"), named.get("doi"))
 
 
 def _titles(meta: _Element, language: str) -> tuple[str, str]:

@@ -4,7 +4,7 @@ notices of deletion."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ from bioretrieval_tui.documents.bibliography import (
     without_notices,
 )
 from bioretrieval_tui.documents.document import Document, Place, RecordFault
-from bioretrieval_tui.documents.identity import doi_of, identify
+from bioretrieval_tui.documents.identity import doi_of, identify, reference_of
 from bioretrieval_tui.documents.person_names import initials
 from bioretrieval_tui.documents.readers.xml_records import (
     plain_text,
@@ -117,6 +117,7 @@ def _document(element: _Element) -> Document | str:
     ends = (_text(pages, "StartPage"), _text(pages, "EndPage"))
     online = reversed(article.findall("ArticleDate"))
     date = next(filter(None, map(_date, chain(*map(article.iterfind, _DATES), online))), "")
+    linked = list(holder.iterfind("CommentsCorrectionsList/CommentsCorrections"))
     others = sorted(holder.iterfind("OtherAbstract"), key=_other_rank)
     abstracts = chain(article.iterfind("Abstract"), others)
     fields |= {
@@ -133,9 +134,10 @@ def _document(element: _Element) -> Document | str:
         **accessions(_accessions(article)),
         "corrections": distinct(
             correction(one.get("RefType", ""), _text(one, "RefSource"), _text(one, "PMID"))
-            for one in holder.iterfind("CommentsCorrectionsList/CommentsCorrections")
-            if one.get("RefType") != "Cites"  # hundreds in older records
+            for one in linked
+            if one.get("RefType") != "Cites"
         ),
+        "references": distinct(chain(_references(element), _cited(linked))),
         "pages": _text(pages, "MedlinePgn") or "-".join(filter(None, ends)),
     }
     text = next(filter(None, map(_abstract, abstracts)), "")
@@ -200,6 +202,22 @@ def _accessions(article: _Element) -> Iterator[str]:
         name = _text(bank, "DataBankName")
         for number in bank.iterfind("AccessionNumberList/AccessionNumber"):
             yield f"{name}/{squeezed(number.text)}"
+
+
+def _references(element: _Element) -> Iterator[str]:
+    """The works of the lists of references, which may hold lists themselves."""
+    for part in element.iterfind("PubmedData/ReferenceList"):
+        for ids in part.iter("ArticleIdList"):
+            named = {one.get("IdType"): one.text for one in ids}
+            yield reference_of(named.get("pubmed"), named.get("doi"))
+
+
+def _cited(linked: Iterable[_Element]) -> Iterator[str]:
+    """The works that older records cite so."""
+    for one in linked:
+        if one.get("RefType") == "Cites":
+            for pmid in one.iterchildren("PMID"):
+                yield reference_of(pmid.text, None)
 
 
 def _text(element: _Element, path: str) -> str:

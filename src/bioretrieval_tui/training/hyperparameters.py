@@ -43,7 +43,7 @@ LORA = Lora(rank=16, alpha=32.0, dropout=0.05)
 _LORA_PREFIX = "lora."
 
 
-class Chosen(NamedTuple):
+class ChosenSettings(NamedTuple):
     """Settings in force, and where each is from, by its name."""
 
     settings: TrainingSettings
@@ -63,7 +63,7 @@ class Chosen(NamedTuple):
         return shown
 
 
-def choose(recipe: Recipe | None, given: Mapping[str, str]) -> Chosen:
+def choose(recipe: Recipe | None, given: Mapping[str, str]) -> ChosenSettings:
     """The settings of a run. given: of `--set key=value`, as written. Raises UsageError: an unknown
     key, or a value that does not fit it."""
     of_recipe = _values(recipe.training) if recipe is not None and recipe.training else {}
@@ -84,7 +84,7 @@ def choose(recipe: Recipe | None, given: Mapping[str, str]) -> Chosen:
     else:
         values.pop("steps", None)
         origins.pop("steps", None)
-    return Chosen(TrainingSettings(**values), origins)
+    return ChosenSettings(TrainingSettings(**values), origins)
 
 
 def parse(given: Mapping[str, str]) -> dict[str, Any]:

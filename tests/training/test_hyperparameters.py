@@ -6,7 +6,7 @@ import pytest
 
 from bioretrieval_tui.catalog.models import Lora, Recipe, Training
 from bioretrieval_tui.errors import UsageError
-from bioretrieval_tui.training.settings import DEFAULTS, LORA, choose
+from bioretrieval_tui.training.hyperparameters import DEFAULTS, LORA, choose
 
 RECIPE = Recipe(
     id="train-it",

@@ -47,9 +47,9 @@ from bioretrieval_tui.training import examples as made
 from bioretrieval_tui.training import own_models
 from bioretrieval_tui.training.contamination import Overlap, TrainedTexts
 from bioretrieval_tui.training.examples import Example, ExampleSet, InputSum
+from bioretrieval_tui.training.hyperparameters import Origin
 from bioretrieval_tui.training.negatives import mine
-from bioretrieval_tui.training.own_models import Fitted, Lineage, Outcome
-from bioretrieval_tui.training.settings import Origin
+from bioretrieval_tui.training.own_models import BenchmarkChange, Fitted, Lineage
 from bioretrieval_tui.training.trainer import clear, fit, steps_of, trainable_model
 
 HELD_OUT = 0.1
@@ -399,13 +399,13 @@ def _evaluated(
 
 def _outcomes(
     before: Sequence[EvaluationReport], after: Sequence[EvaluationReport]
-) -> Iterator[Outcome]:
+) -> Iterator[BenchmarkChange]:
     for one, other in zip(before, after, strict=True):
         for first, second in zip(one.runs, other.runs, strict=True):
             pair = records.find(first.record), records.find(second.record)
             values = pair[0].per_query, pair[1].per_query
             compared = metrics.compare("before", "after", values)
-            yield Outcome(
+            yield BenchmarkChange(
                 one.benchmark, one.split, first.mode, first.metrics[metrics.MAIN],
                 second.metrics[metrics.MAIN], compared.p, one.queries, (pair[0].id, pair[1].id),
             )  # fmt: skip
