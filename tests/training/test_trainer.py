@@ -50,7 +50,7 @@ def moved(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
     return {name for name, one in before.items() if not bool((one == after[name]).all())}
 
 
-@pytest.mark.parametrize("loss", ["contrastive", "triplet", "margin-mse", "kl"])
+@pytest.mark.parametrize("loss", ["contrastive", "triplet", "margin-mse", "kl", "mesh"])
 def test_the_loss_falls(tiny: Path, tmp_path: Path, loss: str) -> None:
     chosen = settings(loss=loss, steps="12")
     model = trainable_model(str(tiny), recipe())

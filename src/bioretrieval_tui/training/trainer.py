@@ -150,6 +150,8 @@ def loss_of(model: Any, settings: TrainingSettings, recipe: Encoding, *, negativ
         if batch > _MICRO:
             return losses.CachedMultipleNegativesRankingLoss(model, mini_batch_size=_MICRO, **how)
         return losses.MultipleNegativesRankingLoss(model, **how)
+    if settings.loss == "mesh":
+        return mesh_loss(model, settings)
     if settings.loss == "scores":
         raise UsageError("this loss trains a cross-encoder", remedy="loss=contrastive")
     if not negatives:
@@ -162,6 +164,38 @@ def loss_of(model: Any, settings: TrainingSettings, recipe: Encoding, *, negativ
     if settings.loss == "margin-mse":
         return losses.MarginMSELoss(model, similarity_fct=pairwise)
     return losses.DistillKLDivLoss(model, similarity_fct=pairwise, temperature=temperature)
+
+
+def mesh_loss(model: Any, settings: TrainingSettings) -> Any:
+    """The loss of BioHiCL (arXiv 2604.15591): the squared difference of cosine and label similarity,
+    plus `mesh_weight` times a contrastive term over the positive and the document's own negatives,
+    weighted by the label similarity."""
+    import torch
+    from sentence_transformers.util import pairwise_cos_sim
+
+    temperature, weight = settings.temperature or 1.0, settings.mesh_weight or 0.0
+
+    class MeshLoss(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(
+            self, sentence_features: Iterable[dict[str, torch.Tensor]], labels: torch.Tensor
+        ) -> torch.Tensor:
+            vectors = [self.model(one)["sentence_embedding"] for one in sentence_features]
+            first, *others = vectors
+            cosines = torch.stack([pairwise_cos_sim(first, one) for one in others], dim=1)
+            wanted = torch.zeros_like(cosines)
+            wanted[:, 0] = labels
+            regression = torch.nn.functional.mse_loss(cosines, wanted)
+            if len(others) < 2 or not weight:
+                return regression
+            ranked = torch.log_softmax(cosines / temperature, dim=1)[:, 0]
+            contrast: torch.Tensor = -(labels * ranked).mean()
+            return regression + weight * contrast
+
+    return MeshLoss()
 
 
 def add_lora(model: Any, lora: Lora) -> None:

@@ -13,11 +13,11 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import msgspec
 
-from bioretrieval_tui.catalog.models import Encoding, TrainingSettings
+from bioretrieval_tui.catalog.models import Encoding, PairKind, TrainingSettings
 from bioretrieval_tui.documents.checksum import remembered_sha256
 from bioretrieval_tui.documents.detect import resolve
 from bioretrieval_tui.documents.document import Document
@@ -45,9 +45,11 @@ from bioretrieval_tui.search.engine import SearchEngine
 from bioretrieval_tui.search.federated import Federation
 from bioretrieval_tui.training import examples as made
 from bioretrieval_tui.training import own_models
+from bioretrieval_tui.training.citation_examples import citation_pairs
 from bioretrieval_tui.training.contamination import Overlap, TrainedTexts
 from bioretrieval_tui.training.examples import Example, ExampleSet, InputSum
 from bioretrieval_tui.training.hyperparameters import Origin
+from bioretrieval_tui.training.mesh_examples import THRESHOLD, mesh_pairs
 from bioretrieval_tui.training.negatives import mine
 from bioretrieval_tui.training.own_models import BenchmarkChange, Fitted, Lineage
 from bioretrieval_tui.training.trainer import clear, fit, steps_of, trainable_model
@@ -184,9 +186,16 @@ def _examples(
             return made.sentence_pairs(texts, named, sums, seed=seed), index
         if kind == "conclusion":
             return made.conclusion_pairs(texts, named, sums), index
+        each = request.settings.negatives_each or 1
+        if kind == "mesh":
+            threshold = request.settings.mesh_threshold or THRESHOLD
+            alike = mesh_pairs(texts, named, sums, negatives=each, threshold=threshold, seed=seed)
+            return alike, index
+        if kind == "citations":
+            return citation_pairs(texts, named, sums, negatives=each, seed=seed), index
     raise UsageError(
         f"pairs of the kind {kind} are not made from {request.on}",
-        remedy="--set pairs=judged, title-abstract, sentence or conclusion",
+        remedy=f"--set pairs={', '.join(get_args(PairKind))}; --pairs FILE for given ones",
     )
 
 
