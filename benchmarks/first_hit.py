@@ -4,6 +4,8 @@
 
 The baseline is the shortest script that answers the same query: sentence-transformers encodes the
 catalogue's entries, hnswlib finds the nearest. Each run has a home of its own; byte code is kept.
+A checkout must be as `pip install -e .` leaves it, with the catalogue compiled beside the code:
+otherwise every fresh home reads all of the YAML.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from bioretrieval_tui.tui.panes.pane import Pane
 from bioretrieval_tui.tui.spans import PaintedPage
 from bioretrieval_tui.tui.text import Row, Span, line, wrap
 from bioretrieval_tui.tui.widgets.bars import WorkBar
-from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn
+from bioretrieval_tui.tui.widgets.table import ListRows, TableColumn, VirtualTable
 from bioretrieval_tui.util.formatting import count
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ class FoundPane(Pane):
 
     def found_changed(self) -> None:
         """Show another search from its start, papers that arrived, or the end of the search."""
+        if not self.query(VirtualTable):  # not composed yet: `activate` shows them
+            return
         session = self.session
         if session.request is not None:
             over = session.problem or f"{session.service} has no match."

@@ -243,9 +243,11 @@ def whole_parts(spans: Sequence[Span], width: int, height: int) -> list[Row]:
         if cell_len(left.partition("  ")[0]) > width:
             break  # a sentence is cut at a word
         starts = [0, *(at for at in ends if at < end), end]
-        for rows in (_lines_of_parts(kept, starts, width), wrap(Line(kept), width)):
-            if len(rows) <= height:
-                return rows
+        rows = _lines_of_parts(kept, starts, width)
+        if len(rows) > height and end == len(parts):
+            rows = wrap(Line(kept), width)
+        if len(rows) <= height:
+            return rows
     return first_rows(spans, width, height)
 
 
