@@ -15,11 +15,12 @@ from typing import IO, TYPE_CHECKING, Any
 
 from bioretrieval_tui.cli import PROGRAM
 from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser, UsageError
-from bioretrieval_tui.progress import Progress, Reporter, silent
 from bioretrieval_tui.terminal.clean import clean
 from bioretrieval_tui.util.formatting import percent, rate, time_left
 
 if TYPE_CHECKING:
+    # Not at once: a line about too little memory is written by what is loaded already.
+    from bioretrieval_tui.progress import Progress, Reporter
     from bioretrieval_tui.render.formats import Format
     from bioretrieval_tui.render.page import Page
     from bioretrieval_tui.render.sheet import Sheet
@@ -154,7 +155,7 @@ def narrated(quiet: bool = False, progress: str = "auto") -> Iterator[Reporter]:
     if progress == "json" and sys.stderr is not None:
         yield _Throttled(_put_json, _EVERY_JSON)
     elif quiet or sys.stderr is None:
-        yield silent
+        yield _ignored
     elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
         line = _Throttled(_put_line, _EVERY)
         try:
@@ -202,6 +203,10 @@ class _Log:
         if long or now - self._said_at >= _EVERY_QUIET:
             self._said_at = now
             tell(described(step))
+
+
+def _ignored(_: Progress) -> None:
+    pass
 
 
 def _finished(step: Progress) -> bool:
