@@ -247,6 +247,8 @@ def test_a_sentence_asks_for_the_rest() -> None:
          "We know what it is.", "It was all good.\nFunding: Nobody."),
         ("It was all good here. CONCLUSION: We know what it is. TRIAL REGISTRATION: NCT00000001",
          "We know what it is.", "It was all good here.\nTRIAL REGISTRATION: NCT00000001"),
+        ("It was all good here. [Conclusion] We know what it is. Trial registration: NCT00000001",
+         "We know what it is.", "It was all good here.\nTrial registration: NCT00000001"),
         ("CONCLUSION: Nothing was before it at all.", None, None),
         ("It was all good here and the Conclusions: We know what it is.", None, None),
         ("It was all good here. CONCLUSION: Yes.", None, None),
