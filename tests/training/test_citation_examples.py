@@ -60,7 +60,7 @@ def test_negatives_are_two_citations_away() -> None:
 )  # fmt: skip
 def test_works_are_named_by_id_pmid_and_doi(reference: Any, cited: str | None) -> None:
     documents = [
-        paper("a", reference, "sure"), paper("b"), paper("m", pmid="12"),
+        paper("a", reference, "sure"), paper("b"), paper("12"), paper("m", pmid="12"),
         paper("d", doi="10.1000/aBC"), paper("88", pmid=77), paper("sure", doi=7),
     ]  # fmt: skip
     assert [cited for _, cited, _ in links(documents)] == [one for one in (cited, "sure") if one]

@@ -247,6 +247,8 @@ def test_a_sentence_asks_for_the_rest() -> None:
          "We know what it is.", "It was all good.\nFunding: Nobody."),
         ("It was all good here. CONCLUSION: We know what it is. TRIAL REGISTRATION: NCT00000001",
          "We know what it is.", "It was all good here.\nTRIAL REGISTRATION: NCT00000001"),
+        ("It was all good here. [Conclusion] We know what it is. Trial registration: NCT00000001",
+         "We know what it is.", "It was all good here.\nTrial registration: NCT00000001"),
         ("CONCLUSION: Nothing was before it at all.", None, None),
         ("It was all good here and the Conclusions: We know what it is.", None, None),
         ("It was all good here. CONCLUSION: Yes.", None, None),
@@ -296,6 +298,8 @@ def test_what_is_kept_teaches_something(examples: list[Example]) -> None:
         assert all(text_key(one.query) in (b"", text_key(text_of(one.positive)))
                    or not text_key(text_of(one.positive)) for one in examples)  # fmt: skip
         return
+    scored = {id(each): score for one in examples
+              for each, score in zip(one.negatives, one.scores[1:], strict=False)}  # fmt: skip
     answers: dict[bytes, set[bytes]] = {}
     for one in found.examples:
         query, positive = text_key(one.query), text_key(text_of(one.positive))
@@ -304,7 +308,7 @@ def test_what_is_kept_teaches_something(examples: list[Example]) -> None:
         assert positive != query
         assert positive not in answers.setdefault(query, set())
         answers[query].add(positive)
-        assert not one.scores or len(one.scores) == len(one.negatives) + 1
+        assert one.scores in ((), (0.0, *(scored.get(id(each)) for each in one.negatives)))
     for one in found.examples:
         negatives = {text_key(text_of(each)) for each in one.negatives}
         assert negatives.isdisjoint({b"", text_key(one.query), *answers[text_key(one.query)]})

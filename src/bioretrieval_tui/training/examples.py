@@ -31,11 +31,12 @@ LEAST_WORDS = 4
 """Words of a text below which it teaches nothing as a query or a passage."""
 _CONCLUSION = re.compile(
     r"(?:CONCLUSIONS?|Conclusions?|INTERPRETATION|Interpretation)"
-    r"(?:/\w+)?(?:\s+(?:AND|and)\s+\w+)?\s*[:.]\s+(?=[A-Z0-9])"
+    r"(?:/\w+)?(?:\s+(?:AND|and)\s+\w+)?\s*[]:.]\s+(?=[A-Z0-9])"
 )
-# On a line of its own in any letters, within a line in capitals: "TRIAL REGISTRATION: NCT...".
+# On a line of its own in any letters, within a line in capitals or what registers a trial.
 _NEXT_HEADING = re.compile(
-    r"\n\s*[A-Z][\w ,/()&-]{2,60}:\s|(?<=[.!?])\s+[A-Z][A-Z ,/()&-]{4,60}:\s"
+    r"\n\s*[A-Z][\w ,/()&-]{2,60}:\s"
+    r"|(?<=[.!?])\s+(?:[A-Z][A-Z ,/()&-]{4,60}|(?:Clinical )?[Tt]rial [Rr]egist[\w ]{2,20}):\s"
 )
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 _SEPARATORS = b" -_\t\n\r\x0b\x0c\x1c\x1d\x1e\x1f"
@@ -362,7 +363,7 @@ def _concluded(text: str) -> tuple[str, str]:
     without."""
     conclusion = rest = ""
     for found in _CONCLUSION.finditer(text):
-        before = text[: found.start()].rstrip()
+        before = text[: found.start()].rstrip().removesuffix("[").rstrip()
         between = text[len(before) : found.start()]
         if not before or "\n" in between or (between and before[-1] in ".!?"):
             after = _NEXT_HEADING.search(text, found.end())
