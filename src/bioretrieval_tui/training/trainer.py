@@ -167,9 +167,9 @@ def loss_of(model: Any, settings: TrainingSettings, recipe: Encoding, *, negativ
 
 
 def mesh_loss(model: Any, settings: TrainingSettings) -> Any:
-    """The loss of BioHiCL (arXiv 2604.15591): the squared difference of cosine and label similarity,
-    plus `mesh_weight` times a contrastive term over the positive and the document's own negatives,
-    weighted by the label similarity."""
+    """The loss of BioHiCL (arXiv 2604.15591): the squared difference of cosine and label
+    similarity, plus `mesh_weight` times a contrastive term over the positive and the document's own
+    negatives, weighted by the label similarity."""
     import torch
     from sentence_transformers.util import pairwise_cos_sim
 
