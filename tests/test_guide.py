@@ -14,6 +14,7 @@ import pytest
 from bioretrieval_tui.actions import ACTIONS, shown_key
 from bioretrieval_tui.cli import PROGRAM
 from bioretrieval_tui.cli.root import VERBS, root
+from bioretrieval_tui.cli.train import TrainGroup
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -64,6 +65,8 @@ def fault(call: str, complete: bool) -> str:
         known = {name: one for one in command.get_params(context) for name in one.opts}
         if not isinstance(command, click.Group):
             break
+        if isinstance(command, TrainGroup):
+            words = command.completed(words)
         while words and words[0].startswith("-"):
             if (option := known.get(words.pop(0))) is None:
                 return "an option is not known"

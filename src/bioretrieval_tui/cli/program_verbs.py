@@ -266,7 +266,7 @@ EXTRAS = {
     "mcp": ("mcp", "assistants ask over MCP"),
     "parquet": ("pyarrow", "reads and writes Parquet"),
     "serve": ("textual-serve", "the app in a browser"),
-    "train": ("peft", "training"),
+    "train": ("accelerate", "trains models"),
 }
 """Optional parts: the package that each needs, and what it is for."""
 

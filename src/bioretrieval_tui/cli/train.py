@@ -30,8 +30,12 @@ class TrainGroup(NamedGroup):
     """A group that takes what is no command of it for the arguments of a training."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        named = args and (args[0] in self.commands or args[0] in ("-h", "--help"))
-        return super().parse_args(ctx, args if named or not args else [_RUN, *args])
+        return super().parse_args(ctx, self.completed(args))
+
+    def completed(self, args: list[str]) -> list[str]:
+        """The words of a call with the command that may be left out."""
+        named = not args or args[0] in self.commands or args[0] in ("-h", "--help")
+        return args if named else [_RUN, *args]
 
 
 @click.group(cls=TrainGroup, no_args_is_help=True)

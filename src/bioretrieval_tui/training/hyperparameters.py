@@ -41,6 +41,11 @@ DEFAULTS = TrainingSettings(
 LORA = Lora(rank=16, alpha=32.0, dropout=0.05)
 """An adapter of which a recipe or the user says only that there is one."""
 _LORA_PREFIX = "lora."
+_OF_LOSSES = {
+    "temperature": ("contrastive", "kl", "mesh"), "margin": ("triplet",),
+    "mesh_weight": ("mesh",), "mesh_threshold": ("mesh",), "teacher": ("margin-mse", "kl"),
+}  # fmt: skip
+"""Losses by the settings that only they use."""
 
 
 class ChosenSettings(NamedTuple):
@@ -50,10 +55,12 @@ class ChosenSettings(NamedTuple):
     origins: Mapping[str, Origin]
 
     def lines(self) -> list[tuple[str, str, Origin]]:
-        """Name, value and origin of each setting that is in force, for people."""
+        """Name, value and origin of each setting that this training uses, for people."""
         shown = []
         for name, origin in self.origins.items():
             value = getattr(self.settings, name)
+            if not _is_used(name, self.settings):
+                continue
             if isinstance(value, Lora):
                 value = value.words
             if value is not None:
@@ -61,6 +68,15 @@ class ChosenSettings(NamedTuple):
                     (name, f"{value:g}" if isinstance(value, float) else str(value), origin)
                 )
         return shown
+
+
+def _is_used(name: str, settings: TrainingSettings) -> bool:
+    """Whether a setting makes a difference to a training with these."""
+    if name == "negatives_each":
+        return settings.negatives != "in-batch" or settings.pairs in ("mesh", "citations")
+    if name.startswith("negatives_"):
+        return settings.negatives == "mined"
+    return settings.loss in _OF_LOSSES.get(name, (settings.loss,))
 
 
 def choose(recipe: Recipe | None, given: Mapping[str, str]) -> ChosenSettings:

@@ -270,8 +270,13 @@ def train(
 
 def _train(request: TrainingRequest, folder: Path, reporter: Reporter, remark: Remark) -> Lineage:
     work = folder / _WORK
-    _begin(request, work, remark)
+    goes_on = _goes_on(request, work)
+    if goes_on:
+        remark(f"the training of {request.name} goes on")
     prepared = prepare(request, reporter, remark)
+    if not goes_on:
+        clear(work)
+        save_file(work / _REQUEST, msgspec.json.encode(request), "the request")
     space = shutil.disk_usage(work).free
     if space < (needed := prepared.weights * _FULL * 2):
         raise BioRetrievalError(
@@ -335,19 +340,18 @@ def _train(request: TrainingRequest, folder: Path, reporter: Reporter, remark: R
     return lineage
 
 
-def _begin(request: TrainingRequest, work: Path, remark: Remark) -> None:
-    """Keep the request; of an unfinished run, compare it."""
-    data, path = msgspec.json.encode(request), work / _REQUEST
-    if path.is_file():
-        if path.read_bytes() != data:
-            raise UsageError(
-                f"an unfinished training of {request.name} had other settings",
-                remedy=f"use another --name, or: bioretrieval-tui train remove {request.name}",
-            )
-        remark(f"the training of {request.name} goes on")
-        return
-    clear(work)
-    save_file(path, data, "the request")
+def _goes_on(request: TrainingRequest, work: Path) -> bool:
+    """Whether an unfinished training of the same request is there. Raises UsageError: it is of
+    another one."""
+    path = work / _REQUEST
+    if not path.is_file():
+        return False
+    if path.read_bytes() != msgspec.json.encode(request):
+        raise UsageError(
+            f"an unfinished training of {request.name} had other settings",
+            remedy=f"use another --name, or: bioretrieval-tui train remove {request.name}",
+        )
+    return True
 
 
 def _mined(

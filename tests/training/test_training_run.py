@@ -1,0 +1,201 @@
+"""A training from the command to a model that is used as any other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tiny_models import recipe
+
+from bioretrieval_tui.documents.document import Document
+from bioretrieval_tui.errors import BioRetrievalError, NotFoundError, UsageError
+from bioretrieval_tui.main import run
+from bioretrieval_tui.training import own_models, trainer, training_run
+from bioretrieval_tui.training.contamination import TrainedTexts
+from bioretrieval_tui.training.examples import Example
+from bioretrieval_tui.training.trainer import trainable_model
+
+WORDS = "liver statin muscle pain gene cell trial heart failure".split()
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="session")
+def base(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny model as a folder of sentence-transformers."""
+    folder = tmp_path_factory.mktemp("base") / "model"
+    trainable_model(str(tiny), recipe()).save(str(folder), create_model_card=False)
+    return folder
+
+
+@pytest.fixture
+def benchmark(tmp_path: Path) -> Path:
+    """Documents of two words each; every even one is judged for training, odd for the test."""
+    folder = tmp_path / "words"
+    (folder / "qrels").mkdir(parents=True)
+    pairs = [(one, other) for one in WORDS for other in WORDS if one < other]
+    corpus = [
+        {"_id": f"d{number}", "title": one, "text": f"the {other} of the {one} in trial {number}"}
+        for number, (one, other) in enumerate(pairs)
+    ]
+    queries = [
+        {"_id": f"q{number}", "text": f"{other} {one}"} for number, (one, other) in enumerate(pairs)
+    ]
+    for name, rows in (("corpus", corpus), ("queries", queries)):
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        (folder / f"{name}.jsonl").write_text(text)
+    for split, rest in (("train", 0), ("test", 1)):
+        lines = [f"q{n}\td{n}\t1\n" for n in range(len(pairs)) if n % 2 == rest]
+        (folder / "qrels" / f"{split}.tsv").write_text(
+            "query-id\tcorpus-id\tscore\n" + "".join(lines)
+        )
+    return folder
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Call:
+    def called(*words: object) -> tuple[int, str, str]:
+        code = run([str(word) for word in words])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return called
+
+
+def test_a_model_is_trained_evaluated_used_and_exported(
+    base: Path, benchmark: Path, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["train", "--on", benchmark, "--base", base, "--name", "mine", "--eval", benchmark,
+             "-q", "--set", "steps=4", "--set", "batch=4", "--set", "learning_rate=1e-3"]  # fmt: skip
+    # Killed while it trains, after a checkpoint.
+    monkeypatch.setattr(trainer, "SAVED_EVERY", 0.0)
+
+    def killed(*_: object, **__: object) -> None:
+        raise BioRetrievalError("killed")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(training_run, "_save", killed)
+        code, _, err = call(*words)
+    assert (code, "killed" in err) == (1, True)
+    assert call("train", "list", "-f", "json")[1].strip() == "[]"
+    code, _, err = call(*words, "--set", "batch=8")
+    assert code == 2
+    assert "an unfinished training of mine had other settings" in err
+    # The same call goes on.
+    code, out, err = call(*words, "-f", "json")
+    assert code == 0, err
+    lineage = json.loads(out)
+    assert "the training of mine goes on" in err
+    assert lineage["fitted"]["resumed"] == 4
+    assert {one["mode"] for one in lineage["outcomes"]} == {"dense", "hybrid"}
+    assert lineage["pairs"] + lineage["held"] == 18
+    assert lineage["overlaps"][0]["documents"] > 0
+    assert "contaminated" in err
+    folder = own_models.models_folder() / "mine"
+    assert not (folder / "training").exists()
+    # It is named like any other model.
+    texts = tmp_path / "texts.txt"
+    texts.write_text("heart failure\nmuscle pain\n")
+    code, out, err = call("encode", texts, "--model", "mine", "--side", "query")
+    assert code == 0, err
+    assert len(out.splitlines()) == 2
+    code, out, err = call("train", "show", "mine", "-f", "markdown")
+    assert code == 0
+    assert "words test, dense" in out
+    code, out, err = call("eval", benchmark, "--model", "mine", "-m", "dense", "-f", "json", "-q")
+    assert code == 0, err
+    after = next(one["after"] for one in lineage["outcomes"] if one["mode"] == "dense")
+    assert json.loads(out)["runs"][0]["metrics"]["nDCG@10"] == pytest.approx(after, abs=1e-6)
+    assert call("train", "export", "mine", tmp_path / "out")[0] == 0
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "| words test | dense |" in card
+    assert not (tmp_path / "out" / "training").exists()
+    assert call("train", "export", "mine", tmp_path / "out")[0] == 2
+    code, _, err = call(*words)
+    assert (code, "there is a model mine already" in err) == (2, True)
+    assert call("train", "remove", "mine")[0] == 0
+    assert call("train", "show", "mine")[0] == 3
+
+
+def test_what_would_be_trained_on_is_shown_first(base: Path, tmp_path: Path, call: Call) -> None:
+    pairs = tmp_path / "pairs.csv"
+    rows = [f'"what of {n}","the answer of {n}","no answer {n}"' for n in range(40)]
+    pairs.write_text("query,positive,negative\n" + "\n".join(rows) + "\n")
+    code, out, err = call("train", "--pairs", pairs, "--base", base, "--dry-run", "-q", "-f", "md")
+    assert code == 0, err
+    assert "| what of 0 | the answer of 0 | 1 |" in out
+    assert "| batch | 32 | default |" in out
+    assert "36 pairs, 4 held out" in err
+    assert not own_models.models_folder().exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--name", "x"], 2, "nothing to train on is named"),
+        (["--pairs", "absent.jsonl", "--name", "x"], 3, "absent.jsonl"),
+        (["--on", "absent", "--set", "pairs=sentence", "--name", "x"], 3,
+         "absent is no index, folder or file"),
+        (["--on", "absent", "--name", "x"], 2, "has no judgements to train on"),
+        (["--on", "a", "--pairs", "b", "--name", "x"], 2, "two sources"),
+        (["--pairs", "p"], 2, "the new model needs a name"),
+        (["--pairs", "p", "--name", "../up"], 2, "cannot be the name of a model"),
+        (["--pairs", "p", "--name", "x", "--set", "batch"], 2, "--set batch is no KEY=VALUE"),
+        (["--pairs", "p", "--name", "x", "--set", "bach=3"], 2, "did you mean batch?"),
+        (["--pairs", "p", "--name", "x", "--eval", "absent"], 3, "absent is not there"),
+        (["train-contriever", "--on", "x", "--name", "x"], 2, "train-contriever cannot be run"),
+        (["no-such", "--on", "x", "--name", "x"], 3, "no-such"),
+    ],
+)  # fmt: skip
+def test_wrong_calls_are_one_line(
+    base: Path, call: Call, words: list[str], code: int, said: str, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    given = words if words[0].startswith("-") else words[1:]
+    first = [] if words[0].startswith("-") else words[:1]
+    ended, out, err = call("train", *first, "--base", base, "-q", *given)
+    assert (ended, out) == (code, "")
+    assert said in err
+    assert "Traceback" not in err
+    assert not list(own_models.models_folder().glob("[!.]*"))
+
+
+def test_names_that_are_taken_and_lineages_that_are_damaged(home: Path) -> None:
+    folder = own_models.models_folder() / "mine"
+    folder.mkdir(parents=True)
+    assert own_models.check_new_name("mine") == folder
+    (folder / own_models.LINEAGE).write_text("{}")
+    with pytest.raises(UsageError, match="there is a model mine already"):
+        own_models.check_new_name("mine")
+    told: list[str] = []
+    assert own_models.own_models(told.append) == []
+    assert "lineage.json is damaged" in told[0]
+    own_models.remove_model("mine")
+    assert not folder.exists()
+    with pytest.raises(NotFoundError, match="no model of yours is named mine"):
+        own_models.remove_model("mine")
+
+
+def test_contamination_counts_texts_however_they_are_written() -> None:
+    long = (
+        "A sentence of some length about statins and the muscle pain that they cause in patients."
+    )
+    trained = TrainedTexts([
+        Example("1", "Do they hurt?", Document("a", "Statins", long), (Document("b", "", "no"),))
+    ])  # fmt: skip
+    found = trained.overlap(
+        "set test",
+        {"q": "do  THEY hurt?", "r": "another"},
+        {"q": {"x": 1, "z": 0}, "r": {"x": 1}},
+        [Document("x", "", long.upper()), Document("y", "", "No"), Document("z", "", "fresh")],
+    )
+    assert (found.queries, found.documents, found.pairs) == (1, 2, 1)
+    assert (found.of_queries, found.of_documents, found.of_pairs) == (2, 3, 2)
+    assert found.contaminated
+    assert found.line().startswith("set test: contaminated, 1 of 2 queries, 2 of 3 documents")
+    clean = trained.overlap(
+        "other test", {"r": "another"}, {"r": {"z": 1}}, [Document("z", "", "fresh")]
+    )
+    assert not clean.contaminated
