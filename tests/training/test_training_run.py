@@ -66,8 +66,8 @@ def call(capsys: pytest.CaptureFixture[str]) -> Call:
 def test_a_model_is_trained_evaluated_used_and_exported(
     base: Path, benchmark: Path, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = ["train", "--on", benchmark, "--base", base, "--name", "mine", "--eval", benchmark,
-             "-q", "--set", "steps=4", "--set", "batch=4", "--set", "learning_rate=1e-3"]  # fmt: skip
+    words = ["train", "--on", benchmark, "--base", base, "--name", "mine", "--eval", benchmark]
+    words += ["-q", "--set", "steps=4", "--set", "batch=4", "--set", "learning_rate=1e-3"]
     # Killed while it trains, after a checkpoint.
     monkeypatch.setattr(trainer, "SAVED_EVERY", 0.0)
 

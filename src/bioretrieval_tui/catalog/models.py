@@ -305,11 +305,6 @@ class TrainingSettings(
     """Hard negatives of each pair."""
     negatives_by: Literal["lexical", "dense", "hybrid"] | None = None
     """The search that mines them."""
-    negatives_first: Annotated[int, Meta(ge=1)] | None = None
-    negatives_last: Annotated[int, Meta(ge=1, le=1000)] | None = None
-    """Ranks from which and to which they are taken, without the positives."""
-    negatives_margin: Annotated[float, Meta(ge=0, lt=1)] | None = None
-    """Share of the positive's score by which a negative's has to be lower."""
     teacher: Text | None = None
     """The model whose scores are distilled, or `hybrid`."""
     batch: Annotated[int, Meta(ge=2, le=65_536)] | None = None

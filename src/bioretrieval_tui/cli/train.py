@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from bioretrieval_tui.catalog.models import Benchmark, Model, Recipe, TrainingSettings
+from bioretrieval_tui.catalog.models import Benchmark, Model, Recipe
 from bioretrieval_tui.cli import options
 from bioretrieval_tui.cli.lookups import catalogue, chosen_model, fetch_missing, needs_extra
 from bioretrieval_tui.cli.options import option
@@ -20,6 +20,7 @@ from bioretrieval_tui.util.formatting import plural
 
 if TYPE_CHECKING:
     from bioretrieval_tui.render.formats import Format
+    from bioretrieval_tui.training.hyperparameters import RunSettings
     from bioretrieval_tui.training.training_run import TrainingRequest
 
 _RUN = "run"
@@ -170,7 +171,7 @@ def _recipe(name: str) -> Recipe:
 
 
 def _request(
-    recipe: Recipe | None, base: str | None, name: str, settings: TrainingSettings
+    recipe: Recipe | None, base: str | None, name: str, settings: RunSettings
 ) -> TrainingRequest:
     """The request with its base: the one that is named, else the recipe's, else the embedded."""
     from bioretrieval_tui.encoding.embedded import MODEL_ID

@@ -4,9 +4,10 @@ is from."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
+from msgspec import Meta
 
 from bioretrieval_tui.catalog.models import Lora, Recipe, TrainingSettings
 from bioretrieval_tui.errors import UsageError
@@ -14,7 +15,18 @@ from bioretrieval_tui.util.formatting import did_you_mean
 
 Origin = Literal["set", "recipe", "default"]
 
-DEFAULTS = TrainingSettings(
+
+class RunSettings(TrainingSettings, frozen=True, kw_only=True):
+    """The settings of a recipe, and guards of mining, of which no paper says all."""
+
+    negatives_first: Annotated[int, Meta(ge=1)] | None = None
+    negatives_last: Annotated[int, Meta(ge=1, le=1000)] | None = None
+    """Ranks from which and to which they are taken, without the positives."""
+    negatives_margin: Annotated[float, Meta(ge=0, lt=1)] | None = None
+    """Share of the positive's score by which a negative's has to be lower."""
+
+
+DEFAULTS = RunSettings(
     pairs="judged",
     loss="contrastive",
     negatives="mined",
@@ -51,7 +63,7 @@ _OF_LOSSES = {
 class ChosenSettings(NamedTuple):
     """Settings in force, and where each is from, by its name."""
 
-    settings: TrainingSettings
+    settings: RunSettings
     origins: Mapping[str, Origin]
 
     def lines(self) -> list[tuple[str, str, Origin]]:
@@ -70,7 +82,7 @@ class ChosenSettings(NamedTuple):
         return shown
 
 
-def _is_used(name: str, settings: TrainingSettings) -> bool:
+def _is_used(name: str, settings: RunSettings) -> bool:
     """Whether a setting makes a difference to a training with these."""
     if name == "negatives_each":
         return settings.negatives != "in-batch" or settings.pairs in ("mesh", "citations")
@@ -86,7 +98,7 @@ def choose(recipe: Recipe | None, given: Mapping[str, str]) -> ChosenSettings:
     of_user = parse(given)
     values: dict[str, Any] = {}
     origins: dict[str, Origin] = {}
-    for name in TrainingSettings.__struct_fields__:
+    for name in RunSettings.__struct_fields__:
         layers = (("set", of_user), ("recipe", of_recipe), ("default", _values(DEFAULTS)))
         for origin, known in layers:
             if name in known:
@@ -100,7 +112,7 @@ def choose(recipe: Recipe | None, given: Mapping[str, str]) -> ChosenSettings:
     else:
         values.pop("steps", None)
         origins.pop("steps", None)
-    return ChosenSettings(TrainingSettings(**values), origins)
+    return ChosenSettings(RunSettings(**values), origins)
 
 
 def parse(given: Mapping[str, str]) -> dict[str, Any]:
@@ -110,7 +122,7 @@ def parse(given: Mapping[str, str]) -> dict[str, Any]:
     adapter: dict[str, Any] = {}
     for key, text in given.items():
         of_adapter = key.startswith(_LORA_PREFIX)
-        kind: type[msgspec.Struct] = Lora if of_adapter else TrainingSettings
+        kind: type[msgspec.Struct] = Lora if of_adapter else RunSettings
         name = key.removeprefix(_LORA_PREFIX)
         if key == "lora":
             if text.casefold() not in ("yes", "no"):
@@ -121,7 +133,7 @@ def parse(given: Mapping[str, str]) -> dict[str, Any]:
             continue
         if name not in kind.__struct_fields__:
             names = (
-                *TrainingSettings.__struct_fields__,
+                *RunSettings.__struct_fields__,
                 *(f"lora.{n}" for n in Lora.__struct_fields__),
             )
             near = did_you_mean(key, names, f"settings: {', '.join(names)}")
@@ -143,8 +155,8 @@ def _value(kind: type[msgspec.Struct], name: str, text: str, key: str) -> Any:
 
 def _values(settings: TrainingSettings) -> dict[str, Any]:
     """What is said, by name."""
-    names = TrainingSettings.__struct_fields__
-    return {name: value for name in names if (value := getattr(settings, name)) is not None}
+    names = RunSettings.__struct_fields__
+    return {name: one for name in names if (one := getattr(settings, name, None)) is not None}
 
 
 def _merged(given: Lora) -> Lora:

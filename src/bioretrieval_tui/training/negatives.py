@@ -14,7 +14,6 @@ from pathlib import Path
 
 import msgspec
 
-from bioretrieval_tui.catalog.models import TrainingSettings
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.duplicates import Work, is_bibliographic
 from bioretrieval_tui.errors import BioRetrievalError
@@ -24,6 +23,7 @@ from bioretrieval_tui.search import batch
 from bioretrieval_tui.search.federated import Federation
 from bioretrieval_tui.search.types import Query
 from bioretrieval_tui.training.examples import Example, text_of
+from bioretrieval_tui.training.hyperparameters import RunSettings
 from bioretrieval_tui.util.folding import equal_key
 
 _FOLDER = "negatives"
@@ -46,7 +46,7 @@ class Mined(msgspec.Struct, frozen=True):
 
 
 def mine(
-    examples: Sequence[Example], index: Federation, settings: TrainingSettings, reporter: Reporter
+    examples: Sequence[Example], index: Federation, settings: RunSettings, reporter: Reporter
 ) -> Mined:
     """The examples with `negatives_each` documents of the index as negatives; those that an example
     has already come first. The rankings are kept, so that the next run searches nothing. Raises as
@@ -107,7 +107,7 @@ Ranked = dict[str, list[tuple[str, float]]]
 def _ranked(
     queries: Sequence[str],
     index: Federation,
-    settings: TrainingSettings,
+    settings: RunSettings,
     depth: int,
     reporter: Reporter,
 ) -> Ranked:

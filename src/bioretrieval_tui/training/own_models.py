@@ -9,12 +9,12 @@ from pathlib import Path
 
 import msgspec
 
-from bioretrieval_tui.catalog.models import Encoding, Side, TrainingSettings
+from bioretrieval_tui.catalog.models import Encoding, Side
 from bioretrieval_tui.errors import BioRetrievalError, ModelError, NotFoundError, UsageError
 from bioretrieval_tui.paths import file_errors, places, save_file
 from bioretrieval_tui.training.contamination import Overlap
 from bioretrieval_tui.training.examples import InputSum
-from bioretrieval_tui.training.hyperparameters import Origin
+from bioretrieval_tui.training.hyperparameters import Origin, RunSettings
 from bioretrieval_tui.util.formatting import did_you_mean
 
 FORMAT = 1
@@ -85,7 +85,7 @@ class Lineage(
     base: str
     revision: str
     encoding: Encoding
-    settings: TrainingSettings
+    settings: RunSettings
     origins: dict[str, Origin]
     data: str
     inputs: tuple[InputSum, ...]

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, get_args
 
 import msgspec
 
-from bioretrieval_tui.catalog.models import Encoding, PairKind, TrainingSettings
+from bioretrieval_tui.catalog.models import Encoding, PairKind
 from bioretrieval_tui.documents.checksum import remembered_sha256
 from bioretrieval_tui.documents.detect import resolve
 from bioretrieval_tui.documents.document import Document
@@ -48,7 +48,7 @@ from bioretrieval_tui.training import own_models
 from bioretrieval_tui.training.citation_examples import citation_pairs
 from bioretrieval_tui.training.contamination import Overlap, TrainedTexts
 from bioretrieval_tui.training.examples import Example, ExampleSet, InputSum
-from bioretrieval_tui.training.hyperparameters import Origin
+from bioretrieval_tui.training.hyperparameters import Origin, RunSettings
 from bioretrieval_tui.training.mesh_examples import THRESHOLD, mesh_pairs
 from bioretrieval_tui.training.negatives import mine
 from bioretrieval_tui.training.own_models import BenchmarkChange, Fitted, Lineage
@@ -84,7 +84,7 @@ class TrainingRequest(
 
     name: str
     base: str
-    settings: TrainingSettings
+    settings: RunSettings
     encoding: Encoding | None = None
     origins: dict[str, Origin] = {}
     base_entry: str = ""
