@@ -15,7 +15,7 @@ from bioretrieval_tui.cli.lookups import catalogue, chosen_model, fetch_missing,
 from bioretrieval_tui.cli.options import option
 from bioretrieval_tui.cli.root import NamedGroup
 from bioretrieval_tui.cli.streams import narrated, put_object, put_page, put_sheet, tell
-from bioretrieval_tui.errors import NotFoundError, UsageError
+from bioretrieval_tui.errors import InterruptedByUser, NotFoundError, UsageError
 from bioretrieval_tui.util.formatting import plural
 
 if TYPE_CHECKING:
@@ -127,7 +127,11 @@ def run(
             from bioretrieval_tui.training import training_run
             from bioretrieval_tui.training.own_models import models_folder
 
-            lineage = training_run.train(request, reporter, tell)
+            try:
+                lineage = training_run.train(request, reporter, tell)
+            except KeyboardInterrupt as stop:
+                remedy = "the same call goes on from the last checkpoint"
+                raise InterruptedByUser(f"stopped; {name} is not finished", remedy=remedy) from stop
     from bioretrieval_tui.render.training_pages import example_sheet, model_page, settings_sheet
 
     if prepared is not None:
