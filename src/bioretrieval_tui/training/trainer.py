@@ -31,8 +31,10 @@ from bioretrieval_tui.training.own_models import Fitted, HeldOutScore
 
 SAVED_EVERY = 180.0
 """Seconds between checkpoints."""
-WATCHES = 10
+WATCHES = 6
 """Times that the held-out examples are scored in a run."""
+_MOST_WATCHED = 600
+"""Documents among which they are ranked."""
 BEST = "best.safetensors"
 _STATE = "watched.json"
 _MICRO = 64
@@ -249,7 +251,7 @@ def evaluator_of(held: Sequence[Example], texts: Texts, batch: int) -> Any | Non
         text = texts.document(one.positive)
         number = numbers.setdefault(text, str(len(numbers)))
         corpus[number] = text
-        for wrong in one.negatives:
+        for wrong in one.negatives if len(corpus) < _MOST_WATCHED else ():
             text = texts.document(wrong)
             corpus.setdefault(numbers.setdefault(text, str(len(numbers))), text)
         relevant.setdefault(one.query, set()).add(number)
@@ -329,7 +331,8 @@ def fit(
         disable_tqdm=True,
         dataloader_pin_memory=device != "cpu",
     )
-    watch = _Watch(folder, reporter, evaluator_of(held, texts, settings.batch or 32), steps)
+    evaluator = evaluator_of(held, texts, settings.batch or 32)
+    watch = _Watch(folder, reporter, evaluator, steps, bf16=precision == "bf16")
     trainer = SentenceTransformerTrainer(
         model=model,
         args=arguments,
@@ -377,8 +380,11 @@ def last_checkpoint(folder: Path) -> Path | None:
 class _Watch:
     """Tells progress, scores held-out examples, keeps the best weights, saves by the clock."""
 
-    def __init__(self, folder: Path, reporter: Reporter, evaluator: Any | None, steps: int) -> None:
+    def __init__(
+        self, folder: Path, reporter: Reporter, evaluator: Any | None, steps: int, *, bf16: bool
+    ) -> None:
         self._folder, self._reporter, self._evaluator = folder, reporter, evaluator
+        self._bf16 = bf16
         self._steps = steps
         self._every = max(1, steps // WATCHES)
         self._saved_at = time.monotonic()
@@ -448,7 +454,8 @@ class _Watch:
 
         training = model.training
         model.eval()
-        with torch.no_grad():
+        bf16 = torch.autocast(model.device.type, torch.bfloat16, enabled=self._bf16)
+        with torch.no_grad(), bf16:
             scores = self._evaluator(model)
         model.train(training)
         name = next(name for name in scores if name.endswith("ndcg@10"))

@@ -56,6 +56,8 @@ from bioretrieval_tui.training.trainer import clear, fit, steps_of, trainable_mo
 
 HELD_OUT = 0.1
 """Share of the queries that are held out."""
+DISTRACTORS = 5
+"""Hard negatives of a held-out query."""
 SHOWN = 10
 """Examples that are shown before anything starts."""
 MODES = ("dense", "hybrid")
@@ -291,9 +293,9 @@ def _train(request: TrainingRequest, folder: Path, reporter: Reporter, remark: R
     before = [_evaluated(folder_, request.base, recipe, request, reporter, remark)
               for folder_ in request.benchmarks]  # fmt: skip
     kept, negatives = work / _FITTED, ""
-    examples = prepared.train
+    examples, held = prepared.train, prepared.held
     if prepared.mined_from and request.settings.negatives == "mined":
-        examples, negatives = _mined(request, prepared, reporter, remark)
+        examples, held, negatives = _mined(request, prepared, reporter, remark)
     if kept.is_file():
         fitted = msgspec.json.decode(kept.read_bytes(), type=Fitted)
     else:
@@ -302,7 +304,7 @@ def _train(request: TrainingRequest, folder: Path, reporter: Reporter, remark: R
         )
         model = trainable_model(request.base, recipe)
         fitted = fit(
-            model, recipe, request.settings, examples, prepared.held, work, reporter,
+            model, recipe, request.settings, examples, held, work, reporter,
             device=pick(request.device),
         )  # fmt: skip
         _save(model, folder)
@@ -356,11 +358,14 @@ def _goes_on(request: TrainingRequest, work: Path) -> bool:
 
 def _mined(
     request: TrainingRequest, prepared: Prepared, reporter: Reporter, remark: Remark
-) -> tuple[list[Example], str]:
+) -> tuple[list[Example], list[Example], str]:
+    """The examples to train on and those held out, with negatives, and a sentence about them: what
+    is held out is ranked among documents that are hard to tell from the answers."""
     settings = request.settings
     if settings.negatives_by != "lexical" and not manifest_of(prepared.mined_from).encoded:
         remark(f"{prepared.mined_from} has no vectors: negatives are mined by BM25")
         settings = msgspec.structs.replace(settings, negatives_by="lexical")
+    watching = msgspec.structs.replace(settings, negatives_each=DISTRACTORS)
 
     def opened(name: str) -> SearchEngine:
         return SearchEngine.open(name, device=request.device, reporter=reporter, ready=False)
@@ -368,11 +373,13 @@ def _mined(
     index = Federation([prepared.mined_from], opened)
     try:
         found = mine(prepared.train, index, settings, reporter)
+        held = mine(prepared.held, index, watching, reporter).examples if prepared.held else ()
     finally:
         for engine in index.engines.values():
             engine.close()
     remark(found.line())
-    return list(found.examples), f"{found.line()}, mined by {settings.negatives_by} search."
+    said = f"{found.line()}, mined by {settings.negatives_by} search."
+    return list(found.examples), list(held), said
 
 
 def _save(model: Any, folder: Path) -> None:
