@@ -235,11 +235,21 @@ def merge_lora(model: Any) -> None:
         del inner.peft_config
 
 
-def evaluator_of(held: Sequence[Example], texts: Texts, batch: int) -> Any | None:
-    """Ranks the held-out documents for the held-out queries; nDCG@10. None without examples."""
+def evaluator_of(
+    held: Sequence[Example], texts: Texts, batch: int, *, bf16: bool = False
+) -> Any | None:
+    """Ranks the held-out documents for the held-out queries; nDCG@10. None without examples. bf16:
+    the model computes in it; vectors are compared in float32, where fewer are equal."""
+    import torch
     from sentence_transformers.sentence_transformer.evaluation import (
         InformationRetrievalEvaluator,
     )
+
+    class HeldOutEvaluator(InformationRetrievalEvaluator):  # type: ignore[misc]  # untyped there
+        def embed_inputs(self, model: Any, sentences: Any, *given: Any, **how: Any) -> torch.Tensor:
+            with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
+                found: torch.Tensor = super().embed_inputs(model, sentences, *given, **how)
+            return found.float()
 
     if not held:
         return None
@@ -256,7 +266,7 @@ def evaluator_of(held: Sequence[Example], texts: Texts, batch: int) -> Any | Non
             corpus.setdefault(numbers.setdefault(text, str(len(numbers))), text)
         relevant.setdefault(one.query, set()).add(number)
         queries[one.query] = texts.query(one.query)
-    return InformationRetrievalEvaluator(
+    return HeldOutEvaluator(
         queries, corpus, relevant, ndcg_at_k=[10], mrr_at_k=[10], map_at_k=[10],
         accuracy_at_k=[10], precision_recall_at_k=[10], batch_size=batch, write_csv=False,
         name="held", show_progress_bar=False,
@@ -331,8 +341,8 @@ def fit(
         disable_tqdm=True,
         dataloader_pin_memory=device != "cpu",
     )
-    evaluator = evaluator_of(held, texts, settings.batch or 32)
-    watch = _Watch(folder, reporter, evaluator, steps, bf16=precision == "bf16")
+    evaluator = evaluator_of(held, texts, settings.batch or 32, bf16=precision == "bf16")
+    watch = _Watch(folder, reporter, evaluator, steps)
     trainer = SentenceTransformerTrainer(
         model=model,
         args=arguments,
@@ -380,11 +390,8 @@ def last_checkpoint(folder: Path) -> Path | None:
 class _Watch:
     """Tells progress, scores held-out examples, keeps the best weights, saves by the clock."""
 
-    def __init__(
-        self, folder: Path, reporter: Reporter, evaluator: Any | None, steps: int, *, bf16: bool
-    ) -> None:
+    def __init__(self, folder: Path, reporter: Reporter, evaluator: Any | None, steps: int) -> None:
         self._folder, self._reporter, self._evaluator = folder, reporter, evaluator
-        self._bf16 = bf16
         self._steps = steps
         self._every = max(1, steps // WATCHES)
         self._saved_at = time.monotonic()
@@ -454,8 +461,7 @@ class _Watch:
 
         training = model.training
         model.eval()
-        bf16 = torch.autocast(model.device.type, torch.bfloat16, enabled=self._bf16)
-        with torch.no_grad(), bf16:
+        with torch.no_grad():
             scores = self._evaluator(model)
         model.train(training)
         name = next(name for name in scores if name.endswith("ndcg@10"))

@@ -287,15 +287,17 @@ def _train(request: TrainingRequest, folder: Path, reporter: Reporter, remark: R
             remedy="free space",
         )
     recipe = encoding_of(request)
-    overlaps = _overlaps(request, prepared, recipe, reporter)
-    for one in overlaps:
-        remark(one.line())
-    before = [_evaluated(folder_, request.base, recipe, request, reporter, remark)
-              for folder_ in request.benchmarks]  # fmt: skip
-    kept, negatives = work / _FITTED, ""
-    examples, held = prepared.train, prepared.held
+    examples, held, negatives = prepared.train, prepared.held, ""
     if prepared.mined_from and request.settings.negatives == "mined":
         examples, held, negatives = _mined(request, prepared, reporter, remark)
+    overlaps = _overlaps(request, [*examples, *held], recipe, reporter)
+    for one in overlaps:
+        remark(one.line())
+    before = [
+        _evaluated(place, request.base, recipe, request, reporter, remark)
+        for place in request.benchmarks
+    ]
+    kept = work / _FITTED
     if kept.is_file():
         fitted = msgspec.json.decode(kept.read_bytes(), type=Fitted)
     else:
@@ -432,12 +434,12 @@ def _outcomes(
 
 
 def _overlaps(
-    request: TrainingRequest, prepared: Prepared, recipe: Encoding, reporter: Reporter
+    request: TrainingRequest, examples: Sequence[Example], recipe: Encoding, reporter: Reporter
 ) -> list[Overlap]:
-    """What each benchmark shares with the training data."""
+    """What each benchmark shares with the training data, negatives and held-out examples too."""
     if not request.benchmarks:
         return []
-    trained, found = TrainedTexts(prepared.data.examples), []
+    trained, found = TrainedTexts(examples), []
     for folder in request.benchmarks:
         benchmark = read_benchmark(Path(folder))
         name = ensure_index(
