@@ -174,7 +174,7 @@ async def test_keys_of_a_dialog_its_line_and_its_fields_are_changed(small: Catal
     )
     async with running(make_app(small), (120, 30), pane="models") as session:
         await session.press("C")
-        assert "ctrl+g ok x choose" in session.words
+        assert "ctrl+g ok f4 cancel x choose" in session.words
         await session.press("x", "escape", "enter")
         assert "6 chosen" in session.words
         await session.press("ctrl+g")

@@ -79,7 +79,7 @@ async def test_indexes_and_first_builds_are_rows_by_name(scripted: Desk) -> None
     assert session.health(mine) == ("waits", "warn")
     scripted.end(BioRetrievalError("no space"))
     await turn()
-    assert session.health(session.rows()[1]) == ("failed", "warn")
+    assert session.health(session.rows()[1]) == ("failed", "error")
     scripted.verified(SOUND)
     await turn()
     assert session.health(mine) == ("ok", "ok")

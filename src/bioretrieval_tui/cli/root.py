@@ -29,7 +29,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "encode": ("encode:encode", "Encode texts by a model's recipe, for use elsewhere."),
     "index": ("index:index", "Build, extend, check and remove indexes over your own texts."),
     "eval": ("evaluate:evaluate", "Evaluate a model or an index on a benchmark."),
-    "train": ("train:train", "Train a model on your own data, and evaluate it before and after."),
+    "train": ("train:train", "Train a model of your own, evaluated before and after."),
     "fetch": ("literature:fetch", "Fetch records by query or by ids, archives, benchmarks, MeSH."),
     "jobs": ("job_verbs:jobs", "List, follow, stop and resume jobs that run in the background."),
     "catalog": ("catalog_verbs:catalog", "Refresh the catalogue, check its links, add entries."),

@@ -155,7 +155,9 @@ def narrated(quiet: bool = False, progress: str = "auto") -> Iterator[Reporter]:
     if progress == "json" and sys.stderr is not None:
         yield _Throttled(_put_json, _EVERY_JSON)
     elif quiet or sys.stderr is None:
-        yield _ignored
+        from bioretrieval_tui.progress import silent
+
+        yield silent
     elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
         line = _Throttled(_put_line, _EVERY)
         try:
@@ -203,10 +205,6 @@ class _Log:
         if long or now - self._said_at >= _EVERY_QUIET:
             self._said_at = now
             tell(described(step))
-
-
-def _ignored(_: Progress) -> None:
-    pass
 
 
 def _finished(step: Progress) -> bool:

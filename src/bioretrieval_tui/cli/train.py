@@ -41,7 +41,7 @@ class TrainGroup(NamedGroup):
 
 @click.group(cls=TrainGroup, no_args_is_help=True)
 def train() -> None:
-    """Train a model on your own data, and evaluate it before and after.
+    """Train a model of your own, evaluated before and after.
 
     \b
     bioretrieval-tui train --on datasets/scifact --name mine --eval datasets/scifact
@@ -103,6 +103,8 @@ def run(
     from bioretrieval_tui.training.training_run import prepare
 
     values = dict(_setting(one) for one in given)
+    if pairs is not None:
+        values = {"pairs": "given", "negatives": "given", **values}
     found = _recipe(recipe) if recipe is not None else None
     chosen = choose(found, values)
     if name is None and not dry_run:

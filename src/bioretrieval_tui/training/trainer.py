@@ -306,6 +306,7 @@ def fit(
 
     disable_progress_bars()
     transformers.logging.set_verbosity_error()
+    model.model_card_data.local_files_only = True  # else it asks the hub about the base
     model.model_card_data.widget = ["none"]  # else it makes some, under a bar of its own
     model[0].max_seq_length = min(model[0].max_seq_length or 512, settings.document_length or 10**6)
     texts = Texts(recipe, settings, model.tokenizer)
