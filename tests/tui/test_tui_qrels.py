@@ -227,6 +227,12 @@ async def test_a_model_that_is_not_here_is_said_and_nothing_queued(
 
 
 async def test_stopping_asks(small: Catalogue, benchmark: Path) -> None:
+    # It takes longer than the keys that stop it.
+    names = [f"more-{number}" for number in range(20_000)]
+    with (benchmark / "queries.jsonl").open("a") as queries:
+        queries.writelines(f'{{"_id": "{one}", "text": "herons {one}"}}\n' for one in names)
+    with (benchmark / "qrels" / "test.tsv").open("a") as qrels:
+        qrels.writelines(f"{one}\td1\t1\n" for one in names)
     async with running(make_app(small), NARROW) as session:
         await session.press("X")
         assert session.said == "No evaluation is running"

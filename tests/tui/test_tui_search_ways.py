@@ -476,7 +476,7 @@ async def test_a_reranker_that_is_not_here_is_told_with_the_way_to_get_it(script
         await session.press("R")
         await session.until(lambda: "not on this machine" in session.head)
         assert "Reader is not on this machine" in session.rows[2]
-        assert "bioretrieval-tui doctor --model reader --download" in session.rows[-1]
+        assert "bioretrieval-tui doctor --model reader --download" in session.words
         assert pane.hits == HITS
         assert scripted.rerankers == [None]
 
