@@ -39,7 +39,7 @@ print(*(texts[label][:60] for label in labels[0]), sep="\\n")
 
 def shell(*words: str) -> float:
     """Seconds of a whole call in a fresh home."""
-    with tempfile.TemporaryDirectory() as home:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
         started = time.perf_counter()
         subprocess.run(
             words, env=environment(Path(home)), check=True, stdout=subprocess.DEVNULL,
@@ -54,7 +54,7 @@ def in_app(idle: float, *, last: bool = False) -> float:
     idle: seconds that the app has been shown when Search is opened; last: until the last hits,
     those of hybrid search, after which nothing is painted for some seconds.
     """
-    with tempfile.TemporaryDirectory() as home:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
         terminal = Terminal(COMMAND, environment(Path(home)))
         try:
             terminal.until(b"five steps")
