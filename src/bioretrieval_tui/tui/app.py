@@ -36,7 +36,6 @@ from bioretrieval_tui.actions import (
     while_typing,
 )
 from bioretrieval_tui.catalog.catalogue import Catalogue, section_of
-from bioretrieval_tui.catalog.models import Model
 from bioretrieval_tui.config import configuration
 from bioretrieval_tui.errors import (
     BioRetrievalError,
@@ -53,6 +52,7 @@ from bioretrieval_tui.tui.bindings import bindings, rebind
 from bioretrieval_tui.tui.command_session import CommandSession, faults_of_commands
 from bioretrieval_tui.tui.desktop_session import DesktopSession
 from bioretrieval_tui.tui.driver import CompactDriver, CompactUpdate
+from bioretrieval_tui.tui.entry_session import is_here
 from bioretrieval_tui.tui.folders import FolderMemory
 from bioretrieval_tui.tui.job_session import JobSession
 from bioretrieval_tui.tui.kept_places import KeptPlaces
@@ -137,7 +137,7 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         rebind(self, "everywhere")
         self.animation_level = "none"
         self.catalogue = catalogue
-        catalogue.here = _is_here
+        catalogue.here = is_here
         catalogue.shelf = lambda: self.shelf.shelf
         self.where = places()
         themes, at_fault = read_themes()
@@ -691,12 +691,6 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
 
     def action_palette(self) -> None:
         self.choices.open_palette()
-
-
-def _is_here(entry: Model) -> bool:
-    from bioretrieval_tui.encoding.model_files import entry_is_here
-
-    return entry_is_here(entry)
 
 
 def _identity(error: Exception) -> tuple[object, ...]:

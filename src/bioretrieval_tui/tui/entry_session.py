@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bioretrieval_tui.catalog import fields
 from bioretrieval_tui.catalog.catalogue import Catalogue
-from bioretrieval_tui.catalog.models import AnyEntry
+from bioretrieval_tui.catalog.models import AnyEntry, Model
 from bioretrieval_tui.errors import FilterError
 
 if TYPE_CHECKING:
@@ -92,3 +92,10 @@ class EntrySession:
         kept = {entry.id for entry in self.matching(self.filter or self.last_filter)}
         steps = ((at + by * step) % len(rows) for step in range(1, len(rows) + 1))
         return next((row for row in steps if rows[row] in kept), None)
+
+
+def is_here(entry: Model) -> bool:
+    """Whether the files of a model are complete on this machine; they are looked for when asked."""
+    from bioretrieval_tui.encoding.model_files import entry_is_here
+
+    return entry_is_here(entry)
