@@ -49,10 +49,10 @@ def mine(
     examples: Sequence[Example], index: Federation, settings: RunSettings, reporter: Reporter
 ) -> Mined:
     """The examples with `negatives_each` documents of the index as negatives; those that an example
-    has already come first. The rankings are kept, so that the next run searches nothing. Raises as
-    searching does."""
+    has already come first. Without `negatives_margin` no score keeps a document out. The rankings
+    are kept, so that the next run searches nothing. Raises as searching does."""
     each, last = settings.negatives_each or 1, settings.negatives_last or 50
-    first, margin = settings.negatives_first or 1, settings.negatives_margin or 0.0
+    first, margin = settings.negatives_first or 1, settings.negatives_margin
     by_query: dict[str, list[Example]] = {}
     for one in examples:
         by_query.setdefault(one.query, []).append(one)
@@ -67,7 +67,8 @@ def mine(
         texts = {equal_key(text_of(one.positive)) for one in group}
         works = [Work(one.positive) for one in group if is_bibliographic(one.positive)]
         scores = [score for name, score in rankings[query] if name in ids]
-        highest = scores[-1] * (1 - margin) if scores and scores[-1] > 0 else None
+        guarded = margin is not None and scores and scores[-1] > 0
+        highest = scores[-1] * (1 - (margin or 0.0)) if guarded else None
         candidates: list[str] = []
         rank = 0
         for name, score in rankings[query]:

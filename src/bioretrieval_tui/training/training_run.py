@@ -361,13 +361,17 @@ def _goes_on(request: TrainingRequest, work: Path) -> bool:
 def _mined(
     request: TrainingRequest, prepared: Prepared, reporter: Reporter, remark: Remark
 ) -> tuple[list[Example], list[Example], str]:
-    """The examples to train on and those held out, with negatives, and a sentence about them: what
-    is held out is ranked among documents that are hard to tell from the answers."""
+    """The examples to train on and those held out, with negatives, and a sentence about them.
+
+    What is held out is ranked among documents of BM25, whatever their scores: those that the base
+    finds, and ranks below the answer, would make it look better than any model trained from it."""
     settings = request.settings
     if settings.negatives_by != "lexical" and not manifest_of(prepared.mined_from).encoded:
         remark(f"{prepared.mined_from} has no vectors: negatives are mined by BM25")
         settings = msgspec.structs.replace(settings, negatives_by="lexical")
-    watching = msgspec.structs.replace(settings, negatives_each=DISTRACTORS)
+    watching = msgspec.structs.replace(
+        settings, negatives_each=DISTRACTORS, negatives_by="lexical", negatives_margin=None
+    )
 
     def opened(name: str) -> SearchEngine:
         return SearchEngine.open(name, device=request.device, reporter=reporter, ready=False)
