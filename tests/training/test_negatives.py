@@ -64,12 +64,14 @@ def test_answers_and_their_copies_are_no_negatives(index: Federation) -> None:
 
 def test_what_scores_near_the_answer_is_kept_out(index: Federation) -> None:
     ranked = names(mined(index))
-    scored = names(mined(index, negatives_margin=0.05))
-    assert scored == [one for one in ranked if one in scored]
-    assert len(scored) < len(ranked)
-    assert mined(index, negatives_margin=0.05).kept_out["scores"] > 0
-    assert names(mined(index, negatives_margin=0.9)) == []
-    assert mined(index, negatives_margin=0.9).lacking == 1
+    left = [names(mined(index, negatives_margin=margin)) for margin in (0.01, 0.4, 0.7, 0.99)]
+    assert all(one == [name for name in ranked if name in one] for one in left)
+    sizes = [len(ranked), *map(len, left)]
+    assert sizes == sorted(sizes, reverse=True)
+    assert (sizes[0], sizes[-1]) == (3, 0)
+    assert len(set(sizes)) > 2  # some scores are between
+    none = mined(index, negatives_margin=0.99)
+    assert (none.lacking, none.kept_out["scores"]) == (1, 4)  # the copy too
 
 
 def test_ranks_and_numbers(index: Federation) -> None:

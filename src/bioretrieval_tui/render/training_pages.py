@@ -57,11 +57,10 @@ def model_page(lineage: Lineage, folder: str) -> Page:
     kept = {one.step: one.score for one in fitted.watched}
     start = next(iter(fitted.watched), None)
     held = f"{start.score:.4f} -> {kept[fitted.best]:.4f}" if start and fitted.best in kept else ""
-    values = msgspec.to_builtins(lineage.settings)
+    chosen = ChosenSettings(lineage.settings, lineage.origins)
     settings = [
-        fact(name.replace("_", " "), f"{_said(values[name])} ({origin})")
-        for name, origin in lineage.origins.items()
-        if name in values
+        fact(name.replace("_", " "), f"{value} ({origin})")
+        for name, value, origin in chosen.lines()
     ]
     losses = [loss for _, loss in fitted.losses]
     fell = f"{losses[0]:.4f} -> {losses[-1]:.4f}" if losses else ""
@@ -108,12 +107,6 @@ def _outcome(one: BenchmarkChange) -> Fact:
 
 def _overlap(one: Overlap) -> Text:
     return text(one.line())
-
-
-def _said(value: object) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {one}" for name, one in value.items())
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def settings_sheet(chosen: ChosenSettings) -> Sheet:

@@ -14,7 +14,7 @@ from bioretrieval_tui.errors import BioRetrievalError, ModelError, NotFoundError
 from bioretrieval_tui.paths import file_errors, places, save_file
 from bioretrieval_tui.training.contamination import Overlap
 from bioretrieval_tui.training.examples import InputSum
-from bioretrieval_tui.training.hyperparameters import Origin, RunSettings
+from bioretrieval_tui.training.hyperparameters import ChosenSettings, Origin, RunSettings
 from bioretrieval_tui.util.formatting import did_you_mean
 
 FORMAT = 1
@@ -218,12 +218,7 @@ def model_card(lineage: Lineage) -> str:
         f"Queries are read as `{templates[0]}`, documents as `{templates[1]}`; vectors are compared"
         f" by {lineage.encoding.similarity or 'cosine'}."
     )
-    values = msgspec.to_builtins(lineage.settings)
-    settings = [
-        (name, str(values[name]), origin)
-        for name, origin in lineage.origins.items()
-        if name in values
-    ]
+    settings = ChosenSettings(lineage.settings, lineage.origins).lines()
     scores = [
         (f"{one.benchmark} {one.split}", one.mode, f"{one.before:.4f}", f"{one.after:.4f}",
          f"{one.p:.3g}", one.verdict)
