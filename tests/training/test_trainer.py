@@ -204,3 +204,10 @@ def test_losses_that_need_negatives_say_so(tiny: Path, tmp_path: Path) -> None:
             trainable_model(str(tiny), recipe()), recipe(), settings(loss="triplet"), plain, [],
             tmp_path, silent,
         )  # fmt: skip
+
+
+@pytest.mark.parametrize("loss", ["margin-mse", "kl"])
+def test_losses_that_need_a_teacher_say_so(loss: str) -> None:
+    plain = [one._replace(scores=()) for one in examples()]
+    with pytest.raises(UsageError, match=f"the loss {loss} needs the scores of a teacher"):
+        trainer.columns_of(plain, None, settings(loss=loss))

@@ -112,7 +112,11 @@ def columns_of(
 ) -> dict[str, list[Any]]:
     """The columns of a training set: anchor, positive, negatives, and the label that the loss
     takes. Every row has as many negatives as the settings say, or none; where an example has fewer,
-    its own are repeated, and those of its neighbour are used where it has none."""
+    its own are repeated, and those of its neighbour are used where it has none. Raises UsageError:
+    the loss needs a teacher's scores, and an example has none."""
+    if settings.loss in ("margin-mse", "kl") and not all(one.scores for one in examples):
+        said = f"the loss {settings.loss} needs the scores of a teacher, which these pairs lack"
+        raise UsageError(said, remedy="set loss=contrastive")
     wanted = settings.negatives_each or 0
     wanted = wanted if any(one.negatives for one in examples) else 0
     columns: dict[str, list[Any]] = {"anchor": [], "positive": []}
@@ -141,7 +145,7 @@ def columns_of(
 
 def loss_of(model: Any, settings: TrainingSettings, recipe: Encoding, *, negatives: bool) -> Any:
     """The loss of sentence-transformers that the settings name. Raises UsageError: it needs
-    negatives, or a teacher's scores, and there are none."""
+    negatives, and there are none, or it is not of such a model."""
     from sentence_transformers.sentence_transformer import losses
     from sentence_transformers.util import cos_sim, dot_score, pairwise_cos_sim, pairwise_dot_score
 
@@ -240,6 +244,8 @@ def evaluator_of(
 ) -> Any | None:
     """Ranks the held-out documents for the held-out queries; nDCG@10. None without examples. bf16:
     the model computes in it; vectors are compared in float32, where fewer are equal."""
+    if not held:
+        return None
     import torch
     from sentence_transformers.sentence_transformer.evaluation import (
         InformationRetrievalEvaluator,
@@ -251,8 +257,6 @@ def evaluator_of(
                 found: torch.Tensor = super().embed_inputs(model, sentences, *given, **how)
             return found.float()
 
-    if not held:
-        return None
     queries: dict[str, str] = {}
     numbers: dict[str, str] = {}
     corpus: dict[str, str] = {}
@@ -295,7 +299,7 @@ def fit(
     folder: for checkpoints; if it holds some of the same run, training goes on from the last one
     with the same order of examples. device: `cpu` or of torch. Raises as `loss_of` and `add_lora`
     do; DivergedError: the loss is no number, the last checkpoint is kept; ModelError: memory is
-    short even for the smallest batch; what `reporter` raises, after a checkpoint is written."""
+    short even for the smallest batch; what `reporter` raises."""
     devices.prepare_environment()
     import transformers
     from datasets import Dataset, disable_progress_bars

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -147,11 +147,12 @@ def encoding_of(request: TrainingRequest) -> Encoding:
 
 
 def _memory() -> int:
-    """Bytes of memory that are free, 0 where that cannot be told."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
-    except (ValueError, OSError, AttributeError):
-        return 0
+    """Bytes of memory that can be had, what caches hold too; 0 where that cannot be told."""
+    with contextlib.suppress(OSError):  # not Linux
+        told = Path("/proc/meminfo").read_text("ascii")
+        if found := re.search(r"^MemAvailable:\s*(\d+) kB$", told, re.MULTILINE):
+            return int(found[1]) * 1024
+    return 0
 
 
 def _examples(
