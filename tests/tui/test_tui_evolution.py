@@ -84,3 +84,9 @@ async def test_a_low_window_has_the_list_alone(small: Catalogue) -> None:
         assert not picture.size.height
         await session.press("escape")
         assert bool(picture.size.height) == shown
+
+
+async def test_a_sorted_lineage_names_its_column(small: Catalogue) -> None:
+    async with running(make_app(small), (80, 24), pane="timeline") as session:
+        await session.press("v", "s")
+        assert session.said == "Sorted by year, ascending"

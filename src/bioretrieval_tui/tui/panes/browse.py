@@ -134,7 +134,9 @@ class EntryPane(Pane):
         way = self.entry_list.sort(column.key)
         table.sorted_by = self.entry_list.sorted_by
         self.refill()
-        self.owner.say(f"Sorted by {column.title}, {way}" if way else "In catalogue order")
+        # The title over a tree is its axis.
+        name = column.title if any(map(str.isalpha, column.title)) else column.key
+        self.owner.say(f"Sorted by {name}, {way}" if way else "In catalogue order")
 
     def action_columns(self) -> None:
         """Choose the columns of the list."""
