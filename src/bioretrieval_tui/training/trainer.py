@@ -8,6 +8,7 @@ within functions.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import time
@@ -80,6 +81,27 @@ def precision_of(wanted: str | None, device: str) -> str:
         native = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
         return "bf16" if any(getattr(torch.cpu, one, bool)() for one in native) else "float32"
     return "bf16" if wanted == "bf16" and torch.cuda.is_bf16_supported() else "float16"
+
+
+_MMAP_MAX, _TRIM_THRESHOLD = -4, -1
+"""Options of glibc's mallopt(3)."""
+
+
+def _speed_up(model: Any) -> None:
+    """Make training on the CPU two to three times as fast, in place.
+
+    Freed memory stays with the process: else the pages of every activation are given back and
+    cleared again. Attention computes without dropout, for which torch's fused kernel on the CPU has
+    no code; the dropout of the other layers stays."""
+    import ctypes
+
+    with contextlib.suppress(AttributeError, OSError, TypeError):  # another C library
+        keep = ctypes.CDLL(None).mallopt
+        keep(_MMAP_MAX, 0)
+        keep(_TRIM_THRESHOLD, -1)
+    for name, module in model.named_modules():
+        if name.endswith("attention.self.dropout"):
+            module.p = 0.0
 
 
 class Texts:
@@ -310,6 +332,8 @@ def fit(
 
     disable_progress_bars()
     transformers.logging.set_verbosity_error()
+    if device == "cpu":
+        _speed_up(model)
     model.model_card_data.local_files_only = True  # else it asks the hub about the base
     model.model_card_data.widget = ["none"]  # else it makes some, under a bar of its own
     model[0].max_seq_length = min(model[0].max_seq_length or 512, settings.document_length or 10**6)
