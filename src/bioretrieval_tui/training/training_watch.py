@@ -101,7 +101,7 @@ class TrainingWatch:
         self._saved_at = self._told_at = time.monotonic()
         self._seconds, self._begun_at = 0.0, 0.0
         self._random: Any = None
-        """States of the generators at the beginning of a step; None while weights change."""
+        """States of the generators after the last step; None while weights change."""
         self.losses: list[tuple[int, float]] = []
         self.watched: list[HeldOutScore] = []
         self.best: HeldOutScore | None = None
@@ -145,7 +145,7 @@ class TrainingWatch:
         return Following()
 
     def step_begins(self) -> None:
-        self._random, self._begun_at = _generators(), time.monotonic()
+        self._begun_at = time.monotonic()
 
     def weights_change(self) -> None:
         self._random = None
@@ -176,7 +176,7 @@ class TrainingWatch:
 
     def stepped(self, step: int, model: Any, control: Any) -> None:
         self._seconds += time.monotonic() - self._begun_at
-        self._random = _generators()  # of the next step
+        self._random = _generators()  # before the next batch is drawn
         if step % self._every == 0 and step < self._steps:
             self._look(model, step)
         if time.monotonic() - self._saved_at >= SAVED_EVERY:
