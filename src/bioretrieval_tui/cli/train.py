@@ -181,11 +181,23 @@ def _request(
 ) -> TrainingRequest:
     """The request with its base: the one that is named, else the recipe's, else the embedded."""
     from bioretrieval_tui.encoding.embedded import MODEL_ID
+    from bioretrieval_tui.encoding.recipe import recipe_hash
+    from bioretrieval_tui.training.trainable_models import encoding_to_train
     from bioretrieval_tui.training.training_run import TrainingRequest
 
     wanted = base or (recipe.base if recipe is not None else None) or MODEL_ID
-    hub, encoding = chosen_model(wanted)
+    try:
+        hub, own = chosen_model(wanted)
+    except NotFoundError:
+        if base is not None or "/" not in wanted:
+            raise
+        hub, own = wanted, None  # a recipe's base without an entry: its files are looked for
     found = catalogue()
+    made = found.by_id.get(recipe.model) if recipe is not None else None
+    published = made.encoding if isinstance(made, Model) else None
+    encoding = encoding_to_train(hub, own, published, named=base is not None)
+    same = own is None or encoding is None or recipe_hash(own) == recipe_hash(encoding)
+    own_way = None if same or own is None or own.type != "bi-encoder" else own
     entry = found.model_of_hub(hub)
     licence = entry.licence or "" if isinstance(entry, Model) else ""
     if "nd" in licence.casefold().split("-"):
@@ -194,6 +206,7 @@ def _request(
         name=name,
         base=hub,
         encoding=encoding,
+        base_encoding=own_way,
         settings=settings,
         base_entry=entry.id if entry is not None else "",
         licence=licence,

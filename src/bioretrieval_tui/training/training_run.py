@@ -52,7 +52,8 @@ from bioretrieval_tui.training.hyperparameters import Origin, RunSettings
 from bioretrieval_tui.training.mesh_examples import THRESHOLD, mesh_pairs
 from bioretrieval_tui.training.negatives import mine
 from bioretrieval_tui.training.own_models import BenchmarkChange, Fitted, Lineage
-from bioretrieval_tui.training.trainer import clear, fit, steps_of, trainable_model
+from bioretrieval_tui.training.trainable_models import trainable_model
+from bioretrieval_tui.training.trainer import clear, fit, steps_of
 
 HELD_OUT = 0.1
 """Share of the queries that are held out."""
@@ -78,7 +79,8 @@ class TrainingRequest(
     """What to train, on what.
 
     name: of the model; base, encoding: hub id or folder, and how it encodes (None: its own way);
-    base_entry, licence: the catalogue's of it; recipe: id of the catalogue's, "" for none; on: an
+    base_encoding: how the base encodes, where the new model does it in another way; base_entry,
+    licence: the catalogue's of it; recipe: id of the catalogue's, "" for none; on: an
     index, a benchmark's folder, or files of documents; pairs: a file of pairs in their place;
     split: of the judgements to train on; settings, origins: as `settings.choose` gives them;
     benchmarks: folders to evaluate on before and after.
@@ -88,6 +90,7 @@ class TrainingRequest(
     base: str
     settings: RunSettings
     encoding: Encoding | None = None
+    base_encoding: Encoding | None = None
     origins: dict[str, Origin] = {}
     base_entry: str = ""
     licence: str = ""
@@ -135,7 +138,7 @@ def prepare(
             f" and {have / 2**30:.1f} GiB are there",
             remedy=remedy,
         )
-    data, index = _examples(request, recipe, reporter, remark)
+    data, index = _examples(request, request.base_encoding or recipe, reporter, remark)
     train, held = made.held_out(data.examples, HELD_OUT, settings.seed or 0)
     steps = steps_of(settings, len(train))
     return Prepared(data, train, held, index, steps, need, weights)
@@ -291,11 +294,12 @@ def _train(request: TrainingRequest, folder: Path, reporter: Reporter, remark: R
     examples, held, negatives = prepared.train, prepared.held, ""
     if prepared.mined_from and request.settings.negatives == "mined":
         examples, held, negatives = _mined(request, prepared, reporter, remark)
-    overlaps = _overlaps(request, [*examples, *held], recipe, reporter)
+    of_base = request.base_encoding or recipe
+    overlaps = _overlaps(request, [*examples, *held], of_base, reporter)
     for one in overlaps:
         remark(one.line())
     before = [
-        _evaluated(place, request.base, recipe, request, reporter, remark)
+        _evaluated(place, request.base, of_base, request, reporter, remark)
         for place in request.benchmarks
     ]
     kept = work / _FITTED
