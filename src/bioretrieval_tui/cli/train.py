@@ -119,6 +119,8 @@ def run(
             benchmarks=tuple(benchmarks), device=device,
         )  # fmt: skip
         fetch_missing(request.base, request.encoding, reporter, download=download)
+        if request.teacher:
+            fetch_missing(request.teacher, request.teacher_encoding, reporter, download=download)
         prepared = prepare(request, reporter, tell) if dry_run else None
         if prepared is None:
             with needs_extra("train", _PACKAGES):
@@ -179,9 +181,11 @@ def _recipe(name: str) -> Recipe:
 def _request(
     recipe: Recipe | None, base: str | None, name: str, settings: RunSettings
 ) -> TrainingRequest:
-    """The request with its base: the one that is named, else the recipe's, else the embedded."""
+    """The request with its base: the one that is named, else the recipe's, else the embedded; and
+    with its teacher, if that is a model."""
     from bioretrieval_tui.encoding.embedded import MODEL_ID
     from bioretrieval_tui.encoding.recipe import recipe_hash
+    from bioretrieval_tui.training.teachers import DISTILLED, SEARCHES
     from bioretrieval_tui.training.trainable_models import encoding_to_train
     from bioretrieval_tui.training.training_run import TrainingRequest
 
@@ -202,8 +206,13 @@ def _request(
     licence = entry.licence or "" if isinstance(entry, Model) else ""
     if "nd" in licence.casefold().split("-"):
         tell(f"the licence of {wanted}, {licence}, forbids derivatives: keep the model to yourself")
+    teacher, taught_by = "", None
+    if settings.loss in DISTILLED and settings.teacher not in (None, *SEARCHES):
+        teacher, taught_by = chosen_model(settings.teacher)
     return TrainingRequest(
         name=name,
+        teacher=teacher,
+        teacher_encoding=taught_by,
         base=hub,
         encoding=encoding,
         base_encoding=own_way,

@@ -72,6 +72,7 @@ def model_page(lineage: Lineage, folder: str) -> Page:
         ("Pairs", f"{lineage.pairs:,}, {lineage.held:,} held out"),
         ("Left out", ", ".join(f"{count:,} {why}" for why, count in lineage.skipped.items())),
         ("Negatives", lineage.negatives),
+        ("Teacher", lineage.teacher),
         ("Folder", folder),
     ]
     ran = [

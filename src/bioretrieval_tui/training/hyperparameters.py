@@ -112,6 +112,11 @@ def choose(recipe: Recipe | None, given: Mapping[str, str]) -> ChosenSettings:
     else:
         values.pop("steps", None)
         origins.pop("steps", None)
+    if origins.get("teacher") == "set" and values["loss"] not in _OF_LOSSES["teacher"]:
+        if origins["loss"] == "set":
+            said = f"the loss {values['loss']} asks no teacher"
+            raise UsageError(said, remedy="--set loss=margin-mse, or kl")
+        values["loss"], origins["loss"] = "margin-mse", "default"
     return ChosenSettings(RunSettings(**values), origins)
 
 

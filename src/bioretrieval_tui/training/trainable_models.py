@@ -72,7 +72,7 @@ def _of_one_model(published: Encoding) -> Encoding:
 
 
 def _predicts_words(base: str) -> bool:
-    """Whether a folder holds a masked language model that nobody said how to pool."""
+    """Whether a folder holds a masked language model without its authors' pooling."""
     made = read_settings(Path(base).expanduser() / "config.json").get("architectures")
     return isinstance(made, list) and any("MaskedLM" in str(one) for one in made)
 

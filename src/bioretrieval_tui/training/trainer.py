@@ -13,6 +13,7 @@ import json
 import math
 import time
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from bioretrieval_tui.paths import save_file
 from bioretrieval_tui.progress import Progress, Reporter
 from bioretrieval_tui.training.examples import Example
 from bioretrieval_tui.training.own_models import Fitted, HeldOutScore
+from bioretrieval_tui.training.teachers import DISTILLED, has_scores, score_factor
 from bioretrieval_tui.training.trainable_models import prepare_tokenizer
 
 SAVED_EVERY = 180.0
@@ -110,12 +112,20 @@ def columns_of(
 ) -> dict[str, list[Any]]:
     """The columns of a training set: anchor, positive, negatives, and the label that the loss
     takes. Every row has as many negatives as the settings say, or none; where an example has fewer,
-    its own are repeated, and those of its neighbour are used where it has none. Raises UsageError:
-    the loss needs a teacher's scores, and an example has none."""
-    if settings.loss in ("margin-mse", "kl") and not all(one.scores for one in examples):
-        said = f"the loss {settings.loss} needs the scores of a teacher, which these pairs lack"
-        raise UsageError(said, remedy="set loss=contrastive")
+    its own are repeated, and those of its neighbour are used where it has none; where a teacher's
+    scores are learnt (the label holds them, positive first), it is left out then. Raises
+    UsageError: the loss needs scores, or negatives, and no example has them."""
+    distils = settings.loss in DISTILLED
     wanted = settings.negatives_each or 0
+    if distils:
+        if not any(one.negatives for one in examples):
+            remedy = "set negatives=mined, or give pairs with negatives"
+            raise UsageError(f"the loss {settings.loss} needs negatives", remedy=remedy)
+        examples = [one for one in examples if one.negatives and has_scores(one)]
+        wanted = max(1, wanted)
+        if not examples:
+            said = f"the loss {settings.loss} needs the scores of a teacher, which these pairs lack"
+            raise UsageError(said, remedy="--set teacher=hybrid, or the name of a model")
     wanted = wanted if any(one.negatives for one in examples) else 0
     columns: dict[str, list[Any]] = {"anchor": [], "positive": []}
     for number in range(wanted):
@@ -129,11 +139,9 @@ def columns_of(
         for number in range(wanted):
             negative = lent[number % len(lent)]
             columns[f"negative_{number + 1}"].append(texts.document(negative))
-        scores = (*one.scores, *[one.scores[-1]] * wanted)[: wanted + 1] if one.scores else ()
-        if settings.loss == "margin-mse":
-            labels.append([scores[0] - score for score in scores[1:]])
-        elif settings.loss == "kl":
-            labels.append(list(scores))
+        if distils:
+            first, *others = one.scores
+            labels.append([first, *(others[number % len(others)] for number in range(wanted))])
         elif settings.loss == "mesh":
             labels.append(one.weight)
     if labels:
@@ -160,10 +168,10 @@ def loss_of(model: Any, settings: TrainingSettings, *, negatives: bool) -> Any:
         return mesh_loss(model, settings)
     if settings.loss == "scores":
         raise UsageError("this loss trains a cross-encoder", remedy="loss=contrastive")
-    if not negatives:
-        remedy = "set negatives=mined, or give pairs with negatives"
-        raise UsageError(f"the loss {settings.loss} needs negatives", remedy=remedy)
     if settings.loss == "triplet":
+        if not negatives:
+            remedy = "set negatives=mined, or give pairs with negatives"
+            raise UsageError("the loss triplet needs negatives", remedy=remedy)
         metric = losses.TripletDistanceMetric
         far = metric.COSINE if named == "cosine" else metric.EUCLIDEAN
         return losses.TripletLoss(model, distance_metric=far, triplet_margin=settings.margin or 1.0)
@@ -171,6 +179,16 @@ def loss_of(model: Any, settings: TrainingSettings, *, negatives: bool) -> Any:
     if settings.loss == "margin-mse":
         return losses.MarginMSELoss(model, similarity_fct=pairwise)
     return losses.DistillKLDivLoss(model, similarity_fct=pairwise, temperature=temperature)
+
+
+def _similarities(
+    model: Any, recipe: Encoding, queries: Sequence[str], documents: Sequence[str]
+) -> Any:
+    """The similarity of each query to the document at its place, float32 (n,)."""
+    from sentence_transformers.util import pairwise_cos_sim, pairwise_dot_score
+
+    both = [model.encode(list(one), show_progress_bar=False) for one in (queries, documents)]
+    return (pairwise_dot_score if recipe.similarity == "dot" else pairwise_cos_sim)(*both)
 
 
 def mesh_loss(model: Any, settings: TrainingSettings) -> Any:
@@ -321,6 +339,9 @@ def fit(
     if settings.lora is not None:
         add_lora(model, settings.lora)
     columns = columns_of(examples, texts, settings)
+    if settings.loss in DISTILLED:
+        factor = score_factor(partial(_similarities, model, recipe), columns)
+        columns["label"] = [[factor * one for one in row] for row in columns["label"]]
     precision = precision_of(settings.precision, device)
     steps = steps_of(settings, len(examples))
     checkpoints = folder / _CHECKPOINTS

@@ -52,6 +52,15 @@ from bioretrieval_tui.training.hyperparameters import Origin, RunSettings
 from bioretrieval_tui.training.mesh_examples import THRESHOLD, mesh_pairs
 from bioretrieval_tui.training.negatives import mine
 from bioretrieval_tui.training.own_models import BenchmarkChange, Fitted, Lineage
+from bioretrieval_tui.training.teachers import (
+    DISTILLED,
+    SEARCHES,
+    check_teacher,
+    has_scores,
+    model_teacher,
+    search_teacher,
+    teach,
+)
 from bioretrieval_tui.training.trainable_models import trainable_model
 from bioretrieval_tui.training.trainer import clear, fit, steps_of
 
@@ -79,10 +88,11 @@ class TrainingRequest(
     """What to train, on what.
 
     name: of the model; base, encoding: hub id or folder, and how it encodes (None: its own way);
-    base_encoding: how the base encodes, where the new model does it in another way; base_entry,
-    licence: the catalogue's of it; recipe: id of the catalogue's, "" for none; on: an
-    index, a benchmark's folder, or files of documents; pairs: a file of pairs in their place;
-    split: of the judgements to train on; settings, origins: as `settings.choose` gives them;
+    base_encoding: how the base encodes, where the new model does it in another way;
+    base_entry, licence: the catalogue's of it; teacher, teacher_encoding: hub id or folder and
+    recipe of a teacher that is a model, "" for none; recipe: id of the catalogue's, "" for none;
+    on: an index, a benchmark's folder, or files of documents; pairs: a file of pairs in their
+    place; split: of the judgements to train on; settings, origins: as `settings.choose` gives them;
     benchmarks: folders to evaluate on before and after.
     """
 
@@ -94,6 +104,8 @@ class TrainingRequest(
     origins: dict[str, Origin] = {}
     base_entry: str = ""
     licence: str = ""
+    teacher: str = ""
+    teacher_encoding: Encoding | None = None
     recipe: str = ""
     on: str = ""
     pairs: str = ""
@@ -123,8 +135,8 @@ def prepare(
 ) -> Prepared:
     """Read what is trained on and check that the run can begin; no model is loaded unless an index
     has to be built. Raises UsageError: nothing to train on is named, or there is no such kind of
-    pairs; CorpusError: no pair is left; NotFoundError; ModelError: the base is not here or is too
-    large for the memory."""
+    pairs, or the loss needs a teacher's scores; CorpusError: no pair is left; NotFoundError;
+    ModelError: the base or the teacher is not here, or the base is too large for the memory."""
     settings = request.settings
     recipe = encoding_of(request)
     query, _ = parts_of(request.base, recipe)
@@ -139,6 +151,8 @@ def prepare(
             remedy=remedy,
         )
     data, index = _examples(request, request.base_encoding or recipe, reporter, remark)
+    encoding = request.teacher_encoding
+    check_teacher(settings, request.teacher, encoding, data.examples, index)
     train, held = made.held_out(data.examples, HELD_OUT, settings.seed or 0)
     steps = steps_of(settings, len(train))
     return Prepared(data, train, held, index, steps, need, weights)
@@ -225,6 +239,7 @@ def _index_of(
     """The index of what is trained on, built if there is none."""
     settings = request.settings
     dense = settings.negatives == "mined" and settings.negatives_by != "lexical"
+    dense = dense or (settings.loss in DISTILLED and settings.teacher in ("hybrid", "dense"))
     if request.on in index_names():
         return request.on
     if judged:
@@ -295,6 +310,7 @@ def _train(request: TrainingRequest, folder: Path, reporter: Reporter, remark: R
     if prepared.mined_from and request.settings.negatives == "mined":
         examples, held, negatives = _mined(request, prepared, reporter, remark)
     of_base = request.base_encoding or recipe
+    examples, taught = _taught(request, examples, prepared.mined_from, reporter, remark)
     overlaps = _overlaps(request, [*examples, *held], of_base, reporter)
     for one in overlaps:
         remark(one.line())
@@ -340,6 +356,7 @@ def _train(request: TrainingRequest, folder: Path, reporter: Reporter, remark: R
         licence=request.licence,
         skipped=dict(prepared.data.skipped),
         negatives=negatives,
+        teacher=taught,
         outcomes=tuple(_outcomes(before, after)),
         overlaps=tuple(overlaps),
     )
@@ -378,19 +395,52 @@ def _mined(
         settings, negatives_each=DISTRACTORS, negatives_by="lexical", negatives_margin=None
     )
 
-    def opened(name: str) -> SearchEngine:
-        return SearchEngine.open(name, device=request.device, reporter=reporter, ready=False)
-
-    index = Federation([prepared.mined_from], opened)
-    try:
+    with _searching(prepared.mined_from, request, reporter) as index:
         found = mine(prepared.train, index, settings, reporter)
         held = mine(prepared.held, index, watching, reporter).examples if prepared.held else ()
-    finally:
-        for engine in index.engines.values():
-            engine.close()
     remark(found.line())
     said = f"{found.line()}, mined by {settings.negatives_by} search."
     return list(found.examples), list(held), said
+
+
+@contextlib.contextmanager
+def _searching(name: str, request: TrainingRequest, reporter: Reporter) -> Iterator[Federation]:
+    def opened(name: str) -> SearchEngine:
+        return SearchEngine.open(name, device=request.device, reporter=reporter, ready=False)
+
+    index = Federation([name], opened)
+    try:
+        yield index
+    finally:
+        for engine in index.engines.values():
+            engine.close()
+
+
+def _taught(
+    request: TrainingRequest,
+    examples: Sequence[Example],
+    index: str,
+    reporter: Reporter,
+    remark: Remark,
+) -> tuple[list[Example], str]:
+    """The examples with the scores of the teacher, where the loss needs them, and a sentence."""
+    loss, teacher = request.settings.loss, request.settings.teacher
+    if loss not in DISTILLED:
+        return list(examples), ""
+    if teacher is None or (request.pairs and all(map(has_scores, examples))):
+        said = "The scores are those of the pairs; no teacher was asked."
+        return list(examples), said
+    with contextlib.ExitStack() as held:
+        if teacher in SEARCHES:
+            asked = search_teacher(
+                held.enter_context(_searching(index, request, reporter)), teacher
+            )
+        else:
+            encoding, device = request.teacher_encoding, request.device
+            asked = model_teacher(request.teacher, encoding, device, teacher)
+        found = teach(examples, asked, reporter)
+    remark(found.line())
+    return found.examples, f"{found.scores:,} scores by {found.teacher}."
 
 
 def _save(model: Any, folder: Path) -> None:
