@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tiny_models import recipe
+from tiny_models import recipe, save_long_bert
 
 from bioretrieval_tui.catalog.models import Encoding, Side, TrainingSettings
 from bioretrieval_tui.documents.document import Document
@@ -212,3 +212,13 @@ def test_losses_that_need_a_teacher_say_so(loss: str) -> None:
     plain = [one._replace(scores=()) for one in examples()]
     with pytest.raises(UsageError, match=f"the loss {loss} needs the scores of a teacher"):
         trainer.columns_of(plain, None, settings(loss=loss))
+
+
+def test_a_model_that_reads_more_than_was_trained_on_still_does(tmp_path: Path) -> None:
+    folder = save_long_bert(tmp_path / "bert")
+    long = recipe(document=Side(template="{title} {text}", max_length=400))
+    model = trainable_model(str(folder), long)
+    chosen = settings(document_length="32", steps="1")
+    fit(model, long, chosen, examples(), [], tmp_path / "work", silent)
+    model.save(str(tmp_path / "saved"), create_model_card=False)
+    assert load_encoder(str(tmp_path / "saved"), long).max_tokens == 400

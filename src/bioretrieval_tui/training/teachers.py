@@ -217,22 +217,30 @@ def _kept(path: Path) -> Rows | None:
 
 
 def score_factor(
-    own: Callable[[Sequence[str], Sequence[str]], Any], columns: Mapping[str, Sequence[Any]]
+    own: Callable[[Sequence[str], Sequence[str]], Any] | None, columns: Mapping[str, Sequence[Any]]
 ) -> float:
     """The factor by which a teacher's margins are as large as the base's own, as root mean square.
 
-    own: the base's scores, float (n,), of n queries and n documents as texts; columns: of the
-    training set, `label` holds the teacher's scores, positive first. Raises UsageError: the teacher
-    scores the documents of every query alike."""
+    own: the base's scores, float (n,), of n queries and n documents as texts; None for a base that
+    has none yet, whose margins are to become 1; columns: of the training set, `label` holds the
+    teacher's scores, positive first. Raises UsageError: the teacher scores the documents of every
+    query alike."""
     labels = columns["label"][:_MEASURED]
     taught = _spread(labels)
     if not taught > 0:
         said = "the teacher gives the documents of each query one score: there is nothing to learn"
         raise UsageError(said, remedy="choose another teacher, or more negatives_each")
+    if own is None:
+        return 1 / taught
     names = [name for name in columns if name not in ("anchor", "label")]
     scores = [own(columns["anchor"][:_MEASURED], columns[name][:_MEASURED]) for name in names]
     mine = _spread([[float(one) for one in row] for row in zip(*scores, strict=True)])
     return mine / taught if mine > 0 else 1.0
+
+
+def rescale(columns: Mapping[str, list[Any]], factor: float) -> None:
+    """Multiply the scores among the columns, in place."""
+    columns["label"][:] = [[factor * one for one in row] for row in columns["label"]]
 
 
 def _spread(rows: Sequence[Sequence[float]]) -> float:

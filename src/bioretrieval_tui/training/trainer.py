@@ -12,10 +12,10 @@ import contextlib
 import json
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -28,7 +28,7 @@ from bioretrieval_tui.paths import save_file
 from bioretrieval_tui.progress import Progress, Reporter
 from bioretrieval_tui.training.examples import Example
 from bioretrieval_tui.training.own_models import Fitted, HeldOutScore
-from bioretrieval_tui.training.teachers import DISTILLED, has_scores, score_factor
+from bioretrieval_tui.training.teachers import DISTILLED, has_scores, rescale, score_factor
 from bioretrieval_tui.training.trainable_models import prepare_tokenizer
 
 SAVED_EVERY = 180.0
@@ -302,6 +302,45 @@ def steps_of(settings: TrainingSettings, pairs: int) -> int:
     return settings.steps or max(1, math.ceil(each * (settings.epochs or 1.0)))
 
 
+class Task(NamedTuple):
+    """What training takes that differs between kinds of models.
+
+    trainer: the class of sentence-transformers; columns: of the training set; loss; evaluator: of
+    the held-out examples, or None; undo: what was done to the model for training only; sampler: of
+    batches; rows: of the training set, of each pair.
+    """
+
+    trainer: Any
+    columns: dict[str, list[Any]]
+    loss: Any
+    evaluator: Any | None
+    undo: Callable[[], None]
+    sampler: str = "no_duplicates"
+    rows: int = 1
+
+
+def retrieval_task(
+    model: Any,
+    recipe: Encoding,
+    settings: TrainingSettings,
+    examples: Sequence[Example],
+    held: Sequence[Example],
+    *,
+    bf16: bool,
+) -> Task:
+    """The training of a bi-encoder. Raises as `columns_of` and `loss_of` do."""
+    from sentence_transformers import SentenceTransformerTrainer
+
+    undo = prepare_tokenizer(model, recipe, settings.document_length or 10**6)
+    texts = Texts(recipe, settings, model.tokenizer)
+    columns = columns_of(examples, texts, settings)
+    if settings.loss in DISTILLED:
+        rescale(columns, score_factor(partial(_similarities, model, recipe), columns))
+    loss = loss_of(model, settings, negatives="negative_1" in columns)
+    evaluator = evaluator_of(held, texts, settings.batch or 32, bf16=bf16)
+    return Task(SentenceTransformerTrainer, columns, loss, evaluator, undo)
+
+
 def fit(
     model: Any,
     recipe: Encoding,
@@ -312,20 +351,18 @@ def fit(
     reporter: Reporter,
     *,
     device: str = "cpu",
+    task_of: Callable[..., Task] = retrieval_task,
 ) -> Fitted:
     """Train `model` in place; it ends with the weights that did best on the held-out examples.
 
     folder: for checkpoints; if it holds some of the same run, training goes on from the last one
-    with the same order of examples. device: `cpu` or of torch. Raises as `loss_of` and `add_lora`
-    do; DivergedError: the loss is no number, the last checkpoint is kept; ModelError: memory is
-    short even for the smallest batch; what `reporter` raises."""
+    with the same order of examples. device: `cpu` or of torch; task_of: `retrieval_task`, or that
+    of another kind of model. Raises as `task_of` and `add_lora` do; DivergedError: the loss is no
+    number, the last checkpoint is kept; ModelError: memory is short even for the smallest batch;
+    what `reporter` raises."""
     devices.prepare_environment()
     import transformers
     from datasets import Dataset, disable_progress_bars
-    from sentence_transformers import (
-        SentenceTransformerTrainer,
-        SentenceTransformerTrainingArguments,
-    )
 
     disable_progress_bars()
     transformers.logging.set_verbosity_error()
@@ -333,22 +370,17 @@ def fit(
         _speed_up(model)
     model.model_card_data.local_files_only = True  # else it asks the hub about the base
     model.model_card_data.widget = ["none"]  # else it makes some, under a bar of its own
-    undo = prepare_tokenizer(model, recipe, settings.document_length or 10**6)
-    texts = Texts(recipe, settings, model.tokenizer)
     transformers.set_seed(settings.seed or 0)  # an adapter begins with random weights
     if settings.lora is not None:
         add_lora(model, settings.lora)
-    columns = columns_of(examples, texts, settings)
-    if settings.loss in DISTILLED:
-        factor = score_factor(partial(_similarities, model, recipe), columns)
-        columns["label"] = [[factor * one for one in row] for row in columns["label"]]
     precision = precision_of(settings.precision, device)
+    task = task_of(model, recipe, settings, examples, held, bf16=precision == "bf16")
     steps = steps_of(settings, len(examples))
     checkpoints = folder / _CHECKPOINTS
-    arguments = SentenceTransformerTrainingArguments(
+    arguments = task.trainer.training_args_class(
         output_dir=str(checkpoints),
         max_steps=steps,
-        per_device_train_batch_size=settings.batch or 32,
+        per_device_train_batch_size=(settings.batch or 32) * task.rows,
         per_device_eval_batch_size=settings.batch or 32,
         learning_rate=settings.learning_rate or 2e-5,
         warmup_steps=settings.warmup or 0.0,  # a share, below 1
@@ -357,7 +389,7 @@ def fit(
         fp16=precision == "float16",
         seed=settings.seed or 0,
         data_seed=settings.seed or 0,
-        batch_sampler="no_duplicates",
+        batch_sampler=task.sampler,
         use_cpu=device == "cpu",
         save_strategy="steps",
         save_steps=10**9,  # by the clock: `_Watch`
@@ -370,13 +402,12 @@ def fit(
         disable_tqdm=True,
         dataloader_pin_memory=device != "cpu",
     )
-    evaluator = evaluator_of(held, texts, settings.batch or 32, bf16=precision == "bf16")
-    watch = _Watch(folder, reporter, evaluator, steps)
-    trainer = SentenceTransformerTrainer(
+    watch = _Watch(folder, reporter, task.evaluator, steps)
+    trainer = task.trainer(
         model=model,
         args=arguments,
-        train_dataset=Dataset.from_dict(columns),
-        loss=loss_of(model, settings, negatives="negative_1" in columns),
+        train_dataset=Dataset.from_dict(task.columns),
+        loss=task.loss,
         callbacks=[watch.callback()],
     )
     trainer.pop_callback(transformers.PrinterCallback)
@@ -393,7 +424,7 @@ def fit(
     watch.finish(model)
     if settings.lora is not None:
         merge_lora(model)
-    undo()
+    task.undo()
     model.eval()
     return Fitted(
         steps=steps,
