@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tiny_models import recipe
+from tiny_models import recipe, save_long_bert
 
 from bioretrieval_tui.catalog.models import Encoding, Side, TrainingSettings
 from bioretrieval_tui.documents.document import Document
@@ -20,7 +20,8 @@ from bioretrieval_tui.training import losses, training_watch
 from bioretrieval_tui.training.examples import Example
 from bioretrieval_tui.training.hyperparameters import choose
 from bioretrieval_tui.training.own_models import curve_of
-from bioretrieval_tui.training.trainer import finish_early, fit, measure, trainable_model
+from bioretrieval_tui.training.trainable_models import trainable_model
+from bioretrieval_tui.training.trainer import finish_early, fit, measure
 from bioretrieval_tui.training.training_watch import DivergedError, TrainingWatch, last_checkpoint
 
 WORDS = "liver statin muscle pain gene cell trial heart failure".split()
@@ -270,7 +271,7 @@ def test_what_is_saved_encodes_as_the_recipe_says(tiny: Path, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"append": "eos"}, "it appends a token to every text"),
+        ({"pad_to_max_length": True, "pooling": "mean"}, "it counts padding in its vectors"),
         ({"document": Side(pair=("{title}", "{text}"))}, "it reads a pair of segments"),
         ({"type": "cross-encoder"}, "it is a cross-encoder"),
     ],
@@ -297,3 +298,13 @@ def test_losses_that_need_a_teacher_say_so(loss: str) -> None:
     plain = [one._replace(scores=()) for one in examples()]
     with pytest.raises(UsageError, match=f"the loss {loss} needs the scores of a teacher"):
         losses.columns_of(plain, None, settings(loss=loss))
+
+
+def test_a_model_that_reads_more_than_was_trained_on_still_does(tmp_path: Path) -> None:
+    folder = save_long_bert(tmp_path / "bert")
+    long = recipe(document=Side(template="{title} {text}", max_length=400))
+    model = trainable_model(str(folder), long)
+    chosen = settings(document_length="32", steps="1")
+    fit(model, long, chosen, examples(), [], tmp_path / "work", silent)
+    model.save(str(tmp_path / "saved"), create_model_card=False)
+    assert load_encoder(str(tmp_path / "saved"), long).max_tokens == 400

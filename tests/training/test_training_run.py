@@ -18,8 +18,9 @@ from bioretrieval_tui.main import run
 from bioretrieval_tui.training import own_models, training_run, training_watch
 from bioretrieval_tui.training.contamination import TrainedTexts
 from bioretrieval_tui.training.examples import Example
-from bioretrieval_tui.training.hyperparameters import TrainingPlan, TrainingRequest, choose
-from bioretrieval_tui.training.trainer import trainable_model
+from bioretrieval_tui.training.hyperparameters import choose
+from bioretrieval_tui.training.trainable_models import trainable_model
+from bioretrieval_tui.training.training_request import TrainingPlan, TrainingRequest
 
 WORDS = "liver statin muscle pain gene cell trial heart failure".split()
 Call = Callable[..., tuple[int, str, str]]

@@ -26,7 +26,7 @@ from bioretrieval_tui.online.spool import FetchResult
 from bioretrieval_tui.paths import file_errors, locked, private
 from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.search.types import mode_name
-from bioretrieval_tui.training.hyperparameters import TrainingPlan
+from bioretrieval_tui.training.training_request import TrainingPlan
 from bioretrieval_tui.util.formatting import percent, plural, size, time_left
 
 if TYPE_CHECKING:

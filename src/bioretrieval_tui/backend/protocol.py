@@ -27,7 +27,7 @@ from bioretrieval_tui.index.report import Report, Verification
 from bioretrieval_tui.online.spool import SERVICE_NAMES, FetchRequest, FetchResult
 from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.search.types import RERANKED, Explanation, Hit, Query, SearchResult
-from bioretrieval_tui.training.hyperparameters import TrainingPlan, TrainingRequest
+from bioretrieval_tui.training.training_request import TrainingPlan, TrainingRequest
 
 MOST_BYTES = launch.MOST_LINE_BYTES
 """Longest line."""

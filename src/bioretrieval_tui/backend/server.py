@@ -296,6 +296,8 @@ def _train(
     request = job.request
     if job.download:
         fetch_needed(request.base, request.encoding, reporter)
+        if request.teacher:
+            fetch_needed(request.teacher, request.teacher_encoding, reporter)
     if job.plan:
         return training_run.plan(request, reporter, remark)
     lineage = training_run.train(request, reporter, remark, finish=job.finish)

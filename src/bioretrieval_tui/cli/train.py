@@ -22,7 +22,9 @@ from bioretrieval_tui.util.formatting import did_you_mean
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.protocol import TrainJob
     from bioretrieval_tui.catalog.catalogue import Catalogue
+    from bioretrieval_tui.progress import Reporter
     from bioretrieval_tui.render.formats import Format
+    from bioretrieval_tui.training.training_request import TrainingRequest
 
 _RUN = "run"
 
@@ -108,8 +110,8 @@ def run(
     used as any other: --model NAME.
     """
     from bioretrieval_tui.backend.protocol import TrainJob
-    from bioretrieval_tui.encoding.embedded import MODEL_ID
-    from bioretrieval_tui.training.hyperparameters import choose, request_of
+    from bioretrieval_tui.training.hyperparameters import choose
+    from bioretrieval_tui.training.training_request import request_of
 
     values = dict(_setting(one) for one in given)
     if pairs is not None:
@@ -122,14 +124,13 @@ def run(
     for folder in benchmarks:
         if not Path(folder).expanduser().is_dir():
             raise NotFoundError(f"the benchmark {folder} is not there", remedy=_fetchable(folder))
-    wanted = base or (entry.base if entry is not None else None) or MODEL_ID
     request = request_of(
-        found, entry, chosen_model(wanted), chosen, name=name or "dry-run", on=on or "",
+        found, entry, base, chosen, chosen_model, name=name or "dry-run", on=on or "",
         pairs=pairs or "", split=split, benchmarks=tuple(benchmarks), device=device,
     )  # fmt: skip
     if "nd" in request.licence.casefold().split("-"):
-        tell(f"the licence of {wanted}, {request.licence}, forbids derivatives: keep the model to"
-             " yourself")  # fmt: skip
+        forbids = f"the licence of {request.base}, {request.licence}, forbids derivatives"
+        tell(f"{forbids}: keep the model to yourself")
     if not dry_run:
         job = TrainJob(request, download=download)
         _carry_out(job, quiet, progress, format_, background=background)
@@ -138,7 +139,7 @@ def run(
     from bioretrieval_tui.training.training_run import plan
 
     with narrated(quiet, progress) as reporter:
-        fetch_missing(request.base, request.encoding, reporter, download=download)
+        _fetch_models(request, reporter, download=download)
         planned = plan(request, reporter, tell)
     put_sheet(settings_sheet(chosen), format_)
     put_sheet(example_sheet(planned.examples), format_)
@@ -158,7 +159,7 @@ def _carry_out(
 
     try:
         with narrated(quiet, progress) as reporter:
-            fetch_missing(request.base, request.encoding, reporter, download=job.download)
+            _fetch_models(request, reporter, download=job.download)
             lineage = training_run.train(request, reporter, tell, finish=job.finish)
     except KeyboardInterrupt as stop:
         remedy = f"train resume {name} goes on, train finish {name} takes the best weights so far"
@@ -169,6 +170,13 @@ def _carry_out(
     from bioretrieval_tui.render.training_pages import model_page
 
     put_page(model_page(lineage), format_)
+
+
+def _fetch_models(request: TrainingRequest, reporter: Reporter, *, download: bool) -> None:
+    """Download the base and the teacher where they are not here; see `fetch_missing`."""
+    fetch_missing(request.base, request.encoding, reporter, download=download)
+    if request.teacher:
+        fetch_missing(request.teacher, request.teacher_encoding, reporter, download=download)
 
 
 @train.command("resume")
@@ -214,7 +222,7 @@ def _setting(text: str) -> tuple[str, str]:
 
 def _recipe(name: str, found: Catalogue) -> Recipe:
     """The recipe of the catalogue. Raises UsageError: it cannot be run; NotFoundError."""
-    from bioretrieval_tui.training.hyperparameters import check_runnable
+    from bioretrieval_tui.training.training_request import check_runnable
 
     entry = found.by_id.get(f"train-{name.casefold()}", found.by_id.get(name.casefold()))
     entry = entry if isinstance(entry, Recipe) else found.entry_of(name, Recipe)

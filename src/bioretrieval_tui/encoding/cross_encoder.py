@@ -85,10 +85,17 @@ class CrossEncoder:
     ) -> Scores:
         """float32 (n,): one raw logit per document, in their order; higher is better. `progress` is
         called after each batch; what it raises stops the work."""
-        scores = np.zeros(len(documents), dtype=np.float32)
+        return self.pair_scores([(query, one) for one in documents], progress)
+
+    def pair_scores(
+        self, pairs: Sequence[tuple[str, Document]], progress: Reporter = silent
+    ) -> Scores:
+        """As `scores`, of pairs of a query and a document."""
+        scores = np.zeros(len(pairs), dtype=np.float32)
         shape = self._engine.shape
         inputs = [
-            self._side.document(one, separator=shape.separator, query=query) for one in documents
+            self._side.document(document, separator=shape.separator, query=query)
+            for query, document in pairs
         ]
         done = 0
         parts = self._engine.encoded(inputs, shape.document_length, urgent=False)

@@ -264,9 +264,15 @@ _SIMILARITIES: dict[str, Similarity] = {"cosine": "cosine", "dot": "dot", "eucli
 
 def recipe_of_folder(folder: Path) -> Encoding | None:
     """The recipe in the folder's own files, or None where they do not say how it pools."""
-    if not (folder / "modules.json").is_file():
-        return None
     settings = read_settings(folder / "config_sentence_transformers.json")
+    modules = (folder / "modules.json").is_file()
+    kind = settings.get("model_type")
+    named_by = read_settings(folder / "config.json").get("architectures")
+    scores = not modules and str(named_by).endswith("ForSequenceClassification']")
+    if kind == "CrossEncoder" or scores:
+        return Encoding(type="cross-encoder", grade="C")
+    if not modules:
+        return None
     length = read_settings(folder / "sentence_bert_config.json").get("max_seq_length")
     longest = length if isinstance(length, int) and length > 0 else None
     named = str(settings.get("similarity_fn_name") or "cosine")

@@ -79,6 +79,7 @@ def model_page(lineage: Lineage) -> Page:
         ("Pairs", f"{lineage.pairs:,}, {lineage.held:,} held out"),
         ("Left out", ", ".join(f"{count:,} {why}" for why, count in lineage.skipped.items())),
         ("Negatives", lineage.negatives),
+        ("Teacher", lineage.teacher),
         ("Folder", str(models_folder() / lineage.name)),
     ]
     ran = [

@@ -233,6 +233,28 @@ class SearchEngine:
         ids = self.index.documents.ids(labels[: query.k].tolist())
         return list(zip(ids, scores[: query.k].tolist(), strict=True))
 
+    def scores_of(
+        self, query: Query, identifiers: Sequence[str], vector: Floats | None = None
+    ) -> dict[str, float]:
+        """The score of each document for the query, by id, however far down it ranks; unknown ids
+        are left out. Parameters and errors as of `search`."""
+        query, index = query.checked(), self.index
+        known = index.documents.labels(identifiers)
+        vector, terms = self._vector(query, vector), self._terms(query)
+        wanted = np.array(sorted(set(known.values())), dtype=np.int64)
+        if vector is None:
+            scores = index.lexical.scores_of(terms, wanted)
+        else:
+            found = hybrid.gather(index, vector, terms, DEPTH)
+            if len(found.lexical_list.labels):
+                found = hybrid.extended(index, found, wanted, vector, terms)
+                found, every = hybrid.hybrid_scores(index, found, vector, terms, None)
+                scores = every[np.searchsorted(found.labels, wanted)]
+            else:
+                scores = index.vectors.similarities(vector, wanted)
+        by_label = dict(zip(wanted.tolist(), scores.tolist(), strict=True))
+        return {name: by_label[label] for name, label in known.items()}
+
     def similar(self, identifier: str, k: int = 10, where: str = "") -> SearchResult:
         """The documents most like the one of this id, without itself; hybrid. Raises NotFoundError
         where there is none of this id, otherwise as `search` does."""

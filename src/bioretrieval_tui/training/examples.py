@@ -43,7 +43,7 @@ _SEPARATORS = b" -_\t\n\r\x0b\x0c\x1c\x1d\x1e\x1f"
 _QUERY = ("query", "anchor", "question", "sentence1", "q")
 _POSITIVE = ("positive", "pos", "document", "passage", "answer", "sentence2", "text")
 _NEGATIVES = ("negative", "neg", "negatives", "hardnegative", "hardnegatives")
-_SCORE = ("score", "label")
+_SCORE = ("score", "label", "scores")
 _WEIGHT = ("weight",)
 _PAIRS = "a pair has the columns query and positive, and may have negative, score and weight"
 
@@ -215,8 +215,9 @@ def file_pairs(path: Path) -> ExampleSet:
     `weight`.
 
     Columns have the names that sentence-transformers uses too (anchor, sentence1, label). A score
-    of 0 or less makes the document a negative of its query. Raises CorpusError: it cannot be read,
-    or a record is malformed; its place is named."""
+    of 0 or less makes the document a negative of its query; a list of scores is a teacher's, of the
+    positive and then of each negative. Raises CorpusError: it cannot be read, or a record is
+    malformed; its place is named."""
     from bioretrieval_tui.evaluation.topics import named_records
 
     by_query: dict[bytes, list[Example]] = {}
@@ -234,7 +235,7 @@ def file_pairs(path: Path) -> ExampleSet:
     skipped: Counter[str] = Counter()
     skipped["queries with negatives only"] = len(wrong.keys() - by_query.keys())
     examples = (
-        one._replace(negatives=(*one.negatives, *wrong.get(key, ())))
+        one if one.scores else one._replace(negatives=(*one.negatives, *wrong.get(key, ())))
         for key, group in by_query.items()
         for one in group
     )
@@ -262,7 +263,14 @@ def _pair(place: str, record: Mapping[str, Any]) -> tuple[Example, float | None]
         raise RecordFault(f"its weight is not above 0: {weight:g}")
     document = _document(f"{place}#+", documents[0])
     example = Example(place, sound(query), document, tuple(negatives), weight or 1.0)
-    return example, _number(record, _SCORE)
+    scores = _first(record, _SCORE)
+    if not isinstance(scores, list) or not (negatives or len(scores) > 1):
+        return example, _number(record, _SCORE)
+    if len(scores) != 1 + len(negatives):
+        remedy = "give one of the positive and one of each negative, in their order"
+        raise RecordFault(f"{len(scores)} scores for {1 + len(negatives)} documents", remedy)
+    taught = tuple(_number({"score": one}, _SCORE) or 0.0 for one in scores)
+    return example._replace(scores=taught), None
 
 
 def _first(record: Mapping[str, Any], names: Sequence[str]) -> Any:

@@ -1,20 +1,17 @@
-"""What is asked of a training run, and its settings: the user's, else the recipe's, else defaults;
-each with where it is from."""
+"""The settings of a training run: the user's, else the recipe's, else defaults; each with where it
+is from."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
 
-from bioretrieval_tui.catalog.models import Encoding, Lora, Recipe, TrainingSettings
+from bioretrieval_tui.catalog.models import Lora, Recipe, TrainingSettings
 from bioretrieval_tui.errors import UsageError
-from bioretrieval_tui.util.formatting import did_you_mean, plural, size, time_left
-
-if TYPE_CHECKING:
-    from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.util.formatting import did_you_mean
 
 Origin = Literal["set", "recipe", "default"]
 
@@ -85,105 +82,6 @@ class ChosenSettings(NamedTuple):
         return shown
 
 
-class TrainingRequest(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
-):
-    """What to train, on what.
-
-    name: of the model; base, encoding: hub id or folder, and how it encodes (None: its own way);
-    base_entry, licence: the catalogue's of it; recipe: id of the catalogue's, "" for none; on: an
-    index, a benchmark's folder, or files of documents; pairs: a file of pairs in their place;
-    split: of the judgements to train on; settings, origins: as `settings.choose` gives them;
-    benchmarks: folders to evaluate on before and after.
-    """
-
-    name: str
-    base: str
-    settings: RunSettings
-    encoding: Encoding | None = None
-    origins: dict[str, Origin] = {}
-    base_entry: str = ""
-    licence: str = ""
-    recipe: str = ""
-    on: str = ""
-    pairs: str = ""
-    split: str = "train"
-    benchmarks: tuple[str, ...] = ()
-    device: str = "auto"
-
-
-def check_runnable(recipe: Recipe) -> None:
-    """Raise UsageError where a recipe cannot be run here."""
-    training = recipe.training
-    if training is None or training.runnable == "no":
-        why = training.because if training is not None else "its paper says too little"
-        said = f"{recipe.id} cannot be run here: {why}"
-        raise UsageError(said, remedy="see: bioretrieval-tui list recipes -w runnable:yes")
-
-
-def request_of(
-    catalogue: Catalogue,
-    recipe: Recipe | None,
-    base: tuple[str, Encoding | None],
-    chosen: ChosenSettings,
-    *,
-    name: str,
-    **fields: Any,
-) -> TrainingRequest:
-    """The request of a training, with what the catalogue knows of its base.
-
-    base: hub id or folder, and recipe; fields: `on`, `pairs`, `split`, `benchmarks`, `device`.
-    Raises UsageError: an entry of the catalogue has the name."""
-    taken = catalogue.by_id.get(name)
-    if taken is not None and name not in catalogue.own:
-        said = f"{name} is an entry of the catalogue: {taken.name}"
-        raise UsageError(said, remedy="choose another name")
-    hub, encoding = base
-    entry = catalogue.model_of_hub(hub)
-    return TrainingRequest(
-        name=name,
-        base=hub,
-        encoding=encoding,
-        settings=chosen.settings,
-        origins=dict(chosen.origins),
-        base_entry=entry.id if entry is not None else "",
-        licence=entry.licence or "" if entry is not None else "",
-        recipe=recipe.id if recipe is not None else "",
-        **fields,
-    )
-
-
-class TrainingPlan(msgspec.Struct, frozen=True, tag="training_plan"):
-    """What a training would do, as it was measured.
-
-    data: a sentence about the pairs; pairs, held: trained on and held out; skipped: records left
-    out, by reason; examples: query, positive and number of given negatives of some; steps;
-    step_seconds, seconds: of a step, and of all with the looks at what is held out; memory, disk:
-    bytes; device.
-    """
-
-    data: str
-    pairs: int
-    held: int
-    skipped: dict[str, int]
-    examples: tuple[tuple[str, str, int], ...]
-    steps: int
-    step_seconds: float
-    seconds: float
-    memory: int
-    disk: int
-    device: str
-
-    def line(self) -> str:
-        """The plan in one sentence."""
-        return (
-            f"{plural(self.pairs, 'pair')}, {self.held:,} held out, {plural(self.steps, 'step')},"
-            f" about {time_left(self.seconds).removesuffix(' left')} on {self.device}"
-            f" ({self.step_seconds:.2g} s a step), {size(self.memory)} of memory,"
-            f" {size(self.disk)} of disk"
-        )
-
-
 def _is_used(name: str, settings: RunSettings) -> bool:
     """Whether a setting makes a difference to a training with these."""
     if name == "negatives_each":
@@ -214,6 +112,11 @@ def choose(recipe: Recipe | None, given: Mapping[str, str]) -> ChosenSettings:
     else:
         values.pop("steps", None)
         origins.pop("steps", None)
+    if origins.get("teacher") == "set" and values["loss"] not in _OF_LOSSES["teacher"]:
+        if origins["loss"] == "set":
+            said = f"the loss {values['loss']} asks no teacher"
+            raise UsageError(said, remedy="--set loss=margin-mse, or kl")
+        values["loss"], origins["loss"] = "margin-mse", "default"
     return ChosenSettings(RunSettings(**values), origins)
 
 

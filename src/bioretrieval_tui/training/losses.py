@@ -14,6 +14,7 @@ from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding.recipe import SideRecipe, side_recipe
 from bioretrieval_tui.errors import UsageError
 from bioretrieval_tui.training.examples import Example
+from bioretrieval_tui.training.teachers import DISTILLED, has_scores
 
 _MICRO = 64
 """Texts of a forward pass where gradients of a larger batch are cached."""
@@ -49,12 +50,20 @@ def columns_of(
 ) -> dict[str, list[Any]]:
     """The columns of a training set: anchor, positive, negatives, and the label that the loss
     takes. Every row has as many negatives as the settings say, or none; where an example has fewer,
-    its own are repeated, and those of its neighbour are used where it has none. Raises UsageError:
-    the loss needs a teacher's scores, and an example has none."""
-    if settings.loss in ("margin-mse", "kl") and not all(one.scores for one in examples):
-        said = f"the loss {settings.loss} needs the scores of a teacher, which these pairs lack"
-        raise UsageError(said, remedy="set loss=contrastive")
+    its own are repeated, and those of its neighbour are used where it has none; where a teacher's
+    scores are learnt (the label holds them, positive first), it is left out then. Raises
+    UsageError: the loss needs scores, or negatives, and no example has them."""
+    distils = settings.loss in DISTILLED
     wanted = settings.negatives_each or 0
+    if distils:
+        if not any(one.negatives for one in examples):
+            remedy = "set negatives=mined, or give pairs with negatives"
+            raise UsageError(f"the loss {settings.loss} needs negatives", remedy=remedy)
+        examples = [one for one in examples if one.negatives and has_scores(one)]
+        wanted = max(1, wanted)
+        if not examples:
+            said = f"the loss {settings.loss} needs the scores of a teacher, which these pairs lack"
+            raise UsageError(said, remedy="--set teacher=hybrid, or the name of a model")
     wanted = wanted if any(one.negatives for one in examples) else 0
     columns: dict[str, list[Any]] = {"anchor": [], "positive": []}
     for number in range(wanted):
@@ -68,11 +77,9 @@ def columns_of(
         for number in range(wanted):
             negative = lent[number % len(lent)]
             columns[f"negative_{number + 1}"].append(texts.document(negative))
-        scores = (*one.scores, *[one.scores[-1]] * wanted)[: wanted + 1] if one.scores else ()
-        if settings.loss == "margin-mse":
-            labels.append([scores[0] - score for score in scores[1:]])
-        elif settings.loss == "kl":
-            labels.append(list(scores))
+        if distils:
+            first, *others = one.scores
+            labels.append([first, *(others[number % len(others)] for number in range(wanted))])
         elif settings.loss == "mesh":
             labels.append(one.weight)
     if labels:
@@ -80,16 +87,18 @@ def columns_of(
     return columns
 
 
-def loss_of(model: Any, settings: TrainingSettings, recipe: Encoding, *, negatives: bool) -> Any:
-    """The loss of sentence-transformers that the settings name. Raises UsageError: it needs
-    negatives, and there are none, or it is not of such a model."""
+def loss_of(model: Any, settings: TrainingSettings, *, negatives: bool) -> Any:
+    """The loss of sentence-transformers that the settings name, by the similarity of the model's
+    vectors. Raises UsageError: it needs negatives, and there are none, or it is not of such a
+    model."""
     from sentence_transformers.sentence_transformer import losses
-    from sentence_transformers.util import cos_sim, dot_score, pairwise_cos_sim, pairwise_dot_score
+    from sentence_transformers.util import SimilarityFunction
 
-    dot = recipe.similarity == "dot"
+    named = model.similarity_fn_name
     temperature, batch = settings.temperature or 0.05, settings.batch or 32
     if settings.loss == "contrastive":
-        how = {"scale": 1 / temperature, "similarity_fct": dot_score if dot else cos_sim}
+        alike = SimilarityFunction.to_similarity_fn(named)
+        how = {"scale": 1 / temperature, "similarity_fct": alike}
         if batch > _MICRO:
             return losses.CachedMultipleNegativesRankingLoss(model, mini_batch_size=_MICRO, **how)
         return losses.MultipleNegativesRankingLoss(model, **how)
@@ -97,13 +106,14 @@ def loss_of(model: Any, settings: TrainingSettings, recipe: Encoding, *, negativ
         return mesh_loss(model, settings)
     if settings.loss == "scores":
         raise UsageError("this loss trains a cross-encoder", remedy="loss=contrastive")
-    if not negatives:
-        remedy = "set negatives=mined, or give pairs with negatives"
-        raise UsageError(f"the loss {settings.loss} needs negatives", remedy=remedy)
     if settings.loss == "triplet":
-        far = losses.TripletDistanceMetric.EUCLIDEAN if dot else losses.TripletDistanceMetric.COSINE
+        if not negatives:
+            remedy = "set negatives=mined, or give pairs with negatives"
+            raise UsageError("the loss triplet needs negatives", remedy=remedy)
+        metric = losses.TripletDistanceMetric
+        far = metric.COSINE if named == "cosine" else metric.EUCLIDEAN
         return losses.TripletLoss(model, distance_metric=far, triplet_margin=settings.margin or 1.0)
-    pairwise = pairwise_dot_score if dot else pairwise_cos_sim
+    pairwise = SimilarityFunction.to_similarity_pairwise_fn(named)
     if settings.loss == "margin-mse":
         return losses.MarginMSELoss(model, similarity_fct=pairwise)
     return losses.DistillKLDivLoss(model, similarity_fct=pairwise, temperature=temperature)

@@ -97,6 +97,8 @@ def mine(
                 chosen.append(document)
         for one in group:
             all_ = (*one.negatives, *chosen)[: max(each, len(one.negatives))]
+            if one.scores and one.negatives:  # what is mined has none
+                all_ = one.negatives
             lacking += not all_
             found.append(one._replace(negatives=all_))
     return Mined(tuple(found), len(by_query), lacking, kept_out)

@@ -20,8 +20,8 @@ from bioretrieval_tui.training.hyperparameters import (
     ChosenSettings,
     Origin,
     RunSettings,
-    TrainingRequest,
 )
+from bioretrieval_tui.training.training_request import TrainingRequest
 from bioretrieval_tui.util.formatting import did_you_mean
 
 FORMAT = 1
@@ -104,10 +104,10 @@ class Lineage(
     base, revision: what it was trained from, a hub id or folder and its revision; base_entry: the
     catalogue's entry of it; recipe: the catalogue's recipe, "" for none; encoding: how it encodes;
     settings, origins: of the training; data: a sentence; inputs: what was read; pairs, held: number
-    of examples trained on and held out; skipped: records left out, by reason; negatives: a
-    sentence; examples: up to ten pairs as they were trained on; fitted: the training as it ran;
-    outcomes, overlaps: of the benchmarks; hardware, versions: of machine and software; date: ISO
-    8601, UTC; licence: of the base.
+    of examples trained on and held out; skipped: records left out, by reason; negatives, teacher: a
+    sentence each; examples: up to ten pairs as they were trained on; fitted: the training as it
+    ran; outcomes, overlaps: of the benchmarks; hardware, versions: of machine and software; date:
+    ISO 8601, UTC; licence: of the base.
     """
 
     format: int
@@ -130,6 +130,7 @@ class Lineage(
     licence: str = ""
     skipped: dict[str, int] = {}
     negatives: str = ""
+    teacher: str = ""
     outcomes: tuple[BenchmarkChange, ...] = ()
     overlaps: tuple[Overlap, ...] = ()
 
@@ -346,10 +347,12 @@ def model_card(lineage: Lineage) -> str:
     about = (
         f"Trained from {lineage.base} ({lineage.revision[:12]}) on {lineage.pairs:,} pairs:"
         f" {lineage.data}. {lineage.held:,} pairs were held out. {lineage.negatives}"
+        f" {lineage.teacher}"
     )
     use = (
         f"Queries are read as `{templates[0]}`, documents as `{templates[1]}`; vectors are compared"
         f" by {lineage.encoding.similarity or 'cosine'}."
+        + (" The end token is appended to each." if lineage.encoding.append else "")
     )
     settings = ChosenSettings(lineage.settings, lineage.origins).lines()
     scores = [

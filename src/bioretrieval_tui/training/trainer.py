@@ -11,7 +11,8 @@ import contextlib
 import math
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,18 +20,13 @@ import msgspec
 
 from bioretrieval_tui.catalog.models import Encoding, Lora, TrainingSettings
 from bioretrieval_tui.encoding import device as devices
-from bioretrieval_tui.encoding.model_files import files_of
-from bioretrieval_tui.encoding.recipe import padding_of, parts_of, side_recipe
-from bioretrieval_tui.encoding.torch_modules import load_modules
-from bioretrieval_tui.errors import (
-    InterruptedByUser,
-    ModelError,
-    UsageError,
-)
+from bioretrieval_tui.errors import InterruptedByUser, ModelError, UsageError
 from bioretrieval_tui.progress import Progress, Reporter
 from bioretrieval_tui.training.examples import Example
 from bioretrieval_tui.training.losses import Texts, columns_of, loss_of
 from bioretrieval_tui.training.own_models import Fitted, curve_of
+from bioretrieval_tui.training.teachers import DISTILLED, rescale, score_factor
+from bioretrieval_tui.training.trainable_models import prepare_tokenizer
 from bioretrieval_tui.training.training_watch import (
     BEST,
     CHECKPOINTS,
@@ -41,29 +37,6 @@ from bioretrieval_tui.training.training_watch import (
 )
 
 MEASURED_STEPS, MEASURED_SECONDS, _LEAST_STEPS = 10, 15.0, 3
-
-
-def trainable_model(model_id: str, recipe: Encoding) -> Any:
-    """The SentenceTransformer of a model that can be trained here, in float32 on the CPU. Raises
-    ModelError: its files are not here or are damaged, or what it reads cannot be given to the
-    trainer as one text."""
-    query, document = parts_of(model_id, recipe)
-    faults = {
-        "its queries and documents have two models": query != document,
-        "it reads a pair of segments": any(
-            side_recipe(recipe, side).segments[1:] for side in ("query", "document")
-        ),
-        "it appends a token to every text": recipe.append is not None,
-        "it pads in its own way": padding_of(recipe) is not None,
-        "it has an adapter already": query.adapter is not None,
-        f"it is a {recipe.type}": recipe.type != "bi-encoder",
-    }
-    if found := [reason for reason, holds in faults.items() if holds]:
-        raise ModelError(
-            f"{model_id} cannot be trained here: {', '.join(found)}",
-            remedy="name another with --base",
-        )
-    return load_modules(model_id, files_of(query), recipe)
 
 
 def precision_of(wanted: str | None, device: str) -> str:
@@ -141,6 +114,55 @@ def steps_of(settings: TrainingSettings, pairs: int) -> int:
     return settings.steps or max(1, math.ceil(each * (settings.epochs or 1.0)))
 
 
+def _similarities(
+    model: Any, recipe: Encoding, queries: Sequence[str], documents: Sequence[str]
+) -> Any:
+    """The similarity of each query to the document at its place, float32 (n,)."""
+    from sentence_transformers.util import pairwise_cos_sim, pairwise_dot_score
+
+    both = [model.encode(list(one), show_progress_bar=False) for one in (queries, documents)]
+    return (pairwise_dot_score if recipe.similarity == "dot" else pairwise_cos_sim)(*both)
+
+
+class Task(NamedTuple):
+    """What training takes that differs between kinds of models.
+
+    trainer: the class of sentence-transformers; columns: of the training set; loss; evaluator: of
+    the held-out examples, or None; undo: what was done to the model for training only; sampler: of
+    batches; rows: of the training set, of each pair.
+    """
+
+    trainer: Any
+    columns: dict[str, list[Any]]
+    loss: Any
+    evaluator: Any | None
+    undo: Callable[[], None]
+    sampler: str = "no_duplicates"
+    rows: int = 1
+
+
+def retrieval_task(
+    model: Any,
+    recipe: Encoding,
+    settings: TrainingSettings,
+    examples: Sequence[Example],
+    held: Sequence[Example],
+    *,
+    bf16: bool,
+) -> Task:
+    """The training of a bi-encoder. Raises as `columns_of` and `loss_of` do."""
+    from sentence_transformers import SentenceTransformerTrainer
+
+    undo = prepare_tokenizer(model, recipe, settings.document_length or 10**6)
+    texts = Texts(recipe, settings, model.tokenizer)
+    columns = columns_of(examples, texts, settings)
+    if settings.loss in DISTILLED:
+        rescale(columns, score_factor(partial(_similarities, model, recipe), columns))
+    loss = loss_of(model, settings, negatives="negative_1" in columns)
+    evaluator = evaluator_of(held, texts, settings.batch or 32, bf16=bf16)
+    return Task(SentenceTransformerTrainer, columns, loss, evaluator, undo)
+
+
 def fit(
     model: Any,
     recipe: Encoding,
@@ -151,21 +173,18 @@ def fit(
     reporter: Reporter,
     *,
     device: str = "cpu",
+    task_of: Callable[..., Task] = retrieval_task,
 ) -> Fitted:
     """Train `model` in place; it ends with the weights that did best on the held-out examples.
 
     folder: for checkpoints; if it holds some of the same run, training goes on from the last one
     with the same order of examples. One that is interrupted keeps its last step. device: `cpu` or
-    of torch. Raises as `loss_of` and `add_lora`
-    do; DivergedError: the loss is no number, the last checkpoint is kept; ModelError: memory is
-    short even for the smallest batch; what `reporter` raises."""
+    of torch; task_of: `retrieval_task`, or that of another kind of model. Raises as `task_of` and
+    `add_lora` do; DivergedError: the loss is no number, the last checkpoint is kept; ModelError:
+    memory is short even for the smallest batch; what `reporter` raises."""
     devices.prepare_environment()
     import transformers
     from datasets import Dataset, disable_progress_bars
-    from sentence_transformers import (
-        SentenceTransformerTrainer,
-        SentenceTransformerTrainingArguments,
-    )
 
     disable_progress_bars()
     transformers.logging.set_verbosity_error()
@@ -173,19 +192,17 @@ def fit(
         _speed_up(model)
     model.model_card_data.local_files_only = True  # else it asks the hub about the base
     model.model_card_data.widget = ["none"]  # else it makes some, under a bar of its own
-    model[0].max_seq_length = min(model[0].max_seq_length or 512, settings.document_length or 10**6)
-    texts = Texts(recipe, settings, model.tokenizer)
     transformers.set_seed(settings.seed or 0)  # an adapter begins with random weights
     if settings.lora is not None:
         add_lora(model, settings.lora)
-    columns = columns_of(examples, texts, settings)
     precision = precision_of(settings.precision, device)
+    task = task_of(model, recipe, settings, examples, held, bf16=precision == "bf16")
     steps = steps_of(settings, len(examples))
     checkpoints = folder / CHECKPOINTS
-    arguments = SentenceTransformerTrainingArguments(
+    arguments = task.trainer.training_args_class(
         output_dir=str(checkpoints),
         max_steps=steps,
-        per_device_train_batch_size=settings.batch or 32,
+        per_device_train_batch_size=(settings.batch or 32) * task.rows,
         per_device_eval_batch_size=settings.batch or 32,
         learning_rate=settings.learning_rate or 2e-5,
         warmup_steps=settings.warmup or 0.0,  # a share, below 1
@@ -194,7 +211,7 @@ def fit(
         fp16=precision == "float16",
         seed=settings.seed or 0,
         data_seed=settings.seed or 0,
-        batch_sampler="no_duplicates",
+        batch_sampler=task.sampler,
         use_cpu=device == "cpu",
         save_strategy="steps",
         save_steps=10**9,  # by the clock: `TrainingWatch`
@@ -207,13 +224,12 @@ def fit(
         disable_tqdm=True,
         dataloader_pin_memory=device != "cpu",
     )
-    evaluator = evaluator_of(held, texts, settings.batch or 32, bf16=precision == "bf16")
-    watch = TrainingWatch(folder, reporter, evaluator, steps, settings.batch or 32, device)
-    trainer = SentenceTransformerTrainer(
+    watch = TrainingWatch(folder, reporter, task.evaluator, steps, settings.batch or 32, device)
+    trainer = task.trainer(
         model=model,
         args=arguments,
-        train_dataset=Dataset.from_dict(columns),
-        loss=loss_of(model, settings, recipe, negatives="negative_1" in columns),
+        train_dataset=Dataset.from_dict(task.columns),
+        loss=task.loss,
         callbacks=[watch.callback()],
     )
     trainer.pop_callback(transformers.PrinterCallback)
@@ -233,6 +249,7 @@ def fit(
     watch.finish(model)
     if settings.lora is not None:
         merge_lora(model)
+    task.undo()
     model.eval()
     return Fitted(
         steps=steps,

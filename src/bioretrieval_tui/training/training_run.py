@@ -49,17 +49,21 @@ from bioretrieval_tui.training import own_models
 from bioretrieval_tui.training.citation_examples import citation_pairs
 from bioretrieval_tui.training.contamination import Overlap, TrainedTexts
 from bioretrieval_tui.training.examples import Example, ExampleSet, InputSum
-from bioretrieval_tui.training.hyperparameters import TrainingPlan, TrainingRequest
 from bioretrieval_tui.training.mesh_examples import THRESHOLD, mesh_pairs
 from bioretrieval_tui.training.negatives import mine
 from bioretrieval_tui.training.own_models import BenchmarkChange, Fitted, Lineage
-from bioretrieval_tui.training.trainer import (
-    finish_early,
-    fit,
-    measure,
-    steps_of,
-    trainable_model,
+from bioretrieval_tui.training.teachers import (
+    DISTILLED,
+    SEARCHES,
+    check_teacher,
+    has_scores,
+    model_teacher,
+    search_teacher,
+    teach,
 )
+from bioretrieval_tui.training.trainable_models import trainable_model
+from bioretrieval_tui.training.trainer import finish_early, fit, measure, steps_of
+from bioretrieval_tui.training.training_request import TrainingPlan, TrainingRequest
 from bioretrieval_tui.training.training_watch import MOST_WATCHED, WATCHES, clear
 
 HELD_OUT = 0.1
@@ -107,9 +111,9 @@ def prepare(
     """Read what is trained on and check that the run can begin; no model is loaded unless an index
     has to be built. mines: an index that has to be built gets the vectors that mining takes.
 
-    Raises UsageError: nothing to train on is named, or there is no such kind of pairs; CorpusError:
-    no pair is left; NotFoundError; ModelError: the base is not here or is too large for the
-    memory."""
+    Raises UsageError: nothing to train on is named, or there is no such kind of pairs, or the loss
+    needs a teacher's scores; CorpusError: no pair is left; NotFoundError; ModelError: the base or
+    the teacher is not here, or the base is too large for the memory."""
     settings = request.settings
     recipe = encoding_of(request)
     query, _ = parts_of(request.base, recipe)
@@ -123,7 +127,10 @@ def prepare(
             f" and {have / 2**30:.1f} GiB are there",
             remedy=remedy,
         )
-    data, index = _examples(request, recipe, reporter, remark, mines=mines)
+    of_base = request.base_encoding or recipe
+    data, index = _examples(request, of_base, reporter, remark, mines=mines)
+    encoding = request.teacher_encoding
+    check_teacher(settings, request.teacher, encoding, data.examples, index)
     train, held = made.held_out(data.examples, HELD_OUT, settings.seed or 0)
     steps = steps_of(settings, len(train))
     return Prepared(data, train, held, index, steps, need, weights)
@@ -216,7 +223,9 @@ def _index_of(
 ) -> str:
     """The index of what is trained on, built if there is none."""
     settings = request.settings
-    dense = mines and settings.negatives == "mined" and settings.negatives_by != "lexical"
+    dense = settings.negatives == "mined" and settings.negatives_by != "lexical"
+    dense = dense or (settings.loss in DISTILLED and settings.teacher in ("hybrid", "dense"))
+    dense = dense and mines
     if request.on in index_names():
         return request.on
     if judged:
@@ -341,11 +350,13 @@ def _train(
     examples, held, negatives = prepared.train, prepared.held, ""
     if prepared.mined_from and request.settings.negatives == "mined":
         examples, held, negatives = _mined(request, prepared, reporter, remark)
-    overlaps = _overlaps(request, [*examples, *held], recipe, reporter)
+    of_base = request.base_encoding or recipe
+    examples, taught = _taught(request, examples, prepared.mined_from, reporter, remark)
+    overlaps = _overlaps(request, [*examples, *held], of_base, reporter)
     for one in overlaps:
         remark(one.line())
     before = [
-        _evaluated(place, request.base, recipe, request, reporter, remark)
+        _evaluated(place, request.base, of_base, request, reporter, remark)
         for place in request.benchmarks
     ]
     kept = work / _FITTED
@@ -386,6 +397,7 @@ def _train(
         licence=request.licence,
         skipped=dict(prepared.data.skipped),
         negatives=negatives,
+        teacher=taught,
         outcomes=tuple(_outcomes(before, after)),
         overlaps=tuple(overlaps),
     )
@@ -424,19 +436,52 @@ def _mined(
         settings, negatives_each=DISTRACTORS, negatives_by="lexical", negatives_margin=None
     )
 
-    def opened(name: str) -> SearchEngine:
-        return SearchEngine.open(name, device=request.device, reporter=reporter, ready=False)
-
-    index = Federation([prepared.mined_from], opened)
-    try:
+    with _searching(prepared.mined_from, request, reporter) as index:
         found = mine(prepared.train, index, settings, reporter)
         held = mine(prepared.held, index, watching, reporter).examples if prepared.held else ()
-    finally:
-        for engine in index.engines.values():
-            engine.close()
     remark(found.line())
     said = f"{found.line()}, mined by {settings.negatives_by} search."
     return list(found.examples), list(held), said
+
+
+@contextlib.contextmanager
+def _searching(name: str, request: TrainingRequest, reporter: Reporter) -> Iterator[Federation]:
+    def opened(name: str) -> SearchEngine:
+        return SearchEngine.open(name, device=request.device, reporter=reporter, ready=False)
+
+    index = Federation([name], opened)
+    try:
+        yield index
+    finally:
+        for engine in index.engines.values():
+            engine.close()
+
+
+def _taught(
+    request: TrainingRequest,
+    examples: Sequence[Example],
+    index: str,
+    reporter: Reporter,
+    remark: Remark,
+) -> tuple[list[Example], str]:
+    """The examples with the scores of the teacher, where the loss needs them, and a sentence."""
+    loss, teacher = request.settings.loss, request.settings.teacher
+    if loss not in DISTILLED:
+        return list(examples), ""
+    if teacher is None or (request.pairs and all(map(has_scores, examples))):
+        said = "The scores are those of the pairs; no teacher was asked."
+        return list(examples), said
+    with contextlib.ExitStack() as held:
+        if teacher in SEARCHES:
+            asked = search_teacher(
+                held.enter_context(_searching(index, request, reporter)), teacher
+            )
+        else:
+            encoding, device = request.teacher_encoding, request.device
+            asked = model_teacher(request.teacher, encoding, device, teacher)
+        found = teach(examples, asked, reporter)
+    remark(found.line())
+    return found.examples, f"{found.scores:,} scores by {found.teacher}."
 
 
 def _save(model: Any, folder: Path) -> None:
