@@ -62,7 +62,7 @@ from bioretrieval_tui.training.teachers import (
     teach,
 )
 from bioretrieval_tui.training.trainable_models import trainable_model
-from bioretrieval_tui.training.trainer import finish_early, fit, measure, steps_of
+from bioretrieval_tui.training.trainer import MEASURED_STEPS, finish_early, fit, measure, steps_of
 from bioretrieval_tui.training.training_request import TrainingPlan, TrainingRequest
 from bioretrieval_tui.training.training_watch import MOST_WATCHED, WATCHES, clear
 
@@ -271,6 +271,7 @@ def plan(
     if settings.negatives == "mined":
         others = [one.positive for one in train]
         train = [one._replace(negatives=(others[at - 1],)) for at, one in enumerate(train)]
+    reporter(Progress("measuring the speed", 0, MEASURED_STEPS, unit="steps"))
     model = trainable_model(request.base, recipe)
     measured = measure(model, recipe, settings, train, reporter, device=device)
     texts = (settings.batch or 32) * (

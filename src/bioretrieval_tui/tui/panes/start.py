@@ -32,7 +32,7 @@ class StartPane(EntryPane):
     BINDINGS = bindings("start", "browse", "noting")
     SCOPES = ("start", "list", "browse", "noting", "everywhere")
     MORE_SCOPES = ("files", "path")
-    SHOWS_WORK = "evaluation"
+    SHOWS_WORK = "runs"
 
     def __init__(self, name: str) -> None:
         super().__init__(name, "path")
