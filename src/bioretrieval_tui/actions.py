@@ -258,7 +258,7 @@ shelf-column-right | greater_than_sign right | column(1) | Next column | Choose 
 shelf-column-left | less_than_sign left | column(-1) | Previous column | Choose the sort column | -
 take-off | d delete | remove | Remove | Remove it from the shelf, or the saved search | 5
 [start]
-run | b | run_step | Run | Run the step's evaluation here; while it runs: stop it (confirms) | 2
+run | b | run_step | Run | Run the evaluation of the step, or train; again: stop it (confirms) | 2
 benchmark | f | benchmark | Folder | Choose the benchmark folder to run it on | 3
 fetch-benchmark | w | fetch_benchmark | Fetch | Fetch the step's benchmark | 3
 done | space x | done | Done | Mark the step as done or not done | 2

@@ -17,13 +17,16 @@ Origin = Literal["set", "recipe", "default"]
 
 
 class RunSettings(TrainingSettings, frozen=True, kw_only=True):
-    """The settings of a recipe, and guards of mining, of which no paper says all."""
+    """The settings of a recipe, and guards of mining and of the held-out queries, of which no paper
+    says all."""
 
     negatives_first: Annotated[int, Meta(ge=1)] | None = None
     negatives_last: Annotated[int, Meta(ge=1, le=1000)] | None = None
     """Ranks from which and to which they are taken, without the positives."""
     negatives_margin: Annotated[float, Meta(ge=0, lt=1)] | None = None
     """Share of the positive's score by which a negative's has to be lower."""
+    held_out: Annotated[float, Meta(ge=0, le=0.5)] | None = None
+    """Share of the queries that are not trained on; 0: none, and the last weights are kept."""
 
 
 DEFAULTS = RunSettings(
@@ -35,6 +38,7 @@ DEFAULTS = RunSettings(
     negatives_first=1,
     negatives_last=50,
     negatives_margin=0.05,
+    held_out=0.1,
     batch=32,
     learning_rate=3e-5,
     warmup=0.1,

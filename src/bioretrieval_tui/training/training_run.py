@@ -66,8 +66,6 @@ from bioretrieval_tui.training.trainer import MEASURED_STEPS, finish_early, fit,
 from bioretrieval_tui.training.training_request import TrainingPlan, TrainingRequest
 from bioretrieval_tui.training.training_watch import MOST_WATCHED, WATCHES, clear
 
-HELD_OUT = 0.1
-"""Share of the queries that are held out."""
 DISTRACTORS = 5
 """Hard negatives of a held-out query."""
 SHOWN = 10
@@ -131,7 +129,7 @@ def prepare(
     data, index = _examples(request, of_base, reporter, remark, mines=mines)
     encoding = request.teacher_encoding
     check_teacher(settings, request.teacher, encoding, data.examples, index)
-    train, held = made.held_out(data.examples, HELD_OUT, settings.seed or 0)
+    train, held = made.held_out(data.examples, settings.held_out or 0.0, settings.seed or 0)
     steps = steps_of(settings, len(train))
     return Prepared(data, train, held, index, steps, need, weights)
 
