@@ -286,7 +286,7 @@ async def test_the_benchmark_of_a_step_is_fetched_there(
 async def test_other_steps_evaluate_nothing(steps: Catalogue) -> None:
     async with running(make_app(steps), WIDE, pane="path") as session:
         await session.press("b")
-        assert session.said == "This step runs no evaluation"
+        assert session.said == "This step runs nothing"
         await session.press("f")
-        assert session.said == "This step runs no evaluation"
+        assert session.said == "This step runs nothing"
         assert "Run it here" not in session.text

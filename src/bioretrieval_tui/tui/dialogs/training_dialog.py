@@ -248,7 +248,7 @@ class TrainingDialog(Dialog[protocol.TrainJob]):
 
     def changed(self) -> None:
         """Measure what is chosen, once nothing has changed for a while."""
-        self.run_worker(self._measure(), group="plan", exclusive=True)
+        self.run_worker(self._measure(), group="work", exclusive=True)
 
     async def _measure(self) -> None:
         choice = self.choice()
