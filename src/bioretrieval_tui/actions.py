@@ -181,7 +181,7 @@ compare | equals_sign | compare | Compare | Compare the marked rows; two runs wi
 unmark | U | unmark | Unmark all | Unmark all rows of this kind
 [evaluating]
 evaluate | b | evaluate | Evaluate | Evaluate here: benchmarks, models or folders, modes | 5
-train | T | train | Train | Train here: by this recipe, from this model, on this benchmark | 5
+train | T | train | Train | Train here: by this recipe, from this model, on this benchmark | 7
 [comparison]
 comparison-down | j down | move(1) | Down | Next row | -
 comparison-up | k up | move(-1) | Up | Previous row | -

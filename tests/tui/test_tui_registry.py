@@ -42,6 +42,7 @@ from bioretrieval_tui.tui.dialogs.dialog import (
     PageDialog,
 )
 from bioretrieval_tui.tui.dialogs.evaluation_dialog import EvaluationDialog
+from bioretrieval_tui.tui.dialogs.training_dialog import TrainingDialog
 from bioretrieval_tui.tui.dialogs.fetch_dialogs import FetchDialog, IntoDialog
 from bioretrieval_tui.tui.dialogs.file_dialogs import BenchmarkDialog, FilesDialog
 from bioretrieval_tui.tui.dialogs.help_dialog import HelpDialog, help_blocks
@@ -126,6 +127,7 @@ HANDLERS: dict[str, tuple[type, ...]] = {
     "column-choice": (ColumnDialog,),
     "index-choice": (IndexDialog,),
     "plan": (EvaluationDialog,),
+    "training": (TrainingDialog,),
     "note-dialog": (NoteDialog,),
     "note-line": (NoteDialog,),
     "begin": (FilesDialog, BenchmarkDialog),

@@ -226,7 +226,7 @@ def _begun_entry(begun: UnfinishedTraining) -> Model:
     request = begun.request
     return Model(
         id=request.name,
-        name=request.name,
+        name=f"{request.name} (not finished)",
         summary=f"A training of yours that is not finished: {begun.line()}",
         sources=(),
         role="retriever",

@@ -17,7 +17,8 @@ from bioretrieval_tui.tui.entry_list import column_choices, entry_columns, entry
 from bioretrieval_tui.tui.entry_session import EntrySession
 from bioretrieval_tui.tui.last_session import PaneState
 from bioretrieval_tui.tui.panes.pane import Pane
-from bioretrieval_tui.tui.text import Span
+from bioretrieval_tui.tui.spans import PaintedPage
+from bioretrieval_tui.tui.text import Span, line
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 
 if TYPE_CHECKING:
@@ -309,6 +310,18 @@ class ModelsPane(EntryPane):
         super().show_page(lead=lead)
         if not lead and self.catalogue.own and self.owner.current == self.pane_name:
             self.owner.show_keys()
+
+    def make_page(self) -> PaintedPage:
+        """Of a training that was ended: how, and the keys that go on with it."""
+        page, own = super().make_page(), self.own
+        if not isinstance(own, tuple) or self.owner.jobs.of(f"model {own.request.name}"):
+            return page
+        last = self.owner.jobs.last(f"model {own.request.name}")
+        said = [line(Span(last.message, last.role))] if last else []
+        keys = (
+            "{resume-training} resumes it, {finish-training} ends it with its best weights so far"
+        )
+        return page.with_lines(1, [line(), *said, line(Span(keyed(keys), "dim"))])
 
     def _begun(self) -> UnfinishedTraining:
         """The training under the cursor, which does not run. Raises UsageError."""
