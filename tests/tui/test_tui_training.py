@@ -297,17 +297,17 @@ async def test_models_of_the_user_stand_first(small: Catalogue, scripted: Desk) 
         await session.press("g")
         assert "Loss" in session.words
         assert "2.0000 -> 0.6667" in session.words
-        assert "3 of 8" in session.words
+        await session.until(lambda: "3 of 8" in session.words)
         await session.press("p")
         assert scripted.began == [TrainJob(request)]
         advance("half", 8, 6)
         session.app.pane.jobs_changed()
         await session.settle()
-        assert "6 of 8" in session.words
+        await session.until(lambda: "6 of 8" in session.words)
         await session.press("F")
         assert "X stops it" in session.said
         await session.press("j")
-        assert "0.6000 -> 0.7000" in session.words
+        await session.until(lambda: "0.6000 -> 0.7000" in session.words)
         assert "better" in session.words
         await session.press("F")
         assert "no training of yours that was ended" in session.said

@@ -140,7 +140,7 @@ class ModelLine(Canvas, can_focus=True):
     DEFAULT_CSS = "ModelLine { height: 1; }"
     BINDINGS: ClassVar = bindings("model-choice")
 
-    class Picked(Message):
+    class Switched(Message):
         """Another model was chosen."""
 
     def __init__(self, choices: Sequence[ModelChoice]) -> None:
@@ -157,7 +157,7 @@ class ModelLine(Canvas, can_focus=True):
     def _take(self, choice: ModelChoice | None) -> None:
         if choice is not None and choice != self.chosen:
             self.chosen = choice
-            self.post_message(self.Picked())
+            self.post_message(self.Switched())
         self.update()
 
     def on_click(self, event: events.Click) -> None:

@@ -221,7 +221,7 @@ class TrainingDialog(Dialog[protocol.TrainJob]):
             self.recipe_changed()
         self.changed()
 
-    @on(ModelLine.Picked)
+    @on(ModelLine.Switched)
     def _another_base(self) -> None:
         self.base_set = True
         self._suggest()

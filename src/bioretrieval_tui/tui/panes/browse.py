@@ -321,7 +321,7 @@ class ModelsPane(EntryPane):
         keys = (
             "{resume-training} resumes it, {finish-training} ends it with its best weights so far"
         )
-        return page.with_lines(1, [line(), *said, line(Span(keyed(keys), "dim"))])
+        return page.with_lines(2, [*said, line(Span(keyed(keys), "dim"))])
 
     def _begun(self) -> UnfinishedTraining:
         """The training under the cursor, which does not run. Raises UsageError."""
