@@ -19,6 +19,7 @@ from bioretrieval_tui.errors import InterruptedByUser, NotFoundError, UsageError
 from bioretrieval_tui.util.formatting import plural
 
 if TYPE_CHECKING:
+    from bioretrieval_tui.catalog.models import Encoding
     from bioretrieval_tui.render.formats import Format
     from bioretrieval_tui.training.hyperparameters import RunSettings
     from bioretrieval_tui.training.training_run import TrainingRequest
@@ -100,20 +101,22 @@ def run(
     used as any other: --model NAME.
     """
     from bioretrieval_tui.training.hyperparameters import choose
+    from bioretrieval_tui.training.reranker_training import kind_of_base
     from bioretrieval_tui.training.training_run import prepare
 
     values = dict(_setting(one) for one in given)
     if pairs is not None:
         values = {"pairs": "given", "negatives": "given", **values}
     found = _recipe(recipe) if recipe is not None else None
-    chosen = choose(found, values)
+    begins = _base(found, base)
+    chosen = choose(found, values, kind_of_base(*begins[1:]))
     if name is None and not dry_run:
         raise UsageError("the new model needs a name", remedy="add --name NAME")
     for folder in benchmarks:
         if not Path(folder).expanduser().is_dir():
             raise NotFoundError(f"the benchmark {folder} is not there", remedy=_fetchable(folder))
     with narrated(quiet, progress) as reporter:
-        request = _request(found, base, name or "dry-run", chosen.settings)
+        request = _request(found, begins, name or "dry-run", chosen.settings)
         request = msgspec.structs.replace(
             request, origins=dict(chosen.origins), on=on or "", pairs=pairs or "", split=split,
             benchmarks=tuple(benchmarks), device=device,
@@ -178,17 +181,26 @@ def _recipe(name: str) -> Recipe:
     return entry
 
 
-def _request(
-    recipe: Recipe | None, base: str | None, name: str, settings: RunSettings
-) -> TrainingRequest:
-    """The request with its base: the one that is named, else the recipe's, else the embedded; and
-    with its teacher, if that is a model."""
+def _base(recipe: Recipe | None, named: str | None) -> tuple[str, str, Encoding | None]:
+    """The base as it is named, its hub id or folder, and its recipe: the one that is named, else
+    the recipe's, else the embedded."""
     from bioretrieval_tui.encoding.embedded import MODEL_ID
+
+    wanted = named or (recipe.base if recipe is not None else None) or MODEL_ID
+    return wanted, *chosen_model(wanted)
+
+
+def _request(
+    recipe: Recipe | None,
+    base: tuple[str, str, Encoding | None],
+    name: str,
+    settings: RunSettings,
+) -> TrainingRequest:
+    """The request with its base, and with its teacher, if that is a model."""
     from bioretrieval_tui.training.teachers import DISTILLED, SEARCHES
     from bioretrieval_tui.training.training_run import TrainingRequest
 
-    wanted = base or (recipe.base if recipe is not None else None) or MODEL_ID
-    hub, encoding = chosen_model(wanted)
+    wanted, hub, encoding = base
     found = catalogue()
     entry = found.model_of_hub(hub)
     licence = entry.licence or "" if isinstance(entry, Model) else ""

@@ -10,11 +10,12 @@ from pathlib import Path
 import msgspec
 
 from bioretrieval_tui.catalog.models import Encoding, Side
+from bioretrieval_tui.encoding.recipe import reranking_recipe
 from bioretrieval_tui.errors import BioRetrievalError, ModelError, NotFoundError, UsageError
 from bioretrieval_tui.paths import file_errors, places, save_file
 from bioretrieval_tui.training.contamination import Overlap
 from bioretrieval_tui.training.examples import InputSum
-from bioretrieval_tui.training.hyperparameters import ChosenSettings, Origin, RunSettings
+from bioretrieval_tui.training.hyperparameters import ChosenSettings, Kind, Origin, RunSettings
 from bioretrieval_tui.util.formatting import did_you_mean
 
 FORMAT = 1
@@ -102,6 +103,11 @@ class Lineage(
     teacher: str = ""
     outcomes: tuple[BenchmarkChange, ...] = ()
     overlaps: tuple[Overlap, ...] = ()
+
+    @property
+    def kind(self) -> Kind:
+        """What it is used for: `--model`, or `--reranker`."""
+        return "reranker" if self.encoding.type == "cross-encoder" else "retriever"
 
 
 def models_folder() -> Path:
@@ -204,9 +210,11 @@ def export_model(name: str, to: Path) -> Path:
 def model_card(lineage: Lineage) -> str:
     """The card of a model, in Markdown with the hub's front matter: what it is, and what was
     measured; nothing else."""
+    reranks = lineage.kind == "reranker"
     facts = {
         "base_model": lineage.base, "library_name": "sentence-transformers",
-        "pipeline_tag": "sentence-similarity", "license": lineage.licence,
+        "pipeline_tag": "text-ranking" if reranks else "sentence-similarity",
+        "license": lineage.licence,
     }  # fmt: skip
     front = "".join(f"{key}: {value}\n" for key, value in facts.items() if value)
     query, document = lineage.encoding.query or Side(), lineage.encoding.document or Side()
@@ -220,6 +228,12 @@ def model_card(lineage: Lineage) -> str:
         f"Queries are read as `{templates[0]}`, documents as `{templates[1]}`; vectors are compared"
         f" by {lineage.encoding.similarity or 'cosine'}."
     )
+    if reranks:
+        read = reranking_recipe(lineage.name, lineage.encoding).texts()
+        use = (
+            f"A cross-encoder: it reads `{read[0]}` and `{read[1]}` as a pair and gives a raw"
+            " score, higher for a better answer. Scores of one query can be compared."
+        )
     settings = ChosenSettings(lineage.settings, lineage.origins).lines()
     scores = [
         (f"{one.benchmark} {one.split}", one.mode, f"{one.before:.4f}", f"{one.after:.4f}",

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -36,7 +36,7 @@ SAVED_EVERY = 180.0
 """Seconds between checkpoints."""
 WATCHES = 6
 """Times that the held-out examples are scored in a run."""
-_MOST_WATCHED = 600
+MOST_WATCHED = 600
 """Documents among which they are ranked."""
 BEST = "best.safetensors"
 _STATE = "watched.json"
@@ -107,7 +107,7 @@ def _speed_up(model: Any) -> None:
 
 
 class Texts:
-    """Examples as the texts that a model reads, by its recipe."""
+    """Examples as the texts that a bi-encoder reads, by its recipe."""
 
     def __init__(self, recipe: Encoding, settings: TrainingSettings, tokenizer: Any) -> None:
         self._query: SideRecipe = side_recipe(recipe, "query")
@@ -131,8 +131,15 @@ class Texts:
         return self._document.document(document, separator=self._separator).first
 
 
+class FilledTexts(Protocol):
+    """Examples as the texts that a model reads."""
+
+    def query(self, text: str) -> str: ...
+    def document(self, document: Document) -> str: ...
+
+
 def columns_of(
-    examples: Sequence[Example], texts: Texts, settings: TrainingSettings
+    examples: Sequence[Example], texts: FilledTexts, settings: TrainingSettings
 ) -> dict[str, list[Any]]:
     """The columns of a training set: anchor, positive, negatives, and the label that the loss
     takes. Every row has as many negatives as the settings say, or none; where an example has fewer,
@@ -189,7 +196,8 @@ def loss_of(model: Any, settings: TrainingSettings, recipe: Encoding, *, negativ
     if settings.loss == "mesh":
         return mesh_loss(model, settings)
     if settings.loss == "scores":
-        raise UsageError("this loss trains a cross-encoder", remedy="loss=contrastive")
+        remedy = "set kind=reranker, or loss=contrastive"
+        raise UsageError("the loss scores trains a cross-encoder", remedy=remedy)
     if settings.loss == "triplet":
         if not negatives:
             remedy = "set negatives=mined, or give pairs with negatives"
@@ -305,7 +313,7 @@ def evaluator_of(
         text = texts.document(one.positive)
         number = numbers.setdefault(text, str(len(numbers)))
         corpus[number] = text
-        for wrong in one.negatives if len(corpus) < _MOST_WATCHED else ():
+        for wrong in one.negatives if len(corpus) < MOST_WATCHED else ():
             text = texts.document(wrong)
             corpus.setdefault(numbers.setdefault(text, str(len(numbers))), text)
         relevant.setdefault(one.query, set()).add(number)
