@@ -21,7 +21,8 @@ from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.progress import silent
 from bioretrieval_tui.training.examples import Example, title_pairs
 from bioretrieval_tui.training.hyperparameters import choose
-from bioretrieval_tui.training.trainer import fit, precision_of, trainable_model
+from bioretrieval_tui.training.trainable_models import trainable_model
+from bioretrieval_tui.training.trainer import fit, precision_of
 
 LENGTH = 128
 CORPUS = DATA / "scifact/corpus.jsonl"

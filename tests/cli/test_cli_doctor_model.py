@@ -49,7 +49,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def own_home(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Path:
-    from references import Authors
+    from authors_vectors import Authors
 
     root = tmp_path_factory.mktemp("doctor-home")
     vector = Authors(tiny, (("diabetes treatment",),), 64, "cls").vectors()[0]

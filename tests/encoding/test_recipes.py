@@ -1,8 +1,8 @@
 """Every recipe of the catalogue, read from the catalogue, against its authors' own way.
 
 The models are small twins of random weights; the recipes are those of data/models.yaml with the
-hub ids replaced. What the authors do is written beside each in plain transformers (references.py),
-and so is every known trap: a vector that a trap would give must not be ours.
+hub ids replaced. What the authors do is written beside each in plain transformers
+(authors_vectors.py), and so is every known trap: a vector that a trap would give must not be ours.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 import pytest
 import yaml
+from authors_vectors import Authors
 from tiny_models import (
     save_adapter,
     save_decoder,
@@ -36,7 +37,6 @@ from bioretrieval_tui.encoding.encoder import (
 from bioretrieval_tui.encoding.encoder_registry import load_encoder
 from bioretrieval_tui.encoding.recipe import recipe_hash
 from bioretrieval_tui.errors import ModelError
-from references import Authors
 
 MODELS = Path(__file__).resolve().parents[2] / "data" / "models.yaml"
 LONG = "IL-6 in a p53 " * 100

@@ -85,8 +85,7 @@ SAVE = {"bert": save_bert, "mpnet": save_mpnet, "xlm-roberta": save_xlm_roberta}
 def reference(texts: list[str], folder: Path, max_length: int, pooling: str) -> np.ndarray:
     """The model card's own way, with transformers alone: tokenise, run, pool, normalise."""
     import torch
-
-    from references import loaded
+    from authors_vectors import loaded
 
     tokenizer, model = loaded(folder)
     rows = []
@@ -126,6 +125,24 @@ def save_long_bert(folder: Path, seed: int = 7, *, labels: int | None = None) ->
     else:
         config.num_labels = labels
         BertForSequenceClassification(config).save_pretrained(folder)
+    for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"):
+        shutil.copy(embedded.locate() / name, folder / name)
+    return folder
+
+
+def save_modern_bert(folder: Path) -> Path:
+    """A ModernBERT with the embedded model's tokenizer: it attends to neighbours in some layers."""
+    import torch
+    from transformers import ModernBertConfig, ModernBertModel
+
+    sizes = _small() | {"max_position_embeddings": 512, "vocab_size": 30_522}
+    marks = {"pad_token_id": 0, "cls_token_id": 101, "bos_token_id": 101, "sep_token_id": 102}
+    torch.manual_seed(7)
+    config = ModernBertConfig(
+        **sizes | marks, eos_token_id=102, initializer_range=0.3, local_attention=16,
+        attn_implementation="sdpa",
+    )  # fmt: skip
+    ModernBertModel(config).save_pretrained(folder)
     for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"):
         shutil.copy(embedded.locate() / name, folder / name)
     return folder

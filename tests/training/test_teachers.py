@@ -35,7 +35,8 @@ from bioretrieval_tui.training.teachers import (
     search_teacher,
     teach,
 )
-from bioretrieval_tui.training.trainer import columns_of, fit, trainable_model
+from bioretrieval_tui.training.trainable_models import trainable_model
+from bioretrieval_tui.training.trainer import columns_of, fit
 
 WORDS = "liver statin muscle pain gene cell trial heart failure".split()
 TEXTS = {f"d{n}": f"the {a} of {b} in a trial" for n, (a, b) in enumerate(

@@ -19,7 +19,8 @@ from bioretrieval_tui.progress import Progress, silent
 from bioretrieval_tui.training import trainer
 from bioretrieval_tui.training.examples import Example
 from bioretrieval_tui.training.hyperparameters import choose
-from bioretrieval_tui.training.trainer import DivergedError, fit, trainable_model
+from bioretrieval_tui.training.trainable_models import trainable_model
+from bioretrieval_tui.training.trainer import DivergedError, fit
 
 WORDS = "liver statin muscle pain gene cell trial heart failure".split()
 
@@ -184,7 +185,7 @@ def test_what_is_saved_encodes_as_the_recipe_says(tiny: Path, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"append": "eos"}, "it appends a token to every text"),
+        ({"pad_to_max_length": True, "pooling": "mean"}, "it counts padding in its vectors"),
         ({"document": Side(pair=("{title}", "{text}"))}, "it reads a pair of segments"),
         ({"type": "cross-encoder"}, "it is a cross-encoder"),
     ],

@@ -15,7 +15,7 @@ from bioretrieval_tui.main import run
 from bioretrieval_tui.training import own_models, trainer, training_run
 from bioretrieval_tui.training.contamination import TrainedTexts
 from bioretrieval_tui.training.examples import Example
-from bioretrieval_tui.training.trainer import trainable_model
+from bioretrieval_tui.training.trainable_models import trainable_model
 
 WORDS = "liver statin muscle pain gene cell trial heart failure".split()
 Call = Callable[..., tuple[int, str, str]]

@@ -49,6 +49,7 @@ def train() -> None:
     bioretrieval-tui train --pairs pairs.jsonl --base all-minilm-l6-v2 --name mine
     bioretrieval-tui train --on my-index --set pairs=title-abstract --name mine --dry-run
     bioretrieval-tui train train-biohicl --on my-index --name mine
+    bioretrieval-tui train --on datasets/scifact --set kind=reranker --name mine
 
     `train run --help` lists the options.
     """
@@ -98,7 +99,7 @@ def run(
 
     What is trained on is one of --on and --pairs. A tenth of the queries is held out; the weights
     that rank them best are kept. The same call goes on with a training that was ended. The model is
-    used as any other: --model NAME.
+    used as any other: --model NAME, a cross-encoder --reranker NAME.
     """
     from bioretrieval_tui.training.hyperparameters import choose
     from bioretrieval_tui.training.reranker_training import kind_of_base
@@ -116,7 +117,9 @@ def run(
         if not Path(folder).expanduser().is_dir():
             raise NotFoundError(f"the benchmark {folder} is not there", remedy=_fetchable(folder))
     with narrated(quiet, progress) as reporter:
-        request = _request(found, begins, name or "dry-run", chosen.settings)
+        request = _request(
+            found, begins, name or "dry-run", chosen.settings, named=base is not None
+        )
         request = msgspec.structs.replace(
             request, origins=dict(chosen.origins), on=on or "", pairs=pairs or "", split=split,
             benchmarks=tuple(benchmarks), device=device,
@@ -182,12 +185,17 @@ def _recipe(name: str) -> Recipe:
 
 
 def _base(recipe: Recipe | None, named: str | None) -> tuple[str, str, Encoding | None]:
-    """The base as it is named, its hub id or folder, and its recipe: the one that is named, else
+    """The base as it is named, its hub id or folder, and its encoding: the one that is named, else
     the recipe's, else the embedded."""
     from bioretrieval_tui.encoding.embedded import MODEL_ID
 
     wanted = named or (recipe.base if recipe is not None else None) or MODEL_ID
-    return wanted, *chosen_model(wanted)
+    try:
+        return wanted, *chosen_model(wanted)
+    except NotFoundError:
+        if named is not None or "/" not in wanted:
+            raise
+        return wanted, wanted, None  # a recipe's base without an entry: its files are looked for
 
 
 def _request(
@@ -195,13 +203,25 @@ def _request(
     base: tuple[str, str, Encoding | None],
     name: str,
     settings: RunSettings,
+    *,
+    named: bool,
 ) -> TrainingRequest:
-    """The request with its base, and with its teacher, if that is a model."""
+    """The request with its base, and with its teacher, if that is a model. base: of `_base`; named:
+    by the user."""
+    from bioretrieval_tui.encoding.recipe import recipe_hash
     from bioretrieval_tui.training.teachers import DISTILLED, SEARCHES
+    from bioretrieval_tui.training.trainable_models import encoding_to_train
     from bioretrieval_tui.training.training_run import TrainingRequest
 
-    wanted, hub, encoding = base
+    wanted, hub, own = base
     found = catalogue()
+    encoding, own_way = own, None
+    if settings.kind != "reranker":
+        made = found.by_id.get(recipe.model) if recipe is not None else None
+        published = made.encoding if isinstance(made, Model) else None
+        encoding = encoding_to_train(hub, own, published, named=named)
+        same = own is None or encoding is None or recipe_hash(own) == recipe_hash(encoding)
+        own_way = None if same or own is None or own.type != "bi-encoder" else own
     entry = found.model_of_hub(hub)
     licence = entry.licence or "" if isinstance(entry, Model) else ""
     if "nd" in licence.casefold().split("-"):
@@ -215,6 +235,7 @@ def _request(
         teacher_encoding=taught_by,
         base=hub,
         encoding=encoding,
+        base_encoding=own_way,
         settings=settings,
         base_entry=entry.id if entry is not None else "",
         licence=licence,

@@ -227,6 +227,7 @@ def model_card(lineage: Lineage) -> str:
     use = (
         f"Queries are read as `{templates[0]}`, documents as `{templates[1]}`; vectors are compared"
         f" by {lineage.encoding.similarity or 'cosine'}."
+        + (" The end token is appended to each." if lineage.encoding.append else "")
     )
     if reranks:
         read = reranking_recipe(lineage.name, lineage.encoding).texts()

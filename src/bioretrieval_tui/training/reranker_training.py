@@ -26,6 +26,7 @@ from bioretrieval_tui.errors import ModelError, UsageError
 from bioretrieval_tui.training.examples import Example
 from bioretrieval_tui.training.hyperparameters import Kind, RunSettings
 from bioretrieval_tui.training.teachers import DISTILLED, rescale, score_factor
+from bioretrieval_tui.training.trainable_models import prepare_tokenizer
 from bioretrieval_tui.training.trainer import MOST_WATCHED, Task, columns_of
 
 CROSS_ENCODER: Literal["cross-encoder"] = "cross-encoder"
@@ -170,7 +171,7 @@ def reranking_task(
     from sentence_transformers.cross_encoder import losses
 
     name, batch = settings.loss, settings.batch or 8
-    model.max_seq_length = min(model.max_seq_length or 512, _length(settings))
+    undo = prepare_tokenizer(model, recipe, _length(settings))
     texts = PairTexts("the base", recipe, str(model.tokenizer.sep_token or ""))
     columns = columns_of(examples, texts, settings)
     negatives = [one for one in columns if one.startswith("negative_")]
@@ -187,17 +188,17 @@ def reranking_task(
     watched = _held_out(held, texts, batch, bf16=bf16)
     if name == "contrastive":
         loss = losses.MultipleNegativesRankingLoss(model, scale=_SCALE)
-        return Task(CrossEncoderTrainer, columns, loss, watched)
+        return Task(CrossEncoderTrainer, columns, loss, watched, undo)
     if name == "margin-mse":
         loss = losses.MarginMSELoss(model)
-        return Task(CrossEncoderTrainer, columns, loss, watched, "batch_sampler")
+        return Task(CrossEncoderTrainer, columns, loss, watched, undo, "batch_sampler")
     documents = list(zip(*(columns[one] for one in ("positive", *negatives)), strict=True))
     if name == "kl":
         # The distance of two distributions and the cross-entropy of ListNet differ by a constant.
         listed = {"query": columns["anchor"], "documents": [list(one) for one in documents],
                   "label": columns["label"]}  # fmt: skip
         return Task(
-            CrossEncoderTrainer, listed, losses.ListNetLoss(model), watched, "batch_sampler"
+            CrossEncoderTrainer, listed, losses.ListNetLoss(model), watched, undo, "batch_sampler"
         )
     rows = 1 + len(negatives)
     flat = {
@@ -206,7 +207,7 @@ def reranking_task(
         "label": [float(place == 0) for _ in documents for place in range(rows)],
     }
     loss = losses.BinaryCrossEntropyLoss(model)
-    return Task(CrossEncoderTrainer, flat, loss, watched, "batch_sampler", rows)
+    return Task(CrossEncoderTrainer, flat, loss, watched, undo, "batch_sampler", rows)
 
 
 def _held_out(held: Sequence[Example], texts: PairTexts, batch: int, *, bf16: bool) -> Any | None:

@@ -22,15 +22,14 @@ import msgspec
 from bioretrieval_tui.catalog.models import Encoding, Lora, TrainingSettings
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding import device as devices
-from bioretrieval_tui.encoding.model_files import files_of
-from bioretrieval_tui.encoding.recipe import SideRecipe, padding_of, parts_of, side_recipe
-from bioretrieval_tui.encoding.torch_modules import load_modules
+from bioretrieval_tui.encoding.recipe import SideRecipe, side_recipe
 from bioretrieval_tui.errors import BioRetrievalError, ModelError, UsageError
 from bioretrieval_tui.paths import save_file
 from bioretrieval_tui.progress import Progress, Reporter
 from bioretrieval_tui.training.examples import Example
 from bioretrieval_tui.training.own_models import Fitted, HeldOutScore
 from bioretrieval_tui.training.teachers import DISTILLED, has_scores, rescale, score_factor
+from bioretrieval_tui.training.trainable_models import prepare_tokenizer
 
 SAVED_EVERY = 180.0
 """Seconds between checkpoints."""
@@ -47,29 +46,6 @@ _CHECKPOINTS = "checkpoints"
 
 class DivergedError(BioRetrievalError):
     """The loss is no number any more."""
-
-
-def trainable_model(model_id: str, recipe: Encoding) -> Any:
-    """The SentenceTransformer of a model that can be trained here, in float32 on the CPU. Raises
-    ModelError: its files are not here or are damaged, or what it reads cannot be given to the
-    trainer as one text."""
-    query, document = parts_of(model_id, recipe)
-    faults = {
-        "its queries and documents have two models": query != document,
-        "it reads a pair of segments": any(
-            side_recipe(recipe, side).segments[1:] for side in ("query", "document")
-        ),
-        "it appends a token to every text": recipe.append is not None,
-        "it pads in its own way": padding_of(recipe) is not None,
-        "it has an adapter already": query.adapter is not None,
-        f"it is a {recipe.type}": recipe.type != "bi-encoder",
-    }
-    if found := [reason for reason, holds in faults.items() if holds]:
-        raise ModelError(
-            f"{model_id} cannot be trained here: {', '.join(found)}",
-            remedy="name another with --base",
-        )
-    return load_modules(model_id, files_of(query), recipe)
 
 
 def precision_of(wanted: str | None, device: str) -> str:
@@ -180,16 +156,18 @@ def columns_of(
     return columns
 
 
-def loss_of(model: Any, settings: TrainingSettings, recipe: Encoding, *, negatives: bool) -> Any:
-    """The loss of sentence-transformers that the settings name. Raises UsageError: it needs
-    negatives, and there are none, or it is not of such a model."""
+def loss_of(model: Any, settings: TrainingSettings, *, negatives: bool) -> Any:
+    """The loss of sentence-transformers that the settings name, by the similarity of the model's
+    vectors. Raises UsageError: it needs negatives, and there are none, or it is not of such a
+    model."""
     from sentence_transformers.sentence_transformer import losses
-    from sentence_transformers.util import cos_sim, dot_score, pairwise_cos_sim, pairwise_dot_score
+    from sentence_transformers.util import SimilarityFunction
 
-    dot = recipe.similarity == "dot"
+    named = model.similarity_fn_name
     temperature, batch = settings.temperature or 0.05, settings.batch or 32
     if settings.loss == "contrastive":
-        how = {"scale": 1 / temperature, "similarity_fct": dot_score if dot else cos_sim}
+        alike = SimilarityFunction.to_similarity_fn(named)
+        how = {"scale": 1 / temperature, "similarity_fct": alike}
         if batch > _MICRO:
             return losses.CachedMultipleNegativesRankingLoss(model, mini_batch_size=_MICRO, **how)
         return losses.MultipleNegativesRankingLoss(model, **how)
@@ -202,22 +180,20 @@ def loss_of(model: Any, settings: TrainingSettings, recipe: Encoding, *, negativ
         if not negatives:
             remedy = "set negatives=mined, or give pairs with negatives"
             raise UsageError("the loss triplet needs negatives", remedy=remedy)
-        far = losses.TripletDistanceMetric.EUCLIDEAN if dot else losses.TripletDistanceMetric.COSINE
+        metric = losses.TripletDistanceMetric
+        far = metric.COSINE if named == "cosine" else metric.EUCLIDEAN
         return losses.TripletLoss(model, distance_metric=far, triplet_margin=settings.margin or 1.0)
-    pairwise = pairwise_dot_score if dot else pairwise_cos_sim
+    pairwise = SimilarityFunction.to_similarity_pairwise_fn(named)
     if settings.loss == "margin-mse":
         return losses.MarginMSELoss(model, similarity_fct=pairwise)
     return losses.DistillKLDivLoss(model, similarity_fct=pairwise, temperature=temperature)
 
 
-def _similarities(
-    model: Any, recipe: Encoding, queries: Sequence[str], documents: Sequence[str]
-) -> Any:
+def _similarities(model: Any, queries: Sequence[str], documents: Sequence[str]) -> Any:
     """The similarity of each query to the document at its place, float32 (n,)."""
-    from sentence_transformers.util import pairwise_cos_sim, pairwise_dot_score
-
-    both = [model.encode(list(one), show_progress_bar=False) for one in (queries, documents)]
-    return (pairwise_dot_score if recipe.similarity == "dot" else pairwise_cos_sim)(*both)
+    return model.similarity_pairwise(
+        *(model.encode(list(one), show_progress_bar=False) for one in (queries, documents))
+    )
 
 
 def mesh_loss(model: Any, settings: TrainingSettings) -> Any:
@@ -335,13 +311,15 @@ class Task(NamedTuple):
     """What training takes that differs between kinds of models.
 
     trainer: the class of sentence-transformers; columns: of the training set; loss; evaluator: of
-    the held-out examples, or None; sampler: of batches; rows: of the training set, of each pair.
+    the held-out examples, or None; undo: what was done to the model for training only; sampler: of
+    batches; rows: of the training set, of each pair.
     """
 
     trainer: Any
     columns: dict[str, list[Any]]
     loss: Any
     evaluator: Any | None
+    undo: Callable[[], None]
     sampler: str = "no_duplicates"
     rows: int = 1
 
@@ -358,14 +336,14 @@ def retrieval_task(
     """The training of a bi-encoder. Raises as `columns_of` and `loss_of` do."""
     from sentence_transformers import SentenceTransformerTrainer
 
-    model[0].max_seq_length = min(model[0].max_seq_length or 512, settings.document_length or 10**6)
+    undo = prepare_tokenizer(model, recipe, settings.document_length or 10**6)
     texts = Texts(recipe, settings, model.tokenizer)
     columns = columns_of(examples, texts, settings)
     if settings.loss in DISTILLED:
-        rescale(columns, score_factor(partial(_similarities, model, recipe), columns))
-    loss = loss_of(model, settings, recipe, negatives="negative_1" in columns)
+        rescale(columns, score_factor(partial(_similarities, model), columns))
+    loss = loss_of(model, settings, negatives="negative_1" in columns)
     evaluator = evaluator_of(held, texts, settings.batch or 32, bf16=bf16)
-    return Task(SentenceTransformerTrainer, columns, loss, evaluator)
+    return Task(SentenceTransformerTrainer, columns, loss, evaluator, undo)
 
 
 def fit(
@@ -397,7 +375,6 @@ def fit(
         _speed_up(model)
     model.model_card_data.local_files_only = True  # else it asks the hub about the base
     model.model_card_data.widget = ["none"]  # else it makes some, under a bar of its own
-    longest = model[0].max_seq_length
     transformers.set_seed(settings.seed or 0)  # an adapter begins with random weights
     if settings.lora is not None:
         add_lora(model, settings.lora)
@@ -452,7 +429,7 @@ def fit(
     watch.finish(model)
     if settings.lora is not None:
         merge_lora(model)
-    model[0].max_seq_length = longest  # only training reads less
+    task.undo()
     model.eval()
     return Fitted(
         steps=steps,

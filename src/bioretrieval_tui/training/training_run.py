@@ -70,14 +70,8 @@ from bioretrieval_tui.training.teachers import (
     search_teacher,
     teach,
 )
-from bioretrieval_tui.training.trainer import (
-    Task,
-    clear,
-    fit,
-    retrieval_task,
-    steps_of,
-    trainable_model,
-)
+from bioretrieval_tui.training.trainable_models import trainable_model
+from bioretrieval_tui.training.trainer import Task, clear, fit, retrieval_task, steps_of
 
 HELD_OUT = 0.1
 """Share of the queries that are held out."""
@@ -104,6 +98,7 @@ class TrainingRequest(
     """What to train, on what.
 
     name: of the model; base, encoding: hub id or folder, and how it encodes (None: its own way);
+    base_encoding: how the base encodes, where the new model does it in another way;
     base_entry, licence: the catalogue's of it; teacher, teacher_encoding: hub id or folder and
     recipe of a teacher that is a model, "" for none; recipe: id of the catalogue's, "" for none;
     on: an index, a benchmark's folder, or files of documents; pairs: a file of pairs in their
@@ -115,6 +110,7 @@ class TrainingRequest(
     base: str
     settings: RunSettings
     encoding: Encoding | None = None
+    base_encoding: Encoding | None = None
     origins: dict[str, Origin] = {}
     base_entry: str = ""
     licence: str = ""
@@ -192,7 +188,7 @@ def _retriever(request: TrainingRequest) -> tuple[str, Encoding]:
     reranker the embedded model."""
     if reranks(request):
         return embedded.MODEL_ID, embedded.RECIPE
-    return request.base, encoding_of(request)
+    return request.base, request.base_encoding or encoding_of(request)
 
 
 def _memory() -> int:
@@ -518,7 +514,7 @@ def _evaluated(
         modes = ((HYBRID,) if base else ()) + ((RERANK,) if whole else ())
         model, recipe = _retriever(request)
     else:
-        recipe = encoding_of(request)
+        recipe = (request.base_encoding if base else None) or encoding_of(request)
     reports = []
     for folder in request.benchmarks:
         asked = EvaluationRequest(
