@@ -18,18 +18,18 @@ from bioretrieval_tui.encoding.cross_encoder import CrossEncoder
 from bioretrieval_tui.errors import InterruptedByUser, ModelError, UsageError
 from bioretrieval_tui.main import run
 from bioretrieval_tui.progress import Progress, silent
-from bioretrieval_tui.training import own_models, trainer
+from bioretrieval_tui.training import own_models, trainer, training_watch
 from bioretrieval_tui.training.examples import Example
 from bioretrieval_tui.training.hyperparameters import RunSettings, choose
 from bioretrieval_tui.training.own_models import Fitted
 from bioretrieval_tui.training.reranker_training import (
     PairTexts,
     check_reranker,
-    kind_of_base,
     reranking_task,
     starting_recipe,
     trainable_reranker,
 )
+from bioretrieval_tui.training.trainable_models import kind_of_base
 from bioretrieval_tui.training.trainer import fit
 
 WORDS = "liver statin muscle pain gene cell trial heart failure".split()
@@ -150,7 +150,7 @@ class Killed(InterruptedByUser):
 def test_a_run_that_was_ended_goes_on_as_if_it_was_not(
     plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loss: str
 ) -> None:
-    monkeypatch.setattr(trainer, "SAVED_EVERY", 0.0)
+    monkeypatch.setattr(training_watch, "SAVED_EVERY", 0.0)
     chosen = settings(loss=loss, steps="5")
     whole, _, _ = trained(plain, tmp_path / "whole", chosen)
 
@@ -258,7 +258,11 @@ def test_a_reranker_is_trained_evaluated_used_and_exported(
     code, _, err = call(*words, "--name", "mine")
     assert code == 1
     assert "encodes is not known" in err
-    code, out, err = call(*words, "--name", "mine", "--set", "kind=reranker")
+    words += ["--set", "kind=reranker"]
+    code, out, err = call(*words, "--dry-run")
+    assert code == 0, err
+    assert "3 steps" in err
+    code, out, err = call(*words, "--name", "mine")
     assert code == 0, err
     lineage = json.loads(out)
     assert lineage["encoding"]["type"] == "cross-encoder"

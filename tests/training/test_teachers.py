@@ -28,6 +28,7 @@ from bioretrieval_tui.search.types import Query
 from bioretrieval_tui.training import teachers, trainer
 from bioretrieval_tui.training.examples import Example, file_pairs
 from bioretrieval_tui.training.hyperparameters import RunSettings, choose
+from bioretrieval_tui.training.losses import columns_of
 from bioretrieval_tui.training.teachers import (
     check_teacher,
     model_teacher,
@@ -36,7 +37,7 @@ from bioretrieval_tui.training.teachers import (
     teach,
 )
 from bioretrieval_tui.training.trainable_models import trainable_model
-from bioretrieval_tui.training.trainer import columns_of, fit
+from bioretrieval_tui.training.trainer import fit
 
 WORDS = "liver statin muscle pain gene cell trial heart failure".split()
 TEXTS = {f"d{n}": f"the {a} of {b} in a trial" for n, (a, b) in enumerate(
@@ -224,10 +225,14 @@ def test_a_model_is_distilled_from_a_search(
     words = ["train", "--on", str(path), "--base", str(base), "--name", "taught", "-f", "json"]
     words += [part for key, value in given.items() for part in ("--set", f"{key}={value}")]
     call: Callable[..., int] = run
+    assert call([*words, "-q", "--dry-run"]) == 0
+    assert "2 steps" in capsys.readouterr().err
+    assert not (places().cache / "teachers").exists()
     assert call([*words, "-q"]) == 0
     out, err = capsys.readouterr()
     lineage = json.loads(out)
     assert "scores by hybrid search of eval-corpus" in lineage["teacher"]
+    assert lineage["negatives"].endswith("mined by dense search.")
     assert lineage["settings"]["loss"] == "margin-mse"
     assert call(["train", "show", "taught", "-f", "markdown"]) == 0
     assert lineage["teacher"] in capsys.readouterr().out

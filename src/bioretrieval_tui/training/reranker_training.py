@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from bioretrieval_tui.catalog.models import Encoding, Side, TrainingSettings
 from bioretrieval_tui.documents.document import Document
@@ -24,25 +24,19 @@ from bioretrieval_tui.encoding.recipe import (
 from bioretrieval_tui.encoding.torch_modules import LOCAL, explained
 from bioretrieval_tui.errors import ModelError, UsageError
 from bioretrieval_tui.training.examples import Example
-from bioretrieval_tui.training.hyperparameters import Kind, RunSettings
+from bioretrieval_tui.training.hyperparameters import RunSettings
+from bioretrieval_tui.training.losses import columns_of
 from bioretrieval_tui.training.teachers import DISTILLED, rescale, score_factor
-from bioretrieval_tui.training.trainable_models import prepare_tokenizer
-from bioretrieval_tui.training.trainer import MOST_WATCHED, Task, columns_of
+from bioretrieval_tui.training.trainable_models import CROSS_ENCODER, prepare_tokenizer
+from bioretrieval_tui.training.trainer import Task
+from bioretrieval_tui.training.training_watch import MOST_WATCHED
 
-CROSS_ENCODER: Literal["cross-encoder"] = "cross-encoder"
 LOSSES = ("scores", "contrastive", "margin-mse", "kl")
 """Those of a cross-encoder."""
 _ENCODERS = (CROSS_ENCODER, "bi-encoder", "none")
 """Types of recipes whose models can begin; none: it predicts masked words."""
 _SCALE = 10.0
 """Inverse temperature of the contrastive loss over scores from 0 to 1: the library's own."""
-
-
-def kind_of_base(base: str, encoding: Encoding | None) -> Kind:
-    """What a model is if no one says what it shall become. base, encoding: hub id or folder, and
-    recipe, None for its own."""
-    found = encoding or recipe_of_folder(Path(base).expanduser())
-    return "reranker" if found is not None and found.type == CROSS_ENCODER else "retriever"
 
 
 def starting_recipe(base: str, encoding: Encoding | None) -> Encoding:

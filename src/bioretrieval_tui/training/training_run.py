@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -50,13 +51,11 @@ from bioretrieval_tui.training import own_models
 from bioretrieval_tui.training.citation_examples import citation_pairs
 from bioretrieval_tui.training.contamination import Overlap, TrainedTexts
 from bioretrieval_tui.training.examples import Example, ExampleSet, InputSum
-from bioretrieval_tui.training.hyperparameters import Origin, RunSettings
 from bioretrieval_tui.training.mesh_examples import THRESHOLD, mesh_pairs
 from bioretrieval_tui.training.negatives import mine
 from bioretrieval_tui.training.own_models import BenchmarkChange, Fitted, Lineage
 from bioretrieval_tui.training.reranker_training import (
     check_reranker,
-    kind_of_base,
     reranking_task,
     starting_recipe,
     trainable_reranker,
@@ -70,8 +69,17 @@ from bioretrieval_tui.training.teachers import (
     search_teacher,
     teach,
 )
-from bioretrieval_tui.training.trainable_models import trainable_model
-from bioretrieval_tui.training.trainer import Task, clear, fit, retrieval_task, steps_of
+from bioretrieval_tui.training.trainable_models import kind_of_base, trainable_model
+from bioretrieval_tui.training.trainer import (
+    Task,
+    finish_early,
+    fit,
+    measure,
+    retrieval_task,
+    steps_of,
+)
+from bioretrieval_tui.training.training_request import TrainingPlan, TrainingRequest
+from bioretrieval_tui.training.training_watch import MOST_WATCHED, WATCHES, clear
 
 HELD_OUT = 0.1
 """Share of the queries that are held out."""
@@ -82,46 +90,15 @@ SHOWN = 10
 HYBRID = "hybrid"
 MODES: tuple[str, ...] = ("dense", HYBRID)
 """What benchmarks are run in, before and after."""
-_WORK = "training"
-_REQUEST = "request.json"
 _FITTED = "fitted.json"
+_BACKWARD = 3.0
+"""Time of a training step in that of encoding the same texts."""
+_LIBRARIES = ("accelerate", "datasets", "peft")
 _FULL, _ADAPTER = 16, 5
 """Bytes that a weight takes in training: itself, gradient and two moments in float32; with an
 adapter, the frozen weight and some."""
 
 Remark = Callable[[str], None]
-
-
-class TrainingRequest(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
-):
-    """What to train, on what.
-
-    name: of the model; base, encoding: hub id or folder, and how it encodes (None: its own way);
-    base_encoding: how the base encodes, where the new model does it in another way;
-    base_entry, licence: the catalogue's of it; teacher, teacher_encoding: hub id or folder and
-    recipe of a teacher that is a model, "" for none; recipe: id of the catalogue's, "" for none;
-    on: an index, a benchmark's folder, or files of documents; pairs: a file of pairs in their
-    place; split: of the judgements to train on; settings, origins: as `settings.choose` gives them;
-    benchmarks: folders to evaluate on before and after.
-    """
-
-    name: str
-    base: str
-    settings: RunSettings
-    encoding: Encoding | None = None
-    base_encoding: Encoding | None = None
-    origins: dict[str, Origin] = {}
-    base_entry: str = ""
-    licence: str = ""
-    teacher: str = ""
-    teacher_encoding: Encoding | None = None
-    recipe: str = ""
-    on: str = ""
-    pairs: str = ""
-    split: str = "train"
-    benchmarks: tuple[str, ...] = ()
-    device: str = "auto"
 
 
 class Prepared(NamedTuple):
@@ -141,12 +118,18 @@ class Prepared(NamedTuple):
 
 
 def prepare(
-    request: TrainingRequest, reporter: Reporter = silent, remark: Remark = lambda _: None
+    request: TrainingRequest,
+    reporter: Reporter = silent,
+    remark: Remark = lambda _: None,
+    *,
+    mines: bool = True,
 ) -> Prepared:
     """Read what is trained on and check that the run can begin; no model is loaded unless an index
-    has to be built. Raises UsageError: nothing to train on is named, or there is no such kind of
-    pairs, or the loss needs a teacher's scores; CorpusError: no pair is left; NotFoundError;
-    ModelError: the base or the teacher is not here, or the base is too large for the memory."""
+    has to be built. mines: an index that has to be built gets the vectors that mining takes.
+
+    Raises UsageError: nothing to train on is named, or there is no such kind of pairs, or the loss
+    needs a teacher's scores; CorpusError: no pair is left; NotFoundError; ModelError: the base or
+    the teacher is not here, or the base is too large for the memory."""
     settings = request.settings
     recipe = encoding_of(request)
     if reranks(request):
@@ -162,7 +145,7 @@ def prepare(
             f" and {have / 2**30:.1f} GiB are there",
             remedy=remedy,
         )
-    data, index = _examples(request, reporter, remark)
+    data, index = _examples(request, reporter, remark, mines=mines)
     encoding = request.teacher_encoding
     check_teacher(settings, request.teacher, encoding, data.examples, index)
     train, held = made.held_out(data.examples, HELD_OUT, settings.seed or 0)
@@ -183,6 +166,20 @@ def reranks(request: TrainingRequest) -> bool:
     return request.settings.kind == "reranker"
 
 
+def _is_new(request: TrainingRequest) -> bool:
+    """Whether a reranker is trained from a model that is none."""
+    return reranks(request) and kind_of_base(request.base, request.encoding) == "retriever"
+
+
+def _to_train(request: TrainingRequest, recipe: Encoding) -> tuple[Any, Callable[..., Task]]:
+    """The model to train, and how."""
+    if not reranks(request):
+        return trainable_model(request.base, recipe), retrieval_task
+    fresh = _is_new(request)
+    model = trainable_reranker(request.base, recipe, request.settings, fresh=fresh)
+    return model, partial(reranking_task, fresh=fresh)
+
+
 def _retriever(request: TrainingRequest) -> tuple[str, Encoding]:
     """The model whose index is mined, and searched before anything is reranked: the base, or for a
     reranker the embedded model."""
@@ -201,7 +198,7 @@ def _memory() -> int:
 
 
 def _examples(
-    request: TrainingRequest, reporter: Reporter, remark: Remark
+    request: TrainingRequest, reporter: Reporter, remark: Remark, *, mines: bool
 ) -> tuple[ExampleSet, str]:
     """The examples, and the index that holds the documents."""
     if request.pairs:
@@ -216,7 +213,7 @@ def _examples(
     if kind == "judged" and not judged:
         remedy = "pairs that texts hold: --set pairs=title-abstract, sentence or conclusion"
         raise UsageError(f"{request.on} has no judgements to train on", remedy=remedy)
-    index = _index_of(request, folder, judged, reporter, remark)
+    index = _index_of(request, folder, judged, reporter, remark, mines=mines)
     opened = open_index(index, vectors=False)
     with contextlib.closing(opened):
         documents, named = opened.documents, request.on
@@ -262,11 +259,14 @@ def _index_of(
     judged: bool,
     reporter: Reporter,
     remark: Remark,
+    *,
+    mines: bool,
 ) -> str:
     """The index of what is trained on, built if there is none."""
     settings = request.settings
     dense = settings.negatives == "mined" and settings.negatives_by != "lexical"
     dense = dense or (settings.loss in DISTILLED and settings.teacher in ("hybrid", "dense"))
+    dense = dense and mines
     if request.on in index_names():
         return request.on
     model, recipe = _retriever(request)
@@ -283,7 +283,8 @@ def _index_of(
     sums = made.sums_of(path for path in inputs.files if path is not None)
     digest = hashlib.sha256("".join(one.sha256 for one in sums).encode()).hexdigest()[:8]
     name = f"eval-{records.slug(place.stem, 40) or 'texts'}-{digest}"
-    if name not in index_names():
+    # A plan that was only looked at left one without vectors.
+    if name not in index_names() or (dense and not manifest_of(name).encoded):
         remark(f"an index of {request.on} is built once: {name}")
         build_for_model(
             name, [str(place)], model, recipe, lexical=not dense, device=request.device,
@@ -300,32 +301,90 @@ def _live(documents: DocumentStore, reporter: Reporter) -> Iterator[Document]:
         reporter(Progress("reading documents", done, documents.rows))
 
 
+def plan(
+    request: TrainingRequest, reporter: Reporter = silent, remark: Remark = lambda _: None
+) -> TrainingPlan:
+    """What a training would do; its speed and memory are measured on some steps, with other
+    documents in the place of negatives that are mined, and without asking a teacher. Raises as
+    `prepare` and `trainer.fit`."""
+    own_models.check_new_name(request.name)
+    require_libraries()
+    settings, recipe, device = request.settings, encoding_of(request), pick(request.device)
+    prepared = prepare(request, reporter, remark, mines=False)
+    train = prepared.train
+    if settings.negatives == "mined":
+        others = [one.positive for one in train]
+        train = [one._replace(negatives=(others[at - 1],)) for at, one in enumerate(train)]
+    if settings.loss in DISTILLED:
+        train = [one._replace(scores=(1.0, *[0.0] * len(one.negatives))) for one in train]
+    model, task = _to_train(request, recipe)
+    measured = measure(model, recipe, settings, train, reporter, device=device, task_of=task)
+    texts = (settings.batch or 32) * (
+        2 + (settings.negatives_each or 0 if train[0].negatives else 0)
+    )
+    ranked = min(MOST_WATCHED, len(prepared.held) * (1 + DISTRACTORS)) + len(prepared.held)
+    look = measured.seconds / texts / _BACKWARD * ranked
+    return TrainingPlan(
+        data=prepared.data.description,
+        pairs=len(train),
+        held=len(prepared.held),
+        skipped=dict(prepared.data.skipped),
+        examples=tuple(
+            (one.query, made.text_of(one.positive), len(one.negatives))
+            for one in prepared.train[:SHOWN]
+        ),
+        steps=prepared.steps,
+        step_seconds=measured.seconds,
+        seconds=measured.seconds * prepared.steps + look * (WATCHES + 1),
+        memory=measured.memory,
+        disk=prepared.weights * _FULL * 2,
+        device=device,
+    )
+
+
+def require_libraries() -> None:
+    """Raises BioRetrievalError: what the extra `train` installs is not there."""
+    lacking = [name for name in _LIBRARIES if find_spec(name) is None]
+    if lacking:
+        said = f"training needs {', '.join(lacking)}"
+        raise BioRetrievalError(said, remedy="run: pip install 'bioretrieval-tui[train]'")
+
+
 # Training ---------------------------------------------------------------------------------------
 
 
 def train(
-    request: TrainingRequest, reporter: Reporter = silent, remark: Remark = lambda _: None
+    request: TrainingRequest,
+    reporter: Reporter = silent,
+    remark: Remark = lambda _: None,
+    *,
+    finish: bool = False,
 ) -> Lineage:
     """Train a model and evaluate it before and after. A run of the same request that was ended goes
-    on. Raises as `prepare`, `evaluate_folder` and `fit` do, and what `reporter` raises; UsageError:
+    on; finish: it takes the weights that did best so far.
+
+    Raises as `prepare`, `evaluate_folder` and `fit` do, and what `reporter` raises; UsageError:
     the name is taken, or by an unfinished run of another request; BioRetrievalError: the disk has
     too little space, or another process trains it."""
     folder = own_models.check_new_name(request.name)
+    require_libraries()
     said = f"{request.name} cannot be trained"
     busy = "another process trains it"
     with locked(folder.with_name(f".{request.name}.lock"), said, busy, seconds=1):
-        return _train(request, folder, reporter, remark)
+        return _train(request, folder, reporter, remark, finish=finish)
 
 
-def _train(request: TrainingRequest, folder: Path, reporter: Reporter, remark: Remark) -> Lineage:
-    work = folder / _WORK
+def _train(
+    request: TrainingRequest, folder: Path, reporter: Reporter, remark: Remark, *, finish: bool
+) -> Lineage:
+    work = folder / own_models.WORK
     goes_on = _goes_on(request, work)
     if goes_on:
         remark(f"the training of {request.name} goes on")
     prepared = prepare(request, reporter, remark)
     if not goes_on:
         clear(work)
-        save_file(work / _REQUEST, msgspec.json.encode(request), "the request")
+        save_file(work / own_models.REQUEST, msgspec.json.encode(request), "the request")
     space = shutil.disk_usage(work).free
     if space < (needed := prepared.weights * _FULL * 2):
         raise BioRetrievalError(
@@ -350,7 +409,7 @@ def _train(request: TrainingRequest, folder: Path, reporter: Reporter, remark: R
             f"{len(examples):,} pairs, {len(prepared.held):,} held out, {prepared.steps:,} steps"
         )
         model, task = _to_train(request, recipe)
-        fitted = fit(
+        fitted = finish_early(model, request.settings, work) if finish else fit(
             model, recipe, request.settings, examples, held, work, reporter,
             device=pick(request.device), task_of=task,
         )  # fmt: skip
@@ -389,24 +448,10 @@ def _train(request: TrainingRequest, folder: Path, reporter: Reporter, remark: R
     return lineage
 
 
-def _is_new(request: TrainingRequest) -> bool:
-    """Whether a reranker is trained from a model that is none."""
-    return reranks(request) and kind_of_base(request.base, request.encoding) == "retriever"
-
-
-def _to_train(request: TrainingRequest, recipe: Encoding) -> tuple[Any, Callable[..., Task]]:
-    """The model to train, and how."""
-    if not reranks(request):
-        return trainable_model(request.base, recipe), retrieval_task
-    fresh = _is_new(request)
-    model = trainable_reranker(request.base, recipe, request.settings, fresh=fresh)
-    return model, partial(reranking_task, fresh=fresh)
-
-
 def _goes_on(request: TrainingRequest, work: Path) -> bool:
     """Whether an unfinished training of the same request is there. Raises UsageError: it is of
     another one."""
-    path = work / _REQUEST
+    path = work / own_models.REQUEST
     if not path.is_file():
         return False
     if path.read_bytes() != msgspec.json.encode(request):
