@@ -518,7 +518,8 @@ AT_ONCE: tuple[frozenset[str], ...] = (
         frozenset(("dialog", *scopes.split()))
         for scopes in (
             "text help detail field editing", "question buttons", "column-choice field editing",
-            "index-choice", "plan field editing choice buttons", "comparison", "plot",
+            "index-choice", "plan field editing choice buttons",
+            "training field editing choice buttons model-choice", "comparison", "plot",
             "note-dialog note-line field editing choice buttons",
             "begin files path field editing choice model-choice buttons",
         )
