@@ -20,6 +20,7 @@ from bioretrieval_tui.backend.client import run_job
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import PairKind, Recipe
 from bioretrieval_tui.encoding.device import offline
+from bioretrieval_tui.encoding.embedded import MODEL_ID
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.training.training_request import TrainingPlan, TrainingRequest
@@ -100,8 +101,11 @@ class TrainingDialog(Dialog[protocol.TrainJob]):
         at = next((n for n, one in enumerate(recipes, 1) if one.id == recipe), 0)
         self.recipe = Stepper(shown, at)
         self.base = ModelLine(models)
-        known = (one for one in models if base and base in (one.model, one.label))
-        self.base.chosen = next(known, self.base.chosen)
+        if base:
+            entry = catalogue.model_of_hub(base)
+            other = ModelChoice(entry.name if entry else Path(base).name, base)
+            known = (one for one in models if base in (one.model or MODEL_ID, one.label))
+            self.base.chosen = next(known, other)
         self.base_set = bool(base)
         """Whether the user named the base: else a recipe brings its own."""
         self.kind = Stepper([("", "")])

@@ -221,9 +221,9 @@ class EntryPane(Pane):
             check_runnable(entry)
             ask(recipe=entry.id)
         elif isinstance(entry, Model):
-            if entry.role in ("lexical", "reranker"):
-                raise UsageError(f"{entry.name} is no base to train a retriever from")
-            ask(base=entry.weights or "")
+            if entry.weights is None:
+                raise UsageError(f"{entry.name} has no weights to train from")
+            ask(base=entry.weights)
         else:
             ask(on=entry.id if entry is not None else "")
 
