@@ -182,13 +182,14 @@ class TrainingDialog(Dialog[protocol.TrainJob]):
         self.changed()
 
     def _offer_kinds(self) -> None:
-        """The pairs of the recipe first, if the source gives them."""
+        """The pairs of the recipe first, if the source gives them; else its note says that."""
         if self.chosen is None:
             return
         training = self._recipe.training if self._recipe else None
         wanted = training.pairs if training else None
         kinds = sorted(self.chosen.kinds, key=lambda kind: kind != wanted)
-        self.kind.choices = [(kind, KIND_NOTES[kind]) for kind in kinds]
+        other = f"; the recipe takes {wanted}" if wanted and wanted not in kinds else ""
+        self.kind.choices = [(kind, KIND_NOTES[kind] + other) for kind in kinds]
         self.kind.chosen = 0
         self.kind.update()
 
