@@ -77,6 +77,7 @@ def model_page(lineage: Lineage, folder: str) -> Page:
     ]
     ran = [
         ("Steps", f"{fitted.steps:,}, the best after {fitted.best:,}"),
+        ("Pairs a step", f"{fitted.batch:,}" if fitted.batch else ""),
         ("Held-out nDCG@10", held),
         ("Loss", fell),
         ("Weights trained", f"{trained:,} of {weights:,}"),

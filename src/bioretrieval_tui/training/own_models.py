@@ -30,10 +30,11 @@ class HeldOutScore(msgspec.Struct, frozen=True):
     score: float
 
 
-class Fitted(msgspec.Struct, frozen=True):
+class Fitted(msgspec.Struct, frozen=True, omit_defaults=True):
     """A finished training: steps, seconds of this process, mean loss by step, and what was watched;
     best: the step whose weights were kept; resumed: the step that an earlier process had reached;
-    trained: weights that changed, and all."""
+    trained: weights that changed, and all; batch: pairs of a step, where that is not the setting
+    (several devices share it evenly)."""
 
     steps: int
     seconds: float
@@ -42,6 +43,7 @@ class Fitted(msgspec.Struct, frozen=True):
     best: int
     resumed: int
     trained: tuple[int, int]
+    batch: int = 0
 
 
 class BenchmarkChange(msgspec.Struct, frozen=True, omit_defaults=True):

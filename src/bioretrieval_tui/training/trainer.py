@@ -28,6 +28,7 @@ from bioretrieval_tui.paths import save_file
 from bioretrieval_tui.progress import Progress, Reporter
 from bioretrieval_tui.training.examples import Example
 from bioretrieval_tui.training.own_models import Fitted, HeldOutScore
+from bioretrieval_tui.training.several_devices import WHOLE, Share, fit_together, needs_processes
 from bioretrieval_tui.training.teachers import DISTILLED, has_scores, rescale, score_factor
 from bioretrieval_tui.training.trainable_models import prepare_tokenizer
 
@@ -352,14 +353,23 @@ def fit(
     *,
     device: str = "cpu",
     task_of: Callable[..., Task] = retrieval_task,
+    load: Callable[[], Any] | None = None,
+    share: Share = WHOLE,
 ) -> Fitted:
     """Train `model` in place; it ends with the weights that did best on the held-out examples.
 
     folder: for checkpoints; if it holds some of the same run, training goes on from the last one
-    with the same order of examples. device: `cpu` or of torch; task_of: `retrieval_task`, or that
-    of another kind of model. Raises as `task_of` and `add_lora` do; DivergedError: the loss is no
-    number, the last checkpoint is kept; ModelError: memory is short even for the smallest batch;
+    with the same order of examples. device: `cpu` or of torch, or several; task_of:
+    `retrieval_task`, or that of another kind of model; load: makes a model like this one, for the
+    processes of other devices; share: of this process in such a training. Raises as `task_of`,
+    `add_lora` and `fit_together` do; DivergedError: the loss is no number, the last checkpoint is
+    kept; ModelError: memory is short even for the smallest batch;
     what `reporter` raises."""
+    if load is not None and needs_processes(device):
+        return fit_together(
+            model, load, recipe, settings, examples, held, folder, reporter, device=device,
+            task_of=task_of,
+        )  # fmt: skip
     devices.prepare_environment()
     import transformers
     from datasets import Dataset, disable_progress_bars
@@ -380,7 +390,7 @@ def fit(
     arguments = task.trainer.training_args_class(
         output_dir=str(checkpoints),
         max_steps=steps,
-        per_device_train_batch_size=(settings.batch or 32) * task.rows,
+        per_device_train_batch_size=(settings.batch or 32) * task.rows // share.count,
         per_device_eval_batch_size=settings.batch or 32,
         learning_rate=settings.learning_rate or 2e-5,
         warmup_steps=settings.warmup or 0.0,  # a share, below 1
@@ -401,8 +411,12 @@ def fit(
         report_to="none",
         disable_tqdm=True,
         dataloader_pin_memory=device != "cpu",
+        dataloader_drop_last=share.count > 1,  # shares of a step are of one size
     )
-    watch = _Watch(folder, reporter, task.evaluator, steps)
+    arguments._n_gpu = min(1, arguments.n_gpu)  # else one process takes all cards
+    if share.count > 1 and hasattr(task.loss, "gather_across_devices"):
+        task.loss.gather_across_devices = True
+    watch = _Watch(folder, reporter, task.evaluator if share.rank == 0 else None, steps, share)
     trainer = task.trainer(
         model=model,
         args=arguments,
@@ -451,8 +465,16 @@ def last_checkpoint(folder: Path) -> Path | None:
 class _Watch:
     """Tells progress, scores held-out examples, keeps the best weights, saves by the clock."""
 
-    def __init__(self, folder: Path, reporter: Reporter, evaluator: Any | None, steps: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        reporter: Reporter,
+        evaluator: Any | None,
+        steps: int,
+        share: Share,
+    ) -> None:
         self._folder, self._reporter, self._evaluator = folder, reporter, evaluator
+        self._share = share
         self._steps = steps
         self._every = max(1, steps // WATCHES)
         self._saved_at = time.monotonic()
@@ -510,7 +532,7 @@ class _Watch:
     def stepped(self, step: int, model: Any, control: Any) -> None:
         if step % self._every == 0 and step < self._steps:
             self._look(model, step)
-        if time.monotonic() - self._saved_at >= SAVED_EVERY:
+        if self._share.agreed(time.monotonic() - self._saved_at >= SAVED_EVERY):
             self._saved_at = time.monotonic()
             self._keep()
             control.should_save = True
@@ -539,6 +561,8 @@ class _Watch:
         self._keep()
 
     def _keep(self) -> None:
+        if self._share.rank:
+            return
         kept = {"watched": [msgspec.structs.asdict(one) for one in self.watched],
                 "losses": self.losses}  # fmt: skip
         save_file(self._folder / _STATE, json.dumps(kept).encode(), "the state of the training")
@@ -553,15 +577,17 @@ class _Watch:
 
 def keep(model: Any, path: Path) -> None:
     """Save the weights that are trained."""
-    from safetensors.torch import save_file as save_weights
+    trained = {name: one for name, one in model.named_parameters() if one.requires_grad}
+    save_weights(trained, path)
 
-    found = {
-        name: weight.detach().cpu().contiguous().clone()
-        for name, weight in model.named_parameters()
-        if weight.requires_grad
-    }
+
+def save_weights(weights: dict[str, Any], path: Path) -> None:
+    """Write tensors, each whole, to a file that is there when all are in it."""
+    from safetensors.torch import save_file as save_tensors
+
+    found = {name: one.detach().cpu().contiguous().clone() for name, one in weights.items()}
     beside = path.with_name(f"{path.name}.part")
-    save_weights(found, beside)
+    save_tensors(found, beside)
     beside.replace(path)
 
 

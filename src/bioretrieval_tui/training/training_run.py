@@ -12,6 +12,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -23,7 +24,6 @@ from bioretrieval_tui.documents.detect import resolve
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.store import DocumentStore
 from bioretrieval_tui.encoding import embedded
-from bioretrieval_tui.encoding.device import pick
 from bioretrieval_tui.encoding.encoder_registry import recipe_of
 from bioretrieval_tui.encoding.model_files import files_of
 from bioretrieval_tui.encoding.recipe import parts_of
@@ -52,6 +52,7 @@ from bioretrieval_tui.training.hyperparameters import Origin, RunSettings
 from bioretrieval_tui.training.mesh_examples import THRESHOLD, mesh_pairs
 from bioretrieval_tui.training.negatives import mine
 from bioretrieval_tui.training.own_models import BenchmarkChange, Fitted, Lineage
+from bioretrieval_tui.training.several_devices import devices_of
 from bioretrieval_tui.training.teachers import (
     DISTILLED,
     SEARCHES,
@@ -328,7 +329,7 @@ def _train(request: TrainingRequest, folder: Path, reporter: Reporter, remark: R
         model = trainable_model(request.base, recipe)
         fitted = fit(
             model, recipe, request.settings, examples, held, work, reporter,
-            device=pick(request.device),
+            device=devices_of(request.device), load=partial(trainable_model, request.base, recipe),
         )  # fmt: skip
         _save(model, folder)
         save_file(kept, msgspec.json.encode(fitted), "the outcome of the training")
@@ -349,7 +350,7 @@ def _train(request: TrainingRequest, folder: Path, reporter: Reporter, remark: R
         pairs=len(examples),
         held=len(prepared.held),
         fitted=fitted,
-        hardware=records.hardware(pick(request.device)).replace("queries on", "trained on"),
+        hardware=records.hardware(devices_of(request.device)).replace("queries on", "trained on"),
         versions=records.versions(),
         base_entry=request.base_entry,
         recipe=request.recipe,
