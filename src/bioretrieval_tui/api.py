@@ -59,9 +59,9 @@ def _unheard(_: str) -> None:
 
 
 def catalogue(*, board: bool = False, remark: Remark = _unheard) -> Catalogue:
-    """The catalogue, with the user's overlays. board: with the models and scores of the public
-    board. remark: hears of overlays that were left out. Raises CatalogueError: the catalogue, or
-    the board, cannot be read."""
+    """The catalogue, with the user's overlays and models. board: with the models and scores of the
+    public board. remark: hears of overlays that were left out. Raises CatalogueError: the
+    catalogue, or the board, cannot be read."""
     from bioretrieval_tui.catalog.compiled import load
 
     loaded = load()
@@ -73,6 +73,10 @@ def catalogue(*, board: bool = False, remark: Remark = _unheard) -> Catalogue:
 
         found = load_listing(found)
     found.here, found.shelf = _is_here, _shelf
+    if any((places().data / "models").glob("*/lineage.json")):
+        from bioretrieval_tui.training.own_models import with_own_models
+
+        found = with_own_models(found, remark)
     return found
 
 

@@ -27,6 +27,7 @@ from bioretrieval_tui.main import run
 from bioretrieval_tui.progress import silent
 from bioretrieval_tui.training import trainer
 from bioretrieval_tui.training.hyperparameters import RunSettings, choose
+from bioretrieval_tui.training.losses import Texts
 from bioretrieval_tui.training.own_models import Fitted
 from bioretrieval_tui.training.trainable_models import (
     FRESH,
@@ -34,7 +35,7 @@ from bioretrieval_tui.training.trainable_models import (
     prepare_tokenizer,
     trainable_model,
 )
-from bioretrieval_tui.training.trainer import Texts, add_lora, fit, merge_lora
+from bioretrieval_tui.training.trainer import add_lora, fit, merge_lora
 
 DATA = Path(__file__).resolve().parents[2] / "data"
 LONG = "IL-6 in a p53 " * 100

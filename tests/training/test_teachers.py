@@ -28,6 +28,7 @@ from bioretrieval_tui.search.types import Query
 from bioretrieval_tui.training import teachers, trainer
 from bioretrieval_tui.training.examples import Example, file_pairs
 from bioretrieval_tui.training.hyperparameters import RunSettings, choose
+from bioretrieval_tui.training.losses import columns_of
 from bioretrieval_tui.training.teachers import (
     check_teacher,
     model_teacher,
@@ -36,7 +37,7 @@ from bioretrieval_tui.training.teachers import (
     teach,
 )
 from bioretrieval_tui.training.trainable_models import trainable_model
-from bioretrieval_tui.training.trainer import columns_of, fit
+from bioretrieval_tui.training.trainer import fit
 
 WORDS = "liver statin muscle pain gene cell trial heart failure".split()
 TEXTS = {f"d{n}": f"the {a} of {b} in a trial" for n, (a, b) in enumerate(

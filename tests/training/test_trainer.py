@@ -16,11 +16,13 @@ from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding.encoder_registry import load_encoder
 from bioretrieval_tui.errors import InterruptedByUser, ModelError, UsageError
 from bioretrieval_tui.progress import Progress, silent
-from bioretrieval_tui.training import trainer
+from bioretrieval_tui.training import losses, training_watch
 from bioretrieval_tui.training.examples import Example
 from bioretrieval_tui.training.hyperparameters import choose
+from bioretrieval_tui.training.own_models import curve_of
 from bioretrieval_tui.training.trainable_models import trainable_model
-from bioretrieval_tui.training.trainer import DivergedError, fit
+from bioretrieval_tui.training.trainer import finish_early, fit, measure
+from bioretrieval_tui.training.training_watch import DivergedError, TrainingWatch, last_checkpoint
 
 WORDS = "liver statin muscle pain gene cell trial heart failure".split()
 
@@ -116,7 +118,7 @@ class Killed(InterruptedByUser):
 def test_a_run_that_was_ended_goes_on_as_if_it_was_not(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trainer, "SAVED_EVERY", 0.0)
+    monkeypatch.setattr(training_watch, "SAVED_EVERY", 0.0)
     whole = trainable_model(str(tiny), recipe())
     fit(whole, recipe(), settings(), examples(), [], tmp_path / "whole", silent)
 
@@ -139,10 +141,94 @@ def test_a_run_that_was_ended_goes_on_as_if_it_was_not(
     assert moved(weights(whole), weights(model)) == set()
 
 
+@pytest.mark.parametrize("lora", ["no", "yes"])
+def test_a_run_that_is_interrupted_keeps_its_last_step(
+    tiny: Path, tmp_path: Path, lora: str
+) -> None:
+    chosen = settings(lora=lora)
+    whole = trainable_model(str(tiny), recipe())
+    fit(whole, recipe(), chosen, examples(), [], tmp_path / "whole", silent)
+    done_steps: list[int] = []
+
+    def forward(*given: Any, **named: Any) -> Any:
+        """As the model, but in the fifth step dropout has drawn numbers when ctrl+c comes."""
+        found = plain(*given, **named)
+        if done_steps == [1, 2, 3, 4]:
+            raise KeyboardInterrupt
+        return found
+
+    model = trainable_model(str(tiny), recipe())
+    plain, model.forward = model.forward, forward
+    with pytest.raises(KeyboardInterrupt):
+        fit(
+            model, recipe(), chosen, examples(), [], tmp_path / "ended",
+            lambda progress: done_steps.append(progress.done),
+        )  # fmt: skip
+    model = trainable_model(str(tiny), recipe())
+    done = fit(model, recipe(), chosen, examples(), [], tmp_path / "ended", silent)
+    assert done.resumed == 4
+    for name, one in weights(whole).items():
+        np.testing.assert_allclose(one, weights(model)[name], atol=1e-6, err_msg=name)
+
+
+def test_half_a_step_is_not_kept(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed = TrainingWatch.weights_change
+    steps: list[int] = []
+
+    def stop(watch: TrainingWatch) -> None:
+        changed(watch)
+        steps.append(1)
+        if len(steps) == 4:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(TrainingWatch, "weights_change", stop)
+    model = trainable_model(str(tiny), recipe())
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, recipe(), settings(), examples(), [], tmp_path, silent)
+    assert last_checkpoint(tmp_path / "checkpoints") is None
+
+
+def test_the_best_weights_so_far_can_be_taken(tiny: Path, tmp_path: Path) -> None:
+    chosen, held = settings(learning_rate="0.003", steps="12"), examples(20, seed=9)
+
+    def report(progress: Progress) -> None:
+        if progress.stage == "training" and progress.done == 8:
+            raise Killed("ended")
+
+    with pytest.raises(Killed):
+        fit(
+            trainable_model(str(tiny), recipe()), recipe(), chosen, examples(), held, tmp_path,
+            report,
+        )  # fmt: skip
+    model = trainable_model(str(tiny), recipe())
+    before = weights(model)
+    curve = curve_of(tmp_path)
+    assert curve is not None
+    assert curve.best is not None
+    if curve.best.step == 0:
+        with pytest.raises(UsageError, match="no weights ranked the held-out queries better"):
+            finish_early(model, chosen, tmp_path)
+        return
+    done = finish_early(model, chosen, tmp_path)
+    assert (done.best, done.planned) == (curve.best.step, 12)
+    assert moved(before, weights(model))
+
+
+def test_a_step_is_measured_and_nothing_kept(tiny: Path) -> None:
+    model = trainable_model(str(tiny), recipe())
+    told: list[Progress] = []
+    cost = measure(model, recipe(), settings(steps="99"), examples(), told.append)
+    assert [one.done for one in told] == list(range(1, 11))
+    assert cost.seconds > 0
+    assert cost.memory > 2**20
+
+
 def test_a_run_with_an_adapter_goes_on(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trainer, "SAVED_EVERY", 0.0)
+    monkeypatch.setattr(training_watch, "SAVED_EVERY", 0.0)
     chosen = settings(lora="yes")
     whole = trainable_model(str(tiny), recipe())
     fit(whole, recipe(), chosen, examples(), [], tmp_path / "whole", silent)
@@ -177,7 +263,7 @@ def test_what_is_saved_encodes_as_the_recipe_says(tiny: Path, tmp_path: Path) ->
     before = load_encoder(str(tiny), recipe())
     vectors = [one.encode_documents([document])[0].astype(np.float32) for one in (encoder, before)]
     assert not np.allclose(*vectors, atol=1e-3)  # it was trained
-    texts = trainer.Texts(recipe(), settings(), model.tokenizer)
+    texts = losses.Texts(recipe(), settings(), model.tokenizer)
     expected = model.encode([texts.document(document)])[0]
     np.testing.assert_allclose(vectors[0], expected, atol=2e-3)
 
@@ -211,7 +297,7 @@ def test_losses_that_need_negatives_say_so(tiny: Path, tmp_path: Path) -> None:
 def test_losses_that_need_a_teacher_say_so(loss: str) -> None:
     plain = [one._replace(scores=()) for one in examples()]
     with pytest.raises(UsageError, match=f"the loss {loss} needs the scores of a teacher"):
-        trainer.columns_of(plain, None, settings(loss=loss))
+        losses.columns_of(plain, None, settings(loss=loss))
 
 
 def test_a_model_that_reads_more_than_was_trained_on_still_does(tmp_path: Path) -> None:

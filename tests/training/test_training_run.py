@@ -6,16 +6,21 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from tiny_models import recipe
 
+from bioretrieval_tui.backend import protocol
+from bioretrieval_tui.backend.server import run_job
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError, UsageError
 from bioretrieval_tui.main import run
-from bioretrieval_tui.training import own_models, trainer, training_run
+from bioretrieval_tui.training import own_models, training_run, training_watch
 from bioretrieval_tui.training.contamination import TrainedTexts
 from bioretrieval_tui.training.examples import Example
+from bioretrieval_tui.training.hyperparameters import choose
 from bioretrieval_tui.training.trainable_models import trainable_model
+from bioretrieval_tui.training.training_request import TrainingPlan, TrainingRequest
 
 WORDS = "liver statin muscle pain gene cell trial heart failure".split()
 Call = Callable[..., tuple[int, str, str]]
@@ -69,7 +74,7 @@ def test_a_model_is_trained_evaluated_used_and_exported(
     words = ["train", "--on", benchmark, "--base", base, "--name", "mine", "--eval", benchmark]
     words += ["-q", "--set", "steps=4", "--set", "batch=4", "--set", "learning_rate=1e-3"]
     # Killed while it trains, after a checkpoint.
-    monkeypatch.setattr(trainer, "SAVED_EVERY", 0.0)
+    monkeypatch.setattr(training_watch, "SAVED_EVERY", 0.0)
 
     def killed(*_: object, **__: object) -> None:
         raise BioRetrievalError("killed")
@@ -116,6 +121,75 @@ def test_a_model_is_trained_evaluated_used_and_exported(
     assert (code, "there is a model mine already" in err) == (2, True)
     assert call("train", "remove", "mine")[0] == 0
     assert call("train", "show", "mine")[0] == 3
+
+
+def test_a_training_is_stopped_and_finished_with_its_best_weights(
+    base: Path, benchmark: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["train", "--on", benchmark, "--base", base, "--name", "mine", "--set", "steps=6"]
+    words += ["--set", "batch=4", "--set", "learning_rate=1e-3", "-q"]
+    looks = iter([0.5, 0.6, 0.7])
+
+    def look(watch: training_watch.TrainingWatch, model: object, step: int) -> None:
+        if step == 3:
+            raise KeyboardInterrupt
+        watch.watched.append(own_models.HeldOutScore(step, next(looks)))
+        watch.best = watch.watched[-1]
+        training_watch.keep(model, watch._folder / training_watch.BEST)
+        watch._keep()
+
+    with monkeypatch.context() as stopping:
+        stopping.setattr(training_watch.TrainingWatch, "_look", look)
+        code, out, err = call(*words)
+    assert (code, out) == (130, "")
+    assert "train resume mine goes on, train finish mine takes the best weights so far" in err
+    code, _, err = call("train", "list")
+    assert "not finished: mine (2 of 6 steps)" in err
+    code, out, err = call("train", "show", "mine", "-f", "markdown")
+    assert (code, "2 of 6" in out, "0.5000 -> 0.7000" in out) == (0, True, True), out
+    code, out, err = call("train", "finish", "mine", "-q", "-f", "json")
+    assert code == 0, err
+    fitted = json.loads(out)["fitted"]
+    assert (fitted["best"], fitted["planned"], fitted["steps"]) == (2, 6, 2)
+    code, _, err = call("train", "resume", "mine")
+    assert (code, "no unfinished training is named mine" in err) == (3, True)
+
+
+def test_a_model_is_an_entry_of_the_catalogue(
+    base: Path, benchmark: Path, call: Call, tmp_path: Path
+) -> None:
+    named = benchmark.rename(tmp_path / "scifact")
+    words = ["train", "--on", named, "--base", base, "--name", "mine.1", "--eval", named]
+    assert call(*words, "--set", "steps=1", "--set", "batch=4", "-q")[0] == 0
+    code, out, err = call("list", "models", "-w", "tag:yours", "-f", "json")
+    assert code == 0, err
+    (entry,) = json.loads(out)
+    assert (entry["id"], entry["trained_on"]) == ("mine.1", ["scifact"])
+    code, out, err = call("show", "mine.1", "-f", "md")
+    assert "## Lineage" in out
+    assert call("list", "models", "-w", "here:yes tag:yours", "-f", "json")[1] != "[]\n"
+    code, _, err = call("train", "--on", named, "--base", "mine.1", "--name", "medcpt-query", "-q")
+    assert code == 0 or "is an entry of the catalogue" in err
+
+
+def test_a_job_trains_and_tells_what_it_would_do(base: Path, benchmark: Path) -> None:
+    settings = choose(None, {"steps": "2", "batch": "4"}).settings
+    request = TrainingRequest(
+        name="mine", base=str(base), settings=settings, on=str(benchmark), benchmarks=()
+    )
+    events: list[protocol.Event] = []
+    plan = run_job(protocol.TrainJob(request, plan=True), "cpu", events.append)
+    assert isinstance(plan, TrainingPlan)
+    assert (plan.steps, plan.pairs + plan.held) == (2, 18)
+    assert plan.examples
+    assert not own_models.models_folder().exists()
+    job = protocol.TrainJob(request)
+    done = run_job(job, "cpu", events.append)
+    assert isinstance(done, protocol.Trained)
+    assert done.line.startswith("mine: held-out nDCG@10 ")
+    assert (job.title, job.target) == ("Training the model mine", "model mine")
+    again = msgspec.json.decode(msgspec.json.encode(job), type=protocol.Job)
+    assert again == job
 
 
 def test_what_would_be_trained_on_is_shown_first(base: Path, tmp_path: Path, call: Call) -> None:

@@ -26,6 +26,7 @@ from bioretrieval_tui.online.spool import FetchResult
 from bioretrieval_tui.paths import file_errors, locked, private
 from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.search.types import mode_name
+from bioretrieval_tui.training.training_request import TrainingPlan
 from bioretrieval_tui.util.formatting import percent, plural, size, time_left
 
 if TYPE_CHECKING:
@@ -88,6 +89,11 @@ class JobRecord(msgspec.Struct, kw_only=True):
     def evaluation(self) -> protocol.EvaluationSummary | None:
         """What was measured, of an evaluation."""
         return self.result.summary if isinstance(self.result, protocol.Evaluated) else None
+
+    @property
+    def trained(self) -> str | None:
+        """The name of the model that was trained, or None."""
+        return self.result.name if isinstance(self.result, protocol.Trained) else None
 
     @property
     def far(self) -> str:
@@ -424,6 +430,10 @@ def summary(job: protocol.Job, result: protocol.JobResult) -> str:
             remedy = f"; {faults[0].remedy}" if faults[0].remedy else ""
             failed = f"{len(faults)} of {len(checks)} checks failed"
             return f"{name}: {failed}: {faults[0].what}{remedy}"
+        case protocol.Trained():
+            return f"Trained {result.line}"
+        case TrainingPlan():
+            return result.line()
         case protocol.BenchmarkFetched():
             return f"Fetched the {name} into {result.folder}"
         case FetchResult():

@@ -133,6 +133,11 @@ class JobQueue:
         """The job that runs, if it is an evaluation."""
         return self.current if isinstance(self.current, protocol.EvaluateJob) else None
 
+    @property
+    def training(self) -> protocol.TrainJob | None:
+        """The job that runs, if it is a training."""
+        return self.current if isinstance(self.current, protocol.TrainJob) else None
+
     def of_purpose(self, purpose: str) -> list[protocol.EvaluateJob]:
         """The evaluations of a purpose: the one that runs, then those that wait."""
         found = (job for job in self.all if isinstance(job, protocol.EvaluateJob))

@@ -27,6 +27,7 @@ from bioretrieval_tui.index.report import Report, Verification
 from bioretrieval_tui.online.spool import SERVICE_NAMES, FetchRequest, FetchResult
 from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.search.types import RERANKED, Explanation, Hit, Query, SearchResult
+from bioretrieval_tui.training.training_request import TrainingPlan, TrainingRequest
 
 MOST_BYTES = launch.MOST_LINE_BYTES
 """Longest line."""
@@ -84,7 +85,16 @@ class BenchmarkFetched(msgspec.Struct, frozen=True, tag="benchmark_fetched"):
     folder: str
 
 
-JobResult = Built | FetchResult | Evaluated | Verified | Removed | BenchmarkFetched
+class Trained(msgspec.Struct, frozen=True, tag="trained"):
+    """A model was trained; line: what that changed, in one sentence."""
+
+    name: str
+    line: str
+
+
+JobResult = (
+    Built | FetchResult | Evaluated | Verified | Removed | BenchmarkFetched | Trained | TrainingPlan
+)
 
 
 # Jobs -------------------------------------------------------------------------------------------
@@ -254,9 +264,26 @@ class EvaluateJob(_Job, frozen=True, tag="evaluate"):
         return Path(self.folder).name or self.folder
 
 
+class TrainJob(_Job, frozen=True, tag="train"):
+    """Train a model; finish: with the weights that did best so far; plan: only tell what it would
+    do, measured on some steps; download: fetch what the base lacks."""
+
+    DOING = "Training the"
+    KEPT = "its last step is kept: it resumes there, or is finished with the best weights so far"
+    request: TrainingRequest
+    finish: bool = False
+    plan: bool = False
+    download: bool = False
+
+    @property
+    def target(self) -> str:
+        """Not the name alone, which an index may have."""
+        return f"model {self.request.name}"
+
+
 Job = (
     BuildJob | AddJob | VectorsJob | FetchJob | VerifyJob | CompactJob | RemoveJob | ImportJob
-    | EvaluateJob | FetchBenchmarkJob
+    | EvaluateJob | FetchBenchmarkJob | TrainJob
 )  # fmt: skip
 MAKES_INDEX = (BuildJob, FetchJob, ImportJob)
 """Jobs whose index need not exist yet."""

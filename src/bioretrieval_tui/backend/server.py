@@ -272,6 +272,8 @@ def run_job(job: protocol.Job, device: str, send: Send) -> protocol.JobResult:
             each = (lambda one: send(protocol.Came([one]))) if shown else (lambda _: None)
             warn = functools.partial(_warned, send)
             return fetch(job.request, reporter, remark, warn=warn, each=each)
+        case protocol.TrainJob():
+            return _train(job, reporter, remark)
         case protocol.FetchBenchmarkJob():
             return _fetch_benchmark(job.name, reporter)
         case protocol.CompactJob():
@@ -284,6 +286,22 @@ def run_job(job: protocol.Job, device: str, send: Send) -> protocol.JobResult:
     )
     report = msgspec.structs.replace(outcome.report, rejections=few, skipped=passed)
     return protocol.Built(registry.info(outcome.manifest.name, deep=False), report, outcome.changed)
+
+
+def _train(
+    job: protocol.TrainJob, reporter: Reporter, remark: Callable[[str], None]
+) -> protocol.JobResult:
+    from bioretrieval_tui.training import training_run
+
+    request = job.request
+    if job.download:
+        fetch_needed(request.base, request.encoding, reporter)
+        if request.teacher:
+            fetch_needed(request.teacher, request.teacher_encoding, reporter)
+    if job.plan:
+        return training_run.plan(request, reporter, remark)
+    lineage = training_run.train(request, reporter, remark, finish=job.finish)
+    return protocol.Trained(lineage.name, lineage.line())
 
 
 def _fetch_benchmark(name: str, reporter: Reporter) -> protocol.BenchmarkFetched:

@@ -84,7 +84,9 @@ def with_board(catalogue: Catalogue, board: Board, *, main_only: bool = False) -
     scores = _results(board, ids, found, main_only=main_only)
     results = _merged(catalogue, scores, declared, found)
     content = structs.replace(catalogue.content, results=tuple(results))
-    made = Catalogue(content, listed=tuple(listed), declared=declared, board=board.header)
+    made = Catalogue(
+        content, listed=tuple(listed), declared=declared, board=board.header, own=catalogue.own
+    )
     made.here, made.shelf = catalogue.here, catalogue.shelf
     return made
 

@@ -47,7 +47,7 @@ def _record(folder: JobFolder, name: str) -> JobRecord:
         if record.id == name:
             return record
     for record in sorted(records, key=lambda one: one.ended is None, reverse=True):
-        if record.job.target == name:
+        if record.job.target in (name, f"model {name}"):
             return record
     known = ", ".join(f"{one.id} ({one.job.title_within})" for one in records[-5:])
     remedy = f"the last are {known}" if known else "no job was submitted yet"
@@ -70,9 +70,9 @@ def submit(job: Job, device: str = "auto", like: JobRecord | None = None) -> Non
 def jobs() -> None:
     """List, follow, stop and resume jobs that run in the background.
 
-    Builds, fetches and evaluations of the app, and of verbs with --background. One runs, the
-    others wait; they go on when the app or the terminal is closed. JOB is the number that `jobs
-    list` shows, or the name of an index or benchmark: its last job.
+    Builds, fetches, evaluations and trainings of the app, and of verbs with --background. One
+    runs, the others wait; they go on when the app or the terminal is closed. JOB is the number
+    that `jobs list` shows, or the name of an index, benchmark or model: its last job.
     """
 
 

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
-from bioretrieval_tui.catalog.models import Benchmark, Model, Recipe
+from bioretrieval_tui.catalog.models import Benchmark, Recipe
 from bioretrieval_tui.cli import options
-from bioretrieval_tui.cli.lookups import catalogue, chosen_model, fetch_missing, needs_extra
+from bioretrieval_tui.cli.job_verbs import submit
+from bioretrieval_tui.cli.lookups import catalogue, chosen_model, fetch_missing
 from bioretrieval_tui.cli.options import option
 from bioretrieval_tui.cli.root import NamedGroup
 from bioretrieval_tui.cli.streams import narrated, put_object, put_page, put_sheet, tell
 from bioretrieval_tui.errors import InterruptedByUser, NotFoundError, UsageError
-from bioretrieval_tui.util.formatting import plural
+from bioretrieval_tui.util.formatting import did_you_mean
 
 if TYPE_CHECKING:
+    from bioretrieval_tui.backend.protocol import TrainJob
+    from bioretrieval_tui.catalog.catalogue import Catalogue
+    from bioretrieval_tui.progress import Reporter
     from bioretrieval_tui.render.formats import Format
-    from bioretrieval_tui.training.hyperparameters import RunSettings
-    from bioretrieval_tui.training.training_run import TrainingRequest
+    from bioretrieval_tui.training.training_request import TrainingRequest
 
 _RUN = "run"
-_PACKAGES = "datasets, accelerate and peft"
+
+
+def _unfinished() -> Iterator[str]:
+    from bioretrieval_tui.training.own_models import all_unfinished
+
+    yield from (one.request.name for one in all_unfinished())
 
 
 class TrainGroup(NamedGroup):
@@ -72,9 +80,10 @@ def train() -> None:
     name="benchmarks",
     multiple=True,
 )
-@option("--dry-run", "Show settings, examples and cost, and stop.")
+@option("--dry-run", "Show settings, examples and cost, measured on some steps, and stop.")
 @options.download
 @options.device
+@options.background
 @options.progress
 @options.format_
 def run(
@@ -89,6 +98,7 @@ def run(
     dry_run: bool,
     download: bool,
     device: str,
+    background: bool,
     quiet: bool,
     progress: str,
     format_: Format,
@@ -99,60 +109,108 @@ def run(
     that rank them best are kept. The same call goes on with a training that was ended. The model is
     used as any other: --model NAME.
     """
+    from bioretrieval_tui.backend.protocol import TrainJob
     from bioretrieval_tui.training.hyperparameters import choose
-    from bioretrieval_tui.training.training_run import prepare
+    from bioretrieval_tui.training.training_request import request_of
 
     values = dict(_setting(one) for one in given)
     if pairs is not None:
         values = {"pairs": "given", "negatives": "given", **values}
-    found = _recipe(recipe) if recipe is not None else None
-    chosen = choose(found, values)
+    found = catalogue()
+    entry = _recipe(recipe, found) if recipe is not None else None
+    chosen = choose(entry, values)
     if name is None and not dry_run:
         raise UsageError("the new model needs a name", remedy="add --name NAME")
     for folder in benchmarks:
         if not Path(folder).expanduser().is_dir():
             raise NotFoundError(f"the benchmark {folder} is not there", remedy=_fetchable(folder))
-    with narrated(quiet, progress) as reporter:
-        request = _request(found, base, name or "dry-run", chosen.settings)
-        request = msgspec.structs.replace(
-            request, origins=dict(chosen.origins), on=on or "", pairs=pairs or "", split=split,
-            benchmarks=tuple(benchmarks), device=device,
-        )  # fmt: skip
-        fetch_missing(request.base, request.encoding, reporter, download=download)
-        if request.teacher:
-            fetch_missing(request.teacher, request.teacher_encoding, reporter, download=download)
-        prepared = prepare(request, reporter, tell) if dry_run else None
-        if prepared is None:
-            with needs_extra("train", _PACKAGES):
-                import accelerate  # noqa: F401
-                import datasets  # noqa: F401
-                import peft  # noqa: F401
-
-            from bioretrieval_tui.training import training_run
-            from bioretrieval_tui.training.own_models import models_folder
-
-            try:
-                lineage = training_run.train(request, reporter, tell)
-            except KeyboardInterrupt as stop:
-                remedy = "the same call goes on from the last checkpoint"
-                raise InterruptedByUser(f"stopped; {name} is not finished", remedy=remedy) from stop
-    from bioretrieval_tui.render.training_pages import example_sheet, model_page, settings_sheet
-
-    if prepared is not None:
-        from bioretrieval_tui.training.training_run import SHOWN
-
-        put_sheet(settings_sheet(chosen), format_)
-        put_sheet(example_sheet(prepared.train[:SHOWN]), format_)
-        skipped = ", ".join(f"{n:,} {why}" for why, n in prepared.data.skipped.items())
-        tell(f"{prepared.data.description}: {plural(len(prepared.train), 'pair')},"
-             f" {len(prepared.held):,} held out, {plural(prepared.steps, 'step')},"
-             f" some {prepared.memory / 2**30:.1f} GiB of memory"
-             + (f"; left out: {skipped}" if skipped else ""))  # fmt: skip
+    request = request_of(
+        found, entry, base, chosen, chosen_model, name=name or "dry-run", on=on or "",
+        pairs=pairs or "", split=split, benchmarks=tuple(benchmarks), device=device,
+    )  # fmt: skip
+    if "nd" in request.licence.casefold().split("-"):
+        forbids = f"the licence of {request.base}, {request.licence}, forbids derivatives"
+        tell(f"{forbids}: keep the model to yourself")
+    if not dry_run:
+        job = TrainJob(request, download=download)
+        _carry_out(job, quiet, progress, format_, background=background)
         return
+    from bioretrieval_tui.render.training_pages import example_sheet, settings_sheet
+    from bioretrieval_tui.training.training_run import plan
+
+    with narrated(quiet, progress) as reporter:
+        _fetch_models(request, reporter, download=download)
+        planned = plan(request, reporter, tell)
+    put_sheet(settings_sheet(chosen), format_)
+    put_sheet(example_sheet(planned.examples), format_)
+    skipped = ", ".join(f"{count:,} {why}" for why, count in planned.skipped.items())
+    tell(f"{planned.data}: {planned.line()}" + (f"; left out: {skipped}" if skipped else ""))
+
+
+def _carry_out(
+    job: TrainJob, quiet: bool, progress: str, format_: Format, *, background: bool
+) -> None:
+    """Train here, or submit the job."""
+    name, request = job.request.name, job.request
+    if background:
+        submit(job, request.device)
+        return
+    from bioretrieval_tui.training import training_run
+
+    try:
+        with narrated(quiet, progress) as reporter:
+            _fetch_models(request, reporter, download=job.download)
+            lineage = training_run.train(request, reporter, tell, finish=job.finish)
+    except KeyboardInterrupt as stop:
+        remedy = f"train resume {name} goes on, train finish {name} takes the best weights so far"
+        raise InterruptedByUser(f"stopped; {name} is not finished", remedy=remedy) from stop
     if format_ == "json":
         put_object(msgspec.to_builtins(lineage))
         return
-    put_page(model_page(lineage, str(models_folder() / lineage.name)), format_)
+    from bioretrieval_tui.render.training_pages import model_page
+
+    put_page(model_page(lineage), format_)
+
+
+def _fetch_models(request: TrainingRequest, reporter: Reporter, *, download: bool) -> None:
+    """Download the base and the teacher where they are not here; see `fetch_missing`."""
+    fetch_missing(request.base, request.encoding, reporter, download=download)
+    if request.teacher:
+        fetch_missing(request.teacher, request.teacher_encoding, reporter, download=download)
+
+
+@train.command("resume")
+@click.argument("name", shell_complete=options.completes(_unfinished))
+@options.background
+@options.progress
+@options.format_
+def resume(name: str, background: bool, quiet: bool, progress: str, format_: Format) -> None:
+    """Go on with a training that was ended, from its last checkpoint."""
+    _carry_out(_job_of(name), quiet, progress, format_, background=background)
+
+
+@train.command("finish")
+@click.argument("name", shell_complete=options.completes(_unfinished))
+@options.background
+@options.progress
+@options.format_
+def finish(name: str, background: bool, quiet: bool, progress: str, format_: Format) -> None:
+    """Make a model of a training that was ended, from the weights that did best so far."""
+    job = msgspec.structs.replace(_job_of(name), finish=True)
+    _carry_out(job, quiet, progress, format_, background=background)
+
+
+def _job_of(name: str) -> TrainJob:
+    """The job of an unfinished training. Raises NotFoundError."""
+    from bioretrieval_tui.backend.protocol import TrainJob
+    from bioretrieval_tui.training.own_models import all_unfinished, unfinished
+
+    found = unfinished(name)
+    if found is None:
+        names = [one.request.name for one in all_unfinished()]
+        said = did_you_mean(name, names, f"unfinished: {', '.join(names) or 'none'}")
+        raise NotFoundError(f"no unfinished training is named {name}", remedy=said)
+    return TrainJob(found.request)
 
 
 def _setting(text: str) -> tuple[str, str]:
@@ -162,65 +220,16 @@ def _setting(text: str) -> tuple[str, str]:
     return key.strip(), value.strip()
 
 
-def _recipe(name: str) -> Recipe:
+def _recipe(name: str, found: Catalogue) -> Recipe:
     """The recipe of the catalogue. Raises UsageError: it cannot be run; NotFoundError."""
-    found = catalogue()
-    entry = found.by_id.get(name.casefold())
-    if entry is None and f"train-{name.casefold()}" in found.by_id:
-        entry = found.by_id[f"train-{name.casefold()}"]
+    from bioretrieval_tui.training.training_request import check_runnable
+
+    entry = found.by_id.get(f"train-{name.casefold()}", found.by_id.get(name.casefold()))
     entry = entry if isinstance(entry, Recipe) else found.entry_of(name, Recipe)
-    training = entry.training
-    if training is None or training.runnable == "no":
-        why = training.because if training is not None else "its paper says too little"
-        raise UsageError(f"{entry.id} cannot be run here: {why}", remedy="list recipes")
-    if training.because:
-        tell(f"{entry.id} needs {training.because}")
+    check_runnable(entry)
+    if entry.training is not None and entry.training.because:
+        tell(f"{entry.id} needs {entry.training.because}")
     return entry
-
-
-def _request(
-    recipe: Recipe | None, base: str | None, name: str, settings: RunSettings
-) -> TrainingRequest:
-    """The request with its base: the one that is named, else the recipe's, else the embedded; and
-    with its teacher, if that is a model."""
-    from bioretrieval_tui.encoding.embedded import MODEL_ID
-    from bioretrieval_tui.encoding.recipe import recipe_hash
-    from bioretrieval_tui.training.teachers import DISTILLED, SEARCHES
-    from bioretrieval_tui.training.trainable_models import encoding_to_train
-    from bioretrieval_tui.training.training_run import TrainingRequest
-
-    wanted = base or (recipe.base if recipe is not None else None) or MODEL_ID
-    try:
-        hub, own = chosen_model(wanted)
-    except NotFoundError:
-        if base is not None or "/" not in wanted:
-            raise
-        hub, own = wanted, None  # a recipe's base without an entry: its files are looked for
-    found = catalogue()
-    made = found.by_id.get(recipe.model) if recipe is not None else None
-    published = made.encoding if isinstance(made, Model) else None
-    encoding = encoding_to_train(hub, own, published, named=base is not None)
-    same = own is None or encoding is None or recipe_hash(own) == recipe_hash(encoding)
-    own_way = None if same or own is None or own.type != "bi-encoder" else own
-    entry = found.model_of_hub(hub)
-    licence = entry.licence or "" if isinstance(entry, Model) else ""
-    if "nd" in licence.casefold().split("-"):
-        tell(f"the licence of {wanted}, {licence}, forbids derivatives: keep the model to yourself")
-    teacher, taught_by = "", None
-    if settings.loss in DISTILLED and settings.teacher not in (None, *SEARCHES):
-        teacher, taught_by = chosen_model(settings.teacher)
-    return TrainingRequest(
-        name=name,
-        teacher=teacher,
-        teacher_encoding=taught_by,
-        base=hub,
-        encoding=encoding,
-        base_encoding=own_way,
-        settings=settings,
-        base_entry=entry.id if entry is not None else "",
-        licence=licence,
-        recipe=recipe.id if recipe is not None else "",
-    )
 
 
 def _fetchable(name: str) -> str | None:
@@ -235,11 +244,14 @@ def _fetchable(name: str) -> str | None:
 def list_(format_: Format) -> None:
     """List the models that were trained here, newest first."""
     from bioretrieval_tui.render.training_pages import model_sheet
-    from bioretrieval_tui.training.own_models import own_models
+    from bioretrieval_tui.training.own_models import all_unfinished, own_models
 
     found = own_models(tell)
     put_sheet(model_sheet(found), format_)
-    if not found:
+    begun = all_unfinished()
+    for one in begun:
+        tell(f"not finished: {one.line()}; train resume goes on, train finish ends it")
+    if not (found or begun):
         tell("no model was trained yet; start with: bioretrieval-tui train --help")
 
 
@@ -247,15 +259,19 @@ def list_(format_: Format) -> None:
 @click.argument("name")
 @options.format_
 def show_model(name: str, format_: Format) -> None:
-    """Show where a model comes from, and what was measured."""
-    from bioretrieval_tui.render.training_pages import model_page
-    from bioretrieval_tui.training.own_models import find_model
+    """Show where a model comes from and what was measured, or how far its training is."""
+    from bioretrieval_tui.render.training_pages import model_page, unfinished_page
+    from bioretrieval_tui.training.own_models import find_model, unfinished
 
-    folder, lineage = find_model(name)
+    begun = unfinished(name)
+    if begun is not None:
+        put_page(unfinished_page(begun), format_)
+        return
+    _, lineage = find_model(name)
     if format_ in ("json", "jsonl"):
         put_object(msgspec.to_builtins(lineage))
         return
-    put_page(model_page(lineage, str(folder)), format_)
+    put_page(model_page(lineage), format_)
 
 
 @train.command("remove")

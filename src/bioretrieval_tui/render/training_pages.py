@@ -1,26 +1,36 @@
-"""Models that were trained here, as rows and pages; settings and examples as rows."""
+"""Models that were trained here, as rows and pages; trainings that are not finished; settings and
+examples as rows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from statistics import fmean
 
 import msgspec
 
-from bioretrieval_tui.render.page import Fact, Group, Page, Prose, Text, fact, facts, text
+from bioretrieval_tui.render.page import Fact, Group, Inline, Page, Prose, Text, fact, facts, text
 from bioretrieval_tui.render.sheet import (
     ColumnOf,
     Sheet,
     column,
     counted,
-    one_line,
     sheet_of,
     shortened,
 )
 from bioretrieval_tui.training.contamination import Overlap
-from bioretrieval_tui.training.examples import Example, text_of
 from bioretrieval_tui.training.hyperparameters import ChosenSettings
-from bioretrieval_tui.training.own_models import BenchmarkChange, Lineage
+from bioretrieval_tui.training.own_models import (
+    BenchmarkChange,
+    Lineage,
+    TrainingCurve,
+    UnfinishedTraining,
+    models_folder,
+)
 
+CURVE_WIDTH = 32
+"""Cells of a curve."""
+_BARS = "▁▂▃▄▅▆▇█"
 _LONGEST = 200
 """Characters of a text of an example that are shown."""
 
@@ -50,20 +60,17 @@ _COLUMNS: tuple[ColumnOf[Lineage], ...] = (
 )
 
 
-def model_page(lineage: Lineage, folder: str) -> Page:
+def model_page(lineage: Lineage) -> Page:
     """Where a model comes from, what it was trained on and how, and what that changed."""
     fitted = lineage.fitted
     trained, weights = fitted.trained
-    kept = {one.step: one.score for one in fitted.watched}
-    start = next(iter(fitted.watched), None)
-    held = f"{start.score:.4f} -> {kept[fitted.best]:.4f}" if start and fitted.best in kept else ""
+    curve = TrainingCurve(fitted.steps, fitted.losses, fitted.watched)
+    of = f" of {fitted.planned:,} planned: it was finished early" if fitted.planned else ""
     chosen = ChosenSettings(lineage.settings, lineage.origins)
     settings = [
         fact(name.replace("_", " "), f"{value} ({origin})")
         for name, value, origin in chosen.lines()
     ]
-    losses = [loss for _, loss in fitted.losses]
-    fell = f"{losses[0]:.4f} -> {losses[-1]:.4f}" if losses else ""
     about = [
         ("Base", f"{lineage.base} ({lineage.revision[:12]})"),
         ("Recipe", lineage.recipe),
@@ -73,13 +80,12 @@ def model_page(lineage: Lineage, folder: str) -> Page:
         ("Left out", ", ".join(f"{count:,} {why}" for why, count in lineage.skipped.items())),
         ("Negatives", lineage.negatives),
         ("Teacher", lineage.teacher),
-        ("Folder", folder),
+        ("Folder", str(models_folder() / lineage.name)),
     ]
     ran = [
-        ("Steps", f"{fitted.steps:,}, the best after {fitted.best:,}"),
+        ("Steps", f"{fitted.steps:,}{of}, the best after {fitted.best:,}"),
         ("Pairs a step", f"{fitted.batch:,}" if fitted.batch else ""),
-        ("Held-out nDCG@10", held),
-        ("Loss", fell),
+        ("Pairs at a time", f"{fitted.at_once:,}: memory was short" if fitted.at_once else ""),
         ("Weights trained", f"{trained:,} of {weights:,}"),
         ("Time", f"{fitted.seconds / 60:.1f} minutes"),
         ("Machine", lineage.hardware),
@@ -95,11 +101,60 @@ def model_page(lineage: Lineage, folder: str) -> Page:
             Group("Benchmarks", tuple(map(_outcome, lineage.outcomes))),
             Prose("Overlap with the training data", tuple(map(_overlap, lineage.overlaps))),
             Group("Lineage", facts(about)),
-            Group("Training", facts(ran)),
+            Group("Training", (*curve_facts(curve), *facts(ran))),
             Group("Settings", tuple(settings)),
             Group("Inputs", facts(inputs)),
         ),
     )
+
+
+def unfinished_page(begun: UnfinishedTraining) -> Page:
+    """What a training that is not finished was asked to do, and how far it is."""
+    request, curve = begun.request, begun.curve
+    settings = [
+        fact(name.replace("_", " "), f"{value} ({origin})")
+        for name, value, origin in ChosenSettings(request.settings, request.origins).lines()
+    ]
+    about = [
+        ("Base", request.base),
+        ("Recipe", request.recipe),
+        ("Trains on", request.on or request.pairs),
+        ("Benchmarks", ", ".join(request.benchmarks)),
+        ("Steps", f"{curve.done:,} of {curve.steps:,}" if curve.steps else "none yet"),
+        ("Best", f"after {curve.best.step:,} steps" if curve.best else ""),
+    ]
+    return Page(
+        request.name,
+        kind="own",
+        byline=(text("training of a model"), text("not finished")),
+        sections=(
+            Group("Training", (*curve_facts(curve), *facts(about))),
+            Group("Settings", tuple(settings)),
+        ),
+    )
+
+
+def curve_facts(curve: TrainingCurve) -> Iterator[Fact]:
+    """The loss and the score of the held-out queries, drawn and as numbers."""
+    losses = [loss for _, loss in curve.losses]
+    if losses:
+        said = f"{losses[0]:.4f} -> {losses[-1]:.4f}"
+        yield fact("Loss", text(Inline(f"{sparkline(losses)}  ", "gauge"), said))
+    if curve.watched and curve.best is not None:
+        scores = [one.score for one in curve.watched]
+        said = f"{scores[0]:.4f} -> {curve.best.score:.4f}"
+        yield fact("Held-out nDCG@10", text(Inline(f"{sparkline(scores)}  ", "gauge"), said))
+
+
+def sparkline(values: Sequence[float], width: int = CURVE_WIDTH) -> str:
+    """Values as bars of an eighth of a line, the means of equal parts where there are more than
+    `width`; the lowest is the lowest bar."""
+    parts = min(width, len(values))
+    cuts = [len(values) * at // parts for at in range(parts + 1)] if parts else [0]
+    means = [fmean(values[start:end]) for start, end in pairwise(cuts)]
+    low, high = min(means, default=0.0), max(means, default=0.0)
+    scale = (len(_BARS) - 1) / (high - low) if high > low else 0.0
+    return "".join(_BARS[round((one - low) * scale)] for one in means)
 
 
 def _outcome(one: BenchmarkChange) -> Fact:
@@ -125,17 +180,15 @@ def _row(one: tuple[str, str, str]) -> dict[str, str]:
     return dict(zip(("setting", "value", "from"), one, strict=True))
 
 
-def example_sheet(examples: Sequence[Example]) -> Sheet:
+def example_sheet(examples: Sequence[tuple[str, str, int]]) -> Sheet:
     """Examples as they are trained on, the beginnings of their texts."""
-    columns: tuple[ColumnOf[Example], ...] = (
-        column("query", make=lambda one: shortened(one.query, _LONGEST), min_width=20, weight=2),
-        column("positive", make=lambda one: shortened(text_of(one.positive), _LONGEST),
-               min_width=20, weight=3),
-        column("negatives", make=lambda one: len(one.negatives) or None, align="right"),
-    )  # fmt: skip
+    columns: tuple[ColumnOf[tuple[str, str, int]], ...] = (
+        column("query", make=lambda one: shortened(one[0], _LONGEST), min_width=20, weight=2),
+        column("positive", make=lambda one: shortened(one[1], _LONGEST), min_width=20, weight=3),
+        column("negatives", make=lambda one: one[2] or None, align="right"),
+    )
     return sheet_of("Examples", columns, examples, _example)
 
 
-def _example(one: Example) -> dict[str, object]:
-    negatives = [one_line(text_of(document)) for document in one.negatives]
-    return {"query": one.query, "positive": text_of(one.positive), "negatives": negatives}
+def _example(one: tuple[str, str, int]) -> dict[str, object]:
+    return {"query": one[0], "positive": one[1], "negatives": one[2]}

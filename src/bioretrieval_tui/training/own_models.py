@@ -6,20 +6,31 @@ import re
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
-from bioretrieval_tui.catalog.models import Encoding, Side
+from bioretrieval_tui.catalog.catalogue import Catalogue
+from bioretrieval_tui.catalog.models import Encoding, Model, Side
 from bioretrieval_tui.errors import BioRetrievalError, ModelError, NotFoundError, UsageError
 from bioretrieval_tui.paths import file_errors, places, save_file
 from bioretrieval_tui.training.contamination import Overlap
 from bioretrieval_tui.training.examples import InputSum
-from bioretrieval_tui.training.hyperparameters import ChosenSettings, Origin, RunSettings
+from bioretrieval_tui.training.hyperparameters import (
+    ChosenSettings,
+    Origin,
+    RunSettings,
+)
+from bioretrieval_tui.training.training_request import TrainingRequest
 from bioretrieval_tui.util.formatting import did_you_mean
 
 FORMAT = 1
 LINEAGE = "lineage.json"
+OWN_TAG = "yours"
+"""The tag of a model that was trained here."""
 CARD = "README.md"
+WORK, REQUEST, CURVE = "training", "request.json", "watched.json"
+"""The folder of an unfinished training within that of its model, and files in it."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
@@ -30,11 +41,31 @@ class HeldOutScore(msgspec.Struct, frozen=True):
     score: float
 
 
+class TrainingCurve(msgspec.Struct, frozen=True):
+    """How far a training is: steps that it takes, loss by step, what was watched, and the numbers
+    of weights that are trained and of all."""
+
+    steps: int
+    losses: tuple[tuple[int, float], ...] = ()
+    watched: tuple[HeldOutScore, ...] = ()
+    weights: tuple[int, int] = (0, 0)
+
+    @property
+    def done(self) -> int:
+        return self.losses[-1][0] if self.losses else 0
+
+    @property
+    def best(self) -> HeldOutScore | None:
+        """The first of the highest scores."""
+        return max(self.watched, key=lambda one: one.score, default=None)
+
+
 class Fitted(msgspec.Struct, frozen=True, omit_defaults=True):
     """A finished training: steps, seconds of this process, mean loss by step, and what was watched;
     best: the step whose weights were kept; resumed: the step that an earlier process had reached;
-    trained: weights that changed, and all; batch: pairs of a step, where that is not the setting
-    (several devices share it evenly)."""
+    trained: weights that changed, and all; planned: the steps of one that was finished early;
+    batch: pairs of a step, where that is not the setting (several devices share it evenly);
+    at_once: pairs that were computed at a time, where memory was short."""
 
     steps: int
     seconds: float
@@ -43,7 +74,9 @@ class Fitted(msgspec.Struct, frozen=True, omit_defaults=True):
     best: int
     resumed: int
     trained: tuple[int, int]
+    planned: int = 0
     batch: int = 0
+    at_once: int = 0
 
 
 class BenchmarkChange(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -105,6 +138,17 @@ class Lineage(
     outcomes: tuple[BenchmarkChange, ...] = ()
     overlaps: tuple[Overlap, ...] = ()
 
+    def line(self) -> str:
+        """The model and what its training changed, in one sentence."""
+        curve = TrainingCurve(self.fitted.steps, watched=self.fitted.watched)
+        changes = [
+            f"{one.benchmark} {one.mode} {one.before:.4f} -> {one.after:.4f}, {one.verdict}"
+            for one in self.outcomes
+        ]
+        if not changes and curve.best is not None:
+            changes = [f"held-out nDCG@10 {curve.watched[0].score:.4f} -> {curve.best.score:.4f}"]
+        return f"{self.name}: {'; '.join(changes) or 'not evaluated'}"
+
 
 def models_folder() -> Path:
     """The folder of the models; it may not exist yet."""
@@ -160,14 +204,105 @@ def own_models(tell: Callable[[str], None] = lambda _: None) -> list[Lineage]:
     return sorted(found, key=lambda one: one.date, reverse=True)
 
 
+def with_own_models(
+    catalogue: Catalogue, tell: Callable[[str], None] = lambda _: None
+) -> Catalogue:
+    """The catalogue with the models that were trained here, newest first, before the others. tell:
+    hears of damaged ones."""
+    taken = catalogue.by_id.keys() - catalogue.own.keys()
+    found = {one.name: one for one in own_models(tell) if one.name not in taken}
+    if found == catalogue.own:
+        return catalogue
+    entries = tuple(_entry_of(one, catalogue) for one in found.values())
+    others = tuple(one for one in catalogue.entries if one.id not in catalogue.own)
+    content = msgspec.structs.replace(catalogue.content, entries=(*entries, *others))
+    return catalogue.with_content(content, found)
+
+
+def _entry_of(lineage: Lineage, catalogue: Catalogue) -> Model:
+    """A model as an entry, with what the catalogue says of its base."""
+    from bioretrieval_tui.evaluation.published import named_benchmark
+
+    base = catalogue.by_id.get(lineage.base_entry)
+    known = {}
+    if isinstance(base, Model):
+        same = ("family", "dimension", "max_tokens", "architecture", "languages")
+        known = {name: getattr(base, name) for name in same}
+    contaminated = [one.benchmark for one in lineage.overlaps if one.contaminated]
+    names = [lineage.data.partition(",")[0], *(one.rpartition(" ")[0] for one in contaminated)]
+    trained_on = [named_benchmark(catalogue, name) for name in names]
+    return Model(
+        id=lineage.name,
+        name=lineage.name,
+        summary=f"Your model, trained from {lineage.base} on {lineage.pairs:,} pairs:"
+        f" {lineage.data}",
+        sources=(),
+        year=int(lineage.date[:4]),
+        released=lineage.date[:10],
+        role="reranker" if lineage.encoding.type == "cross-encoder" else "retriever",
+        base=lineage.base,
+        hub=(str(models_folder() / lineage.name),),
+        licence=lineage.licence or None,
+        params=lineage.fitted.trained[1] or None,
+        relations=tuple(one for one in (lineage.recipe,) if one in catalogue.by_id),
+        trained_on=tuple(dict.fromkeys(one.id for one in trained_on if one is not None)),
+        encoding=lineage.encoding,
+        tags=(OWN_TAG,),
+        **known,
+    )
+
+
 def find_model(name: str) -> tuple[Path, Lineage]:
     """Folder and lineage of a model. Raises NotFoundError: there is none of this name."""
     found = own_model(name)
+    if found is None and unfinished(name) is not None:
+        remedy = f"bioretrieval-tui train resume {name}, or: train finish {name}"
+        raise NotFoundError(f"the training of {name} is not finished", remedy=remedy)
     if found is None:
         names = [one.name for one in own_models()]
         said = did_you_mean(name, names, f"there are: {', '.join(names) or 'none yet'}")
         raise NotFoundError(f"no model of yours is named {name}", remedy=said)
     return found
+
+
+class UnfinishedTraining(NamedTuple):
+    """A training that runs or was ended: what was asked, and how far it is."""
+
+    request: TrainingRequest
+    curve: TrainingCurve
+
+    def line(self) -> str:
+        """Name and progress: `mine (24 of 72 steps)`."""
+        if not self.curve.steps:
+            return f"{self.request.name} (before its first step)"
+        return f"{self.request.name} ({self.curve.done:,} of {self.curve.steps:,} steps)"
+
+
+def unfinished(name: str) -> UnfinishedTraining | None:
+    """The training of a name that is not finished, or None."""
+    folder = models_folder() / name
+    if not _NAME.fullmatch(name) or (folder / LINEAGE).exists():
+        return None
+    try:
+        data = (folder / WORK / REQUEST).read_bytes()
+        request = msgspec.json.decode(data, type=TrainingRequest)
+    except (OSError, msgspec.DecodeError):
+        return None
+    return UnfinishedTraining(request, curve_of(folder / WORK) or TrainingCurve(0))
+
+
+def all_unfinished() -> list[UnfinishedTraining]:
+    """The trainings that are not finished, by name."""
+    names = sorted(path.name for path in models_folder().glob("*") if path.is_dir())
+    return [found for name in names if (found := unfinished(name)) is not None]
+
+
+def curve_of(folder: Path) -> TrainingCurve | None:
+    """How far the training is whose files are in `folder`; None before it began."""
+    try:
+        return msgspec.json.decode((folder / CURVE).read_bytes(), type=TrainingCurve)
+    except (OSError, msgspec.DecodeError):
+        return None
 
 
 def keep_lineage(folder: Path, lineage: Lineage) -> None:

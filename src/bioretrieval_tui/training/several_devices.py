@@ -22,10 +22,11 @@ import msgspec
 
 from bioretrieval_tui.catalog.models import Encoding, TrainingSettings
 from bioretrieval_tui.encoding.device import pick, usable_cores
-from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser
 from bioretrieval_tui.progress import Progress, Reporter, silent
 from bioretrieval_tui.training.examples import Example
 from bioretrieval_tui.training.own_models import Fitted
+from bioretrieval_tui.training.step_parts import ShortOfMemoryError, halved
 
 if TYPE_CHECKING:
     import subprocess
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
 WEIGHTS = "fitted.safetensors"
 _GRACE = 5.0
 """Seconds in which the process that broke the others is found; a broken line is felt by all."""
+_SAVING = 60.0
+"""Seconds that a step and a checkpoint may take before the processes of a stopped run end."""
+_asked = threading.Event()
+"""A checkpoint is asked for, as the run is stopped."""
 _log = logging.getLogger(__name__)
 
 
@@ -41,15 +46,16 @@ class Share(NamedTuple):
     """The part of a process in a training: its number, the first one 0, and how many there are."""
 
     rank: int = 0
-    count: int = 1
+    processes: int = 1
 
     def agreed(self, said: bool) -> bool:
-        """What the first process says, in all of them."""
-        if self.count == 1:
+        """What the first process says, in all of them: yes too if a checkpoint is asked for."""
+        if self.processes == 1:
             return said
         import torch
 
-        word = torch.tensor([int(said)])
+        word = torch.tensor([int(said or _asked.is_set())])
+        _asked.clear()
         if torch.distributed.get_backend() == "nccl":
             word = word.cuda()
         torch.distributed.broadcast(word, 0)
@@ -71,8 +77,9 @@ class _Work(NamedTuple):
     folder: Path
     device: str
     task_of: Callable[..., Any]
-    share: Share
     saved_every: float
+    share: Share = WHOLE
+    most: int | None = None
 
 
 def devices_of(named: str) -> str:
@@ -114,7 +121,7 @@ def fit_together(
     """As `fit`, on the devices whose names `device` has, separated by commas. load: makes a model
     like `model`, in another process. Every step takes `even_batch` pairs. Raises as `fit` does;
     BioRetrievalError: a process ended or failed."""
-    from bioretrieval_tui.training import trainer
+    from bioretrieval_tui.training import training_watch
 
     names = device.split(",")
     batch = settings.batch or 32
@@ -123,26 +130,42 @@ def fit_together(
         settings = msgspec.structs.replace(settings, batch=even)
         note = f"{even} pairs a step, {even // len(names)} on each of {len(names)} devices"
         reporter(Progress("training", 0, None, unit="steps", note=note))
-    group = _Group(names)
     kind = "cpu" if names[0] == "cpu" else "cuda"
-    try:
-        for rank, line in enumerate(group.lines):
-            share = Share(rank, len(names))
-            # A process that is gone already is found by `outcome`.
-            with contextlib.suppress(OSError):
-                line.send(
-                    _Work(load, recipe, settings, examples, held, folder, kind, task_of, share,
-                          trainer.SAVED_EVERY)
-                )  # fmt: skip
-        fitted = group.outcome(reporter)
-    finally:
-        group.close()
+    every = training_watch.SAVED_EVERY
+    work = _Work(load, recipe, settings, examples, held, folder, kind, task_of, saved_every=every)
+    while True:
+        try:
+            fitted = _together(names, work, reporter)
+            break
+        except ShortOfMemoryError as error:
+            work = work._replace(most=halved(error.rows))
+            note = f"memory is short: {work.most} pairs are computed at a time"
+            reporter(Progress("training", 0, None, unit="steps", note=note))
     from safetensors.torch import load_file
 
     model.load_state_dict(load_file(folder / WEIGHTS))
     (folder / WEIGHTS).unlink()
     model.eval()
     return fitted if even == batch else msgspec.structs.replace(fitted, batch=even)
+
+
+def _together(names: Sequence[str], work: _Work, reporter: Reporter) -> Fitted:
+    """A training by processes that are started for it."""
+    from bioretrieval_tui.training import training_watch
+
+    group = _Group(names)
+    try:
+        for rank, line in enumerate(group.lines):
+            share = Share(rank, len(names))
+            # A process that is gone already is found by `outcome`.
+            with contextlib.suppress(OSError):
+                line.send(work._replace(share=share))
+        return group.outcome(reporter)
+    except (KeyboardInterrupt, InterruptedByUser):
+        group.save_step(work.folder / training_watch.CHECKPOINTS)
+        raise
+    finally:
+        group.close()
 
 
 class _Group:
@@ -180,15 +203,14 @@ class _Group:
                     said = self.lines[rank].recv()
                 except (EOFError, OSError):
                     said = BioRetrievalError("")
-                    del waiting[line]  # type: ignore[arg-type]
-                    if rank and self._children[rank].wait() == 0:
-                        continue  # its part is done
                 if isinstance(said, Progress):
                     reporter(said)
-                elif isinstance(said, Fitted):
-                    return said
                 elif isinstance(said, BaseException):
                     raise self._cause(rank, said)
+                elif rank == 0:
+                    return said  # type: ignore[no-any-return]  # Fitted
+                else:
+                    del waiting[line]  # type: ignore[arg-type]  # its part is done
 
     def _cause(self, rank: int, said: BaseException) -> BaseException:
         """The error that people are told. What a process raised as an error of ours says enough;
@@ -211,6 +233,18 @@ class _Group:
             f" {what}",
             remedy="the same call goes on from the last checkpoint",
         )
+
+    def save_step(self, checkpoints: Path) -> None:
+        """Have the processes write a checkpoint after the step that they compute."""
+        from bioretrieval_tui.training.training_watch import last_checkpoint
+
+        before, until = last_checkpoint(checkpoints), time.monotonic() + _SAVING
+        with contextlib.suppress(OSError):
+            self.lines[0].send(None)
+            while last_checkpoint(checkpoints) == before and time.monotonic() < until:
+                if any(child.poll() is not None for child in self._children):
+                    return
+                time.sleep(0.05)
 
     def close(self) -> None:
         """End all processes, whatever they do."""
@@ -262,31 +296,33 @@ def main() -> None:
     except BaseException as error:
         line.send(error if isinstance(error, BioRetrievalError) else RuntimeError(repr(error)))
         raise
-    if work.share.rank == 0:
-        line.send(fitted)
+    line.send(fitted)
     with contextlib.suppress(Exception):
         _leave()
 
 
 def _end_with(line: Connection) -> None:
     with contextlib.suppress(EOFError, OSError):
-        line.recv()
+        while True:
+            line.recv()
+            _asked.set()
     os._exit(1)
 
 
 def _fit(work: _Work, line: Connection) -> Fitted:
-    from bioretrieval_tui.training import trainer
+    from bioretrieval_tui.training import trainer, training_watch
 
-    trainer.SAVED_EVERY = work.saved_every
+    training_watch.SAVED_EVERY = work.saved_every
     first = work.share.rank == 0
     model = work.load()
     fitted = trainer.fit(
         model, work.recipe, work.settings, work.examples, work.held, work.folder,
         line.send if first else silent,
         device=work.device, task_of=work.task_of, share=work.share,
+        most=work.most,
     )  # fmt: skip
     if first:
-        trainer.save_weights(model.state_dict(), work.folder / WEIGHTS)
+        training_watch.save_weights(model.state_dict(), work.folder / WEIGHTS)
     return fitted
 
 

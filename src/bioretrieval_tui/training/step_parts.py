@@ -1,9 +1,8 @@
 """A step of training in parts, where memory is too short for all of its pairs at once.
 
 The batch stays what it is, and so do steps, order and gradients: the contrastive loss goes over to
-cached gradients (GradCache, arXiv 2101.06983), the mean of a loss over single pairs is added up part
-by part. transformers' own search for a batch size that fits would begin the steps again with a tenth
-less, and in contrastive training a smaller batch is another, easier task.
+cached gradients (GradCache, arXiv 2101.06983), the mean of a loss over single pairs is added up
+part by part. In contrastive training a smaller batch would be another, easier task.
 """
 
 from __future__ import annotations
@@ -44,9 +43,7 @@ def halved(rows: int) -> int:
     return rows // 2
 
 
-def in_parts(
-    trainer: Any, most: int | None, tell: Callable[[str], None], *, alone: bool
-) -> Any:
+def in_parts(trainer: Any, most: int | None, tell: Callable[[str], None], *, alone: bool) -> Any:
     """A subclass of `trainer` (of sentence-transformers) that computes a step in parts of at most
     `most` rows, and of half as many as often as memory runs out, which it tells.
 
@@ -57,6 +54,7 @@ def in_parts(
     from sentence_transformers.sentence_transformer import losses
 
     class PartedTrainer(trainer):  # type: ignore[misc]  # untyped there
+        loss: Any
         at_once = most
         _share = 1.0
 
@@ -82,8 +80,8 @@ def in_parts(
             if most is None or rows <= most:
                 return super().training_step(model, inputs, *given)
             if type(self.loss) is losses.MultipleNegativesRankingLoss:
-                how = {name: getattr(self.loss, name)
-                       for name in ("scale", "similarity_fct", "gather_across_devices")}  # fmt: skip
+                names = ("scale", "similarity_fct", "gather_across_devices")
+                how = {name: getattr(self.loss, name) for name in names}
                 self.loss = losses.CachedMultipleNegativesRankingLoss(self.loss.model, **how)
             if hasattr(self.loss, "mini_batch_size"):
                 self.loss.mini_batch_size = most

@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -48,11 +49,10 @@ from bioretrieval_tui.training import own_models
 from bioretrieval_tui.training.citation_examples import citation_pairs
 from bioretrieval_tui.training.contamination import Overlap, TrainedTexts
 from bioretrieval_tui.training.examples import Example, ExampleSet, InputSum
-from bioretrieval_tui.training.hyperparameters import Origin, RunSettings
 from bioretrieval_tui.training.mesh_examples import THRESHOLD, mesh_pairs
 from bioretrieval_tui.training.negatives import mine
 from bioretrieval_tui.training.own_models import BenchmarkChange, Fitted, Lineage
-from bioretrieval_tui.training.several_devices import devices_of
+from bioretrieval_tui.training.several_devices import devices_of, even_batch
 from bioretrieval_tui.training.teachers import (
     DISTILLED,
     SEARCHES,
@@ -63,7 +63,9 @@ from bioretrieval_tui.training.teachers import (
     teach,
 )
 from bioretrieval_tui.training.trainable_models import trainable_model
-from bioretrieval_tui.training.trainer import clear, fit, steps_of
+from bioretrieval_tui.training.trainer import finish_early, fit, measure, steps_of
+from bioretrieval_tui.training.training_request import TrainingPlan, TrainingRequest
+from bioretrieval_tui.training.training_watch import MOST_WATCHED, WATCHES, clear
 
 HELD_OUT = 0.1
 """Share of the queries that are held out."""
@@ -73,46 +75,15 @@ SHOWN = 10
 """Examples that are shown before anything starts."""
 MODES = ("dense", "hybrid")
 """What benchmarks are run in, before and after."""
-_WORK = "training"
-_REQUEST = "request.json"
 _FITTED = "fitted.json"
+_BACKWARD = 3.0
+"""Time of a training step in that of encoding the same texts."""
+_LIBRARIES = ("accelerate", "datasets", "peft")
 _FULL, _ADAPTER = 16, 5
 """Bytes that a weight takes in training: itself, gradient and two moments in float32; with an
 adapter, the frozen weight and some."""
 
 Remark = Callable[[str], None]
-
-
-class TrainingRequest(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
-):
-    """What to train, on what.
-
-    name: of the model; base, encoding: hub id or folder, and how it encodes (None: its own way);
-    base_encoding: how the base encodes, where the new model does it in another way;
-    base_entry, licence: the catalogue's of it; teacher, teacher_encoding: hub id or folder and
-    recipe of a teacher that is a model, "" for none; recipe: id of the catalogue's, "" for none;
-    on: an index, a benchmark's folder, or files of documents; pairs: a file of pairs in their
-    place; split: of the judgements to train on; settings, origins: as `settings.choose` gives them;
-    benchmarks: folders to evaluate on before and after.
-    """
-
-    name: str
-    base: str
-    settings: RunSettings
-    encoding: Encoding | None = None
-    base_encoding: Encoding | None = None
-    origins: dict[str, Origin] = {}
-    base_entry: str = ""
-    licence: str = ""
-    teacher: str = ""
-    teacher_encoding: Encoding | None = None
-    recipe: str = ""
-    on: str = ""
-    pairs: str = ""
-    split: str = "train"
-    benchmarks: tuple[str, ...] = ()
-    device: str = "auto"
 
 
 class Prepared(NamedTuple):
@@ -132,12 +103,18 @@ class Prepared(NamedTuple):
 
 
 def prepare(
-    request: TrainingRequest, reporter: Reporter = silent, remark: Remark = lambda _: None
+    request: TrainingRequest,
+    reporter: Reporter = silent,
+    remark: Remark = lambda _: None,
+    *,
+    mines: bool = True,
 ) -> Prepared:
     """Read what is trained on and check that the run can begin; no model is loaded unless an index
-    has to be built. Raises UsageError: nothing to train on is named, or there is no such kind of
-    pairs, or the loss needs a teacher's scores; CorpusError: no pair is left; NotFoundError;
-    ModelError: the base or the teacher is not here, or the base is too large for the memory."""
+    has to be built. mines: an index that has to be built gets the vectors that mining takes.
+
+    Raises UsageError: nothing to train on is named, or there is no such kind of pairs, or the loss
+    needs a teacher's scores; CorpusError: no pair is left; NotFoundError; ModelError: the base or
+    the teacher is not here, or the base is too large for the memory."""
     settings = request.settings
     recipe = encoding_of(request)
     query, _ = parts_of(request.base, recipe)
@@ -151,7 +128,8 @@ def prepare(
             f" and {have / 2**30:.1f} GiB are there",
             remedy=remedy,
         )
-    data, index = _examples(request, request.base_encoding or recipe, reporter, remark)
+    of_base = request.base_encoding or recipe
+    data, index = _examples(request, of_base, reporter, remark, mines=mines)
     encoding = request.teacher_encoding
     check_teacher(settings, request.teacher, encoding, data.examples, index)
     train, held = made.held_out(data.examples, HELD_OUT, settings.seed or 0)
@@ -174,7 +152,12 @@ def _memory() -> int:
 
 
 def _examples(
-    request: TrainingRequest, recipe: Encoding, reporter: Reporter, remark: Remark
+    request: TrainingRequest,
+    recipe: Encoding,
+    reporter: Reporter,
+    remark: Remark,
+    *,
+    mines: bool,
 ) -> tuple[ExampleSet, str]:
     """The examples, and the index that holds the documents."""
     if request.pairs:
@@ -189,7 +172,7 @@ def _examples(
     if kind == "judged" and not judged:
         remedy = "pairs that texts hold: --set pairs=title-abstract, sentence or conclusion"
         raise UsageError(f"{request.on} has no judgements to train on", remedy=remedy)
-    index = _index_of(request, recipe, folder, judged, reporter, remark)
+    index = _index_of(request, recipe, folder, judged, reporter, remark, mines=mines)
     opened = open_index(index, vectors=False)
     with contextlib.closing(opened):
         documents, named = opened.documents, request.on
@@ -236,11 +219,14 @@ def _index_of(
     judged: bool,
     reporter: Reporter,
     remark: Remark,
+    *,
+    mines: bool,
 ) -> str:
     """The index of what is trained on, built if there is none."""
     settings = request.settings
     dense = settings.negatives == "mined" and settings.negatives_by != "lexical"
     dense = dense or (settings.loss in DISTILLED and settings.teacher in ("hybrid", "dense"))
+    dense = dense and mines
     if request.on in index_names():
         return request.on
     if judged:
@@ -273,32 +259,88 @@ def _live(documents: DocumentStore, reporter: Reporter) -> Iterator[Document]:
         reporter(Progress("reading documents", done, documents.rows))
 
 
+def plan(
+    request: TrainingRequest, reporter: Reporter = silent, remark: Remark = lambda _: None
+) -> TrainingPlan:
+    """What a training would do; its speed and memory are measured on some steps, with other
+    documents in the place of negatives that are mined. Raises as `prepare` and `trainer.fit`."""
+    own_models.check_new_name(request.name)
+    require_libraries()
+    settings, recipe = request.settings, encoding_of(request)
+    names = devices_of(request.device).split(",")
+    prepared = prepare(request, reporter, remark, mines=False)
+    train = prepared.train
+    if settings.negatives == "mined":
+        others = [one.positive for one in train]
+        train = [one._replace(negatives=(others[at - 1],)) for at, one in enumerate(train)]
+    model = trainable_model(request.base, recipe)
+    share = even_batch(settings.batch or 32, len(names), len(train)) // len(names)
+    part = msgspec.structs.replace(settings, batch=share)
+    measured = measure(model, recipe, part, train, reporter, device=names[0])
+    texts = share * (2 + (settings.negatives_each or 0 if train[0].negatives else 0))
+    ranked = min(MOST_WATCHED, len(prepared.held) * (1 + DISTRACTORS)) + len(prepared.held)
+    look = measured.seconds / texts / _BACKWARD * ranked
+    return TrainingPlan(
+        data=prepared.data.description,
+        pairs=len(train),
+        held=len(prepared.held),
+        skipped=dict(prepared.data.skipped),
+        examples=tuple(
+            (one.query, made.text_of(one.positive), len(one.negatives))
+            for one in prepared.train[:SHOWN]
+        ),
+        steps=prepared.steps,
+        step_seconds=measured.seconds,
+        seconds=measured.seconds * prepared.steps + look * (WATCHES + 1),
+        memory=measured.memory,
+        disk=prepared.weights * _FULL * 2,
+        device=",".join(names),
+    )
+
+
+def require_libraries() -> None:
+    """Raises BioRetrievalError: what the extra `train` installs is not there."""
+    lacking = [name for name in _LIBRARIES if find_spec(name) is None]
+    if lacking:
+        said = f"training needs {', '.join(lacking)}"
+        raise BioRetrievalError(said, remedy="run: pip install 'bioretrieval-tui[train]'")
+
+
 # Training ---------------------------------------------------------------------------------------
 
 
 def train(
-    request: TrainingRequest, reporter: Reporter = silent, remark: Remark = lambda _: None
+    request: TrainingRequest,
+    reporter: Reporter = silent,
+    remark: Remark = lambda _: None,
+    *,
+    finish: bool = False,
 ) -> Lineage:
     """Train a model and evaluate it before and after. A run of the same request that was ended goes
-    on. Raises as `prepare`, `evaluate_folder` and `fit` do, and what `reporter` raises; UsageError:
+    on; finish: it takes the weights that did best so far.
+
+    Raises as `prepare`, `evaluate_folder` and `fit` do, and what `reporter` raises; UsageError:
     the name is taken, or by an unfinished run of another request; BioRetrievalError: the disk has
     too little space, or another process trains it."""
     folder = own_models.check_new_name(request.name)
+    require_libraries()
     said = f"{request.name} cannot be trained"
     busy = "another process trains it"
     with locked(folder.with_name(f".{request.name}.lock"), said, busy, seconds=1):
-        return _train(request, folder, reporter, remark)
+        return _train(request, folder, reporter, remark, finish=finish)
 
 
-def _train(request: TrainingRequest, folder: Path, reporter: Reporter, remark: Remark) -> Lineage:
-    work = folder / _WORK
+def _train(
+    request: TrainingRequest, folder: Path, reporter: Reporter, remark: Remark, *, finish: bool
+) -> Lineage:
+    work = folder / own_models.WORK
     goes_on = _goes_on(request, work)
     if goes_on:
         remark(f"the training of {request.name} goes on")
     prepared = prepare(request, reporter, remark)
     if not goes_on:
         clear(work)
-        save_file(work / _REQUEST, msgspec.json.encode(request), "the request")
+        save_file(work / own_models.REQUEST, msgspec.json.encode(request), "the request")
     space = shutil.disk_usage(work).free
     if space < (needed := prepared.weights * _FULL * 2):
         raise BioRetrievalError(
@@ -327,7 +369,7 @@ def _train(request: TrainingRequest, folder: Path, reporter: Reporter, remark: R
             f"{len(examples):,} pairs, {len(prepared.held):,} held out, {prepared.steps:,} steps"
         )
         model = trainable_model(request.base, recipe)
-        fitted = fit(
+        fitted = finish_early(model, request.settings, work) if finish else fit(
             model, recipe, request.settings, examples, held, work, reporter,
             device=devices_of(request.device), load=partial(trainable_model, request.base, recipe),
         )  # fmt: skip
@@ -370,7 +412,7 @@ def _train(request: TrainingRequest, folder: Path, reporter: Reporter, remark: R
 def _goes_on(request: TrainingRequest, work: Path) -> bool:
     """Whether an unfinished training of the same request is there. Raises UsageError: it is of
     another one."""
-    path = work / _REQUEST
+    path = work / own_models.REQUEST
     if not path.is_file():
         return False
     if path.read_bytes() != msgspec.json.encode(request):
