@@ -52,7 +52,10 @@ def distinct(count: int) -> list[Example]:
 
 
 def close(one: Any, other: Any) -> None:
+    """But for the biases of keys, which make no difference: their gradients are noise."""
     for name, weight in weights(one).items():
+        if name.endswith("key.bias"):
+            continue
         np.testing.assert_allclose(weight, weights(other)[name], atol=2e-4, err_msg=name)
 
 

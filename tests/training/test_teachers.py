@@ -225,10 +225,14 @@ def test_a_model_is_distilled_from_a_search(
     words = ["train", "--on", str(path), "--base", str(base), "--name", "taught", "-f", "json"]
     words += [part for key, value in given.items() for part in ("--set", f"{key}={value}")]
     call: Callable[..., int] = run
+    assert call([*words, "-q", "--dry-run"]) == 0
+    assert "2 steps" in capsys.readouterr().err
+    assert not (places().cache / "teachers").exists()
     assert call([*words, "-q"]) == 0
     out, err = capsys.readouterr()
     lineage = json.loads(out)
     assert "scores by hybrid search of eval-corpus" in lineage["teacher"]
+    assert lineage["negatives"].endswith("mined by dense search.")
     assert lineage["settings"]["loss"] == "margin-mse"
     assert call(["train", "show", "taught", "-f", "markdown"]) == 0
     assert lineage["teacher"] in capsys.readouterr().out

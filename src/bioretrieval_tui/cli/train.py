@@ -56,6 +56,7 @@ def train() -> None:
     bioretrieval-tui train --pairs pairs.jsonl --base all-minilm-l6-v2 --name mine
     bioretrieval-tui train --on my-index --set pairs=title-abstract --name mine --dry-run
     bioretrieval-tui train train-biohicl --on my-index --name mine
+    bioretrieval-tui train --on datasets/scifact --set kind=reranker --name mine
 
     `train run --help` lists the options.
     """
@@ -107,18 +108,19 @@ def run(
 
     What is trained on is one of --on and --pairs. A tenth of the queries is held out; the weights
     that rank them best are kept. The same call goes on with a training that was ended. The model is
-    used as any other: --model NAME.
+    used as any other: --model NAME, a cross-encoder --reranker NAME.
     """
     from bioretrieval_tui.backend.protocol import TrainJob
     from bioretrieval_tui.training.hyperparameters import choose
-    from bioretrieval_tui.training.training_request import request_of
+    from bioretrieval_tui.training.training_request import base_of, request_of
 
     values = dict(_setting(one) for one in given)
     if pairs is not None:
         values = {"pairs": "given", "negatives": "given", **values}
     found = catalogue()
     entry = _recipe(recipe, found) if recipe is not None else None
-    chosen = choose(entry, values)
+    *_, kind = base_of(entry, base, chosen_model)
+    chosen = choose(entry, values, kind)
     if name is None and not dry_run:
         raise UsageError("the new model needs a name", remedy="add --name NAME")
     for folder in benchmarks:

@@ -53,6 +53,11 @@ class SideRecipe(msgspec.Struct, frozen=True):
     instruction: str | None
     max_length: int | None
 
+    def texts(self) -> list[str]:
+        """The templates, as they are written."""
+        return ["".join(f"{said}{{{name}}}" if name else said for said, name in segment)
+                for segment in self.segments]  # fmt: skip
+
     def query(self, text: str, *, separator: str = "") -> SideInput:
         return self._filled({"query": text, "text": text, "title": "", "sep": separator})
 

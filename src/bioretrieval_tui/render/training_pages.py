@@ -51,6 +51,7 @@ def _best(lineage: Lineage) -> str:
 
 _COLUMNS: tuple[ColumnOf[Lineage], ...] = (
     column("name", min_width=12),
+    column("kind", make=lambda one: one.kind, min_width=9),
     column("base", make=lambda one: one.base_entry or one.base, min_width=12),
     column("recipe", make=lambda one: one.recipe or None),
     column("data", "trained on", min_width=16, weight=2),
@@ -96,7 +97,7 @@ def model_page(lineage: Lineage) -> Page:
     return Page(
         lineage.name,
         kind="own",
-        byline=(text("your model"), text(f"from {lineage.base_entry or lineage.base}")),
+        byline=(text(f"your {lineage.kind}"), text(f"from {lineage.base_entry or lineage.base}")),
         sections=(
             Group("Benchmarks", tuple(map(_outcome, lineage.outcomes))),
             Prose("Overlap with the training data", tuple(map(_overlap, lineage.overlaps))),

@@ -14,11 +14,14 @@ from bioretrieval_tui.errors import UsageError
 from bioretrieval_tui.util.formatting import did_you_mean
 
 Origin = Literal["set", "recipe", "default"]
+Kind = Literal["retriever", "reranker"]
 
 
 class RunSettings(TrainingSettings, frozen=True, kw_only=True):
-    """The settings of a recipe, and guards of mining, of which no paper says all."""
+    """The settings of a recipe, and what no paper says: the kind, and guards of mining."""
 
+    kind: Kind | None = None
+    """What the base becomes: a bi-encoder, or a cross-encoder. None: what it is."""
     negatives_first: Annotated[int, Meta(ge=1)] | None = None
     negatives_last: Annotated[int, Meta(ge=1, le=1000)] | None = None
     """Ranks from which and to which they are taken, without the positives."""
@@ -50,6 +53,11 @@ DEFAULTS = RunSettings(
     seed=13,
 )
 """What holds where neither user nor recipe says anything."""
+OF_RERANKERS = msgspec.structs.replace(
+    DEFAULTS, loss="scores", negatives_each=4, negatives_by="hybrid", batch=8, learning_rate=2e-5
+)
+"""The same for cross-encoders, which read each negative with its query: those that hybrid search
+finds, since they will rerank its hits."""
 LORA = Lora(rank=16, alpha=32.0, dropout=0.05)
 """An adapter of which a recipe or the user says only that there is one."""
 _LORA_PREFIX = "lora."
@@ -84,6 +92,8 @@ class ChosenSettings(NamedTuple):
 
 def _is_used(name: str, settings: RunSettings) -> bool:
     """Whether a setting makes a difference to a training with these."""
+    if name == "temperature" and settings.kind == "reranker":
+        return False
     if name == "negatives_each":
         return settings.negatives != "in-batch" or settings.pairs in ("mesh", "citations")
     if name.startswith("negatives_"):
@@ -91,15 +101,19 @@ def _is_used(name: str, settings: RunSettings) -> bool:
     return settings.loss in _OF_LOSSES.get(name, (settings.loss,))
 
 
-def choose(recipe: Recipe | None, given: Mapping[str, str]) -> ChosenSettings:
-    """The settings of a run. given: of `--set key=value`, as written. Raises UsageError: an unknown
-    key, or a value that does not fit it."""
+def choose(
+    recipe: Recipe | None, given: Mapping[str, str], base: Kind = "retriever"
+) -> ChosenSettings:
+    """The settings of a run. given: of `--set key=value`, as written; base: what the base is.
+    Raises UsageError: an unknown key, or a value that does not fit it."""
     of_recipe = _values(recipe.training) if recipe is not None and recipe.training else {}
     of_user = parse(given)
+    kind: Kind = of_user.get("kind", base)
+    of_kind = _values(OF_RERANKERS if kind == "reranker" else DEFAULTS) | {"kind": kind}
     values: dict[str, Any] = {}
     origins: dict[str, Origin] = {}
     for name in RunSettings.__struct_fields__:
-        layers = (("set", of_user), ("recipe", of_recipe), ("default", _values(DEFAULTS)))
+        layers = (("set", of_user), ("recipe", of_recipe), ("default", of_kind))
         for origin, known in layers:
             if name in known:
                 values[name], origins[name] = known[name], origin  # type: ignore[assignment]  # a literal
@@ -166,5 +180,6 @@ def _values(settings: TrainingSettings) -> dict[str, Any]:
 
 def _merged(given: Lora) -> Lora:
     """An adapter with the usual values where nothing is said."""
-    said = {name: value for name in Lora.__struct_fields__ if (value := getattr(given, name))}
+    names = Lora.__struct_fields__  # a dropout of 0 is said
+    said = {name: value for name in names if (value := getattr(given, name)) not in (None, ())}
     return msgspec.structs.replace(LORA, **said)

@@ -7,7 +7,7 @@ torch and the library are imported within functions.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from bioretrieval_tui.catalog.models import Encoding, TrainingSettings
 from bioretrieval_tui.documents.document import Document
@@ -20,8 +20,15 @@ _MICRO = 64
 """Texts of a forward pass where gradients of a larger batch are cached."""
 
 
+class FilledTexts(Protocol):
+    """Examples as the texts that a model reads."""
+
+    def query(self, text: str) -> str: ...
+    def document(self, document: Document) -> str: ...
+
+
 class Texts:
-    """Examples as the texts that a model reads, by its recipe."""
+    """Examples as the texts that a bi-encoder reads, by its recipe."""
 
     def __init__(self, recipe: Encoding, settings: TrainingSettings, tokenizer: Any) -> None:
         self._query: SideRecipe = side_recipe(recipe, "query")
@@ -46,7 +53,7 @@ class Texts:
 
 
 def columns_of(
-    examples: Sequence[Example], texts: Texts, settings: TrainingSettings
+    examples: Sequence[Example], texts: FilledTexts, settings: TrainingSettings
 ) -> dict[str, list[Any]]:
     """The columns of a training set: anchor, positive, negatives, and the label that the loss
     takes. Every row has as many negatives as the settings say, or none; where an example has fewer,
@@ -105,7 +112,8 @@ def loss_of(model: Any, settings: TrainingSettings, *, negatives: bool) -> Any:
     if settings.loss == "mesh":
         return mesh_loss(model, settings)
     if settings.loss == "scores":
-        raise UsageError("this loss trains a cross-encoder", remedy="loss=contrastive")
+        remedy = "set kind=reranker, or loss=contrastive"
+        raise UsageError("the loss scores trains a cross-encoder", remedy=remedy)
     if settings.loss == "triplet":
         if not negatives:
             remedy = "set negatives=mined, or give pairs with negatives"

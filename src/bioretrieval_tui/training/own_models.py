@@ -12,12 +12,14 @@ import msgspec
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Encoding, Model, Side
+from bioretrieval_tui.encoding.recipe import reranking_recipe
 from bioretrieval_tui.errors import BioRetrievalError, ModelError, NotFoundError, UsageError
 from bioretrieval_tui.paths import file_errors, places, save_file
 from bioretrieval_tui.training.contamination import Overlap
 from bioretrieval_tui.training.examples import InputSum
 from bioretrieval_tui.training.hyperparameters import (
     ChosenSettings,
+    Kind,
     Origin,
     RunSettings,
 )
@@ -138,6 +140,11 @@ class Lineage(
     outcomes: tuple[BenchmarkChange, ...] = ()
     overlaps: tuple[Overlap, ...] = ()
 
+    @property
+    def kind(self) -> Kind:
+        """What it is used for: `--model`, or `--reranker`."""
+        return "reranker" if self.encoding.type == "cross-encoder" else "retriever"
+
     def line(self) -> str:
         """The model and what its training changed, in one sentence."""
         curve = TrainingCurve(self.fitted.steps, watched=self.fitted.watched)
@@ -228,6 +235,8 @@ def _entry_of(lineage: Lineage, catalogue: Catalogue) -> Model:
     if isinstance(base, Model):
         same = ("family", "dimension", "max_tokens", "architecture", "languages")
         known = {name: getattr(base, name) for name in same}
+        if lineage.kind == "reranker":  # it makes no vectors, and may read less
+            known |= {"dimension": None, "max_tokens": None}
     contaminated = [one.benchmark for one in lineage.overlaps if one.contaminated]
     names = [lineage.data.partition(",")[0], *(one.rpartition(" ")[0] for one in contaminated)]
     trained_on = [named_benchmark(catalogue, name) for name in names]
@@ -239,7 +248,7 @@ def _entry_of(lineage: Lineage, catalogue: Catalogue) -> Model:
         sources=(),
         year=int(lineage.date[:4]),
         released=lineage.date[:10],
-        role="reranker" if lineage.encoding.type == "cross-encoder" else "retriever",
+        role=lineage.kind,
         base=lineage.base,
         hub=(str(models_folder() / lineage.name),),
         licence=lineage.licence or None,
@@ -341,9 +350,11 @@ def export_model(name: str, to: Path) -> Path:
 def model_card(lineage: Lineage) -> str:
     """The card of a model, in Markdown with the hub's front matter: what it is, and what was
     measured; nothing else."""
+    reranks = lineage.kind == "reranker"
     facts = {
         "base_model": lineage.base, "library_name": "sentence-transformers",
-        "pipeline_tag": "sentence-similarity", "license": lineage.licence,
+        "pipeline_tag": "text-ranking" if reranks else "sentence-similarity",
+        "license": lineage.licence,
     }  # fmt: skip
     front = "".join(f"{key}: {value}\n" for key, value in facts.items() if value)
     query, document = lineage.encoding.query or Side(), lineage.encoding.document or Side()
@@ -358,6 +369,12 @@ def model_card(lineage: Lineage) -> str:
         f" by {lineage.encoding.similarity or 'cosine'}."
         + (" The end token is appended to each." if lineage.encoding.append else "")
     )
+    if reranks:
+        read = reranking_recipe(lineage.name, lineage.encoding).texts()
+        use = (
+            f"A cross-encoder: it reads `{read[0]}` and `{read[1]}` as a pair and gives a raw"
+            " score, higher for a better answer. Scores of one query can be compared."
+        )
     settings = ChosenSettings(lineage.settings, lineage.origins).lines()
     scores = [
         (f"{one.benchmark} {one.split}", one.mode, f"{one.before:.4f}", f"{one.after:.4f}",

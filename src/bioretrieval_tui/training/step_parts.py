@@ -7,6 +7,7 @@ part by part. In contrastive training a smaller batch would be another, easier t
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -51,7 +52,6 @@ def in_parts(trainer: Any, most: int | None, tell: Callable[[str], None], *, alo
     process waits for this one within a step; otherwise it raises ShortOfMemoryError, as a step that
     several share can only be begun again by all. Raises ModelError: a single pair does not fit."""
     from accelerate.utils.memory import clear_device_cache
-    from sentence_transformers.sentence_transformer import losses
 
     class PartedTrainer(trainer):  # type: ignore[misc]  # untyped there
         loss: Any
@@ -79,11 +79,9 @@ def in_parts(trainer: Any, most: int | None, tell: Callable[[str], None], *, alo
             most = self.at_once
             if most is None or rows <= most:
                 return super().training_step(model, inputs, *given)
-            if type(self.loss) is losses.MultipleNegativesRankingLoss:
-                names = ("scale", "similarity_fct", "gather_across_devices")
-                how = {name: getattr(self.loss, name) for name in names}
-                self.loss = losses.CachedMultipleNegativesRankingLoss(self.loss.model, **how)
-            if hasattr(self.loss, "mini_batch_size"):
+            if type(self.loss).__name__ == _IN_BATCH:
+                self.loss = _cached(self.loss)
+            if type(self.loss).__name__ == _CACHED:
                 self.loss.mini_batch_size = most
                 return super().training_step(model, inputs, *given)
             total = 0.0
@@ -103,11 +101,27 @@ def in_parts(trainer: Any, most: int | None, tell: Callable[[str], None], *, alo
     return PartedTrainer
 
 
+_IN_BATCH = "MultipleNegativesRankingLoss"
+_CACHED = f"Cached{_IN_BATCH}"
+
+
+def _cached(loss: Any) -> Any:
+    """The same loss, of bi-encoders or of cross-encoders, with cached gradients."""
+    beside = importlib.import_module(type(loss).__module__.rpartition(".")[0])
+    names = ("scale", "similarity_fct", "gather_across_devices", "num_negatives", "activation_fn")
+    how = {name: getattr(loss, name) for name in names if hasattr(loss, name)}
+    return getattr(beside, _CACHED)(loss.model, **how)
+
+
 def _rows(inputs: dict[str, Any]) -> int:
-    """Rows of a batch; each of its columns is a tensor of so many."""
-    return next(len(one) for name, one in inputs.items() if name.endswith("input_ids"))
+    """Rows of a batch; each of its columns is a tensor or a list of so many."""
+    return next(len(one) for one in inputs.values() if _is_column(one))
+
+
+def _is_column(value: Any) -> bool:
+    return isinstance(value, list) or getattr(value, "ndim", 0) > 0
 
 
 def _part(value: Any, start: int, most: int, rows: int) -> Any:
-    whole = getattr(value, "ndim", 0) == 0 or len(value) != rows
+    whole = not _is_column(value) or len(value) != rows
     return value if whole else value[start : start + most]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -23,6 +23,7 @@ from bioretrieval_tui.encoding.recipe import (
 )
 from bioretrieval_tui.encoding.torch_modules import load_modules
 from bioretrieval_tui.errors import ModelError
+from bioretrieval_tui.training.hyperparameters import Kind
 
 FRESH = Encoding(
     type="bi-encoder",
@@ -36,7 +37,15 @@ FRESH = Encoding(
 )
 """How a model encodes that was trained from one that only predicts masked words, where no recipe
 says more: the mean of its tokens, as in Sentence-BERT (arXiv 1908.10084)."""
+CROSS_ENCODER: Literal["cross-encoder"] = "cross-encoder"
 _SIMILARITIES = {"cosine": "cosine", "dot": "dot", "l2": "euclidean"}
+
+
+def kind_of_base(base: str, encoding: Encoding | None) -> Kind:
+    """What a model is if no one says what it shall become. base, encoding: hub id or folder, and
+    recipe, None for its own."""
+    found = encoding or recipe_of_folder(Path(base).expanduser())
+    return "reranker" if found is not None and found.type == CROSS_ENCODER else "retriever"
 
 
 def encoding_to_train(

@@ -116,14 +116,11 @@ def steps_of(settings: TrainingSettings, pairs: int) -> int:
     return settings.steps or max(1, math.ceil(each * (settings.epochs or 1.0)))
 
 
-def _similarities(
-    model: Any, recipe: Encoding, queries: Sequence[str], documents: Sequence[str]
-) -> Any:
+def _similarities(model: Any, queries: Sequence[str], documents: Sequence[str]) -> Any:
     """The similarity of each query to the document at its place, float32 (n,)."""
-    from sentence_transformers.util import pairwise_cos_sim, pairwise_dot_score
-
-    both = [model.encode(list(one), show_progress_bar=False) for one in (queries, documents)]
-    return (pairwise_dot_score if recipe.similarity == "dot" else pairwise_cos_sim)(*both)
+    return model.similarity_pairwise(
+        *(model.encode(list(one), show_progress_bar=False) for one in (queries, documents))
+    )
 
 
 class Task(NamedTuple):
@@ -159,7 +156,7 @@ def retrieval_task(
     texts = Texts(recipe, settings, model.tokenizer)
     columns = columns_of(examples, texts, settings)
     if settings.loss in DISTILLED:
-        rescale(columns, score_factor(partial(_similarities, model, recipe), columns))
+        rescale(columns, score_factor(partial(_similarities, model), columns))
     loss = loss_of(model, settings, negatives="negative_1" in columns)
     evaluator = evaluator_of(held, texts, settings.batch or 32, bf16=bf16)
     return Task(SentenceTransformerTrainer, columns, loss, evaluator, undo)
@@ -301,6 +298,7 @@ def measure(
     reporter: Reporter,
     *,
     device: str = "cpu",
+    task_of: Callable[..., Task] = retrieval_task,
 ) -> StepCost:
     """Train `model`, in place, for ten steps or MEASURED_SECONDS, at least three steps; nothing is
     kept. The first step is not counted. Raises as `fit`."""
@@ -320,7 +318,8 @@ def measure(
     some = msgspec.structs.replace(settings, steps=MEASURED_STEPS, epochs=None)
     with tempfile.TemporaryDirectory() as folder, contextlib.suppress(_EnoughError):
         started = time.monotonic()
-        fit(model, recipe, some, examples, [], Path(folder), hear, device=device)
+        work = Path(folder)
+        fit(model, recipe, some, examples, [], work, hear, device=device, task_of=task_of)
     if device.startswith("cuda"):
         memory = torch.cuda.max_memory_allocated(device)
     else:

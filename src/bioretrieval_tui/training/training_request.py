@@ -13,7 +13,7 @@ import msgspec
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Encoding, Model, Recipe
 from bioretrieval_tui.errors import NotFoundError, UsageError
-from bioretrieval_tui.training.hyperparameters import ChosenSettings, Origin, RunSettings
+from bioretrieval_tui.training.hyperparameters import ChosenSettings, Kind, Origin, RunSettings
 from bioretrieval_tui.util.formatting import plural, size, time_left
 
 Find = Callable[[str], tuple[str, Encoding | None]]
@@ -61,6 +61,24 @@ def check_runnable(recipe: Recipe) -> None:
         raise UsageError(said, remedy="see: bioretrieval-tui list recipes -w runnable:yes")
 
 
+def base_of(
+    recipe: Recipe | None, base: str | None, find: Find
+) -> tuple[str, Encoding | None, Kind]:
+    """Hub id or folder of the base, its recipe, and what it is: the base that is named, else the
+    recipe's, else the embedded model. Raises what `find` raises."""
+    from bioretrieval_tui.encoding.embedded import MODEL_ID
+    from bioretrieval_tui.training.trainable_models import kind_of_base
+
+    wanted = base or (recipe.base if recipe is not None else None) or MODEL_ID
+    try:
+        hub, own = find(wanted)
+    except NotFoundError:
+        if base is not None or "/" not in wanted:
+            raise
+        hub, own = wanted, None  # a recipe's base without an entry: its files are looked for
+    return hub, own, kind_of_base(hub, own)
+
+
 def request_of(
     catalogue: Catalogue,
     recipe: Recipe | None,
@@ -71,12 +89,10 @@ def request_of(
     name: str,
     **fields: Any,
 ) -> TrainingRequest:
-    """The request of a training: its base is the one that is named, else the recipe's, else the
-    embedded model; its teacher may be a model.
+    """The request of a training: its base is that of `base_of`; its teacher may be a model.
 
     fields: `on`, `pairs`, `split`, `benchmarks`, `device`. Raises UsageError: an entry of the
     catalogue has the name; what `find` raises."""
-    from bioretrieval_tui.encoding.embedded import MODEL_ID
     from bioretrieval_tui.encoding.recipe import recipe_hash
     from bioretrieval_tui.training.teachers import DISTILLED, SEARCHES
     from bioretrieval_tui.training.trainable_models import encoding_to_train
@@ -85,17 +101,14 @@ def request_of(
     if taken is not None and name not in catalogue.own:
         said = f"{name} is an entry of the catalogue: {taken.name}"
         raise UsageError(said, remedy="choose another name")
-    wanted = base or (recipe.base if recipe is not None else None) or MODEL_ID
-    try:
-        hub, own = find(wanted)
-    except NotFoundError:
-        if base is not None or "/" not in wanted:
-            raise
-        hub, own = wanted, None  # a recipe's base without an entry: its files are looked for
-    made = catalogue.by_id.get(recipe.model) if recipe is not None else None
-    published = made.encoding if isinstance(made, Model) else None
-    encoding = encoding_to_train(hub, own, published, named=base is not None)
-    same = own is None or encoding is None or recipe_hash(own) == recipe_hash(encoding)
+    hub, own, _ = base_of(recipe, base, find)
+    encoding, of_base = own, None
+    if settings.kind != "reranker":
+        made = catalogue.by_id.get(recipe.model) if recipe is not None else None
+        published = made.encoding if isinstance(made, Model) else None
+        encoding = encoding_to_train(hub, own, published, named=base is not None)
+        same = own is None or encoding is None or recipe_hash(own) == recipe_hash(encoding)
+        of_base = None if same or own is None or own.type != "bi-encoder" else own
     teacher: tuple[str, Encoding | None] = "", None
     if settings.loss in DISTILLED and settings.teacher not in (None, *SEARCHES):
         teacher = find(settings.teacher)
@@ -104,7 +117,7 @@ def request_of(
         name=name,
         base=hub,
         encoding=encoding,
-        base_encoding=None if same or own is None or own.type != "bi-encoder" else own,
+        base_encoding=of_base,
         settings=settings,
         origins=dict(chosen.origins),
         base_entry=entry.id if entry is not None else "",

@@ -32,6 +32,7 @@ from bioretrieval_tui.errors import BioRetrievalError, ModelError, NotFoundError
 from bioretrieval_tui.evaluation import metrics, records
 from bioretrieval_tui.evaluation.benchmark import find_parts, read_benchmark
 from bioretrieval_tui.evaluation.runner import (
+    RERANK,
     EvaluationReport,
     EvaluationRequest,
     ensure_index,
@@ -52,6 +53,12 @@ from bioretrieval_tui.training.examples import Example, ExampleSet, InputSum
 from bioretrieval_tui.training.mesh_examples import THRESHOLD, mesh_pairs
 from bioretrieval_tui.training.negatives import mine
 from bioretrieval_tui.training.own_models import BenchmarkChange, Fitted, Lineage
+from bioretrieval_tui.training.reranker_training import (
+    check_reranker,
+    reranking_task,
+    starting_recipe,
+    trainable_reranker,
+)
 from bioretrieval_tui.training.several_devices import devices_of, even_batch
 from bioretrieval_tui.training.teachers import (
     DISTILLED,
@@ -62,8 +69,15 @@ from bioretrieval_tui.training.teachers import (
     search_teacher,
     teach,
 )
-from bioretrieval_tui.training.trainable_models import trainable_model
-from bioretrieval_tui.training.trainer import finish_early, fit, measure, steps_of
+from bioretrieval_tui.training.trainable_models import kind_of_base, trainable_model
+from bioretrieval_tui.training.trainer import (
+    Task,
+    finish_early,
+    fit,
+    measure,
+    retrieval_task,
+    steps_of,
+)
 from bioretrieval_tui.training.training_request import TrainingPlan, TrainingRequest
 from bioretrieval_tui.training.training_watch import MOST_WATCHED, WATCHES, clear
 
@@ -73,7 +87,8 @@ DISTRACTORS = 5
 """Hard negatives of a held-out query."""
 SHOWN = 10
 """Examples that are shown before anything starts."""
-MODES = ("dense", "hybrid")
+HYBRID = "hybrid"
+MODES: tuple[str, ...] = ("dense", HYBRID)
 """What benchmarks are run in, before and after."""
 _FITTED = "fitted.json"
 _BACKWARD = 3.0
@@ -117,6 +132,8 @@ def prepare(
     the teacher is not here, or the base is too large for the memory."""
     settings = request.settings
     recipe = encoding_of(request)
+    if reranks(request):
+        check_reranker(settings, fresh=_is_new(request))
     query, _ = parts_of(request.base, recipe)
     files = files_of(query)
     weights = sum(path.stat().st_size for path in files.folder.glob("*.safetensors")) // 4
@@ -128,8 +145,7 @@ def prepare(
             f" and {have / 2**30:.1f} GiB are there",
             remedy=remedy,
         )
-    of_base = request.base_encoding or recipe
-    data, index = _examples(request, of_base, reporter, remark, mines=mines)
+    data, index = _examples(request, reporter, remark, mines=mines)
     encoding = request.teacher_encoding
     check_teacher(settings, request.teacher, encoding, data.examples, index)
     train, held = made.held_out(data.examples, HELD_OUT, settings.seed or 0)
@@ -138,8 +154,43 @@ def prepare(
 
 
 def encoding_of(request: TrainingRequest) -> Encoding:
-    """How the base encodes. Raises ModelError: it is not known."""
+    """How the model will encode. Raises ModelError: it is not known, or the base cannot become what
+    the settings say."""
+    if reranks(request):
+        return starting_recipe(request.base, request.encoding)
     return recipe_of(request.base, request.encoding)
+
+
+def reranks(request: TrainingRequest) -> bool:
+    """Whether a cross-encoder is trained."""
+    return request.settings.kind == "reranker"
+
+
+def _is_new(request: TrainingRequest) -> bool:
+    """Whether a reranker is trained from a model that is none."""
+    return reranks(request) and kind_of_base(request.base, request.encoding) == "retriever"
+
+
+def _to_train(request: TrainingRequest, recipe: Encoding) -> tuple[Any, Callable[..., Task]]:
+    """The model to train, and how."""
+    if not reranks(request):
+        return trainable_model(request.base, recipe), retrieval_task
+    fresh = _is_new(request)
+    model = trainable_reranker(request.base, recipe, request.settings, fresh=fresh)
+    return model, partial(reranking_task, fresh=fresh)
+
+
+def _model_to_train(request: TrainingRequest, recipe: Encoding) -> Any:
+    """The model alone, for a process of another device."""
+    return _to_train(request, recipe)[0]
+
+
+def _retriever(request: TrainingRequest) -> tuple[str, Encoding]:
+    """The model whose index is mined, and searched before anything is reranked: the base, or for a
+    reranker the embedded model."""
+    if reranks(request):
+        return embedded.MODEL_ID, embedded.RECIPE
+    return request.base, request.base_encoding or encoding_of(request)
 
 
 def _memory() -> int:
@@ -152,12 +203,7 @@ def _memory() -> int:
 
 
 def _examples(
-    request: TrainingRequest,
-    recipe: Encoding,
-    reporter: Reporter,
-    remark: Remark,
-    *,
-    mines: bool,
+    request: TrainingRequest, reporter: Reporter, remark: Remark, *, mines: bool
 ) -> tuple[ExampleSet, str]:
     """The examples, and the index that holds the documents."""
     if request.pairs:
@@ -172,7 +218,7 @@ def _examples(
     if kind == "judged" and not judged:
         remedy = "pairs that texts hold: --set pairs=title-abstract, sentence or conclusion"
         raise UsageError(f"{request.on} has no judgements to train on", remedy=remedy)
-    index = _index_of(request, recipe, folder, judged, reporter, remark, mines=mines)
+    index = _index_of(request, folder, judged, reporter, remark, mines=mines)
     opened = open_index(index, vectors=False)
     with contextlib.closing(opened):
         documents, named = opened.documents, request.on
@@ -214,7 +260,6 @@ def _is_benchmark(folder: Path) -> bool:
 
 def _index_of(
     request: TrainingRequest,
-    recipe: Encoding,
     place: Path,
     judged: bool,
     reporter: Reporter,
@@ -229,10 +274,11 @@ def _index_of(
     dense = dense and mines
     if request.on in index_names():
         return request.on
+    model, recipe = _retriever(request)
     if judged:
         benchmark = read_benchmark(place, request.split)
         return ensure_index(
-            benchmark, request.base, recipe, vectors=dense, device=request.device, reporter=reporter
+            benchmark, model, recipe, vectors=dense, device=request.device, reporter=reporter
         )
     if not place.exists():
         names = ", ".join(index_names()) or "none yet"
@@ -242,10 +288,11 @@ def _index_of(
     sums = made.sums_of(path for path in inputs.files if path is not None)
     digest = hashlib.sha256("".join(one.sha256 for one in sums).encode()).hexdigest()[:8]
     name = f"eval-{records.slug(place.stem, 40) or 'texts'}-{digest}"
-    if name not in index_names():
+    # A plan that was only looked at left one without vectors.
+    if name not in index_names() or (dense and not manifest_of(name).encoded):
         remark(f"an index of {request.on} is built once: {name}")
         build_for_model(
-            name, [str(place)], request.base, recipe, lexical=not dense, device=request.device,
+            name, [str(place)], model, recipe, lexical=not dense, device=request.device,
             reporter=reporter,
         )  # fmt: skip
     return name
@@ -263,7 +310,8 @@ def plan(
     request: TrainingRequest, reporter: Reporter = silent, remark: Remark = lambda _: None
 ) -> TrainingPlan:
     """What a training would do; its speed and memory are measured on some steps, with other
-    documents in the place of negatives that are mined. Raises as `prepare` and `trainer.fit`."""
+    documents in the place of negatives that are mined, and without asking a teacher. Raises as
+    `prepare` and `trainer.fit`."""
     own_models.check_new_name(request.name)
     require_libraries()
     settings, recipe = request.settings, encoding_of(request)
@@ -273,10 +321,12 @@ def plan(
     if settings.negatives == "mined":
         others = [one.positive for one in train]
         train = [one._replace(negatives=(others[at - 1],)) for at, one in enumerate(train)]
-    model = trainable_model(request.base, recipe)
+    if settings.loss in DISTILLED:
+        train = [one._replace(scores=(1.0, *[0.0] * len(one.negatives))) for one in train]
+    model, task = _to_train(request, recipe)
     share = even_batch(settings.batch or 32, len(names), len(train)) // len(names)
     part = msgspec.structs.replace(settings, batch=share)
-    measured = measure(model, recipe, part, train, reporter, device=names[0])
+    measured = measure(model, recipe, part, train, reporter, device=names[0], task_of=task)
     texts = share * (2 + (settings.negatives_each or 0 if train[0].negatives else 0))
     ranked = min(MOST_WATCHED, len(prepared.held) * (1 + DISTRACTORS)) + len(prepared.held)
     look = measured.seconds / texts / _BACKWARD * ranked
@@ -352,15 +402,11 @@ def _train(
     examples, held, negatives = prepared.train, prepared.held, ""
     if prepared.mined_from and request.settings.negatives == "mined":
         examples, held, negatives = _mined(request, prepared, reporter, remark)
-    of_base = request.base_encoding or recipe
     examples, taught = _taught(request, examples, prepared.mined_from, reporter, remark)
-    overlaps = _overlaps(request, [*examples, *held], of_base, reporter)
+    overlaps = _overlaps(request, [*examples, *held], reporter)
     for one in overlaps:
         remark(one.line())
-    before = [
-        _evaluated(place, request.base, of_base, request, reporter, remark)
-        for place in request.benchmarks
-    ]
+    before = _evaluated(request, request.base, reporter, remark, base=True)
     kept = work / _FITTED
     if kept.is_file():
         fitted = msgspec.json.decode(kept.read_bytes(), type=Fitted)
@@ -368,15 +414,15 @@ def _train(
         remark(
             f"{len(examples):,} pairs, {len(prepared.held):,} held out, {prepared.steps:,} steps"
         )
-        model = trainable_model(request.base, recipe)
+        model, task = _to_train(request, recipe)
         fitted = finish_early(model, request.settings, work) if finish else fit(
             model, recipe, request.settings, examples, held, work, reporter,
-            device=devices_of(request.device), load=partial(trainable_model, request.base, recipe),
+            device=devices_of(request.device), task_of=task,
+            load=partial(_model_to_train, request, recipe),
         )  # fmt: skip
         _save(model, folder)
         save_file(kept, msgspec.json.encode(fitted), "the outcome of the training")
-    after = [_evaluated(folder_, str(folder), recipe, request, reporter, remark)
-             for folder_ in request.benchmarks]  # fmt: skip
+    after = _evaluated(request, str(folder), reporter, remark)
     query, _ = parts_of(request.base, recipe)
     lineage = Lineage(
         format=own_models.FORMAT,
@@ -504,39 +550,59 @@ def _save(model: Any, folder: Path) -> None:
 
 
 def _evaluated(
-    folder: str,
-    model: str,
-    recipe: Encoding,
     request: TrainingRequest,
+    model: str,
     reporter: Reporter,
     remark: Remark,
-) -> EvaluationReport:
-    own = None if model == embedded.MODEL_ID else recipe
-    asked = EvaluationRequest(
-        folder=folder, modes=MODES, model=model, recipe=own, device=request.device
-    )
-    report = evaluate_folder(asked, reporter)
-    scores = ", ".join(f"{one.mode} {one.metrics[metrics.MAIN]:.4f}" for one in report.runs)
-    remark(f"{report.benchmark} {report.split}, {Path(model).name}: {metrics.MAIN} {scores}")
-    return report
+    *,
+    base: bool = False,
+) -> list[EvaluationReport]:
+    """The scores on each benchmark of the base, or of what was trained. A reranker reads what
+    hybrid search finds: before, that search alone counts, and the base, if it is a reranker."""
+    modes, reranker, reads = MODES, None, None
+    if reranks(request):
+        reranker, reads = model, encoding_of(request)
+        whole = not base or not _is_new(request)
+        modes = ((HYBRID,) if base else ()) + ((RERANK,) if whole else ())
+        model, recipe = _retriever(request)
+    else:
+        recipe = (request.base_encoding if base else None) or encoding_of(request)
+    reports = []
+    for folder in request.benchmarks:
+        asked = EvaluationRequest(
+            folder=folder, modes=modes, model=model, device=request.device,
+            recipe=None if model == embedded.MODEL_ID else recipe,
+            reranker=reranker, reranker_recipe=reads,
+        )  # fmt: skip
+        report = evaluate_folder(asked, reporter)
+        scores = ", ".join(f"{one.mode} {one.metrics[metrics.MAIN]:.4f}" for one in report.runs)
+        named = Path(reranker or model).name
+        remark(f"{report.benchmark} {report.split}, {named}: {metrics.MAIN} {scores}")
+        reports.append(report)
+    return reports
 
 
 def _outcomes(
     before: Sequence[EvaluationReport], after: Sequence[EvaluationReport]
 ) -> Iterator[BenchmarkChange]:
+    """Each run before beside that of the same mode after; for a reranker, all beside the one."""
     for one, other in zip(before, after, strict=True):
-        for first, second in zip(one.runs, other.runs, strict=True):
+        runs = {run.mode: run for run in other.runs}
+        for first in one.runs:
+            second = runs.get(first.mode) or other.runs[0]
+            same = first.mode == second.mode
+            mode = first.mode if same else f"{first.mode}, then {second.mode}"
             pair = records.find(first.record), records.find(second.record)
             values = pair[0].per_query, pair[1].per_query
             compared = metrics.compare("before", "after", values)
             yield BenchmarkChange(
-                one.benchmark, one.split, first.mode, first.metrics[metrics.MAIN],
+                one.benchmark, one.split, mode, first.metrics[metrics.MAIN],
                 second.metrics[metrics.MAIN], compared.p, one.queries, (pair[0].id, pair[1].id),
             )  # fmt: skip
 
 
 def _overlaps(
-    request: TrainingRequest, examples: Sequence[Example], recipe: Encoding, reporter: Reporter
+    request: TrainingRequest, examples: Sequence[Example], reporter: Reporter
 ) -> list[Overlap]:
     """What each benchmark shares with the training data, negatives and held-out examples too."""
     if not request.benchmarks:
@@ -544,9 +610,8 @@ def _overlaps(
     trained, found = TrainedTexts(examples), []
     for folder in request.benchmarks:
         benchmark = read_benchmark(Path(folder))
-        name = ensure_index(
-            benchmark, request.base, recipe, device=request.device, reporter=reporter
-        )
+        model, recipe = _retriever(request)
+        name = ensure_index(benchmark, model, recipe, device=request.device, reporter=reporter)
         opened = open_index(name, vectors=False)
         with contextlib.closing(opened):
             documents = _texts(opened.documents)
