@@ -260,7 +260,7 @@ def test_losses_and_scores_compare_vectors_as_the_index_does(
     encoding = msgspec.structs.replace(FRESH, similarity=similarity, normalise=False)
     model = trainable_model(str(twin("bert")), encoding)
     chosen = settings_of(RUNNABLE[0], loss=loss, temperature="1", margin="5")
-    function = trainer.loss_of(model, chosen, negatives=True)
+    function = trainer.loss_of(model, chosen)
     torch.manual_seed(3)
     vectors = [torch.randn(4, 32) for _ in range(3)]
     labels = {"margin-mse": torch.rand(4, 1), "kl": torch.rand(4, 2)}.get(loss)

@@ -14,7 +14,7 @@ from tiny_models import recipe, save_long_bert
 
 from bioretrieval_tui.catalog.models import Encoding, Side
 from bioretrieval_tui.documents.document import Document
-from bioretrieval_tui.encoding.cross_encoder import CrossEncoder
+from bioretrieval_tui.encoding.cross_encoder import CrossEncoder, load_cross_encoder
 from bioretrieval_tui.errors import InterruptedByUser, ModelError, UsageError
 from bioretrieval_tui.main import run
 from bioretrieval_tui.progress import Progress, silent
@@ -254,6 +254,11 @@ def test_a_reranker_is_trained_evaluated_used_and_exported(
 
     words = ["train", "--on", benchmark, "--base", plain, "--eval", benchmark, "-q"]
     words += ["--set", "steps=3", "--set", "batch=4", "--set", "negatives_each=2", "-f", "json"]
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text("query,positive\nwhat is it,it is this\n")
+    alone = ["--pairs", pairs, "--base", plain, "--set", "kind=reranker", "--name", "mine", "-q"]
+    code, _, err = call("train", *alone)
+    assert (code, "the loss scores needs negatives" in err) == (2, True)
     # An encoder becomes no cross-encoder unless the user says so.
     code, _, err = call(*words, "--name", "mine")
     assert code == 1
@@ -303,10 +308,15 @@ def test_a_reranker_is_trained_evaluated_used_and_exported(
     ours = CrossEncoder(str(folder), reads, "cpu")
     document = Document("1", "liver", "pain in trial")
     np.testing.assert_allclose(ours.scores("liver pain", [document]), expected, atol=1e-4)
-    # A reranker begins another one, and teaches.
+    # A reranker begins another one.
     again = [one if one is not plain else tmp_path / "out" for one in words]
     code, out, err = call(*again, "--name", "more")
     assert code == 0, err
     lineage = json.loads(out)
     assert [one["mode"] for one in lineage["outcomes"]] == ["hybrid, then rerank", "rerank"]
     assert call("train", "remove", "mine")[0] == 0
+    # What is trained under the name of a removed one is loaded in its place.
+    changed = [*words, "--name", "mine", "--set", "seed=2"]
+    code, out, err = call(*changed)
+    assert code == 0, err
+    assert load_cross_encoder(str(folder), reads).revision != ours.revision

@@ -28,7 +28,7 @@ from bioretrieval_tui.progress import Progress, Reporter, silent
 
 Scores = npt.NDArray[np.float32]
 
-_loaded: dict[tuple[str, str, str], CrossEncoder] = {}
+_loaded: dict[tuple[str, ...], CrossEncoder] = {}
 _loading = threading.Lock()
 _DEFAULT = Encoding(type="cross-encoder", grade="C")
 
@@ -39,7 +39,10 @@ def load_cross_encoder(
     """The cross-encoder of `model`; the last one loaded is kept. Parameters and errors are those of
     `CrossEncoder`."""
     recipe = recipe or _DEFAULT
-    key = (model, recipe_hash(recipe), check_name(device))
+    where = check_name(device)
+    reranking_recipe(model, recipe)
+    revision = files_of(ModelPart(model, None, recipe)).revision  # a folder's may have changed
+    key = (model, revision, recipe_hash(recipe), where)
     reporter(Progress("loading model", 0, None, unit="models", note=model))
     with _loading:
         if key not in _loaded:

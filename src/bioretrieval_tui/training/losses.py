@@ -16,6 +16,7 @@ from bioretrieval_tui.errors import UsageError
 from bioretrieval_tui.training.examples import Example
 from bioretrieval_tui.training.teachers import DISTILLED, has_scores
 
+NEED_NEGATIVES = ("triplet", "margin-mse", "kl", "scores")
 _MICRO = 64
 """Texts of a forward pass where gradients of a larger batch are cached."""
 
@@ -52,6 +53,13 @@ class Texts:
         return self._document.document(document, separator=self._separator).first
 
 
+def check_negatives(settings: TrainingSettings, examples: Sequence[Example]) -> None:
+    """Raise UsageError where the loss needs negatives and no example has any."""
+    if settings.loss in NEED_NEGATIVES and not any(one.negatives for one in examples):
+        remedy = "set negatives=mined, or give pairs with negatives"
+        raise UsageError(f"the loss {settings.loss} needs negatives", remedy=remedy)
+
+
 def columns_of(
     examples: Sequence[Example], texts: FilledTexts, settings: TrainingSettings
 ) -> dict[str, list[Any]]:
@@ -60,14 +68,11 @@ def columns_of(
     its own are repeated, and those of its neighbour are used where it has none; where a teacher's
     scores are learnt (the label holds them, positive first), it is left out then. Raises
     UsageError: the loss needs scores, or negatives, and no example has them."""
+    check_negatives(settings, examples)
     distils = settings.loss in DISTILLED
-    wanted = settings.negatives_each or 0
+    wanted = max(settings.negatives_each or 0, settings.loss in NEED_NEGATIVES)
     if distils:
-        if not any(one.negatives for one in examples):
-            remedy = "set negatives=mined, or give pairs with negatives"
-            raise UsageError(f"the loss {settings.loss} needs negatives", remedy=remedy)
         examples = [one for one in examples if one.negatives and has_scores(one)]
-        wanted = max(1, wanted)
         if not examples:
             said = f"the loss {settings.loss} needs the scores of a teacher, which these pairs lack"
             raise UsageError(said, remedy="--set teacher=hybrid, or the name of a model")
@@ -94,10 +99,9 @@ def columns_of(
     return columns
 
 
-def loss_of(model: Any, settings: TrainingSettings, *, negatives: bool) -> Any:
+def loss_of(model: Any, settings: TrainingSettings) -> Any:
     """The loss of sentence-transformers that the settings name, by the similarity of the model's
-    vectors. Raises UsageError: it needs negatives, and there are none, or it is not of such a
-    model."""
+    vectors. Raises UsageError: it is not of such a model."""
     from sentence_transformers.sentence_transformer import losses
     from sentence_transformers.util import SimilarityFunction
 
@@ -115,9 +119,6 @@ def loss_of(model: Any, settings: TrainingSettings, *, negatives: bool) -> Any:
         remedy = "set kind=reranker, or loss=contrastive"
         raise UsageError("the loss scores trains a cross-encoder", remedy=remedy)
     if settings.loss == "triplet":
-        if not negatives:
-            remedy = "set negatives=mined, or give pairs with negatives"
-            raise UsageError("the loss triplet needs negatives", remedy=remedy)
         metric = losses.TripletDistanceMetric
         far = metric.COSINE if named == "cosine" else metric.EUCLIDEAN
         return losses.TripletLoss(model, distance_metric=far, triplet_margin=settings.margin or 1.0)

@@ -160,7 +160,7 @@ def reranking_task(
     fresh: bool = False,
 ) -> Task:
     """The training of a cross-encoder, for `trainer.fit`. settings: as `check_reranker` allows;
-    fresh: its head is new. Raises as `columns_of`; UsageError: the loss needs negatives."""
+    fresh: its head is new. Raises as `columns_of`."""
     from sentence_transformers import CrossEncoderTrainer
     from sentence_transformers.cross_encoder import losses
 
@@ -169,9 +169,6 @@ def reranking_task(
     texts = PairTexts("the base", recipe, str(model.tokenizer.sep_token or ""))
     columns = columns_of(examples, texts, settings)
     negatives = [one for one in columns if one.startswith("negative_")]
-    if not negatives and name != "contrastive":
-        remedy = "set negatives=mined, or give pairs with negatives"
-        raise UsageError(f"the loss {name} needs negatives", remedy=remedy)
     if name in DISTILLED:
 
         def own(queries: Sequence[str], documents: Sequence[str]) -> Any:

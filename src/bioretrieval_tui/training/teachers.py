@@ -51,7 +51,7 @@ DISTILLED = ("margin-mse", "kl")
 _FOLDER = "teachers"
 _BLOCK = 256
 """Examples whose scores are kept in one file."""
-_MEASURED = 128
+_MEASURED = 64
 """Examples by which the factor of the scores is found."""
 
 Rows = list[list[float]]

@@ -157,7 +157,7 @@ def retrieval_task(
     columns = columns_of(examples, texts, settings)
     if settings.loss in DISTILLED:
         rescale(columns, score_factor(partial(_similarities, model), columns))
-    loss = loss_of(model, settings, negatives="negative_1" in columns)
+    loss = loss_of(model, settings)
     evaluator = evaluator_of(held, texts, settings.batch or 32, bf16=bf16)
     return Task(SentenceTransformerTrainer, columns, loss, evaluator, undo)
 

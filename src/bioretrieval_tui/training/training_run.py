@@ -50,6 +50,7 @@ from bioretrieval_tui.training import own_models
 from bioretrieval_tui.training.citation_examples import citation_pairs
 from bioretrieval_tui.training.contamination import Overlap, TrainedTexts
 from bioretrieval_tui.training.examples import Example, ExampleSet, InputSum
+from bioretrieval_tui.training.losses import check_negatives
 from bioretrieval_tui.training.mesh_examples import THRESHOLD, mesh_pairs
 from bioretrieval_tui.training.negatives import mine
 from bioretrieval_tui.training.own_models import BenchmarkChange, Fitted, Lineage
@@ -128,8 +129,8 @@ def prepare(
     has to be built. mines: an index that has to be built gets the vectors that mining takes.
 
     Raises UsageError: nothing to train on is named, or there is no such kind of pairs, or the loss
-    needs a teacher's scores; CorpusError: no pair is left; NotFoundError; ModelError: the base or
-    the teacher is not here, or the base is too large for the memory."""
+    needs negatives or a teacher's scores; CorpusError: no pair is left; NotFoundError; ModelError:
+    the base or the teacher is not here, or the base is too large for the memory."""
     settings = request.settings
     recipe = encoding_of(request)
     if reranks(request):
@@ -146,6 +147,8 @@ def prepare(
             remedy=remedy,
         )
     data, index = _examples(request, reporter, remark, mines=mines)
+    if settings.negatives != "mined" or not index:
+        check_negatives(settings, data.examples)
     encoding = request.teacher_encoding
     check_teacher(settings, request.teacher, encoding, data.examples, index)
     train, held = made.held_out(data.examples, HELD_OUT, settings.seed or 0)
