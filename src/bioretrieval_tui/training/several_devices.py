@@ -54,8 +54,9 @@ class Share(NamedTuple):
             return said
         import torch
 
-        word = torch.tensor([int(said or _asked.is_set())])
-        _asked.clear()
+        if asked := _asked.is_set():
+            _asked.clear()
+        word = torch.tensor([int(said or asked)])
         if torch.distributed.get_backend() == "nccl":
             word = word.cuda()
         torch.distributed.broadcast(word, 0)
@@ -213,7 +214,7 @@ class _Group:
                     del waiting[line]  # type: ignore[arg-type]  # its part is done
 
     def _cause(self, rank: int, said: BaseException) -> BaseException:
-        """The error that people are told. What a process raised as an error of ours says enough;
+        """The error that people are told. A BioRetrievalError of a process says enough;
         otherwise one that is gone is the reason, and the others miss it."""
         if isinstance(said, BioRetrievalError) and str(said):
             return said
