@@ -72,6 +72,7 @@ from bioretrieval_tui.training.teachers import (
 )
 from bioretrieval_tui.training.trainable_models import kind_of_base, trainable_model
 from bioretrieval_tui.training.trainer import (
+    MEASURED_STEPS,
     Task,
     finish_early,
     fit,
@@ -82,8 +83,6 @@ from bioretrieval_tui.training.trainer import (
 from bioretrieval_tui.training.training_request import TrainingPlan, TrainingRequest
 from bioretrieval_tui.training.training_watch import MOST_WATCHED, WATCHES, clear
 
-HELD_OUT = 0.1
-"""Share of the queries that are held out."""
 DISTRACTORS = 5
 """Hard negatives of a held-out query."""
 SHOWN = 10
@@ -151,7 +150,7 @@ def prepare(
         check_negatives(settings, data.examples)
     encoding = request.teacher_encoding
     check_teacher(settings, request.teacher, encoding, data.examples, index)
-    train, held = made.held_out(data.examples, HELD_OUT, settings.seed or 0)
+    train, held = made.held_out(data.examples, settings.held_out or 0.0, settings.seed or 0)
     steps = steps_of(settings, len(train))
     return Prepared(data, train, held, index, steps, need, weights)
 
@@ -326,6 +325,7 @@ def plan(
         train = [one._replace(negatives=(others[at - 1],)) for at, one in enumerate(train)]
     if settings.loss in DISTILLED:
         train = [one._replace(scores=(1.0, *[0.0] * len(one.negatives))) for one in train]
+    reporter(Progress("measuring the speed", 0, MEASURED_STEPS, unit="steps"))
     model, task = _to_train(request, recipe)
     share = even_batch(settings.batch or 32, len(names), len(train)) // len(names)
     part = msgspec.structs.replace(settings, batch=share)
