@@ -86,6 +86,8 @@ def model_page(lineage: Lineage) -> Page:
     ]
     ran = [
         ("Steps", f"{fitted.steps:,}{of}, the best after {fitted.best:,}"),
+        ("Pairs a step", f"{fitted.batch:,}" if fitted.batch else ""),
+        ("Pairs at a time", f"{fitted.at_once:,}: memory was short" if fitted.at_once else ""),
         ("Weights trained", f"{trained:,} of {weights:,}"),
         ("Time", f"{fitted.seconds / 60:.1f} minutes"),
         ("Machine", lineage.hardware),

@@ -184,5 +184,6 @@ def _values(settings: TrainingSettings) -> dict[str, Any]:
 
 def _merged(given: Lora) -> Lora:
     """An adapter with the usual values where nothing is said."""
-    said = {name: value for name in Lora.__struct_fields__ if (value := getattr(given, name))}
+    names = Lora.__struct_fields__  # a dropout of 0 is said
+    said = {name: value for name in names if (value := getattr(given, name)) not in (None, ())}
     return msgspec.structs.replace(LORA, **said)

@@ -65,7 +65,9 @@ class TrainingCurve(msgspec.Struct, frozen=True):
 class Fitted(msgspec.Struct, frozen=True, omit_defaults=True):
     """A finished training: steps, seconds of this process, mean loss by step, and what was watched;
     best: the step whose weights were kept; resumed: the step that an earlier process had reached;
-    trained: weights that changed, and all; planned: the steps of one that was finished early."""
+    trained: weights that changed, and all; planned: the steps of one that was finished early;
+    batch: pairs of a step, where that is not the setting (several devices share it evenly);
+    at_once: pairs that were computed at a time, where memory was short."""
 
     steps: int
     seconds: float
@@ -75,6 +77,8 @@ class Fitted(msgspec.Struct, frozen=True, omit_defaults=True):
     resumed: int
     trained: tuple[int, int]
     planned: int = 0
+    batch: int = 0
+    at_once: int = 0
 
 
 class BenchmarkChange(msgspec.Struct, frozen=True, omit_defaults=True):
