@@ -65,6 +65,7 @@ SCOPES: dict[str, str] = {
     "column-choice": "While choosing columns",
     "index-choice": "While choosing indexes",
     "plan": "While planning an evaluation",
+    "training": "While planning a training",
     "note-dialog": "While noting",
     "note-line": "While typing a note",
     "begin": "While choosing what to build or run",
@@ -124,7 +125,7 @@ help | question_mark f1 | help | Help | The keys of this screen | 8
 back | backspace alt+left | back | Back | Return to where the last jump came from
 theme | t | theme | Theme | Choose the colours: dark, light, those of the terminal
 explore | E | explore | Explore a benchmark | Queries, judgements, ranks and nDCG@10 by each mode
-stop-evaluation | X | stop_evaluation | Stop evaluating | Stop the running evaluation (confirms)
+stop-evaluation | X | stop_evaluation | Stop | Stop the running evaluation or training (confirms)
 news | W | go('news') | News | New records of your watches
 found | P | go('found') | Found | Papers that an online search found
 shelf | K | go('shelf') | Shelf | What you starred, tagged and annotated; saved searches
@@ -180,6 +181,7 @@ compare | equals_sign | compare | Compare | Compare the marked rows; two runs wi
 unmark | U | unmark | Unmark all | Unmark all rows of this kind
 [evaluating]
 evaluate | b | evaluate | Evaluate | Evaluate here: benchmarks, models or folders, modes | 5
+train | T | train | Train | Train here: by this recipe, from this model, on this benchmark | 7
 [comparison]
 comparison-down | j down | move(1) | Down | Next row | -
 comparison-up | k up | move(-1) | Up | Previous row | -
@@ -215,6 +217,9 @@ bottom | G end | scroll_edge(1) | Bottom | To the end | -
 [timeline]
 lineage | v | view | Lineage | Switch between the timeline and the lineage of models | 2
 [models]
+resume-training | p | resume | Resume | Go on with a training of yours that was ended | 3
+finish-training | F | finish | Finish | End a training of yours with its best weights so far | 3
+remove-model | d delete | remove | Delete | Delete a model of yours (confirms) | 5
 listed | a | listed | Listed models | Show or hide the models of the board that are not curated | 2
 [leaderboard]
 view | v | view | Recipes/models | Switch between training recipes and models by benchmarks | 1
@@ -253,7 +258,7 @@ shelf-column-right | greater_than_sign right | column(1) | Next column | Choose 
 shelf-column-left | less_than_sign left | column(-1) | Previous column | Choose the sort column | -
 take-off | d delete | remove | Remove | Remove it from the shelf, or the saved search | 5
 [start]
-run | b | run_step | Run | Run the step's evaluation here; while it runs: stop it (confirms) | 2
+run | b | run_step | Run | Run the evaluation of the step, or train; again: stop it (confirms) | 2
 benchmark | f | benchmark | Folder | Choose the benchmark folder to run it on | 3
 fetch-benchmark | w | fetch_benchmark | Fetch | Fetch the step's benchmark | 3
 done | space x | done | Done | Mark the step as done or not done | 2
@@ -285,6 +290,7 @@ recall | ctrl+r | recall | Recall | Search earlier queries; again: the one befor
 build | b | build | Build | Build an index from files | 1
 use | x slash | use | Search it | Search in this index | 2
 evaluate-index | B | evaluate | Evaluate | Evaluate this index on a benchmark | 3
+train-index | T | train | Train | Train a model on the texts of this index | 4
 add | a | add_files | Add | Add files to this index | 2
 fetch | w | fetch | Fetch | Fetch papers from PubMed, Europe PMC or arXiv into an index | 1
 verify | v | verify | Verify | Check every part of this index | 2
@@ -328,6 +334,12 @@ plan-take | space | take | Select | Select benchmark or model, or no longer
 plan-fetch | w | fetch | Fetch | Fetch the benchmark now, or the model with its evaluation
 plan-find | slash | find | Find | Find by name, or add a path
 plan-run | enter | accept | Run | Evaluate what is selected
+[training]
+training-take | space | take | Choose | Train on what is under the cursor
+training-fetch | w | fetch | Fetch | Fetch the benchmark now
+training-find | slash | find | Find | Find by name, or add a path
+training-examples | x | examples | Examples | Show pairs that would be trained on
+training-run | enter | accept | Train | Train what is chosen
 [note-dialog]
 note-save | enter | accept | Save | Save status, tags and note
 [note-line]
@@ -506,7 +518,8 @@ AT_ONCE: tuple[frozenset[str], ...] = (
         frozenset(("dialog", *scopes.split()))
         for scopes in (
             "text help detail field editing", "question buttons", "column-choice field editing",
-            "index-choice", "plan field editing choice buttons", "comparison", "plot",
+            "index-choice", "plan field editing choice buttons",
+            "training field editing choice buttons model-choice", "comparison", "plot",
             "note-dialog note-line field editing choice buttons",
             "begin files path field editing choice model-choice buttons",
         )

@@ -73,7 +73,7 @@ def catalogue(*, board: bool = False, remark: Remark = _unheard) -> Catalogue:
 
         found = load_listing(found)
     found.here, found.shelf = _is_here, _shelf
-    if any((places().data / "models").glob("*/lineage.json")):
+    if any((places().data / "models").glob("[!.]*")):
         from bioretrieval_tui.training.own_models import with_own_models
 
         found = with_own_models(found, remark)

@@ -113,8 +113,9 @@ STAYING = {
     "completion": ["bash"],
 }  # fmt: skip
 """All others, in an order in which each finds what it needs."""
-SERVING = ("mcp", "serve", "train export")
-"""Verbs with tests of their own: they serve on this machine, or make a folder once."""
+SERVING = ("mcp", "serve", "train export", "train finish", "train resume")
+"""Verbs with tests of their own: they serve on this machine, make a folder once, or take a training
+that was ended."""
 
 
 def leaves(command: click.Command, names: tuple[str, ...] = ()) -> Iterator[str]:

@@ -113,13 +113,16 @@ def _small() -> dict[str, Any]:
 # Small twins of the catalogue's models: long enough for their recipes, deep enough to tell traps.
 
 
-def save_long_bert(folder: Path, seed: int = 7, *, labels: int | None = None) -> Path:
+def save_long_bert(
+    folder: Path, seed: int = 7, *, labels: int | None = None, **changes: Any
+) -> Path:
     """A BERT of 512 places; with `labels` one that scores pairs."""
     import torch
     from transformers import BertConfig, BertForSequenceClassification, BertModel
 
     torch.manual_seed(seed)
-    config = BertConfig(**_small() | {"max_position_embeddings": 512, "initializer_range": 0.3})
+    sizes = {"max_position_embeddings": 512, "initializer_range": 0.3}
+    config = BertConfig(**_small() | sizes | changes)
     if labels is None:
         BertModel(config).save_pretrained(folder)
     else:

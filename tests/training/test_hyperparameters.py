@@ -65,3 +65,9 @@ def test_wrong_values_are_named(given: dict[str, str], said: str) -> None:
     with pytest.raises(UsageError) as raised:
         choose(None, given)
     assert raised.value.line().startswith(said)
+
+
+def test_no_dropout_of_an_adapter_is_a_value() -> None:
+    lora = choose(None, {"lora.dropout": "0", "lora.rank": "4"}).settings.lora
+    assert lora is not None
+    assert (lora.rank, lora.alpha, lora.dropout) == (4, 32.0, 0.0)

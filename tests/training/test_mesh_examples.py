@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import gzip
+import json
 import math
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny_models import recipe
 
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.mesh import Mesh, keep_mesh
 from bioretrieval_tui.errors import CorpusError
+from bioretrieval_tui.main import run
 from bioretrieval_tui.training.mesh_examples import THRESHOLD, Labels, mesh_pairs
+from bioretrieval_tui.training.trainable_models import trainable_model
 from mesh_sample import DESCRIPTORS, HEADINGS
 
 NAMES = [name for name, _, _ in HEADINGS]
@@ -123,6 +127,60 @@ def test_pairs_are_alike_and_negatives_are_not(mesh: Mesh) -> None:
     assert max(len(one.negatives) for one in found.examples) == 1
     assert "desc2026.gz" in found.description
     assert [Path(one.path).name for one in found.inputs] == ["mesh.tsv"]
+
+
+def test_stars_and_qualifiers_are_no_part_of_a_heading(mesh: Mesh) -> None:
+    labels = Labels(mesh)
+    plain = labels.of(["Lung Neoplasms"])
+    assert plain
+    for written in ("*Lung Neoplasms", "Lung Neoplasms/*drug therapy/genetics",
+                    "Lung Neoplasms / therapy*", "Lung Neoplasms*"):  # fmt: skip
+        assert labels.of([written]) == plain
+    assert labels.of(["/therapy", "*", "", "Unknown/therapy"]) == frozenset()
+
+
+def test_all_headings_of_a_record_of_bioasq_are_in_its_major_ones(mesh: Mesh) -> None:
+    one, other = (Document(name, "T", f"text {name}", {"mesh_major": ["Cysts"]}) for name in "ab")
+    assert {one.query_id for one in mesh_pairs([one, other], "x", []).examples} == {"a", "b"}
+
+
+_SUBJECTS = ("*Lung Neoplasms/drug therapy/*genetics", "Small Cell Lung Carcinoma/*therapy",
+             "*Lung Diseases", "Cysts/surgery")  # fmt: skip
+
+
+def records(count: int = 40) -> str:
+    """MEDLINE records with check tags, a heading that the tree lacks, qualifiers and stars."""
+    return "\n".join(
+        f"PMID- {number}\nTI  - On the treatment of case {number}\n"
+        f"AB  - A trial of {_SUBJECTS[number % 4]} in series {number} was done.\n"
+        f"MH  - Humans\nMH  - *Unheard-Of Heading/therapy\nMH  - {_SUBJECTS[number % 4]}\n"
+        for number in range(1, count + 1)
+    )
+
+
+def test_biohicl_is_trained_on_medline_records_by_the_tree_of_nlm(
+    home: Path, tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base, papers, file = home / "base", home / "papers.nbib", home / "desc2026.gz"
+    trainable_model(str(tiny), recipe()).save(str(base), create_model_card=False)
+    papers.write_text(records())
+    words = ["train", "train-biohicl", "--on", str(papers), "--base", str(base), "--name", "new"]
+    words += ["--set", "steps=3", "--set", "batch=4", "-q"]
+    assert run(words) == 1
+    assert "the MeSH tree is not here; bioretrieval-tui fetch mesh" in capsys.readouterr().err
+    file.write_bytes(gzip.compress(DESCRIPTORS.encode()))
+    keep_mesh(file, file.name, "2026-07-01")
+    assert run([*words, "-f", "json"]) == 0
+    lineage = json.loads(capsys.readouterr().out)
+    assert "share MeSH headings (desc2026.gz, 2026-07-01)" in lineage["data"]
+    assert "skipped" not in lineage  # each record makes a pair
+    assert lineage["pairs"] > lineage["held"] > 0
+    assert lineage["recipe"] == "train-biohicl"
+    trained, weights = lineage["fitted"]["trained"]
+    assert 0 < trained < weights
+    chosen = lineage["settings"]
+    assert (chosen["loss"], chosen["temperature"], chosen["mesh_weight"]) == ("mesh", 1.0, 0.1)
+    assert chosen["mesh_threshold"] == THRESHOLD
 
 
 def test_without_the_tree_or_headings_there_is_a_remedy(home: Path) -> None:

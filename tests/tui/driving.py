@@ -131,9 +131,9 @@ class Session:
                 quiet += 1
         return busy
 
-    async def until(self, ready: Callable[[], object]) -> None:
+    async def until(self, ready: Callable[[], object], seconds: float = 30) -> None:
         """Wait for something that takes its own time (a timer, another process)."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(seconds):
             while not ready():
                 await asyncio.sleep(0.01)
                 await self.settle()

@@ -50,6 +50,7 @@ from bioretrieval_tui.tui.dialogs.model_dialog import ModelDialog, ModelLine
 from bioretrieval_tui.tui.dialogs.note_dialog import LetterDialog, NoteDialog, NoteLine
 from bioretrieval_tui.tui.dialogs.palette import Palette
 from bioretrieval_tui.tui.dialogs.plot_dialog import PlotDialog
+from bioretrieval_tui.tui.dialogs.training_dialog import TrainingDialog
 from bioretrieval_tui.tui.panes.browse import BenchmarksPane, BrowsePane, EntryPane, ModelsPane
 from bioretrieval_tui.tui.panes.classes import PANE_CLASSES as MODULES
 from bioretrieval_tui.tui.panes.evolution import EvolutionPane, TimelineCanvas
@@ -126,6 +127,7 @@ HANDLERS: dict[str, tuple[type, ...]] = {
     "column-choice": (ColumnDialog,),
     "index-choice": (IndexDialog,),
     "plan": (EvaluationDialog,),
+    "training": (TrainingDialog,),
     "note-dialog": (NoteDialog,),
     "note-line": (NoteDialog,),
     "begin": (FilesDialog, BenchmarkDialog),
@@ -148,7 +150,7 @@ EVERY_CLASS: tuple[type, ...] = (
     QrelsPane, NewsPane, FetchDialog, IntoDialog, FoundPane, PlotDialog, PlotView,
     EvolutionPane, TimelineCanvas, EntryPane, ModelsPane, ColumnDialog, ComparisonDialog,
     BenchmarksPane,
-    EvaluationDialog, IndexDialog, ShelfPane, NoteDialog, NoteLine, LetterDialog,
+    EvaluationDialog, TrainingDialog, IndexDialog, ShelfPane, NoteDialog, NoteLine, LetterDialog,
     BaseScreen, SideBySide,
 )  # fmt: skip
 

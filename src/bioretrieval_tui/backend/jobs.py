@@ -134,9 +134,10 @@ class JobQueue:
         return self.current if isinstance(self.current, protocol.EvaluateJob) else None
 
     @property
-    def training(self) -> protocol.TrainJob | None:
-        """The job that runs, if it is a training."""
-        return self.current if isinstance(self.current, protocol.TrainJob) else None
+    def run(self) -> protocol.EvaluateJob | protocol.TrainJob | None:
+        """The job that runs, if it is an evaluation or a training."""
+        kinds = (protocol.EvaluateJob, protocol.TrainJob)
+        return self.current if isinstance(self.current, kinds) else None
 
     def of_purpose(self, purpose: str) -> list[protocol.EvaluateJob]:
         """The evaluations of a purpose: the one that runs, then those that wait."""

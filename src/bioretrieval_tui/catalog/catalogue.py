@@ -28,7 +28,7 @@ from bioretrieval_tui.errors import NotFoundError
 if TYPE_CHECKING:
     from bioretrieval_tui.catalog.board import BoardHeader, DeclaredModel
     from bioretrieval_tui.shelf import Shelf
-    from bioretrieval_tui.training.own_models import Lineage
+    from bioretrieval_tui.training.own_models import Lineage, UnfinishedTraining
 
 EntryT = TypeVar("EntryT", Paper, Model, Dataset, Benchmark, Recipe, Milestone, Step)
 
@@ -57,8 +57,8 @@ class Catalogue:
 
     entries: the curated ones. listed: models of the board that are none of them, with the facts
     that mteb declares; declared: what it declares, by the id of a curated or listed model; board:
-    where the board comes from. These are empty until `listing.with_board` adds them. own: lineages
-    of models that were trained here, by their names; their entries are among `entries`. here: tells
+    where the board comes from. These are empty until `listing.with_board` adds them. own: what is
+    known of models that were trained here, by their names; they are among `entries`. here: tells
     whether the weights of a model are on this machine; shelf: gives what the reader noted of
     entries; each where a face has set it.
     """
@@ -70,14 +70,14 @@ class Catalogue:
         listed: tuple[Model, ...] = (),
         declared: Mapping[str, DeclaredModel] | None = None,
         board: BoardHeader | None = None,
-        own: Mapping[str, Lineage] | None = None,
+        own: Mapping[str, Lineage | UnfinishedTraining] | None = None,
     ) -> None:
         self.content = content
         self.entries: tuple[AnyEntry, ...] = content.entries
         self.listed = listed
         self.declared = declared or {}
         self.board = board
-        self.own = own or {}
+        self.own: Mapping[str, Lineage | UnfinishedTraining] = own or {}
         self.here: Callable[[Model], bool] | None = None
         self.shelf: Callable[[], Shelf] | None = None
         self.results: tuple[Result, ...] = content.results
@@ -85,7 +85,9 @@ class Catalogue:
         self.updated: str | None = content.updated
         self._sources = content.sources
 
-    def with_content(self, content: Content, own: Mapping[str, Lineage]) -> Catalogue:
+    def with_content(
+        self, content: Content, own: Mapping[str, Lineage | UnfinishedTraining]
+    ) -> Catalogue:
         """The catalogue with other entries, of which `own` are the user's models."""
         made = Catalogue(
             content, listed=self.listed, declared=self.declared, board=self.board, own=own

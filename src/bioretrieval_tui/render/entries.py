@@ -275,9 +275,9 @@ def _sources(catalogue: Catalogue, numbers: _Numbers) -> Iterator[Text]:
 def entry_page(entry: AnyEntry, catalogue: Catalogue, *, away: bool = False) -> Page:
     """The page of one entry. `away`: shown outside its list, so the first jump leads to it."""
     if (own := catalogue.own.get(entry.id)) is not None:
-        from bioretrieval_tui.render.training_pages import model_page
+        from bioretrieval_tui.render.training_pages import own_page
 
-        return model_page(own)
+        return own_page(own)
     numbers: _Numbers = {}
     for source in entry.sources:
         _mark(source, numbers)

@@ -26,6 +26,7 @@ from bioretrieval_tui.training.own_models import (
     TrainingCurve,
     UnfinishedTraining,
     models_folder,
+    unfinished,
 )
 
 CURVE_WIDTH = 32
@@ -85,6 +86,8 @@ def model_page(lineage: Lineage) -> Page:
     ]
     ran = [
         ("Steps", f"{fitted.steps:,}{of}, the best after {fitted.best:,}"),
+        ("Pairs a step", f"{fitted.batch:,}" if fitted.batch else ""),
+        ("Pairs at a time", f"{fitted.at_once:,}: memory was short" if fitted.at_once else ""),
         ("Weights trained", f"{trained:,} of {weights:,}"),
         ("Time", f"{fitted.seconds / 60:.1f} minutes"),
         ("Machine", lineage.hardware),
@@ -105,6 +108,13 @@ def model_page(lineage: Lineage) -> Page:
             Group("Inputs", facts(inputs)),
         ),
     )
+
+
+def own_page(own: Lineage | UnfinishedTraining) -> Page:
+    """The page of a model of the user's; of a training that is not finished as it is now."""
+    if isinstance(own, Lineage):
+        return model_page(own)
+    return unfinished_page(unfinished(own.request.name) or own)
 
 
 def unfinished_page(begun: UnfinishedTraining) -> Page:

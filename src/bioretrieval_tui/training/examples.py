@@ -389,9 +389,12 @@ def long_enough(text: str) -> bool:
 def held_out(
     examples: Sequence[Example], share: float, seed: int, most: int = 1_000
 ) -> tuple[list[Example], list[Example]]:
-    """Examples to train on, and a share of them (at most `most`, at least 1 where there are ten) to
-    watch. All pairs of a query are on one side, and no text is on both: pairs of other queries that
-    share one with those to watch are left out, and so are such negatives."""
+    """Examples to train on, and a share of them (at most `most`, at least 1 where there are ten;
+    none for a share of 0) to watch. All pairs of a query are on one side, and no text is on both:
+    pairs of other queries that share one with those to watch are left out, and so are such
+    negatives."""
+    if not share:
+        return list(examples), []
     keys = _Keys()
     pairs = [(text_key(one.query), keys.of(one.positive), one) for one in examples]
     queries = list(dict.fromkeys(query for query, _, _ in pairs))

@@ -18,7 +18,8 @@ Kind = Literal["retriever", "reranker"]
 
 
 class RunSettings(TrainingSettings, frozen=True, kw_only=True):
-    """The settings of a recipe, and what no paper says: the kind, and guards of mining."""
+    """The settings of a recipe, and what no paper says: the kind, and guards of mining and of the
+    held-out queries."""
 
     kind: Kind | None = None
     """What the base becomes: a bi-encoder, or a cross-encoder. None: what it is."""
@@ -27,6 +28,8 @@ class RunSettings(TrainingSettings, frozen=True, kw_only=True):
     """Ranks from which and to which they are taken, without the positives."""
     negatives_margin: Annotated[float, Meta(ge=0, lt=1)] | None = None
     """Share of the positive's score by which a negative's has to be lower."""
+    held_out: Annotated[float, Meta(ge=0, le=0.5)] | None = None
+    """Share of the queries that are not trained on; 0: none, and the last weights are kept."""
 
 
 DEFAULTS = RunSettings(
@@ -38,6 +41,7 @@ DEFAULTS = RunSettings(
     negatives_first=1,
     negatives_last=50,
     negatives_margin=0.05,
+    held_out=0.1,
     batch=32,
     learning_rate=3e-5,
     warmup=0.1,
@@ -180,5 +184,6 @@ def _values(settings: TrainingSettings) -> dict[str, Any]:
 
 def _merged(given: Lora) -> Lora:
     """An adapter with the usual values where nothing is said."""
-    said = {name: value for name in Lora.__struct_fields__ if (value := getattr(given, name))}
+    names = Lora.__struct_fields__  # a dropout of 0 is said
+    said = {name: value for name in names if (value := getattr(given, name)) not in (None, ())}
     return msgspec.structs.replace(LORA, **said)

@@ -62,7 +62,9 @@ class _Known(dict[str, frozenset[int]]):
         self._at = {tree: number for number, one in enumerate(self.headings) for tree in one.trees}
 
     def __missing__(self, name: str) -> frozenset[int]:
-        number = self._named.get(name.casefold())
+        # As MEDLINE writes them in other formats: "*Asthma/therapy".
+        bare = name.strip(" *").casefold()
+        number = self._named.get(bare, self._named.get(bare.partition("/")[0].strip(" *")))
         found: set[int] = set()
         if number is not None and self.headings[number].name.casefold() not in CHECK_TAGS:
             found.add(number)
@@ -85,7 +87,7 @@ class Labels:
 
     def of(self, names: Iterable[str]) -> frozenset[int]:
         """The labels of these headings and of all above them; unknown ones and check tags have
-        none."""
+        none. A star of a major topic, and qualifiers, are left out."""
         return frozenset().union(*map(self._known.__getitem__, names))
 
     def square(self, labels: Iterable[int]) -> float:
@@ -190,7 +192,8 @@ def _pairs(
 
 
 def _headings(document: Document) -> Iterator[str]:
-    given = document.metadata.get("mesh")
+    # BioASQ, on which the paper trains, names all headings of a record "meshMajor".
+    given = document.metadata.get("mesh") or document.metadata.get("mesh_major")
     return (
         (name for name in given if isinstance(name, str)) if isinstance(given, list) else iter(())
     )

@@ -65,7 +65,9 @@ class TrainingCurve(msgspec.Struct, frozen=True):
 class Fitted(msgspec.Struct, frozen=True, omit_defaults=True):
     """A finished training: steps, seconds of this process, mean loss by step, and what was watched;
     best: the step whose weights were kept; resumed: the step that an earlier process had reached;
-    trained: weights that changed, and all; planned: the steps of one that was finished early."""
+    trained: weights that changed, and all; planned: the steps of one that was finished early;
+    batch: pairs of a step, where that is not the setting (several devices share it evenly);
+    at_once: pairs that were computed at a time, where memory was short."""
 
     steps: int
     seconds: float
@@ -75,6 +77,8 @@ class Fitted(msgspec.Struct, frozen=True, omit_defaults=True):
     resumed: int
     trained: tuple[int, int]
     planned: int = 0
+    batch: int = 0
+    at_once: int = 0
 
 
 class BenchmarkChange(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -210,16 +214,37 @@ def own_models(tell: Callable[[str], None] = lambda _: None) -> list[Lineage]:
 def with_own_models(
     catalogue: Catalogue, tell: Callable[[str], None] = lambda _: None
 ) -> Catalogue:
-    """The catalogue with the models that were trained here, newest first, before the others. tell:
-    hears of damaged ones."""
+    """The catalogue with the trainings that are not finished and the models that were trained here,
+    newest first, before the others. tell: hears of damaged ones."""
     taken = catalogue.by_id.keys() - catalogue.own.keys()
-    found = {one.name: one for one in own_models(tell) if one.name not in taken}
+    found: dict[str, Lineage | UnfinishedTraining] = {
+        one.request.name: one for one in all_unfinished() if one.request.name not in taken
+    }
+    found |= {one.name: one for one in own_models(tell) if one.name not in taken}
     if found == catalogue.own:
         return catalogue
-    entries = tuple(_entry_of(one, catalogue) for one in found.values())
+    entries = tuple(
+        _entry_of(one, catalogue) if isinstance(one, Lineage) else _begun_entry(one)
+        for one in found.values()
+    )
     others = tuple(one for one in catalogue.entries if one.id not in catalogue.own)
     content = msgspec.structs.replace(catalogue.content, entries=(*entries, *others))
     return catalogue.with_content(content, found)
+
+
+def _begun_entry(begun: UnfinishedTraining) -> Model:
+    """A training that is not finished as an entry: a model without weights."""
+    request = begun.request
+    return Model(
+        id=request.name,
+        name=f"{request.name} (not finished)",
+        summary=f"A training of yours that is not finished: {begun.line()}",
+        sources=(),
+        role="retriever",
+        base=request.base,
+        licence=request.licence or None,
+        tags=(OWN_TAG, "unfinished"),
+    )
 
 
 def _entry_of(lineage: Lineage, catalogue: Catalogue) -> Model:

@@ -25,6 +25,8 @@ from bioretrieval_tui.progress import Progress, Reporter
 from bioretrieval_tui.training.examples import Example
 from bioretrieval_tui.training.losses import Texts, columns_of, loss_of
 from bioretrieval_tui.training.own_models import Fitted, curve_of
+from bioretrieval_tui.training.several_devices import WHOLE, Share, fit_together, needs_processes
+from bioretrieval_tui.training.step_parts import in_parts, is_out_of_memory
 from bioretrieval_tui.training.teachers import DISTILLED, rescale, score_factor
 from bioretrieval_tui.training.trainable_models import prepare_tokenizer
 from bioretrieval_tui.training.training_watch import (
@@ -171,14 +173,25 @@ def fit(
     *,
     device: str = "cpu",
     task_of: Callable[..., Task] = retrieval_task,
+    load: Callable[[], Any] | None = None,
+    share: Share = WHOLE,
+    most: int | None = None,
 ) -> Fitted:
     """Train `model` in place; it ends with the weights that did best on the held-out examples.
 
     folder: for checkpoints; if it holds some of the same run, training goes on from the last one
     with the same order of examples. One that is interrupted keeps its last step. device: `cpu` or
-    of torch; task_of: `retrieval_task`, or that of another kind of model. Raises as `task_of` and
-    `add_lora` do; DivergedError: the loss is no number, the last checkpoint is kept; ModelError:
-    memory is short even for the smallest batch; what `reporter` raises."""
+    of torch, or several; task_of: `retrieval_task`, or that of another kind of model; load: makes a
+    model like this one, for the processes of other devices; share: of this process in such a
+    training; most: pairs that are computed at a time, None for those of a step; it is halved where
+    memory runs out. Raises as `task_of`, `add_lora` and `fit_together` do; DivergedError: the loss
+    is no number, the last checkpoint is kept; ModelError: memory is short even for one pair; what
+    `reporter` raises."""
+    if load is not None and needs_processes(device):
+        return fit_together(
+            model, load, recipe, settings, examples, held, folder, reporter, device=device,
+            task_of=task_of,
+        )  # fmt: skip
     devices.prepare_environment()
     import transformers
     from datasets import Dataset, disable_progress_bars
@@ -199,7 +212,7 @@ def fit(
     arguments = task.trainer.training_args_class(
         output_dir=str(checkpoints),
         max_steps=steps,
-        per_device_train_batch_size=(settings.batch or 32) * task.rows,
+        per_device_train_batch_size=(settings.batch or 32) * task.rows // share.processes,
         per_device_eval_batch_size=settings.batch or 32,
         learning_rate=settings.learning_rate or 2e-5,
         warmup_steps=settings.warmup or 0.0,  # a share, below 1
@@ -216,13 +229,19 @@ def fit(
         eval_strategy="no",  # by `TrainingWatch`
         logging_steps=1,
         logging_nan_inf_filter=False,
-        auto_find_batch_size=True,
         report_to="none",
         disable_tqdm=True,
         dataloader_pin_memory=device != "cpu",
+        dataloader_drop_last=share.processes > 1,  # shares of a step are of one size
     )
-    watch = TrainingWatch(folder, reporter, task.evaluator, steps, settings.batch or 32, device)
-    trainer = task.trainer(
+    arguments._n_gpu = min(1, arguments.n_gpu)  # else one process takes all cards
+    if share.processes > 1 and hasattr(task.loss, "gather_across_devices"):
+        task.loss.gather_across_devices = True
+    watch = TrainingWatch(
+        folder, reporter, task.evaluator if share.rank == 0 else None, steps, settings.batch or 32,
+        device, share,
+    )  # fmt: skip
+    trainer = in_parts(task.trainer, most, watch.remark, alone=share.processes == 1)(
         model=model,
         args=arguments,
         train_dataset=Dataset.from_dict(task.columns),
@@ -239,10 +258,10 @@ def fit(
         watch.save_step(trainer)
         raise
     except RuntimeError as error:
-        if "executable batch size" not in str(error):
+        if not is_out_of_memory(error):
             raise
-        message = "a batch of one pair does not fit into memory"
-        raise ModelError(message, remedy="set document_length=128, or a smaller base") from error
+        message = f"the weights, their gradients and moments do not fit into the memory of {device}"
+        raise ModelError(message, remedy="--set lora=yes, or a smaller base") from error
     watch.finish(model)
     if settings.lora is not None:
         merge_lora(model)
@@ -256,6 +275,7 @@ def fit(
         best=watch.best.step if watch.best else steps,
         resumed=watch.resumed,
         trained=watch.counts,
+        at_once=trainer.at_once or 0,
     )
 
 

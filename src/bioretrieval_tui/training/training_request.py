@@ -57,7 +57,7 @@ def check_runnable(recipe: Recipe) -> None:
     training = recipe.training
     if training is None or training.runnable == "no":
         why = training.because if training is not None else "its paper says too little"
-        said = f"{recipe.id} cannot be run here: {why}"
+        said = f"{recipe.id} cannot be run here: {(why or '').rstrip('.')}"
         raise UsageError(said, remedy="see: bioretrieval-tui list recipes -w runnable:yes")
 
 

@@ -25,7 +25,6 @@ from bioretrieval_tui.documents.detect import resolve
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.store import DocumentStore
 from bioretrieval_tui.encoding import embedded
-from bioretrieval_tui.encoding.device import pick
 from bioretrieval_tui.encoding.encoder_registry import recipe_of
 from bioretrieval_tui.encoding.model_files import files_of
 from bioretrieval_tui.encoding.recipe import parts_of
@@ -61,6 +60,7 @@ from bioretrieval_tui.training.reranker_training import (
     starting_recipe,
     trainable_reranker,
 )
+from bioretrieval_tui.training.several_devices import devices_of, even_batch
 from bioretrieval_tui.training.teachers import (
     DISTILLED,
     SEARCHES,
@@ -72,6 +72,7 @@ from bioretrieval_tui.training.teachers import (
 )
 from bioretrieval_tui.training.trainable_models import kind_of_base, trainable_model
 from bioretrieval_tui.training.trainer import (
+    MEASURED_STEPS,
     Task,
     finish_early,
     fit,
@@ -82,8 +83,6 @@ from bioretrieval_tui.training.trainer import (
 from bioretrieval_tui.training.training_request import TrainingPlan, TrainingRequest
 from bioretrieval_tui.training.training_watch import MOST_WATCHED, WATCHES, clear
 
-HELD_OUT = 0.1
-"""Share of the queries that are held out."""
 DISTRACTORS = 5
 """Hard negatives of a held-out query."""
 SHOWN = 10
@@ -151,7 +150,7 @@ def prepare(
         check_negatives(settings, data.examples)
     encoding = request.teacher_encoding
     check_teacher(settings, request.teacher, encoding, data.examples, index)
-    train, held = made.held_out(data.examples, HELD_OUT, settings.seed or 0)
+    train, held = made.held_out(data.examples, settings.held_out or 0.0, settings.seed or 0)
     steps = steps_of(settings, len(train))
     return Prepared(data, train, held, index, steps, need, weights)
 
@@ -181,6 +180,11 @@ def _to_train(request: TrainingRequest, recipe: Encoding) -> tuple[Any, Callable
     fresh = _is_new(request)
     model = trainable_reranker(request.base, recipe, request.settings, fresh=fresh)
     return model, partial(reranking_task, fresh=fresh)
+
+
+def _model_to_train(request: TrainingRequest, recipe: Encoding) -> Any:
+    """The model alone, for a process of another device."""
+    return _to_train(request, recipe)[0]
 
 
 def _retriever(request: TrainingRequest) -> tuple[str, Encoding]:
@@ -312,7 +316,8 @@ def plan(
     `prepare` and `trainer.fit`."""
     own_models.check_new_name(request.name)
     require_libraries()
-    settings, recipe, device = request.settings, encoding_of(request), pick(request.device)
+    settings, recipe = request.settings, encoding_of(request)
+    names = devices_of(request.device).split(",")
     prepared = prepare(request, reporter, remark, mines=False)
     train = prepared.train
     if settings.negatives == "mined":
@@ -320,11 +325,12 @@ def plan(
         train = [one._replace(negatives=(others[at - 1],)) for at, one in enumerate(train)]
     if settings.loss in DISTILLED:
         train = [one._replace(scores=(1.0, *[0.0] * len(one.negatives))) for one in train]
+    reporter(Progress("measuring the speed", 0, MEASURED_STEPS, unit="steps"))
     model, task = _to_train(request, recipe)
-    measured = measure(model, recipe, settings, train, reporter, device=device, task_of=task)
-    texts = (settings.batch or 32) * (
-        2 + (settings.negatives_each or 0 if train[0].negatives else 0)
-    )
+    share = even_batch(settings.batch or 32, len(names), len(train)) // len(names)
+    part = msgspec.structs.replace(settings, batch=share)
+    measured = measure(model, recipe, part, train, reporter, device=names[0], task_of=task)
+    texts = share * (2 + (settings.negatives_each or 0 if train[0].negatives else 0))
     ranked = min(MOST_WATCHED, len(prepared.held) * (1 + DISTRACTORS)) + len(prepared.held)
     look = measured.seconds / texts / _BACKWARD * ranked
     return TrainingPlan(
@@ -341,7 +347,7 @@ def plan(
         seconds=measured.seconds * prepared.steps + look * (WATCHES + 1),
         memory=measured.memory,
         disk=prepared.weights * _FULL * 2,
-        device=device,
+        device=",".join(names),
     )
 
 
@@ -414,7 +420,8 @@ def _train(
         model, task = _to_train(request, recipe)
         fitted = finish_early(model, request.settings, work) if finish else fit(
             model, recipe, request.settings, examples, held, work, reporter,
-            device=pick(request.device), task_of=task,
+            device=devices_of(request.device), task_of=task,
+            load=partial(_model_to_train, request, recipe),
         )  # fmt: skip
         _save(model, folder)
         save_file(kept, msgspec.json.encode(fitted), "the outcome of the training")
@@ -434,7 +441,7 @@ def _train(
         pairs=len(examples),
         held=len(prepared.held),
         fitted=fitted,
-        hardware=records.hardware(pick(request.device)).replace("queries on", "trained on"),
+        hardware=records.hardware(devices_of(request.device)).replace("queries on", "trained on"),
         versions=records.versions(),
         base_entry=request.base_entry,
         recipe=request.recipe,

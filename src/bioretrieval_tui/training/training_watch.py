@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from bioretrieval_tui.progress import Progress, Reporter
 from bioretrieval_tui.training.examples import Example
 from bioretrieval_tui.training.losses import Texts
 from bioretrieval_tui.training.own_models import CURVE, HeldOutScore, TrainingCurve, curve_of
+from bioretrieval_tui.training.several_devices import WHOLE, Share
 
 SAVED_EVERY = 180.0
 """Seconds between checkpoints."""
@@ -94,14 +95,17 @@ class TrainingWatch:
         steps: int,
         batch: int,
         device: str,
+        share: Share = WHOLE,
     ) -> None:
         self._folder, self._reporter, self._evaluator = folder, reporter, evaluator
         self._steps, self._batch, self._device = steps, batch, device
+        self._share = share
         self._every = max(1, steps // WATCHES)
         self._saved_at = self._told_at = time.monotonic()
         self._seconds, self._begun_at = 0.0, 0.0
         self._random: Any = None
         """States of the generators after the last step; None while weights change."""
+        self._remark = ""
         self.losses: list[tuple[int, float]] = []
         self.watched: list[HeldOutScore] = []
         self.best: HeldOutScore | None = None
@@ -117,6 +121,7 @@ class TrainingWatch:
             self.watched, self.losses = list(kept.watched), list(kept.losses)
             self.best = kept.best
         else:
+            self._keep()  # in the place of one that was killed before its first checkpoint
             self._look(model, 0)
 
     def callback(self) -> Any:
@@ -163,10 +168,16 @@ class TrainingWatch:
         rate = (step - self.resumed) / self._seconds if self._seconds else None
         note = [f"loss {loss:.4f}"]
         note += [f"{rate * self._batch:.1f} examples/s"] if rate else []
+        note += [self._remark] if self._remark else []
         note += [f"held-out nDCG@10 {self.watched[-1].score:.4f}"] if self.watched else []
         self._tell("training", step, ", ".join(note), rate)
         if time.monotonic() - self._told_at >= _TOLD_EVERY:
             self._keep()
+
+    def remark(self, said: str) -> None:
+        """Tell something that holds from now on."""
+        self._remark = said
+        self._tell("training", self.losses[-1][0] if self.losses else 0, said)
 
     def _tell(self, stage: str, step: int, note: str, rate: float | None = None) -> None:
         self._reporter(
@@ -179,9 +190,9 @@ class TrainingWatch:
         self._random = _generators()  # before the next batch is drawn
         if step % self._every == 0 and step < self._steps:
             self._look(model, step)
-        if time.monotonic() - self._saved_at >= SAVED_EVERY:
+        if self._share.agreed(time.monotonic() - self._saved_at >= SAVED_EVERY):
             self._saved_at = time.monotonic()
-            self._keep()
+            self._told_at = -math.inf  # with the loss of this step, which is logged before it
             control.should_save = True
 
     def _look(self, model: Any, step: int) -> None:
@@ -206,6 +217,8 @@ class TrainingWatch:
         self._keep()
 
     def _keep(self) -> None:
+        if self._share.rank:
+            return  # the first process does
         self._told_at = time.monotonic()
         kept = TrainingCurve(self._steps, tuple(self.losses), tuple(self.watched), self.counts)
         save_file(self._folder / CURVE, msgspec.json.encode(kept), "the state of the training")
@@ -247,15 +260,17 @@ def _generators(states: Any = None) -> Any:
 
 def keep(model: Any, path: Path) -> None:
     """Save the weights that are trained."""
-    from safetensors.torch import save_file as save_weights
+    trained = {name: one for name, one in model.named_parameters() if one.requires_grad}
+    save_weights(trained, path)
 
-    found = {
-        name: weight.detach().cpu().contiguous().clone()
-        for name, weight in model.named_parameters()
-        if weight.requires_grad
-    }
+
+def save_weights(weights: Mapping[str, Any], path: Path) -> None:
+    """Write tensors, each whole, to a file that is there when all are in it."""
+    from safetensors.torch import save_file as save_tensors
+
+    found = {name: one.detach().cpu().contiguous().clone() for name, one in weights.items()}
     beside = path.with_name(f"{path.name}.part")
-    save_weights(found, beside)
+    save_tensors(found, beside)
     beside.replace(path)
 
 

@@ -541,9 +541,9 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
     # Questions about jobs -------------------------------------------------------------------
 
     def action_stop_evaluation(self) -> None:
-        if self.jobs.evaluation is None:
-            raise UsageError("No evaluation is running")
-        self.job_session.ask_to_stop(self.jobs.evaluation)
+        if self.jobs.run is None:
+            raise UsageError("No evaluation and no training is running")
+        self.job_session.ask_to_stop(self.jobs.run)
 
     async def action_explore(self) -> None:
         await self.job_session.show_explored()

@@ -134,7 +134,7 @@ class IndexesSession:
                 return int(info is not None and whole and own and not info.dimension)
             case "use" | "verify":
                 return action.footer if whole else 0
-            case "evaluate-index" | "add" | "compact":
+            case "evaluate-index" | "train-index" | "add" | "compact":
                 return action.footer if whole and own else 0
             case "remove":
                 return action.footer if job is None and own else 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from textual.screen import Screen
@@ -19,7 +20,7 @@ from bioretrieval_tui.util.formatting import plural
 if TYPE_CHECKING:
     from bioretrieval_tui.backend.job_folder import JobRecord
     from bioretrieval_tui.backend.jobs import JobQueue
-    from bioretrieval_tui.backend.protocol import EvaluateJob, FetchJob, Job
+    from bioretrieval_tui.backend.protocol import EvaluateJob, FetchJob, Job, TrainJob
     from bioretrieval_tui.online.spool import FetchRequest
     from bioretrieval_tui.tui.app import BioRetrievalApp
     from bioretrieval_tui.tui.dialogs.file_dialogs import ChosenBenchmark
@@ -113,7 +114,7 @@ class JobSession:
             from bioretrieval_tui.tui.work_lines import job_hint
 
             shows = app.pane.SHOWS_WORK
-            shown = shows == "jobs" or (shows and app.jobs.evaluation is not None)
+            shown = shows == "jobs" or (shows and app.jobs.run is not None)
             app.status.working("" if shown else job_hint(app.jobs))
 
     def _ended(self, outcome: JobRecord) -> None:
@@ -129,6 +130,8 @@ class JobSession:
             here = app.current == "leaderboard"
             self.evaluated = not here
             said += f"; {key_of('own' if here else 'go-leaderboard')} shows it on the board"
+        if outcome.trained is not None and app.current != "models":
+            said += f"; {key_of('go-models')} shows it"
         app.say(said, "bar.strong" if outcome.role == "ok" else outcome.role)
         if outcome.seconds >= LONG_JOB:
             app.run_worker(self._alert(outcome.message), group="alert")
@@ -211,12 +214,45 @@ class JobSession:
             if plan and len(plan.jobs) > 1:
                 self._app.say(f"Queued: {plan.line()}")
 
-        steps = (f"{BENCHMARK_FOLDER} {step.id}" for step in self._app.catalogue.of_type(Step))
-        kept = map(self._app.folders.remembered, (BENCHMARK_FOLDER, *steps))
-        read = partial(MachineFacts.read, self._app.catalogue, [one for one in kept if one])
+        read = partial(MachineFacts.read, self._app.catalogue, self._benchmark_folders())
         subject = (benchmark, model, index)
         dialog = EvaluationDialog(self._app.catalogue, read, self.begin, *subject)
         self._app.push_screen(dialog, evaluate)
+
+    def ask_what_to_train(self, *, on: str = "", recipe: str = "", base: str = "") -> None:
+        """Ask what to train, and queue it. on (an index, a benchmark's id or folder), recipe (id),
+        base (hub id or folder): are selected."""
+        from bioretrieval_tui.tui.dialogs.training_dialog import TrainingDialog
+        from bioretrieval_tui.tui.index_session import model_choices
+        from bioretrieval_tui.tui.training_session import TrainingFacts, runnable_recipes
+
+        def train(job: TrainJob | None) -> None:
+            if job is not None:
+                self.begin(job)
+
+        catalogue, remembered = self._app.catalogue, self._benchmark_folders()
+        dialog = TrainingDialog(
+            catalogue, partial(TrainingFacts.read, catalogue, remembered), self.begin,
+            runnable_recipes(catalogue), model_choices(catalogue), on=on, recipe=recipe, base=base,
+        )  # fmt: skip
+        self._app.push_screen(dialog, train)
+
+    def _benchmark_folders(self) -> list[Path]:
+        """The folders that were chosen for benchmarks."""
+        steps = (f"{BENCHMARK_FOLDER} {step.id}" for step in self._app.catalogue.of_type(Step))
+        kept = map(self._app.folders.remembered, (BENCHMARK_FOLDER, *steps))
+        return [one for one in kept if one]
+
+    async def renew_models(self) -> bool:
+        """Read again which models were trained here; whether that changed the catalogue."""
+        from bioretrieval_tui.training.own_models import with_own_models
+
+        before = self._app.catalogue
+        found = await asyncio.to_thread(with_own_models, before)
+        if found is before or self._app.catalogue is not before:
+            return False
+        self._app.catalogue = found
+        return True
 
     async def show_explored(self) -> None:
         """Go to the benchmark that is explored; where it is shown, or none is, ask for one."""

@@ -1,4 +1,4 @@
-"""Steps of Get started that can be run: their `eval` commands, folders, models and scores.
+"""Steps of Get started that can be run: their `eval` and `train` commands, folders, models, scores.
 
 The command that is shown is the one that runs.
 """
@@ -38,13 +38,14 @@ _PLACES = ("", "datasets", "data")
 
 @dataclass(frozen=True, slots=True)
 class EvalCommand:
-    """One `eval` of a step, with catalogue ids. model: None for the embedded one; folder: of the
-    benchmark, None if it was not found."""
+    """One `eval` or `train` of a step, with catalogue ids. model: None for the embedded one;
+    folder: of the benchmark, None if it was not found; trains: on the benchmark."""
 
     benchmark: str
     modes: tuple[str, ...]
     model: str | None = None
     folder: Path | None = None
+    trains: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +60,18 @@ class StepState:
 
 
 def calls_of(step: Step) -> list[EvalCommand]:
-    """The `eval` commands of a step that give only a benchmark, modes and a model."""
+    """The `eval` commands of a step that give only a benchmark, modes and a model, and what its
+    `train` command trains on."""
     found = []
     for command in step.commands:
         with contextlib.suppress(ValueError):
             match shlex.split(command):
                 case ["bioretrieval-tui", "eval", benchmark, *options]:
                     found += _call(benchmark, options)
+                case ["bioretrieval-tui", "train", "--on", place, *options]:
+                    if "--dry-run" not in options:
+                        modes = ("dense", "hybrid")
+                        found.append(EvalCommand(Path(place).name, modes, trains=True))
     return found
 
 
@@ -113,8 +119,10 @@ def placed(step: Step, chosen: Path | None, near: Sequence[Path]) -> tuple[EvalC
     """
     calls = calls_of(step)
     if chosen is not None and is_benchmark(chosen):
-        kinds = dict.fromkeys((call.modes, call.model) for call in calls)
-        return tuple(EvalCommand(chosen.name, *kind, chosen) for kind in kinds)
+        kinds = dict.fromkeys((call.modes, call.model, call.trains) for call in calls)
+        return tuple(
+            EvalCommand(chosen.name, modes, model, chosen, trains) for modes, model, trains in kinds
+        )
     bases = []
     for base in (Path.cwd, Path.home):
         with contextlib.suppress(OSError, RuntimeError):
@@ -177,8 +185,11 @@ def newest_of(
 def step_lines(state: StepState, catalogue: Catalogue) -> Iterator[Line]:
     """What can be run, what is missing and how to get it, and the scores of earlier runs."""
     yield line()
-    keys = keyed("   {run} runs it, {fetch-benchmark} fetches, {benchmark} chooses a folder")
-    yield line(Span("Run it here", "header"), Span(keys, "faint"))
+    trains = any(call.trains for call in state.calls)
+    does = "{run} asks what to train" if trains else "{run} runs it"
+    keys = keyed(f"   {does}, {{fetch-benchmark}} fetches, {{benchmark}} chooses a folder")
+    title = "Train it here" if trains else "Run it here"
+    yield line(Span(title, "header"), Span(keys, "faint"))
     for call in state.calls:
         yield from fact_lines(_place_fact(call, state, catalogue))
     for call in {call.model: call for call in state.calls}.values():

@@ -25,9 +25,9 @@ _REJECTIONS = 8
 def job_lines(jobs: JobQueue, width: int, *, any_kind: bool) -> list[list[Span]]:
     """The running job: title and progress; speed, device and input read (two lines if `width` is
     narrow); the key that stops it, the waiting jobs, and the last remark of the job. None unless it
-    is an evaluation or `any_kind` is set."""
+    is an evaluation or a training, or `any_kind` is set."""
     job, step = jobs.current, jobs.progress
-    if job is None or not (any_kind or jobs.evaluation):
+    if job is None or not (any_kind or jobs.run):
         return []
     stop = "s" if any_kind else "X"
     first = [Span(job.title, "strong")]

@@ -10,6 +10,7 @@ from typing import ClassVar
 from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.message import Message
 from textual.widgets import Input
 
 from bioretrieval_tui.actions import key_of
@@ -139,6 +140,9 @@ class ModelLine(Canvas, can_focus=True):
     DEFAULT_CSS = "ModelLine { height: 1; }"
     BINDINGS: ClassVar = bindings("model-choice")
 
+    class Switched(Message):
+        """Another model was chosen."""
+
     def __init__(self, choices: Sequence[ModelChoice]) -> None:
         super().__init__()
         self.choices = choices
@@ -151,7 +155,9 @@ class ModelLine(Canvas, can_focus=True):
         self.app.push_screen(dialog, self._take)
 
     def _take(self, choice: ModelChoice | None) -> None:
-        self.chosen = choice or self.chosen
+        if choice is not None and choice != self.chosen:
+            self.chosen = choice
+            self.post_message(self.Switched())
         self.update()
 
     def on_click(self, event: events.Click) -> None:

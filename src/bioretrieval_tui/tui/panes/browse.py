@@ -8,21 +8,29 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bioretrieval_tui.actions import key_of, keyed
+from bioretrieval_tui.backend.protocol import TrainJob
 from bioretrieval_tui.catalog.catalogue import kind_of_section
-from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Model
+from bioretrieval_tui.catalog.models import AnyEntry, Benchmark, Model, Recipe
 from bioretrieval_tui.errors import UsageError
 from bioretrieval_tui.tui.bindings import bindings
 from bioretrieval_tui.tui.entry_list import column_choices, entry_columns, entry_rows, entry_table
 from bioretrieval_tui.tui.entry_session import EntrySession
 from bioretrieval_tui.tui.last_session import PaneState
 from bioretrieval_tui.tui.panes.pane import Pane
-from bioretrieval_tui.tui.text import Span
+from bioretrieval_tui.tui.spans import PaintedPage
+from bioretrieval_tui.tui.text import Span, line
 from bioretrieval_tui.tui.widgets.table import VirtualTable
 
 if TYPE_CHECKING:
+    from bioretrieval_tui.actions import Action
     from bioretrieval_tui.backend.job_folder import JobRecord
     from bioretrieval_tui.render.evaluations import OwnRun
     from bioretrieval_tui.render.page import Page
+    from bioretrieval_tui.training.own_models import Lineage, UnfinishedTraining
+
+
+OWN = "\N{BLACK DIAMOND}"
+"""Before what is the user's own, as on the board."""
 
 
 class EntryPane(Pane):
@@ -203,6 +211,22 @@ class EntryPane(Pane):
             model = ""  # BM25 runs without one
         self.owner.job_session.ask_what_to_evaluate(benchmark=benchmark, model=model)
 
+    def action_train(self) -> None:
+        """Ask what to train, with the entry under the cursor selected."""
+        entry = self.current
+        ask = self.owner.job_session.ask_what_to_train
+        if isinstance(entry, Recipe):
+            from bioretrieval_tui.training.training_request import check_runnable
+
+            check_runnable(entry)
+            ask(recipe=entry.id)
+        elif isinstance(entry, Model):
+            if entry.weights is None:
+                raise UsageError(f"{entry.name} has no weights to train from")
+            ask(base=entry.weights)
+        else:
+            ask(on=entry.id if entry is not None else "")
+
 
 class BrowsePane(EntryPane):
     """One section of the catalogue, by the name of the pane."""
@@ -229,11 +253,13 @@ class BenchmarksPane(EntryPane):
 
 
 class ModelsPane(EntryPane):
-    """The curated models, and with a key the listed ones of the public board behind them.
+    """The models that were trained here, the curated ones, and with a key the listed ones of the
+    public board behind them.
 
-    Pages tell the scores of the board once it is read.
+    Pages tell the scores of the board once it is read, and how far a training is.
     """
 
+    SHOWS_WORK = "runs"
     BINDINGS = bindings("models", "evaluating", "browse", "noting", "marking")
     SCOPES = ("models", "evaluating", "list", "browse", "noting", "marking", "everywhere")
     MORE_SCOPES = ("comparison",)
@@ -248,8 +274,92 @@ class ModelsPane(EntryPane):
 
     async def _widen(self) -> None:
         await self.owner.widen()
+        await self.owner.job_session.renew_models()
         if self.entry_list.catalogue is not self.catalogue:
             self._relist()
+
+    # Models of the user --------------------------------------------------------------------
+
+    @property
+    def own(self) -> Lineage | UnfinishedTraining | None:
+        """What is known of the user's model under the cursor."""
+        return self.catalogue.own.get(self.place() or "")
+
+    def job_ended(self, outcome: JobRecord) -> None:
+        super().job_ended(outcome)
+        self.in_background("board", self._widen)
+
+    def jobs_changed(self) -> None:
+        """Show how far the training is whose page is shown, and a new one in the list."""
+        super().jobs_changed()
+        job = self.owner.jobs.run
+        if not isinstance(job, TrainJob):
+            return
+        if job.request.name not in self.catalogue.own:
+            self.in_background("board", self._widen)
+        elif self.place() == job.request.name:
+            self.show_page()
+
+    def footer_place(self, action: Action) -> int:
+        own = self.own
+        shown = {"remove-model": own is not None, "resume-training": isinstance(own, tuple),
+                 "finish-training": isinstance(own, tuple)}  # fmt: skip
+        return super().footer_place(action) if shown.get(action.id, True) else 0
+
+    def show_page(self, *, lead: bool = False) -> None:
+        super().show_page(lead=lead)
+        if not lead and self.catalogue.own and self.owner.current == self.pane_name:
+            self.owner.show_keys()
+
+    def make_page(self) -> PaintedPage:
+        """Of a training that was ended: how, and the keys that go on with it."""
+        page, own = super().make_page(), self.own
+        if not isinstance(own, tuple) or self.owner.jobs.of(f"model {own.request.name}"):
+            return page
+        last = self.owner.jobs.last(f"model {own.request.name}")
+        said = [line(Span(last.message, last.role))] if last else []
+        keys = (
+            "{resume-training} resumes it, {finish-training} ends it with its best weights so far"
+        )
+        return page.with_lines(2, [*said, line(Span(keyed(keys), "dim"))])
+
+    def _begun(self) -> UnfinishedTraining:
+        """The training under the cursor, which does not run. Raises UsageError."""
+        from bioretrieval_tui.training.own_models import UnfinishedTraining
+
+        own = self.own
+        if not isinstance(own, UnfinishedTraining):
+            raise UsageError("This is no training of yours that was ended")
+        if self.owner.jobs.of(f"model {own.request.name}") is not None:
+            raise UsageError(f"It runs, or waits to run; {key_of('stop-evaluation')} stops it")
+        return own
+
+    def action_resume(self) -> None:
+        self.owner.job_session.begin(TrainJob(self._begun().request))
+
+    def action_finish(self) -> None:
+        self.owner.job_session.begin(TrainJob(self._begun().request, finish=True))
+
+    def action_remove(self) -> None:
+        own = self.own
+        if own is None:
+            raise UsageError("Only models of yours can be deleted")
+        if isinstance(own, tuple):
+            self._begun()  # not one that runs
+        name = own.request.name if isinstance(own, tuple) else own.name
+        then = "Its weights and where it comes from are deleted; its scores stay on the board."
+
+        def remove() -> None:
+            self.in_background("board", self._remove, name)
+
+        self.owner.confirm(f"Delete the model {name}?", then, ("Delete", "Keep"), remove)
+
+    async def _remove(self, name: str) -> None:
+        from bioretrieval_tui.training.own_models import remove_model
+
+        await asyncio.to_thread(remove_model, name)
+        await self._widen()
+        self.owner.say(f"{name} was deleted")
 
     def _relist(self) -> None:
         """List the models again; filter, order and cursor stay."""
@@ -272,7 +382,8 @@ class ModelsPane(EntryPane):
 
     def mark(self, entry: AnyEntry) -> str:
         listed = "\N{MIDDLE DOT} " if entry.status == "declared" else ""
-        return super().mark(entry) + listed
+        own = f"{OWN} " if entry.id in self.catalogue.own else ""
+        return super().mark(entry) + listed + own
 
     def go_to(self, place: str | None) -> None:
         entry = self.catalogue.by_id.get(place or "")

@@ -220,6 +220,10 @@ class IndexesPane(Pane):
         name = self.session.checked(self.row, "evaluate", "complete").name
         self.owner.job_session.ask_what_to_evaluate(index=name)
 
+    def action_train(self) -> None:
+        name = self.session.checked(self.row, "train on", "complete").name
+        self.owner.job_session.ask_what_to_train(on=name)
+
     def action_build(self) -> None:
         """Ask what to build; an unfinished index that `p` cannot resume is suggested."""
         from bioretrieval_tui.tui.dialogs.file_dialogs import FilesDialog

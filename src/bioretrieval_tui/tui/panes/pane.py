@@ -93,7 +93,7 @@ class Pane(Widget):
     """Columns from which list and page stand side by side."""
     SHARE: ClassVar[int] = 45
     """Percent of the width that the list has there, or more where its columns need it."""
-    SHOWS_WORK: ClassVar[Literal["", "evaluation", "jobs"]] = ""
+    SHOWS_WORK: ClassVar[Literal["", "runs", "jobs"]] = ""
     """What stands over the list while it runs: an evaluation, or any job."""
     EXPLAINS: ClassVar[tuple[tuple[str, str], ...]] = ()
     """Terms and what they mean, for its help."""

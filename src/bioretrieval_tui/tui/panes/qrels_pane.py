@@ -69,7 +69,7 @@ class QrelsPane(Pane):
     QrelsPane.-document #query, QrelsPane.-document #documents { display: none; }
     """
 
-    SHOWS_WORK = "evaluation"
+    SHOWS_WORK = "runs"
     SHARE = 50
     FILTER_HINT = "filter: words of the query, or its id"
 

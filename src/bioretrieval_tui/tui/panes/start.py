@@ -1,5 +1,5 @@
 """Get started: five steps, each with its commands, its entries, a mark that is kept, and, where
-the step evaluates something, the evaluation itself."""
+the step evaluates or trains something, that itself."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bioretrieval_tui.tui.dialogs.file_dialogs import ChosenBenchmark
     from bioretrieval_tui.tui.step_session import StepState
 
-NOTHING_TO_RUN = "This step runs no evaluation"
+NOTHING_TO_RUN = "This step runs nothing"
 _LEAD = 4
 """Lines of a page before what can be run: name, kind, an empty line, the summary."""
 
@@ -32,7 +32,7 @@ class StartPane(EntryPane):
     BINDINGS = bindings("start", "browse", "noting")
     SCOPES = ("start", "list", "browse", "noting", "everywhere")
     MORE_SCOPES = ("files", "path")
-    SHOWS_WORK = "evaluation"
+    SHOWS_WORK = "runs"
 
     def __init__(self, name: str) -> None:
         super().__init__(name, "path")
@@ -113,7 +113,10 @@ class StartPane(EntryPane):
         state = self.states.get(step.id)
         if state is None:
             raise UsageError("Looking for its folder")
-        if waiting := jobs.of_purpose(step.id):
+        trained_on = [call.folder for call in state.calls if call.trains]
+        if any(trained_on):
+            self.owner.job_session.ask_what_to_train(on=str(trained_on[0]))
+        elif waiting := jobs.of_purpose(step.id):
             if waiting[0] is not jobs.current:
                 raise UsageError(f"{step.name} waits for another job")
             self.owner.job_session.ask_to_stop(waiting[0])
@@ -218,7 +221,8 @@ class StartPane(EntryPane):
 
 
 def _runs(step: Step) -> bool:
-    return any(command.startswith("bioretrieval-tui eval ") for command in step.commands)
+    runs = ("bioretrieval-tui eval ", "bioretrieval-tui train ")
+    return any(command.startswith(runs) for command in step.commands)
 
 
 def _setting(step: Step) -> str:
