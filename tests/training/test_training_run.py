@@ -273,3 +273,13 @@ def test_contamination_counts_texts_however_they_are_written() -> None:
         "other test", {"r": "another"}, {"r": {"z": 1}}, [Document("z", "", "fresh")]
     )
     assert not clean.contaminated
+
+
+def test_only_what_the_steps_take_is_mined(base: Path, benchmark: Path) -> None:
+    settings = choose(None, {"steps": "2", "batch": "4", "negatives": "in-batch"}).settings
+    request = TrainingRequest(name="mine", base=str(base), settings=settings, on=str(benchmark))
+    prepared = training_run.prepare(request)
+    assert len(prepared.train) == 8
+    assert len(set(prepared.train)) == 8
+    again = training_run.prepare(request)
+    assert prepared.train == again.train

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import random
 import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -152,6 +153,8 @@ def prepare(
     check_teacher(settings, request.teacher, encoding, data.examples, index)
     train, held = made.held_out(data.examples, settings.held_out or 0.0, settings.seed or 0)
     steps = steps_of(settings, len(train))
+    if (seen := steps * (settings.batch or 32)) < len(train):  # of the rest nothing is mined
+        train = random.Random(settings.seed or 0).sample(train, seen)  # noqa: S311 - no secret
     return Prepared(data, train, held, index, steps, need, weights)
 
 
