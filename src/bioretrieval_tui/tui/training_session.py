@@ -21,7 +21,7 @@ from bioretrieval_tui.index.registry import index_names
 from bioretrieval_tui.online.archives import benchmark_folder
 from bioretrieval_tui.training.hyperparameters import choose
 from bioretrieval_tui.training.own_models import models_folder
-from bioretrieval_tui.training.training_request import request_of
+from bioretrieval_tui.training.training_request import base_of, request_of
 from bioretrieval_tui.tui.evaluation_session import MachineFacts, benchmark_at
 from bioretrieval_tui.tui.folders import short
 from bioretrieval_tui.tui.index_session import ModelChoice, slug
@@ -148,8 +148,10 @@ class TrainingChoice:
         def find(name: str) -> tuple[str, Encoding | None]:
             return api.model_recipe(name, lambda: catalogue)
 
+        *_, kind = base_of(self.recipe, base, find)
+        chosen = choose(self.recipe, values, kind)
         request = request_of(
-            catalogue, self.recipe, base, choose(self.recipe, values), find, name=self.name,
+            catalogue, self.recipe, base, chosen, find, name=self.name,
             on="" if given else self.source.on, pairs=self.source.on if given else "",
             benchmarks=self.benchmarks,
         )  # fmt: skip
