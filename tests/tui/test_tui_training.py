@@ -15,6 +15,7 @@ from bioretrieval_tui.backend.protocol import FetchBenchmarkJob, TrainJob
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.encoding.embedded import MODEL_ID, RECIPE
 from bioretrieval_tui.errors import UsageError
+from bioretrieval_tui.evaluation.published import hub_names
 from bioretrieval_tui.paths import save_file
 from bioretrieval_tui.training import own_models
 from bioretrieval_tui.training.contamination import Overlap
@@ -285,6 +286,11 @@ def test_models_of_the_user_are_entries(small: Catalogue) -> None:
     mine = found.entry("mine")
     assert mine.trained_on == ("facts-set",)  # type: ignore[union-attr]  # a model
     assert with_own_models(found) is found
+    # The runs of the base stay those of the base, whose recipe names it.
+    assert RECIPE.query is not None
+    assert RECIPE.query.model == MODEL_ID
+    assert MODEL_ID not in hub_names(mine)  # type: ignore[arg-type]  # a model
+    assert str(models_folder() / "mine") in hub_names(mine)  # type: ignore[arg-type]
     own_models.remove_model("mine")
     assert "mine" not in with_own_models(found).by_id
 

@@ -276,10 +276,21 @@ def _entry_of(lineage: Lineage, catalogue: Catalogue) -> Model:
         params=lineage.fitted.trained[1] or None,
         relations=tuple(one for one in (lineage.recipe,) if one in catalogue.by_id),
         trained_on=tuple(dict.fromkeys(one.id for one in trained_on if one is not None)),
-        encoding=lineage.encoding,
+        encoding=nameless(lineage.encoding),
         tags=(OWN_TAG,),
         **known,
     )
+
+
+def nameless(encoding: Encoding) -> Encoding:
+    """How a model encodes without the names of the models that it was made from: else their runs
+    would count as its own."""
+    sides = {
+        name: msgspec.structs.replace(side, model=None)
+        for name in ("query", "document")
+        if (side := getattr(encoding, name)) is not None
+    }
+    return msgspec.structs.replace(encoding, **sides)
 
 
 def find_model(name: str) -> tuple[Path, Lineage]:

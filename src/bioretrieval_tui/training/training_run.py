@@ -436,7 +436,7 @@ def _train(
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         base=request.base,
         revision=files_of(query).revision,
-        encoding=recipe,
+        encoding=own_models.nameless(recipe),
         settings=request.settings,
         origins=request.origins,
         data=prepared.data.description,
