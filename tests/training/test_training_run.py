@@ -165,6 +165,8 @@ def test_a_model_is_an_entry_of_the_catalogue(
     assert code == 0, err
     (entry,) = json.loads(out)
     assert (entry["id"], entry["trained_on"]) == ("mine.1", ["scifact"])
+    assert "huggingface" not in call("list", "models", "-w", "tag:yours", "-f", "md")[1]
+    assert call("list", "models", "-w", "tag:yours", "-f", "bibtex")[1].strip() == ""
     code, out, err = call("show", "mine.1", "-f", "md")
     assert "## Lineage" in out
     assert call("list", "models", "-w", "here:yes tag:yours", "-f", "json")[1] != "[]\n"

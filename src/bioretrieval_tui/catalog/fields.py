@@ -99,7 +99,9 @@ class EntryField(Struct, frozen=True):
         return (self.in_list or self.read)(entry, catalogue)
 
     def url(self, entry: AnyEntry, found: object) -> str | None:
-        """The address of one of its values, if it has one."""
+        """The address of one of its values, if it has one; a folder of this machine has none."""
+        if str(found).startswith("/"):
+            return None
         template = self.address if isinstance(self.address, str) else self.address[kind_of(entry)]
         return template.format(found) if template else None
 
