@@ -39,7 +39,8 @@ thorough: $(STAMPS)/dev ## Run the tests with many more examples, then the long 
 	@$(MAKE) --no-print-directory faults
 
 faults: $(STAMPS)/dev ## Run the long fault tests: killed processes, full disks, damaged files, keys
-	@BIORETRIEVAL_FAULTS=long $(BIN)/python -m pytest -q tests/faults tests/tui/test_every_key.py
+	@BIORETRIEVAL_FAULTS=long $(BIN)/python -m pytest -q tests/faults tests/tui/test_every_key.py \
+		tests/training/test_several_devices.py
 
 environment: $(STAMPS)/dev ## Only create the environment
 

@@ -112,6 +112,9 @@ def test_one_line_says_which_process_was_killed_and_the_next_run_ends_as_one_pro
     assert not (tmp_path / "two" / several_devices.WEIGHTS).exists()
 
 
+@pytest.mark.skipif(
+    os.environ.get("BIORETRIEVAL_FAULTS") != "long", reason="a minute of starting processes"
+)
 def test_a_run_that_is_stopped_keeps_its_step_and_goes_on_elsewhere(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -242,7 +242,9 @@ def _note(entry: AnyEntry, catalogue: Catalogue) -> str | None:
     return mark.note if mark else None
 
 
-def _tier(entry: AnyEntry, _: Catalogue) -> str:
+def _tier(entry: AnyEntry, catalogue: Catalogue) -> str:
+    if entry.id in catalogue.own:
+        return "yours"
     return "listed" if entry.status == "declared" else "curated"
 
 
@@ -287,7 +289,7 @@ _ROWS = (
     EntryField("tag", "set", "tags, and those of your shelf", group="", compute=_tag,
                marked=False),
     EntryField("note", "text", "your note on it", group="", compute=_note, marked=False),
-    EntryField("tier", "text", "curated, or listed: the facts are declared to mteb, not checked",
+    EntryField("tier", "text", "curated, yours, or listed: facts declared to mteb, not checked",
                _MODEL, group="", compute=_tier, marked=False),
     EntryField("unverified", None, "fields that no source could be read for", group="",
                compute=_unverified_names, marked=False),
