@@ -221,7 +221,9 @@ class IndexesPane(Pane):
         self.owner.job_session.ask_what_to_evaluate(index=name)
 
     def action_train(self) -> None:
-        name = self.session.checked(self.row, "train on", "complete").name
+        """Ask what to train, with this index selected; the catalogue's is nothing to train on."""
+        own = self.row is not None and self.row.name != CATALOGUE
+        name = self.session.checked(self.row, "train on", "complete").name if own else ""
         self.owner.job_session.ask_what_to_train(on=name)
 
     def action_build(self) -> None:
