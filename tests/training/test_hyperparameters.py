@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from bioretrieval_tui.catalog.models import Lora, Recipe, Training
 from bioretrieval_tui.errors import UsageError
 from bioretrieval_tui.training.hyperparameters import DEFAULTS, LORA, choose
+from bioretrieval_tui.training.training_request import TrainingRequest
 
 RECIPE = Recipe(
     id="train-it",
@@ -71,3 +73,13 @@ def test_no_dropout_of_an_adapter_is_a_value() -> None:
     lora = choose(None, {"lora.dropout": "0", "lora.rank": "4"}).settings.lora
     assert lora is not None
     assert (lora.rank, lora.alpha, lora.dropout) == (4, 32.0, 0.0)
+
+
+def test_a_licence_that_forbids_derivatives_is_told() -> None:
+    asked = TrainingRequest(name="mine", base="lab/base", settings=choose(None, {}).settings)
+    assert asked.caution == ""
+    bound = msgspec.structs.replace(asked, licence="CC-BY-NC-ND-4.0")
+    said = "the licence of lab/base, CC-BY-NC-ND-4.0, forbids derivatives"
+    assert bound.caution.startswith(said)
+    for licence in ("Apache-2.0", "and others", "CC-BY-4.0"):
+        assert msgspec.structs.replace(asked, licence=licence).caution == ""

@@ -130,9 +130,8 @@ def run(
         found, entry, base, chosen, chosen_model, name=name or "dry-run", on=on or "",
         pairs=pairs or "", split=split, benchmarks=tuple(benchmarks), device=device,
     )  # fmt: skip
-    if "nd" in request.licence.casefold().split("-"):
-        forbids = f"the licence of {request.base}, {request.licence}, forbids derivatives"
-        tell(f"{forbids}: keep the model to yourself")
+    if request.caution:
+        tell(request.caution)
     if not dry_run:
         job = TrainJob(request, download=download)
         _carry_out(job, quiet, progress, format_, background=background)

@@ -51,6 +51,14 @@ class TrainingRequest(
     benchmarks: tuple[str, ...] = ()
     device: str = "auto"
 
+    @property
+    def caution(self) -> str:
+        """That the licence of the base forbids derivatives, or ""."""
+        if "nd" not in self.licence.casefold().split("-"):
+            return ""
+        forbids = f"the licence of {self.base}, {self.licence}, forbids derivatives"
+        return f"{forbids}: keep the model to yourself"
+
 
 def check_runnable(recipe: Recipe) -> None:
     """Raise UsageError where a recipe cannot be run here."""

@@ -114,7 +114,7 @@ class TrainingDialog(Dialog[protocol.TrainJob]):
         self.more = QueryLine("settings in place of these, such as: epochs=3 batch=64")
         self.name_line = QueryLine("a name of your own", id="name")
         self.name_line.select_on_focus = True
-        self.suggested = ""
+        self.suggested = self.caution = ""
         self.summary = HeadLine()
         self.summary.at_least = 2
 
@@ -265,7 +265,7 @@ class TrainingDialog(Dialog[protocol.TrainJob]):
         except BioRetrievalError as error:
             self.summary.show(Span(error.line(), "error"))
             return
-        key = _key(job.request)
+        key, self.caution = _key(job.request), job.request.caution
         if key in self.measured:
             self._tell(self.measured[key])
             return
@@ -291,7 +291,8 @@ class TrainingDialog(Dialog[protocol.TrainJob]):
     def _tell(self, plan: TrainingPlan) -> None:
         skipped = "; ".join(f"{count:,} {why}" for why, count in plan.skipped.items())
         left_out = f"   left out: {skipped}" if skipped else ""
-        self.summary.show(Span(plan.line(), "ok"), Span(left_out, "dim"))
+        cautious = Span(f"   {self.caution}" if self.caution else "", "warn")
+        self.summary.show(Span(plan.line(), "ok"), Span(left_out, "dim"), cautious)
 
     @property
     def plan(self) -> TrainingPlan | None:
