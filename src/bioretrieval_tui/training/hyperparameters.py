@@ -62,7 +62,7 @@ OF_RERANKERS = msgspec.structs.replace(
 )
 """The same for cross-encoders, which read each negative with its query: those that hybrid search
 finds, since they will rerank its hits."""
-LORA = Lora(rank=16, alpha=32.0, dropout=0.05)
+LORA = Lora(rank=16, alpha=32.0, dropout=0.0)
 """An adapter of which a recipe or the user says only that there is one."""
 _LORA_PREFIX = "lora."
 _OF_LOSSES = {
