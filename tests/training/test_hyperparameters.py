@@ -56,11 +56,14 @@ def test_an_adapter_is_set_and_taken_away() -> None:
     [
         ({"bach": "2"}, "there is no setting bach; did you mean batch?"),
         ({"lora.rnk": "2"}, "there is no setting lora.rnk; did you mean lora.rank?"),
-        ({"batch": "1"}, "batch=1: Expected int >= 2"),
-        ({"batch": "many"}, "batch=many: Expected int"),
-        ({"loss": "hinge"}, "loss=hinge: Invalid enum value 'hinge'"),
+        ({"batch": "1"}, "batch=1 cannot be; batch is a whole number of at least 2"),
+        ({"batch": "many"}, "batch=many cannot be; batch is a whole number"),
+        ({"loss": "hinge"}, "loss=hinge cannot be; loss is contrastive, kl"),
         ({"lora": "maybe"}, "lora is yes or no, not maybe"),
-        ({"learning_rate": "nan"}, "learning_rate=nan: "),
+        (
+            {"learning_rate": "nan"},
+            "learning_rate=nan cannot be; learning_rate is a number above 0",
+        ),
     ],
 )
 def test_wrong_values_are_named(given: dict[str, str], said: str) -> None:

@@ -17,7 +17,7 @@ from tiny_models import recipe, save_bert
 
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.progress import Progress, silent
-from bioretrieval_tui.training import several_devices, training_watch
+from bioretrieval_tui.training import own_models, several_devices, training_watch
 from bioretrieval_tui.training.examples import Example
 from bioretrieval_tui.training.several_devices import even_batch, needs_processes
 from bioretrieval_tui.training.trainable_models import trainable_model
@@ -128,7 +128,7 @@ def test_a_run_that_is_stopped_keeps_its_step_and_goes_on_elsewhere(
 
     with pytest.raises(Killed):
         train(tiny, tmp_path / "ended", reporter=at_step(2, stop), **chosen)
-    kept = training_watch.last_checkpoint(tmp_path / "ended" / training_watch.CHECKPOINTS)
+    kept = own_models.last_checkpoint(tmp_path / "ended" / own_models.CHECKPOINTS)
     assert kept is not None
     assert 2 <= int(kept.name.partition("-")[2]) < 12
     assert [one.poll() is None for one in started] == [False, False]

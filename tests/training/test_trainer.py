@@ -19,10 +19,10 @@ from bioretrieval_tui.progress import Progress, silent
 from bioretrieval_tui.training import losses, training_watch
 from bioretrieval_tui.training.examples import Example
 from bioretrieval_tui.training.hyperparameters import choose
-from bioretrieval_tui.training.own_models import curve_of
+from bioretrieval_tui.training.own_models import curve_of, last_checkpoint
 from bioretrieval_tui.training.trainable_models import trainable_model
 from bioretrieval_tui.training.trainer import finish_early, fit, measure
-from bioretrieval_tui.training.training_watch import DivergedError, TrainingWatch, last_checkpoint
+from bioretrieval_tui.training.training_watch import DivergedError, TrainingWatch
 
 WORDS = "liver statin muscle pain gene cell trial heart failure".split()
 

@@ -140,13 +140,14 @@ def test_a_training_is_stopped_and_finished_with_its_best_weights(
 
     with monkeypatch.context() as stopping:
         stopping.setattr(training_watch.TrainingWatch, "_look", look)
+        stopping.setattr(training_watch, "_LEAST_BETWEEN", 1)
         code, out, err = call(*words)
     assert (code, out) == (130, "")
     assert "train resume mine goes on, train finish mine takes the best weights so far" in err
     code, _, err = call("train", "list")
-    assert "not finished: mine (2 of 6 steps)" in err
+    assert "not finished: mine (3 of 6 steps)" in err
     code, out, err = call("train", "show", "mine", "-f", "markdown")
-    assert (code, "2 of 6" in out, "0.5000 -> 0.7000" in out) == (0, True, True), out
+    assert (code, "3 of 6" in out, "0.5000 -> 0.7000" in out) == (0, True, True), out
     code, out, err = call("train", "finish", "mine", "-q", "-f", "json")
     assert code == 0, err
     fitted = json.loads(out)["fitted"]
@@ -213,7 +214,9 @@ def test_what_would_be_trained_on_is_shown_first(base: Path, tmp_path: Path, cal
         (["--pairs", "absent.jsonl", "--name", "x"], 3, "absent.jsonl"),
         (["--on", "absent", "--set", "pairs=sentence", "--name", "x"], 3,
          "absent is no index, folder or file"),
-        (["--on", "absent", "--name", "x"], 2, "has no judgements to train on"),
+        (["--on", "absent", "--name", "x"], 3, "absent is no index, folder or file"),
+        (["--on", ".", "--name", "x"], 2, "has no judgements to train on"),
+        (["--pairs", "p", "--name", "hybrid"], 2, "is the name of a search"),
         (["--on", "a", "--pairs", "b", "--name", "x"], 2, "two sources"),
         (["--pairs", "p"], 2, "the new model needs a name"),
         (["--pairs", "p", "--name", "../up"], 2, "cannot be the name of a model"),
@@ -285,3 +288,93 @@ def test_only_what_the_steps_take_is_mined(base: Path, benchmark: Path) -> None:
     assert len({one.query for one in prepared.train}) == 8
     again = training_run.prepare(request)
     assert prepared.train == again.train
+
+
+def left_behind(base: Path, benchmark: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A training `mine` that was interrupted after its second step; its folder."""
+    words = ["train", "--on", benchmark, "--base", base, "--name", "mine", "--set", "steps=6"]
+    plain = training_watch.TrainingWatch.logged
+
+    def stop(watch: training_watch.TrainingWatch, step: int, logs: dict[str, object]) -> None:
+        plain(watch, step, logs)
+        if step == 2 and "loss" in logs:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as stopping:
+        stopping.setattr(training_watch.TrainingWatch, "logged", stop)
+        code, _, err = call(*words, "--set", "batch=4", "--set", "negatives=in-batch", "-q")
+    assert code == 130, err
+    return own_models.models_folder() / "mine"
+
+
+def test_a_model_that_is_trained_is_not_removed(
+    base: Path, benchmark: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = left_behind(base, benchmark, call, monkeypatch)
+    assert "not finished: mine (2 of 6 steps); train resume" in call("train", "list")[2]
+    with own_models.training_lock("mine", ""):
+        assert "running: mine (2 of 6 steps); train show mine" in call("train", "list")[2]
+        code, _, err = call("train", "remove", "mine")
+        assert (code, "mine cannot be removed now: another process trains it" in err) == (1, True)
+    assert (folder / "training" / "request.json").is_file()
+    assert call("train", "remove", "mine")[0] == 0
+    assert not folder.exists()
+
+
+def test_damaged_files_of_a_training_are_named(
+    base: Path, benchmark: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = left_behind(base, benchmark, call, monkeypatch)
+    kept = own_models.last_checkpoint(folder / "training" / "checkpoints")
+    assert kept is not None
+    for file in ("trainer_state.json", "model.safetensors"):
+        whole = (kept / file).read_bytes()
+        (kept / file).write_bytes(b"{")
+        code, _, err = call("train", "resume", "mine", "-q")
+        assert (code, "cannot be read" in err, "unexpected" in err) == (1, True, False), err
+        assert str(kept) in err
+        assert "remove that folder" in err
+        (kept / file).write_bytes(whole)
+    request = (folder / "training" / "request.json").read_bytes()
+    (folder / "training" / "request.json").write_text('{"x"')
+    for words in (["show", "mine"], ["resume", "mine"], ["finish", "mine"], ["list"]):
+        code, _, err = call("train", *words)
+        assert "request.json is damaged" in err, words
+        assert "train remove mine" in err
+    (folder / "training" / "request.json").write_bytes(request)
+    code, out, err = call("train", "resume", "mine", "-q", "-f", "json")
+    assert code == 0, err
+    assert json.loads(out)["fitted"]["resumed"] == 2
+
+
+def test_a_training_that_gained_nothing_says_so(
+    base: Path, benchmark: Path, call: Call, tmp_path: Path
+) -> None:
+    words = ["train", "--on", benchmark, "--base", base, "--name", "mine", "-q", "-f", "md"]
+    ruined = ["--set", "steps=2", "--set", "learning_rate=0.5", "--set", "warmup=0"]
+    code, out, err = call(*words, *ruined, "--set", "negatives=in-batch")
+    assert code == 0, err
+    lineage = own_models.find_model("mine")[1]
+    said = "these are the weights of the base"
+    assert (said in out) == (lineage.fitted.best == 0)
+    assert (said in own_models.model_card(lineage)) == (lineage.fitted.best == 0)
+    assert (said in lineage.line()) == (lineage.fitted.best == 0)
+
+
+def test_what_a_benchmark_lacks_is_said_with_what_it_has(
+    base: Path, benchmark: Path, call: Call, tmp_path: Path
+) -> None:
+    (benchmark / "qrels" / "train.tsv").unlink()
+    code, _, err = call("train", "--on", benchmark, "--base", base, "--name", "mine", "-q")
+    assert code == 3
+    assert "--split test; or pairs of its texts: --set pairs=title-abstract" in err
+    (tmp_path / "one.jsonl").write_text('{"query": "a b c d", "positive": "the answer of it"}\n')
+    code, _, err = call("train", "--pairs", tmp_path / "one.jsonl", "--name", "one", "-q")
+    assert (code, "one pair teaches nothing" in err) == (1, True), err
+    words = ["--set", "kind=reranker", "--set", "negatives=mined"]
+    rows = [{"query": f"what of {n}", "positive": f"the answer of {n}"} for n in range(20)]
+    lines = "".join(json.dumps(one) + "\n" for one in rows)
+    (tmp_path / "some.jsonl").write_text(lines)
+    code, _, err = call("train", "--pairs", tmp_path / "some.jsonl", "--name", "one", "-q", *words)
+    assert code == 2
+    assert "give pairs with negatives, or mine them from texts: --on INDEX" in err

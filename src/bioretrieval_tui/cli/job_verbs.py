@@ -46,7 +46,11 @@ def _record(folder: JobFolder, name: str) -> JobRecord:
     for record in reversed(records):
         if record.id == name:
             return record
-    for record in sorted(records, key=lambda one: one.ended is None, reverse=True):
+    newest = records[::-1]
+    for record in (
+        *(one for one in newest if not one.ended),
+        *(one for one in newest if one.ended),
+    ):
         if record.job.target in (name, f"model {name}"):
             return record
     known = ", ".join(f"{one.id} ({one.job.title_within})" for one in records[-5:])

@@ -47,7 +47,7 @@ class TrainGroup(NamedGroup):
         return args if named else [_RUN, *args]
 
 
-@click.group(cls=TrainGroup, no_args_is_help=True)
+@click.group(cls=TrainGroup, no_args_is_help=False)
 def train() -> None:
     """Train a model of your own, evaluated before and after.
 
@@ -152,8 +152,13 @@ def _carry_out(
     job: TrainJob, quiet: bool, progress: str, format_: Format, *, background: bool
 ) -> None:
     """Train here, or submit the job."""
+    from bioretrieval_tui.training.own_models import check_new_name
+
     name, request = job.request.name, job.request
     if background:
+        check_new_name(name)
+        if request.pairs and not Path(request.pairs).is_file():
+            raise NotFoundError(f"there is no file {request.pairs}")
         submit(job, request.device)
         return
     from bioretrieval_tui.training import training_run
@@ -249,9 +254,11 @@ def list_(format_: Format) -> None:
 
     found = own_models(tell)
     put_sheet(model_sheet(found), format_)
-    begun = all_unfinished()
+    begun = all_unfinished(tell)
     for one in begun:
-        tell(f"not finished: {one.line()}; train resume goes on, train finish ends it")
+        then = "train resume goes on, train finish ends it"
+        then = f"train show {one.request.name} tells more" if one.runs else then
+        tell(f"{one.state}: {one.line()}; {then}")
     if not (found or begun):
         tell("no model was trained yet; start with: bioretrieval-tui train --help")
 

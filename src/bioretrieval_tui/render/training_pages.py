@@ -98,6 +98,7 @@ def model_page(lineage: Lineage) -> Page:
     return Page(
         lineage.name,
         kind="own",
+        badges=(lineage.caution,) if lineage.caution else (),
         byline=(text(f"your {lineage.kind}"), text(f"from {lineage.base_entry or lineage.base}")),
         sections=(
             Group("Benchmarks", tuple(map(_outcome, lineage.outcomes))),
@@ -129,13 +130,13 @@ def unfinished_page(begun: UnfinishedTraining) -> Page:
         ("Recipe", request.recipe),
         ("Trains on", request.on or request.pairs),
         ("Benchmarks", ", ".join(request.benchmarks)),
-        ("Steps", f"{curve.done:,} of {curve.steps:,}" if curve.steps else "none yet"),
+        ("Steps", begun.far),
         ("Best", f"after {curve.best.step:,} steps" if curve.best else ""),
     ]
     return Page(
         request.name,
         kind="own",
-        byline=(text("training of a model"), text("not finished")),
+        byline=(text("training of a model"), text(begun.state)),
         sections=(
             Group("Training", (*curve_facts(curve), *facts(about))),
             Group("Settings", tuple(settings)),

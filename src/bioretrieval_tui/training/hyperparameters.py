@@ -172,8 +172,26 @@ def _value(kind: type[msgspec.Struct], name: str, text: str, key: str) -> Any:
     try:
         return getattr(msgspec.convert({name: given}, kind, strict=False), name)
     except msgspec.ValidationError as error:
-        said = str(error).partition(" - at ")[0].replace("`", "")
-        raise UsageError(f"{key}={text}: {said}", remedy="bioretrieval-tui train --help") from error
+        raise UsageError(
+            f"{key}={text} cannot be", remedy=f"{key} is {_allowed(kind, name)}"
+        ) from error
+
+
+def _allowed(kind: type[msgspec.Struct], name: str) -> str:
+    """What a setting may be, in words."""
+    info: Any = msgspec.inspect.type_info(kind)
+    found = next(field.type for field in info.fields if field.name == name)
+    parts = found.types if isinstance(found, msgspec.inspect.UnionType) else (found,)
+    for one in parts:
+        if isinstance(one, msgspec.inspect.LiteralType):
+            return ", ".join(map(str, one.values[:-1])) + f" or {one.values[-1]}"
+        if isinstance(one, msgspec.inspect.IntType | msgspec.inspect.FloatType):
+            number = "a whole number" if isinstance(one, msgspec.inspect.IntType) else "a number"
+            bounds = (("of at least", one.ge), ("above", one.gt), ("of at most", one.le),
+                      ("below", one.lt))  # fmt: skip
+            said = " and ".join(f"{word} {value:g}" for word, value in bounds if value is not None)
+            return f"{number} {said}".strip()
+    return "a text"
 
 
 def _values(settings: TrainingSettings) -> dict[str, Any]:

@@ -56,7 +56,7 @@ class Texts:
 def check_negatives(settings: TrainingSettings, examples: Sequence[Example]) -> None:
     """Raise UsageError where the loss needs negatives and no example has any."""
     if settings.loss in NEED_NEGATIVES and not any(one.negatives for one in examples):
-        remedy = "set negatives=mined, or give pairs with negatives"
+        remedy = "give pairs with negatives, or mine them from texts: --on INDEX or a benchmark"
         raise UsageError(f"the loss {settings.loss} needs negatives", remedy=remedy)
 
 

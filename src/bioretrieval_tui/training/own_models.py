@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.catalog.models import Encoding, Model, Side
 from bioretrieval_tui.encoding.recipe import reranking_recipe
 from bioretrieval_tui.errors import BioRetrievalError, ModelError, NotFoundError, UsageError
-from bioretrieval_tui.paths import file_errors, places, save_file
+from bioretrieval_tui.paths import file_errors, locked, places, save_file
 from bioretrieval_tui.training.contamination import Overlap
 from bioretrieval_tui.training.examples import InputSum
 from bioretrieval_tui.training.hyperparameters import (
@@ -31,8 +32,9 @@ LINEAGE = "lineage.json"
 OWN_TAG = "yours"
 """The tag of a model that was trained here."""
 CARD = "README.md"
-WORK, REQUEST, CURVE = "training", "request.json", "watched.json"
+WORK, REQUEST, CURVE, CHECKPOINTS = "training", "request.json", "watched.json", "checkpoints"
 """The folder of an unfinished training within that of its model, and files in it."""
+_RESERVED = ("lexical", "dense", "hybrid", "rerank")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
@@ -154,7 +156,18 @@ class Lineage(
         ]
         if not changes and curve.best is not None:
             changes = [f"held-out nDCG@10 {curve.watched[0].score:.4f} -> {curve.best.score:.4f}"]
+        changes += [self.caution] if self.caution else []
         return f"{self.name}: {'; '.join(changes) or 'not evaluated'}"
+
+    @property
+    def caution(self) -> str:
+        """That the training changed nothing, or ""."""
+        if self.fitted.best or not self.fitted.watched:
+            return ""
+        return (
+            "no step ranked the held-out queries better than the base does, so these are the"
+            " weights of the base"
+        )
 
 
 def models_folder() -> Path:
@@ -168,6 +181,8 @@ def check_new_name(name: str) -> Path:
     if not _NAME.fullmatch(name):
         remedy = "use up to 64 lower-case letters, digits, dots, hyphens and underscores"
         raise UsageError(f"'{name}' cannot be the name of a model", remedy=remedy)
+    if name in _RESERVED:
+        raise UsageError(f"'{name}' is the name of a search", remedy="choose another")
     folder = models_folder() / name
     if (folder / LINEAGE).exists():
         remedy = f"choose another, or: bioretrieval-tui train remove {name}"
@@ -193,7 +208,7 @@ def own_model(name: str) -> tuple[Path, Lineage] | None:
     except (msgspec.DecodeError, RecursionError) as error:
         remedy = f"train it again, after: bioretrieval-tui train remove {name}"
         raise ModelError(f"{path} is damaged: {error}", remedy=remedy) from error
-    return folder, found
+    return folder, msgspec.structs.replace(found, name=name)  # the folder may have been renamed
 
 
 def own_models(tell: Callable[[str], None] = lambda _: None) -> list[Lineage]:
@@ -218,7 +233,7 @@ def with_own_models(
     newest first, before the others. tell: hears of damaged ones."""
     taken = catalogue.by_id.keys() - catalogue.own.keys()
     found: dict[str, Lineage | UnfinishedTraining] = {
-        one.request.name: one for one in all_unfinished() if one.request.name not in taken
+        one.request.name: one for one in all_unfinished(tell) if one.request.name not in taken
     }
     found |= {one.name: one for one in own_models(tell) if one.name not in taken}
     if found == catalogue.own:
@@ -237,8 +252,8 @@ def _begun_entry(begun: UnfinishedTraining) -> Model:
     request = begun.request
     return Model(
         id=request.name,
-        name=f"{request.name} (not finished)",
-        summary=f"A training of yours that is not finished: {begun.line()}",
+        name=f"{request.name} ({begun.state})",
+        summary=f"A training of yours, {begun.state}: {begun.far}",
         sources=(),
         role="retriever",
         base=request.base,
@@ -296,9 +311,12 @@ def nameless(encoding: Encoding) -> Encoding:
 def find_model(name: str) -> tuple[Path, Lineage]:
     """Folder and lineage of a model. Raises NotFoundError: there is none of this name."""
     found = own_model(name)
-    if found is None and unfinished(name) is not None:
+    begun = unfinished(name) if found is None else None
+    if begun is not None:
         remedy = f"bioretrieval-tui train resume {name}, or: train finish {name}"
-        raise NotFoundError(f"the training of {name} is not finished", remedy=remedy)
+        if begun.runs:
+            remedy = f"wait for it; bioretrieval-tui train show {name} tells how far it is"
+        raise NotFoundError(f"the training of {name} is {begun.state}", remedy=remedy)
     if found is None:
         names = [one.name for one in own_models()]
         said = did_you_mean(name, names, f"there are: {', '.join(names) or 'none yet'}")
@@ -307,35 +325,90 @@ def find_model(name: str) -> tuple[Path, Lineage]:
 
 
 class UnfinishedTraining(NamedTuple):
-    """A training that runs or was ended: what was asked, and how far it is."""
+    """A training that runs or was ended: what was asked, how far it is, the step of its last
+    checkpoint (0: none), and whether a process trains it now."""
 
     request: TrainingRequest
     curve: TrainingCurve
+    kept: int = 0
+    runs: bool = False
 
     def line(self) -> str:
         """Name and progress: `mine (24 of 72 steps)`."""
+        return f"{self.request.name} ({self.far})"
+
+    @property
+    def far(self) -> str:
+        """How far it is; of one that was ended, how much of it is kept."""
         if not self.curve.steps:
-            return f"{self.request.name} (before its first step)"
-        return f"{self.request.name} ({self.curve.done:,} of {self.curve.steps:,} steps)"
+            return "before its first step"
+        done = max(self.curve.done, self.kept)
+        kept = "" if self.runs or self.kept == done else f", {self.kept:,} of them kept"
+        return f"{done:,} of {self.curve.steps:,} steps{kept}"
+
+    @property
+    def state(self) -> str:
+        return "running" if self.runs else "not finished"
 
 
 def unfinished(name: str) -> UnfinishedTraining | None:
-    """The training of a name that is not finished, or None."""
+    """The training of a name that is not finished, or None. Raises ModelError: its request is
+    damaged."""
     folder = models_folder() / name
+    work = folder / WORK
     if not _NAME.fullmatch(name) or (folder / LINEAGE).exists():
         return None
     try:
-        data = (folder / WORK / REQUEST).read_bytes()
-        request = msgspec.json.decode(data, type=TrainingRequest)
-    except (OSError, msgspec.DecodeError):
+        request = msgspec.json.decode((work / REQUEST).read_bytes(), type=TrainingRequest)
+    except OSError:
         return None
-    return UnfinishedTraining(request, curve_of(folder / WORK) or TrainingCurve(0))
+    except msgspec.DecodeError as error:
+        remedy = f"begin again, after: bioretrieval-tui train remove {name}"
+        raise ModelError(f"{work / REQUEST} is damaged: {error}", remedy=remedy) from error
+    kept = last_checkpoint(work / CHECKPOINTS)
+    step = int(kept.name.rpartition("-")[2]) if kept else 0
+    return UnfinishedTraining(request, curve_of(work) or TrainingCurve(0), step, is_trained(name))
 
 
-def all_unfinished() -> list[UnfinishedTraining]:
-    """The trainings that are not finished, by name."""
-    names = sorted(path.name for path in models_folder().glob("*") if path.is_dir())
-    return [found for name in names if (found := unfinished(name)) is not None]
+def all_unfinished(tell: Callable[[str], None] = lambda _: None) -> list[UnfinishedTraining]:
+    """The trainings that are not finished, by name; what is damaged is told."""
+    found = []
+    for name in sorted(path.name for path in models_folder().glob("*") if path.is_dir()):
+        try:
+            if (begun := unfinished(name)) is not None:
+                found.append(begun)
+        except ModelError as error:
+            tell(error.line())
+    return found
+
+
+def training_lock(name: str, said: str) -> AbstractContextManager[None]:
+    """Held while a model is trained. Raises BioRetrievalError: another process trains it."""
+    busy = "another process trains it"
+    return locked(models_folder() / f".{name}.lock", said, busy, seconds=1)
+
+
+def is_trained(name: str) -> bool:
+    """Whether a process trains a model now."""
+    path = models_folder() / f".{name}.lock"
+    if not path.exists():
+        return False
+    try:
+        with locked(path, "", "", seconds=0):
+            return False
+    except BioRetrievalError:
+        return True
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint that was written whole."""
+    found = []
+    for path in folder.glob("checkpoint-*"):
+        number = path.name.rpartition("-")[2]
+        # The trainer's state is written last.
+        if number.isdigit() and (path / "trainer_state.json").is_file():
+            found.append((int(number), path))
+    return max(found)[1] if found else None
 
 
 def curve_of(folder: Path) -> TrainingCurve | None:
@@ -359,7 +432,8 @@ def remove_model(name: str) -> None:
     folder = models_folder() / name
     if not _NAME.fullmatch(name) or not folder.is_dir():
         find_model(name)
-    with file_errors(f"{folder} cannot be removed"):
+    locking = training_lock(name, f"{name} cannot be removed")
+    with locking, file_errors(f"{folder} cannot be removed"):
         (folder / LINEAGE).unlink(missing_ok=True)  # first: half a model is none
         shutil.rmtree(folder)
 
@@ -419,6 +493,7 @@ def model_card(lineage: Lineage) -> str:
     head = ("benchmark", "mode", "nDCG@10 before", "after", "p", "")
     parts = [
         f"---\n{front}---", f"# {lineage.name}", about.rstrip(), "## Use", use,
+        f"Note: {lineage.caution}." if lineage.caution else "",
         "## Settings", _table(("setting", "value", "from"), settings), "## Benchmarks",
         _table(head, scores) if scores else "It was not evaluated.",
         "\n".join(f"- {one.line()}" for one in lineage.overlaps),

@@ -25,7 +25,7 @@ from bioretrieval_tui.encoding.device import pick, usable_cores
 from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser
 from bioretrieval_tui.progress import Progress, Reporter, silent
 from bioretrieval_tui.training.examples import Example
-from bioretrieval_tui.training.own_models import Fitted
+from bioretrieval_tui.training.own_models import CHECKPOINTS, Fitted, last_checkpoint
 from bioretrieval_tui.training.step_parts import ShortOfMemoryError, halved
 
 if TYPE_CHECKING:
@@ -152,8 +152,6 @@ def fit_together(
 
 def _together(names: Sequence[str], work: _Work, reporter: Reporter) -> Fitted:
     """A training by processes that are started for it."""
-    from bioretrieval_tui.training import training_watch
-
     group = _Group(names)
     try:
         for rank, line in enumerate(group.lines):
@@ -163,7 +161,7 @@ def _together(names: Sequence[str], work: _Work, reporter: Reporter) -> Fitted:
                 line.send(work._replace(share=share))
         return group.outcome(reporter)
     except (KeyboardInterrupt, InterruptedByUser):
-        group.save_step(work.folder / training_watch.CHECKPOINTS)
+        group.save_step(work.folder / CHECKPOINTS)
         raise
     finally:
         group.close()
@@ -237,8 +235,6 @@ class _Group:
 
     def save_step(self, checkpoints: Path) -> None:
         """Have the processes write a checkpoint after the step that they compute."""
-        from bioretrieval_tui.training.training_watch import last_checkpoint
-
         before, until = last_checkpoint(checkpoints), time.monotonic() + _SAVING
         with contextlib.suppress(OSError):
             self.lines[0].send(None)

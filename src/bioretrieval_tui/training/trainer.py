@@ -20,21 +20,24 @@ import msgspec
 
 from bioretrieval_tui.catalog.models import Encoding, Lora, TrainingSettings
 from bioretrieval_tui.encoding import device as devices
-from bioretrieval_tui.errors import InterruptedByUser, ModelError, UsageError
+from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser, ModelError, UsageError
 from bioretrieval_tui.progress import Progress, Reporter
 from bioretrieval_tui.training.examples import Example
 from bioretrieval_tui.training.losses import Texts, columns_of, loss_of
-from bioretrieval_tui.training.own_models import Fitted, curve_of
+from bioretrieval_tui.training.own_models import (
+    CHECKPOINTS,
+    Fitted,
+    curve_of,
+    last_checkpoint,
+)
 from bioretrieval_tui.training.several_devices import WHOLE, Share, fit_together, needs_processes
 from bioretrieval_tui.training.step_parts import in_parts, is_out_of_memory
 from bioretrieval_tui.training.teachers import DISTILLED, rescale, score_factor
 from bioretrieval_tui.training.trainable_models import prepare_tokenizer
 from bioretrieval_tui.training.training_watch import (
     BEST,
-    CHECKPOINTS,
     TrainingWatch,
     evaluator_of,
-    last_checkpoint,
     put_back,
 )
 
@@ -257,7 +260,13 @@ def fit(
     except (KeyboardInterrupt, InterruptedByUser):
         watch.save_step(trainer)
         raise
-    except RuntimeError as error:
+    except BioRetrievalError:
+        raise
+    except Exception as error:
+        if last is not None and not watch.begun and not is_out_of_memory(error):
+            said = f"the checkpoint {last} cannot be read: {type(error).__name__}"
+            remedy = "remove that folder: the one before is taken, else it begins at the first step"
+            raise ModelError(said, remedy=remedy) from error
         if not is_out_of_memory(error):
             raise
         message = f"the weights, their gradients and moments do not fit into the memory of {device}"
@@ -329,12 +338,13 @@ def measure(
 
 def finish_early(model: Any, settings: TrainingSettings, folder: Path) -> Fitted:
     """Give `model`, in place, the weights that did best so far in a training that was stopped.
-    Raises UsageError: none did better than those it began with."""
+    Raises BioRetrievalError: none did better than those it began with."""
     curve = curve_of(folder)
     best = curve.best if curve else None
     if curve is None or best is None or best.step == 0:
-        said = "no weights ranked the held-out queries better than those of the base yet"
-        raise UsageError(said, remedy="let it go on: the same call resumes it")
+        said = "no step ranked the held-out queries better than the base does yet"
+        remedy = "let it go on: bioretrieval-tui train resume, or p in Models"
+        raise BioRetrievalError(said, remedy=remedy)
     if settings.lora is not None:
         add_lora(model, settings.lora)
     put_back(model, folder / BEST)

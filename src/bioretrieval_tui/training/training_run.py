@@ -29,7 +29,13 @@ from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.encoder_registry import recipe_of
 from bioretrieval_tui.encoding.model_files import files_of
 from bioretrieval_tui.encoding.recipe import parts_of
-from bioretrieval_tui.errors import BioRetrievalError, ModelError, NotFoundError, UsageError
+from bioretrieval_tui.errors import (
+    BioRetrievalError,
+    CorpusError,
+    ModelError,
+    NotFoundError,
+    UsageError,
+)
 from bioretrieval_tui.evaluation import metrics, records
 from bioretrieval_tui.evaluation.benchmark import find_parts, read_benchmark
 from bioretrieval_tui.evaluation.runner import (
@@ -42,7 +48,7 @@ from bioretrieval_tui.evaluation.runner import (
 from bioretrieval_tui.index import layout
 from bioretrieval_tui.index.build import build_for_model
 from bioretrieval_tui.index.registry import index_names, manifest_of, open_index
-from bioretrieval_tui.paths import file_errors, locked, save_file
+from bioretrieval_tui.paths import file_errors, save_file
 from bioretrieval_tui.progress import Progress, Reporter, silent
 from bioretrieval_tui.search.engine import SearchEngine
 from bioretrieval_tui.search.federated import Federation
@@ -83,6 +89,7 @@ from bioretrieval_tui.training.trainer import (
 )
 from bioretrieval_tui.training.training_request import TrainingPlan, TrainingRequest
 from bioretrieval_tui.training.training_watch import MOST_WATCHED, WATCHES, clear
+from bioretrieval_tui.util.formatting import size
 
 DISTRACTORS = 5
 """Hard negatives of a held-out query."""
@@ -151,6 +158,10 @@ def prepare(
         check_negatives(settings, data.examples)
     encoding = request.teacher_encoding
     check_teacher(settings, request.teacher, encoding, data.examples, index)
+    if len(data.examples) == 1 and not data.examples[0].negatives and not index:
+        remedy = "give more pairs, or pairs with negatives"
+        raise CorpusError("one pair teaches nothing: there is no other to tell it from",
+                          remedy=remedy)  # fmt: skip
     train, held = made.held_out(data.examples, settings.held_out or 0.0, settings.seed or 0)
     steps = steps_of(settings, len(train))
     if (seen := steps * (settings.batch or 32)) < len(train):  # of the rest nothing is mined
@@ -220,9 +231,15 @@ def _examples(
         raise UsageError("nothing to train on is named", remedy=remedy)
     kind, folder = request.settings.pairs or "judged", Path(request.on).expanduser()
     judged = folder.is_dir() and _is_benchmark(folder)
+    if not (judged or folder.exists() or request.on in index_names()):
+        names = ", ".join(index_names()) or "none yet"
+        what = f"{request.on} is no index, folder or file"
+        raise NotFoundError(what, remedy=f"indexes: {names}")
     if kind == "judged" and not judged:
         remedy = "pairs that texts hold: --set pairs=title-abstract, sentence or conclusion"
         raise UsageError(f"{request.on} has no judgements to train on", remedy=remedy)
+    if kind == "judged":
+        _check_split(folder, request.split)
     index = _index_of(request, folder, judged, reporter, remark, mines=mines)
     opened = open_index(index, vectors=False)
     with contextlib.closing(opened):
@@ -252,6 +269,18 @@ def _examples(
         f"pairs of the kind {kind} are not made from {request.on}",
         remedy=f"--set pairs={', '.join(get_args(PairKind))}; --pairs FILE for given ones",
     )
+
+
+def _check_split(folder: Path, split: str) -> None:
+    """Raise NotFoundError where a benchmark has no such judgements, with what it has."""
+    try:
+        find_parts(folder, split)
+    except NotFoundError as error:
+        if error.remedy is None or not error.remedy.startswith("its splits: "):
+            raise
+        there = error.remedy.removeprefix("its splits: ").replace(", ", " or ")
+        remedy = f"--split {there}; or pairs of its texts: --set pairs=title-abstract"
+        raise NotFoundError(error.message, remedy=remedy) from error
 
 
 def _is_benchmark(folder: Path) -> bool:
@@ -285,10 +314,6 @@ def _index_of(
         return ensure_index(
             benchmark, model, recipe, vectors=dense, device=request.device, reporter=reporter
         )
-    if not place.exists():
-        names = ", ".join(index_names()) or "none yet"
-        what = f"{request.on} is no index, folder or file"
-        raise NotFoundError(what, remedy=f"indexes: {names}")
     inputs = resolve([str(place)])
     sums = made.sums_of(path for path in inputs.files if path is not None)
     digest = hashlib.sha256("".join(one.sha256 for one in sums).encode()).hexdigest()[:8]
@@ -380,9 +405,7 @@ def train(
     too little space, or another process trains it."""
     folder = own_models.check_new_name(request.name)
     require_libraries()
-    said = f"{request.name} cannot be trained"
-    busy = "another process trains it"
-    with locked(folder.with_name(f".{request.name}.lock"), said, busy, seconds=1):
+    with own_models.training_lock(request.name, f"{request.name} cannot be trained"):
         return _train(request, folder, reporter, remark, finish=finish)
 
 
@@ -391,19 +414,17 @@ def _train(
 ) -> Lineage:
     work = folder / own_models.WORK
     goes_on = _goes_on(request, work)
-    if goes_on:
+    if goes_on and not finish:
         remark(f"the training of {request.name} goes on")
     prepared = prepare(request, reporter, remark)
+    place = next(one for one in (work, *work.parents) if one.exists())
+    space, needed = shutil.disk_usage(place).free, prepared.weights * _FULL * 2
+    if space < needed:
+        said = f"checkpoints take some {size(needed)}, and {size(space)} are free in {place}"
+        raise BioRetrievalError(said, remedy="free space")
     if not goes_on:
         clear(work)
         save_file(work / own_models.REQUEST, msgspec.json.encode(request), "the request")
-    space = shutil.disk_usage(work).free
-    if space < (needed := prepared.weights * _FULL * 2):
-        raise BioRetrievalError(
-            f"checkpoints take some {needed / 2**30:.1f} GiB, and {space / 2**30:.1f} GiB are free"
-            f" in {folder}",
-            remedy="free space",
-        )
     recipe = encoding_of(request)
     examples, held, negatives = prepared.train, prepared.held, ""
     if prepared.mined_from and request.settings.negatives == "mined":

@@ -16,7 +16,13 @@ from bioretrieval_tui.paths import save_file
 from bioretrieval_tui.progress import Progress, Reporter
 from bioretrieval_tui.training.examples import Example
 from bioretrieval_tui.training.losses import Texts
-from bioretrieval_tui.training.own_models import CURVE, HeldOutScore, TrainingCurve, curve_of
+from bioretrieval_tui.training.own_models import (
+    CHECKPOINTS,
+    CURVE,
+    HeldOutScore,
+    TrainingCurve,
+    curve_of,
+)
 from bioretrieval_tui.training.several_devices import WHOLE, Share
 
 SAVED_EVERY = 180.0
@@ -25,10 +31,11 @@ WATCHES = 6
 """Times that the held-out examples are scored in a run."""
 MOST_WATCHED = 600
 """Documents among which they are ranked."""
+_LEAST_BETWEEN = 8
+"""Steps between two looks: a look may take as long as some steps."""
 BEST = "best.safetensors"
 _TOLD_EVERY = 2.0
 """Seconds between two writings of the curve."""
-CHECKPOINTS = "checkpoints"
 
 
 class DivergedError(BioRetrievalError):
@@ -73,17 +80,6 @@ def evaluator_of(
     )  # fmt: skip
 
 
-def last_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint that was written whole."""
-    found = []
-    for path in folder.glob("checkpoint-*"):
-        number = path.name.rpartition("-")[2]
-        # The trainer's state is written last.
-        if number.isdigit() and (path / "trainer_state.json").is_file():
-            found.append((int(number), path))
-    return max(found)[1] if found else None
-
-
 class TrainingWatch:
     """Tells progress, scores held-out examples, keeps the best weights, saves by the clock."""
 
@@ -100,7 +96,7 @@ class TrainingWatch:
         self._folder, self._reporter, self._evaluator = folder, reporter, evaluator
         self._steps, self._batch, self._device = steps, batch, device
         self._share = share
-        self._every = max(1, steps // WATCHES)
+        self._every = max(_LEAST_BETWEEN, steps // WATCHES)
         self._saved_at = self._told_at = time.monotonic()
         self._seconds, self._begun_at = 0.0, 0.0
         self._random: Any = None
@@ -110,6 +106,8 @@ class TrainingWatch:
         self.watched: list[HeldOutScore] = []
         self.best: HeldOutScore | None = None
         self.resumed = 0
+        self.begun = False
+        """Whether a step of this process has begun."""
         self.counts = (0, 0)
 
     def begin(self, model: Any, *, resumed: bool) -> None:
@@ -150,6 +148,7 @@ class TrainingWatch:
         return Following()
 
     def step_begins(self) -> None:
+        self.begun = True
         self._begun_at = time.monotonic()
 
     def weights_change(self) -> None:

@@ -40,8 +40,8 @@ KIND_NOTES: dict[PairKind, str] = {
     "citations": "an abstract and one that it cites (BiCA)",
 }
 WEIGHTS = (
-    ("all weights", "the best score; a copy of the model"),
-    ("an adapter (LoRA)", "less memory; merged at the end"),
+    ("all weights", "usually the best score"),
+    ("an adapter (LoRA)", "a few weights: less memory, and the rest stays as it was"),
 )
 EVALUATE = (
     ("on the same benchmark", "before and after; the rest is held out"),

@@ -108,7 +108,7 @@ class TrainingDialog(Dialog[protocol.TrainJob]):
             self.base.chosen = next(known, other)
         self.base_set = bool(base)
         """Whether the user named the base: else a recipe brings its own."""
-        self.kind = Stepper([("", "")])
+        self.kind = Stepper([("choose what to train on", "")])
         self.weights = Stepper(WEIGHTS)
         self.evaluate = Stepper(EVALUATE)
         self.more = QueryLine("settings in place of these, such as: epochs=3 batch=64")
@@ -239,7 +239,7 @@ class TrainingDialog(Dialog[protocol.TrainJob]):
         benchmarks = ((self.chosen.on,), self.facts.benchmarks, ())[self.evaluate.chosen]
         own = self.recipe.chosen and not self.base_set
         return TrainingChoice(
-            self.chosen, self.chosen.kinds[0] if not self.kind.choices else self._kind,
+            self.chosen, self._kind,
             self._recipe, None if own else self.base.chosen, bool(self.weights.chosen),
             self.more.value, benchmarks, self.name_line.value.strip(),
         )  # fmt: skip

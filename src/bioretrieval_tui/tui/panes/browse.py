@@ -221,9 +221,7 @@ class EntryPane(Pane):
             check_runnable(entry)
             ask(recipe=entry.id)
         elif isinstance(entry, Model):
-            if entry.weights is None:
-                raise UsageError(f"{entry.name} has no weights to train from")
-            ask(base=entry.weights)
+            ask(base=entry.weights or "")  # without weights, from another base
         else:
             ask(on=entry.id if entry is not None else "")
 
@@ -302,8 +300,9 @@ class ModelsPane(EntryPane):
 
     def footer_place(self, action: Action) -> int:
         own = self.own
-        shown = {"remove-model": own is not None, "resume-training": isinstance(own, tuple),
-                 "finish-training": isinstance(own, tuple)}  # fmt: skip
+        ended = own is not None and self._ended(own)
+        shown = {"remove-model": own is not None, "resume-training": ended,
+                 "finish-training": ended}  # fmt: skip
         return super().footer_place(action) if shown.get(action.id, True) else 0
 
     def show_page(self, *, lead: bool = False) -> None:
@@ -314,7 +313,7 @@ class ModelsPane(EntryPane):
     def make_page(self) -> PaintedPage:
         """Of a training that was ended: how, and the keys that go on with it."""
         page, own = super().make_page(), self.own
-        if not isinstance(own, tuple) or self.owner.jobs.of(f"model {own.request.name}"):
+        if own is None or not isinstance(own, tuple) or not self._ended(own):
             return page
         last = self.owner.jobs.last(f"model {own.request.name}")
         said = [line(Span(last.message, last.role))] if last else []
@@ -323,6 +322,12 @@ class ModelsPane(EntryPane):
         )
         return page.with_lines(2, [*said, line(Span(keyed(keys), "dim"))])
 
+    def _ended(self, own: Lineage | UnfinishedTraining) -> bool:
+        """Whether it is a training that was ended: no process is at it, and no job."""
+        if not isinstance(own, tuple) or own.runs:
+            return False
+        return self.owner.jobs.of(f"model {own.request.name}") is None
+
     def _begun(self) -> UnfinishedTraining:
         """The training under the cursor, which does not run. Raises UsageError."""
         from bioretrieval_tui.training.own_models import UnfinishedTraining
@@ -330,7 +335,7 @@ class ModelsPane(EntryPane):
         own = self.own
         if not isinstance(own, UnfinishedTraining):
             raise UsageError("This is no training of yours that was ended")
-        if self.owner.jobs.of(f"model {own.request.name}") is not None:
+        if not self._ended(own):
             raise UsageError(f"It runs, or waits to run; {key_of('stop-evaluation')} stops it")
         return own
 

@@ -113,9 +113,9 @@ class StartPane(EntryPane):
         state = self.states.get(step.id)
         if state is None:
             raise UsageError("Looking for its folder")
-        trained_on = [call.folder for call in state.calls if call.trains]
-        if any(trained_on):
-            self.owner.job_session.ask_what_to_train(on=str(trained_on[0]))
+        if trains := [call for call in state.calls if call.trains]:
+            place = trains[0].folder
+            self.owner.job_session.ask_what_to_train(on=str(place or trains[0].benchmark))
         elif waiting := jobs.of_purpose(step.id):
             if waiting[0] is not jobs.current:
                 raise UsageError(f"{step.name} waits for another job")
