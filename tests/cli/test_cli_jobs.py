@@ -184,6 +184,16 @@ def test_a_log_is_printed_without_what_moves_the_cursor(call: Call, folder: JobF
     assert call("jobs", "log", "one").out == "reading\nencoding\n"
 
 
+def test_a_name_is_that_of_its_last_job(call: Call, folder: JobFolder) -> None:
+    first, second = end(folder, ONE, FAULTY), end(folder, ONE, SOUND)
+    for record in (first, second):
+        folder.log_path(record).write_text(f"job {record.id}\n")
+    assert call("jobs", "log", "one").out == f"job {second.id}\n"
+    (third,) = folder.submit(ONE)
+    folder.log_path(third).write_text("the one that waits\n")
+    assert call("jobs", "log", "one").out == "the one that waits\n"
+
+
 def test_a_job_is_resumed_once(call: Call, folder: JobFolder) -> None:
     job = BuildJob("mine", ("notes.jsonl",), ids="pmid")
     folder.submit(job, device="cpu")
