@@ -142,8 +142,8 @@ class TrainingPlan(msgspec.Struct, frozen=True, tag="training_plan"):
 
     data: a sentence about the pairs; pairs, held: trained on and held out; skipped: records left
     out, by reason; examples: query, positive and number of given negatives of some; steps;
-    step_seconds, seconds: of a step, and of all with the looks at what is held out; memory, disk:
-    bytes; device.
+    step_seconds, look_seconds, seconds: of a step, of all looks at what is held out, and of all;
+    memory, disk: bytes; device.
     """
 
     data: str
@@ -153,6 +153,7 @@ class TrainingPlan(msgspec.Struct, frozen=True, tag="training_plan"):
     examples: tuple[tuple[str, str, int], ...]
     steps: int
     step_seconds: float
+    look_seconds: float
     seconds: float
     memory: int
     disk: int
@@ -163,6 +164,7 @@ class TrainingPlan(msgspec.Struct, frozen=True, tag="training_plan"):
         return (
             f"{plural(self.pairs, 'pair')}, {self.held:,} held out, {plural(self.steps, 'step')},"
             f" about {time_left(self.seconds).removesuffix(' left')} on {self.device}"
-            f" ({self.step_seconds:.2g} s a step), {size(self.memory)} of memory,"
+            f" ({self.step_seconds:.2g} s a step, {self.look_seconds / 60:.1f} min of looks at what"
+            f" is held out), {size(self.memory)} of memory,"
             f" {size(self.disk)} of disk"
         )

@@ -88,7 +88,7 @@ from bioretrieval_tui.training.trainer import (
     steps_of,
 )
 from bioretrieval_tui.training.training_request import TrainingPlan, TrainingRequest
-from bioretrieval_tui.training.training_watch import MOST_WATCHED, WATCHES, clear
+from bioretrieval_tui.training.training_watch import MOST_WATCHED, between_looks, clear
 from bioretrieval_tui.util.formatting import size
 
 DISTRACTORS = 5
@@ -361,6 +361,7 @@ def plan(
     texts = share * (2 + (settings.negatives_each or 0 if train[0].negatives else 0))
     ranked = min(MOST_WATCHED, len(prepared.held) * (1 + DISTRACTORS)) + len(prepared.held)
     look = measured.seconds / texts / _BACKWARD * ranked
+    looks = prepared.steps // between_looks(prepared.steps) + 2 if prepared.held else 0
     return TrainingPlan(
         data=prepared.data.description,
         pairs=len(train),
@@ -372,7 +373,8 @@ def plan(
         ),
         steps=prepared.steps,
         step_seconds=measured.seconds,
-        seconds=measured.seconds * prepared.steps + look * (WATCHES + 1),
+        look_seconds=look * looks,
+        seconds=measured.seconds * prepared.steps + look * looks,
         memory=measured.memory,
         disk=prepared.weights * _FULL * 2,
         device=",".join(names),

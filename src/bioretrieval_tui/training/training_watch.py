@@ -80,6 +80,11 @@ def evaluator_of(
     )  # fmt: skip
 
 
+def between_looks(steps: int) -> int:
+    """Steps between two looks at the held-out queries in a training of so many."""
+    return max(_LEAST_BETWEEN, steps // WATCHES)
+
+
 class TrainingWatch:
     """Tells progress, scores held-out examples, keeps the best weights, saves by the clock."""
 
@@ -96,7 +101,7 @@ class TrainingWatch:
         self._folder, self._reporter, self._evaluator = folder, reporter, evaluator
         self._steps, self._batch, self._device = steps, batch, device
         self._share = share
-        self._every = max(_LEAST_BETWEEN, steps // WATCHES)
+        self._every = between_looks(steps)
         self._saved_at = self._told_at = time.monotonic()
         self._seconds, self._begun_at = 0.0, 0.0
         self._random: Any = None
