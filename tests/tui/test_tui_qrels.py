@@ -235,7 +235,7 @@ async def test_stopping_asks(small: Catalogue, benchmark: Path) -> None:
         qrels.writelines(f"{one}\td1\t1\n" for one in names)
     async with running(make_app(small), NARROW) as session:
         await session.press("X")
-        assert session.said == "No evaluation is running"
+        assert session.said == "No evaluation and no training is running"
         session.app.job_session.explore(
             EvaluateJob(str(benchmark), ("lexical",), purpose="explore")
         )
