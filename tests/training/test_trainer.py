@@ -308,3 +308,13 @@ def test_a_model_that_reads_more_than_was_trained_on_still_does(tmp_path: Path) 
     fit(model, long, chosen, examples(), [], tmp_path / "work", silent)
     model.save(str(tmp_path / "saved"), create_model_card=False)
     assert load_encoder(str(tmp_path / "saved"), long).max_tokens == 400
+
+
+def test_a_long_curve_is_thinned_and_ends_where_the_training_is(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training_watch, "_MOST_POINTS", 4)
+    model = trainable_model(str(tiny), recipe())
+    done = fit(model, recipe(), settings(steps="7"), examples(), [], tmp_path, silent)
+    assert len(done.losses) <= 4
+    assert done.losses[-1][0] == 7

@@ -255,7 +255,7 @@ def _begun_entry(begun: UnfinishedTraining) -> Model:
         name=f"{request.name} ({begun.state})",
         summary=f"A training of yours, {begun.state}: {begun.far}",
         sources=(),
-        role="retriever",
+        role=request.settings.kind or "retriever",
         base=request.base,
         licence=request.licence or None,
         tags=(OWN_TAG, "unfinished"),

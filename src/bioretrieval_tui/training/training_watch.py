@@ -33,6 +33,8 @@ MOST_WATCHED = 600
 """Documents among which they are ranked."""
 _LEAST_BETWEEN = 8
 """Steps between two looks: a look may take as long as some steps."""
+_MOST_POINTS = 1_000
+"""Losses that are kept of a training; of more, every second one."""
 BEST = "best.safetensors"
 _TOLD_EVERY = 2.0
 """Seconds between two writings of the curve."""
@@ -169,6 +171,8 @@ class TrainingWatch:
                 remedy="set a lower learning_rate, or precision=float32",
             )
         self.losses.append((step, loss))
+        if len(self.losses) > _MOST_POINTS:  # it is written and read every few seconds
+            self.losses = self.losses[::-2][::-1]  # with the last
         rate = (step - self.resumed) / self._seconds if self._seconds else None
         note = [f"loss {loss:.4f}"]
         note += [f"{rate * self._batch:.1f} examples/s"] if rate else []

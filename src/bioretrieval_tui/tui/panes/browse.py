@@ -29,10 +29,6 @@ if TYPE_CHECKING:
     from bioretrieval_tui.training.own_models import Lineage, UnfinishedTraining
 
 
-OWN = "\N{BLACK DIAMOND}"
-"""Before what is the user's own, as on the board."""
-
-
 class EntryPane(Pane):
     """A list of entries of the catalogue, which can be filtered and sorted (`EntrySession`)."""
 
@@ -298,12 +294,28 @@ class ModelsPane(EntryPane):
         elif self.place() == job.request.name:
             self.show_page()
 
-    def footer_place(self, action: Action) -> int:
+    @property
+    def begun(self) -> UnfinishedTraining | None:
+        """The training under the cursor, which is not finished."""
         own = self.own
-        ended = own is not None and self._ended(own)
-        shown = {"remove-model": own is not None, "resume-training": ended,
-                 "finish-training": ended}  # fmt: skip
-        return super().footer_place(action) if shown.get(action.id, True) else 0
+        if own is None:
+            return None
+        from bioretrieval_tui.training.own_models import UnfinishedTraining
+
+        return own if isinstance(own, UnfinishedTraining) else None
+
+    @property
+    def ended(self) -> UnfinishedTraining | None:
+        """The training under the cursor, if it was ended: no process is at it, and no job."""
+        begun = self.begun
+        if begun is None or begun.runs or self.owner.jobs.of(f"model {self.place()}"):
+            return None
+        return begun
+
+    def footer_place(self, action: Action) -> int:
+        needed = {"remove-model": self.own, "resume-training": self.ended,
+                  "finish-training": self.ended}  # fmt: skip
+        return super().footer_place(action) if needed.get(action.id, self) is not None else 0
 
     def show_page(self, *, lead: bool = False) -> None:
         super().show_page(lead=lead)
@@ -312,46 +324,34 @@ class ModelsPane(EntryPane):
 
     def make_page(self) -> PaintedPage:
         """Of a training that was ended: how, and the keys that go on with it."""
-        page, own = super().make_page(), self.own
-        if own is None or not isinstance(own, tuple) or not self._ended(own):
+        page = super().make_page()
+        if self.ended is None:
             return page
-        last = self.owner.jobs.last(f"model {own.request.name}")
+        last = self.owner.jobs.last(f"model {self.place()}")
         said = [line(Span(last.message, last.role))] if last else []
         keys = (
             "{resume-training} resumes it, {finish-training} ends it with its best weights so far"
         )
         return page.with_lines(2, [*said, line(Span(keyed(keys), "dim"))])
 
-    def _ended(self, own: Lineage | UnfinishedTraining) -> bool:
-        """Whether it is a training that was ended: no process is at it, and no job."""
-        if not isinstance(own, tuple) or own.runs:
-            return False
-        return self.owner.jobs.of(f"model {own.request.name}") is None
-
-    def _begun(self) -> UnfinishedTraining:
-        """The training under the cursor, which does not run. Raises UsageError."""
-        from bioretrieval_tui.training.own_models import UnfinishedTraining
-
-        own = self.own
-        if not isinstance(own, UnfinishedTraining):
+    def _to_go_on(self) -> UnfinishedTraining:
+        """The training under the cursor, which was ended. Raises UsageError."""
+        if self.ended is not None:
+            return self.ended
+        if self.begun is None:
             raise UsageError("This is no training of yours that was ended")
-        if not self._ended(own):
-            raise UsageError(f"It runs, or waits to run; {key_of('stop-evaluation')} stops it")
-        return own
+        raise UsageError(f"It runs, or waits to run; {key_of('stop-evaluation')} stops it")
 
     def action_resume(self) -> None:
-        self.owner.job_session.begin(TrainJob(self._begun().request))
+        self.owner.job_session.begin(TrainJob(self._to_go_on().request))
 
     def action_finish(self) -> None:
-        self.owner.job_session.begin(TrainJob(self._begun().request, finish=True))
+        self.owner.job_session.begin(TrainJob(self._to_go_on().request, finish=True))
 
     def action_remove(self) -> None:
-        own = self.own
-        if own is None:
+        name = self.place()
+        if self.own is None or name is None:
             raise UsageError("Only models of yours can be deleted")
-        if isinstance(own, tuple):
-            self._begun()  # not one that runs
-        name = own.request.name if isinstance(own, tuple) else own.name
         then = "Its weights and where it comes from are deleted; its scores stay on the board."
 
         def remove() -> None:
@@ -387,7 +387,11 @@ class ModelsPane(EntryPane):
 
     def mark(self, entry: AnyEntry) -> str:
         listed = "\N{MIDDLE DOT} " if entry.status == "declared" else ""
-        own = f"{OWN} " if entry.id in self.catalogue.own else ""
+        own = ""
+        if entry.id in self.catalogue.own:
+            from bioretrieval_tui.render.rankings import MARK
+
+            own = f"{MARK} "
         return super().mark(entry) + listed + own
 
     def go_to(self, place: str | None) -> None:

@@ -94,7 +94,7 @@ class Pane(Widget):
     SHARE: ClassVar[int] = 45
     """Percent of the width that the list has there, or more where its columns need it."""
     SHOWS_WORK: ClassVar[Literal["", "runs", "jobs"]] = ""
-    """What stands over the list while it runs: an evaluation, or any job."""
+    """What stands over the list while it runs: evaluations and trainings, or any job."""
     EXPLAINS: ClassVar[tuple[tuple[str, str], ...]] = ()
     """Terms and what they mean, for its help."""
     FILTER_HINT: ClassVar[str] = 'filter: words, "a phrase", year>=2023, params<=500M, -term'
