@@ -16,6 +16,7 @@ import pytest
 
 import bioretrieval_tui as br
 from bioretrieval_tui.cli.mcp_server import TOOLS, Library, answered, asked, input_schema
+from bioretrieval_tui.util.formatting import install_command
 
 COMMAND = [sys.executable, "-m", "bioretrieval_tui"]
 
@@ -182,7 +183,8 @@ def test_without_the_extra_one_line_says_how_to_get_it() -> None:
     call = [sys.executable, "-c", f"{code} sys.exit(run(['mcp']))"]
     done = subprocess.run(call, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     assert (done.returncode, done.stdout) == (1, "")
-    remedy = "run: pip install 'bioretrieval-tui[mcp]'"
+    remedy = f"run: {install_command('mcp')}"
+    assert "-m pip install 'bioretrieval-tui[mcp]'" in remedy
     assert done.stderr == f"bioretrieval-tui: mcp needs the package mcp; {remedy}\n"
 
 

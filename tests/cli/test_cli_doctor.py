@@ -12,6 +12,7 @@ import pytest
 
 from bioretrieval_tui.cli import program_verbs as checks
 from bioretrieval_tui.index.registry import IndexInfo
+from bioretrieval_tui.util.formatting import install_command
 
 Call = Callable[..., Any]
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,7 +69,7 @@ def test_it_names_optional_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "EXTRAS", absent)
     assert list(checks.extras()) == [
         ("serve", "note", "not installed: the app in a browser",
-         "pip install 'bioretrieval-tui[serve]'"),
+         install_command("serve")),
     ]  # fmt: skip
 
 

@@ -19,6 +19,7 @@ import pyte
 import pytest
 
 from bioretrieval_tui.cli.serve import browser_app
+from bioretrieval_tui.util.formatting import install_command
 
 aiohttp = pytest.importorskip("aiohttp")
 pytest.importorskip("textual_serve")
@@ -127,7 +128,7 @@ def test_a_taken_port_is_one_line(cli: Call) -> None:
 def test_without_the_extra_one_line_says_how_to_get_it(cli: Call) -> None:
     called = cli("serve", code="import sys; sys.modules['textual_serve'] = None")
     assert (called.code, called.out) == (1, "")
-    remedy = "run: pip install 'bioretrieval-tui[serve]'"
+    remedy = f"run: {install_command('serve')}"
     assert called.lines == [f"bioretrieval-tui: serve needs the package textual-serve; {remedy}"]
 
 

@@ -17,6 +17,7 @@ from bioretrieval_tui.documents.detect import by_name, items, recognise
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.source import ReadSettings, SourceReader
 from bioretrieval_tui.errors import CorpusError
+from bioretrieval_tui.util.formatting import install_command
 
 FORMAT = by_name("parquet")
 
@@ -140,7 +141,7 @@ def test_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(CorpusError) as caught:
         read_path(path, FORMAT)
-    assert caught.value.remedy == "pip install 'bioretrieval-tui[parquet]'"
+    assert caught.value.remedy == install_command("parquet")
 
 
 @given(cut=st.floats(0, 1), flip=st.integers(1, 255))

@@ -29,7 +29,7 @@ from bioretrieval_tui.documents.source import STDIN, ReadSettings, SourceReader,
 from bioretrieval_tui.errors import BioRetrievalError, CorpusError, UsageError
 from bioretrieval_tui.paths import file_errors
 from bioretrieval_tui.progress import Progress, Reporter
-from bioretrieval_tui.util.formatting import plural
+from bioretrieval_tui.util.formatting import install_command, plural
 
 if TYPE_CHECKING:
     from bioretrieval_tui.api import TextEncoder, Vectors
@@ -275,7 +275,7 @@ class _ParquetFile(_VectorsOnDisk):
             import pyarrow.parquet
         except ImportError as error:
             self.close()
-            remedy = "pip install 'bioretrieval-tui[parquet]', or use .npy"
+            remedy = f"{install_command('parquet')}, or use .npy"
             raise BioRetrievalError("Parquet needs pyarrow", remedy=remedy) from error
         self._pyarrow: Any = pyarrow
         self._writer: Any = None

@@ -13,7 +13,7 @@ from bioretrieval_tui.catalog.models import Model
 from bioretrieval_tui.cli.options import KINDS, RERANKER
 from bioretrieval_tui.cli.streams import asked, can_confirm, tell
 from bioretrieval_tui.errors import BioRetrievalError, CatalogueError, ModelError, UsageError
-from bioretrieval_tui.util.formatting import did_you_mean
+from bioretrieval_tui.util.formatting import did_you_mean, install_command
 
 if TYPE_CHECKING:
     from bioretrieval_tui.catalog.models import Encoding
@@ -44,7 +44,7 @@ def needs_extra(extra: str, packages: str) -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        remedy = f"run: pip install 'bioretrieval-tui[{extra}]'"
+        remedy = f"run: {install_command(extra)}"
         raise BioRetrievalError(f"{extra} needs {packages}", remedy=remedy) from error
 
 

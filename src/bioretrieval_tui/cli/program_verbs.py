@@ -20,7 +20,7 @@ from bioretrieval_tui.cli.streams import narrated, put, put_sheet, tell
 from bioretrieval_tui.errors import EXIT_FAILED, BioRetrievalError, UsageError
 from bioretrieval_tui.paths import HOME_VARIABLE, places
 from bioretrieval_tui.progress import Progress
-from bioretrieval_tui.util.formatting import size
+from bioretrieval_tui.util.formatting import install_command, size
 
 if TYPE_CHECKING:
     from click.shell_completion import ShellComplete
@@ -372,8 +372,7 @@ def extras() -> Iterator[Row]:
         try:
             yield extra, "ok", f"{package} {version(package)}: {purpose}", None
         except PackageNotFoundError:
-            remedy = f"pip install 'bioretrieval-tui[{extra}]'"
-            yield extra, "note", f"not installed: {purpose}", remedy
+            yield extra, "note", f"not installed: {purpose}", install_command(extra)
 
 
 def native() -> Iterator[Row]:

@@ -4,8 +4,6 @@ examples as rows."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
-from statistics import fmean
 
 import msgspec
 
@@ -28,10 +26,10 @@ from bioretrieval_tui.training.own_models import (
     models_folder,
     unfinished,
 )
+from bioretrieval_tui.util.formatting import curve_line
 
 CURVE_WIDTH = 32
 """Cells of a curve."""
-_BARS = "▁▂▃▄▅▆▇█"
 _LONGEST = 200
 """Characters of a text of an example that are shown."""
 
@@ -149,22 +147,13 @@ def curve_facts(curve: TrainingCurve) -> Iterator[Fact]:
     losses = [loss for _, loss in curve.losses]
     if losses:
         said = f"{losses[0]:.4f} -> {losses[-1]:.4f}"
-        yield fact("Loss", text(Inline(f"{sparkline(losses)}  ", "gauge"), said))
+        yield fact("Loss", text(Inline(f"{curve_line(losses, CURVE_WIDTH)}  ", "gauge"), said))
     if curve.watched and curve.best is not None:
         scores = [one.score for one in curve.watched]
         said = f"{scores[0]:.4f} -> {curve.best.score:.4f}"
-        yield fact("Held-out nDCG@10", text(Inline(f"{sparkline(scores)}  ", "gauge"), said))
-
-
-def sparkline(values: Sequence[float], width: int = CURVE_WIDTH) -> str:
-    """Values as bars of an eighth of a line, the means of equal parts where there are more than
-    `width`; the lowest is the lowest bar."""
-    parts = min(width, len(values))
-    cuts = [len(values) * at // parts for at in range(parts + 1)] if parts else [0]
-    means = [fmean(values[start:end]) for start, end in pairwise(cuts)]
-    low, high = min(means, default=0.0), max(means, default=0.0)
-    scale = (len(_BARS) - 1) / (high - low) if high > low else 0.0
-    return "".join(_BARS[round((one - low) * scale)] for one in means)
+        yield fact(
+            "Held-out nDCG@10", text(Inline(f"{curve_line(scores, CURVE_WIDTH)}  ", "gauge"), said)
+        )
 
 
 def _outcome(one: BenchmarkChange) -> Fact:

@@ -89,7 +89,7 @@ from bioretrieval_tui.training.trainer import (
 )
 from bioretrieval_tui.training.training_request import TrainingPlan, TrainingRequest
 from bioretrieval_tui.training.training_watch import MOST_WATCHED, between_looks, clear
-from bioretrieval_tui.util.formatting import size
+from bioretrieval_tui.util.formatting import install_command, size
 
 DISTRACTORS = 5
 """Hard negatives of a held-out query."""
@@ -386,7 +386,7 @@ def require_libraries() -> None:
     lacking = [name for name in _LIBRARIES if find_spec(name) is None]
     if lacking:
         said = f"training needs {', '.join(lacking)}"
-        raise BioRetrievalError(said, remedy="run: pip install 'bioretrieval-tui[train]'")
+        raise BioRetrievalError(said, remedy=f"run: {install_command('train')}")
 
 
 # Training ---------------------------------------------------------------------------------------

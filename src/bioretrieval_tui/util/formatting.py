@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from pathlib import Path
 
 BARS = "▁▂▃▄▅▆▇█"
 _UNITS = ("B", "kB", "MB", "GB", "TB")
@@ -40,6 +44,29 @@ def sparkline(counts: Sequence[int], most: int) -> str:
     sums = [sum(counts[at : at + each]) for at in range(0, len(counts), each)]
     top = max(sums, default=0)
     return "".join(BARS[-(-one * len(BARS) // top) - 1] if one else " " for one in sums)
+
+
+def curve_line(values: Sequence[float], most: int) -> str:
+    """Draw values as bars in at most `most` cells, neighbours averaged where they are more; the
+    lowest value is the lowest bar."""
+    from statistics import fmean
+
+    cells = min(most, len(values))
+    cuts = [len(values) * at // cells for at in range(cells + 1)] if cells else [0]
+    means = [fmean(values[start:end]) for start, end in pairwise(cuts)]
+    low, high = min(means, default=0.0), max(means, default=0.0)
+    scale = (len(BARS) - 1) / (high - low) if high > low else 0.0
+    return "".join(BARS[round((one - low) * scale)] for one in means)
+
+
+def install_command(extra: str) -> str:
+    """The command that adds an optional part to the environment in which this program runs."""
+    import shlex
+
+    python = Path(sys.executable)
+    with contextlib.suppress(ValueError, OSError):
+        python = python.relative_to(Path.cwd())
+    return f"{shlex.quote(str(python))} -m pip install 'bioretrieval-tui[{extra}]'"
 
 
 def plural(count: int, what: str) -> str:

@@ -29,6 +29,7 @@ from bioretrieval_tui.documents.source import (
     text_of_head,
 )
 from bioretrieval_tui.errors import CorpusError
+from bioretrieval_tui.util.formatting import install_command
 
 
 def _row_document(row: tuple[Columns, Sequence[Any]]) -> Document:
@@ -338,8 +339,8 @@ def parquet_cells(
         import pyarrow
         import pyarrow.parquet
     except ImportError as error:
-        what, remedy = "is Parquet, which needs pyarrow", "pip install 'bioretrieval-tui[parquet]'"
-        raise CorpusError(f"{source.name} {what}", remedy=remedy) from error
+        what = f"{source.name} is Parquet, which needs pyarrow"
+        raise CorpusError(what, remedy=install_command("parquet")) from error
     if source.path is None:
         what = "Parquet cannot be read from a pipe: its metadata is at its end"
         raise CorpusError(what, remedy="save it and name the file")
