@@ -44,6 +44,7 @@ JOBS: list[protocol.Job] = [
     protocol.RemoveJob("demo"),
     protocol.ImportJob("demo", ("v.npy",), ("i.json",), ("d.json",), "x/y", embedded.RECIPE, 768),
     protocol.FetchJob(FetchRequest("arxiv", "cat:cs.IR")),
+    protocol.MedcptJob("demo", (0, 7), None, 9, "x/y", embedded.RECIPE),
 ]
 REQUEST, REPLY = tuple[int, protocol.Sent], tuple[int, protocol.Reply]
 REQUESTS: list[protocol.Sent] = [

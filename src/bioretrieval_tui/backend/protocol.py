@@ -234,6 +234,24 @@ class ImportJob(_Job, frozen=True, tag="import"):
     reading: ReadSettings = ReadSettings()
 
 
+class MedcptJob(_Job, frozen=True, tag="medcpt"):
+    """Build an index over NCBI's MedCPT vectors of PubMed; see `online.medcpt_chunks`.
+
+    numbers: of the chunks; folder: of their files, None for the spool; most: bytes to be fetched,
+    about; model, recipe: of MedCPT.
+    """
+
+    DOING = "Building"
+    KEPT = "files that have arrived are kept, and the same build goes on from there"
+    name: str
+    numbers: tuple[int, ...]
+    folder: str | None
+    most: int
+    model: str
+    recipe: Encoding
+    reading: ReadSettings = ReadSettings()
+
+
 class EvaluateJob(_Job, frozen=True, tag="evaluate"):
     """Evaluate a model on a benchmark; see `evaluation.runner.EvaluationRequest`.
 
@@ -283,9 +301,13 @@ class TrainJob(_Job, frozen=True, tag="train"):
 
 Job = (
     BuildJob | AddJob | VectorsJob | FetchJob | VerifyJob | CompactJob | RemoveJob | ImportJob
-    | EvaluateJob | FetchBenchmarkJob | TrainJob
+    | MedcptJob | EvaluateJob | FetchBenchmarkJob | TrainJob
 )  # fmt: skip
-MAKES_INDEX = (BuildJob, FetchJob, ImportJob)
+ReadJob = BuildJob | AddJob | ImportJob | MedcptJob
+"""Jobs that read documents into an index."""
+FillJob = ReadJob | VectorsJob
+"""Jobs that put documents or vectors into an index."""
+MAKES_INDEX = (BuildJob, FetchJob, ImportJob, MedcptJob)
 """Jobs whose index need not exist yet."""
 
 
