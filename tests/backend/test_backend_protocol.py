@@ -43,6 +43,7 @@ JOBS: list[protocol.Job] = [
     protocol.CompactJob("demo"),
     protocol.RemoveJob("demo"),
     protocol.ImportJob("demo", ("v.npy",), ("i.json",), ("d.json",), "x/y", embedded.RECIPE, 768),
+    protocol.ParquetJob("demo", ("/a b.parquet",)),
     protocol.FetchJob(FetchRequest("arxiv", "cat:cs.IR")),
 ]
 REQUEST, REPLY = tuple[int, protocol.Sent], tuple[int, protocol.Reply]

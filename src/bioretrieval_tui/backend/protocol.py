@@ -234,6 +234,14 @@ class ImportJob(_Job, frozen=True, tag="import"):
     reading: ReadSettings = ReadSettings()
 
 
+class ParquetJob(_Job, frozen=True, tag="parquet"):
+    """Build an index from its export: files, or folders of them; see `index.parquet_import`."""
+
+    DOING = "Importing"
+    name: str
+    inputs: tuple[str, ...]
+
+
 class EvaluateJob(_Job, frozen=True, tag="evaluate"):
     """Evaluate a model on a benchmark; see `evaluation.runner.EvaluationRequest`.
 
@@ -283,9 +291,9 @@ class TrainJob(_Job, frozen=True, tag="train"):
 
 Job = (
     BuildJob | AddJob | VectorsJob | FetchJob | VerifyJob | CompactJob | RemoveJob | ImportJob
-    | EvaluateJob | FetchBenchmarkJob | TrainJob
+    | ParquetJob | EvaluateJob | FetchBenchmarkJob | TrainJob
 )  # fmt: skip
-MAKES_INDEX = (BuildJob, FetchJob, ImportJob)
+MAKES_INDEX = (BuildJob, FetchJob, ImportJob, ParquetJob)
 """Jobs whose index need not exist yet."""
 
 

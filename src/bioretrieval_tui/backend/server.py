@@ -40,6 +40,7 @@ from bioretrieval_tui.evaluation.qrels import QueryRow, Rankings, query_rows, qu
 from bioretrieval_tui.evaluation.trec_runs import read_run
 from bioretrieval_tui.index import build, registry
 from bioretrieval_tui.index.layout import CATALOGUE
+from bioretrieval_tui.index.parquet_import import IndexExport
 from bioretrieval_tui.index.report import Report
 from bioretrieval_tui.index.vector_cache import (
     ImportedVectors,
@@ -319,14 +320,18 @@ def _fetch_benchmark(name: str, reporter: Reporter) -> protocol.BenchmarkFetched
 
 
 def fill_index(
-    job: protocol.BuildJob | protocol.AddJob | protocol.ImportJob | protocol.VectorsJob,
+    job: protocol.BuildJob
+    | protocol.AddJob
+    | protocol.ImportJob
+    | protocol.ParquetJob
+    | protocol.VectorsJob,
     device: str,
     reporter: Reporter,
     report: Report,
 ) -> build.BuildOutcome:
     """Put documents into an index; `report` is filled meanwhile: it is there after errors."""
     how: dict[str, Any] = {"reporter": reporter, "report": report}
-    if not isinstance(job, protocol.VectorsJob):
+    if not isinstance(job, protocol.VectorsJob | protocol.ParquetJob):
         how["settings"] = job.reading
     match job:
         case protocol.AddJob():
@@ -335,6 +340,10 @@ def fill_index(
             vectors, ids = (list(map(Path, paths)) for paths in (job.vectors, job.ids))
             source = ImportedVectors(vectors, ids, job.model, job.recipe, job.dimension)
             return build.build_index(job.name, job.documents, source, **how)
+        case protocol.ParquetJob():
+            export = IndexExport(job.inputs)
+            how["ids"] = export.facts.ids
+            return build.build_index(job.name, export.feed, export.vectoriser, **how)
         case protocol.BuildJob():
             model = job.model or embedded.MODEL_ID
             how |= {"replace": job.replace, "ids": job.ids, "passages": job.passages}
