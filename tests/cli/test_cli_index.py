@@ -1,5 +1,4 @@
-"""`index build`, `add`, `verify`, `compact`, `import-vectors`, `export`, `import`, `copy`, `info`,
-`remove` in real processes.
+"""`index build`, `add`, `verify`, `compact`, `import-vectors`, `info`, `remove` in real processes.
 
 One home for the module, in which each fixture builds on what the one before it left.
 The embedded model is prepared once for all.
@@ -216,35 +215,6 @@ def test_importing_vectors(call: Call, folder: Path) -> None:
     assert call("index", "info", "chunk", "-f", "json").json["documents"] == 2
 
 
-def test_an_export_is_another_home_s_import(
-    call: Call,
-    compacted: Ended,  # noqa: F821
-    folder: Path,
-) -> None:
-    out, other = folder / "demo.parquet", {"BIORETRIEVAL_HOME": str(folder / "other")}
-    ended = call("index", "export", "demo", "-o", out, "--progress", "json")
-    assert (ended.code, ended.out) == (0, "")
-    steps = [json.loads(line) for line in ended.lines[:-1]]
-    assert {one["stage"] for one in steps} == {"exporting"}
-    assert (steps[-1]["done"], steps[-1]["total"]) == (4, 4)
-    assert ended.lines[-1].startswith(f"bioretrieval-tui: wrote 4 documents to {out}, ")
-    ended = call("index", "import", "again", out, "--report", folder / "again.json", **other)
-    assert (ended.code, ended.out) == (0, "")
-    assert "imported again: 4 documents" in ended.err
-    report = json.loads((folder / "again.json").read_text())
-    assert (report["kept"], report["encoded"], report["files"][0]["path"]) == (4, 0, str(out))
-    share_encoders(folder / "other")
-    words = ("search", "steroids for the young", "-m", "hybrid", "-f", "csv", "-i")
-    found = [call(*words, "demo").out, call(*words, "again", **other).out]
-    assert found[0] == found[1]
-    assert "Asthma" in found[0]
-    copied = call("index", "copy", "demo", "--to", folder / "other")
-    assert (copied.code, copied.out) == (0, "")
-    assert f"copied demo to {folder / 'other' / 'data' / 'indexes' / 'demo'}: " in copied.err
-    assert call("index", "verify", "demo", "-q", **other).code == 0
-    assert call(*words, "demo", **other).out == found[0]
-
-
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
@@ -265,10 +235,6 @@ def test_an_export_is_another_home_s_import(
         (["verify", "none"], 3, "there is no index none"),
         (["compact", "none"], 3, "there is no index none"),
         (["info", "none"], 3, "there is no index none"),
-        (["export", "none", "--out", "none.parquet"], 3, "there is no index none"),
-        (["copy", "none", "--to", "there"], 3, "there is no index none"),
-        (["import", "x", "none.parquet"], 3, "there is no file none.parquet"),
-        (["import", "x", "corpus.jsonl"], 2, "was not written by `index export`"),
         (["remove", "none", "--yes"], 3, "there is no index none"),
         (
             ["import-vectors", "x", "--model", "medcpt", "--vectors", "corpus.jsonl", "--ids",
@@ -295,10 +261,6 @@ def test_what_cannot_be_done_is_one_line(
         ["add", "x", "f", "--progress", "loud"],
         ["import-vectors", "x", "--model", "m"],
         ["verify", "x", "-f", "bibtex"],
-        ["export", "x"],
-        ["export", "x", "--out", "y", "--rows", "0"],
-        ["copy", "x"],
-        ["import", "x"],
         ["compact"],
     ],
 )

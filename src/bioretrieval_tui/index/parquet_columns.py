@@ -17,13 +17,13 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from bioretrieval_tui.catalog.models import Encoding, Similarity
 from bioretrieval_tui.documents.bibliography import LISTS
 from bioretrieval_tui.documents.document import Document, Place, Record
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.index.manifest import IdKind
-from bioretrieval_tui.index.vectors import Halves
 from bioretrieval_tui.util.formatting import install_command
 
 KEY = b"bioretrieval-tui"
@@ -39,6 +39,7 @@ _LARGEST = 2**63
 _REST = msgspec.json.Decoder(dict[str, Any])
 
 Span = tuple[int, int]
+Halves = npt.NDArray[np.float16]
 
 
 class ExportFacts(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from bioretrieval_tui import __version__
 from bioretrieval_tui.errors import IndexFault, UsageError
@@ -163,7 +164,7 @@ def _group(rows: Iterator[tuple[int, ExportedRow]]) -> Iterator[tuple[int, Expor
             return
 
 
-def _vectors(base: Base, labels: np.ndarray) -> RowVectors | None:
+def _vectors(base: Base, labels: npt.NDArray[np.int64]) -> RowVectors | None:
     if not base.manifest.encoded:
         return None
     if base.passages is None:

@@ -25,6 +25,7 @@ from bioretrieval_tui.index.intake import Intake
 from bioretrieval_tui.index.manifest import InputFacts
 from bioretrieval_tui.index.parquet_columns import (
     ExportFacts,
+    Halves,
     RowFault,
     RowVectors,
     arrow,
@@ -39,7 +40,6 @@ from bioretrieval_tui.index.parquet_export import SUFFIX
 from bioretrieval_tui.index.passages import Table, table_of
 from bioretrieval_tui.index.report import FileReport
 from bioretrieval_tui.index.vector_cache import ModelFacts, Vectoriser
-from bioretrieval_tui.index.vectors import Halves
 from bioretrieval_tui.progress import Progress, Reporter
 
 FORMAT = "parquet-export"
