@@ -25,8 +25,9 @@ import numpy.typing as npt
 
 from benchmarks.measuring import Report, median, percentile
 from bioretrieval_tui.index.build import WINDOW
+from bioretrieval_tui.index.graph import EFS, GraphBuilder
 from bioretrieval_tui.index.manifest import GraphSettings
-from bioretrieval_tui.index.vectors import EFS, GraphBuilder, Matrix
+from bioretrieval_tui.index.vector_matrix import Matrix
 
 DIMENSION = 384
 QUERIES = 1_000

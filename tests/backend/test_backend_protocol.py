@@ -43,6 +43,7 @@ JOBS: list[protocol.Job] = [
     protocol.CompactJob("demo"),
     protocol.RemoveJob("demo"),
     protocol.ImportJob("demo", ("v.npy",), ("i.json",), ("d.json",), "x/y", embedded.RECIPE, 768),
+    protocol.ParquetJob("demo", ("/a b.parquet",)),
     protocol.FetchJob(FetchRequest("arxiv", "cat:cs.IR")),
     protocol.MedcptJob("demo", (0, 7), None, 9, "x/y", embedded.RECIPE),
 ]

@@ -17,6 +17,7 @@ from bioretrieval_tui.backend.protocol import (
     EvaluateJob,
     FetchJob,
     ImportJob,
+    ParquetJob,
     VerifyJob,
 )
 from bioretrieval_tui.cli import job_verbs
@@ -225,13 +226,14 @@ def test_verbs_submit_what_they_would_do(call: Call, folder: JobFolder, tmp_path
         ("index", "add", "mine", "b.ris", "--device", "cpu"),
         ("index", "import-vectors", "v", "--vectors", "v.npy", "--ids", "i.json",
          "--documents", "d.jsonl", "--model", "medcpt"),
+        ("index", "import", "p", "p.parquet"),
         ("fetch", "pubmed", "owls", "-n", "5", "--index", "owls"),
         ("eval", "bench", "-m", "lexical", "-m", "dense"),
     )  # fmt: skip
     for number, words in enumerate(calls, 1):
         ended = call(*words, "--background")
         assert (ended.code, ended.out) == (0, f"{number}\n"), ended.err
-    built, added, imported, fetched, evaluated = folder.records()
+    built, added, imported, again, fetched, evaluated = folder.records()
     assert isinstance(built.job, BuildJob)
     assert (built.job.inputs, built.job.ids) == (("a.csv",), "pmid")
     assert built.job.reading.mapping == {"text": "Abstract"}
@@ -239,6 +241,7 @@ def test_verbs_submit_what_they_would_do(call: Call, folder: JobFolder, tmp_path
     assert isinstance(added.job, AddJob)
     assert added.device == "cpu"
     assert isinstance(imported.job, ImportJob)
+    assert again.job == ParquetJob("p", ("p.parquet",))
     assert isinstance(fetched.job, FetchJob)
     assert (fetched.job.request.index, fetched.job.request.most) == ("owls", 5)
     assert evaluated.job == EvaluateJob("bench", ("lexical", "dense"))

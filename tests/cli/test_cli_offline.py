@@ -73,6 +73,8 @@ STAYING = {
     "index list": [],
     "index verify": ["small"],
     "index compact": ["small"],
+    "index export": ["small", "--out", "small.parquet"],
+    "index import": ["again", "small.parquet"],
     "index import-vectors": [
         "chunk", "--model", "medcpt", "--vectors", "v.npy", "--ids", "ids.json", "--documents",
         "more.jsonl",
@@ -113,7 +115,7 @@ STAYING = {
     "completion": ["bash"],
 }  # fmt: skip
 """All others, in an order in which each finds what it needs."""
-SERVING = ("mcp", "serve", "train export", "train finish", "train resume")
+SERVING = ("index copy", "mcp", "serve", "train export", "train finish", "train resume")
 """Verbs with tests of their own: they serve on this machine, make a folder once, or take a training
 that was ended."""
 

@@ -62,6 +62,22 @@ def test_fields_and_values(tmp_path: Path) -> None:
     assert second == Document("8", "", "C", {"pmid": "8"})
 
 
+def test_columns_of_vectors_are_left_out(tmp_path: Path) -> None:
+    halves = pyarrow.array([[0.5, 0.25]] * 2, pyarrow.list_(pyarrow.float32()))
+    columns = {
+        "id": ["1", "2"],
+        "text": ["B", "C"],
+        "vector": halves,
+        "fixed": halves.cast(pyarrow.list_(pyarrow.float32(), 2)),
+        "passages": [[{"start": 0, "vector": [0.5]}], []],
+        "weight": [0.5, 1.5],
+        "counts": [[1, 2], [3]],
+    }
+    first, second = documents(read_path(write(tmp_path / "a.parquet", columns), FORMAT))
+    assert first == Document("1", "", "B", {"weight": 0.5, "counts": [1, 2]})
+    assert second == Document("2", "", "C", {"weight": 1.5, "counts": [3]})
+
+
 def test_rows_of_many_groups_in_order(tmp_path: Path) -> None:
     numbers = [str(number) for number in range(5_000)]
     path = write(tmp_path / "a.parquet", {"id": numbers, "title": numbers}, row_group_size=700)

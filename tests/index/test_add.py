@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -202,14 +203,25 @@ def test_another_revision_of_the_model_is_refused(begun: Manifest, tmp_path: Pat
     assert tree() == whole(begun)
 
 
-def test_imported_vectors_cannot_be_added_to(begun: Manifest, tmp_path: Path) -> None:
+def test_documents_are_added_to_imported_vectors(begun: Manifest, tmp_path: Path) -> None:
+    """Of them only the model is known, so any revision of it encodes what is added."""
     imported = seal(msgspec.structs.replace(begun, revision=ANY_REVISION))
     (index_folder("demo") / "manifest.json").write_bytes(encode_manifest(imported))
-    with pytest.raises(IndexFault, match="imported vectors"):
-        add_to_index(
-            "demo",
-            [write_texts(tmp_path / "a.jsonl", {"44": "x"})],
-        )
+    path, asked = write_texts(tmp_path / "a.jsonl", {"44": "x"}), []
+
+    def load(*_: Any, **how: Any) -> HashingEncoder:
+        asked.append(how["revision"])
+        return HashingEncoder()
+
+    outcome = add_to_index("demo", [path], load)
+    assert asked == [None]
+    assert (outcome.report.encoded, outcome.manifest.revision) == (1, ANY_REVISION)
+    assert outcome.manifest.documents == begun.documents + 1
+    other = HashingEncoder()
+    other.recipe_hash = "0" * 64
+    path = write_texts(tmp_path / "b.jsonl", {"45": "y"})
+    with pytest.raises(IndexFault, match="another revision or recipe"):
+        add_to_index("demo", [path], lambda *_, **__: other)
 
 
 def test_there_must_be_an_index_and_a_file(begun: Manifest, tmp_path: Path) -> None:

@@ -8,28 +8,29 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import hnswlib
 import msgspec
 import numpy as np
 import pytest
 from hashing_encoder import HashingEncoder
 from index_help import build_items, feeding, path_of, record
 
+from bioretrieval_tui.documents.checksum import sha256_of
 from bioretrieval_tui.errors import IndexFault
-from bioretrieval_tui.index import vectors as graphs
+from bioretrieval_tui.index import graph as graphs
 from bioretrieval_tui.index.build import build_index
-from bioretrieval_tui.index.layout import index_folder
-from bioretrieval_tui.index.manifest import GraphSettings, Manifest
-from bioretrieval_tui.index.vectors import (
+from bioretrieval_tui.index.graph import (
     EFS,
     GraphBuilder,
-    Matrix,
     check_graph,
     load_graph,
     probe,
     reaching,
+    read_graph,
     recall_at,
 )
+from bioretrieval_tui.index.layout import index_folder
+from bioretrieval_tui.index.manifest import FileFacts, GraphSettings, Manifest, seal
+from bioretrieval_tui.index.vector_matrix import Matrix
 from bioretrieval_tui.index.verify import verify_index
 
 NONE = np.empty(0, dtype=np.int64)
@@ -72,7 +73,8 @@ def test_fewer_documents_than_neighbours(alive: int, near: int) -> None:
     found = probe(Matrix([rows], 12), dead)
     assert found.truth.shape == (alive, near)
     builder = graph_of(rows)
-    builder.bury(dead)
+    for one in dead.tolist():
+        builder._graph.mark_deleted(one)
     tuned = builder.tuned(GraphSettings(), found)
     assert (tuned.recall, tuned.sampled, tuned.ef) == (1.0, alive, EFS[0])
 
@@ -149,23 +151,24 @@ def test_a_graph_grows_beyond_what_was_expected() -> None:
     assert sorted(builder._graph.get_ids_list()) == list(range(500))
 
 
-def test_the_buried_are_not_answered_after_saving(tmp_path: Path) -> None:
-    rows = halves(50)
-    builder = graph_of(rows)
-    builder.bury(np.array([7, 8]))
-    builder.save(tmp_path / "g")
-    loaded = hnswlib.Index(space="ip", dim=12)
-    loaded.load_index(str(tmp_path / "g"))
-    loaded.set_ef(100)
-    found, _ = loaded.knn_query(rows[7].astype(np.float32), k=48)
-    assert set(found[0].tolist()) == set(range(50)) - {7, 8}
+def test_a_document_that_is_marked_but_not_deleted(built: Manifest) -> None:
+    folder, path = index_folder("demo"), path_of(built, "graph.hnsw")
+    path.write_bytes(altered(element(7, 2), b"\1")(path.read_bytes()))
+    facts = FileFacts(path.stat().st_size, sha256_of(path))
+    sealed = seal(
+        msgspec.structs.replace(built, files={**built.files, built.path("graph.hnsw"): facts})
+    )
+    assert read_graph(sealed, folder, 0)[1].tolist() == [7]
+    load_graph(sealed, folder, 0, np.array([7, 9]))
+    with pytest.raises(IndexFault, match="other deleted documents"):
+        load_graph(sealed, folder, 0, np.array([9]))
 
 
 def test_a_graph_that_could_not_be_written_whole(tmp_path: Path) -> None:
     code = """
 import resource, sys
 import numpy as np
-from bioretrieval_tui.index.vectors import GraphBuilder
+from bioretrieval_tui.index.graph import GraphBuilder
 from bioretrieval_tui.index.manifest import GraphSettings
 from pathlib import Path
 builder = GraphBuilder(12, GraphSettings())
@@ -183,7 +186,7 @@ except OSError as error:
 
 
 def test_settings_are_kept_when_an_index_is_extended(built: Manifest) -> None:
-    graph = load_graph(built, index_folder("demo"))
+    graph, _ = read_graph(built, index_folder("demo"), 0)
     assert graph.get_max_elements() == 300
     grown = GraphBuilder(16, built.graph, graph)
     grown.add(HashingEncoder().encode_queries(["more"]), 300)
@@ -223,13 +226,13 @@ def test_a_header_that_does_not_fit(
     assert "index compact demo" in caught.value.line()
     # And with its checksum no longer right it is not even looked at.
     with pytest.raises(IndexFault):
-        load_graph(built, folder)
+        read_graph(built, folder, 0)
 
 
 def test_a_graph_of_another_dimension(built: Manifest) -> None:
     other = msgspec.structs.replace(built, dimension=8)
     with pytest.raises(IndexFault, match="another dimension"):
-        load_graph(other, index_folder("demo"))
+        read_graph(other, index_folder("demo"), 0)
 
 
 M, DIMENSION, COUNT = 16, 16, 300
@@ -272,7 +275,6 @@ def a_lower_element(data: bytes) -> bytes:
         (lambda data: altered(element(7, ELEMENT - 8), data[element(8, -8) :][:8])(
             altered(element(8, ELEMENT - 8), data[element(8, -8) :][:8])(data)
         ), "lacks the label"),
-        (altered(element(7, 2), b"\1"), "other deleted documents"),
         (altered(0, number(4)), "elements of another size"),
         (altered(24, number(ELEMENT + 4)), "elements of another size"),
         (altered(32, number(8 * M + 4 * DIMENSION)), "another dimension"),
@@ -312,12 +314,12 @@ def test_no_alteration_of_a_graph_ends_the_process(built: Manifest) -> None:
     code = f"""
 import contextlib, random, sys, numpy as np
 from bioretrieval_tui.errors import IndexFault
-from bioretrieval_tui.index import vectors
+from bioretrieval_tui.index import graph as graphs
 from bioretrieval_tui.index.layout import index_folder
 from bioretrieval_tui.index.manifest import read_manifest
 folder = index_folder("demo"); manifest = read_manifest(folder)
 path = folder / manifest.path("graph.hnsw"); data = path.read_bytes(); chance = random.Random(5)
-vectors.check_content = lambda *_, **__: None
+graphs.check_content = lambda *_, **__: None
 refused = 0
 words = [0, 1, 15, 16, 17, 32, 33, 68, 299, 300, 301, 2**16, 2**31, 2**32 - 1]
 for _ in range(300):
@@ -331,7 +333,7 @@ for _ in range(300):
     ))
     path.write_bytes(changed)
     try:
-        graph = vectors.load_graph(manifest, folder)
+        graph, _ = graphs.read_graph(manifest, folder, 0)
     except IndexFault:
         refused += 1
         continue

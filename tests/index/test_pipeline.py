@@ -16,12 +16,12 @@ from bioretrieval_tui.documents.document import Item
 from bioretrieval_tui.errors import CorpusError, IndexFault, InterruptedByUser, ModelError
 from bioretrieval_tui.index import build, intake
 from bioretrieval_tui.index.build import WINDOW, build_index
+from bioretrieval_tui.index.graph import GraphBuilder
 from bioretrieval_tui.index.intake import Intake
 from bioretrieval_tui.index.manifest import Manifest
 from bioretrieval_tui.index.report import Report
 from bioretrieval_tui.index.text_index import TextIndexWriter
 from bioretrieval_tui.index.vector_cache import ModelVectors
-from bioretrieval_tui.index.vectors import GraphBuilder
 from bioretrieval_tui.progress import Progress
 
 COUNT = 3 * WINDOW + 100

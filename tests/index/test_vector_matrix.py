@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bioretrieval_tui.index import vectors as matrices
-from bioretrieval_tui.index.vectors import Matrix
+from bioretrieval_tui.index import vector_matrix as matrices
+from bioretrieval_tui.index.vector_matrix import Matrix
 
 ROWS, DIMENSION = 130, 7
 

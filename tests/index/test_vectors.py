@@ -16,7 +16,8 @@ from bioretrieval_tui.index import vectors
 from bioretrieval_tui.index.build import build_index
 from bioretrieval_tui.index.layout import index_folder
 from bioretrieval_tui.index.manifest import Manifest
-from bioretrieval_tui.index.vectors import WALK, Labels, Vector, VectorStore
+from bioretrieval_tui.index.vector_matrix import Labels, Vector
+from bioretrieval_tui.index.vectors import WALK, VectorStore
 
 
 def matrix(manifest: Manifest) -> Vector:
@@ -117,9 +118,9 @@ def test_below_the_limit_the_graph_is_not_even_loaded(
 ) -> None:
     query = hashing.encode_queries(["old"])[0]
     stores["exact"].search(query, 3)
-    assert stores["exact"]._graph is None
+    assert stores["exact"].exact
     stores["graph"].search(query, 3)
-    assert stores["graph"]._graph is not None
+    assert not stores["graph"].exact
 
 
 def test_the_graph_finds_what_is_near(tmp_path: Path) -> None:

@@ -252,6 +252,14 @@ class MedcptJob(_Job, frozen=True, tag="medcpt"):
     reading: ReadSettings = ReadSettings()
 
 
+class ParquetJob(_Job, frozen=True, tag="parquet"):
+    """Build an index from its export: files, or folders of them; see `index.parquet_import`."""
+
+    DOING = "Importing"
+    name: str
+    inputs: tuple[str, ...]
+
+
 class EvaluateJob(_Job, frozen=True, tag="evaluate"):
     """Evaluate a model on a benchmark; see `evaluation.runner.EvaluationRequest`.
 
@@ -301,13 +309,13 @@ class TrainJob(_Job, frozen=True, tag="train"):
 
 Job = (
     BuildJob | AddJob | VectorsJob | FetchJob | VerifyJob | CompactJob | RemoveJob | ImportJob
-    | MedcptJob | EvaluateJob | FetchBenchmarkJob | TrainJob
+    | ParquetJob | MedcptJob | EvaluateJob | FetchBenchmarkJob | TrainJob
 )  # fmt: skip
 ReadJob = BuildJob | AddJob | ImportJob | MedcptJob
 """Jobs that read documents into an index."""
-FillJob = ReadJob | VectorsJob
+FillJob = ReadJob | ParquetJob | VectorsJob
 """Jobs that put documents or vectors into an index."""
-MAKES_INDEX = (BuildJob, FetchJob, ImportJob, MedcptJob)
+MAKES_INDEX = (BuildJob, FetchJob, ImportJob, ParquetJob, MedcptJob)
 """Jobs whose index need not exist yet."""
 
 

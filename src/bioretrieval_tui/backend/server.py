@@ -40,6 +40,7 @@ from bioretrieval_tui.evaluation.qrels import QueryRow, Rankings, query_rows, qu
 from bioretrieval_tui.evaluation.trec_runs import read_run
 from bioretrieval_tui.index import build, registry
 from bioretrieval_tui.index.layout import CATALOGUE
+from bioretrieval_tui.index.parquet_import import IndexExport
 from bioretrieval_tui.index.report import Report
 from bioretrieval_tui.index.vector_cache import (
     ImportedVectors,
@@ -326,7 +327,7 @@ def fill_index(
 ) -> build.BuildOutcome:
     """Put documents into an index; `report` is filled meanwhile: it is there after errors."""
     how: dict[str, Any] = {"reporter": reporter, "report": report}
-    if not isinstance(job, protocol.VectorsJob):
+    if not isinstance(job, protocol.VectorsJob | protocol.ParquetJob):
         how["settings"] = job.reading
     match job:
         case protocol.AddJob():
@@ -342,6 +343,10 @@ def fill_index(
             how["reading"] = how.pop("settings")
             chunks = (job.name, job.numbers, folder)
             return build_from_chunks(*chunks, job.model, job.recipe, most=job.most, **how)
+        case protocol.ParquetJob():
+            export = IndexExport(job.inputs)
+            how["ids"] = export.facts.ids
+            return build.build_index(job.name, export.feed, export.vectoriser, **how)
         case protocol.BuildJob():
             model = job.model or embedded.MODEL_ID
             how |= {"replace": job.replace, "ids": job.ids, "passages": job.passages}

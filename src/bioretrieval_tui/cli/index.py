@@ -1,4 +1,4 @@
-"""`index`: build, extend, import, check, compact, list, show and remove indexes."""
+"""`index`: build, extend, import, export, copy, check, list, show and remove indexes."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from bioretrieval_tui.backend.protocol import (
     FillJob,
     ImportJob,
     MedcptJob,
+    ParquetJob,
     ReadJob,
     VectorsJob,
 )
@@ -109,7 +110,6 @@ def _fill(
     strict: bool,
     dedupe: Dedupe,
     report: Path | None,
-    background: bool,
     **how: Any,
 ) -> None:
     """Run a job with the options above and tell its outcome as `done`, or submit it."""
@@ -122,12 +122,6 @@ def _fill(
         if columns.setdefault(field, column) != column:
             said = f"--map gives {field} two columns, {columns[field]!r} and {column!r}"
             raise UsageError(said, remedy="choose one of them")
-    if report is not None and not report.absolute().parent.is_dir():
-        said = f"the folder of the report {report} is not there"
-        raise UsageError(said, remedy="create it first")
-    if background and (report is not None or STDIN in getattr(job, "inputs", ())):
-        said = "a job in the background reads no stdin and writes no report"
-        raise UsageError(said, remedy="leave out --background, or the report and -")
     if encoding is not None:
         text_encoding(encoding)
     if delimiter is not None:
@@ -137,9 +131,26 @@ def _fill(
             raise UsageError(f"--delimiter does not understand {delimiter!r}", remedy=remedy)
     chosen = None if reader == "auto" else reader
     reading = ReadSettings(chosen, columns, strict, encoding, delimiter, dedupe)
+    _run_reported(done, structs.replace(job, reading=reading), report, **how)
+
+
+def _run_reported(
+    done: str,
+    job: ReadJob | ParquetJob,
+    report: Path | None,
+    *,
+    background: bool,
+    **how: Any,
+) -> None:
+    """Run a job as `_run`, and write its report to a file."""
+    if report is not None and not report.absolute().parent.is_dir():
+        said = f"the folder of the report {report} is not there"
+        raise UsageError(said, remedy="create it first")
+    if background and (report is not None or STDIN in getattr(job, "inputs", ())):
+        said = "a job in the background reads no stdin and writes no report"
+        raise UsageError(said, remedy="leave out --background, or the report and -")
     counts = Report()
     try:
-        job = structs.replace(job, reading=reading)
         _run(done, job, counts, background=background, **how)
     finally:  # also after an error
         if report is not None:
@@ -412,6 +423,22 @@ def import_vectors(
     _fill("imported", ImportJob(name, vectors, ids, documents, *model_of_catalogue(model)), **how)
 
 
+@index.command("import")
+@name_argument
+@files_argument
+@option("--report FILE", "Write the outcome, as JSON.", type=options.FILE)
+@options.background
+@options.progress
+def import_(name: str, files: tuple[str, ...], report: Path | None, **how: Any) -> None:
+    """Build the index NAME from the Parquet of `index export`.
+
+    FILE is a file, or a folder of them. Nothing is encoded: documents, fields and vectors are those
+    of the exported index, and no model is needed here. An existing index of that name stays in use
+    until the new one is complete.
+    """
+    _run_reported("imported", ParquetJob(name, files), report, **how)
+
+
 # Indexes that exist ---------------------------------------------------------------------------
 
 
@@ -526,3 +553,53 @@ def compact(name: str, quiet: bool, progress: str) -> None:
         took = f"{plural(manifest.documents, 'document')} in {duration(manifest.seconds)}"
         sizes = f"{size(before)} before, {size(registry.info(name, deep=False).bytes)} now"
         tell(f"compacted {name}: {took}, {sizes}")
+
+
+@index.command("export")
+@name_argument
+@option(
+    "-o --out FILE|FOLDER",
+    "A file that ends in .parquet, or a new folder for several.",
+    type=options.PATH,
+    required=True,
+)
+@option("--rows ROWS", "Documents a file of a folder; default: 200,000.", type=options.POSITIVE)
+@options.progress
+def export(name: str, out: Path, rows: int | None, quiet: bool, progress: str) -> None:
+    """Write the index NAME as Parquet: documents, fields and vectors.
+
+    datasets, pandas, polars and Milvus' bulk import read it, and `index import` makes the index
+    again. Documents that were deleted or replaced are left out.
+
+    \b
+    bioretrieval-tui index export mine --out mine.parquet
+    bioretrieval-tui index export pubmed36 --out pubmed36/ --rows 500000
+    """
+    from bioretrieval_tui.index.parquet_export import export_index
+
+    with narrated(quiet, progress) as reporter:
+        written = export_index(name, out, rows=rows, reporter=reporter)
+    files = "" if written.files == 1 else f" in {plural(written.files, 'file')}"
+    tell(f"wrote {plural(written.documents, 'document')} to {out}{files}, {size(written.bytes)}")
+
+
+@index.command("copy")
+@name_argument
+@option(
+    "--to FOLDER",
+    "Another home (BIORETRIEVAL_HOME), or any folder.",
+    type=options.PATH,
+    required=True,
+)
+@options.progress
+def copy(name: str, to: Path, quiet: bool, progress: str) -> None:
+    """Copy the index NAME as it is to another home or folder.
+
+    Its files are linked on the same file system, else copied, and compared with their checksums.
+    """
+    from bioretrieval_tui.index.copying import copy_index
+
+    with narrated(quiet, progress) as reporter:
+        copied = copy_index(name, to, reporter=reporter)
+    linked = f", {size(copied.linked)} of them shared by links" if copied.linked else ""
+    tell(f"copied {name} to {copied.folder}: {size(copied.bytes)}{linked}")

@@ -40,29 +40,47 @@ def remembered_sha256(path: Path, *, within: Path | None = None) -> str:
     """Hex SHA-256 of a file, from its note if the file has not changed; within: the folder whose
     notes have it, by default its own. Raises OSError if the file cannot be read; faults of the
     notes only cost time."""
-    path = path.absolute()
-    folder = path.parent if within is None else within.absolute()
+    path, folder, note = _places_of(path, within)
     before = _state(path)
-    notes = places().cache / "checksums" / hashlib.sha256(os.fsencode(folder)).hexdigest()[:32]
-    note = notes / f"{quote(os.fsencode(path.relative_to(folder)), safe='')}.json"
     with suppress(OSError, ValueError, TypeError):
         *kept, digest = json.loads(note.read_bytes())
         if kept == before:
-            os.utime(notes)
+            os.utime(note.parent)
             return str(digest)
     digest = sha256_of(path)
     after = path.stat()
     settled = time.time_ns() - max(after.st_mtime_ns, after.st_ctime_ns) > _SETTLED_NS
     if settled and _state(path) == before:
-        with suppress(OSError, UnicodeEncodeError):  # then the next caller hashes again
-            write_atomically(note, json.dumps([*before, digest]).encode())
-            for other in notes.glob("*.json"):
-                if not (folder / os.fsdecode(unquote_to_bytes(other.stem))).exists():
-                    other.unlink(missing_ok=True)
-            used = sorted(notes.parent.iterdir(), key=lambda path: path.stat().st_mtime_ns)
-            for old in used[:-_MOST_FOLDERS]:
-                if old.is_dir():
-                    shutil.rmtree(old, ignore_errors=True)
-                else:  # a note of an earlier version
-                    old.unlink(missing_ok=True)
+        remember_sha256(path, digest, within=folder)
+        with suppress(OSError):
+            _sweep(folder, note.parent)
     return digest
+
+
+def remember_sha256(path: Path, digest: str, *, within: Path | None = None) -> None:
+    """Note the checksum of a file that this process has written, and that no other writes; without
+    effect where notes cannot be kept."""
+    path, _, note = _places_of(path, within)
+    with suppress(OSError, UnicodeEncodeError):  # then the next caller hashes again
+        write_atomically(note, json.dumps([*_state(path), digest]).encode())
+
+
+def _places_of(path: Path, within: Path | None) -> tuple[Path, Path, Path]:
+    """The file, the folder whose notes have it, and its note."""
+    path = path.absolute()
+    folder = path.parent if within is None else within.absolute()
+    notes = places().cache / "checksums" / hashlib.sha256(os.fsencode(folder)).hexdigest()[:32]
+    return path, folder, notes / f"{quote(os.fsencode(path.relative_to(folder)), safe='')}.json"
+
+
+def _sweep(folder: Path, notes: Path) -> None:
+    """Delete the notes of files that are gone, and of folders that were not used for longest."""
+    for other in notes.glob("*.json"):
+        if not (folder / os.fsdecode(unquote_to_bytes(other.stem))).exists():
+            other.unlink(missing_ok=True)
+    used = sorted(notes.parent.iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    for old in used[:-_MOST_FOLDERS]:
+        if old.is_dir():
+            shutil.rmtree(old, ignore_errors=True)
+        else:  # a note of an earlier version
+            old.unlink(missing_ok=True)

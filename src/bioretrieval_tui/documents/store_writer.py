@@ -147,6 +147,11 @@ class StoreWriter:
                 self._forget(identifier, known)
             return known is not None
 
+    def knows(self, identifier: str) -> bool:
+        """Whether an id or alias is in force."""
+        with self._lock:
+            return self._lookup(identifier) is not None
+
     def name(self, identifier: str, label: int) -> None:
         """Make an id that is not known yet an alias of a document of this segment."""
         with self._lock:

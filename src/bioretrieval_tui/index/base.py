@@ -31,7 +31,7 @@ from bioretrieval_tui.index.vector_cache import (
     embedded_facts,
     facts_of,
 )
-from bioretrieval_tui.index.vectors import (
+from bioretrieval_tui.index.vector_matrix import (
     Matrix,
     open_dead,
     open_longer,

@@ -28,7 +28,7 @@ import numpy as np
 
 from bioretrieval_tui import __version__
 from bioretrieval_tui.catalog.models import Encoding
-from bioretrieval_tui.documents.checksum import sha256_of
+from bioretrieval_tui.documents.checksum import remember_sha256, sha256_of
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.documents.store import DocumentStore
@@ -39,9 +39,9 @@ from bioretrieval_tui.encoding.encoder_registry import load_encoder, prepare_que
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault, NotFoundError, UsageError
 from bioretrieval_tui.index import layout
 from bioretrieval_tui.index.base import Base, home_vectors, open_base
+from bioretrieval_tui.index.graph import GraphParts
 from bioretrieval_tui.index.intake import Feed, Intake, empty_fault, feed_files, feed_store
 from bioretrieval_tui.index.manifest import (
-    ANY_REVISION,
     FORMAT,
     FileFacts,
     GraphSettings,
@@ -68,9 +68,10 @@ from bioretrieval_tui.index.vector_cache import (
     facts_without_files,
     known_facts,
 )
-from bioretrieval_tui.index.vectors import GraphBuilder, Halves, Matrix, load_graph, probe
+from bioretrieval_tui.index.vector_matrix import Halves, Matrix
 from bioretrieval_tui.paths import write_atomically
 from bioretrieval_tui.progress import Progress, Reporter, silent
+from bioretrieval_tui.util.half_precision import widened
 
 WINDOW = 512
 """Documents that are encoded together: enough to sort by length, few to hold or to lose. Where
@@ -225,17 +226,12 @@ def add_to_index(
         compact_index(name, reporter=reporter)
     with _writing(name, "extended"), open_base(name, whole=True) as base:
         old = base.manifest
-        if old.revision == ANY_REVISION:
-            raise IndexFault(
-                f"index {name} has imported vectors, which no model here can add to",
-                remedy="import all vectors again",
-            )
         factory = partial(
             load or load_encoder,
             old.model,
             old.recipe,
             device=device,
-            revision=old.revision,
+            revision=old.known_revision,
             reporter=reporter,
         )
         vectoriser = base.vectoriser(factory)
@@ -309,6 +305,10 @@ def _writing(name: str, doing: str, *, pools: bool = True) -> Iterator[None]:
             finally:
                 # Removes the remains of a failed build as well as what a new one has replaced.
                 sweep_index(folder, pools=finished and pools)
+                if finished:
+                    # After the sweep, which takes away other names of files that are shared.
+                    for path, one in read_manifest(folder).files.items():
+                        remember_sha256(folder / path, one.sha256, within=folder)
         except (BioRetrievalError, BrokenPipeError):
             raise  # a broken pipe is the reporter's stderr, not the disk
         except (OSError, sqlite3.Error) as error:
@@ -363,8 +363,8 @@ def _assemble(
         intake = Intake(writer, report, accept=vectoriser.accept)
         out = generation / layout.METADATA
         blocks = None if old is not None else EarlyBlocks(out, writer, second)
-        filled = _fill(work, feed, intake, vectoriser, text, blocks, base, reporter)
-        facts, graph, longer, tables = filled
+        filled = _fill(work, generation, feed, intake, vectoriser, text, blocks, base, reporter)
+        facts, graphs, longer, tables = filled
         report.encoded, report.without_document = vectoriser.encoded, vectoriser.unused
         if old is not None and writer.changes == 0:
             report.documents, report.longer = old.documents, old.longer
@@ -404,21 +404,12 @@ def _assemble(
         older_tables = [] if base is None or base.passages is None else [base.passages.table]
         passages, several = Passages([*older_tables, new], writer.next), len(new)
         report.passages = passages.rows
-    reporter(Progress("linking", 2, 4, unit="steps", note="measuring recall"))
-    graph_settings = GraphSettings() if old is None else old.graph
-    if graph is None:
-        (generation / layout.GRAPH).touch()
-    else:
-        parts: list[Halves] = [] if base is None else list(base.matrix.parts)
-        if writer.rows:
-            shape = (writer.rows if several is None else several, facts.dimension)
-            parts.append(np.memmap(work / layout.VECTORS, dtype="<f2", mode="r", shape=shape))
-        graph.bury(died if passages is None else passages.rows_of(died)[0])
-        unused = dead if passages is None else passages.rows_of(dead)[0]
-        sampled = probe(Matrix(parts, facts.dimension), unused, facts.similarity)
-        graph_settings = graph.tuned(graph_settings, sampled)
-        reporter(Progress("linking", 3, 4, unit="steps", note="saving the graph"))
-        graph.save(generation / layout.GRAPH)
+    reporter(Progress("linking", 2, 4, unit="steps", note="graph"))
+    graph_settings = GraphSettings()
+    if graphs is not None:
+        graphs.take_tail()
+        graph_settings = graphs.finish()
+    reporter(Progress("linking", 3, 4, unit="steps"))
     np.save(generation / layout.DEAD, dead)
     if longer is not None:
         np.save(generation / layout.LONGER, np.array(sorted(longer), dtype=np.int64))
@@ -426,7 +417,7 @@ def _assemble(
 
     segment = SegmentFacts(layout.new_token(), writer.rows, several)
     token = layout.new_token()
-    files = _move(work, folder, segment.id, token, reporter)
+    files = _move(work, folder, segment.id, token, old, reporter)
     if old is not None:
         kept = (*old.stores(), *old.matrices(), *old.passage_tables())
         files |= {path: old.files[path] for path in kept}
@@ -468,18 +459,19 @@ def _assemble(
 
 
 class _Filled(NamedTuple):
-    """What a build has made of its documents. facts: of the vectors; graph: of all of them, None
-    without vectors; longer: the labels of all documents with more tokens than the model reads, None
+    """What a build has made of its documents. facts: of the vectors; graphs: None without vectors;
+    longer: the labels of all documents with more tokens than the model reads, None
     if that is not known; tables: of the passages of new documents, in order, none without."""
 
     facts: ModelFacts
-    graph: GraphBuilder | None
+    graphs: GraphParts | None
     longer: list[int] | None
     tables: list[Table]
 
 
 def _fill(
     work: Path,
+    generation: Path,
     feed: Feed,
     intake: Intake,
     vectoriser: Vectoriser,
@@ -498,10 +490,9 @@ def _fill(
     done = 0
     known = frozenset[int]() if base is None else base.longer
     longer = None if known is None else list(known)
-    graph: GraphBuilder | None = None
+    graphs: GraphParts | None = None
     waiting: deque[Future[None]] = deque()
     tables: list[Table] = []
-    row = 0 if base is None else base.matrix.rows
 
     def tell_reading() -> None:
         share, file = intake.share, intake.file
@@ -527,11 +518,20 @@ def _fill(
             )
         )
 
-    def insert(first: int, documents: Sequence[Document], vectors: Halves, row: int) -> None:
+    def written() -> Matrix:
+        """All vectors so far."""
+        if not out.closed:
+            out.flush()
+        path, parts = work / layout.VECTORS, [] if base is None else list(base.matrix.parts)
+        if rows := path.stat().st_size // (2 * facts.dimension):
+            shape = (rows, facts.dimension)
+            parts.append(np.memmap(path, dtype="<f2", mode="r", shape=shape))
+        return Matrix(parts, facts.dimension)
+
+    def insert(first: int, documents: Sequence[Document], vectors: Halves) -> None:
         out.write(np.ascontiguousarray(vectors, dtype="<f2").data)
-        if graph is not None:
-            total = writer.next if intake.over and not tables else 0
-            graph.add(vectors.astype(np.float32), row, total)
+        if graphs is not None and base is None:
+            graphs.add(widened(vectors), writer.next if intake.over and not tables else 0)
         text.add(first, documents)
         if blocks is not None and not intake.over:
             blocks.follow(first + len(documents))
@@ -544,12 +544,10 @@ def _fill(
         if not writer.next:
             raise empty_fault(report)  # before a model is loaded for nothing
         facts = vectoriser.start()
-        if facts.dimension and base is None:
-            graph = GraphBuilder(facts.dimension, GraphSettings())
-        elif facts.dimension and base is not None:
-            loaded = load_graph(base.manifest, base.folder)
-            graph = GraphBuilder(facts.dimension, base.manifest.graph, loaded)
         out = stack.enter_context((work / layout.VECTORS).open("wb"))
+        if facts.dimension:
+            old = None if base is None else (base.manifest, base.folder)
+            graphs = GraphParts(generation, facts.dimension, facts.similarity, written, old)
         inserting = ThreadPoolExecutor(1, "inserting")
         stack.callback(inserting.shutdown, cancel_futures=True)
         begun, start = time.perf_counter(), writer.first
@@ -571,17 +569,23 @@ def _fill(
             tell()
             while waiting and (waiting[0].done() or len(waiting) > _WAITING):
                 waiting.popleft().result()
-            waiting.append(inserting.submit(insert, start, documents, vectors, row))
-            start, row = start + len(documents), row + len(vectors)
+            waiting.append(inserting.submit(insert, start, documents, vectors))
+            start += len(documents)
         for one in waiting:
             one.result()
-    return _Filled(facts, graph, longer, tables)
+    return _Filled(facts, graphs, longer, tables)
 
 
 def _move(
-    work: Path, folder: Path, segment: str, generation: str, reporter: Reporter
+    work: Path,
+    folder: Path,
+    segment: str,
+    generation: str,
+    old: Manifest | None,
+    reporter: Reporter,
 ) -> dict[str, FileFacts]:
-    """Flush every new file, take its size and checksum, and move both folders into place."""
+    """Flush every new file, take its size and checksum, and move both folders into place. old: of
+    the index that is extended, of whose files some are shared."""
     (work / "segment").mkdir()
     for path in [one for one in work.iterdir() if one.is_file()]:
         path.rename(work / "segment" / path.name)
@@ -589,10 +593,13 @@ def _move(
     moved = {work / "segment": segment, work / "generation": generation}
     made = [(root, path) for root in moved for path in sorted(root.rglob("*")) if path.is_file()]
     for number, (root, path) in enumerate(made, start=1):
-        with path.open("rb+") as stream:
-            os.fsync(stream.fileno())  # raises OSError on a full disk
-        size, checksum = path.stat().st_size, sha256_of(path)
-        facts[f"{moved[root]}/{path.relative_to(root).as_posix()}"] = FileFacts(size, checksum)
+        within = path.relative_to(root).as_posix()
+        known = None if old is None else _shared(path, within, old, folder)
+        if known is None:
+            with path.open("rb+") as stream:
+                os.fsync(stream.fileno())  # raises OSError on a full disk
+            known = FileFacts(path.stat().st_size, sha256_of(path))
+        facts[f"{moved[root]}/{within}"] = known
         reporter(Progress("saving", number, len(made), unit="files"))
     for root, token in moved.items():
         for inner in {path.parent for path in root.rglob("*")} | {root}:
@@ -600,3 +607,13 @@ def _move(
         root.rename(folder / token)
     layout.sync_folder(folder)
     return facts
+
+
+def _shared(path: Path, within: str, old: Manifest, folder: Path) -> FileFacts | None:
+    """The facts of a file if it is also one of the index that is extended, which was checked when
+    the build began."""
+    try:
+        same = path.samefile(folder / old.path(within))
+    except OSError:
+        return None
+    return old.files.get(old.path(within)) if same else None

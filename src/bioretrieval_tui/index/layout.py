@@ -4,9 +4,10 @@
     indexes/NAME/<segment>/          documents and their vectors, written once: documents.sqlite,
                                      vectors.f16, passages.npy (what each vector is of, where
                                      documents have several)
-    indexes/NAME/<generation>/       derived from all segments: graph.hnsw, dead.npy (labels of
-                                     deleted documents), longer.npy (of those
-                                     with more tokens than the model reads), text/, metadata/
+    indexes/NAME/<generation>/       derived from all segments: graph.hnsw, graph-1.hnsw ... (a part
+                                     of the vectors each), dead.npy (labels of deleted documents),
+                                     longer.npy (of those with more tokens than the model reads),
+                                     text/, metadata/
     indexes/NAME/.building-<token>/  a build that is not complete, or the remains of one
     indexes/NAME/.pool-<key>-<dim>   vectors that an unfinished build has computed
     indexes/.removed-NAME-<token>/   an index that is being deleted
@@ -59,6 +60,11 @@ REMOVED_PREFIX = ".removed-"
 TRASH_PREFIX = ".trash-"
 POOL_PREFIX = ".pool-"
 _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?")
+
+
+def graph_file(number: int) -> str:
+    """The name of a graph's file; numbers count from 0."""
+    return f"graph-{number}.hnsw" if number else GRAPH
 
 
 def check_name(name: str) -> str:

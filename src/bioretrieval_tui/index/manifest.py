@@ -10,8 +10,9 @@ import contextlib
 import hashlib
 import tokenize
 from collections.abc import Iterator
+from itertools import accumulate
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 
@@ -21,8 +22,10 @@ from bioretrieval_tui.encoding.recipe import recipe_hash
 from bioretrieval_tui.errors import IndexFault, NotFoundError
 from bioretrieval_tui.index import layout
 
-FORMAT = 4
-READABLE = (2, 3, FORMAT)
+FORMAT = 5
+SEARCHABLE = (4, FORMAT)
+"""Format 4 had one graph of all vectors, in which deleted documents were marked."""
+READABLE = (2, 3, *SEARCHABLE)
 """Formats 2 and 3 had another text index and other metadata. Their documents and vectors are read
 as they are, so that compacting migrates them without encoding."""
 UNREADABLE = (OSError, ValueError, EOFError, SyntaxError, tokenize.TokenError)
@@ -31,7 +34,8 @@ REBUILD = "build the index again: bioretrieval-tui index build {} FILE..."
 COMPACT = "run: bioretrieval-tui index compact {}"
 """The remedy where only derived files are damaged."""
 ANY_REVISION = "any"
-"""The revision of imported vectors: it is not known, so any may encode the queries."""
+"""The revision of imported vectors: it is not known, so any may encode the queries, and documents
+that are added later."""
 _MOST_BYTES = 16 * 2**20
 
 IdKind = Literal["pmid"]
@@ -116,8 +120,10 @@ class MetadataFacts(_Facts, frozen=True, kw_only=True):
 
 
 class GraphSettings(_Facts, frozen=True, kw_only=True):
-    """How the HNSW graph was built, and the `ef` it is searched with. recall: recall@10 against
-    exact search with that `ef`, on `sampled` documents; None where nothing was measured."""
+    """How the HNSW graphs were built, and the `ef` they are searched with. recall: recall@10
+    against exact search among the vectors of the same graph with that `ef`, on `sampled` documents,
+    of the worst graph; None where nothing was measured. parts: rows of each graph, in order of the
+    vectors; none before format 5."""
 
     m: Annotated[int, msgspec.Meta(ge=2, le=1_000)] = 16
     ef_construction: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 200
@@ -125,6 +131,15 @@ class GraphSettings(_Facts, frozen=True, kw_only=True):
     seed: int = 100
     recall: float | None = None
     sampled: int = 0
+    parts: tuple[Annotated[int, msgspec.Meta(ge=1)], ...] = ()
+
+
+class GraphPart(NamedTuple):
+    """A graph: its file, as `Manifest.files` names it, and which rows of vectors it holds."""
+
+    path: str
+    first: int
+    rows: int
 
 
 class Manifest(_Facts, frozen=True, kw_only=True):
@@ -178,6 +193,11 @@ class Manifest(_Facts, frozen=True, kw_only=True):
         return self.dimension > 0
 
     @property
+    def known_revision(self) -> str | None:
+        """The revision of the model that encodes further texts; None for any, see ANY_REVISION."""
+        return None if self.revision == ANY_REVISION else self.revision
+
+    @property
     def rows(self) -> int:
         """All labels, with those of deleted documents, which stay until compacting."""
         return sum(segment.rows for segment in self.segments)
@@ -191,7 +211,7 @@ class Manifest(_Facts, frozen=True, kw_only=True):
     def outdated(self) -> str | None:
         """Why this version cannot search the index though its documents and vectors are valid;
         None if it can."""
-        if self.format != FORMAT:
+        if self.format not in SEARCHABLE:
             return f"it has the older format {self.format}"
         if (self.lexical.analyser, self.lexical.engine) != (layout.ANALYSER, layout.ENGINE):
             return "another version has made its text index"
@@ -202,6 +222,16 @@ class Manifest(_Facts, frozen=True, kw_only=True):
     def path(self, name: str) -> str:
         """A file of the generation, as `files` names it."""
         return f"{self.generation}/{name}"
+
+    @property
+    def graphs(self) -> list[GraphPart]:
+        """The graphs. The vectors after the last one's are in none."""
+        parts = (self.vectors,) if self.format < FORMAT and self.encoded else self.graph.parts
+        ends = [*accumulate(parts)]
+        return [
+            GraphPart(self.path(layout.graph_file(number)), end - rows, rows)
+            for number, (rows, end) in enumerate(zip(parts, ends, strict=True))
+        ]
 
     def stores(self) -> list[str]:
         """The segments' document files, oldest first."""
@@ -218,7 +248,8 @@ class Manifest(_Facts, frozen=True, kw_only=True):
 
     def dense_files(self) -> list[str]:
         """The files that only dense search reads."""
-        return [*self.matrices(), *self.passage_tables(), self.path(layout.GRAPH)]
+        graphs = [part.path for part in self.graphs]
+        return [*self.matrices(), *self.passage_tables(), *graphs]
 
 
 class _ManifestFormat(msgspec.Struct):
@@ -311,8 +342,7 @@ def fault(manifest: Manifest, reason: str, file: str = "") -> IndexFault:
 def _is_sound(manifest: Manifest) -> bool:
     """Whether a manifest agrees with itself, names all required files, and none outside."""
     folders = {manifest.generation, *(segment.id for segment in manifest.segments)}
-    needed = {manifest.path(layout.GRAPH), manifest.path(layout.DEAD)}
-    needed.update(manifest.stores(), manifest.matrices(), manifest.passage_tables())
+    needed = {manifest.path(layout.DEAD), *manifest.stores(), *manifest.dense_files()}
     return (
         manifest.checksum == _checksum(manifest)
         and manifest.recipe_hash == recipe_hash(manifest.recipe)
@@ -321,6 +351,7 @@ def _is_sound(manifest: Manifest) -> bool:
         and all(".." not in PurePosixPath(name).parts for name in manifest.files)
         and (manifest.encoded or not any(manifest.files[one].bytes for one in manifest.matrices()))
         and 0 < manifest.documents <= manifest.rows
+        and sum(manifest.graph.parts) <= manifest.vectors * manifest.encoded
         and (manifest.longer is None or manifest.path(layout.LONGER) in manifest.files)
         and (manifest.fields is not None) == (manifest.format > 2)
     )

@@ -47,7 +47,7 @@ from bioretrieval_tui.index.metadata_fields import (
 from bioretrieval_tui.index.second_process import SAVES_FROM, SecondProcess
 from bioretrieval_tui.index.shelf_conditions import ShelfConditions
 from bioretrieval_tui.index.text_index import TextIndex
-from bioretrieval_tui.index.vectors import Labels
+from bioretrieval_tui.index.vector_matrix import Labels
 from bioretrieval_tui.progress import Progress, Reporter, silent
 from bioretrieval_tui.query import Node, ast, parse
 from bioretrieval_tui.query.schema import Interval

@@ -39,7 +39,7 @@ from bioretrieval_tui.index.metadata_fields import (
     numbered,
     pairs,
 )
-from bioretrieval_tui.index.vectors import Labels
+from bioretrieval_tui.index.vector_matrix import Labels
 from bioretrieval_tui.util.folding import equal_key, fold, forms, inner_parts, needles
 
 Truths = NDArray[np.bool_]

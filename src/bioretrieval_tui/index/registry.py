@@ -116,7 +116,7 @@ class OpenIndex:
                 try:
                     for path in manifest.dense_files():
                         check_content(manifest, folder, path)
-                    self._vectors = VectorStore(manifest, folder)
+                    self._vectors = VectorStore(manifest, folder, later=True)
                 except IndexFault as error:
                     if manifest_of(manifest.name).generation == manifest.generation:
                         raise
@@ -226,7 +226,7 @@ def _opened(manifest: Manifest, failing: contextlib.ExitStack) -> OpenIndex:
     from bioretrieval_tui.documents.store import DocumentStore
     from bioretrieval_tui.index.metadata import MetadataIndex
     from bioretrieval_tui.index.text_index import TextIndex
-    from bioretrieval_tui.index.vectors import open_dead
+    from bioretrieval_tui.index.vector_matrix import open_dead
 
     folder, name = layout.index_folder(manifest.name), manifest.name
     dense = manifest.dense_files()

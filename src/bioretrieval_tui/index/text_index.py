@@ -35,7 +35,7 @@ from bioretrieval_tui.index.analysis import spans, tokens
 from bioretrieval_tui.index.layout import ANALYSER, ENGINE, share_file
 from bioretrieval_tui.index.manifest import COMPACT, TextFacts
 from bioretrieval_tui.index.second_process import SAVES_FROM, SecondProcess
-from bioretrieval_tui.index.vectors import Labels, existing
+from bioretrieval_tui.index.vector_matrix import Labels, existing
 
 if TYPE_CHECKING:
     from tantivy import Query

@@ -36,7 +36,7 @@ from bioretrieval_tui.errors import CorpusError, IndexFault, ModelError, UsageEr
 from bioretrieval_tui.index.layout import POOL_PREFIX, pool_rows, sync_folder
 from bioretrieval_tui.index.manifest import ANY_REVISION, UNREADABLE, Manifest
 from bioretrieval_tui.index.passages import Passages, Table, table_of
-from bioretrieval_tui.index.vectors import Halves, Labels, Matrix
+from bioretrieval_tui.index.vector_matrix import Halves, Labels, Matrix
 from bioretrieval_tui.progress import Progress, Reporter
 from bioretrieval_tui.util.npy_files import load_npy
 
@@ -384,7 +384,10 @@ class ModelVectors(Vectoriser):
     def _loaded(self) -> Encoder:
         if self._encoder is None:
             encoder = self._factory()
-            if self._wanted is not None and facts_of(encoder).key != self._wanted.key:
+            given = facts_of(encoder)
+            if self._wanted is not None and self._wanted.revision == ANY_REVISION:
+                given = msgspec.structs.replace(given, revision=ANY_REVISION)
+            if self._wanted is not None and given.key != self._wanted.key:
                 raise IndexFault(
                     f"the index was built with {self._wanted.model} in another revision or recipe"
                     f" than {encoder.model_id} has here",

@@ -26,7 +26,7 @@ from bioretrieval_tui.errors import (
     InterruptedByUser,
     NotFoundError,
 )
-from bioretrieval_tui.index.manifest import ANY_REVISION, Manifest
+from bioretrieval_tui.index.manifest import Manifest
 from bioretrieval_tui.index.registry import OpenIndex, open_index
 from bioretrieval_tui.index.text_index import weighted_terms
 from bioretrieval_tui.progress import Reporter, silent
@@ -61,7 +61,7 @@ def encoder_of(manifest: Manifest, *, device: str, reporter: Reporter = silent) 
     """The encoder of an index, by model, recipe and revision. Raises as `load_encoder` and
     `check_fit` do."""
     model, recipe = manifest.model, manifest.recipe
-    revision = None if manifest.revision == ANY_REVISION else manifest.revision
+    revision = manifest.known_revision
     encoder = load_encoder(
         model, recipe, device=device, revision=revision, reporter=reporter, side="query"
     )
@@ -71,7 +71,7 @@ def encoder_of(manifest: Manifest, *, device: str, reporter: Reporter = silent) 
 
 def check_fit(manifest: Manifest, encoder: Encoder) -> None:
     """Raise IndexFault where vectors of this encoder are not comparable with those of the index."""
-    revision = encoder.revision if manifest.revision == ANY_REVISION else manifest.revision
+    revision = manifest.known_revision or encoder.revision
     pairs = {
         "model": (manifest.model, encoder.model_id),
         "revision": (revision, encoder.revision),

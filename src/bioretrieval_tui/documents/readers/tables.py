@@ -333,6 +333,7 @@ def parquet_cells(
 ) -> Iterator[tuple[Place, list[str], list[Any] | RecordFault]]:
     """Yield the rows of a Parquet file, placed at their numbers from 1, and the names of its
     columns, with one row group in memory at a time; the rest of a damaged row group is one fault.
+    Columns of vectors are left out.
     Raises CorpusError without pyarrow, or if the input is a pipe, compressed, or damaged metadata.
     """
     try:
@@ -350,7 +351,9 @@ def parquet_cells(
     faults = (pyarrow.ArrowException, OSError, UnicodeError, OverflowError)
     try:
         table = pyarrow.parquet.ParquetFile(source.path)
-        names = table.schema_arrow.names
+        names = [one.name for one in table.schema_arrow if not _holds_vectors(one.type)]
+        # By name only where some are left out: a name may occur twice.
+        chosen = None if len(names) == len(table.schema_arrow) else names
     except faults as error:
         raise CorpusError(f"{source.name}: {_damage(error)}", remedy=_REMEDY) from error
     with table:
@@ -364,7 +367,7 @@ def parquet_cells(
             # Nothing else of `described` is used: pyarrow aborts on a damaged column.
             end = row + described.num_rows
             try:
-                for batch in table.iter_batches(_BATCH, row_groups=[group]):
+                for batch in table.iter_batches(_BATCH, row_groups=[group], columns=chosen):
                     for at in range(batch.num_rows):
                         place = Place(source.name, line=row)
                         row += 1
@@ -380,6 +383,15 @@ def parquet_cells(
                 reason = f"rows {row:,} to {end - 1:,}: {_damage(error)}"
                 yield Place(source.name), names, RecordFault(reason, _REMEDY)
             row = end
+
+
+def _holds_vectors(kind: Any) -> bool:
+    """Whether a type is a list of floating-point numbers, or holds one."""
+    import pyarrow.types as types
+
+    inner = [kind.field(at).type for at in range(kind.num_fields)]
+    is_list = types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)
+    return (is_list and types.is_floating(inner[0])) or any(map(_holds_vectors, inner))
 
 
 def _damage(error: Exception) -> str:
