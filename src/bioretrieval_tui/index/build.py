@@ -207,6 +207,7 @@ def add_to_index(
     inputs: Inputs | Feed,
     load: Callable[..., Encoder] | None = None,
     *,
+    source: Vectoriser | None = None,
     device: str = "auto",
     settings: ReadSettings | None = None,
     reporter: Reporter = silent,
@@ -215,9 +216,9 @@ def add_to_index(
     """Add corpus files or a feed: new records are added, changed ones replaced, deleted removed.
 
     Only new and changed documents are encoded, by the model that the index was built with, which is
-    loaded if there are any; load: called as `load_encoder`, the default. An index of an older
-    version is compacted first. Raises as `build_index`, and NotFoundError if there is no such
-    index.
+    loaded if there are any; load: called as `load_encoder`, the default; source: has their vectors
+    instead, by the same model and recipe. An index of an older version is compacted first. Raises
+    as `build_index`, and NotFoundError if there is no such index.
     """
     _refuse_catalogue(name)
     feed = inputs if callable(inputs) else feed_files(inputs, settings or ReadSettings())
@@ -234,7 +235,7 @@ def add_to_index(
             revision=old.known_revision,
             reporter=reporter,
         )
-        vectoriser = base.vectoriser(factory)
+        vectoriser = source or base.vectoriser(factory)
         return _assemble(name, feed, vectoriser, base=base, report=report, reporter=reporter)
 
 
