@@ -31,7 +31,7 @@ def test_the_man_page_has_no_fault() -> None:
     words = ["groff", "-man", "-ww", "-Tutf8", "-P-cbou", "docs/bioretrieval-tui.1"]
     shown = subprocess.run(words, cwd=ROOT, check=True, capture_output=True, text=True)
     assert shown.stderr == ""
-    assert "index build [OPTIONS] NAME FILE..." in shown.stdout
+    assert "index add [OPTIONS] NAME FILE..." in shown.stdout
     assert "jq '.results[] | {model, value}'" in shown.stdout
 
 

@@ -20,6 +20,8 @@ APP = "bioretrieval-tui"
 HOME_VARIABLE = "BIORETRIEVAL_HOME"
 ERROR_LOG = "last-error.log"
 """In the state folder: the traceback of the last unexpected error."""
+SPARE = 2**30
+"""Bytes that must stay free on a disk after a large download."""
 _PRIVATE = 0o600
 
 Opener = Callable[[str, int], int]
@@ -66,6 +68,19 @@ def places() -> Places:
 
     folders = platformdirs.PlatformDirs(APP, appauthor=False)
     return Places(*(getattr(folders, f"user_{kind}_path") for kind in kinds))
+
+
+def free_space(path: Path) -> int:
+    """Bytes that are free on the disk of `path`, which need not exist yet. Raises OSError."""
+    import shutil
+
+    return shutil.disk_usage(existing(path)).free
+
+
+def existing(path: Path) -> Path:
+    """`path`, or the nearest of its parents that exists."""
+    whole = path.absolute()
+    return next(one for one in (whole, *whole.parents) if one.exists())
 
 
 @contextlib.contextmanager

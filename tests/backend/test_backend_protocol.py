@@ -45,6 +45,7 @@ JOBS: list[protocol.Job] = [
     protocol.ImportJob("demo", ("v.npy",), ("i.json",), ("d.json",), "x/y", embedded.RECIPE, 768),
     protocol.ParquetJob("demo", ("/a b.parquet",)),
     protocol.FetchJob(FetchRequest("arxiv", "cat:cs.IR")),
+    protocol.MedcptJob("demo", (0, 7), None, 9, "x/y", embedded.RECIPE),
 ]
 REQUEST, REPLY = tuple[int, protocol.Sent], tuple[int, protocol.Reply]
 REQUESTS: list[protocol.Sent] = [

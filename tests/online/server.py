@@ -35,9 +35,9 @@ ATOM = "http://www.w3.org/2005/Atom"
 @dataclass(frozen=True)
 class Fault:
     """What happens to a request. kind: busy (429, Retry-After `number`), fail (500), cut (after
-    `number` bytes of the body), drip (a byte at a time), page (a web page), bomb (gzip), lead (a
-    redirect to `text`), whole (a file from its first byte on), say (`number` as status, `text` as
-    body)."""
+    `number` bytes of the body), hang (silent after so many), drip (a byte at a time), page (a web
+    page), bomb (gzip), lead (a redirect to `text`), whole (a file from its first byte on), say
+    (`number` as status, `text` as body)."""
 
     kind: str
     number: int = 0
@@ -374,6 +374,9 @@ class Handler(BaseHTTPRequestHandler):
         if fault is not None and fault.kind == "cut":
             body = body[: fault.number]
             self.close_connection = True
+        if fault is not None and fault.kind == "hang":
+            self.wfile.write(body[: fault.number])
+            time.sleep(30)
         if fault is not None and fault.kind == "drip":
             for byte in body:
                 self.wfile.write(bytes([byte]))
@@ -457,7 +460,7 @@ def serving(world: World, port: int = 0, tls: ssl.SSLContext | None = None) -> I
 
 def variables(address: str) -> dict[str, str]:
     """What leads the program to this server."""
-    names = ("NCBI", "EUROPEPMC", "ARXIV", "BASELINE", "BEIR", "HUB", "MESH")
+    names = ("NCBI", "EUROPEPMC", "ARXIV", "BASELINE", "BEIR", "HUB", "MEDCPT", "MESH")
     return {f"BIORETRIEVAL_{name}_URL": address for name in names}
 
 

@@ -63,10 +63,11 @@ class Program:
             code = run(words)
         return Ended(code, out.getvalue(), err.getvalue())
 
-    def started(self, *words: str, **env: str) -> subprocess.Popen[bytes]:
-        """Start a process that a test will interrupt."""
+    def started(self, *words: str, code: str | None = None, **env: str) -> subprocess.Popen[bytes]:
+        """Start a process that a test will interrupt; code: in place of the module's."""
+        how = ["-m", "bioretrieval_tui"] if code is None else ["-c", code]
         return subprocess.Popen(
-            [sys.executable, "-m", "bioretrieval_tui", *words],
+            [sys.executable, *how, *words],
             env=self._environment(env),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

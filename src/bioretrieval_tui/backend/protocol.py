@@ -234,6 +234,24 @@ class ImportJob(_Job, frozen=True, tag="import"):
     reading: ReadSettings = ReadSettings()
 
 
+class MedcptJob(_Job, frozen=True, tag="medcpt"):
+    """Build an index over NCBI's MedCPT vectors of PubMed; see `online.medcpt_chunks`.
+
+    numbers: of the chunks; folder: of their files, None for the spool; most: bytes to be fetched,
+    about; model, recipe: of MedCPT.
+    """
+
+    DOING = "Building"
+    KEPT = "files that have arrived are kept, and the same build goes on from there"
+    name: str
+    numbers: tuple[int, ...]
+    folder: str | None
+    most: int
+    model: str
+    recipe: Encoding
+    reading: ReadSettings = ReadSettings()
+
+
 class ParquetJob(_Job, frozen=True, tag="parquet"):
     """Build an index from its export: files, or folders of them; see `index.parquet_import`."""
 
@@ -291,9 +309,13 @@ class TrainJob(_Job, frozen=True, tag="train"):
 
 Job = (
     BuildJob | AddJob | VectorsJob | FetchJob | VerifyJob | CompactJob | RemoveJob | ImportJob
-    | ParquetJob | EvaluateJob | FetchBenchmarkJob | TrainJob
+    | ParquetJob | MedcptJob | EvaluateJob | FetchBenchmarkJob | TrainJob
 )  # fmt: skip
-MAKES_INDEX = (BuildJob, FetchJob, ImportJob, ParquetJob)
+ReadJob = BuildJob | AddJob | ImportJob | MedcptJob
+"""Jobs that read documents into an index."""
+FillJob = ReadJob | ParquetJob | VectorsJob
+"""Jobs that put documents or vectors into an index."""
+MAKES_INDEX = (BuildJob, FetchJob, ImportJob, ParquetJob, MedcptJob)
 """Jobs whose index need not exist yet."""
 
 

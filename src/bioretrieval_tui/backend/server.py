@@ -320,11 +320,7 @@ def _fetch_benchmark(name: str, reporter: Reporter) -> protocol.BenchmarkFetched
 
 
 def fill_index(
-    job: protocol.BuildJob
-    | protocol.AddJob
-    | protocol.ImportJob
-    | protocol.ParquetJob
-    | protocol.VectorsJob,
+    job: protocol.FillJob,
     device: str,
     reporter: Reporter,
     report: Report,
@@ -340,6 +336,13 @@ def fill_index(
             vectors, ids = (list(map(Path, paths)) for paths in (job.vectors, job.ids))
             source = ImportedVectors(vectors, ids, job.model, job.recipe, job.dimension)
             return build.build_index(job.name, job.documents, source, **how)
+        case protocol.MedcptJob():
+            from bioretrieval_tui.online.medcpt_chunks import build_from_chunks
+
+            folder = None if job.folder is None else Path(job.folder)
+            how["reading"] = how.pop("settings")
+            chunks = (job.name, job.numbers, folder)
+            return build_from_chunks(*chunks, job.model, job.recipe, most=job.most, **how)
         case protocol.ParquetJob():
             export = IndexExport(job.inputs)
             how["ids"] = export.facts.ids

@@ -8,10 +8,24 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import click
 from msgspec import structs
 
-from bioretrieval_tui.backend.protocol import AddJob, BuildJob, ImportJob, ParquetJob, VectorsJob
+from bioretrieval_tui.backend.protocol import (
+    AddJob,
+    BuildJob,
+    FillJob,
+    ImportJob,
+    MedcptJob,
+    ParquetJob,
+    ReadJob,
+    VectorsJob,
+)
 from bioretrieval_tui.cli import options
 from bioretrieval_tui.cli.job_verbs import submit
-from bioretrieval_tui.cli.lookups import chosen_model, fetch_missing, model_of_catalogue
+from bioretrieval_tui.cli.lookups import (
+    chosen_model,
+    fetch_missing,
+    http_client,
+    model_of_catalogue,
+)
 from bioretrieval_tui.cli.options import option
 from bioretrieval_tui.cli.root import NamedGroup
 from bioretrieval_tui.cli.streams import confirm, duration, narrated, put_object, put_sheet, tell
@@ -19,7 +33,7 @@ from bioretrieval_tui.documents.detect import FORMATS
 from bioretrieval_tui.documents.document import Place
 from bioretrieval_tui.documents.source import STDIN, Dedupe, ReadSettings, text_encoding
 from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser, UsageError
-from bioretrieval_tui.index import registry
+from bioretrieval_tui.index import layout, registry
 from bioretrieval_tui.index.report import Pair, RejectedRecord, Report, longer_line
 from bioretrieval_tui.paths import save_file
 from bioretrieval_tui.render.indexes import facts_sheet, index_page, index_sheet
@@ -40,6 +54,8 @@ name_argument = click.argument("name", shell_complete=options.complete_index)
 files_argument = click.argument(
     "files", nargs=-1, required=True, metavar="FILE...", type=click.Path()
 )
+_PUBLISHED = "medcpt"
+"""The model whose vectors `--from` builds from, by its id in the catalogue."""
 
 
 @click.group(cls=NamedGroup, no_args_is_help=False)
@@ -85,7 +101,7 @@ _filling_options = options.together(
 
 def _fill(
     done: str,
-    job: BuildJob | AddJob | ImportJob,
+    job: ReadJob,
     *,
     reader: str,
     mapping: tuple[str, ...],
@@ -120,7 +136,7 @@ def _fill(
 
 def _run_reported(
     done: str,
-    job: BuildJob | AddJob | ImportJob | ParquetJob,
+    job: ReadJob | ParquetJob,
     report: Path | None,
     *,
     background: bool,
@@ -146,7 +162,7 @@ def _run_reported(
 
 def _run(
     done: str,
-    job: BuildJob | AddJob | ImportJob | ParquetJob | VectorsJob,
+    job: FillJob,
     counts: Report,
     *,
     device: str = "auto",
@@ -174,10 +190,14 @@ def _run(
     except KeyboardInterrupt as stop:
         kept, there = registry.kept_vectors(job.name), job.name in registry.index_names()
         state = "is as it was before" if there else "is not there yet"
-        goes_on = "the same call starts again"
+        goes_on = "".join(getattr(stop, "__notes__", ())) or "the same call starts again"
         if kept:
             goes_on = f"{plural(kept, 'document')} encoded so far; the same call goes on from there"
         raise InterruptedByUser(f"stopped; index {job.name} {state}", remedy=goes_on) from stop
+    except BioRetrievalError as error:
+        for note in getattr(error, "__notes__", ()):
+            tell(note)
+        raise
     if not quiet:
         _tell_outcome(done, outcome)
 
@@ -211,6 +231,8 @@ def _tell_outcome(done: str, outcome: BuildOutcome) -> None:
     tell(f"{done} {manifest.name}: {plural(manifest.documents, 'document')}{counted} {took}")
     if report.kept != report.read or report.deleted or report.without_abstract:
         tell(report.line())
+    if report.without_document:
+        tell(f"{plural(report.without_document, 'vector')} without a document left out")
     if (line := longer_line(report.longer, report.max_tokens, report.passages)) is not None:
         tell(line)
 
@@ -219,9 +241,47 @@ def _place(record: RejectedRecord | Pair) -> str:
     return str(Place(record.file, record.line, record.offset))
 
 
+def _published_job(
+    name: str, chunks: str | None, folder: Path | None, *, yes: bool, quiet: bool
+) -> MedcptJob:
+    """The job of `--from`, once its size is told and the user agrees to fetch what is missing.
+    Raises as `plan_chunks`, BioRetrievalError: a disk is too small."""
+    from bioretrieval_tui.online import medcpt_chunks
+
+    layout.check_own_name(name)
+    numbers = None if chunks is None else medcpt_chunks.parse_numbers(chunks)
+    model, recipe, _ = model_of_catalogue(_PUBLISHED)
+    where = folder or medcpt_chunks.spool_folder()
+    plan = medcpt_chunks.plan_chunks(numbers, where, http_client)
+    asks = plan.files and not yes
+    if asks or not quiet:
+        tell(plan.line())
+    plan.require_space()
+    if asks:
+        remedy, declined = "add --yes to fetch the files", "nothing was fetched"
+        confirm("Fetch them?", remedy=remedy, declined=declined)
+    kept = None if folder is None else str(folder.absolute())
+    return MedcptJob(name, plan.numbers, kept, plan.bytes, model, recipe)
+
+
 @index.command()
 @name_argument
-@files_argument
+@click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path())
+@option(
+    "--from SOURCE",
+    "Instead of FILE: PubMed with the vectors of MedCPT that NCBI publishes.",
+    name="source",
+    type=click.Choice([_PUBLISHED]),
+)
+@option("--chunks NUMBERS", "Of --from, such as 0-3,7; default: all.")
+@option(
+    "--at FOLDER",
+    "Where the files of --from are, or are fetched to; default: a folder of the cache, emptied at"
+    " the end.",
+    name="folder",
+    type=click.Path(path_type=Path, file_okay=False),
+)
+@option("--yes", "Do not ask for confirmation before --from fetches.")
 @options.model(
     "--model", "Encode with this model (catalogue id, hub id or folder); default: the embedded one."
 )
@@ -238,24 +298,50 @@ def _place(record: RejectedRecord | Pair) -> str:
 def build(
     name: str,
     files: tuple[str, ...],
+    source: str | None,
+    chunks: str | None,
+    folder: Path | None,
+    yes: bool,
     model: str | None,
     ids: Literal["pmid"] | None,
     passages: bool,
     lexical: bool,
     **how: Any,
 ) -> None:
-    """Build the index NAME over corpus files.
+    """Build the index NAME over corpus files, or over PubMed with published vectors.
 
     FILE is a file in a format of --format, also compressed with gzip, a folder of such files, a
     glob, or - for stdin; auto detects the format from the content. An existing index of that name
     stays in use until the new one is complete. The same call resumes an interrupted build, and no
     text is encoded twice.
 
+    `--from medcpt` builds from the vectors that NCBI publishes, in chunks of a million PMIDs, with
+    their texts. It shows the size and asks before it fetches; nothing is encoded, and no GPU is
+    needed. The same call goes on with the files that are missing.
+
     \b
     bioretrieval-tui index build mine pubmed26n0001.xml.gz
     bioretrieval-tui index build scifact datasets/scifact
     bioretrieval-tui index build notes export.csv --map title=Title,text=Abstract,id=PMID
+    bioretrieval-tui index build pubmed --from medcpt --chunks 34-37
     """
+    if source is not None:
+        reads = {"encoding": "--encoding", "delimiter": "--delimiter", "mapping": "--map"}
+        given = {
+            "FILE": files, "--model": model, "--passages": passages, "--lexical": lexical,
+            "--format": how["reader"] != "auto", **{said: how[one] for one, said in reads.items()},
+        }  # fmt: skip
+        if wrong := [said for said, value in given.items() if value]:
+            what = f"--from {source} brings texts and vectors of its own"
+            raise UsageError(what, remedy=f"leave out {', '.join(wrong)}")
+        _fill("built", _published_job(name, chunks, folder, yes=yes, quiet=how["quiet"]), **how)
+        return
+    if chunks is not None or folder is not None or yes:
+        remedy = f"add --from {_PUBLISHED}, or leave them out"
+        raise UsageError("--chunks, --at and --yes are of --from", remedy=remedy)
+    if not files:
+        said = "no corpus file is named"
+        raise UsageError(said, remedy=f"name one, or add --from {_PUBLISHED}")
     hub, recipe = (None, None) if model is None else chosen_model(model)
     job = BuildJob(name, files, hub, recipe, ids=ids, passages=passages, lexical=lexical)
     _fill("built", job, **how)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from functools import partial
@@ -24,7 +23,7 @@ from bioretrieval_tui.index import registry
 from bioretrieval_tui.online import archives, spool, watches
 from bioretrieval_tui.online import fetch as fetching
 from bioretrieval_tui.online.ids import paper_ids, read_ids
-from bioretrieval_tui.paths import write_atomically
+from bioretrieval_tui.paths import SPARE, free_space, write_atomically
 from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.render.formats import Format, json_lines
 from bioretrieval_tui.render.news import Part, news_sheet
@@ -38,8 +37,6 @@ if TYPE_CHECKING:
 
 _LISTED = 10
 """Ids without a record that are listed one by one."""
-_SPARE = 2**30
-"""Bytes that must stay free on a disk after a large download."""
 
 
 @click.group(cls=NamedGroup, no_args_is_help=False)
@@ -270,10 +267,8 @@ def baseline(folder: Path, yes: bool, most: int | None, updates: bool, quiet: bo
         total = sum(one.bytes or 0 for one in wanted)
         about = "of a size that the archive does not state" if unknown else f"about {size(total)}"
         tell(f"{len(wanted):,} of {len(listed):,} files to fetch into {folder}: {about}")
-        whole = folder.absolute()
-        there = next(one for one in (whole, *whole.parents) if one.exists())
-        free = shutil.disk_usage(there).free
-        if free < total + _SPARE:
+        free = free_space(folder)
+        if free < total + SPARE:
             raise BioRetrievalError(
                 f"{folder} has {size(free)} free, of {size(total)} needed",
                 remedy="free space, name another folder, or fetch fewer files with -n",

@@ -78,6 +78,16 @@ def check_name(name: str) -> str:
     return name
 
 
+def check_own_name(name: str) -> str:
+    """As `check_name`; raises UsageError for the name of the catalogue's index, too."""
+    if check_name(name) == CATALOGUE:
+        raise UsageError(
+            f"the index '{CATALOGUE}' is made from the catalogue itself",
+            remedy="choose another name",
+        )
+    return name
+
+
 def indexes_folder() -> Path:
     """The folder of all indexes; it may not exist yet."""
     return places().indexes

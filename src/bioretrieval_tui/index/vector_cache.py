@@ -438,7 +438,7 @@ class ImportedVectors(Vectoriser):
                 f"{len(vectors)} files of vectors and {len(ids)} of ids were given",
                 remedy="name one --ids for each --vectors, in the same order",
             )
-        self._parts = [_open_imported(path) for path in vectors]
+        self._parts = [open_imported(path) for path in vectors]
         widths = {part.shape[1] for part in self._parts} | ({dimension} if dimension else set())
         if len(widths) > 1:
             said = ", ".join(str(width) for width in sorted(widths))
@@ -450,7 +450,7 @@ class ImportedVectors(Vectoriser):
         self._firsts = np.cumsum([0, *(len(part) for part in self._parts)])
         keys = []
         for path, part in zip(ids, self._parts, strict=True):
-            names = _read_ids(path)
+            names = read_ids(path)
             if len(names) != len(part):
                 raise CorpusError(
                     f"{path} names {len(names):,} ids for {len(part):,} vectors",
@@ -503,7 +503,9 @@ def _key(identifier: str) -> int:
     return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
 
 
-def _open_imported(path: Path) -> npt.NDArray[np.floating]:
+def open_imported(path: Path) -> npt.NDArray[np.floating]:
+    """A matrix of vectors (rows, dimension), memory-mapped. Raises NotFoundError, and CorpusError
+    if the file is none or is cut off."""
     try:
         matrix = load_npy(path, mapped=True)
     except OSError as error:
@@ -522,8 +524,9 @@ def _open_imported(path: Path) -> npt.NDArray[np.floating]:
     return matrix
 
 
-def _read_ids(path: Path) -> list[str]:
-    """The ids of the rows: a JSON list of texts or whole numbers, or one id a line."""
+def read_ids(path: Path) -> list[str]:
+    """The ids of the rows: a JSON list of texts or whole numbers, or one id a line. Raises
+    NotFoundError, and CorpusError if the file is none."""
     try:
         if path.stat().st_size > _MOST_IDS_BYTES:
             raise CorpusError(f"{path} is too large for a list of ids: over 1 GiB")

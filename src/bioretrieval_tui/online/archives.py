@@ -37,8 +37,9 @@ _BASELINE_BYTES = 2 * 2**30
 _MESH_BYTES = 2**30
 _MOST_LISTED = 20_000
 _LISTING_BYTES = 16 * 2**20
-_ROW = re.compile(
-    r'href="(pubmed\d\dn\d{4,5}\.xml\.gz)"(?:>[^<]{0,200}</a>[^\n<]{0,100}?'
+_BASELINE_FILE = r"pubmed\d\dn\d{4,5}\.xml\.gz"
+_ROW = (
+    r'href="(%s)"(?:>[^<]{0,200}</a>[^\n<]{0,100}?'
     r"\s(\d{1,12}(?:\.\d)?)([KMG]?)\s*(?:\n|<|$))?"
 )
 """A name, and about how many bytes, if that is stated: a number and a unit."""
@@ -92,16 +93,19 @@ def download(
     with locked(lock, said, busy, seconds=0), file_errors(said, remedy=remedy):
         target.parent.mkdir(parents=True, exist_ok=True)
         _receive(client, service, url, part, most_bytes, tell)
-        with part.open("rb") as stream:
-            found = hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False))
-        if md5 is not None and found.hexdigest() != md5:
+        if md5 is not None and (found := _md5_of(part)) != md5:
             part.unlink()
             raise OnlineError(
                 f"{url.rpartition('/')[2]} from {client.service(service).name} has the wrong MD5"
-                f" ({found.hexdigest()}, not {md5})",
+                f" ({found}, not {md5})",
                 remedy="fetch it again; if it persists, the file was changed at its source",
             )
         part.replace(target)
+
+
+def _md5_of(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def _receive(
@@ -150,15 +154,23 @@ def listed(client: HttpClient, folders: Sequence[str] = FOLDERS) -> list[Archive
     be reached, or its listing is not understood."""
     found: dict[str, ArchiveFile] = {}
     for folder in folders:
-        page = client.get(BASELINE, f"{folder}/", most_bytes=_LISTING_BYTES).text
-        for name, size, unit in sorted(set(_ROW.findall(page))):
-            about = int(float(size) * _UNITS[unit]) if size else None
+        for name, about in sizes_listed(client, BASELINE, f"{folder}/", _BASELINE_FILE).items():
             found[name] = ArchiveFile(f"{folder}/{name}", name, about)
     if not found:
         raise unexpected(_BASELINE_NAME, "a listing without files")
     if len(found) > _MOST_LISTED:
         raise unexpected(_BASELINE_NAME, f"a listing of {len(found):,} files")
     return list(found.values())
+
+
+def sizes_listed(
+    client: HttpClient, service: str, folder: str, pattern: str
+) -> dict[str, int | None]:
+    """The files of a folder that a web server lists whose names match `pattern`, sorted, with about
+    how many bytes each has, None if not stated. Raises as `HttpClient.get`."""
+    page = client.get(service, folder, most_bytes=_LISTING_BYTES).text
+    rows = sorted(set(re.findall(_ROW % pattern, page)))
+    return {name: int(float(n) * _UNITS[unit]) if n else None for name, n, unit in rows}
 
 
 def missing(files: Sequence[ArchiveFile], folder: Path) -> list[ArchiveFile]:

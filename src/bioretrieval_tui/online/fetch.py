@@ -90,14 +90,10 @@ def check_destination(request: FetchRequest) -> None:
             raise UsageError(f"the folder of {output} does not exist", remedy="create it first")
     if request.index is not None:
         from bioretrieval_tui.encoding.device import check_name as check_device
-        from bioretrieval_tui.index.layout import CATALOGUE, check_name
+        from bioretrieval_tui.index.layout import check_own_name
 
         check_device(request.device)
-        if check_name(request.index) == CATALOGUE:
-            raise UsageError(
-                f"the index '{CATALOGUE}' is made from the catalogue itself",
-                remedy="choose another name",
-            )
+        check_own_name(request.index)
 
 
 def _was_renamed(request: FetchRequest, output: Path) -> bool:

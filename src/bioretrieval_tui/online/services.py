@@ -73,6 +73,7 @@ class Service:
 
 _BEIR = "https://public.ukp.informatik.tu-darmstadt.de/thakur/BEIR/datasets"
 _EUTILS = "https://eutils.ncbi.nlm.nih.gov/entrez/eutils"
+_MEDCPT = "https://ftp.ncbi.nlm.nih.gov/pub/lu/MedCPT/pubmed_embeddings"
 _MESH = "https://nlmpubs.nlm.nih.gov/projects/mesh/MESH_FILES/xmlmesh"
 SERVICES: Mapping[str, Service] = {
     service.id: service
@@ -82,8 +83,9 @@ SERVICES: Mapping[str, Service] = {
         Service("europepmc", "Europe PMC", "https://www.ebi.ac.uk/europepmc/webservices/rest", 5.0),
         # https://info.arxiv.org/help/api/tou.html: one request every three seconds.
         Service("arxiv", "arXiv", "https://export.arxiv.org/api", 1 / 3),
-        # Files, each at most once: the PubMed baseline, BEIR, the headings of MeSH.
+        # Files, each at most once: the PubMed baseline, MedCPT's vectors, BEIR, headings of MeSH.
         Service("baseline", "the PubMed archive", "https://ftp.ncbi.nlm.nih.gov/pubmed", 3.0),
+        Service("medcpt", "the MedCPT archive", _MEDCPT, 3.0),
         Service("beir", "the BEIR archive", _BEIR, 1.0),
         Service("mesh", "NLM's MeSH files", _MESH, 1.0),
         Service("hub", "the model hub", "https://huggingface.co", 5.0),
