@@ -40,6 +40,7 @@ from bioretrieval_tui.errors import BioRetrievalError, IndexFault, NotFoundError
 from bioretrieval_tui.index import layout
 from bioretrieval_tui.index.base import Base, home_vectors, open_base
 from bioretrieval_tui.index.graph import GraphParts
+from bioretrieval_tui.index.half_precision import widened
 from bioretrieval_tui.index.intake import Feed, Intake, empty_fault, feed_files, feed_store
 from bioretrieval_tui.index.manifest import (
     FORMAT,
@@ -71,7 +72,6 @@ from bioretrieval_tui.index.vector_cache import (
 from bioretrieval_tui.index.vector_matrix import Halves, Matrix
 from bioretrieval_tui.paths import write_atomically
 from bioretrieval_tui.progress import Progress, Reporter, silent
-from bioretrieval_tui.util.half_precision import widened
 
 WINDOW = 512
 """Documents that are encoded together: enough to sort by length, few to hold or to lose. Where
