@@ -40,6 +40,7 @@ from bioretrieval_tui.errors import BioRetrievalError, IndexFault, NotFoundError
 from bioretrieval_tui.index import layout
 from bioretrieval_tui.index.base import Base, home_vectors, open_base
 from bioretrieval_tui.index.graph import GraphParts
+from bioretrieval_tui.index.half_precision import widened
 from bioretrieval_tui.index.intake import Feed, Intake, empty_fault, feed_files, feed_store
 from bioretrieval_tui.index.manifest import (
     FORMAT,
@@ -56,7 +57,7 @@ from bioretrieval_tui.index.metadata import EarlyBlocks, write_metadata
 from bioretrieval_tui.index.passages import RECORD, Passages, Table
 from bioretrieval_tui.index.registry import sweep_index, sweep_removed
 from bioretrieval_tui.index.report import Report
-from bioretrieval_tui.index.second_process import SecondProcess
+from bioretrieval_tui.index.second_process import helping
 from bioretrieval_tui.index.text_index import TextIndexWriter
 from bioretrieval_tui.index.vector_cache import (
     ModelFacts,
@@ -71,7 +72,6 @@ from bioretrieval_tui.index.vector_cache import (
 from bioretrieval_tui.index.vector_matrix import Halves, Matrix
 from bioretrieval_tui.paths import write_atomically
 from bioretrieval_tui.progress import Progress, Reporter, silent
-from bioretrieval_tui.util.half_precision import widened
 
 WINDOW = 512
 """Documents that are encoded together: enough to sort by length, few to hold or to lose. Where
@@ -357,13 +357,13 @@ def _assemble(
     store, gone = (None, frozenset[int]()) if base is None else (base.store, base.dead)
     old_text = None if old is None else folder / old.path(layout.TEXT)
     with (
-        contextlib.closing(SecondProcess()) as second,
+        helping() as helpers,
         StoreWriter(work / layout.DOCUMENTS, store, gone) as writer,
-        TextIndexWriter(generation / layout.TEXT, base=old_text, second=second) as text,
+        TextIndexWriter(generation / layout.TEXT, base=old_text, helpers=helpers) as text,
     ):
         intake = Intake(writer, report, accept=vectoriser.accept)
         out = generation / layout.METADATA
-        blocks = None if old is not None else EarlyBlocks(out, writer, second)
+        blocks = None if old is not None else EarlyBlocks(out, writer, helpers[0])
         filled = _fill(work, generation, feed, intake, vectoriser, text, blocks, base, reporter)
         facts, graphs, longer, tables = filled
         report.encoded, report.without_document = vectoriser.encoded, vectoriser.unused
@@ -395,7 +395,7 @@ def _assemble(
                 base=old_metadata,
                 dead=dead,
                 reporter=reporter,
-                second=second,
+                second=helpers[0],
                 first=0 if blocks is None else blocks.end,
             )
     passages, several = None, None
