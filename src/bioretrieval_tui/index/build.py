@@ -39,6 +39,7 @@ from bioretrieval_tui.encoding.encoder_registry import load_encoder, prepare_que
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault, NotFoundError, UsageError
 from bioretrieval_tui.index import layout
 from bioretrieval_tui.index.base import Base, home_vectors, open_base
+from bioretrieval_tui.index.estimate import AFTER, BuildEstimate, estimated
 from bioretrieval_tui.index.graph import GraphParts
 from bioretrieval_tui.index.half_precision import widened
 from bioretrieval_tui.index.intake import Feed, Intake, empty_fault, feed_files, feed_store
@@ -55,7 +56,7 @@ from bioretrieval_tui.index.manifest import (
 )
 from bioretrieval_tui.index.metadata import EarlyBlocks, write_metadata
 from bioretrieval_tui.index.passages import RECORD, Passages, Table
-from bioretrieval_tui.index.registry import sweep_index, sweep_removed
+from bioretrieval_tui.index.registry import folder_bytes, sweep_index, sweep_removed
 from bioretrieval_tui.index.report import Report
 from bioretrieval_tui.index.second_process import helping
 from bioretrieval_tui.index.text_index import TextIndexWriter
@@ -71,7 +72,7 @@ from bioretrieval_tui.index.vector_cache import (
 )
 from bioretrieval_tui.index.vector_matrix import Halves, Matrix
 from bioretrieval_tui.paths import write_atomically
-from bioretrieval_tui.progress import Progress, Reporter, silent
+from bioretrieval_tui.progress import ESTIMATE, Progress, Reporter, silent
 
 WINDOW = 512
 """Documents that are encoded together: enough to sort by length, few to hold or to lose. Where
@@ -491,6 +492,7 @@ def _fill(
     done = 0
     known = frozenset[int]() if base is None else base.longer
     longer = None if known is None else list(known)
+    estimate: BuildEstimate | None = None
     graphs: GraphParts | None = None
     waiting: deque[Future[None]] = deque()
     tables: list[Table] = []
@@ -528,6 +530,25 @@ def _fill(
             shape = (rows, facts.dimension)
             parts.append(np.memmap(path, dtype="<f2", mode="r", shape=shape))
         return Matrix(parts, facts.dimension)
+
+    def reckon() -> None:
+        """Say what the build will take, once that can be measured, and whether it fits the disk."""
+        nonlocal estimate
+        elapsed, share = time.perf_counter() - begun, 1.0 if intake.over else intake.share
+        if estimate is not None or elapsed < AFTER or not share:
+            return
+        estimate = estimated(
+            rows=writer.rows,
+            share=share,
+            done=done,
+            seconds=elapsed,
+            stored=writer.size,
+            dimension=facts.dimension,
+            vectors=sum(map(len, tables)) / done if tables else 1.0,
+            pooled=isinstance(vectoriser, ModelVectors),
+        )
+        reporter(Progress(ESTIMATE, 0, note=estimate.line))
+        estimate.require_space(work.parent, folder_bytes(work))
 
     def insert(first: int, documents: Sequence[Document], vectors: Halves) -> None:
         out.write(np.ascontiguousarray(vectors, dtype="<f2").data)
@@ -568,6 +589,7 @@ def _fill(
                 longer = None
             done += len(documents)
             tell()
+            reckon()
             while waiting and (waiting[0].done() or len(waiting) > _WAITING):
                 waiting.popleft().result()
             waiting.append(inserting.submit(insert, start, documents, vectors))
