@@ -30,11 +30,17 @@ from bioretrieval_tui.api import catalogue
 from bioretrieval_tui.catalog.models import Encoding, Model
 from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.documents.store_writer import StoreWriter
-from bioretrieval_tui.index.build import WINDOW, build_index
+from bioretrieval_tui.index.build import WINDOW
 from bioretrieval_tui.index.intake import Intake, feed_files
 from bioretrieval_tui.index.layout import index_folder
 from bioretrieval_tui.index.vector_cache import ImportedVectors
-from bioretrieval_tui.online.medcpt_chunks import FORMAT, Chunk, check_chunk, chunk_in
+from bioretrieval_tui.online.medcpt_chunks import (
+    FORMAT,
+    Chunk,
+    build_from_chunks,
+    check_chunk,
+    chunk_in,
+)
 from bioretrieval_tui.progress import silent
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -154,16 +160,16 @@ def join(chunks: Sequence[Chunk], work: Path) -> dict[str, float]:
 
 
 def whole(chunks: Sequence[Chunk], _: Path) -> dict[str, float]:
-    """The index, with graph and text index; its bytes."""
-    paths = [one.documents for one in chunks]
-    settings = ReadSettings(format=FORMAT)
-    outcome = build_index("pubmed", paths, _source(chunks), settings=settings, ids="pmid")
-    folder = index_folder("pubmed")
-    sizes = {path.name: path.stat().st_size for path in folder.rglob("*") if path.is_file()}
-    named = {"store": "documents.sqlite", "vectors": "vectors.f16", "graph": "graph.hnsw"}
-    found: dict[str, float] = {what: sizes.pop(name) for what, name in named.items()}
-    found |= {"other": sum(sizes.values()), "documents": outcome.manifest.documents}
-    return found | {"bytes": sum(found[one] for one in (*named, "other"))}
+    """The index, with graph and text index, made as by `index build --from`; its bytes."""
+    model, recipe = _recipe()
+    outcome = build_from_chunks("pubmed", range(len(chunks)), chunks[0].ids.parent, model, recipe)
+    named = {"store": "documents.sqlite", "vectors": "vectors.f16", "graph": "graph"}
+    found: dict[str, float] = dict.fromkeys((*named, "other"), 0)
+    for path in index_folder("pubmed").rglob("*"):
+        if path.is_file():
+            what = (what for what, begins in named.items() if path.name.startswith(begins))
+            found[next(what, "other")] += path.stat().st_size
+    return found | {"documents": outcome.manifest.documents, "bytes": sum(found.values())}
 
 
 PARTS: dict[str, Callable[[Sequence[Chunk], Path], dict[str, float]]] = {

@@ -36,11 +36,11 @@ from bioretrieval_tui.documents.store import DocumentStore
 from bioretrieval_tui.documents.store_writer import StoreWriter
 from bioretrieval_tui.index.build import WINDOW
 from bioretrieval_tui.index.graph import GraphParts
+from bioretrieval_tui.index.half_precision import widened
 from bioretrieval_tui.index.intake import Intake
 from bioretrieval_tui.index.metadata import write_metadata
 from bioretrieval_tui.index.text_index import TextIndexWriter
 from bioretrieval_tui.index.vector_matrix import Matrix
-from bioretrieval_tui.util.half_precision import widened
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 NAME = "million"
@@ -278,8 +278,9 @@ for row in chance.integers(0, store.matrix.rows, asked * walks):
     hits += len(near & set(store._exact(query, 10, None)[0].tolist()))
 status = Path("/proc/self/status").read_text()
 held = {x.split(":")[0]: int(x.split()[1]) for x in status.splitlines() if x.startswith("Rss")}
-print(json.dumps({"open": opened, "first": max(first), "latencies": times,
-                  "recall": hits / (10 * asked) if walks else 1.0, "anonymous": 1024 * held["RssAnon"]}))
+recall = hits / (10 * asked) if walks else 1.0
+print(json.dumps({"open": opened, "first": max(first), "latencies": times, "recall": recall,
+                  "anonymous": 1024 * held["RssAnon"]}))
 """
 
 

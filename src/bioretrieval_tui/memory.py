@@ -78,6 +78,15 @@ def is_limited() -> bool:
     return False
 
 
+def available_memory() -> int | None:
+    """Bytes of memory that programs can still take, as the system says; None where it does not."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return 1024 * int(line.split()[1])
+    return None
+
+
 def watched(call: Callable[[], int]) -> int:
     """Carry out `call` in a child process and return its exit code; say so if the child was ended
     before it could. This process has allocated little, so it can."""

@@ -37,12 +37,20 @@ class Progress(msgspec.Struct, frozen=True):
         return None if not self.total else min(1.0, self.done / self.total)
 
     @property
+    def is_estimate(self) -> bool:
+        """Whether the note says what the task will take, and should stay in sight."""
+        return self.stage == ESTIMATE
+
+    @property
     def seconds_left(self) -> float | None:
         """Estimate from the rate, None where rate or total are unknown."""
         if not self.rate or self.total is None:
             return None
         return max(0, self.total - self.done) / self.rate
 
+
+ESTIMATE = "estimate"
+"""The stage of a step whose note stays in sight: what the task will take."""
 
 Reporter = Callable[[Progress], None]
 

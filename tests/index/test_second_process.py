@@ -54,7 +54,7 @@ def early(monkeypatch: pytest.MonkeyPatch) -> type[Sure]:
     """Builds ask it from their first document on."""
     for module in (text_index, metadata):
         monkeypatch.setattr(module, "SAVES_FROM", 0)
-    monkeypatch.setattr(build, "SecondProcess", Sure)
+    monkeypatch.setattr(second_process, "SecondProcess", Sure)
     Sure.children.clear()
     return Sure
 

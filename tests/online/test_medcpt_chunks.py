@@ -11,20 +11,23 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
 
 import msgspec
 import numpy as np
 import pytest
-from server import Fault, World, serving
+from server import Article, Fault, World, article_set, serving
 from verbs import Ended, Program
 
 from bioretrieval_tui.catalog.compiled import load
 from bioretrieval_tui.catalog.models import Encoding, Model
 from bioretrieval_tui.errors import CorpusError, UsageError
+from bioretrieval_tui.index.build import add_to_index
 from bioretrieval_tui.index.manifest import ANY_REVISION, Manifest, read_manifest
 from bioretrieval_tui.index.registry import open_index
+from bioretrieval_tui.index.verify import verify_index
 from bioretrieval_tui.online.medcpt_chunks import (
     build_from_chunks,
     check_chunk,
@@ -136,6 +139,9 @@ def test_three_chunks_become_an_index(
     assert (manifest.model, manifest.recipe) == (entry.weights, entry.encoding)
     assert (manifest.similarity, manifest.normalised) == ("dot", False)
     assert spooled(program) == []  # the index has all of it
+    assert [Path(one.path).name for one in manifest.inputs] == [
+        f"pubmed_chunk_{number}.json" for number in range(3)
+    ]
     assert program("index", "verify", "pubmed", "-q").code == 0
     monkeypatch.setenv("BIORETRIEVAL_HOME", str(program.home))
     index = open_index("pubmed")
@@ -158,13 +164,25 @@ def test_three_chunks_become_an_index(
     assert all(one["user-agent"].startswith("bioretrieval-tui/") for _, _, one in world.asked)
 
 
-def test_some_chunks(program: Program, world: World) -> None:
+def test_some_chunks_and_more_later(program: Program, world: World) -> None:
     assert build(program, "--yes", "--chunks", "0,2").code == 0
     assert manifest_in(program).documents == 80
     assert not world.of("/embeds_chunk_1")
+    world.asked.clear()
+    ended = build(program, "--yes", "--chunks", "0,2")
+    assert (ended.code, world.asked) == (0, [])
+    assert last(ended) == "bioretrieval-tui: nothing to do: the index pubmed has these chunks"
     line = last(build(program, "--yes", "--chunks", "1-4"))
     assert line.endswith("the MedCPT archive has no embeds_chunk_3.npy; it has 0-2")
     assert not world.of("/embeds_chunk_1")  # nothing is fetched before all is known
+    ended = build(program, "--yes")
+    assert "1 chunk (1): 3 files to fetch" in ended.lines[0]
+    assert "built pubmed: 120 documents" in ended.lines[1]
+    assert [path for _, path, _ in world.asked if "embeds" in path] == ["/embeds_chunk_1.npy"]
+    assert last(build(program, "--yes")).endswith(
+        "nothing to do: the index pubmed has these chunks"
+    )
+    assert program("index", "verify", "pubmed", "-q").code == 0
 
 
 def test_nothing_is_fetched_without_consent(program: Program, world: World) -> None:
@@ -183,8 +201,7 @@ def test_files_that_are_here_need_no_network(
     ended = build(program, "--at", str(folder), BIORETRIEVAL_OFFLINE="1")
     assert ended.code == 0, ended.err
     assert f"2 chunks (0,2): all files are in {folder}; an index of about 80 doc" in ended.lines[0]
-    assert build(program, "--at", str(folder), "--chunks", "2").code == 0
-    assert manifest_in(program).documents == 40
+    assert manifest_in(program).documents == 80
     assert not world.asked
     assert sorted(folder.iterdir()) == before
     line = last(build(program, "--at", str(folder), "--chunks", "1", BIORETRIEVAL_OFFLINE="1"))
@@ -212,11 +229,12 @@ def test_a_killed_run_goes_on_where_it_was(program: Program, world: World) -> No
     running.kill()
     running.communicate()
     arrived = part.stat().st_size
-    assert not (program.home / "data" / "indexes" / "pubmed" / "manifest.json").exists()
+    assert manifest_in(program).documents == 40  # and it can be searched
+    assert spooled(program) == ["embeds_chunk_1.npy.part"]
     world.asked.clear()
     ended = build(program, "--yes")
     assert ended.code == 0, ended.err
-    assert "6 files to fetch" in ended.lines[0]
+    assert "2 chunks (1-2): 6 files to fetch" in ended.lines[0]
     assert manifest_in(program).documents == 120
     assert not world.of("/embeds_chunk_0")
     assert [one["range"] for one in world.of("/embeds_chunk_1")] == [f"bytes={arrived}-"]
@@ -233,18 +251,20 @@ def test_an_interrupt_says_what_is_kept(program: Program, world: World) -> None:
     running.send_signal(signal.SIGINT)
     err = running.communicate(timeout=60)[1].decode()
     assert running.returncode == 130
-    said = "2 of 3 chunks are complete; the same call goes on from there"
-    assert (
-        err.splitlines()[-1] == f"bioretrieval-tui: stopped; index pubmed is not there yet; {said}"
-    )
+    said = "2 of 3 chunks added so far; the same call goes on from there"
+    assert err.splitlines()[-1] == f"bioretrieval-tui: stopped; {said}"
+    assert manifest_in(program).documents == 80
 
 
-def test_what_an_old_index_held_stays_in_force(program: Program, tmp_path: Path) -> None:
-    folder = folder_with(tmp_path, 0, 1)
-    assert build(program, "--at", str(folder), "--chunks", "0").code == 0
+def test_another_index_of_that_name_stays(program: Program, tmp_path: Path) -> None:
+    """Chunks come into force one by one, so nothing is replaced by a part of them."""
+    folder = folder_with(tmp_path, 0)
+    (tmp_path / "a.jsonl").write_text('{"_id": "1", "text": "statins"}\n')
+    assert program("index", "build", "pubmed", str(tmp_path / "a.jsonl"), "--lexical").code == 0
     before = manifest_in(program)
-    (folder / "pmids_chunk_1.json").write_text("[]")
-    assert build(program, "--at", str(folder), "--chunks", "0-1").code == 1
+    ended = build(program, "--at", str(folder), "--chunks", "0")
+    assert ended.code == 2
+    assert "the index pubmed exists, and is not of MedCPT's chunks; choose another" in last(ended)
     assert manifest_in(program) == before
 
 
@@ -294,9 +314,9 @@ def test_a_chunk_that_is_damaged_is_one_line(program: Program, tmp_path: Path, c
     assert ended.code == 1
     assert said in last(ended)
     assert name in last(ended)
-    goes_on = "1 of 3 chunks are complete; the same call goes on from there"
+    goes_on = "1 of 3 chunks added so far; the same call goes on from there"
     assert ended.lines[-2].endswith(goes_on)
-    assert not (program.home / "data" / "indexes" / "pubmed").exists()
+    assert manifest_in(program).documents == 40
 
 
 def test_a_damaged_file_that_is_deleted_is_fetched_again(program: Program, world: World) -> None:
@@ -321,7 +341,7 @@ def test_services_that_fail_are_one_line(program: Program, world: World) -> None
     world.faults = [("/pubmed_chunk_1", Fault("say", 403, "no"))]
     ended = build(program, "--yes")
     assert (ended.code, "status 403" in last(ended)) == (1, True)
-    assert "1 of 3 chunks are complete" in ended.lines[-2]
+    assert "0 of 2 chunks added so far" in ended.lines[-2]
     world.broken = {"/": Fault("page")}
     line = last(build(program, "--yes", "--chunks", "1-2"))
     assert "the MedCPT archive sent an unexpected response: a listing without files" in line
@@ -360,20 +380,23 @@ def test_a_disk_that_fills_keeps_what_had_arrived(program: Program, world: World
 
 
 def test_texts_and_vectors_that_do_not_meet_are_counted(program: Program, tmp_path: Path) -> None:
-    folder = folder_with(tmp_path, 0)
+    folder = folder_with(tmp_path, 0, 1)
+    others = json.loads((folder / "pubmed_chunk_1.json").read_text())
+    del others["1000001"]
+    (folder / "pubmed_chunk_1.json").write_text(json.dumps(others))
     texts = json.loads((folder / "pubmed_chunk_0.json").read_text())
     del texts["5"], texts["6"]
     texts["77"] = article(77)
     texts["8"] |= {"t": "", "a": ""}
     (folder / "pubmed_chunk_0.json").write_text(json.dumps(texts))
     report = tmp_path / "report.json"
-    words = ("--at", str(folder), "--chunks", "0", "--report", str(report))
+    words = ("--at", str(folder), "--chunks", "0-1", "--report", str(report))
     ended = build(program, *words)
     assert ended.code == 0
     assert "there is no vector for '77'" in ended.err
-    assert last(ended).endswith("3 vectors without a document left out")
+    assert last(ended).endswith("4 vectors without a document left out")
     counts = json.loads(report.read_text())
-    assert (counts["kept"], counts["rejected"], counts["without_document"]) == (37, 2, 3)
+    assert (counts["kept"], counts["rejected"], counts["without_document"]) == (76, 2, 4)
     assert "neither" in "".join(one["reason"] for one in counts["rejections"])
 
 
@@ -455,6 +478,34 @@ def test_queries_are_encoded_by_the_query_encoder_of_the_recipe(
     for hit in hits:
         assert hit.score == pytest.approx(scores[hit.id], rel=5e-3, abs=0.05)
     assert hits[0].id == max(scores, key=scores.__getitem__)
+
+
+def test_daily_files_come_behind_the_chunks(tmp_path: Path) -> None:
+    """Encoded by the article encoder of the recipe, whose files are here."""
+    articles = save_long_bert(tmp_path / "articles", 8)
+    found = load().catalogue.entry_of("medcpt", Model).encoding
+    assert found is not None
+    sides = {
+        side: msgspec.structs.replace(getattr(found, side), model=str(articles))
+        for side in ("query", "document")
+    }
+    recipe = msgspec.structs.replace(found, **sides)
+    folder = folder_with(tmp_path, 0, 1)
+    for number in (0, 1):
+        (folder / f"embeds_chunk_{number}.npy").write_bytes(
+            chunk_files(number, width=32)[f"/embeds_chunk_{number}.npy"]
+        )
+    build_from_chunks("daily", [0], folder, str(articles), recipe, dimension=32)
+    day = [Article("1", "Revised", "Statins again.", date(2026, 6, 1)),
+           Article("39000001", "New", "Gout and tides.", date(2026, 6, 1))]  # fmt: skip
+    (tmp_path / "pubmed26n1400.xml").write_bytes(article_set(day))
+    outcome = add_to_index("daily", [tmp_path / "pubmed26n1400.xml"], device="cpu")
+    assert (outcome.report.encoded, outcome.report.kept, outcome.report.replaced) == (2, 1, 1)
+    # And a further chunk behind those.
+    later = build_from_chunks("daily", [0, 1], folder, str(articles), recipe, dimension=32)
+    assert later.manifest.documents == 81
+    assert later.report.encoded == 0
+    assert verify_index("daily").ok
 
 
 def test_verifying_reads_a_chunk_part_by_part(tmp_path: Path) -> None:

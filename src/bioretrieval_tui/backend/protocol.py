@@ -235,14 +235,14 @@ class ImportJob(_Job, frozen=True, tag="import"):
 
 
 class MedcptJob(_Job, frozen=True, tag="medcpt"):
-    """Build an index over NCBI's MedCPT vectors of PubMed; see `online.medcpt_chunks`.
+    """Put NCBI's MedCPT vectors of PubMed into an index; see `online.medcpt_chunks`.
 
     numbers: of the chunks; folder: of their files, None for the spool; most: bytes to be fetched,
     about; model, recipe: of MedCPT.
     """
 
     DOING = "Building"
-    KEPT = "files that have arrived are kept, and the same build goes on from there"
+    KEPT = "chunks that are in the index stay, and the same build goes on with the next"
     name: str
     numbers: tuple[int, ...]
     folder: str | None

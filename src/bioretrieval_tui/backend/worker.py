@@ -44,6 +44,8 @@ class JobLedger:
 
     def hear(self, event: protocol.Event) -> None:
         record, new = self._record, False
+        if isinstance(event, protocol.Progressed) and event.progress.is_estimate:
+            event = protocol.Remarked(event.progress.note or "")
         if isinstance(event, protocol.Progressed):
             new = record.progress is None or record.progress.stage != event.progress.stage
             record.progress = event.progress

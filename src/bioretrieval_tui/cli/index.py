@@ -190,9 +190,11 @@ def _run(
     except KeyboardInterrupt as stop:
         kept, there = registry.kept_vectors(job.name), job.name in registry.index_names()
         state = "is as it was before" if there else "is not there yet"
-        goes_on = "".join(getattr(stop, "__notes__", ())) or "the same call starts again"
+        goes_on = "the same call starts again"
         if kept:
             goes_on = f"{plural(kept, 'document')} encoded so far; the same call goes on from there"
+        if notes := getattr(stop, "__notes__", ()):
+            raise InterruptedByUser("stopped", remedy="; ".join(notes)) from stop
         raise InterruptedByUser(f"stopped; index {job.name} {state}", remedy=goes_on) from stop
     except BioRetrievalError as error:
         for note in getattr(error, "__notes__", ()):
@@ -243,16 +245,18 @@ def _place(record: RejectedRecord | Pair) -> str:
 
 def _published_job(
     name: str, chunks: str | None, folder: Path | None, *, yes: bool, quiet: bool
-) -> MedcptJob:
-    """The job of `--from`, once its size is told and the user agrees to fetch what is missing.
-    Raises as `plan_chunks`, BioRetrievalError: a disk is too small."""
+) -> MedcptJob | None:
+    """The job of `--from`, once its size is told and the user agrees to fetch what is missing; None
+    if the index has all chunks. Raises as `plan_chunks`, BioRetrievalError: a disk is too small."""
     from bioretrieval_tui.online import medcpt_chunks
 
     layout.check_own_name(name)
     numbers = None if chunks is None else medcpt_chunks.parse_numbers(chunks)
     model, recipe, _ = model_of_catalogue(_PUBLISHED)
-    where = folder or medcpt_chunks.spool_folder()
-    plan = medcpt_chunks.plan_chunks(numbers, where, http_client)
+    plan = medcpt_chunks.plan_chunks(name, numbers, folder, http_client)
+    if not plan.numbers:
+        tell(f"nothing to do: the index {name} has these chunks")
+        return None
     asks = plan.files and not yes
     if asks or not quiet:
         tell(plan.line())
@@ -276,8 +280,8 @@ def _published_job(
 @option("--chunks NUMBERS", "Of --from, such as 0-3,7; default: all.")
 @option(
     "--at FOLDER",
-    "Where the files of --from are, or are fetched to; default: a folder of the cache, emptied at"
-    " the end.",
+    "Where the files of --from are, or are fetched to and stay; default: a folder of the cache,"
+    " from which they are deleted.",
     name="folder",
     type=click.Path(path_type=Path, file_okay=False),
 )
@@ -317,7 +321,8 @@ def build(
 
     `--from medcpt` builds from the vectors that NCBI publishes, in chunks of a million PMIDs, with
     their texts. It shows the size and asks before it fetches; nothing is encoded, and no GPU is
-    needed. The same call goes on with the files that are missing.
+    needed. Each chunk is in the index before the next is fetched, and can be searched; the same
+    call goes on with the next chunk, and further ones can be added later.
 
     \b
     bioretrieval-tui index build mine pubmed26n0001.xml.gz
@@ -334,7 +339,9 @@ def build(
         if wrong := [said for said, value in given.items() if value]:
             what = f"--from {source} brings texts and vectors of its own"
             raise UsageError(what, remedy=f"leave out {', '.join(wrong)}")
-        _fill("built", _published_job(name, chunks, folder, yes=yes, quiet=how["quiet"]), **how)
+        published = _published_job(name, chunks, folder, yes=yes, quiet=how["quiet"])
+        if published is not None:
+            _fill("built", published, **how)
         return
     if chunks is not None or folder is not None or yes:
         remedy = f"add --from {_PUBLISHED}, or leave them out"

@@ -179,6 +179,10 @@ class _Throttled:
         self.stage = ""
 
     def __call__(self, step: Progress) -> None:
+        if step.is_estimate and self._show is _put_line:
+            _write("\r\x1b[K")
+            tell(described(step))
+            return
         now = time.monotonic()
         new = step.stage != self.stage or _finished(step)
         if new or now - self._shown_at >= self._every:
@@ -195,6 +199,9 @@ class _Log:
         self._over = False
 
     def __call__(self, step: Progress) -> None:
+        if step.is_estimate:
+            tell(described(step))
+            return
         now = time.monotonic()
         if step.stage != self._stage:
             self._stage, self._began_at, self._over = step.stage, now, False

@@ -131,6 +131,16 @@ class StoreWriter:
     def rows(self) -> int:
         return self.next - self.first
 
+    @property
+    def size(self) -> int:
+        """Bytes of the file, with what is not written to it yet."""
+        with self._lock:
+            (pages,), (each,) = (
+                self._db.execute(f"PRAGMA {name}").fetchone()
+                for name in ("page_count", "page_size")
+            )
+            return int(pages * each)
+
     def add(self, record: Record) -> StoreOutcome:
         """Store one record. Raises ValueError if it holds half a surrogate pair."""
         try:

@@ -39,7 +39,9 @@ from bioretrieval_tui.encoding.encoder_registry import load_encoder, prepare_que
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault, NotFoundError, UsageError
 from bioretrieval_tui.index import layout
 from bioretrieval_tui.index.base import Base, home_vectors, open_base
+from bioretrieval_tui.index.estimate import AFTER, BuildEstimate, estimated
 from bioretrieval_tui.index.graph import GraphParts
+from bioretrieval_tui.index.half_precision import widened
 from bioretrieval_tui.index.intake import Feed, Intake, empty_fault, feed_files, feed_store
 from bioretrieval_tui.index.manifest import (
     FORMAT,
@@ -54,9 +56,9 @@ from bioretrieval_tui.index.manifest import (
 )
 from bioretrieval_tui.index.metadata import EarlyBlocks, write_metadata
 from bioretrieval_tui.index.passages import RECORD, Passages, Table
-from bioretrieval_tui.index.registry import sweep_index, sweep_removed
+from bioretrieval_tui.index.registry import folder_bytes, sweep_index, sweep_removed
 from bioretrieval_tui.index.report import Report
-from bioretrieval_tui.index.second_process import SecondProcess
+from bioretrieval_tui.index.second_process import helping
 from bioretrieval_tui.index.text_index import TextIndexWriter
 from bioretrieval_tui.index.vector_cache import (
     ModelFacts,
@@ -70,8 +72,7 @@ from bioretrieval_tui.index.vector_cache import (
 )
 from bioretrieval_tui.index.vector_matrix import Halves, Matrix
 from bioretrieval_tui.paths import write_atomically
-from bioretrieval_tui.progress import Progress, Reporter, silent
-from bioretrieval_tui.util.half_precision import widened
+from bioretrieval_tui.progress import ESTIMATE, Progress, Reporter, silent
 
 WINDOW = 512
 """Documents that are encoded together: enough to sort by length, few to hold or to lose. Where
@@ -207,6 +208,7 @@ def add_to_index(
     inputs: Inputs | Feed,
     load: Callable[..., Encoder] | None = None,
     *,
+    source: Vectoriser | None = None,
     device: str = "auto",
     settings: ReadSettings | None = None,
     reporter: Reporter = silent,
@@ -215,9 +217,9 @@ def add_to_index(
     """Add corpus files or a feed: new records are added, changed ones replaced, deleted removed.
 
     Only new and changed documents are encoded, by the model that the index was built with, which is
-    loaded if there are any; load: called as `load_encoder`, the default. An index of an older
-    version is compacted first. Raises as `build_index`, and NotFoundError if there is no such
-    index.
+    loaded if there are any; load: called as `load_encoder`, the default; source: has their vectors
+    instead, by the same model and recipe. An index of an older version is compacted first. Raises
+    as `build_index`, and NotFoundError if there is no such index.
     """
     _refuse_catalogue(name)
     feed = inputs if callable(inputs) else feed_files(inputs, settings or ReadSettings())
@@ -234,7 +236,7 @@ def add_to_index(
             revision=old.known_revision,
             reporter=reporter,
         )
-        vectoriser = base.vectoriser(factory)
+        vectoriser = source or base.vectoriser(factory)
         return _assemble(name, feed, vectoriser, base=base, report=report, reporter=reporter)
 
 
@@ -356,13 +358,13 @@ def _assemble(
     store, gone = (None, frozenset[int]()) if base is None else (base.store, base.dead)
     old_text = None if old is None else folder / old.path(layout.TEXT)
     with (
-        contextlib.closing(SecondProcess()) as second,
+        helping() as helpers,
         StoreWriter(work / layout.DOCUMENTS, store, gone) as writer,
-        TextIndexWriter(generation / layout.TEXT, base=old_text, second=second) as text,
+        TextIndexWriter(generation / layout.TEXT, base=old_text, helpers=helpers) as text,
     ):
         intake = Intake(writer, report, accept=vectoriser.accept)
         out = generation / layout.METADATA
-        blocks = None if old is not None else EarlyBlocks(out, writer, second)
+        blocks = None if old is not None else EarlyBlocks(out, writer, helpers[0])
         filled = _fill(work, generation, feed, intake, vectoriser, text, blocks, base, reporter)
         facts, graphs, longer, tables = filled
         report.encoded, report.without_document = vectoriser.encoded, vectoriser.unused
@@ -394,7 +396,7 @@ def _assemble(
                 base=old_metadata,
                 dead=dead,
                 reporter=reporter,
-                second=second,
+                second=helpers[0],
                 first=0 if blocks is None else blocks.end,
             )
     passages, several = None, None
@@ -490,6 +492,7 @@ def _fill(
     done = 0
     known = frozenset[int]() if base is None else base.longer
     longer = None if known is None else list(known)
+    estimate: BuildEstimate | None = None
     graphs: GraphParts | None = None
     waiting: deque[Future[None]] = deque()
     tables: list[Table] = []
@@ -527,6 +530,25 @@ def _fill(
             shape = (rows, facts.dimension)
             parts.append(np.memmap(path, dtype="<f2", mode="r", shape=shape))
         return Matrix(parts, facts.dimension)
+
+    def reckon() -> None:
+        """Say what the build will take, once that can be measured, and whether it fits the disk."""
+        nonlocal estimate
+        elapsed, share = time.perf_counter() - begun, 1.0 if intake.over else intake.share
+        if estimate is not None or elapsed < AFTER or not share:
+            return
+        estimate = estimated(
+            rows=writer.rows,
+            share=share,
+            done=done,
+            seconds=elapsed,
+            stored=writer.size,
+            dimension=facts.dimension,
+            vectors=sum(map(len, tables)) / done if tables else 1.0,
+            pooled=isinstance(vectoriser, ModelVectors),
+        )
+        reporter(Progress(ESTIMATE, 0, note=estimate.line))
+        estimate.require_space(work.parent, folder_bytes(work))
 
     def insert(first: int, documents: Sequence[Document], vectors: Halves) -> None:
         out.write(np.ascontiguousarray(vectors, dtype="<f2").data)
@@ -567,6 +589,7 @@ def _fill(
                 longer = None
             done += len(documents)
             tell()
+            reckon()
             while waiting and (waiting[0].done() or len(waiting) > _WAITING):
                 waiting.popleft().result()
             waiting.append(inserting.submit(insert, start, documents, vectors))

@@ -7,11 +7,13 @@ disk.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from bioretrieval_tui.documents.detect import (
     UnknownFormatError,
@@ -30,11 +32,12 @@ from bioretrieval_tui.documents.document import (
     Rejected,
     Skipped,
 )
-from bioretrieval_tui.documents.source import Format, ReadSettings, SourceReader, text_encoding
+from bioretrieval_tui.documents.source import STDIN, ReadSettings, SourceReader, text_encoding
 from bioretrieval_tui.documents.store import DocumentStore
 from bioretrieval_tui.documents.store_writer import StoreOutcome, StoreWriter
 from bioretrieval_tui.errors import BioRetrievalError, CorpusError, NotFoundError, UsageError
 from bioretrieval_tui.index.manifest import InputFacts
+from bioretrieval_tui.index.read_ahead import ReadAhead, WholeFile
 from bioretrieval_tui.index.report import FileReport, Report
 
 _TEXT = re.compile(r"[^\W_]|[\ud800-\udfff]")
@@ -158,6 +161,7 @@ class Intake:
 
 
 Feed = Callable[[Intake], None]
+_Share = Callable[[float], float | None]
 
 
 def empty_fault(report: Report) -> BioRetrievalError:
@@ -184,7 +188,8 @@ def feed_files(inputs: Sequence[str | os.PathLike[str]], settings: ReadSettings)
     UsageError for settings that cannot be."""
     if not inputs:
         raise UsageError("no corpus file is named", remedy="index build NAME FILE...")
-    named = None if settings.format is None else by_name(settings.format)
+    if settings.format is not None:
+        by_name(settings.format)
     if settings.encoding is not None:
         text_encoding(settings.encoding)
     resolved = resolve(inputs)
@@ -198,49 +203,90 @@ def feed_files(inputs: Sequence[str | os.PathLike[str]], settings: ReadSettings)
             intake.take(skipped)
         intake.writer.dedupe = settings.dedupe
         intake.writer.keeps_works = settings.dedupe != "off"
-        for path, size in zip(paths, sizes, strict=True):
-            read, files = report.read, len(report.files)
-            with SourceReader(path, encoding=settings.encoding) as source:
+        ahead = ReadAhead([path for path in paths if path is not None], settings)
+        try:
+            for path, size in zip(paths, sizes, strict=True):
+                read, files = report.read, len(report.files)
+                shown = STDIN if path is None else str(path)
+                steps = _shares(before, size, 0 if None in paths else total)
                 try:
-                    format_ = named if named is not None else recognise(source, settings)
-                    applies(format_, settings, source.name)
-                    for item in _filed(intake, source, format_, settings):
-                        intake.take(item)
-                        if total and None not in paths:
-                            intake.share = min(1.0, (before + source.consumed) / total)
+                    whole = None if path is None else ahead.read(path, intake.step)
+                    if path is None or whole is None:
+                        _take_source(intake, path, settings, steps)
+                    else:
+                        _take_whole(intake, path, whole, steps)
                 except CorpusError as error:
                     # A folder may hold what is no corpus; a file that is named may not be.
                     if path not in resolved.found or report.read > read:
                         raise
                     del report.files[files:]
                     seems = error.seems if isinstance(error, UnknownFormatError) else None
-                    reason = seems or error.message.removeprefix(f"{source.name}: ")
-                    intake.take(Skipped(Place(source.name), reason))
-            before += size
+                    reason = seems or error.message.removeprefix(f"{shown}: ")
+                    intake.take(Skipped(Place(shown), reason))
+                before += size
+        finally:
+            ahead.close()
         intake.share = 1.0
 
     return feed
 
 
-def _filed(
-    intake: Intake, source: SourceReader, format_: Format, settings: ReadSettings
-) -> Iterator[Item]:
-    """Yield the items of a file, and note the file itself in the report and the inputs."""
-    report = intake.report
-    one = FileReport(source.name, format_.name)
+def _take_source(
+    intake: Intake,
+    path: Path | None,
+    settings: ReadSettings,
+    share: Callable[[float], float | None],
+) -> None:
+    """Take the items of a file, or of stdin, as they are read."""
+    with SourceReader(path, encoding=settings.encoding) as source:
+        named = None if settings.format is None else by_name(settings.format)
+        format_ = named if named is not None else recognise(source, settings)
+        applies(format_, settings, source.name)
+        with _filed(intake, source.name, format_.name) as one:
+            for item in items(source, format_, settings):
+                intake.take(item)
+                intake.share = share(source.consumed)
+        source.hash_rest()
+        _note(intake, one, path, source.consumed, source.sha256())
+
+
+def _take_whole(intake: Intake, path: Path, whole: WholeFile, share: _Share) -> None:
+    """Take the items of a file that was read ahead."""
+    if not whole.format:
+        [*whole.items()]  # raises
+    with _filed(intake, str(path), whole.format) as one:
+        for part, end in whole.items():
+            for item in part:
+                intake.take(item)
+            intake.share = share(end * whole.bytes)
+    _note(intake, one, path, whole.bytes, whole.sha256)
+
+
+def _shares(before: int, size: int, total: int) -> _Share:
+    """The share of all input, of bytes that were read of a file, `before` which others come."""
+    return lambda read: min(1.0, (before + min(read, size)) / total) if total else None
+
+
+@contextlib.contextmanager
+def _filed(intake: Intake, name: str, format_: str) -> Iterator[FileReport]:
+    """The report of a file whose items are taken."""
+    report, one = intake.report, FileReport(name, format_)
     read, kept, rejected = report.read, report.kept + report.replaced, report.rejected
-    intake.file = source.name
+    intake.file = name
     report.files.append(one)
     try:
-        yield from items(source, format_, settings)
+        yield one
     finally:  # also for the report of a build that failed
         one.read = report.read - read
         one.kept = report.kept + report.replaced - kept
         one.rejected = report.rejected - rejected
-    source.hash_rest()
-    one.bytes, one.sha256 = source.consumed, source.sha256()
-    shown = source.name if source.path is None else str(source.path.absolute())
-    intake.inputs.append(InputFacts(shown, one.bytes, one.sha256, one.kept, format_.name))
+
+
+def _note(intake: Intake, one: FileReport, path: Path | None, size: int, sha256: str) -> None:
+    """Note a file that was read to its end, in the report and the inputs."""
+    one.bytes, one.sha256 = size, sha256
+    shown = one.path if path is None else str(path.absolute())
+    intake.inputs.append(InputFacts(shown, size, sha256, one.kept, one.format))
 
 
 def feed_documents(documents: Iterable[Document], origin: str) -> Feed:

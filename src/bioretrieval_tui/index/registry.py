@@ -156,7 +156,7 @@ def unfinished() -> list[IndexInfo]:
     return [
         IndexInfo(
             folder.name,
-            bytes=_bytes(folder),
+            bytes=folder_bytes(folder),
             status=f"unfinished: {count:,} documents encoded; build it again to go on",
             cached=bool(_OF_EVALUATION.fullmatch(folder.name)),
         )
@@ -257,7 +257,7 @@ def remove_index(name: str, *, trash: bool = False) -> int:
         if name not in (*index_names(), *(one.name for one in unfinished())):
             raise _missing(name)
         layout.require_unused(name)
-        size = _bytes(folder)
+        size = folder_bytes(folder)
         gone = f"{layout.REMOVED_PREFIX}{name}-{secrets.token_hex(4)}"
         try:
             folder.rename(folder.with_name(f"{TRASH}{name}-{time.time_ns()}" if trash else gone))
@@ -274,7 +274,7 @@ def trash() -> Iterator[tuple[str, Path, int]]:
     )
     for path, (head, _, at) in sorted(found, key=lambda one: one[1][2].zfill(20)):
         if at.isdigit():  # else it is being deleted
-            yield head.removeprefix(TRASH), path, _bytes(path)
+            yield head.removeprefix(TRASH), path, folder_bytes(path)
 
 
 def restore_index(name: str) -> None:
@@ -307,7 +307,7 @@ def _inspect(folder: Path, *, deep: bool) -> IndexInfo:
                 if read_manifest(folder).generation == manifest.generation:
                     break
     except BioRetrievalError as error:
-        return IndexInfo(folder.name, bytes=_bytes(folder), status=_damaged(error))
+        return IndexInfo(folder.name, bytes=folder_bytes(folder), status=_damaged(error))
     return IndexInfo(
         name=manifest.name,
         documents=manifest.documents,
@@ -316,7 +316,7 @@ def _inspect(folder: Path, *, deep: bool) -> IndexInfo:
         dtype=manifest.dtype,
         device=manifest.device,
         built=manifest.built,
-        bytes=_bytes(folder),
+        bytes=folder_bytes(folder),
         status=status,
         docs_per_second=manifest.docs_per_second,
         dead_share=round(1 - manifest.documents / manifest.rows, 4),
@@ -392,7 +392,8 @@ def _damaged(error: BioRetrievalError) -> str:
     return f"damaged: {error.message.partition('is damaged: ')[2] or error.message}"
 
 
-def _bytes(folder: Path) -> int:
+def folder_bytes(folder: Path) -> int:
+    """Bytes of all files in a folder."""
     total = 0
     for parent, _, names in os.walk(folder):
         for name in names:

@@ -1,5 +1,5 @@
 """A second process for what else would hold Python's lock while a build reads: the terms of texts,
-and most of the metadata.
+most of the metadata, and further files.
 
 It keeps nothing between questions, and ends with the line that they come from. What it does not
 answer, for whatever reason, the build does itself: that also gives an error its place.
@@ -10,15 +10,46 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import subprocess
     from multiprocessing.connection import Connection
 
+Work = Callable[[Sequence[Any]], list[Any]]
+
 SAVES_FROM = 10_000
 """Documents from which it saves more than its start costs."""
+_MOST = 8
+_LOOK = 0.1
+"""Seconds between two looks at what waits for it."""
+
+
+@contextlib.contextmanager
+def helping() -> Iterator[list[SecondProcess]]:
+    """As many as help a build whose encoder has the other cores; each starts when it is asked."""
+    from bioretrieval_tui.encoding.device import usable_cores
+
+    helpers = [SecondProcess() for _ in range(min(_MOST, max(1, usable_cores() // 4)))]
+    try:
+        yield helpers
+    finally:
+        for helper in helpers:
+            helper.close()
+
+
+def together(helpers: Sequence[SecondProcess], work: Work, given: Sequence[Any]) -> list[Any]:
+    """What `work` gives for all of `given`, a function of lists, done by all helpers at once."""
+    share = -(-len(given) // len(helpers))
+    begun = [
+        (helper, given[number * share :][:share])
+        for number, helper in enumerate(helpers)
+        if number * share < len(given)
+    ]
+    for helper, some in begun:
+        helper.begin(work, some)
+    return [one for helper, _ in begun for one in helper.end()]
 
 
 class SecondProcess:
@@ -55,10 +86,12 @@ class SecondProcess:
                 )  # fmt: skip
         return line
 
-    def end(self) -> Any:
-        """What the work gave, there or else here."""
+    def end(self, look: Callable[[], None] | None = None) -> Any:
+        """What the work gave, there or else here. look: called while waiting; may raise."""
         with contextlib.suppress(OSError, EOFError):
             if self._line is not None:
+                while look is not None and not self._line.poll(_LOOK):
+                    look()
                 return self._line.recv()
         work, given = self._begun
         return work(*given)

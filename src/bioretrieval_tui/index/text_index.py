@@ -34,7 +34,7 @@ from bioretrieval_tui.errors import IndexFault
 from bioretrieval_tui.index.analysis import spans, tokens
 from bioretrieval_tui.index.layout import ANALYSER, ENGINE, share_file
 from bioretrieval_tui.index.manifest import COMPACT, TextFacts
-from bioretrieval_tui.index.second_process import SAVES_FROM, SecondProcess
+from bioretrieval_tui.index.second_process import SAVES_FROM, SecondProcess, together
 from bioretrieval_tui.index.vector_matrix import Labels, existing
 
 if TYPE_CHECKING:
@@ -78,11 +78,11 @@ def lines_of(texts: Sequence[tuple[str, str]]) -> list[str]:
 class TextIndexWriter:
     """Writes a text index into a new folder, alone or as an extension of another one. base: the
     folder of the index to extend, whose segments, never changed in place, are shared by hard links
-    where the file system has them; second: for the terms of many documents. All methods raise
+    where the file system has them; helpers: for the terms of many documents. All methods raise
     OSError where the disk is full, and IndexFault where what is extended is damaged."""
 
     def __init__(
-        self, folder: Path, *, base: Path | None = None, second: SecondProcess | None = None
+        self, folder: Path, *, base: Path | None = None, helpers: Sequence[SecondProcess] = ()
     ) -> None:
         import tantivy
 
@@ -90,7 +90,7 @@ class TextIndexWriter:
         self._folder = folder
         self._tantivy = tantivy
         self._base = base
-        self._second = second
+        self._helpers = helpers
         self._added = 0
         if base is not None:
             for path in base.iterdir():
@@ -112,9 +112,8 @@ class TextIndexWriter:
     def add(self, first_label: int, documents: Sequence[Document]) -> None:
         """Index `documents` under `first_label` and the labels after it."""
         texts = [(one.title, one.text) for one in documents]
-        if self._second is not None and self._added >= SAVES_FROM:
-            self._second.begin(lines_of, texts)
-            lines = self._second.end()
+        if self._helpers and self._added >= SAVES_FROM:
+            lines = together(self._helpers, lines_of, texts)
         else:
             lines = lines_of(texts)
         self._added += len(texts)

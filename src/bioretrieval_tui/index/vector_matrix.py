@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from bioretrieval_tui.index.half_precision import widened
 from bioretrieval_tui.index.layout import DEAD, LONGER, PASSAGES, VECTORS
 from bioretrieval_tui.index.manifest import Manifest, fault, reading
 from bioretrieval_tui.index.passages import Passages, read_table
-from bioretrieval_tui.util.half_precision import widened
 from bioretrieval_tui.util.npy_files import load_npy
 
 Vector = npt.NDArray[np.float32]

@@ -18,6 +18,7 @@ import numpy as np
 from bioretrieval_tui.encoding.device import usable_cores
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault
 from bioretrieval_tui.index.graph import load_graph
+from bioretrieval_tui.index.half_precision import products
 from bioretrieval_tui.index.manifest import Manifest, read_manifest
 from bioretrieval_tui.index.vector_matrix import (
     Labels,
@@ -28,7 +29,6 @@ from bioretrieval_tui.index.vector_matrix import (
     open_matrix,
     open_passages,
 )
-from bioretrieval_tui.util.half_precision import products
 
 _Found = tuple[Labels, Vector]
 

@@ -1,10 +1,11 @@
-"""NCBI's MedCPT vectors of PubMed: planned, fetched chunk by chunk, verified, and made an index.
+"""NCBI's MedCPT vectors of PubMed: planned, and fetched, verified and indexed chunk by chunk.
 
 A chunk holds the articles of a million PMIDs in three files: `embeds_chunk_N.npy` (float32, a row
 an article), `pmids_chunk_N.json` (the PMIDs of the rows) and `pubmed_chunk_N.json` (date, title,
 abstract and headings by PMID). NCBI publishes no checksums, so a chunk is verified by its
-structure and its values. A file that has not arrived whole is called `NAME.part` and is resumed at
-its last byte, so a run that was killed goes on where it ended.
+structure and its values. The first one makes the index, each further one is added to it. The
+manifest names the files that were read, so a run that was killed goes on with the next chunk, and
+within it at the last byte that arrived: a file that is not whole is called `NAME.part`.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ import itertools
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -28,6 +29,7 @@ from bioretrieval_tui.errors import (
     NotFoundError,
     UsageError,
 )
+from bioretrieval_tui.index.registry import index_names, manifest_of
 from bioretrieval_tui.online.archives import download, sizes_listed
 from bioretrieval_tui.online.services import OnlineError, is_offline, unexpected
 from bioretrieval_tui.paths import SPARE, existing, free_space, places
@@ -46,6 +48,7 @@ DOCUMENT_BYTES = 8_000
 """Bytes of an index for each document, about, as `benchmarks.medcpt` measures them."""
 _NAME = "the MedCPT archive"
 _FILES = ("embeds_chunk_{}.npy", "pmids_chunk_{}.json", "pubmed_chunk_{}.json")
+_TEXTS = re.compile(r"pubmed_chunk_(\d{1,3})\.json")
 _LISTED = r"(?:embeds_chunk_\d{1,3}\.npy|(?:pmids|pubmed)_chunk_\d{1,3}\.json)"
 _MOST_BYTES = 16 * 2**30
 """Bytes of one file at most; the largest have 3 GB."""
@@ -101,13 +104,15 @@ def ranges(numbers: Iterable[int]) -> str:
 
 
 class ChunkPlan(msgspec.Struct, frozen=True):
-    """What a build takes. folder: of the files; numbers: of the chunks; files, bytes: that are to
-    be fetched, about, without what has arrived; documents: about."""
+    """What a build takes. folder: of the files; numbers: of the chunks that the index lacks; files,
+    bytes: that are to be fetched, about, without what has arrived; at_once: bytes of them that are
+    on disk at a time; documents: about."""
 
     folder: Path
     numbers: tuple[int, ...]
     files: int
     bytes: int
+    at_once: int
     documents: int
 
     @property
@@ -127,7 +132,7 @@ class ChunkPlan(msgspec.Struct, frozen=True):
     def require_space(self) -> None:
         """Raise BioRetrievalError if a disk cannot hold the files and the index."""
         needs: dict[int, tuple[Path, int]] = {}
-        for path, count in ((self.folder, self.bytes), (places().indexes, self.index_bytes)):
+        for path, count in ((self.folder, self.at_once), (places().indexes, self.index_bytes)):
             if count:
                 disk = existing(path).stat().st_dev
                 first, others = needs.get(disk, (path, 0))
@@ -142,37 +147,66 @@ class ChunkPlan(msgspec.Struct, frozen=True):
 
 
 def plan_chunks(
-    numbers: tuple[int, ...] | None,
-    folder: Path,
-    open_client: OpenClient,
+    name: str, numbers: tuple[int, ...] | None, folder: Path | None, open_client: OpenClient
 ) -> ChunkPlan:
-    """What a build of these chunks takes; None for all that NCBI lists, or, where the network is
-    not allowed, all that are in `folder`. The network is used only if files are missing, or to
-    list.
+    """What it takes to put these chunks into the index `name`; None for all that NCBI lists, or,
+    where the network is not allowed, all that are in `folder`. The network is used only if files
+    are missing, or to list. folder: as of `build_from_chunks`.
 
-    Raises NotFoundError if NCBI has no such chunk, OnlineError if it cannot be asked.
+    Raises NotFoundError if NCBI has no such chunk, OnlineError if it cannot be asked, and as
+    `indexed_chunks`.
     """
+    done, where = indexed_chunks(name), folder or spool_folder()
     if numbers is None and is_offline():
-        numbers = _held(folder) or None
+        numbers = _held(where) or None
     listed: dict[str, int | None] = {}
-    if numbers is None or _missing(numbers, folder):
+    if numbers is None or _missing(set(numbers) - done, where):
         with open_client() as client:
             listed = sizes_listed(client, SERVICE, "", _LISTED)
         if not listed or None in listed.values():
             raise unexpected(_NAME, f"a listing without {'sizes' if listed else 'files'}")
-        known = sorted({int(re.sub(r"\D", "", name)) for name in listed})
+        known = sorted({int(re.sub(r"\D", "", file)) for file in listed})
         numbers = numbers or tuple(known)
-        for name in _missing(numbers, folder):
-            if name not in listed:
-                raise NotFoundError(f"{_NAME} has no {name}", remedy=f"it has {ranges(known)}")
-    missing = _missing(numbers, folder)
-    parts = (folder / f"{name}.part" for name in missing)
-    arrived = sum(part.stat().st_size for part in parts if part.exists())
-    vectors = (chunk_in(folder, number).vectors for number in numbers)
+        for file in _missing(sorted(set(numbers) - done), where):
+            if file not in listed:
+                raise NotFoundError(f"{_NAME} has no {file}", remedy=f"it has {ranges(known)}")
+    numbers = tuple(number for number in numbers if number not in done)
+    to_fetch = [_to_fetch(number, where, listed) for number in numbers]
+    vectors = (chunk_in(where, number).vectors for number in numbers)
     sizes = (one.stat().st_size if one.exists() else listed[one.name] or 0 for one in vectors)
-    to_fetch = sum(listed[name] or 0 for name in missing) - arrived
-    documents = sum(sizes) // (4 * DIMENSION)
-    return ChunkPlan(folder, numbers, len(missing), max(0, to_fetch), documents)
+    return ChunkPlan(
+        where,
+        numbers,
+        files=len(_missing(numbers, where)),
+        bytes=sum(to_fetch),
+        at_once=max(to_fetch, default=0) if folder is None else sum(to_fetch),
+        documents=sum(sizes) // (4 * DIMENSION),
+    )
+
+
+def indexed_chunks(name: str) -> frozenset[int]:
+    """The numbers of the chunks that the index `name` has; none if there is no such index. Raises
+    UsageError if it is another index, IndexFault if it is damaged."""
+    if name not in index_names():
+        return frozenset()
+    manifest = manifest_of(name)
+    names = (Path(one.path).name for one in manifest.inputs if one.format == FORMAT)
+    numbers = {int(found[1]) for found in map(_TEXTS.fullmatch, names) if found}
+    if not numbers or manifest.known_revision is not None:
+        raise UsageError(
+            f"the index {name} exists, and is not of MedCPT's chunks",
+            remedy=f"choose another name, or remove it: bioretrieval-tui index remove {name}",
+        )
+    return frozenset(numbers)
+
+
+def _to_fetch(number: int, folder: Path, listed: Mapping[str, int | None]) -> int:
+    """Bytes of a chunk that have not arrived, about."""
+    total = 0
+    for file in _missing([number], folder):
+        part = folder / f"{file}.part"
+        total += max(0, (listed[file] or 0) - (part.stat().st_size if part.exists() else 0))
+    return total
 
 
 def _missing(numbers: Iterable[int], folder: Path) -> list[str]:
@@ -187,46 +221,6 @@ def _held(folder: Path) -> tuple[int, ...]:
 
 
 # Fetching and verifying ---------------------------------------------------------------------------
-
-
-def complete_chunks(
-    numbers: Sequence[int],
-    folder: Path,
-    model: str,
-    dimension: int,
-    *,
-    most: int = 0,
-    reporter: Reporter = silent,
-    open_client: OpenClient | None = None,
-) -> list[Chunk]:
-    """Fetch what is missing of these chunks into `folder`, and verify each before the next.
-
-    most: bytes to be fetched, about, for progress. An exception carries a note (PEP 678) that says
-    from where the next run goes on. Raises as `download` and `check_chunk`, and NotFoundError for
-    a file that NCBI has not.
-    """
-    chunks = [chunk_in(folder, number) for number in numbers]
-    fetching = _Fetching(folder, most, reporter)
-    with contextlib.ExitStack() as stack:
-        client: HttpClient | None = None
-        for place, chunk in enumerate(chunks):
-            try:
-                for path in chunk:
-                    if not path.exists():
-                        client = client or stack.enter_context(_client(open_client))
-                        fetching.fetch(client, path.name)
-                check_chunk(chunk, model, dimension, reporter)
-            except BaseException as error:
-                done = f"{place:,} of {plural(len(chunks), 'chunk')} are complete"
-                error.add_note(f"{done}; the same call goes on from there")
-                raise
-    return chunks
-
-
-def _client(opened: OpenClient | None) -> HttpClient:
-    from bioretrieval_tui.online.http import HttpClient
-
-    return HttpClient() if opened is None else opened()
 
 
 class _Fetching:
@@ -326,6 +320,12 @@ def _check_texts(path: Path, remedy: str) -> None:
 # The index ----------------------------------------------------------------------------------------
 
 
+def _client(opened: OpenClient | None) -> HttpClient:
+    from bioretrieval_tui.online.http import HttpClient
+
+    return HttpClient() if opened is None else opened()
+
+
 def build_from_chunks(
     name: str,
     numbers: Sequence[int],
@@ -340,42 +340,73 @@ def build_from_chunks(
     report: Report | None = None,
     open_client: OpenClient | None = None,
 ) -> BuildOutcome:
-    """Build an index over chunks, after fetching what is missing of them.
+    """Put chunks into the index `name`, one after the other: what is missing of each is fetched, it
+    is verified and added. No model is loaded.
 
-    folder: of the files; None for `spool_folder`, from which they are deleted once the index is
-    complete. model, recipe, dimension: of MedCPT. most: as of `complete_chunks`. No model is
-    loaded. Texts are read record by record; the vectors stay on disk, and 16 bytes of memory hold
-    the PMID and the row of each. Raises as `complete_chunks` and `build_index`.
+    numbers: of the chunks, at least one; folder: of the files; None for `spool_folder`, from which
+    those of a chunk are deleted once the index has it. model, recipe, dimension: of MedCPT. most:
+    bytes to be fetched, about, for progress. Texts are read record by record; the vectors stay on
+    disk, and 16 bytes of memory hold the PMID and the row of each.
+
+    An exception carries a note (PEP 678) that says from where the next run goes on. Raises as
+    `download`, `check_chunk`, `indexed_chunks` and `add_to_index`; NotFoundError: NCBI has no such
+    file.
     """
-    from bioretrieval_tui.index.build import build_index
-    from bioretrieval_tui.index.vector_cache import ImportedVectors
+    from bioretrieval_tui.index.report import Report
 
-    chunks = complete_chunks(
-        numbers,
-        folder or spool_folder(),
-        model,
-        dimension,
-        most=most,
-        reporter=reporter,
-        open_client=open_client,
-    )
-    vectors, ids, documents = (list(paths) for paths in zip(*chunks, strict=True))
-    try:
-        outcome = build_index(
-            name,
-            documents,
-            ImportedVectors(vectors, ids, model, recipe, dimension),
-            settings=msgspec.structs.replace(reading or ReadSettings(), format=FORMAT),
-            reporter=reporter,
-            report=report,
-            ids="pmid",
+    done = indexed_chunks(name)
+    wanted = [number for number in numbers if number not in done]
+    where = folder or spool_folder()
+    settings = msgspec.structs.replace(reading or ReadSettings(), format=FORMAT)
+    counts, left_out, seconds = report or Report(), 0, 0.0
+    outcome: BuildOutcome | None = None
+    fetching = _Fetching(where, most, reporter)
+    with contextlib.ExitStack() as stack:
+        client: HttpClient | None = None
+        for place, number in enumerate(wanted):
+            chunk = chunk_in(where, number)
+            try:
+                for path in chunk:
+                    if not path.exists():
+                        client = client or stack.enter_context(_client(open_client))
+                        fetching.fetch(client, path.name)
+                check_chunk(chunk, model, dimension, reporter)
+                outcome = _added(name, chunk, model, recipe, dimension, settings, reporter, counts)
+            except BaseException as error:
+                added = f"{place:,} of {plural(len(wanted), 'chunk')} added so far"
+                error.add_note(f"{added}; the same call goes on from there")
+                raise
+            left_out += counts.without_document
+            seconds += outcome.manifest.seconds
+            for path in chunk if folder is None else ():
+                path.unlink(missing_ok=True)
+    assert outcome is not None  # noqa: S101 - there is a chunk
+    counts.without_document = left_out
+    manifest = msgspec.structs.replace(outcome.manifest, seconds=seconds)  # of all chunks
+    return msgspec.structs.replace(outcome, manifest=manifest)
+
+
+def _added(
+    name: str,
+    chunk: Chunk,
+    model: str,
+    recipe: Encoding,
+    dimension: int,
+    settings: ReadSettings,
+    reporter: Reporter,
+    report: Report,
+) -> BuildOutcome:
+    """Make the index of a chunk, or add the chunk to it."""
+    from bioretrieval_tui.index.build import add_to_index, build_index
+    from bioretrieval_tui.index.vector_cache import ImportedVectors, facts_of
+
+    source = ImportedVectors([chunk.vectors], [chunk.ids], model, recipe, dimension)
+    how: dict[str, Any] = {"settings": settings, "reporter": reporter, "report": report}
+    if name not in index_names():
+        return build_index(name, [chunk.documents], source, replace=False, ids="pmid", **how)
+    if facts_of(manifest_of(name)).key != source.start().key:
+        raise UsageError(
+            f"the index {name} has vectors of another model or recipe",
+            remedy=f"choose another name, or remove it: bioretrieval-tui index remove {name}",
         )
-    except BaseException as error:
-        error.add_note("all chunks are complete; the same call builds from them again")
-        raise
-    if folder is None:
-        for path in itertools.chain.from_iterable(chunks):
-            path.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # other chunks are there
-            spool_folder().rmdir()
-    return outcome
+    return add_to_index(name, [chunk.documents], source=source, **how)
