@@ -235,7 +235,7 @@ def test_a_graph_of_another_dimension(built: Manifest) -> None:
         read_graph(other, index_folder("demo"), 0)
 
 
-M, DIMENSION, COUNT = 16, 16, 300
+M, DIMENSION, COUNT = 24, 16, 300
 ELEMENT = 4 + 8 * M + 4 * DIMENSION + 8
 LEVELS = 96 + COUNT * ELEMENT
 

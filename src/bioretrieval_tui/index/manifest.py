@@ -125,8 +125,8 @@ class GraphSettings(_Facts, frozen=True, kw_only=True):
     of the worst graph; None where nothing was measured. parts: rows of each graph, in order of the
     vectors; none before format 5."""
 
-    m: Annotated[int, msgspec.Meta(ge=2, le=1_000)] = 16
-    ef_construction: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 200
+    m: Annotated[int, msgspec.Meta(ge=2, le=1_000)] = 24
+    ef_construction: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 64
     ef: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 200
     seed: int = 100
     recall: float | None = None
