@@ -25,11 +25,11 @@ from bioretrieval_tui.index.verify import verify_index
 WORDS = 40
 
 
-def texts(first: int, end: int) -> list[Any]:
+def texts(first: int, end: int, version: int = 0) -> list[Any]:
     def words(number: int) -> str:
         return " ".join(f"w{number * one % 1_009 % WORDS}" for one in range(8))
 
-    return [record(f"d{n}", f"{words(n)} n{n}") for n in range(first, end)]
+    return [record(f"d{n}", f"{words(n + version)} n{n + version}") for n in range(first, end)]
 
 
 def built(count: int) -> Manifest:
@@ -119,8 +119,7 @@ def test_what_is_replaced_and_deleted_is_not_found_in_any_part() -> None:
     built(250)
     manifest = added(90, 110)  # the same ids and texts: nothing changes
     assert manifest.rows == 250
-    changed = [record(f"d{n}", f"other text {n}") for n in range(95, 105)]
-    manifest = add_to_index("demo", feeding(changed), of_hashing).manifest
+    manifest = add_to_index("demo", feeding(texts(95, 105, 500)), of_hashing).manifest
     assert (manifest.documents, manifest.rows) == (250, 260)
     require_same_answers(manifest)
     exact, walked = stores(manifest)
@@ -130,10 +129,9 @@ def test_what_is_replaced_and_deleted_is_not_found_in_any_part() -> None:
 
 
 @pytest.mark.usefixtures("small_parts")
-def test_a_part_of_which_all_are_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_part_of_which_all_are_deleted() -> None:
     built(200)
-    changed = [record(f"d{n}", f"other text {n}") for n in range(100)]
-    manifest = add_to_index("demo", feeding(changed), of_hashing).manifest
+    manifest = add_to_index("demo", feeding(texts(0, 100, 500)), of_hashing).manifest
     assert manifest.graph.parts == (100, 100, 100)
     require_same_answers(manifest)
 

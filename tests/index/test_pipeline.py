@@ -98,7 +98,7 @@ def test_an_encoder_that_is_interrupted(built: Manifest, large: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "where", [(GraphBuilder, "add"), (TextIndexWriter, "add")], ids=["graph", "text"]
+    "where", [(GraphBuilder, "add"), (TextIndexWriter, "begin")], ids=["graph", "text"]
 )
 @pytest.mark.parametrize("at", [1, 2, 4])
 @pytest.mark.parametrize("kind", [OSError, IndexFault])

@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from bioretrieval_tui.index import read_ahead
 from bioretrieval_tui.index.build import build_index
 from bioretrieval_tui.index.read_ahead import ReadAhead, read_whole
 from bioretrieval_tui.index.report import Report
-from bioretrieval_tui.index.second_process import SecondProcess, together
+from bioretrieval_tui.index.second_process import SecondProcess, begin_together
 
 FILES, EACH = 6, 50
 
@@ -119,24 +120,20 @@ def test_a_reader_that_is_killed_loses_nothing(
 
 
 def test_a_stopped_build_does_not_wait_for_its_readers(corpus: Path) -> None:
-    reader = ReadAhead(sorted(corpus.iterdir()), ReadSettings(), processes=2)
+    first = min(corpus.iterdir())
+    reader = ReadAhead([first], ReadSettings(), processes=1)
+    slow = reader._idle.pop()
+    slow.begin(time.sleep, 600)
+    reader._begun.append((first, slow))
 
     def stop() -> None:
         raise KeyboardInterrupt
 
-    first = min(corpus.iterdir())
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(read_ahead, "read_whole", _sleeps)
-        with pytest.raises(KeyboardInterrupt):
-            reader.read(first, stop)
+    with pytest.raises(KeyboardInterrupt):
+        reader.read(first, stop)
     reader.close()
-    assert all(process._child.returncode for _, process in reader._begun if process._child)
-
-
-def _sleeps(*_: object) -> None:
-    import time
-
-    time.sleep(600)
+    assert slow._child is not None
+    assert slow._child.returncode == -signal.SIGKILL
 
 
 def test_large_files_and_few_are_read_where_they_are_stored(
@@ -169,7 +166,7 @@ def test_a_whole_file_in_parts(corpus: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_helpers_share_a_list(count: int) -> None:
     helpers = [SecondProcess() for _ in range(3)]
     try:
-        assert together(helpers, sorted, list(range(count))) == list(range(count))
+        assert begin_together(helpers, sorted, list(range(count)))() == list(range(count))
     finally:
         for helper in helpers:
             helper.close()

@@ -552,9 +552,12 @@ def _fill(
 
     def insert(first: int, documents: Sequence[Document], vectors: Halves) -> None:
         out.write(np.ascontiguousarray(vectors, dtype="<f2").data)
+        index_terms = text.begin(documents)  # another process splits them while the graph grows
         if graphs is not None and base is None:
             graphs.add(widened(vectors), writer.next if intake.over and not tables else 0)
-        text.add(first, documents)
+        elif graphs is not None:
+            graphs.take_tail()
+        index_terms(first)
         if blocks is not None and not intake.over:
             blocks.follow(first + len(documents))
 

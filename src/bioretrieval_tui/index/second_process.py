@@ -39,17 +39,20 @@ def helping() -> Iterator[list[SecondProcess]]:
             helper.close()
 
 
-def together(helpers: Sequence[SecondProcess], work: Work, given: Sequence[Any]) -> list[Any]:
-    """What `work` gives for all of `given`, a function of lists, done by all helpers at once."""
+def begin_together(
+    helpers: Sequence[SecondProcess], work: Work, given: Sequence[Any]
+) -> Callable[[], list[Any]]:
+    """Begin `work`, a function of lists, on all of `given` with all helpers at once; returns what
+    waits for the results, in order."""
     share = -(-len(given) // len(helpers))
-    begun = [
+    asked = [
         (helper, given[number * share :][:share])
         for number, helper in enumerate(helpers)
         if number * share < len(given)
     ]
-    for helper, some in begun:
+    for helper, some in asked:
         helper.begin(work, some)
-    return [one for helper, _ in begun for one in helper.end()]
+    return lambda: [one for helper, _ in asked for one in helper.end()]
 
 
 class SecondProcess:

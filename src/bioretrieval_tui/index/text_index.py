@@ -20,7 +20,8 @@ import re
 import shutil
 import weakref
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any, Self
@@ -34,7 +35,7 @@ from bioretrieval_tui.errors import IndexFault
 from bioretrieval_tui.index.analysis import spans, tokens
 from bioretrieval_tui.index.layout import ANALYSER, ENGINE, share_file
 from bioretrieval_tui.index.manifest import COMPACT, TextFacts
-from bioretrieval_tui.index.second_process import SAVES_FROM, SecondProcess, together
+from bioretrieval_tui.index.second_process import SAVES_FROM, SecondProcess, begin_together
 from bioretrieval_tui.index.vector_matrix import Labels, existing
 
 if TYPE_CHECKING:
@@ -111,12 +112,18 @@ class TextIndexWriter:
 
     def add(self, first_label: int, documents: Sequence[Document]) -> None:
         """Index `documents` under `first_label` and the labels after it."""
+        self.begin(documents)(first_label)
+
+    def begin(self, documents: Sequence[Document]) -> Callable[[int], None]:
+        """Begin with the terms of documents; returns what indexes them under a first label."""
         texts = [(one.title, one.text) for one in documents]
+        lines: Callable[[], list[str]] = partial(lines_of, texts)
         if self._helpers and self._added >= SAVES_FROM:
-            lines = together(self._helpers, lines_of, texts)
-        else:
-            lines = lines_of(texts)
+            lines = begin_together(self._helpers, lines_of, texts)
         self._added += len(texts)
+        return lambda first_label: self._write(first_label, lines())
+
+    def _write(self, first_label: int, lines: Sequence[str]) -> None:
         with self._native():
             for label, terms in enumerate(lines, start=first_label):
                 row = self._tantivy.Document()
