@@ -258,7 +258,18 @@ def test_a_missing_device_is_refused() -> None:
         pick(f"cuda:{number}")
     with pytest.raises(ModelError, match=f"no device cuda:{number + 1} here"):
         pick(f"cuda:{number + 1},cuda:{number + 2}")
-    assert pick("auto") in ("cpu", "cuda", "mps")
+    assert pick("auto").partition(":")[0] in ("cpu", "cuda", "mps")
+
+
+@pytest.mark.parametrize(("cards", "taken"), [(1, "cuda"), (3, "cuda:0,cuda:1,cuda:2")])
+def test_auto_takes_all_cards(cards: int, taken: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr("bioretrieval_tui.encoding.device._GPU_FILES", (__file__,))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: cards)
+    assert pick("auto") == taken
+    assert pick("cuda:0") == "cuda:0"
 
 
 # --- other models

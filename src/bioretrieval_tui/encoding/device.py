@@ -58,9 +58,10 @@ def _choice(variable: str, otherwise: str, *values: str) -> str:
 
 
 def pick(device: str = "auto") -> str:
-    """The device (or devices, separated by commas) that `device` means here, as torch names it.
-    torch is not imported for `cpu`, nor for `auto` on a machine without the drivers of a GPU.
-    Raises UsageError: not a device name; ModelError: the machine does not have it."""
+    """The device (or devices, separated by commas) that `device` means here, as torch names it:
+    `auto` is all GPUs, which CUDA_VISIBLE_DEVICES limits. torch is not imported for `cpu`, nor for
+    `auto` on a machine without the drivers of a GPU. Raises UsageError: not a device name;
+    ModelError: the machine does not have it."""
     gpu = sys.platform == "darwin" or any(Path(name).exists() for name in _GPU_FILES)
     if check_name(device) == "cpu" or (device == "auto" and not gpu):
         return "cpu"
@@ -68,7 +69,10 @@ def pick(device: str = "auto") -> str:
 
     has_mps = torch.backends.mps.is_available()
     if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu"
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if count > 1:
+            return ",".join(f"cuda:{number}" for number in range(count))
+        return "cuda" if count else "mps" if has_mps else "cpu"
     for name in device.split(","):
         absent = name == "mps" and not has_mps
         if absent or (name.startswith("cuda") and _number(name) >= torch.cuda.device_count()):

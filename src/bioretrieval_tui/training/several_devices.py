@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from bioretrieval_tui.catalog.models import Encoding, TrainingSettings
-from bioretrieval_tui.encoding.device import pick, usable_cores
+from bioretrieval_tui.encoding.device import usable_cores
 from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser
 from bioretrieval_tui.progress import Progress, Reporter, silent
 from bioretrieval_tui.training.examples import Example
@@ -81,17 +81,6 @@ class _Work(NamedTuple):
     saved_every: float
     share: Share = WHOLE
     most: int | None = None
-
-
-def devices_of(named: str) -> str:
-    """As `pick`, but `auto` means all GPUs where there are several."""
-    found = pick(named)
-    if named != "auto" or found != "cuda":
-        return found
-    import torch
-
-    count = torch.cuda.device_count()
-    return ",".join(f"cuda:{number}" for number in range(count)) if count > 1 else found
 
 
 def needs_processes(device: str) -> bool:

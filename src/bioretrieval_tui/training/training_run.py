@@ -26,6 +26,7 @@ from bioretrieval_tui.documents.detect import resolve
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.store import DocumentStore
 from bioretrieval_tui.encoding import embedded
+from bioretrieval_tui.encoding.device import pick
 from bioretrieval_tui.encoding.encoder_registry import recipe_of
 from bioretrieval_tui.encoding.model_files import files_of
 from bioretrieval_tui.encoding.recipe import parts_of
@@ -67,7 +68,7 @@ from bioretrieval_tui.training.reranker_training import (
     starting_recipe,
     trainable_reranker,
 )
-from bioretrieval_tui.training.several_devices import devices_of, even_batch
+from bioretrieval_tui.training.several_devices import even_batch
 from bioretrieval_tui.training.teachers import (
     DISTILLED,
     SEARCHES,
@@ -345,7 +346,7 @@ def plan(
     own_models.check_new_name(request.name)
     require_libraries()
     settings, recipe = request.settings, encoding_of(request)
-    names = devices_of(request.device).split(",")
+    names = pick(request.device).split(",")
     prepared = prepare(request, reporter, remark, mines=False)
     train = prepared.train
     if settings.negatives == "mined":
@@ -446,7 +447,7 @@ def _train(
         model, task = _to_train(request, recipe)
         fitted = finish_early(model, request.settings, work) if finish else fit(
             model, recipe, request.settings, examples, held, work, reporter,
-            device=devices_of(request.device), task_of=task,
+            device=pick(request.device), task_of=task,
             load=partial(_model_to_train, request, recipe),
         )  # fmt: skip
         _save(model, folder)
@@ -467,7 +468,7 @@ def _train(
         pairs=len(examples),
         held=len(prepared.held),
         fitted=fitted,
-        hardware=records.hardware(devices_of(request.device)).replace("queries on", "trained on"),
+        hardware=records.hardware(pick(request.device)).replace("queries on", "trained on"),
         versions=records.versions(),
         base_entry=request.base_entry,
         recipe=request.recipe,
