@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 from hashing_encoder import HashingEncoder, write_corpus
-from index_help import tree, whole
+from index_help import feeding, of_hashing, record, tree, whole
 from msgspec import structs
 
 from bioretrieval_tui.errors import IndexFault, NotFoundError, UsageError
 from bioretrieval_tui.index import registry
-from bioretrieval_tui.index.build import build_index
+from bioretrieval_tui.index.build import add_to_index, build_index
 from bioretrieval_tui.index.layout import (
     METADATA,
     TEXT,
@@ -68,6 +68,9 @@ def test_what_is_listed(built: Manifest, corpus: Path) -> None:
         "aliases": 0,
         "segments": 1,
         "recall": built.graph.recall,
+        "graphs": 1,
+        "outside": 0,
+        "parts": built.bytes_by_part,
         "max_tokens": 256,
         "longer": 0,
         "passages": None,
@@ -250,3 +253,16 @@ def test_listing_loads_neither_numpy_nor_hnswlib(built: Manifest) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_what_the_parts_of_an_index_take(built: Manifest) -> None:
+    found = info("demo")
+    assert found.parts is not None
+    assert [*found.parts] == ["documents", "vectors", "graphs", "text index", "metadata"]
+    files = [index_folder("demo") / "manifest.json", *index_folder("demo").glob("*/*.npy")]
+    rest = sum(path.stat().st_size for path in files)
+    assert sum(found.parts.values()) == found.bytes - rest
+    assert found.parts["vectors"] == 300 * 16 * 2
+    assert (found.graphs, found.outside) == (1, 0)
+    add_to_index("demo", feeding([record("more", "one more")]), of_hashing)
+    assert (info("demo").graphs, info("demo").outside) == (1, 1)

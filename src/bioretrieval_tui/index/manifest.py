@@ -38,6 +38,12 @@ ANY_REVISION = "any"
 that are added later."""
 _MOST_BYTES = 16 * 2**20
 
+_PARTS = {
+    "documents": "documents", "vectors": "vectors", "passages": "vectors", "graph": "graphs",
+    "text": "text index", "metadata": "metadata",
+}  # fmt: skip
+"""Parts of an index by the beginnings of the names of their files or folders."""
+
 IdKind = Literal["pmid"]
 """What the ids of a corpus are, if each has a web page of its own."""
 _Token = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{12}\Z")]
@@ -232,6 +238,17 @@ class Manifest(_Facts, frozen=True, kw_only=True):
             GraphPart(self.path(layout.graph_file(number)), end - rows, rows)
             for number, (rows, end) in enumerate(zip(parts, ends, strict=True))
         ]
+
+    @property
+    def bytes_by_part(self) -> dict[str, int]:
+        """Bytes of documents, vectors, graphs, text index and metadata; of those that there are."""
+        found: dict[str, int] = {}
+        for path, facts in self.files.items():
+            within = path.partition("/")[2]
+            part = _PARTS.get(within.partition("/")[0].partition(".")[0].partition("-")[0])
+            if part and facts.bytes:
+                found[part] = found.get(part, 0) + facts.bytes
+        return {part: found[part] for part in dict.fromkeys(_PARTS.values()) if part in found}
 
     def stores(self) -> list[str]:
         """The segments' document files, oldest first."""

@@ -59,7 +59,8 @@ class IndexInfo(Struct, frozen=True):
     status: "ok", "damaged: " and why, "outdated: " and what to run, or "unfinished: " and how many
     documents a first build has encoded. built: ISO 8601, UTC. dead_share: share of documents that
     were replaced or deleted and still take up disk space. segments: builds and additions since the
-    last compaction. recall: recall@10 of the graph when it was built. max_tokens: of a document
+    last compaction. recall: recall@10 of the graphs when they were built; graphs: how many;
+    outside: vectors that are in none. parts: bytes by part of the index. max_tokens: of a document
     that the model reads, None if there is no limit or it is not known; longer: documents that have
     more, None if that is not known; passages: the vectors of an index where those have several.
     fields: what a filter may name. cached: an evaluation made it, and `clear_cache` removes it.
@@ -79,6 +80,9 @@ class IndexInfo(Struct, frozen=True):
     aliases: int | None = None
     segments: int | None = None
     recall: float | None = None
+    graphs: int | None = None
+    outside: int | None = None
+    parts: dict[str, int] | None = None
     max_tokens: int | None = None
     longer: int | None = None
     passages: int | None = None
@@ -323,6 +327,9 @@ def _inspect(folder: Path, *, deep: bool) -> IndexInfo:
         aliases=manifest.aliases,
         segments=len(manifest.segments),
         recall=manifest.graph.recall,
+        graphs=len(manifest.graphs),
+        outside=manifest.vectors - sum(part.rows for part in manifest.graphs),
+        parts=manifest.bytes_by_part,
         max_tokens=manifest.max_tokens,
         longer=manifest.longer,
         passages=manifest.vectors if manifest.passages else None,

@@ -66,6 +66,10 @@ def _facts(one: IndexInfo) -> Iterator[tuple[str, str]]:
     if (line := longer_line(one.longer, one.max_tokens, one.passages)) is not None:
         yield "long documents", line
     yield "size", f"{size(one.bytes)} ({one.bytes:,} bytes)"
+    if one.parts and one.documents:
+        named = ", ".join(f"{part} {size(held)}" for part, held in one.parts.items())
+        each = sum(one.parts.values()) / one.documents
+        yield "of it", f"{named}; {each:,.0f} bytes a document"
     yield "model", one.model or ""
     yield "dimension", str(one.dimension or "")
     yield "vectors", one.dtype or ""
@@ -80,3 +84,6 @@ def _facts(one: IndexInfo) -> Iterator[tuple[str, str]]:
         yield "filter fields", ", ".join(one.fields)
     if one.recall is not None:
         yield "HNSW recall@10", f"{one.recall:.3f} (against exact search)"
+    if one.graphs and (one.graphs > 1 or one.outside):
+        outside = f", {plural(one.outside, 'vector')} in none yet" if one.outside else ""
+        yield "HNSW graphs", f"{one.graphs:,}{outside}"
