@@ -249,7 +249,8 @@ from bioretrieval_tui.search.engine import SearchEngine
 from bioretrieval_tui.search.types import Query
 import numpy as np
 name, *queries = sys.argv[1:]
-engine = SearchEngine.open(name, device="cpu")
+engine = SearchEngine.open(name, device="cpu", ready=False)
+engine.load()
 opened = time.perf_counter() - begun
 first = []
 for one in queries:

@@ -240,3 +240,16 @@ def test_a_shared_file_that_was_altered_is_found(monkeypatch: pytest.MonkeyPatch
     path.write_bytes(data)
     with pytest.raises(IndexFault, match=r"graph\.hnsw was altered"):
         added(300, 310)
+
+
+def test_many_queries_are_answered_one_way() -> None:
+    """Which of them come before the graphs are loaded would be chance."""
+    manifest = built(300)
+    store = later(manifest)
+    store.load_graphs()
+    assert not store.exact
+    store.load_graphs()
+    path = path_of(manifest, "graph.hnsw")
+    path.write_bytes(path.read_bytes()[:-4])
+    with pytest.raises(IndexFault):
+        later(manifest).load_graphs()

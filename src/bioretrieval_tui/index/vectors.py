@@ -85,34 +85,37 @@ class VectorStore:
         self._graphs: list[Any] = []
         self._fault: Exception | None = None
         self._exact_searches = 0
-        self._loading = threading.Lock()
+        self._loading, self._counting = threading.Lock(), threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
         if not later:
-            self._load_graphs()
+            self.load_graphs()
 
     @property
     def exact(self) -> bool:
         """Whether all searches are exact: there is no graph, or none is loaded yet."""
         return not self._graphs
 
-    def _load_graphs(self) -> None:
-        graphs = [
-            load_graph(self._manifest, self._folder, number, self.dead)
-            for number in range(len(self._parts))
-        ]
-        self._graphs = graphs
+    def load_graphs(self) -> None:
+        """Load the graphs now, if searches will use them: for many queries, which are answered one
+        way then. Raises IndexFault where they are damaged."""
+        with self._loading:
+            if not self._graphs:
+                self._graphs = [
+                    load_graph(self._manifest, self._folder, number, self.dead)
+                    for number in range(len(self._parts))
+                ]
 
     def _begin_loading(self) -> None:
         """Load the graphs in a thread of their own, once, after a few searches without them: a
         command that asks one question would wait longer for them than exact search takes."""
-        with self._loading:
+        with self._counting:
             self._exact_searches += 1
             if self._exact_searches != _EXACT_AT_FIRST + 1:
                 return
 
         def load() -> None:
             try:
-                self._load_graphs()
+                self.load_graphs()
             except Exception as error:  # noqa: BLE001 - raised by the next search
                 with contextlib.suppress(BioRetrievalError):
                     # Where a newer generation has replaced the files, exact search goes on.

@@ -60,6 +60,8 @@ def _encoded(indexes: Federation, batch: Sequence[Asked]) -> list[dict[str, Floa
     instruction = batch[places[0]][1].instruction
     for name, engine in indexes.engines.items():
         if engine.loaded:
+            if len(batch) == BATCH:
+                engine.index.vectors.load_graphs()
             vectors = engine.load().encode_queries(texts, instruction=instruction)
             for at, vector in zip(places, vectors, strict=True):
                 found[at][name] = vector
