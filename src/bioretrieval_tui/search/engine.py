@@ -112,8 +112,9 @@ class SearchEngine:
         cls, name: str, *, device: str = "auto", reporter: Reporter = silent, ready: bool = True
     ) -> Self:
         """Open the index `name`. ready: load its vectors, graphs and model now; otherwise a query
-        that needs them does, and BM25 needs none. Raises NotFoundError: no such index; IndexFault: it
-        is damaged; ModelError: its model is not here; UsageError: an impossible name or device."""
+        that needs them does, and BM25 needs none. Raises NotFoundError: no such index; IndexFault:
+        it is damaged; ModelError: its model is not here; UsageError: an impossible name or
+        device."""
         engine = cls(open_index(name, vectors=ready), device=device)
         try:
             if ready:
