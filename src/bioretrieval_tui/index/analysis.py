@@ -274,11 +274,8 @@ def _is_stemmed(word: str) -> bool:
 
 def tokens(text: str) -> list[str]:
     """The terms of `text` in order, repeated as they occur."""
-    return list(
-        chain.from_iterable(
-            _CHUNKS[chunk] for part in _portions(text) for chunk in chunks(text[part])
-        )
-    )
+    found = chain.from_iterable(chunks(text[part]) for part in _portions(text))
+    return list(chain.from_iterable(map(_CHUNKS.__getitem__, found)))
 
 
 def _portions(text: str) -> Iterator[slice]:
