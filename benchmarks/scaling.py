@@ -56,18 +56,19 @@ _JOURNALS, _AUTHORS = 4_000, 60_000
 def write_corpus(folder: Path, count: int) -> None:
     """Write `docs.jsonl`, `vectors.npy` and `ids.json`."""
     chance = random.Random(5)
-    sentences, titles = [], []
+    sentences: list[str] = []
     for path in ("ohsumed-7400/corpus.jsonl", "scifact/corpus.jsonl", "pubmedqa-pqal/corpus.jsonl"):
         for line in (DATA / path).open():
             one = json.loads(line)
-            titles.append(one["title"] or one["text"][:80])
             sentences += [part for part in one["text"].split(". ") if 30 < len(part) < 400]
+    words = [word for part in sentences for word in part.split() if word.isalpha()]
     with (folder / "docs.jsonl").open("w") as out:
         for number in range(count):
             body = [f"{part}." for part in chance.choices(sentences, k=chance.randint(4, 9))]
             # Names and numbers of its own, as every abstract has.
             body.append(f"The locus {_name(chance)}{chance.randrange(10**6)} in {number}.")
-            title = chance.choice(titles).rstrip(".")
+            # Titles differ, as those of papers: equal ones would be compared as duplicates.
+            title = " ".join(chance.choices(words, k=chance.randint(7, 14)))
             metadata = {
                 "journal": f"Journal of {chance.randrange(_JOURNALS)}",
                 "year": 1970 + chance.randrange(56),
@@ -77,11 +78,16 @@ def write_corpus(folder: Path, count: int) -> None:
             document = {"_id": str(10**7 + number), "title": f"{title}, {_name(chance)}.",
                         "text": " ".join(body), "metadata": metadata}  # fmt: skip
             out.write(json.dumps(document) + "\n")
-    generate(folder / "vectors.raw", count)
-    raw = np.memmap(folder / "vectors.raw", "<f2", mode="r", shape=(count, DIMENSION))
-    np.save(folder / "vectors.npy", raw)
-    (folder / "vectors.raw").unlink()
+    if not _fits(folder / "vectors.npy", count):
+        generate(folder / "vectors.raw", count)
+        raw = np.memmap(folder / "vectors.raw", "<f2", mode="r", shape=(count, DIMENSION))
+        np.save(folder / "vectors.npy", raw)
+        (folder / "vectors.raw").unlink()
     (folder / "ids.json").write_text(json.dumps([str(10**7 + n) for n in range(count)]))
+
+
+def _fits(vectors: Path, count: int) -> bool:
+    return vectors.exists() and np.load(vectors, mmap_mode="r").shape[0] == count
 
 
 def _name(chance: random.Random) -> str:
@@ -290,9 +296,10 @@ def compared(report: Report, folder: Path, count: int, baseline: str | None) -> 
     found = {}
     for name, python in {"this": sys.executable, "baseline": baseline}.items():
         if python is not None:
-            with tempfile.TemporaryDirectory(dir=folder) as home:
-                found[name] = whole(python, folder, Path(home))
-                print(name, found[name], file=sys.stderr)
+            home = folder / f"home-{name}"  # kept, to look at it
+            shutil.rmtree(home, ignore_errors=True)
+            found[name] = whole(python, folder, home)
+            print(name, found[name], file=sys.stderr)
     lines = {
         "build, s": "build", "processor, s": "processor", "cold search, s": "cold",
         "one document added, s": "add", "open in a session, s": "open",
@@ -332,8 +339,7 @@ def main() -> None:
     folder = given.work or Path(tempfile.mkdtemp())
     folder.mkdir(parents=True, exist_ok=True)
     most = max(given.counts)
-    made = folder / "vectors.npy"
-    if not made.exists() or np.load(made, mmap_mode="r").shape[0] != most:
+    if not (folder / "docs.jsonl").exists() or not _fits(folder / "vectors.npy", most):
         write_corpus(folder, most)
     report = Report("Scaling")
     if given.only != "whole":
