@@ -79,6 +79,8 @@ WINDOW = 512
 they are long, what the store reads at once is a window."""
 _ACCELERATED = 16
 """Times as many on an accelerator, which encodes a single window too quickly to stay busy."""
+_PARTLY = 64
+"""Documents that an addition encodes at least for its speed to be noted."""
 _WAITING = 4
 """Encoded windows that may wait to be inserted."""
 
@@ -425,8 +427,8 @@ def _assemble(
         files |= {path: old.files[path] for path in kept}
     source = source or old
     rate = vectoriser.encoded / vectoriser.seconds if vectoriser.seconds else 0.0
-    if not rate and source is not None:
-        rate = source.docs_per_second  # nothing was encoded: the earlier rate remains true
+    if source is not None and vectoriser.encoded < _PARTLY:
+        rate = source.docs_per_second  # of a few documents it says nothing: the earlier one does
     manifest = seal(
         Manifest(
             format=FORMAT,

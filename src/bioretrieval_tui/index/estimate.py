@@ -19,7 +19,7 @@ from bioretrieval_tui.util.formatting import short, size, time_left
 
 AFTER = 10.0
 """Seconds of encoding after which a build is reckoned."""
-_TEXT_SHARE = 0.45
+_TEXT_SHARE = 0.3
 """Bytes of text index and metadata for each byte of the stored documents."""
 _POOLED = 37
 """Bytes that the pool of a build keeps beside each vector."""
