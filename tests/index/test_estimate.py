@@ -29,7 +29,7 @@ def test_all_of_pubmed_by_a_model_of_384_dimensions() -> None:
     )  # fmt: skip
     assert found.documents == 36_000_000
     assert found.seconds == pytest.approx(36_000 * 10, rel=1e-3)
-    assert found.held == 36_000_000 * (4 * 384 + 8 * 16 + 24)
+    assert found.held == 36_000_000 * (4 * 384 + 8 * 24 + 24)
     assert found.plain == pytest.approx(36_000_000 * 2_000 * 1.3, rel=1e-6)
     assert found.disk == pytest.approx(found.plain + found.held + 36e6 * (4 * 384 + 37), rel=1e-6)
 
