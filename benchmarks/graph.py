@@ -26,7 +26,7 @@ import numpy.typing as npt
 from benchmarks.measuring import Report, median, percentile
 from bioretrieval_tui.index.build import WINDOW
 from bioretrieval_tui.index.graph import EFS, GraphBuilder
-from bioretrieval_tui.index.manifest import GraphSettings
+from bioretrieval_tui.index.manifest import NEW_GRAPHS, GraphSettings
 from bioretrieval_tui.index.vector_matrix import Matrix
 
 DIMENSION = 384
@@ -168,8 +168,8 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--count", type=int, default=1_000_000)
-    parser.add_argument("--m", type=int, default=GraphSettings().m)
-    parser.add_argument("--ef-construction", type=int, default=GraphSettings().ef_construction)
+    parser.add_argument("--m", type=int, default=NEW_GRAPHS.m)
+    parser.add_argument("--ef-construction", type=int, default=NEW_GRAPHS.ef_construction)
     parser.add_argument("--without-faiss", action="store_true")
     parser.add_argument("--build", nargs=3, metavar=("ENGINE", "VECTORS", "OUT"))
     given = parser.parse_args()

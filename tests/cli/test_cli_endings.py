@@ -63,7 +63,7 @@ WRONG: list[tuple[list[str], int, str]] = [
     (["search", "x", "--device", "tpu"], 2, "unknown device 'tpu'"),
     (["index", "info", "nowhere"], 3, "there is no index nowhere"),
     (["index", "remove", "nowhere"], 3, "there is no index nowhere"),
-    (["index", "build", "mine"], 2, "missing argument 'FILE...'"),
+    (["index", "build", "mine"], 2, "no corpus file is named"),
     (["index", "build", "mine", "no-such-file.jsonl"], 3, "there is no file no-such-file.jsonl"),
     (["index", "build", "NOT A NAME", "x.jsonl"], 2, "'NOT A NAME' cannot name an index"),
     (["index", "build", "catalogue", "x.jsonl"], 2, "choose another name"),

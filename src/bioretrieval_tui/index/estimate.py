@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from bioretrieval_tui.errors import IndexFault
-from bioretrieval_tui.index.manifest import GraphSettings
+from bioretrieval_tui.index.manifest import NEW_GRAPHS
 from bioretrieval_tui.memory import available_memory
 from bioretrieval_tui.paths import SPARE, free_space
 from bioretrieval_tui.util.formatting import short, size, time_left
@@ -75,7 +75,7 @@ def estimated(
     `stored` bytes, and finished `done` of them in `seconds`. vectors: of each document; pooled:
     whether the vectors are also kept in a pool."""
     total = max(rows, round(rows / share))
-    graph = 4 * dimension + 8 * GraphSettings().m + 24 if dimension else 0
+    graph = 4 * dimension + 8 * NEW_GRAPHS.m + 24 if dimension else 0
     vector = 2 * dimension * (1 + pooled) + _POOLED * pooled if dimension else 0
     plain = round((1 + _TEXT_SHARE) * stored / rows * total)
     held = round(vectors * graph * total)

@@ -30,7 +30,14 @@ from bioretrieval_tui.encoding.device import usable_cores
 from bioretrieval_tui.encoding.encoder import as_queries
 from bioretrieval_tui.errors import IndexFault
 from bioretrieval_tui.index.layout import GRAPH, graph_file, share_file
-from bioretrieval_tui.index.manifest import GraphSettings, Manifest, check_content, fault, reading
+from bioretrieval_tui.index.manifest import (
+    NEW_GRAPHS,
+    GraphSettings,
+    Manifest,
+    check_content,
+    fault,
+    reading,
+)
 from bioretrieval_tui.index.vector_matrix import Labels, Matrix, Vectors
 
 PART = 250_000
@@ -131,7 +138,7 @@ class GraphParts:
         matrix: Callable[[], Matrix],
         base: tuple[Manifest, Path] | None = None,
     ) -> None:
-        self.settings = GraphSettings()
+        self.settings = NEW_GRAPHS
         self._folder, self._dimension, self._similarity = folder, dimension, similarity
         self._matrix, self._base = matrix, base
         self._parts: list[int] = []

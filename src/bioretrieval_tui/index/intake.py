@@ -209,20 +209,24 @@ def feed_files(inputs: Sequence[str | os.PathLike[str]], settings: ReadSettings)
                 read, files = report.read, len(report.files)
                 shown = STDIN if path is None else str(path)
                 steps = _shares(before, size, 0 if None in paths else total)
-                try:
-                    whole = None if path is None else ahead.read(path, intake.step)
-                    if path is None or whole is None:
-                        _take_source(intake, path, settings, steps)
-                    else:
-                        _take_whole(intake, path, whole, steps)
-                except CorpusError as error:
-                    # A folder may hold what is no corpus; a file that is named may not be.
-                    if path not in resolved.found or report.read > read:
-                        raise
-                    del report.files[files:]
-                    seems = error.seems if isinstance(error, UnknownFormatError) else None
-                    reason = seems or error.message.removeprefix(f"{shown}: ")
-                    intake.take(Skipped(Place(shown), reason))
+                whole = None if path is None else ahead.read(path, intake.step)
+                with contextlib.ExitStack() as stack:
+                    source = None
+                    if whole is None:
+                        source = stack.enter_context(SourceReader(path, encoding=settings.encoding))
+                    try:
+                        if whole is not None:
+                            _take_whole(intake, shown, whole, steps)
+                        elif source is not None:
+                            _take_source(intake, source, settings, steps)
+                    except CorpusError as error:
+                        # A folder may hold what is no corpus; a file that is named may not be.
+                        if path not in resolved.found or report.read > read:
+                            raise
+                        del report.files[files:]
+                        seems = error.seems if isinstance(error, UnknownFormatError) else None
+                        reason = seems or error.message.removeprefix(f"{shown}: ")
+                        intake.take(Skipped(Place(shown), reason))
                 before += size
         finally:
             ahead.close()
@@ -232,34 +236,30 @@ def feed_files(inputs: Sequence[str | os.PathLike[str]], settings: ReadSettings)
 
 
 def _take_source(
-    intake: Intake,
-    path: Path | None,
-    settings: ReadSettings,
-    share: Callable[[float], float | None],
+    intake: Intake, source: SourceReader, settings: ReadSettings, share: _Share
 ) -> None:
     """Take the items of a file, or of stdin, as they are read."""
-    with SourceReader(path, encoding=settings.encoding) as source:
-        named = None if settings.format is None else by_name(settings.format)
-        format_ = named if named is not None else recognise(source, settings)
-        applies(format_, settings, source.name)
-        with _filed(intake, source.name, format_.name) as one:
-            for item in items(source, format_, settings):
-                intake.take(item)
-                intake.share = share(source.consumed)
-        source.hash_rest()
-        _note(intake, one, path, source.consumed, source.sha256())
+    named = None if settings.format is None else by_name(settings.format)
+    format_ = named if named is not None else recognise(source, settings)
+    applies(format_, settings, source.name)
+    with _filed(intake, source.name, format_.name) as one:
+        for item in items(source, format_, settings):
+            intake.take(item)
+            intake.share = share(source.consumed)
+    source.hash_rest()
+    _note(intake, one, source.consumed, source.sha256())
 
 
-def _take_whole(intake: Intake, path: Path, whole: WholeFile, share: _Share) -> None:
+def _take_whole(intake: Intake, name: str, whole: WholeFile, share: _Share) -> None:
     """Take the items of a file that was read ahead."""
     if not whole.format:
         [*whole.items()]  # raises
-    with _filed(intake, str(path), whole.format) as one:
+    with _filed(intake, name, whole.format) as one:
         for part, end in whole.items():
             for item in part:
                 intake.take(item)
             intake.share = share(end * whole.bytes)
-    _note(intake, one, path, whole.bytes, whole.sha256)
+    _note(intake, one, whole.bytes, whole.sha256)
 
 
 def _shares(before: int, size: int, total: int) -> _Share:
@@ -282,10 +282,10 @@ def _filed(intake: Intake, name: str, format_: str) -> Iterator[FileReport]:
         one.rejected = report.rejected - rejected
 
 
-def _note(intake: Intake, one: FileReport, path: Path | None, size: int, sha256: str) -> None:
+def _note(intake: Intake, one: FileReport, size: int, sha256: str) -> None:
     """Note a file that was read to its end, in the report and the inputs."""
     one.bytes, one.sha256 = size, sha256
-    shown = one.path if path is None else str(path.absolute())
+    shown = one.path if one.path == STDIN else str(Path(one.path).absolute())
     intake.inputs.append(InputFacts(shown, size, sha256, one.kept, one.format))
 
 
