@@ -96,7 +96,10 @@ def watched(call: Callable[[], int]) -> int:
     if not child:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(heard)
-        code = call()
+        try:
+            code = call()
+        except (MemoryError, SystemError, ImportError):
+            os._exit(EXIT_FAILED)  # not even the error could be told; the parent does
         os.write(done, b"\n")
         return code
     os.close(done)
