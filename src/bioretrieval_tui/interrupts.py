@@ -12,7 +12,9 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 import time
+from typing import Any
 
 from bioretrieval_tui.errors import EXIT_INTERRUPTED
 
@@ -45,6 +47,36 @@ def end_at_second_interrupt() -> None:
     # Python's handler in C writes there at once; the one in Python waits for the main thread.
     signal.set_wakeup_fd(written, warn_on_full_buffer=False)
     _thread.start_new_thread(_end_at_second, (heard,))
+
+
+class HeldInterrupts:
+    """Holds an interrupt back from `hold` to `release`, which raises it; without effect in a thread
+    that gets none."""
+
+    def __init__(self) -> None:
+        self._before: Any = None
+        self._came = False
+
+    def hold(self) -> None:
+        """From now on, an interrupt waits."""
+        if self._before is None and threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._note)
+
+    def release(self) -> None:
+        """Raise KeyboardInterrupt now, if there was an interrupt."""
+        self.restore()
+        if self._came:
+            self._came = False
+            raise KeyboardInterrupt
+
+    def restore(self) -> None:
+        """Let interrupts be raised again where they come."""
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+            self._before = None
+
+    def _note(self, *_: object) -> None:
+        self._came = True
 
 
 def _again(main: int) -> None:

@@ -271,6 +271,8 @@ def fit(
             raise
         message = f"the weights, their gradients and moments do not fit into the memory of {device}"
         raise ModelError(message, remedy="--set lora=yes, or a smaller base") from error
+    finally:
+        watch.ended()
     watch.finish(model)
     if settings.lora is not None:
         merge_lora(model)

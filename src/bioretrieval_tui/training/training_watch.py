@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.interrupts import HeldInterrupts
 from bioretrieval_tui.paths import save_file
 from bioretrieval_tui.progress import Progress, Reporter
 from bioretrieval_tui.training.examples import Example
@@ -107,6 +108,7 @@ class TrainingWatch:
         self._saved_at = self._told_at = time.monotonic()
         self._seconds, self._begun_at = 0.0, 0.0
         self._random: Any = None
+        self._held = HeldInterrupts()
         """States of the generators after the last step; None while weights change."""
         self._remark = ""
         self.losses: list[tuple[int, float]] = []
@@ -159,6 +161,7 @@ class TrainingWatch:
         self._begun_at = time.monotonic()
 
     def weights_change(self) -> None:
+        self._held.hold()  # an interrupt would leave some weights before the step, others after it
         self._random = None
 
     def logged(self, step: int, logs: dict[str, Any]) -> None:
@@ -196,6 +199,7 @@ class TrainingWatch:
     def stepped(self, step: int, model: Any, control: Any) -> None:
         self._seconds += time.monotonic() - self._begun_at
         self._random = _generators()  # before the next batch is drawn
+        self._held.release()
         if step % self._every == 0 and step < self._steps:
             self._look(model, step)
         if self._share.agreed(time.monotonic() - self._saved_at >= SAVED_EVERY):
@@ -230,6 +234,10 @@ class TrainingWatch:
         self._told_at = time.monotonic()
         kept = TrainingCurve(self._steps, tuple(self.losses), tuple(self.watched), self.counts)
         save_file(self._folder / CURVE, msgspec.json.encode(kept), "the state of the training")
+
+    def ended(self) -> None:
+        """Let interrupts be raised where they come."""
+        self._held.restore()
 
     def save_step(self, trainer: Any) -> None:
         """Save the last whole step of a training that was interrupted."""
