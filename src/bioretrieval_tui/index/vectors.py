@@ -7,6 +7,7 @@ in no graph, and until the graphs are loaded; otherwise the graphs.
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -239,8 +240,9 @@ class VectorStore:
         # for ten neighbours of documents. A query lies apart from all documents, and for one in ten
         # thousand needs a larger `ef`, which costs a millisecond, but too much with a filter, which
         # is called for each document visited.
-        wide = _WIDE * k if kept is None else k + k // 2
-        ef = max(self._manifest.graph.ef, wide)
+        # Of several graphs each gives only a part of the nearest.
+        wide = round(_WIDE / math.sqrt(len(self._graphs)) * k) if kept is None else k + k // 2
+        ef = max(self._manifest.graph.ef, wide, k)
 
         def near(number: int) -> tuple[Labels, Vector]:
             _, first, rows = self._parts[number]
