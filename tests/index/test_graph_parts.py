@@ -11,14 +11,22 @@ import numpy as np
 import pytest
 from hashing_encoder import HashingEncoder
 from index_help import feeding, of_hashing, path_of, record
+from msgspec.structs import replace
 
 from bioretrieval_tui.documents import checksum
 from bioretrieval_tui.errors import IndexFault
 from bioretrieval_tui.index import graph, vectors
 from bioretrieval_tui.index.build import add_to_index, build_index, compact_index
 from bioretrieval_tui.index.layout import index_folder
-from bioretrieval_tui.index.manifest import Manifest, encode_manifest, read_manifest, seal
+from bioretrieval_tui.index.manifest import (
+    FileFacts,
+    Manifest,
+    encode_manifest,
+    read_manifest,
+    seal,
+)
 from bioretrieval_tui.index.registry import open_index
+from bioretrieval_tui.index.vector_matrix import Matrix
 from bioretrieval_tui.index.vectors import VectorStore
 from bioretrieval_tui.index.verify import verify_index
 
@@ -148,16 +156,12 @@ def test_an_index_of_format_4_is_searched_and_extended() -> None:
 
 
 def _as_format_4(manifest: Manifest) -> Manifest:
-    from msgspec.structs import replace
-
     return replace(manifest, format=4, graph=replace(manifest.graph, parts=()))
 
 
 @pytest.mark.usefixtures("small_parts")
 @pytest.mark.parametrize("parts", [(100, 51), (151,), (100, 50, 0), (100, 200)])
 def test_parts_that_do_not_fit_the_vectors(parts: tuple[int, ...]) -> None:
-    from msgspec.structs import replace
-
     manifest = built(150)
     wrong = seal(replace(manifest, graph=replace(manifest.graph, parts=parts)))
     (index_folder("demo") / "manifest.json").write_bytes(encode_manifest(wrong))
@@ -253,3 +257,25 @@ def test_many_queries_are_answered_one_way() -> None:
     path.write_bytes(path.read_bytes()[:-4])
     with pytest.raises(IndexFault):
         later(manifest).load_graphs()
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_a_graph_with_marks_is_measured_without_them() -> None:
+    """As format 4 has them: what is deleted cannot be found, and is no fault of the graph."""
+    manifest = built(90)
+    folder, path = index_folder("demo"), path_of(manifest, "graph.hnsw")
+    loaded = graph.load_graph(manifest, folder, 0, np.arange(0, 90, 2))
+    loaded.save_index(str(path))
+    facts = FileFacts(path.stat().st_size, checksum.sha256_of(path))
+    files = {**manifest.files, manifest.path("graph.hnsw"): facts}
+    parts = graph.GraphParts(
+        folder.parent, 16, "cosine", lambda: matrix, (replace(manifest, files=files), folder)
+    )
+    rows = VectorStore(manifest, folder).matrix.take(np.arange(90))
+    matrix = Matrix([np.concatenate([rows, rows[:10]]).astype(np.float16)], 16)
+    parts.add(rows[:10])
+    settings = parts.finish()
+    assert settings.parts == (100,)
+    assert settings.recall is not None
+    assert settings.recall >= 0.99
+    assert settings.ef == graph.EFS[0]

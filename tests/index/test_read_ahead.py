@@ -23,6 +23,7 @@ from bioretrieval_tui.index.report import Report
 from bioretrieval_tui.index.second_process import SecondProcess, begin_together
 
 FILES, EACH = 6, 50
+Files = list[tuple[Path, int]]
 
 
 @pytest.fixture
@@ -50,8 +51,8 @@ def ahead(monkeypatch: pytest.MonkeyPatch) -> list[SecondProcess]:
     made: list[SecondProcess] = []
     real = ReadAhead.__init__
 
-    def begun(self: ReadAhead, paths: list[Path], settings: ReadSettings) -> None:
-        real(self, paths, settings, processes=2)
+    def begun(self: ReadAhead, files: Files, settings: ReadSettings) -> None:
+        real(self, files, settings, processes=2)
         made.extend(self._idle)
 
     monkeypatch.setattr(ReadAhead, "__init__", begun)
@@ -121,7 +122,7 @@ def test_a_reader_that_is_killed_loses_nothing(
 
 def test_a_stopped_build_does_not_wait_for_its_readers(corpus: Path) -> None:
     first = min(corpus.iterdir())
-    reader = ReadAhead([first], ReadSettings(), processes=1)
+    reader = ReadAhead([(first, 1)], ReadSettings(), processes=1)
     slow = reader._idle.pop()
     slow.begin(time.sleep, 600)
     reader._begun.append((first, slow))
@@ -140,16 +141,17 @@ def test_large_files_and_few_are_read_where_they_are_stored(
     corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths = sorted(corpus.iterdir())
-    assert ReadAhead(paths, ReadSettings()).read(paths[0], lambda: None) is None
+    files = [(path, path.stat().st_size) for path in paths]
+    assert ReadAhead(files, ReadSettings()).read(paths[0], lambda: None) is None
     monkeypatch.setattr(read_ahead, "LEAST_BYTES", 1)
     monkeypatch.setattr(read_ahead, "usable_cores", lambda: 4)
-    reader = ReadAhead(paths, ReadSettings())
+    reader = ReadAhead(files, ReadSettings())
     whole = reader.read(paths[0], lambda: None)
     assert whole is not None
     assert (len(reader._idle), len(reader._begun)) == (1, 1)
     reader.close()
     monkeypatch.setattr(read_ahead, "MOST_BYTES", 10)
-    assert ReadAhead(paths, ReadSettings()).read(paths[0], lambda: None) is None
+    assert ReadAhead(files, ReadSettings()).read(paths[0], lambda: None) is None
 
 
 def test_a_whole_file_in_parts(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:

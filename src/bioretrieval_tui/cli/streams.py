@@ -179,10 +179,6 @@ class _Throttled:
         self.stage = ""
 
     def __call__(self, step: Progress) -> None:
-        if step.is_estimate and self._show is _put_line:
-            _write("\r\x1b[K")
-            tell(described(step))
-            return
         now = time.monotonic()
         new = step.stage != self.stage or _finished(step)
         if new or now - self._shown_at >= self._every:
@@ -234,6 +230,10 @@ def _put_json(step: Progress) -> None:
 def _put_line(step: Progress) -> None:
     from bioretrieval_tui.render.terminal_text import cut
 
+    if step.is_estimate:
+        _write("\r\x1b[K")
+        tell(described(step))
+        return
     # A line as wide as the terminal wraps on some of them and cannot be erased.
     _write(f"\r{cut(described(step), max(20, _columns(sys.stderr)) - 1)}\x1b[K")
 

@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote, unquote_to_bytes
@@ -40,8 +41,9 @@ def remembered_sha256(path: Path, *, within: Path | None = None) -> str:
     """Hex SHA-256 of a file, from its note if the file has not changed; within: the folder whose
     notes have it, by default its own. Raises OSError if the file cannot be read; faults of the
     notes only cost time."""
-    path, folder, note = _places_of(path, within)
-    before = _state(path)
+    path = path.absolute()
+    folder = path.parent if within is None else within.absolute()
+    before, note = _state(path), _note_of(path, folder)
     with suppress(OSError, ValueError, TypeError):
         *kept, digest = json.loads(note.read_bytes())
         if kept == before:
@@ -51,26 +53,28 @@ def remembered_sha256(path: Path, *, within: Path | None = None) -> str:
     after = path.stat()
     settled = time.time_ns() - max(after.st_mtime_ns, after.st_ctime_ns) > _SETTLED_NS
     if settled and _state(path) == before:
-        remember_sha256(path, digest, within=folder)
-        with suppress(OSError):
-            _sweep(folder, note.parent)
+        remember_all(folder, {path.relative_to(folder): digest})
     return digest
 
 
-def remember_sha256(path: Path, digest: str, *, within: Path | None = None) -> None:
-    """Note the checksum of a file that this process has written, and that no other writes; without
-    effect where notes cannot be kept."""
-    path, _, note = _places_of(path, within)
+def remember_all(folder: Path, digests: Mapping[str | Path, str]) -> None:
+    """Note the checksums of files of a folder, by their paths in it, that no other process writes
+    now; without effect where notes cannot be kept."""
+    folder = folder.absolute()
     with suppress(OSError, UnicodeEncodeError):  # then the next caller hashes again
-        write_atomically(note, json.dumps([*_state(path), digest]).encode())
+        for name, digest in digests.items():
+            path = folder / name
+            write_atomically(_note_of(path, folder), json.dumps([*_state(path), digest]).encode())
+        _sweep(folder, _notes_of(folder))
 
 
-def _places_of(path: Path, within: Path | None) -> tuple[Path, Path, Path]:
-    """The file, the folder whose notes have it, and its note."""
-    path = path.absolute()
-    folder = path.parent if within is None else within.absolute()
-    notes = places().cache / "checksums" / hashlib.sha256(os.fsencode(folder)).hexdigest()[:32]
-    return path, folder, notes / f"{quote(os.fsencode(path.relative_to(folder)), safe='')}.json"
+def _notes_of(folder: Path) -> Path:
+    name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:32]
+    return places().cache / "checksums" / name
+
+
+def _note_of(path: Path, folder: Path) -> Path:
+    return _notes_of(folder) / f"{quote(os.fsencode(path.relative_to(folder)), safe='')}.json"
 
 
 def _sweep(folder: Path, notes: Path) -> None:

@@ -28,7 +28,7 @@ import numpy as np
 
 from bioretrieval_tui import __version__
 from bioretrieval_tui.catalog.models import Encoding
-from bioretrieval_tui.documents.checksum import remember_sha256, sha256_of
+from bioretrieval_tui.documents.checksum import remember_all, sha256_of
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.documents.source import ReadSettings
 from bioretrieval_tui.documents.store import DocumentStore
@@ -56,7 +56,7 @@ from bioretrieval_tui.index.manifest import (
 )
 from bioretrieval_tui.index.metadata import EarlyBlocks, write_metadata
 from bioretrieval_tui.index.passages import RECORD, Passages, Table
-from bioretrieval_tui.index.registry import folder_bytes, sweep_index, sweep_removed
+from bioretrieval_tui.index.registry import sweep_index, sweep_removed
 from bioretrieval_tui.index.report import Report
 from bioretrieval_tui.index.second_process import helping
 from bioretrieval_tui.index.text_index import TextIndexWriter
@@ -311,8 +311,8 @@ def _writing(name: str, doing: str, *, pools: bool = True) -> Iterator[None]:
                 sweep_index(folder, pools=finished and pools)
                 if finished:
                     # After the sweep, which takes away other names of files that are shared.
-                    for path, one in read_manifest(folder).files.items():
-                        remember_sha256(folder / path, one.sha256, within=folder)
+                    files = read_manifest(folder).files
+                    remember_all(folder, {path: one.sha256 for path, one in files.items()})
         except (BioRetrievalError, BrokenPipeError):
             raise  # a broken pipe is the reporter's stderr, not the disk
         except (OSError, sqlite3.Error) as error:
@@ -550,7 +550,8 @@ def _fill(
             pooled=isinstance(vectoriser, ModelVectors),
         )
         reporter(Progress(ESTIMATE, 0, note=estimate.line))
-        estimate.require_space(work.parent, folder_bytes(work))
+        new = (path.stat().st_size for path in work.iterdir() if path.is_file())
+        estimate.require_space(work.parent, sum(new))  # what is below may be shared
 
     def insert(first: int, documents: Sequence[Document], vectors: Halves) -> None:
         out.write(np.ascontiguousarray(vectors, dtype="<f2").data)

@@ -122,8 +122,8 @@ class GraphBuilder:
 
 class GraphParts:
     """Writes the graphs of an index into `folder`. base: manifest and folder of the index to
-    extend, whose graphs are shared; rows: of it that are in no graph are inserted first; matrix:
-    all vectors so far, on which each finished part is measured.
+    extend, whose graphs are shared; matrix: gives all vectors so far, on which each finished part
+    is measured.
 
     settings: what the manifest says, with the parts that are finished: the largest `ef` that one of
     them needs, and the lowest recall. All methods raise OSError where the disk is full, IndexFault
@@ -143,6 +143,7 @@ class GraphParts:
         self._matrix, self._base = matrix, base
         self._parts: list[int] = []
         self._graph: GraphBuilder | None = None
+        self._marked: Labels = np.empty(0, np.int64)  # of the part that grows
         if base is not None:
             manifest, place = base
             self.settings = manifest.graph
@@ -194,7 +195,7 @@ class GraphParts:
         """The last part of the index that is extended, unless it is full; else a new one."""
         number = len(self._parts) - 1
         if self._base is not None and self._parts and self._parts[-1] < self._last()[1]:
-            loaded, _ = read_graph(*self._base, number)
+            loaded, self._marked = read_graph(*self._base, number)
             (self._folder / graph_file(number)).unlink()
             return GraphBuilder(self._dimension, self.settings, loaded)
         self._parts.append(0)
@@ -204,13 +205,13 @@ class GraphParts:
         assert self._graph is not None  # noqa: S101 - only called for one that grows
         known, graph, number = self.settings, self._graph, len(self._parts) - 1
         mine = self._matrix().between(self.rows - self._parts[-1], self.rows)
-        one = graph.tuned(known, probe(mine, np.empty(0, np.int64), self._similarity))
+        one = graph.tuned(known, probe(mine, self._marked, self._similarity))
         if number and known.recall is not None and one.recall is not None:
             recall, ef = min(known.recall, one.recall), max(known.ef, one.ef)
             one = msgspec.structs.replace(one, ef=ef, recall=recall)
         self.settings = one
         graph.save(self._folder / graph_file(number))
-        self._graph = None
+        self._graph, self._marked = None, np.empty(0, np.int64)
 
 
 class Probe(msgspec.Struct, frozen=True):

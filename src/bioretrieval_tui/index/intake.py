@@ -203,10 +203,11 @@ def feed_files(inputs: Sequence[str | os.PathLike[str]], settings: ReadSettings)
             intake.take(skipped)
         intake.writer.dedupe = settings.dedupe
         intake.writer.keeps_works = settings.dedupe != "off"
-        ahead = ReadAhead([path for path in paths if path is not None], settings)
+        files = [(path, size) for path, size in zip(paths, sizes, strict=True) if path is not None]
+        ahead = ReadAhead(files, settings)
         try:
             for path, size in zip(paths, sizes, strict=True):
-                read, files = report.read, len(report.files)
+                read, listed = report.read, len(report.files)
                 shown = STDIN if path is None else str(path)
                 steps = _shares(before, size, 0 if None in paths else total)
                 whole = None if path is None else ahead.read(path, intake.step)
@@ -223,7 +224,7 @@ def feed_files(inputs: Sequence[str | os.PathLike[str]], settings: ReadSettings)
                         # A folder may hold what is no corpus; a file that is named may not be.
                         if path not in resolved.found or report.read > read:
                             raise
-                        del report.files[files:]
+                        del report.files[listed:]
                         seems = error.seems if isinstance(error, UnknownFormatError) else None
                         reason = seems or error.message.removeprefix(f"{shown}: ")
                         intake.take(Skipped(Place(shown), reason))

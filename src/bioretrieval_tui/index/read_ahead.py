@@ -84,18 +84,21 @@ def read_whole(path: Path, settings: ReadSettings) -> WholeFile:
 
 
 class ReadAhead:
-    """Reads those of `paths` that are not too large, in processes; for one thread."""
+    """Reads those of `files`, paths with their bytes, that are not too large, in processes; for
+    one thread."""
 
     def __init__(
-        self, paths: Sequence[Path], settings: ReadSettings, processes: int | None = None
+        self,
+        files: Sequence[tuple[Path, int]],
+        settings: ReadSettings,
+        processes: int | None = None,
     ) -> None:
-        sizes = {path: path.stat().st_size for path in paths}
-        fit = [path for path in paths if sizes[path] <= MOST_BYTES]
-        worth = len(fit) >= LEAST_FILES and sum(sizes[path] for path in fit) >= LEAST_BYTES
+        fit = [(path, size) for path, size in files if size <= MOST_BYTES]
+        worth = len(fit) >= LEAST_FILES and sum(size for _, size in fit) >= LEAST_BYTES
         if processes is None:
             processes = min(_MOST_PROCESSES, usable_cores() // 2) if worth else 0
         self._settings = settings
-        self._waiting = deque(fit)
+        self._waiting = deque(path for path, _ in fit)
         self._idle = [SecondProcess() for _ in range(processes)]
         self._begun: deque[tuple[Path, SecondProcess]] = deque()
 
