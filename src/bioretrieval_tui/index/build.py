@@ -537,7 +537,8 @@ def _fill(
         """Say what the build will take, once that can be measured, and whether it fits the disk."""
         nonlocal estimate
         elapsed, share = time.perf_counter() - begun, 1.0 if intake.over else intake.share
-        if estimate is not None or elapsed < AFTER or not share:
+        ended = intake.over and done >= writer.rows
+        if estimate is not None or elapsed < AFTER or not share or ended:
             return
         estimate = estimated(
             rows=writer.rows,

@@ -69,7 +69,7 @@ def _facts(one: IndexInfo) -> Iterator[tuple[str, str]]:
     if one.parts and one.documents:
         named = ", ".join(f"{part} {size(held)}" for part, held in one.parts.items())
         each = sum(one.parts.values()) / one.documents
-        yield "of it", f"{named}; {each:,.0f} bytes a document"
+        yield "parts", f"{named}; {each:,.0f} bytes a document"
     yield "model", one.model or ""
     yield "dimension", str(one.dimension or "")
     yield "vectors", one.dtype or ""
