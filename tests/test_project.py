@@ -185,6 +185,7 @@ HEAVY: dict[str, tuple[str, ...]] = {
     "mcp_types": (),
     "aiohttp": (),
     "textual_serve": (),
+    "ray": (),
     "httpx": ("online",),
     "filelock": ("encoding",),
     "numpy": ("encoding", "evaluation", "index", "search"),

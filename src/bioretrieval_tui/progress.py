@@ -38,8 +38,8 @@ class Progress(msgspec.Struct, frozen=True):
 
     @property
     def is_estimate(self) -> bool:
-        """Whether the note says what the task will take, and should stay in sight."""
-        return self.stage == ESTIMATE
+        """Whether the note should stay in sight: what the task will take, or lost workers."""
+        return self.stage in (ESTIMATE, WORKERS)
 
     @property
     def seconds_left(self) -> float | None:
@@ -51,6 +51,8 @@ class Progress(msgspec.Struct, frozen=True):
 
 ESTIMATE = "estimate"
 """The stage of a step whose note stays in sight: what the task will take."""
+WORKERS = "workers"
+"""Likewise, where workers on other machines were lost."""
 
 Reporter = Callable[[Progress], None]
 

@@ -29,11 +29,15 @@ class HashingEncoder:
     device = "cpu"
     dtype = "float32"
     tokens = 0
+    at_once = 0
     max_tokens = 256
 
     def __init__(self, dimension: int = 16, batch: int = 20) -> None:
         self.dimension = dimension
         self._batch = batch
+
+    def close(self) -> None:
+        pass
 
     def encode_queries(self, texts: Sequence[str], *, instruction: str | None = None) -> Vectors:
         vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)

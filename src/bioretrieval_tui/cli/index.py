@@ -160,12 +160,17 @@ def _run_reported(
                 tell(error.line())
 
 
+def _is_lexical(job: FillJob) -> bool:
+    return isinstance(job, BuildJob) and job.lexical
+
+
 def _run(
     done: str,
     job: FillJob,
     counts: Report,
     *,
     device: str = "auto",
+    on: str | None = None,
     download: bool = False,
     background: bool,
     quiet: bool,
@@ -174,8 +179,12 @@ def _run(
     """Run a job, which fills `counts`, and tell its outcome as `done`."""
     from bioretrieval_tui.backend.server import fill_index
 
+    if on is not None and (device != "auto" or _is_lexical(job)):
+        said = "--on encodes on the GPUs of the cluster, else on its processors"
+        raise UsageError(said, remedy="leave out --device and --lexical, or --on")
+    device = on or device
     needed: BuildJob | VectorsJob | Manifest | None = None
-    if isinstance(job, VectorsJob) or (isinstance(job, BuildJob) and not job.lexical):
+    if isinstance(job, VectorsJob) or (isinstance(job, BuildJob) and not _is_lexical(job)):
         needed = job
     if isinstance(job, VectorsJob) and job.model is None:
         needed = registry.manifest_of(job.name)
@@ -291,6 +300,7 @@ def _published_job(
 )
 @options.download
 @options.device
+@options.on
 @option(
     "--ids",
     "What the documents' ids are, so that hits link to their pages.",
@@ -334,7 +344,8 @@ def build(
         reads = {"encoding": "--encoding", "delimiter": "--delimiter", "mapping": "--map"}
         given = {
             "FILE": files, "--model": model, "--passages": passages, "--lexical": lexical,
-            "--format": how["reader"] != "auto", **{said: how[one] for one, said in reads.items()},
+            "--on": how["on"], "--format": how["reader"] != "auto",
+            **{said: how[one] for one, said in reads.items()},
         }  # fmt: skip
         if wrong := [said for said, value in given.items() if value]:
             what = f"--from {source} brings texts and vectors of its own"
@@ -361,6 +372,7 @@ def build(
 )
 @options.download
 @options.device
+@options.on
 @_passages
 @options.background
 @options.progress
@@ -378,6 +390,7 @@ def add_vectors(name: str, model: str | None, passages: bool, **how: Any) -> Non
 @name_argument
 @files_argument
 @options.device
+@options.on
 @_filling_options
 def add(name: str, files: tuple[str, ...], **how: Any) -> None:
     """Add corpus files to the index NAME.

@@ -132,6 +132,14 @@ def _device(_: click.Context, __: click.Parameter, name: str) -> str:
     return check_name(name)
 
 
+def _cluster(_: click.Context, __: click.Parameter, name: str | None) -> str | None:
+    if name is None:
+        return None
+    from bioretrieval_tui.encoding.ray_cluster import check_cluster
+
+    return check_cluster(name)
+
+
 def _day(_: click.Context, __: click.Parameter, text: str | None) -> date | None:
     try:
         return None if text is None else date.fromisoformat(text)
@@ -171,6 +179,11 @@ def since(help_: str) -> Option:
 
 
 device = device_for("auto, cpu, cuda, cuda:N, several as cuda:0,cuda:1, or mps.")
+on = option(
+    "--on CLUSTER",
+    "Encode on a Ray cluster: ray (RAY_ADDRESS, else this machine's) or ray://host:port.",
+    callback=_cluster,
+)
 download = option("--download", "Download a missing model; shows its licence.")
 offline = option("--offline", "Do not use the network.", callback=_offline, expose_value=False)
 quiet = option("-q --quiet", "Write no progress to stderr.")

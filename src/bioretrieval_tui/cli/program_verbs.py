@@ -265,6 +265,7 @@ PACKAGES = (
 EXTRAS = {
     "mcp": ("mcp", "assistants ask over MCP"),
     "parquet": ("pyarrow", "reads and writes Parquet"),
+    "ray": ("ray", "encodes on a Ray cluster"),
     "serve": ("textual-serve", "the app in a browser"),
     "train": ("accelerate", "trains models"),
 }

@@ -24,6 +24,7 @@ PRECISION_VARIABLE = "BIORETRIEVAL_PRECISION"
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?|cuda:\d{1,3}(,cuda:\d{1,3})+")
 _GPU_FILES = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/kfd", "/dev/dxg")
 """Files of the drivers of NVIDIA, of AMD, and of either within WSL."""
+_most_cores: int | None = None
 
 
 def check_name(device: str) -> str:
@@ -100,8 +101,16 @@ def limit_threads() -> int:
 def usable_cores() -> int:
     """Cores that this process may run on, at least 1."""
     if hasattr(os, "sched_getaffinity"):
-        return max(1, len(os.sched_getaffinity(0)))
-    return os.cpu_count() or 1
+        found = len(os.sched_getaffinity(0))
+    else:
+        found = os.cpu_count() or 1
+    return max(1, min(found, _most_cores or found))
+
+
+def limit_cores(number: int) -> None:
+    """Let this process use so many cores only, without a choice of which."""
+    global _most_cores
+    _most_cores = number
 
 
 def prepare_environment() -> None:

@@ -72,7 +72,10 @@ class Encoded(NamedTuple):
 
 class Engine(ABC):
     """Computes the vectors of one model; safe to call from several threads. normalised: whether its
-    own files ask for vectors of length 1."""
+    own files ask for vectors of length 1; at_once: documents that it should be given at once, 0 for
+    any number."""
+
+    at_once = 0
 
     def __init__(
         self, revision: str, shape: Shape, *, device: str = "cpu", dtype: str = "float32"
@@ -92,6 +95,9 @@ class Engine(ABC):
     ) -> Generator[Encoded]:
         """The vectors of all inputs, cut to `max_length` tokens, in any order; closing it ends the
         work. urgent: for a query, which precedes the next batch of documents."""
+
+    def close(self) -> None:  # noqa: B027 - an engine of this process stays for the next use
+        """End what runs elsewhere; safe to call twice."""
 
 
 class Encoder:
@@ -153,6 +159,16 @@ class Encoder:
         """Tokens of a document that the model reads, None if there is no limit."""
         length = self.engine("document").shape.document_length
         return None if length == ENDLESS else length
+
+    @property
+    def at_once(self) -> int:
+        """Documents that it should be given at once, 0 for any number."""
+        return self.engine("document").at_once
+
+    def close(self) -> None:
+        """End what runs on other machines; others stay loaded for the next use."""
+        for engine in self._engines.values():
+            engine.close()
 
     def encode_queries(self, texts: Sequence[str], *, instruction: str | None = None) -> Vectors:
         """float32 (n, dimension), in the order of `texts`. instruction: replaces the recipe's own;

@@ -13,6 +13,7 @@ from bioretrieval_tui.encoding import device as devices
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.encoder import Encoder, Engine
 from bioretrieval_tui.encoding.model_files import JOIN, files_of
+from bioretrieval_tui.encoding.ray_cluster import is_ray
 from bioretrieval_tui.encoding.recipe import (
     ModelPart,
     SideName,
@@ -56,14 +57,15 @@ def load_encoder(
     Raises ModelError: files are missing or altered, the recipe is not supported, or the revision is
     another; UsageError: no such device name or engine.
     """
-    devices.check_name(device)
-    if side == "query" and device == "auto":
+    if not is_ray(device):
+        devices.check_name(device)
+    if side == "query" and (device == "auto" or is_ray(device)):
         device = "cpu"
     chosen = recipe_of(model, recipe)
     query, document = parts_of(model, chosen)
     reporter(Progress("loading model", 0, None, unit="models", note=model))
     if query == document:
-        engine = _engine(query, revision, device, reporter)
+        engine = engine_of(query, revision, device, reporter)
         found = Encoder(model, engine.revision, chosen, lambda _: engine)
     else:
         of_query = of_document = None
@@ -81,7 +83,7 @@ def load_encoder(
 
         def load(name: SideName) -> Engine:
             part = (query, of_query) if name == "query" else (document, of_document)
-            return _engine(*part, device, reporter)
+            return engine_of(*part, device, reporter)
 
         found = Encoder(model, whole, chosen, load, side)
     reporter(Progress("loading model", 1, 1, unit="models", note=model))
@@ -114,7 +116,13 @@ def recipe_of(model: str, recipe: Encoding | None) -> Encoding:
     return chosen
 
 
-def _engine(part: ModelPart, revision: str | None, device: str, reporter: Reporter) -> Engine:
+def engine_of(part: ModelPart, revision: str | None, device: str, reporter: Reporter) -> Engine:
+    """The engine of one model, from those that are loaded if it is among them; otherwise as
+    `load_encoder`. That of a cluster is the caller's, to be closed."""
+    if is_ray(device):
+        from bioretrieval_tui.encoding.ray_engine import RayEngine
+
+        return RayEngine(part, revision or files_of(part).revision, device, reporter)
     where = "cpu" if part.recipe.type == "static" else devices.pick(device)
     settings = (where, devices.engine(), devices.precision())
     key = (part.model, part.adapter, revision, recipe_hash(part.recipe), *settings)

@@ -49,7 +49,7 @@ _MOST_A_TOKEN = 256
 _MARGIN = 128
 """Tokens that must follow those that are read: a cut changes the tokens of one word, and a word of
 more than a hundred characters is a single unknown token to many models."""
-_CHUNK = 64
+CHUNK = 64
 """Texts that are tokenised at once: enough to sort by true length, and a short wait."""
 _AHEAD = 4
 """Batches prepared in advance, so that the device never waits for a tokenizer."""
@@ -115,8 +115,8 @@ def token_batches(
     input longer than the budget, which may shrink on the way, is a batch of its own. They are
     sorted by characters, which is cheap, then within a chunk by tokens."""
     order = sorted(range(len(inputs)), key=lambda row: -characters(inputs[row]))
-    for start in range(0, len(order), _CHUNK):
-        rows = order[start : start + _CHUNK]
+    for start in range(0, len(order), CHUNK):
+        rows = order[start : start + CHUNK]
         tokens = tokenise([inputs[row] for row in rows])
         ranked = sorted(zip(rows, tokens, strict=True), key=lambda pair: -len(pair[1].ids))
         while ranked:
@@ -160,6 +160,9 @@ class TextTokenizer:
         # Truncation is a state of the library's object, so each length has its own.
         self._by_length: dict[int, Tokenizer] = {}
         self._tokenizer = tokenizer
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return TextTokenizer, (self._tokenizer, self.pad, self._append, self._padding)
 
     @classmethod
     def of(
@@ -282,7 +285,7 @@ def head(text: str, tokens: int, count: Callable[[str], int]) -> str:
     return encodable(text[: min(_MOST_A_TOKEN * enough, MOST_CHARACTERS)])
 
 
-def portions(inputs: Sequence[SideInput], most: int = _CHUNK) -> Iterator[slice]:
+def portions(inputs: Sequence[SideInput], most: int = CHUNK) -> Iterator[slice]:
     """Parts of a list, each of at most `most` inputs and MOST_CHARACTERS, or of one input."""
     start = size = 0
     for place, one in enumerate(inputs):

@@ -583,7 +583,7 @@ def _fill(
         while True:
             # No device: no model was needed so far, and looking up needs no large window.
             accelerated = vectoriser.device.partition(":")[0] in ("cuda", "mps")
-            window = WINDOW * (_ACCELERATED if accelerated else 1)
+            window = max(WINDOW * (_ACCELERATED if accelerated else 1), vectoriser.at_once)
             intake.wait_for_rows(start + window - writer.first, tell)
             documents = writer.read(start, window)
             if not documents:

@@ -187,7 +187,8 @@ class Vectoriser:
 
     facts: of the model that may encode the documents later. device: where a model runs, empty if
     none was needed. encoded, seconds, tokens: documents that a model encoded, how long that took,
-    and their tokens if they are counted; unused: vectors of no document. longer: places, among the
+    and their tokens if they are counted; at_once: documents that it should be given at once, 0 for
+    any number; unused: vectors of no document. longer: places, among the
     documents that were given last, of those with more tokens than the model reads, None if that is
     not known of one; max_tokens: how many it reads, None for no limit.
     """
@@ -196,6 +197,7 @@ class Vectoriser:
     encoded = 0
     seconds = 0.0
     tokens = 0
+    at_once = 0
     unused = 0
     longer: Sequence[int] | None = None
     max_tokens: int | None = None
@@ -317,7 +319,8 @@ class ModelVectors(Vectoriser):
         )
         begun = 0
         while begun < len(waiting):
-            part = waiting[begun : begun + _PART * max(1, int(self._rate * _LOST / _PART))]
+            size = max(int(self._rate * _LOST), self.at_once if self._rate else 0)
+            part = waiting[begun : begun + _PART * max(1, size // _PART)]
             for digest, half, cut in self._encoded(part, begun, tell):
                 found[missing[digest]], longer[digest] = half, cut
             begun += len(part)
@@ -378,12 +381,14 @@ class ModelVectors(Vectoriser):
     def close(self) -> None:
         if self._pool is not None:
             self._pool.close()
+        if self._encoder is not None:
+            self._encoder.close()
         if isinstance(self._more, Generator):
             self._more.close()
 
     def _loaded(self) -> Encoder:
         if self._encoder is None:
-            encoder = self._factory()
+            self._encoder = encoder = self._factory()
             given = facts_of(encoder)
             if self._wanted is not None and self._wanted.revision == ANY_REVISION:
                 given = msgspec.structs.replace(given, revision=ANY_REVISION)
@@ -393,7 +398,7 @@ class ModelVectors(Vectoriser):
                     f" than {encoder.model_id} has here",
                     remedy="build the index again with the model that is here",
                 )
-            self._encoder, self._tokens_before = encoder, encoder.tokens
+            self._tokens_before, self.at_once = encoder.tokens, encoder.at_once
             self.max_tokens = encoder.max_tokens
             self.device = encoder.device
         return self._encoder

@@ -1,0 +1,220 @@
+"""A Ray cluster to encode on: which one, where its workers go, and the connection to it.
+
+`ray` is the cluster that RAY_ADDRESS names, else one that runs on this machine, else one that is
+started for the build, which can be reached from this machine alone; `ray://host:port` is one that
+is reached by Ray's client. Ray is imported within functions.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+import os
+import re
+import shutil
+import signal
+import socket
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from bioretrieval_tui.encoding.device import usable_cores
+from bioretrieval_tui.encoding.ray_worker import RayWorker
+from bioretrieval_tui.errors import ModelError, UsageError
+from bioretrieval_tui.util.formatting import install_command
+
+ADDRESS = "RAY_ADDRESS"
+"""Ray's variable for the address of a cluster, host:port or ray://host:port."""
+_PLACE = re.compile(r"ray(?:://(\[[0-9a-fA-F:.]+\]|[\w.-]+):(\d{1,5}))?")
+_CORES = 8
+"""Cores of a worker without a GPU, at most: more share the work of one model less well."""
+_STORE_BYTES = 256 * 2**20
+"""Shared memory of a cluster that is started here; texts and vectors of some batches are in it."""
+_PATIENCE = 5.0
+"""Seconds for a first answer of a cluster."""
+_QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # Ray warns on stderr until it is set
+}
+
+
+def is_ray(device: str) -> bool:
+    """Whether this names a Ray cluster, not a device of this machine."""
+    return device == "ray" or device.startswith("ray:")
+
+
+def check_cluster(name: str) -> str:
+    """`name` as given; loads nothing. Raises UsageError where it is not ray or ray://host:port."""
+    found = _PLACE.fullmatch(name)
+    if found is None or (found[2] is not None and not 0 < int(found[2]) < 2**16):
+        raise UsageError(
+            f"--on does not understand {name!r}",
+            remedy=f"write ray, with {ADDRESS} for a cluster elsewhere, or ray://host:10001",
+        )
+    return name
+
+
+class ClusterSlot(NamedTuple):
+    """A place for a worker. node: its id in Ray; name: of its host; cores: that it uses; gpu:
+    whether it has one, else it has these cores."""
+
+    node: str
+    name: str
+    cores: int
+    gpu: bool
+
+
+def slots_of(nodes: Sequence[Mapping[str, Any]]) -> list[ClusterSlot]:
+    """One place for each GPU of a cluster; where there is none, two or more a node, each of 8 cores
+    at most: while one reads tokens, the other computes. nodes: as of `ray.nodes()`."""
+    alive = [one for one in nodes if one["Alive"]]
+    gpus = any(one["Resources"].get("GPU", 0) >= 1 for one in alive)
+    found = []
+    for one in alive:
+        cores = int(one["Resources"].get("CPU", 0))
+        if gpus:
+            count = int(one["Resources"].get("GPU", 0))
+        else:
+            count = min(cores, max(2, -(-cores // _CORES)))
+        name = str(one.get("NodeManagerHostname") or one["NodeManagerAddress"])
+        slot = ClusterSlot(str(one["NodeID"]), name, max(1, cores // max(1, count)), gpus)
+        found += [slot] * count
+    return found
+
+
+class RayCluster:
+    """A connection to a cluster, made here unless this process has one. Raises UsageError where Ray
+    is not installed; ModelError: the cluster does not answer, or has nothing to compute on."""
+
+    def __init__(self, place: str) -> None:
+        os.environ.update({name: os.environ.get(name, value) for name, value in _QUIET.items()})
+        try:
+            self.ray: Any = importlib.import_module("ray")
+        except ImportError as error:
+            remedy = f"run: {install_command('ray')}"
+            raise UsageError(f"--on {place} needs Ray", remedy=remedy) from error
+        self._stack = contextlib.ExitStack()
+        with contextlib.ExitStack() as begun:
+            if not self.ray.is_initialized():
+                begun.enter_context(_quiet())
+                self._connect(place, begun)
+            self.slots = slots_of(self.ray.nodes())
+            if not self.slots:
+                raise ModelError(
+                    "the Ray cluster has neither a GPU nor a CPU for workers",
+                    remedy="start workers: ray start --address=HOST:PORT",
+                )
+            self._stack = begun.pop_all()
+
+    def _connect(self, place: str, begun: contextlib.ExitStack) -> None:
+        address = place if place != "ray" else os.environ.get(ADDRESS) or "auto"
+        if address != "auto" and address != "local":
+            _require_answer(address)
+        begun.callback(self.ray.shutdown)
+        how: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
+        try:
+            if address != "local":
+                try:
+                    self.ray.init(address, **how)
+                except ConnectionError:
+                    if address != "auto":
+                        raise
+                    address = "local"
+            if address == "local":
+                self._start(begun, how)
+        except ImportError as error:  # Ray's client is a part of its own
+            remedy = f"run: {install_command('ray')}"
+            raise UsageError(f"--on {place} needs Ray's client", remedy=remedy) from error
+        except (OSError, RuntimeError, ValueError, self.ray.exceptions.RayError) as error:
+            reason = first_line(error)
+            what = "Ray does not start" if address == "local" else f"no connection to Ray {address}"
+            remedy = "see: ray status; versions of Ray and Python must be the same on every node"
+            raise ModelError(f"{what}: {reason}", remedy=remedy) from error
+
+    def _start(self, begun: contextlib.ExitStack, how: dict[str, Any]) -> None:
+        """Start a cluster of this machine alone."""
+        # Not in $TMPDIR: paths of sockets have 100 characters at most.
+        folder = tempfile.mkdtemp(prefix="bioretrieval-ray-", dir="/tmp")
+        begun.callback(shutil.rmtree, folder, ignore_errors=True)
+        begun.callback(self.ray.shutdown)  # before its folder is removed
+        # Ray listens on all addresses unless it takes this machine for one that has no cluster.
+        constants = importlib.import_module("ray._private.ray_constants")
+        before, constants.ENABLE_RAY_CLUSTER = constants.ENABLE_RAY_CLUSTER, False
+        try:
+            self.ray.init(
+                "local",
+                num_cpus=usable_cores(),
+                include_dashboard=False,
+                object_store_memory=_STORE_BYTES,
+                _temp_dir=folder,
+                **how,
+            )
+        finally:
+            constants.ENABLE_RAY_CLUSTER = before
+        listens = {str(one["NodeManagerAddress"]) for one in self.ray.nodes()}
+        if not listens <= {"127.0.0.1", "::1"}:
+            raise OSError(f"it would listen on {', '.join(sorted(listens))}")
+
+    def start(self, slot: ClusterSlot, concurrency: int) -> Any:
+        """Start a worker, which may wait until its place is free; returns the actor."""
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        return (
+            self.ray.remote(RayWorker)
+            .options(
+                num_cpus=0 if slot.gpu else slot.cores,
+                num_gpus=1 if slot.gpu else 0,
+                max_concurrency=concurrency,
+                scheduling_strategy=NodeAffinitySchedulingStrategy(slot.node, soft=False),
+            )
+            .remote()
+        )
+
+    def free(self) -> str:
+        """What the cluster has left for workers, in words."""
+        have, left = self.ray.cluster_resources(), self.ray.available_resources()
+        return " and ".join(
+            f"{left.get(kind, 0):.0f} of {have[kind]:.0f} {kind}s"
+            for kind in ("CPU", "GPU")
+            if have.get(kind)
+        )
+
+    def close(self) -> None:
+        """End the connection, and a cluster that was started for it; safe to call twice."""
+        self._stack.close()
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Ray's messages from stdout and stderr, and the handler of SIGTERM as it is."""
+    worker = importlib.import_module("ray._private.worker")
+    # Ray prints errors of the cluster on stdout, also without log_to_driver.
+    printing, worker.print_to_stdstream = worker.print_to_stdstream, lambda *_, **__: None
+    main = threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        worker.print_to_stdstream = printing
+        if main:
+            signal.signal(signal.SIGTERM, handler)
+
+
+def _require_answer(address: str) -> None:
+    """Raise ModelError unless something listens there: Ray would try for a minute."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _PATIENCE).close()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise ModelError(
+            f"no Ray cluster answers at {address}: {reason}",
+            remedy=f"check the address (--on ray://host:10001, or {ADDRESS}=host:6379)",
+        ) from error
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of a message of Ray's, else the name of the error."""
+    return next(iter(str(error).strip().splitlines()), "") or type(error).__name__
