@@ -70,6 +70,10 @@ class Encoded(NamedTuple):
     longer: Sequence[int] = ()
 
 
+Kept = Callable[[Encoded], None]
+"""Receives a batch of documents as it is encoded, with the vectors that the encoder returns."""
+
+
 class Engine(ABC):
     """Computes the vectors of one model; safe to call from several threads. normalised: whether its
     own files ask for vectors of length 1; at_once: documents that it should be given at once, 0 for
@@ -181,12 +185,19 @@ class Encoder:
         documents: Sequence[Document],
         progress: Reporter = silent,
         longer: list[int] | None = None,
+        kept: Kept | None = None,
     ) -> Vectors:
         """float32 (n, dimension), in the order of `documents`. `progress` receives the documents
         done after each batch; what it raises stops the work. longer: receives the places of
-        documents that have more tokens than the model reads."""
-        vectors = self.plain_documents(documents, progress, longer)
-        return extended_documents(vectors) if self.similarity == "l2" else vectors
+        documents that have more tokens than the model reads; kept: each batch, before progress."""
+        if self.similarity != "l2":
+            return self.plain_documents(documents, progress, longer, kept)
+
+        def extended(part: Encoded) -> None:
+            if kept is not None:
+                kept(part._replace(vectors=extended_documents(part.vectors)))
+
+        return extended_documents(self.plain_documents(documents, progress, longer, extended))
 
     def windows(self, document: Document) -> list[tuple[int, int]]:
         """Places (start, end) in a document's text that the model reads one after the other with
@@ -217,12 +228,13 @@ class Encoder:
         documents: Sequence[Document],
         progress: Reporter = silent,
         longer: list[int] | None = None,
+        kept: Kept | None = None,
     ) -> Vectors:
         """Document vectors as the authors define them, without the EXTRA components."""
         engine = self.engine("document")
         separator = engine.shape.separator
         inputs = [self._document.document(one, separator=separator) for one in documents]
-        return self._assembled(engine, inputs, engine.shape.document_length, progress, longer)
+        return self._assembled(engine, inputs, engine.shape.document_length, progress, longer, kept)
 
     def _assembled(
         self,
@@ -231,6 +243,7 @@ class Encoder:
         max_length: int,
         progress: Reporter | None = None,
         longer: list[int] | None = None,
+        kept: Kept | None = None,
     ) -> Vectors:
         """The vectors in the order of `inputs`; progress: of documents, None for queries."""
         vectors = np.zeros((len(inputs), engine.shape.dimension), dtype=np.float32)
@@ -240,16 +253,19 @@ class Encoder:
         parts = engine.encoded(inputs, max_length, urgent=progress is None)
         with contextlib.closing(parts):
             for part in parts:
-                vectors[list(part.rows)] = part.vectors
+                refuse_no_numbers(part.vectors, self.model_id, self.device)
+                found = unit_length(part.vectors) if self.normalised else part.vectors
+                vectors[list(part.rows)] = found
                 if longer is not None:
                     longer += part.longer
+                if kept is not None:
+                    kept(part._replace(vectors=found))
                 if progress is not None:
                     done += len(part.rows)
                     with self._counting:
                         self.tokens += part.tokens
                     progress(Progress("encoding", done, len(inputs), note=part.note))
-        refuse_no_numbers(vectors, self.model_id, self.device)
-        return unit_length(vectors) if self.normalised else vectors
+        return vectors
 
 
 def passage_title(document: Document) -> str:

@@ -12,11 +12,13 @@ import importlib
 import logging
 import os
 import re
+import secrets
 import shutil
 import signal
 import socket
 import tempfile
 import threading
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -110,28 +112,36 @@ class RayCluster:
 
     def _connect(self, place: str, begun: contextlib.ExitStack) -> None:
         address = place if place != "ray" else os.environ.get(ADDRESS) or "auto"
-        if address != "auto" and address != "local":
-            _require_answer(address)
+        if address not in ("auto", "local"):
+            _require_answer(address, self.ray.util.get_node_ip_address())
         begun.callback(self.ray.shutdown)
         how: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
+        handler = signal.getsignal(signal.SIGTERM)
         try:
-            if address != "local":
-                try:
-                    self.ray.init(address, **how)
-                except ConnectionError:
-                    if address != "auto":
-                        raise
-                    address = "local"
-            if address == "local":
-                self._start(begun, how)
+            with warnings.catch_warnings(action="ignore"), _muted():
+                if address != "local":
+                    try:
+                        self.ray.init(address, **how)
+                    except ConnectionError:
+                        if address != "auto":
+                            raise
+                        address = "local"
+                if address == "local":
+                    self._start(begun, how)
         except ImportError as error:  # Ray's client is a part of its own
             remedy = f"run: {install_command('ray')}"
             raise UsageError(f"--on {place} needs Ray's client", remedy=remedy) from error
         except (OSError, RuntimeError, ValueError, self.ray.exceptions.RayError) as error:
             reason = first_line(error)
             what = "Ray does not start" if address == "local" else f"no connection to Ray {address}"
-            remedy = "see: ray status; versions of Ray and Python must be the same on every node"
+            remedy = (
+                "see: ray status; versions of Ray and Python must be the same on every node,"
+                " and RAY_AUTH_MODE and RAY_AUTH_TOKEN as there"
+            )
             raise ModelError(f"{what}: {reason}", remedy=remedy) from error
+        finally:  # Ray's handler writes a traceback
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGTERM, handler)
 
     def _start(self, begun: contextlib.ExitStack, how: dict[str, Any]) -> None:
         """Start a cluster of this machine alone."""
@@ -139,6 +149,8 @@ class RayCluster:
         folder = tempfile.mkdtemp(prefix="bioretrieval-ray-", dir="/tmp")
         begun.callback(shutil.rmtree, folder, ignore_errors=True)
         begun.callback(self.ray.shutdown)  # before its folder is removed
+        # Otherwise Ray leaves a token in the user's home. Only who has one can use the cluster.
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         # Ray listens on all addresses unless it takes this machine for one that has no cluster.
         constants = importlib.import_module("ray._private.ray_constants")
         before, constants.ENABLE_RAY_CLUSTER = constants.ENABLE_RAY_CLUSTER, False
@@ -188,31 +200,51 @@ class RayCluster:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep Ray's messages from stdout and stderr, and the handler of SIGTERM as it is."""
+    """Keep Ray's messages from stdout and stderr."""
     worker = importlib.import_module("ray._private.worker")
     # Ray prints errors of the cluster on stdout, also without log_to_driver.
     printing, worker.print_to_stdstream = worker.print_to_stdstream, lambda *_, **__: None
-    main = threading.current_thread() is threading.main_thread()
-    handler = signal.getsignal(signal.SIGTERM)
     try:
         yield
     finally:
         worker.print_to_stdstream = printing
-        if main:
-            signal.signal(signal.SIGTERM, handler)
 
 
-def _require_answer(address: str) -> None:
-    """Raise ModelError unless something listens there: Ray would try for a minute."""
-    host, _, port = address.rpartition("://")[2].rpartition(":")
+@contextlib.contextmanager
+def _muted() -> Iterator[None]:
+    """Lead stderr nowhere: native code of Ray writes there while it connects."""
     try:
-        socket.create_connection((host.strip("[]"), int(port)), _PATIENCE).close()
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise ModelError(
-            f"no Ray cluster answers at {address}: {reason}",
-            remedy=f"check the address (--on ray://host:10001, or {ADDRESS}=host:6379)",
-        ) from error
+        kept = os.dup(2)
+    except OSError:  # it is closed
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def _require_answer(address: str, own: str) -> None:
+    """Raise ModelError unless something listens there: Ray would try for a minute. own: the address
+    of this machine, which Ray takes for localhost unless its client connects."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if "://" not in address and host in ("localhost", "127.0.0.1", "[::1]"):
+        host = own
+    reason = "it is not host:port"
+    try:
+        if port.isdecimal():
+            socket.create_connection((host.strip("[]"), int(port)), _PATIENCE).close()
+            return
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+    raise ModelError(
+        f"no Ray cluster answers at {address}: {reason}",
+        remedy=f"check the address (--on ray://host:10001, or {ADDRESS}=host:6379)",
+    )
 
 
 def first_line(error: BaseException) -> str:

@@ -144,7 +144,7 @@ class RayEngine(Engine):
                     portion.deaths += 1
                     if portion.deaths == _DEATHS:
                         raise ModelError(
-                            f"{_DEATHS} workers died while they encoded the same"
+                            f"{plural(_DEATHS, 'worker')} died while they encoded the same"
                             f" {plural(len(portion.rows), 'text')}, the last on"
                             f" {member.slot.name}: {error}",
                             remedy="see Ray's logs there, or give its workers more memory",
@@ -154,9 +154,10 @@ class RayEngine(Engine):
                 if isinstance(found, WorkerFault):
                     raise _refused(member, found)
                 member.deaths = 0
-                for one in found:
-                    rows = [portion.rows[row] for row in one.rows]
-                    yield one._replace(rows=rows, longer=[portion.rows[row] for row in one.longer])
+                rows, longer = (
+                    [portion.rows[row] for row in some] for some in (found.rows, found.longer)
+                )
+                yield found._replace(rows=rows, longer=longer)
 
     def close(self) -> None:
         """End the workers and the connection; safe to call twice."""

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import numpy as np
 
 from bioretrieval_tui import __version__
 from bioretrieval_tui.encoding.encoder import Encoded, Engine, Shape
@@ -80,10 +81,17 @@ class RayWorker:
         """The tokenizer of the model, see `Engine`."""
         return self._engine.tokenizer
 
-    def encode(self, inputs: Sequence[Any], max_length: int) -> list[Encoded] | WorkerFault:
+    def encode(self, inputs: Sequence[Any], max_length: int) -> Encoded | WorkerFault:
         """The vectors of texts, as of `Engine.encoded`. inputs: each the fields of a SideInput."""
         texts = [SideInput(*one) for one in inputs]
         try:
-            return list(self._engine.encoded(texts, max_length, urgent=False))
+            parts = list(self._engine.encoded(texts, max_length, urgent=False))
         except BioRetrievalError as error:
             return WorkerFault(error.message, error.remedy)
+        return Encoded(
+            [row for part in parts for row in part.rows],
+            np.concatenate([part.vectors for part in parts]),
+            sum(part.tokens for part in parts),
+            next((part.note for part in parts if part.note), None),
+            [row for part in parts for row in part.longer],
+        )

@@ -12,6 +12,7 @@ the texts (`pubmed_chunk_N.json`).
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import sqlite3
@@ -30,7 +31,7 @@ from bioretrieval_tui.documents.document import Document, Item, Record, Rejected
 from bioretrieval_tui.documents.source import reading_fault
 from bioretrieval_tui.documents.store import DocumentStore
 from bioretrieval_tui.encoding import embedded
-from bioretrieval_tui.encoding.encoder import Encoder, EncoderFactory, Vectors
+from bioretrieval_tui.encoding.encoder import Encoded, Encoder, EncoderFactory, Kept, Vectors
 from bioretrieval_tui.encoding.recipe import recipe_hash
 from bioretrieval_tui.errors import CorpusError, IndexFault, ModelError, UsageError
 from bioretrieval_tui.index.layout import POOL_PREFIX, pool_rows, sync_folder
@@ -319,7 +320,8 @@ class ModelVectors(Vectoriser):
         )
         begun = 0
         while begun < len(waiting):
-            size = max(int(self._rate * _LOST), self.at_once if self._rate else 0)
+            # What is encoded elsewhere is kept as it arrives, so that no worker has to wait.
+            size = self._loaded().at_once or int(self._rate * _LOST)
             part = waiting[begun : begun + _PART * max(1, size // _PART)]
             for digest, half, cut in self._encoded(part, begun, tell):
                 found[missing[digest]], longer[digest] = half, cut
@@ -369,14 +371,46 @@ class ModelVectors(Vectoriser):
 
         documents, digests = zip(*part, strict=True)
         cut: list[int] = []
-        encoded = encoder.encode_documents(documents, heard, cut)
+        if encoder.at_once:
+            with self._kept_at_once(digests, encoder) as kept:
+                encoded = encoder.encode_documents(documents, heard, cut, kept)
+        else:
+            encoded = encoder.encode_documents(documents, heard, cut)
         seconds = time.perf_counter() - before
         self.seconds += seconds
         self._rate = len(part) / max(seconds, 1e-9)
         halves = _halved(encoded, len(part), encoder)
         said = np.isin(np.arange(len(part)), cut).tolist()
-        self._pool.append(digests, halves, said)
+        if not encoder.at_once:
+            self._pool.append(digests, halves, said)
         return zip(digests, halves, said, strict=True)
+
+    @contextlib.contextmanager
+    def _kept_at_once(self, digests: Sequence[bytes], encoder: Encoder) -> Iterator[Kept]:
+        """Gives what keeps batches of a part every few seconds, and in the end all that came."""
+        pool = self._pool
+        assert pool is not None  # noqa: S101 - start() comes first
+        held: list[Encoded] = []
+        since = time.perf_counter()
+
+        def keep(part: Encoded) -> None:
+            nonlocal since
+            held.append(part)
+            if time.perf_counter() - since >= _LOST:
+                write()
+                since = time.perf_counter()
+
+        def write() -> None:
+            for part in held:
+                halves, cut = _halved(part.vectors, len(part.rows), encoder), set(part.longer)
+                said = [row in cut for row in part.rows]
+                pool.append([digests[row] for row in part.rows], halves, said)
+            held.clear()
+
+        try:
+            yield keep
+        finally:
+            write()
 
     def close(self) -> None:
         if self._pool is not None:
