@@ -38,6 +38,7 @@ _PATIENCE = 600.0
 """Seconds to wait for the first worker, which may have to prepare the model."""
 _STEP = 5.0
 """Seconds between two looks at what is waited for."""
+_NODE_LOST = "the node is lost"
 _Answer = WorkerFacts | WorkerFault
 
 
@@ -237,14 +238,15 @@ class RayEngine(Engine):
         if not member.alive:
             return  # known from another of its portions
         member.alive = False
+        said = [f"one on {member.slot.name} died: {error}"]
         if member in self._ready:
             self._ready.remove(member)
+            said.append("its texts are given to others")
         deaths = member.deaths + 1
-        another = "no other begins there"
         if error.again and deaths < _DEATHS:
             self._join(member.slot, deaths)
-            another = "another begins there"
-        note = f"one on {member.slot.name} died: {error}; its texts are given to others, {another}"
+            said.append("another begins there")
+        note = "; ".join(said)
         self._reporter(Progress(WORKERS, 0, unit="workers", note=note))
 
     def _result(self, member: _Member, ref: Any) -> Any:
@@ -264,8 +266,8 @@ class RayEngine(Engine):
                     f"bioretrieval-tui {__version__} is not installed on {member.slot.name}",
                     remedy="install it in the environment in which Ray runs there",
                 ) from error
-            unplaced = isinstance(error, ray.exceptions.ActorUnschedulableError)
-            raise _Died(_reason(error), again=not unplaced) from error
+            reason = _reason(error)
+            raise _Died(reason, again=reason != _NODE_LOST) from error
 
     @contextlib.contextmanager
     def _faults(self) -> Iterator[None]:
@@ -290,5 +292,5 @@ def _reason(error: BaseException) -> str:
     if "outofmemory" in text or "memory monitor" in text:
         return "the node is short of memory"
     if ("node" in text and "died" in text.partition("node")[2][:40]) or "unschedulable" in text:
-        return "the node is lost"
+        return _NODE_LOST
     return "its process ended"
