@@ -11,13 +11,14 @@ import contextlib
 import importlib
 import logging
 import os
+import queue
 import re
 import secrets
 import shutil
 import signal
-import socket
 import tempfile
 import threading
+import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -112,13 +113,13 @@ class RayCluster:
 
     def _connect(self, place: str, begun: contextlib.ExitStack) -> None:
         address = place if place != "ray" else os.environ.get(ADDRESS) or "auto"
-        if address not in ("auto", "local"):
-            _require_answer(address, self.ray.util.get_node_ip_address())
         begun.callback(self.ray.shutdown)
         how: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
         handler = signal.getsignal(signal.SIGTERM)
         try:
             with warnings.catch_warnings(action="ignore"), _muted():
+                if address not in ("auto", "local"):
+                    _require_answer(address, self.ray.util.get_node_ip_address())
                 if address != "local":
                     try:
                         self.ray.init(address, **how)
@@ -152,7 +153,7 @@ class RayCluster:
         # Otherwise Ray leaves a token in the user's home. Only who has one can use the cluster.
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         # Ray listens on all addresses unless it takes this machine for one that has no cluster.
-        constants = importlib.import_module("ray._private.ray_constants")
+        constants: Any = importlib.import_module("ray._private.ray_constants")
         before, constants.ENABLE_RAY_CLUSTER = constants.ENABLE_RAY_CLUSTER, False
         try:
             self.ray.init(
@@ -201,7 +202,7 @@ class RayCluster:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keep Ray's messages from stdout and stderr."""
-    worker = importlib.import_module("ray._private.worker")
+    worker: Any = importlib.import_module("ray._private.worker")
     # Ray prints errors of the cluster on stdout, also without log_to_driver.
     printing, worker.print_to_stdstream = worker.print_to_stdstream, lambda *_, **__: None
     try:
@@ -235,12 +236,19 @@ def _require_answer(address: str, own: str) -> None:
     if "://" not in address and host in ("localhost", "127.0.0.1", "[::1]"):
         host = own
     reason = "it is not host:port"
-    try:
-        if port.isdecimal():
-            socket.create_connection((host.strip("[]"), int(port)), _PATIENCE).close()
+    if host and port.isdecimal():
+        grpc: Any = importlib.import_module("grpc")  # what Ray itself speaks, on both ports
+        ends = (grpc.ChannelConnectivity.READY, grpc.ChannelConnectivity.TRANSIENT_FAILURE)
+        heard: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        with grpc.insecure_channel(f"{host}:{port}", [("grpc.enable_http_proxy", 0)]) as channel:
+            channel.subscribe(heard.put, try_to_connect=True)
+            deadline, state = time.monotonic() + _PATIENCE, None
+            with contextlib.suppress(queue.Empty):
+                while state not in ends:
+                    state = heard.get(timeout=max(0, deadline - time.monotonic()))
+        if state is ends[0]:
             return
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+        reason = "no connection"
     raise ModelError(
         f"no Ray cluster answers at {address}: {reason}",
         remedy=f"check the address (--on ray://host:10001, or {ADDRESS}=host:6379)",
