@@ -40,6 +40,10 @@ from bioretrieval_tui.index.vector_matrix import (
 )
 
 
+class InStore(UsageError):
+    """An index that is in a store is asked for files that are not here."""
+
+
 class Base(msgspec.Struct, frozen=True):
     """An index to build upon: its manifest and folder, its documents and vectors, the labels of
     its deleted documents, and of those with more tokens than the model reads, if they are known;
@@ -80,13 +84,13 @@ def open_base(name: str, *, whole: bool = False) -> Iterator[Base]:
 
     whole: its graph, text index and metadata are extended too, so they are checked as well.
     Otherwise nothing derived from the documents is needed, not even the list of deleted labels.
-    Raises NotFoundError, IndexFault if a file that is needed is damaged, UsageError if the index is
-    in a store.
+    Raises NotFoundError, IndexFault if a file that is needed is damaged, InStore if it has them in
+    a store.
     """
     folder = layout.index_folder(name)
     manifest = read_manifest(folder)
     if manifest.store is not None:
-        raise UsageError(
+        raise InStore(
             f"index {name} is in {manifest.store}, where it is not changed",
             remedy="change the index that it was copied from, and copy that again",
         )

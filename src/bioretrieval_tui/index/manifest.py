@@ -317,8 +317,9 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         found = msgspec.json.decode(data, type=_ManifestFormat).format
         if found not in READABLE:
+            first, last = READABLE[0], READABLE[-1]
             raise IndexFault(
-                f"index {name} has format {found}, this version reads {READABLE[0]} to {READABLE[-1]}",
+                f"index {name} has format {found}, this version reads {first} to {last}",
                 remedy="use the version that built it, or build it again",
             )
         manifest = msgspec.json.decode(data, type=Manifest)

@@ -156,9 +156,10 @@ class MilvusStore(Store):
             indexes.add_index(
                 "sparse", index_type="SPARSE_INVERTED_INDEX", metric_type="BM25", params=weights
             )
-        self._call(
-            "create_collection", collection, schema=schema, index_params=indexes, writing=True
-        )
+        self._call("create_collection", collection, schema=schema, writing=True)
+        # pymilvus would wait half a second for each index of an empty collection.
+        self._call("create_index", collection, indexes, sync=False, writing=True)
+        self.load(collection)
 
     @property
     def takes_text(self) -> bool:
@@ -259,6 +260,9 @@ class MilvusStore(Store):
             if waiting <= 0:
                 break
             time.sleep(0.5)
+        if not self.lite:
+            # Otherwise a server searches by what it has made in memory for a while, and finds less.
+            self._call("release_collection", collection, writing=True)
         self.load(collection)
 
     # Reading ----------------------------------------------------------------------------------
@@ -409,7 +413,7 @@ def ranked(hits: Iterable[Mapping[str, Any]]) -> tuple[Labels, Vector]:
 
 def literal(text: str) -> str:
     """A text as an expression of Milvus writes it."""
-    return json.dumps(text, ensure_ascii=False)
+    return json.dumps(text.encode("utf-8", "replace").decode(), ensure_ascii=False)
 
 
 def _among(labels: Iterable[int]) -> str:
@@ -450,7 +454,7 @@ def _cut(text: str) -> list[str]:
 def _pymilvus() -> Any:
     """pymilvus, quiet. Raises BioRetrievalError without it."""
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    for name in ("pymilvus", "milvus_lite"):
+    for name in ("pymilvus", "milvus_lite", "grpc"):
         logger = logging.getLogger(name)
         logger.setLevel(logging.CRITICAL + 1)
         logger.propagate = False
@@ -460,7 +464,7 @@ def _pymilvus() -> Any:
         remedy = f"run: {install_command('milvus')}"
         raise BioRetrievalError("Milvus needs pymilvus", remedy=remedy) from error
     for name in [one for one in logging.root.manager.loggerDict if one.startswith("pymilvus")]:
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # it sets levels when imported
     return pymilvus
 
 

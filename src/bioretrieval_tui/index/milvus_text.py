@@ -49,10 +49,16 @@ _LONG = frozenset({"author", "affiliation", "editor"})
 """Fields whose values come last: of some documents there are more than Milvus holds."""
 _ESCAPED = re.compile(r"[\W_]")
 _SAMPLED = 256
-_MOST_MATCHING = 16_384
+_SPARE = 16
+_FARTHEST = 10**6
+"""No year is beyond it, and Milvus takes no number that is much larger."""
 _AMONG = 1_000
-_PLAIN = str.maketrans({"%": "\uff05", "_": "\uff3f", "\\": "\uff3c", "\u241f": " ", "\u241e": " "})
-"""LIKE has characters of its own, and Milvus Lite cannot escape them."""
+_PLAIN = {
+    **{code: 0x2400 + code for code in range(0x1E)},
+    **dict.fromkeys((0x1E, 0x1F, 0x241E, 0x241F), " "),
+    **str.maketrans({"%": "\uff05", "_": "\uff3f", "\\": "\uff3c", "\x7f": "\u2421"}),
+}
+"""LIKE has characters of its own, which Milvus Lite cannot escape; expressions have no controls."""
 
 
 # What rows have -----------------------------------------------------------------------------------
@@ -77,10 +83,10 @@ def _entries(pair: tuple[str, str]) -> Iterator[str]:
     field, value = pair
     begin = f"{_VALUE}{field}"
     yield f"{begin}{_KEY}{equal_key(value).translate(_PLAIN)}{_VALUE}"
-    for form in forms(value.translate(_PLAIN), inner=True):
+    for form in forms(value, inner=True):
         for word in WORD.finditer(form):
-            if not word.start() or not form[word.start() - 1].isalnum():
-                yield f"{begin}{_FORM}{form[word.start() : word.start() + _LONGEST]}"
+            piece = form[word.start() : word.start() + _LONGEST]
+            yield f"{begin}{_FORM}{piece.translate(_PLAIN)}"
 
 
 def _within(parts: Iterable[str], separator: str) -> str:
@@ -173,10 +179,15 @@ def _beginning(field: str, value: str) -> str:
 def _between(one: Interval) -> str:
     parts = ["year >= 0"]
     if one.low is not None:
-        parts.append(f"year {'>' if one.low_open else '>='} {one.low!r}")
+        parts.append(f"year {'>' if one.low_open else '>='} {_number(one.low)}")
     if one.high is not None:
-        parts.append(f"year {'<' if one.high_open else '<='} {one.high!r}")
+        parts.append(f"year {'<' if one.high_open else '<='} {_number(one.high)}")
     return " and ".join(parts)
+
+
+def _number(value: float) -> str:
+    near = max(-_FARTHEST, min(_FARTHEST, value))
+    return str(int(near)) if near == int(near) else f"{near:.6f}"
 
 
 # Parts of an index --------------------------------------------------------------------------------
@@ -211,7 +222,8 @@ class MilvusText:
         if not text or k <= 0:
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
         where = "" if allowed is None else str(allowed)
-        ((labels, scores),) = self._store.best(self._collection, [text], k, where)
+        # Ties go by label, so some beyond the last one are looked at.
+        ((labels, scores),) = self._store.best(self._collection, [text], k + _SPARE, where)
         order = np.lexsort((labels, -scores))[:k]
         return labels[order], scores[order]
 

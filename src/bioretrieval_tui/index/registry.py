@@ -54,15 +54,15 @@ _OF_EVALUATION = re.compile(r"eval-.+-[0-9a-f]{8}")
 class IndexInfo(Struct, frozen=True):
     """One index at a glance; what a damaged manifest cannot tell is None.
 
-    status: "ok", "damaged: " and why, "outdated: " and what to run, or "unfinished: " and how many
-    documents a first build has encoded. built: ISO 8601, UTC. dead_share: share of documents that
-    were replaced or deleted and still take up disk space. segments: builds and additions since the
-    last compaction. recall: recall@10 of the graphs when they were built; graphs: how many;
-    outside: vectors that are in none. parts: bytes by part of the index. max_tokens: of a document
-    that the model reads, None if there is no limit or it is not known; longer: documents that have
-    more, None if that is not known; passages: the vectors of an index where those have several.
-    store: where its documents and vectors are, None for files. fields: what a filter may name.
-    cached: an evaluation made it, and `clear_cache` removes it.
+    status: "ok", "damaged: " and why, "out of reach: " and why of a store, "outdated: " and what to
+    run, or "unfinished: " and how many documents a first build has encoded. built: ISO 8601, UTC.
+    dead_share: share of documents that were replaced or deleted and still take up disk space.
+    segments: builds and additions since the last compaction. recall: recall@10 of the graphs when
+    they were built; graphs: how many; outside: vectors that are in none. parts: bytes by part of
+    the index. max_tokens: of a document that the model reads, None if there is no limit or it is
+    not known; longer: documents that have more, None if that is not known; passages: the vectors of
+    an index where those have several. store: where its documents and vectors are, None for files.
+    fields: what a filter may name. cached: an evaluation made it, and `clear_cache` removes it.
     """
 
     name: str
@@ -309,6 +309,8 @@ def _inspect(folder: Path, *, deep: bool) -> IndexInfo:
             try:
                 for path in manifest.files:
                     check(manifest, folder, path)
+                if deep and manifest.store is not None:
+                    status = _state_in_store(manifest)
                 break
             except IndexFault as error:
                 status = _damaged(error)
@@ -343,6 +345,17 @@ def _inspect(folder: Path, *, deep: bool) -> IndexInfo:
         fields=None if manifest.fields is None else manifest.fields.names,
         cached=_made_by_evaluation(manifest),
     )
+
+
+def _state_in_store(manifest: Manifest) -> str:
+    """The status of an index by its store."""
+    from bioretrieval_tui.index.store_index import connected
+
+    try:
+        connected(manifest)[0].close()
+    except BioRetrievalError as error:
+        return f"out of reach: {error.line()}"
+    return "ok"
 
 
 # The cache: indexes that evaluations made, and the vectors of unfinished builds ----------------
@@ -432,7 +445,7 @@ def sweep_index(folder: Path, *, pools: bool = False) -> None:
     if (folder / layout.MANIFEST).exists():
         try:
             manifest = read_manifest(folder)
-            segments = (segment.id for segment in manifest.segments)
+            segments = [segment.id for segment in manifest.segments if manifest.store is None]
             keep = {layout.MANIFEST, manifest.generation, *segments}
         except BioRetrievalError:
             keep = None

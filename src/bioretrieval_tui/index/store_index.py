@@ -17,12 +17,13 @@ from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 import numpy as np
 
 from bioretrieval_tui import __version__
+from bioretrieval_tui.documents.document import Document, Place, Record
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault, NotFoundError, UsageError
 from bioretrieval_tui.index import layout
 from bioretrieval_tui.index.base import Base, open_base
@@ -396,3 +397,48 @@ def indexes_in(store: Store) -> list[str]:
         with contextlib.suppress(BioRetrievalError):
             found.append(noted_manifest(store, collection).name)
     return sorted(set(found))
+
+
+def delete_in_store(name: str) -> None:
+    """Delete the collection of an index in its store. Raises as `connected`."""
+    store, collection = connected(manifest_of(name))
+    with contextlib.closing(store), layout.writing(name, "deleted in its store"):
+        store.drop(collection)
+
+
+Finding = tuple[str, Literal["ok", "note", "missing"], str, str | None]
+"""The result of a check: what, state, value, and what to do."""
+
+
+def check_store(address: StoreAddress) -> Iterator[Finding]:
+    """Check that a store answers, which version it is, and what it lets this user do: a collection
+    of one document is made, found and deleted."""
+    started = time.monotonic()
+    try:
+        store = connect(address)
+    except BioRetrievalError as error:
+        yield "connection", "missing", error.message, error.remedy
+        return
+    with contextlib.closing(store):
+        took = 1_000 * (time.monotonic() - started)
+        yield "connection", "ok", f"answers after {took:,.0f} ms", None
+        yield "version", "ok", store.version, None
+        where = "in the store" if store.takes_text else "beside the manifest, in files here"
+        yield "BM25 and filters", "ok", where, None
+        trial = f"brtu_check_{layout.new_token()}"
+        try:
+            store.create(trial, 2)
+            row = StoredRow.of(0, Record(Document("check", "a title", "a text"), Place("check")))
+            store.insert(trial, [row], np.array([[0.6, 0.8]], dtype=np.float32))
+            store.finish(trial, silent)
+            labels, scores = store.nearest(trial, np.array([0.6, 0.8], dtype=np.float32), 1, ef=10)
+            if labels.tolist() != [0] or abs(float(scores[0]) - 1) > 1e-3:
+                raise StoreFault(f"{address} did not find the only document")
+            yield "rights", "ok", "collections can be made, filled, searched and deleted", None
+        except BioRetrievalError as error:
+            yield "rights", "missing", error.message, error.remedy
+        finally:
+            with contextlib.suppress(BioRetrievalError):
+                store.drop(trial)
+        names = indexes_in(store)
+        yield "indexes", "ok", ", ".join(names) or "none yet", None
