@@ -28,7 +28,7 @@ from bioretrieval_tui.documents.store import DocumentStore
 from bioretrieval_tui.documents.store_writer import StoreWriter
 from bioretrieval_tui.encoding.embedded import RECIPE
 from bioretrieval_tui.index.build import build_index
-from bioretrieval_tui.index.metadata import write_metadata
+from bioretrieval_tui.index.metadata import MetadataIndex, write_metadata
 from bioretrieval_tui.index.registry import OpenIndex, index_names, open_index
 from bioretrieval_tui.index.vector_cache import ImportedVectors
 
@@ -107,7 +107,7 @@ def searching(report: Report, index: OpenIndex, rounds: int) -> None:
         found = hits = 0
         for turn in range(rounds):
             label = int(rng.integers(0, index.manifest.rows))
-            query = index.vectors.matrix.take(np.array([label]))[0]
+            query = index.vectors.beginnings(np.array([label]))[0]
             query = query + 0.05 * rng.standard_normal(DIMENSION, dtype=np.float32)
             query /= np.linalg.norm(query)
             words = _WORDS[turn % len(_WORDS)]
@@ -138,6 +138,7 @@ def searching(report: Report, index: OpenIndex, rounds: int) -> None:
 
 def forget(index: OpenIndex) -> None:
     """Let the next filter be worked out again, from columns that are open."""
+    assert isinstance(index.fields, MetadataIndex)
     index.fields._found.clear()
 
 

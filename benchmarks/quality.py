@@ -32,7 +32,7 @@ from bioretrieval_tui.encoding.encoder_registry import load_encoder
 from bioretrieval_tui.errors import NotFoundError
 from bioretrieval_tui.index.analysis import spans, tokens
 from bioretrieval_tui.index.build import build_index
-from bioretrieval_tui.index.text_index import weighted_terms
+from bioretrieval_tui.index.text_index import TextIndex, weighted_terms
 from bioretrieval_tui.index.vectors import VectorStore
 from bioretrieval_tui.search import hybrid
 from bioretrieval_tui.search.engine import SearchEngine
@@ -239,6 +239,7 @@ def known_items(engine: SearchEngine) -> list[KnownItem]:
             word, term = draw.choice(rare)
             phrase = [word, *draw.sample(common, 2)]
             draw.shuffle(phrase)
+            assert isinstance(index.lexical, TextIndex)
             held_by = frozenset(plain(index.lexical.labels_with(term)))
             items.append(KnownItem(word, " ".join(phrase), held_by))
     return items

@@ -121,8 +121,8 @@ def test_a_manifest_that_is_none(built: Manifest, data: bytes) -> None:
 
 
 def test_a_manifest_of_a_newer_version(built: Manifest) -> None:
-    (index_folder("demo") / "manifest.json").write_bytes(b'{"format": 6, "shape": "unknown"}')
-    assert "has format 6, this version reads 2 to 5" in fault()
+    (index_folder("demo") / "manifest.json").write_bytes(b'{"format": 7, "shape": "unknown"}')
+    assert "has format 7, this version reads 2 to 6" in fault()
 
 
 @pytest.mark.parametrize(

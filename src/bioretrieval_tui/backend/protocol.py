@@ -131,7 +131,7 @@ _VECTORS_KEPT = "vectors already made are kept for the next build"
 class BuildJob(_Job, frozen=True, tag="build"):
     """Build an index; model: hub id or folder with its recipe, None for the embedded one; passages:
     see `index.build.build_index`; lexical: for BM25 alone, nothing is encoded; download: fetch
-    missing model files."""
+    missing model files; store: the address to which the index moves when it is built."""
 
     DOING = "Building"
     KEPT = _VECTORS_KEPT
@@ -145,6 +145,7 @@ class BuildJob(_Job, frozen=True, tag="build"):
     passages: bool = False
     lexical: bool = False
     download: bool = False
+    store: str | None = None
 
 
 class VectorsJob(_Job, frozen=True, tag="vectors"):

@@ -352,8 +352,15 @@ def fill_index(
             how |= {"replace": job.replace, "ids": job.ids, "passages": job.passages}
             if job.download and not job.lexical:
                 fetch_needed(model, job.recipe, reporter)
-            how |= {"lexical": job.lexical, "device": device}
-            return build.build_for_model(job.name, job.inputs, model, job.recipe, **how)
+            how |= {"lexical": job.lexical, "device": device, "in_store": job.store is not None}
+            outcome = build.build_for_model(job.name, job.inputs, model, job.recipe, **how)
+            if job.store is None:
+                return outcome
+            from bioretrieval_tui.index.store_index import copy_to_store
+            from bioretrieval_tui.index.stores import parse_address
+
+            copy_to_store(job.name, parse_address(job.store), to=job.name, reporter=reporter)
+            return msgspec.structs.replace(outcome, manifest=registry.manifest_of(job.name))
         case protocol.VectorsJob():
             named = registry.manifest_of(job.name)
             recipe = named.recipe if job.model is None else job.recipe

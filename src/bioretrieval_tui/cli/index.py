@@ -1,7 +1,8 @@
-"""`index`: build, extend, import, export, copy, check, list, show and remove indexes."""
+"""`index`: build, extend, import, export, copy, connect, check, list, show and remove indexes."""
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -32,7 +33,7 @@ from bioretrieval_tui.cli.streams import confirm, duration, narrated, put_object
 from bioretrieval_tui.documents.detect import FORMATS
 from bioretrieval_tui.documents.document import Place
 from bioretrieval_tui.documents.source import STDIN, Dedupe, ReadSettings, text_encoding
-from bioretrieval_tui.errors import BioRetrievalError, InterruptedByUser, UsageError
+from bioretrieval_tui.errors import BioRetrievalError, IndexFault, InterruptedByUser, UsageError
 from bioretrieval_tui.index import layout, registry
 from bioretrieval_tui.index.report import Pair, RejectedRecord, Report, longer_line
 from bioretrieval_tui.paths import save_file
@@ -160,10 +161,6 @@ def _run_reported(
                 tell(error.line())
 
 
-def _is_lexical(job: FillJob) -> bool:
-    return isinstance(job, BuildJob) and job.lexical
-
-
 def _run(
     done: str,
     job: FillJob,
@@ -179,13 +176,13 @@ def _run(
     """Run a job, which fills `counts`, and tell its outcome as `done`."""
     from bioretrieval_tui.backend.server import fill_index
 
-    if on is not None and (device != "auto" or _is_lexical(job)):
+    needed: BuildJob | VectorsJob | Manifest | None = None
+    if isinstance(job, VectorsJob) or (isinstance(job, BuildJob) and not job.lexical):
+        needed = job
+    if on is not None and (device != "auto" or (needed is None and isinstance(job, BuildJob))):
         said = "--on encodes on the GPUs of the cluster, else on its processors"
         raise UsageError(said, remedy="leave out --device and --lexical, or --on")
     device = on or device
-    needed: BuildJob | VectorsJob | Manifest | None = None
-    if isinstance(job, VectorsJob) or (isinstance(job, BuildJob) and not _is_lexical(job)):
-        needed = job
     if isinstance(job, VectorsJob) and job.model is None:
         needed = registry.manifest_of(job.name)
     try:
@@ -299,8 +296,7 @@ def _published_job(
     "--model", "Encode with this model (catalogue id, hub id or folder); default: the embedded one."
 )
 @options.download
-@options.device
-@options.on
+@options.device_or_cluster
 @option(
     "--ids",
     "What the documents' ids are, so that hits link to their pages.",
@@ -308,6 +304,10 @@ def _published_job(
 )
 @_passages
 @option("--lexical", "For BM25 alone: encode nothing; `index add-vectors` does it later.")
+@option(
+    "--store ADDRESS",
+    "Move the index into a store when it is built, as `index copy --to ADDRESS` does.",
+)
 @_filling_options
 def build(
     name: str,
@@ -320,6 +320,7 @@ def build(
     ids: Literal["pmid"] | None,
     passages: bool,
     lexical: bool,
+    store: str | None,
     **how: Any,
 ) -> None:
     """Build the index NAME over corpus files, or over PubMed with published vectors.
@@ -344,7 +345,7 @@ def build(
         reads = {"encoding": "--encoding", "delimiter": "--delimiter", "mapping": "--map"}
         given = {
             "FILE": files, "--model": model, "--passages": passages, "--lexical": lexical,
-            "--on": how["on"], "--format": how["reader"] != "auto",
+            "--store": store, "--on": how["on"], "--format": how["reader"] != "auto",
             **{said: how[one] for one, said in reads.items()},
         }  # fmt: skip
         if wrong := [said for said, value in given.items() if value]:
@@ -360,8 +361,18 @@ def build(
     if not files:
         said = "no corpus file is named"
         raise UsageError(said, remedy=f"name one, or add --from {_PUBLISHED}")
+    if store is not None:
+        from bioretrieval_tui.index.stores import connect, parse_address
+
+        if passages or lexical:
+            said = "a store has one vector a document"
+            raise UsageError(said, remedy="leave out --passages and --lexical, or --store")
+        store = str(parse_address(store))
+        connect(parse_address(store)).close()  # before hours of encoding
     hub, recipe = (None, None) if model is None else chosen_model(model)
-    job = BuildJob(name, files, hub, recipe, ids=ids, passages=passages, lexical=lexical)
+    job = BuildJob(
+        name, files, hub, recipe, ids=ids, passages=passages, lexical=lexical, store=store
+    )
     _fill("built", job, **how)
 
 
@@ -371,8 +382,7 @@ def build(
     "--model", "Encode with this model; default: the one named when the index was built."
 )
 @options.download
-@options.device
-@options.on
+@options.device_or_cluster
 @_passages
 @options.background
 @options.progress
@@ -389,8 +399,7 @@ def add_vectors(name: str, model: str | None, passages: bool, **how: Any) -> Non
 @index.command()
 @name_argument
 @files_argument
-@options.device
-@options.on
+@options.device_or_cluster
 @_filling_options
 def add(name: str, files: tuple[str, ...], **how: Any) -> None:
     """Add corpus files to the index NAME.
@@ -513,17 +522,33 @@ def info(name: str, format_: Format) -> None:
     if found.status.startswith("damaged: "):
         remedy = f"see: bioretrieval-tui index verify {name}"
         raise BioRetrievalError(f"index {name} is {found.status}", remedy=remedy)
+    if found.status.startswith("out of reach: "):
+        raise BioRetrievalError(f"index {name} is {found.status}")
 
 
 @index.command()
 @name_argument
+@option("--in-store", "Of an index in a store, also delete its documents and vectors there.")
 @option("--yes", "Do not ask for confirmation.")
-def remove(name: str, yes: bool) -> None:
-    """Remove an index. Its source files stay."""
-    if not yes and name in registry.index_names():
-        question, declined = f"Remove the index {name}?", f"the index {name} stays"
-        confirm(question, what=f" removing {name}", declined=declined)
-    tell(f"removed {name}, {size(registry.remove_index(name))}")
+def remove(name: str, in_store: bool, yes: bool) -> None:
+    """Remove an index. Its source files stay, and what it has in a store without --in-store."""
+    store = None
+    if name in registry.index_names():
+        with contextlib.suppress(IndexFault):
+            store = registry.manifest_of(name).store
+        if in_store and store is None:
+            raise UsageError(f"index {name} is in no store", remedy="leave out --in-store")
+        if not yes:
+            kept = "" if store is None or in_store else f" What is in {store} stays."
+            question, declined = f"Remove the index {name}?{kept}", f"the index {name} stays"
+            confirm(question, what=f" removing {name}", declined=declined)
+    if in_store:
+        from bioretrieval_tui.index.store_index import delete_in_store
+
+        delete_in_store(name)
+    freed = size(registry.remove_index(name))
+    there = "" if store is None else f"; what is in {store} {'is deleted' if in_store else 'stays'}"
+    tell(f"removed {name}, {freed}{there}")
 
 
 @index.command()
@@ -606,20 +631,70 @@ def export(name: str, out: Path, rows: int | None, quiet: bool, progress: str) -
 @index.command("copy")
 @name_argument
 @option(
-    "--to FOLDER",
-    "Another home (BIORETRIEVAL_HOME), or any folder.",
-    type=options.PATH,
+    "--to FOLDER|ADDRESS",
+    "Another home (BIORETRIEVAL_HOME), any folder, or a store: milvus+http://HOST:PORT,"
+    " milvus+https://HOST:PORT or milvus+file:PATH.db.",
     required=True,
 )
+@option("--as NAME", "Name of the copy in a store; default: NAME-milvus.", name="to_name")
+@option(
+    "--text PLACE",
+    "Where BM25 and filters of a copy in a store are: here, in files, or in the store; default:"
+    " in the store where that is Milvus 2.5 or newer.",
+    type=click.Choice(["here", "store"]),
+)
 @options.progress
-def copy(name: str, to: Path, quiet: bool, progress: str) -> None:
-    """Copy the index NAME as it is to another home or folder.
+def copy(
+    name: str, to: str, to_name: str | None, text: str | None, quiet: bool, progress: str
+) -> None:
+    """Copy the index NAME to another home or folder, or into a store.
 
-    Its files are linked on the same file system, else copied, and compared with their checksums.
+    To a folder its files are linked on the same file system, else copied, and compared with their
+    checksums. Into a store its documents and vectors are sent, nothing is encoded, and the copy is
+    an index of its own here; `--as NAME` with the same name moves the index. A copy that was
+    stopped goes on with the same call.
+
+    \b
+    bioretrieval-tui index copy mine --to /mnt/shared/indexes
+    bioretrieval-tui index copy mine --to milvus+http://localhost:19530 --as mine-there
     """
     from bioretrieval_tui.index.copying import copy_index
+    from bioretrieval_tui.index.stores import is_address, parse_address
 
+    if is_address(to):
+        from bioretrieval_tui.index.store_index import copy_to_store
+
+        address, here = parse_address(to), None if text is None else text == "here"
+        with narrated(quiet, progress) as reporter:
+            there = copy_to_store(name, address, to=to_name, beside=here, reporter=reporter)
+        sent = f"{plural(there.documents, 'document')} in {duration(there.seconds)}"
+        before = f", {there.before:,} of them sent before" if there.before else ""
+        tell(f"copied {name} to {address} as {there.name}: {sent}{before}")
+        return
+    if to_name is not None or text is not None:
+        remedy = "leave them out, or give --to the address of a store"
+        raise UsageError("--as and --text are for a store", remedy=remedy)
     with narrated(quiet, progress) as reporter:
-        copied = copy_index(name, to, reporter=reporter)
+        copied = copy_index(name, Path(to), reporter=reporter)
     linked = f", {size(copied.linked)} of them shared by links" if copied.linked else ""
     tell(f"copied {name} to {copied.folder}: {size(copied.bytes)}{linked}")
+
+
+@index.command("connect")
+@click.argument("name")
+@click.argument("address")
+@option("--as NAME", "Name of the index here; default: NAME.", name="to_name")
+def connect_(name: str, address: str, to_name: str | None) -> None:
+    """Use the index NAME of a store that was copied there from another machine.
+
+    BM25 and filters must be in the store too. The model of the index has to be on this machine.
+
+    \b
+    bioretrieval-tui index connect pubmed milvus+https://milvus.example.org:19530
+    """
+    from bioretrieval_tui.index.store_index import connect_index
+    from bioretrieval_tui.index.stores import parse_address
+
+    manifest = connect_index(name, parse_address(address), to=to_name)
+    held = f"{plural(manifest.documents, 'document')}, {manifest.model}"
+    tell(f"connected {manifest.name} in {manifest.store}: {held}")

@@ -179,10 +179,13 @@ def since(help_: str) -> Option:
 
 
 device = device_for("auto, cpu, cuda, cuda:N, several as cuda:0,cuda:1, or mps.")
-on = option(
-    "--on CLUSTER",
-    "Encode on a Ray cluster: ray (RAY_ADDRESS, else this machine's) or ray://host:port.",
-    callback=_cluster,
+device_or_cluster = together(
+    device,
+    option(
+        "--on CLUSTER",
+        "Encode on a Ray cluster: ray (RAY_ADDRESS, else this machine's) or ray://host:port.",
+        callback=_cluster,
+    ),
 )
 download = option("--download", "Download a missing model; shows its licence.")
 offline = option("--offline", "Do not use the network.", callback=_offline, expose_value=False)

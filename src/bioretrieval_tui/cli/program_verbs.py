@@ -264,6 +264,7 @@ PACKAGES = (
 """Besides torch and the embedded model, which have checks of their own."""
 EXTRAS = {
     "mcp": ("mcp", "assistants ask over MCP"),
+    "milvus": ("pymilvus", "indexes in Milvus"),
     "parquet": ("pyarrow", "reads and writes Parquet"),
     "ray": ("ray", "encodes on a Ray cluster"),
     "serve": ("textual-serve", "the app in a browser"),
@@ -300,11 +301,15 @@ Row = tuple[str, State, str, str | None]
     "Check this model (catalogue id or hub id) instead: its files, its dimension, and how it"
     " encodes a text.",
 )
+@options.option(
+    "--store ADDRESS",
+    "Check this store of indexes instead: that it answers, its version, and what it allows.",
+)
 @options.download
 @options.offline
 @options.format_
-def doctor(model: str | None, download: bool, format_: Format) -> None:
-    """Check this machine.
+def doctor(model: str | None, store: str | None, download: bool, format_: Format) -> None:
+    """Check this machine, or with --store a store of indexes.
 
     Exit code 1 if a necessary part is missing. Takes the seconds that torch needs to load. With
     --model, exit code 1 if the model is missing or does not do as its recipe says, 3 if the
@@ -316,9 +321,12 @@ def doctor(model: str | None, download: bool, format_: Format) -> None:
     if download and (model is None or offline()):
         said = "--offline" if offline() else "no --model"
         raise UsageError(f"--download with {said} fetches nothing", remedy="see doctor --help")
+    if model is not None and store is not None:
+        raise UsageError("--model and --store are two checks", remedy="give one of them")
     found = []
     with narrated(quiet=not sys.stderr.isatty() and not download) as reporter:
-        for area, row in _model(model, reporter, download=download) if model else all_checks():
+        checks = _model(model, reporter, download=download) if model else all_checks()
+        for area, row in _store(store) if store else checks:
             found.append(dict(zip(_FIELDS, (area, *row), strict=True)))
             reporter(Progress(f"checked {row[0]}", 0))
     columns = (
@@ -343,6 +351,15 @@ def _model(model: str, reporter: Reporter, *, download: bool) -> Iterator[tuple[
         fetch_missing(hub, recipe, reporter, download=True)
     for check in check_model(hub, recipe, dimension=dimension):
         yield model, (check.name, check.state, check.value, check.remedy)
+
+
+def _store(address: str) -> Iterator[tuple[str, Row]]:
+    """Check a store. Raises UsageError for what is no address."""
+    from bioretrieval_tui.index.store_index import check_store
+    from bioretrieval_tui.index.stores import parse_address
+
+    for row in check_store(parse_address(address)):
+        yield "store", row
 
 
 def python() -> Iterator[Row]:

@@ -16,6 +16,7 @@ import re
 import sqlite3
 import sys
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from itertools import islice, repeat
@@ -188,8 +189,65 @@ class Segment:
         return IndexFault(what, remedy="build the index again")
 
 
-class DocumentStore:
-    """The documents of an index, read-only; usable from several threads.
+class Documents(ABC):
+    """The documents of an index, read-only; usable from several threads. All methods raise
+    IndexFault where they cannot be read.
+
+    rows: labels are 0 to rows - 1, with those of documents that were deleted or replaced.
+    """
+
+    rows: int
+
+    @abstractmethod
+    def get(self, labels: Sequence[int]) -> list[Document]:
+        """The documents with these labels, in the order of `labels`."""
+
+    @abstractmethod
+    def ids(self, labels: Sequence[int]) -> list[str]:
+        """The ids of these labels, in the order of `labels`, without reading any text."""
+
+    @abstractmethod
+    def lookup(self, identifier: str) -> StoredId | None:
+        """The current document of an id or alias."""
+
+    @abstractmethod
+    def same_content(self, digest: bytes) -> list[int]:
+        """Labels of all rows with this content hash, newest first."""
+
+    @abstractmethod
+    def all_aliases(self) -> Iterator[tuple[str, int]]:
+        """Every current alias, with its label."""
+
+    @abstractmethod
+    def records(self, start: int = 0) -> Iterator[tuple[int, Record]]:
+        """All rows from label `start` on, in label order, with their labels and places in the
+        source files."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the files, or the connection."""
+
+    def batches(self, size: int, start: int = 0) -> Iterator[list[Document]]:
+        """All documents from label `start` on, in label order, at most `size` each."""
+        documents = (record.document for _, record in self.records(start))
+        while some := list(islice(documents, size)):
+            yield some
+
+    def find(self, identifier: str) -> tuple[int, Document] | None:
+        """Label and document of an id or alias, also of a DOI as it is written, or None."""
+        found = self.lookup(identifier)
+        if found is None and (doi := doi_of(identifier)):
+            found = self.lookup(same_doi(doi))
+        return None if found is None else (found.label, self.get([found.label])[0])
+
+    def labels(self, identifiers: Iterable[str]) -> dict[str, int]:
+        """The labels of those ids that are current."""
+        found = ((identifier, self.lookup(identifier)) for identifier in identifiers)
+        return {identifier: one.label for identifier, one in found if one is not None}
+
+
+class DocumentStore(Documents):
+    """The documents of an index in files: its segments.
 
     paths: the segments' files, oldest first. Labels include dead rows; the index keeps the list of
     those that are dead by a later segment or by deletion. All methods raise IndexFault if a file is
@@ -228,18 +286,6 @@ class DocumentStore:
                     raise segment.fault(TypeError(f"{identifier!r} has no label"))
                 return None if kind == 2 else StoredId(label, kind == 1)
         return None
-
-    def find(self, identifier: str) -> tuple[int, Document] | None:
-        """Label and document of an id or alias, also of a DOI as it is written, or None."""
-        found = self.lookup(identifier)
-        if found is None and (doi := doi_of(identifier)):
-            found = self.lookup(same_doi(doi))
-        return None if found is None else (found.label, self.get([found.label])[0])
-
-    def labels(self, identifiers: Iterable[str]) -> dict[str, int]:
-        """The labels of those ids that are current."""
-        found = ((identifier, self.lookup(identifier)) for identifier in identifiers)
-        return {identifier: one.label for identifier, one in found if one is not None}
 
     def same_content(self, digest: bytes) -> list[int]:
         """Labels of all rows, dead ones too, with this content hash, newest first."""

@@ -13,7 +13,7 @@ from bioretrieval_tui.evaluation.metrics import MAIN, Ranking, measure
 from bioretrieval_tui.util.formatting import did_you_mean
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.documents.store import DocumentStore
+    from bioretrieval_tui.documents.store import Documents
     from bioretrieval_tui.evaluation.benchmark import BenchmarkFolder
 
 UNJUDGED = 10
@@ -76,7 +76,7 @@ def query_view(
     benchmark: BenchmarkFolder,
     rankings: Rankings,
     query: str,
-    store: DocumentStore,
+    store: Documents,
     *,
     most: int = UNJUDGED,
 ) -> QueryView:
@@ -122,7 +122,7 @@ def judgements_of(benchmark: BenchmarkFolder, query: str) -> Mapping[str, int]:
     return benchmark.judgements[query]
 
 
-def titles_of(store: DocumentStore, names: Sequence[str]) -> dict[str, str]:
+def titles_of(store: Documents, names: Sequence[str]) -> dict[str, str]:
     """Titles by id, of the ids that an index holds; of one without a title, the start of its
     text."""
     labels = store.labels(names)

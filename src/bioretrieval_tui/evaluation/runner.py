@@ -24,7 +24,7 @@ from bioretrieval_tui.catalog.listing import load_listing
 from bioretrieval_tui.catalog.models import Encoding
 from bioretrieval_tui.documents.checksum import remembered_sha256
 from bioretrieval_tui.documents.source import ReadSettings
-from bioretrieval_tui.documents.store import DocumentStore
+from bioretrieval_tui.documents.store import Documents, DocumentStore
 from bioretrieval_tui.encoding import embedded, encoder_registry
 from bioretrieval_tui.encoding.cross_encoder import load_cross_encoder
 from bioretrieval_tui.errors import (
@@ -383,9 +383,9 @@ def sides(compare: str) -> tuple[str, str]:
     return parts[0], parts[1]
 
 
-def _doubled(documents: DocumentStore) -> str | None:
+def _doubled(documents: Documents) -> str | None:
     """A remark on ids that stand in a corpus twice with other contents, or None."""
-    dead = documents.marked_dead()
+    dead = documents.marked_dead() if isinstance(documents, DocumentStore) else []
     if not dead:
         return None
     _, first = next(documents.records(dead[0]))
@@ -506,7 +506,7 @@ def run_mode(
     return Run(mode, rankings, {"p50": round(p50, 3), "p95": round(p95, 3)}, own)
 
 
-def aliases_of(store: DocumentStore) -> dict[str, tuple[str, ...]]:
+def aliases_of(store: Documents) -> dict[str, tuple[str, ...]]:
     """For each document that has them, the other ids of its text. Raises IndexFault: the store is
     damaged."""
     by_label: dict[int, list[str]] = {}

@@ -20,7 +20,7 @@ from bioretrieval_tui.evaluation.metrics import Ranking
 from bioretrieval_tui.paths import save_file
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.documents.store import DocumentStore
+    from bioretrieval_tui.documents.store import Documents
 
 _NAMED = 3
 """Ids that a remark on a run names."""
@@ -120,7 +120,7 @@ def as_given(
     path: Path,
     rankings: Mapping[str, Ranking],
     benchmark: BenchmarkFolder,
-    documents: DocumentStore,
+    documents: Documents,
 ) -> tuple[dict[str, Ranking], tuple[str, ...]]:
     """The judged queries of a run that was made elsewhere, and remarks on it. Raises CorpusError:
     it ranks no judged query, or no document of the corpus."""

@@ -17,7 +17,7 @@ import msgspec
 from bioretrieval_tui.documents.store import DocumentStore
 from bioretrieval_tui.encoding.encoder import EncoderFactory
 from bioretrieval_tui.encoding.shipped_vectors import shipped
-from bioretrieval_tui.errors import BioRetrievalError, IndexFault
+from bioretrieval_tui.errors import BioRetrievalError, IndexFault, UsageError
 from bioretrieval_tui.index import layout
 from bioretrieval_tui.index.manifest import Manifest, check_content, fault, read_manifest
 from bioretrieval_tui.index.passages import Passages
@@ -38,6 +38,10 @@ from bioretrieval_tui.index.vector_matrix import (
     open_matrix,
     open_passages,
 )
+
+
+class InStore(UsageError):
+    """An index that is in a store is asked for files that are not here."""
 
 
 class Base(msgspec.Struct, frozen=True):
@@ -80,10 +84,16 @@ def open_base(name: str, *, whole: bool = False) -> Iterator[Base]:
 
     whole: its graph, text index and metadata are extended too, so they are checked as well.
     Otherwise nothing derived from the documents is needed, not even the list of deleted labels.
-    Raises NotFoundError, and IndexFault if a file that is needed is damaged.
+    Raises NotFoundError, IndexFault if a file that is needed is damaged, InStore if it has them in
+    a store.
     """
     folder = layout.index_folder(name)
     manifest = read_manifest(folder)
+    if manifest.store is not None:
+        raise InStore(
+            f"index {name} is in {manifest.store}, where it is not changed",
+            remedy="change the index that it was copied from, and copy that again",
+        )
     needed = [*manifest.stores(), *manifest.matrices(), *manifest.passage_tables()]
     for path in dict.fromkeys([*needed, *(manifest.files if whole else ())]):
         check_content(manifest, folder, path)

@@ -38,7 +38,7 @@ from bioretrieval_tui.encoding.encoder import Encoder, EncoderFactory
 from bioretrieval_tui.encoding.encoder_registry import load_encoder, prepare_query_encoder
 from bioretrieval_tui.errors import BioRetrievalError, IndexFault, NotFoundError, UsageError
 from bioretrieval_tui.index import layout
-from bioretrieval_tui.index.base import Base, home_vectors, open_base
+from bioretrieval_tui.index.base import Base, InStore, home_vectors, open_base
 from bioretrieval_tui.index.estimate import AFTER, BuildEstimate, estimated
 from bioretrieval_tui.index.graph import GraphParts
 from bioretrieval_tui.index.half_precision import widened
@@ -108,6 +108,7 @@ def build_index(
     report: Report | None = None,
     passages: bool = False,
     facts: ModelFacts | None = None,
+    in_store: bool = False,
 ) -> BuildOutcome:
     """Build the index `name` over corpus files, folders of them, globs or stdin, or a feed.
 
@@ -117,7 +118,8 @@ def build_index(
     model and text are the same; those of the index are kept where BM25 replaces them. ids: what the
     documents' ids are, so that hits can link to them. fingerprint: of what the app makes an index
     from by itself. passages: whether documents that are longer than the model reads get a vector
-    for each passage of that length. reporter: may raise `InterruptedByUser`. report: filled while
+    for each passage of that length. in_store: whether an index of the name that is in a store may
+    be replaced, see `open_base`. reporter: may raise `InterruptedByUser`. report: filled while
     the build runs, so that it is there for a build that fails.
 
     Raises UsageError for an impossible name, no inputs or an unknown format; NotFoundError if an
@@ -132,7 +134,7 @@ def build_index(
     lexical = type(source) is Vectoriser
     with _writing(name, "built", pools=not lexical), contextlib.ExitStack() as stack:
         base = None  # also for an old index that is damaged
-        with contextlib.suppress(NotFoundError, IndexFault):
+        with contextlib.suppress(NotFoundError, IndexFault, *([InStore] if in_store else [])):
             base = stack.enter_context(open_base(name))
         if not replace and (folder / layout.MANIFEST).exists():
             raise IndexFault(f"there is an index {name} already", remedy="remove it first")

@@ -23,7 +23,9 @@ from bioretrieval_tui.errors import IndexFault, NotFoundError
 from bioretrieval_tui.index import layout
 
 FORMAT = 5
-SEARCHABLE = (4, FORMAT)
+IN_STORE = 6
+"""The format of an index whose documents and vectors are in a store."""
+SEARCHABLE = (4, FORMAT, IN_STORE)
 """Format 4 had one graph of all vectors, in which deleted documents were marked."""
 READABLE = (2, 3, *SEARCHABLE)
 """Formats 2 and 3 had another text index and other metadata. Their documents and vectors are read
@@ -164,7 +166,9 @@ class Manifest(_Facts, frozen=True, kw_only=True):
     once. max_tokens: of a document that the model reads, None if there is no limit or it is not
     known; longer: documents that have more, None if that is not known, as before format 4 or of
     imported vectors. passages: whether those have several vectors. fingerprint: of what the app
-    made it from. checksum: hex SHA-256 of this manifest with `checksum` empty.
+    made it from. store, collection: the store that has the documents and vectors, and the pointer
+    to them there, see `index.stores`; None where they are files. checksum: hex SHA-256 of this
+    manifest with `checksum` empty.
     """
 
     format: int
@@ -196,6 +200,8 @@ class Manifest(_Facts, frozen=True, kw_only=True):
     ids: IdKind | None = None
     fingerprint: str | None = None
     passages: bool = False
+    store: str | None = None
+    collection: str | None = None
     checksum: str = ""
 
     @property
@@ -235,6 +241,12 @@ class Manifest(_Facts, frozen=True, kw_only=True):
         return f"{self.generation}/{name}"
 
     @property
+    def remote_text(self) -> bool:
+        """Whether the store answers BM25 and filters too."""
+        beside = self.path(layout.TEXT)
+        return self.store is not None and not any(one.startswith(beside) for one in self.files)
+
+    @property
     def graphs(self) -> list[GraphPart]:
         """The graphs. The vectors after the last one's are in none."""
         parts = (self.vectors,) if self.format < FORMAT and self.encoded else self.graph.parts
@@ -256,12 +268,14 @@ class Manifest(_Facts, frozen=True, kw_only=True):
         return {part: found[part] for part in dict.fromkeys(_PARTS.values()) if part in found}
 
     def stores(self) -> list[str]:
-        """The segments' document files, oldest first."""
-        return [f"{segment.id}/{layout.DOCUMENTS}" for segment in self.segments]
+        """The segments' document files, oldest first; none where a store has the documents."""
+        segments = () if self.store else self.segments
+        return [f"{segment.id}/{layout.DOCUMENTS}" for segment in segments]
 
     def matrices(self) -> list[str]:
-        """The segments' vector files, oldest first."""
-        return [f"{segment.id}/{layout.VECTORS}" for segment in self.segments]
+        """The segments' vector files, oldest first; none where a store has the vectors."""
+        segments = () if self.store else self.segments
+        return [f"{segment.id}/{layout.VECTORS}" for segment in segments]
 
     def passage_tables(self) -> list[str]:
         """The segments' tables of passages, oldest first; none for an index without."""
@@ -303,8 +317,9 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         found = msgspec.json.decode(data, type=_ManifestFormat).format
         if found not in READABLE:
+            first, last = READABLE[0], READABLE[-1]
             raise IndexFault(
-                f"index {name} has format {found}, this version reads {READABLE[0]} to {FORMAT}",
+                f"index {name} has format {found}, this version reads {first} to {last}",
                 remedy="use the version that built it, or build it again",
             )
         manifest = msgspec.json.decode(data, type=Manifest)
@@ -365,6 +380,8 @@ def _is_sound(manifest: Manifest) -> bool:
     """Whether a manifest agrees with itself, names all required files, and none outside."""
     folders = {manifest.generation, *(segment.id for segment in manifest.segments)}
     needed = {manifest.path(layout.DEAD), *manifest.stores(), *manifest.dense_files()}
+    if manifest.remote_text:
+        needed = set()
     return (
         manifest.checksum == _checksum(manifest)
         and manifest.recipe_hash == recipe_hash(manifest.recipe)
@@ -374,8 +391,15 @@ def _is_sound(manifest: Manifest) -> bool:
         and (manifest.encoded or not any(manifest.files[one].bytes for one in manifest.matrices()))
         and 0 < manifest.documents <= manifest.rows
         and sum(manifest.graph.parts) <= manifest.vectors * manifest.encoded
-        and (manifest.longer is None or manifest.path(layout.LONGER) in manifest.files)
+        and (
+            manifest.longer is None
+            or manifest.remote_text
+            or manifest.path(layout.LONGER) in manifest.files
+        )
         and (manifest.fields is not None) == (manifest.format > 2)
+        and (manifest.store is not None) == (manifest.format == IN_STORE)
+        and (manifest.store is None) == (manifest.collection is None)
+        and not (manifest.store and (manifest.passages or manifest.graph.parts))
     )
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bioretrieval_tui.documents.document import Document
-from bioretrieval_tui.documents.store import DocumentStore
+from bioretrieval_tui.documents.store import Documents, DocumentStore
 from bioretrieval_tui.documents.store_writer import StoreWriter
 from bioretrieval_tui.errors import FilterError, IndexFault, UsageError
 from bioretrieval_tui.index.analysis import tokens
@@ -49,7 +49,7 @@ from bioretrieval_tui.index.shelf_conditions import ShelfConditions
 from bioretrieval_tui.index.text_index import TextIndex
 from bioretrieval_tui.index.vector_matrix import Labels
 from bioretrieval_tui.progress import Progress, Reporter, silent
-from bioretrieval_tui.query import Node, ast, parse
+from bioretrieval_tui.query import Node, Schema, ast, parse
 from bioretrieval_tui.query.schema import Interval
 from bioretrieval_tui.util.folding import forms, needles, whole_words
 
@@ -216,7 +216,7 @@ class MetadataIndex:
         facts: MetadataFacts,
         dead: Labels,
         text: TextIndex,
-        documents: DocumentStore,
+        documents: Documents,
     ) -> None:
         self._remedy = remedy = COMPACT.format(text.name)
         if facts.version != VALUES:
@@ -239,22 +239,8 @@ class MetadataIndex:
             self.schema = schema_of(facts.names)
 
     def parse(self, expression: str) -> Node:
-        """The syntax tree of a filter over these fields, with conditions on MeSH exploded where its
-        headings were fetched, and those on the shelf as conditions on documents. Raises FilterError
-        if its syntax is wrong, or it names a field that no document has, or words that are not
-        indexed."""
-        node = parse(expression, self.schema)
-        for sought in _sought(node):
-            # A phrase is looked up in the text itself, a word by its terms.
-            letters = any(map(str.isalnum, sought.text))
-            if not (tokens(sought.text) or (letters and isinstance(sought, ast.Phrase))):
-                raise FilterError(
-                    f'"{sought.text}" has no searchable terms',
-                    expression=expression,
-                    column=max(0, expression.find(sought.text)),
-                    remedy="leave it out",
-                )
-        return self._shelf.applied(exploded(node))
+        """The syntax tree of a filter over these fields, see `parsed`."""
+        return parsed(expression, self.schema, self._shelf)
 
     def select(self, node: Node) -> Labels:
         """The labels of the documents that fit and are not deleted, int64 (n,), ascending. Raises
@@ -262,6 +248,15 @@ class MetadataIndex:
         with reading_blocks(self._remedy):
             fit = self._remembered(node, lambda one: self._fitting(one, self._alive))
         return np.flatnonzero(fit & self._alive)
+
+    def first(self, node: Node, most: int) -> list[int]:
+        """The first labels of `select`."""
+        found: list[int] = self.select(node)[:most].tolist()
+        return found
+
+    def among(self, labels: Labels, kept: Labels) -> Labels:
+        """Those of `labels` that are in `kept`, in their order."""
+        return labels[np.isin(labels, kept)]
 
     def facets(self, labels: Labels, field: str, most: int = 20) -> list[tuple[str, int]]:
         """How many of these documents have each value of a field: the `most` frequent, equal ones
@@ -448,6 +443,25 @@ class MetadataIndex:
                 self._found[node] = np.packbits(truths)
             return truths
         return np.unpackbits(packed, count=self.facts.labels).view(np.bool_)
+
+
+def parsed(expression: str, schema: Schema, shelf: ShelfConditions) -> Node:
+    """The syntax tree of a filter over the fields of an index, with conditions on MeSH exploded
+    where its headings were fetched, and those on the shelf as conditions on documents. Raises
+    FilterError if its syntax is wrong, or it names a field that no document has, or words that are
+    not indexed."""
+    node = parse(expression, schema)
+    for sought in _sought(node):
+        # A phrase is looked up in the text itself, a word by its terms.
+        letters = any(map(str.isalnum, sought.text))
+        if not (tokens(sought.text) or (letters and isinstance(sought, ast.Phrase))):
+            raise FilterError(
+                f'"{sought.text}" has no searchable terms',
+                expression=expression,
+                column=max(0, expression.find(sought.text)),
+                remedy="leave it out",
+            )
+    return shelf.applied(exploded(node))
 
 
 def _sought(node: Node) -> Iterator[ast.Word | ast.Phrase]:

@@ -40,10 +40,8 @@ from bioretrieval_tui.paths import file_errors
 from bioretrieval_tui.util.formatting import did_you_mean
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.documents.store import DocumentStore
-    from bioretrieval_tui.index.metadata import MetadataIndex
-    from bioretrieval_tui.index.text_index import TextIndex
-    from bioretrieval_tui.index.vectors import VectorStore
+    from bioretrieval_tui.documents.store import Documents
+    from bioretrieval_tui.index.parts import DenseSearch, FieldSearch, LexicalSearch
 
 TRASH = layout.TRASH_PREFIX
 _DAY = 24 * 3600 * 10**9
@@ -56,13 +54,14 @@ _OF_EVALUATION = re.compile(r"eval-.+-[0-9a-f]{8}")
 class IndexInfo(Struct, frozen=True):
     """One index at a glance; what a damaged manifest cannot tell is None.
 
-    status: "ok", "damaged: " and why, "outdated: " and what to run, or "unfinished: " and how many
-    documents a first build has encoded. built: ISO 8601, UTC. dead_share: share of documents that
-    were replaced or deleted and still take up disk space. segments: builds and additions since the
-    last compaction. recall: recall@10 of the graphs when they were built; graphs: how many;
-    outside: vectors that are in none. parts: bytes by part of the index. max_tokens: of a document
-    that the model reads, None if there is no limit or it is not known; longer: documents that have
-    more, None if that is not known; passages: the vectors of an index where those have several.
+    status: "ok", "damaged: " and why, "out of reach: " and why of a store, "outdated: " and what to
+    run, or "unfinished: " and how many documents a first build has encoded. built: ISO 8601, UTC.
+    dead_share: share of documents that were replaced or deleted and still take up disk space.
+    segments: builds and additions since the last compaction. recall: recall@10 of the graphs when
+    they were built; graphs: how many; outside: vectors that are in none. parts: bytes by part of
+    the index. max_tokens: of a document that the model reads, None if there is no limit or it is
+    not known; longer: documents that have more, None if that is not known; passages: the vectors of
+    an index where those have several. store: where its documents and vectors are, None for files.
     fields: what a filter may name. cached: an evaluation made it, and `clear_cache` removes it.
     """
 
@@ -79,6 +78,7 @@ class IndexInfo(Struct, frozen=True):
     dead_share: float | None = None
     aliases: int | None = None
     segments: int | None = None
+    store: str | None = None
     recall: float | None = None
     graphs: int | None = None
     outside: int | None = None
@@ -96,14 +96,14 @@ class OpenIndex:
 
     manifest: Manifest
     folder: Path
-    documents: DocumentStore
-    lexical: TextIndex
-    fields: MetadataIndex
-    _vectors: VectorStore | None = None
+    documents: Documents
+    lexical: LexicalSearch
+    fields: FieldSearch
+    _vectors: DenseSearch | None = None
     _opening: threading.Lock = field(default_factory=threading.Lock)
 
     @property
-    def vectors(self) -> VectorStore:
+    def vectors(self) -> DenseSearch:
         """The vectors; they are checked, and their graph loaded, when they are first needed. Raises
         IndexFault if there are none, they are damaged, or a newer build replaced them."""
         from bioretrieval_tui.index.vectors import VectorStore
@@ -240,6 +240,10 @@ def _opened(manifest: Manifest, failing: contextlib.ExitStack) -> OpenIndex:
         if path not in dense:
             # A remembered checksum does for the text index: tantivy does not leave its files.
             check_content(manifest, folder, path)
+    if manifest.store is not None:
+        from bioretrieval_tui.index.store_index import open_in_store
+
+        return open_in_store(manifest, folder, failing)
     documents = DocumentStore([folder / path for path in manifest.stores()])
     failing.callback(documents.close)
     if (rows := documents.rows) != manifest.rows:
@@ -305,6 +309,8 @@ def _inspect(folder: Path, *, deep: bool) -> IndexInfo:
             try:
                 for path in manifest.files:
                     check(manifest, folder, path)
+                if deep and manifest.store is not None:
+                    status = _state_in_store(manifest)
                 break
             except IndexFault as error:
                 status = _damaged(error)
@@ -326,9 +332,12 @@ def _inspect(folder: Path, *, deep: bool) -> IndexInfo:
         dead_share=round(1 - manifest.documents / manifest.rows, 4),
         aliases=manifest.aliases,
         segments=len(manifest.segments),
+        store=manifest.store,
         recall=manifest.graph.recall,
         graphs=len(manifest.graphs),
-        outside=manifest.vectors - sum(part.rows for part in manifest.graphs),
+        outside=None
+        if manifest.store
+        else manifest.vectors - sum(part.rows for part in manifest.graphs),
         parts=manifest.bytes_by_part,
         max_tokens=manifest.max_tokens,
         longer=manifest.longer,
@@ -336,6 +345,17 @@ def _inspect(folder: Path, *, deep: bool) -> IndexInfo:
         fields=None if manifest.fields is None else manifest.fields.names,
         cached=_made_by_evaluation(manifest),
     )
+
+
+def _state_in_store(manifest: Manifest) -> str:
+    """The status of an index by its store."""
+    from bioretrieval_tui.index.store_index import connected
+
+    try:
+        connected(manifest)[0].close()
+    except BioRetrievalError as error:
+        return f"out of reach: {error.line()}"
+    return "ok"
 
 
 # The cache: indexes that evaluations made, and the vectors of unfinished builds ----------------
@@ -425,7 +445,7 @@ def sweep_index(folder: Path, *, pools: bool = False) -> None:
     if (folder / layout.MANIFEST).exists():
         try:
             manifest = read_manifest(folder)
-            segments = (segment.id for segment in manifest.segments)
+            segments = [segment.id for segment in manifest.segments if manifest.store is None]
             keep = {layout.MANIFEST, manifest.generation, *segments}
         except BioRetrievalError:
             keep = None

@@ -14,7 +14,7 @@ from bioretrieval_tui.query import Field, Filter, Node, Row, Schema, ast
 from bioretrieval_tui.shelf import Shelf, ShelfMark, kept_shelf
 
 if TYPE_CHECKING:
-    from bioretrieval_tui.documents.store import DocumentStore
+    from bioretrieval_tui.documents.store import Documents
 
 FIELDS = (
     Field("starred", "bool"),
@@ -48,7 +48,7 @@ class ShelfConditions:
     """What the conditions on the shelf mean for the documents of an index. own: the fields of its
     corpus."""
 
-    def __init__(self, index: str, own: Container[str], documents: DocumentStore) -> None:
+    def __init__(self, index: str, own: Container[str], documents: Documents) -> None:
         self._index, self._own, self._documents = index, own, documents
         self._read: tuple[Shelf, Filter, dict[Node, Node]] | None = None
         """The shelf as it was read last, and what its conditions were found to mean."""

@@ -7,6 +7,8 @@ its checksum is opened by native code.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 import msgspec
@@ -25,12 +27,13 @@ from bioretrieval_tui.index.graph import (
 )
 from bioretrieval_tui.index.manifest import COMPACT, REBUILD, Manifest, check_content
 from bioretrieval_tui.index.metadata import MetadataIndex
-from bioretrieval_tui.index.registry import manifest_of
+from bioretrieval_tui.index.registry import OpenIndex, manifest_of, open_index
 from bioretrieval_tui.index.report import Check, Verification
-from bioretrieval_tui.index.text_index import TextIndex
+from bioretrieval_tui.index.text_index import TextIndex, weighted_terms
 from bioretrieval_tui.index.vector_matrix import (
     Labels,
     Matrix,
+    Vectors,
     dead_rows,
     open_dead,
     open_matrix,
@@ -38,6 +41,7 @@ from bioretrieval_tui.index.vector_matrix import (
 )
 from bioretrieval_tui.progress import Progress, Reporter, silent
 
+COPY = "copy it there again: bioretrieval-tui index copy NAME --to ADDRESS --as {}"
 FAILING_RECALL = 0.95
 _LENGTH_WITHIN = 5e-3
 """Tolerance of the length of a unit vector after rounding to float16."""
@@ -45,6 +49,11 @@ _REMOVE = "bioretrieval-tui index remove {0}, then bioretrieval-tui index build 
 """For wrong vectors with the right checksum: building again would reuse them."""
 _SHOWN = 20
 _TRIES = 5
+_ROUNDED = 1e-4
+_PLACES = 20
+_COMPARED = 20_000
+"""Vectors of a store that are read."""
+_ASKED = 100
 _HASHED = 500
 """Rows, evenly spread, whose text is compared with its content hash."""
 
@@ -82,14 +91,26 @@ def _verified(manifest: Manifest, reporter: Reporter) -> Verification:
         size = sum(facts.bytes for facts in files.values())
         checks.append(Check("files", True, f"{len(sound)} files, {size:,} bytes, all unaltered"))
     with contextlib.ExitStack() as stack:
-        parts = _Parts(manifest, folder, sound, stack)
-        stages = {
-            "documents": (parts.documents, REBUILD),
-            "vectors": (parts.vectors, _REMOVE),
-            "text index": (parts.text, COMPACT),
-            "metadata": (parts.metadata, COMPACT),
-            "graph": (parts.graph, COMPACT),
-        }
+        stages: dict[str, tuple[Callable[[], str], str]]
+        if manifest.store is None:
+            parts = _Parts(manifest, folder, sound, stack)
+            stages = {
+                "documents": (parts.documents, REBUILD),
+                "vectors": (parts.vectors, _REMOVE),
+                "text index": (parts.text, COMPACT),
+                "metadata": (parts.metadata, COMPACT),
+                "graph": (parts.graph, COMPACT),
+            }
+        else:
+            there = _StoreParts(manifest, stack)
+            looks = {
+                "store": there.store,
+                "documents": there.documents,
+                "vectors": there.vectors,
+                "text and fields": there.text,
+                "graph": there.graph,
+            }
+            stages = {part: (look, COPY) for part, look in looks.items()}
         for number, (part, (look, remedy)) in enumerate(stages.items()):
             reporter(Progress("checking", number, len(stages), unit="parts"))
             try:
@@ -215,3 +236,92 @@ class _Parts(msgspec.Struct):
     def _all_sound(self, part: str) -> bool:
         begin = self._manifest.path(part)
         return all(path in self._sound for path in self._manifest.files if path.startswith(begin))
+
+
+class _StoreParts:
+    """The parts of an index in a store; as `_Parts`, of samples, as all would have to be read."""
+
+    def __init__(self, manifest: Manifest, stack: contextlib.ExitStack) -> None:
+        self._manifest, self._stack = manifest, stack
+        self._index: OpenIndex | None = None
+        self._vectors: Vectors | None = None
+        self._labels: Labels = np.empty(0, np.int64)
+
+    def store(self) -> str:
+        """The store: it answers, and holds this index, with as many documents as it should."""
+        from bioretrieval_tui.index.store_index import connected
+
+        manifest = self._manifest
+        store, collection = connected(manifest)
+        with contextlib.closing(store):
+            held = store.count(collection)
+        if held != manifest.documents:
+            said = f"{held:,} documents, not {manifest.documents:,}: others have changed it"
+            raise IndexFault(said)
+        self._index = open_index(manifest.name)
+        self._stack.callback(self._index.close)
+        return f"{store.address}, {store.version}, collection {collection}"
+
+    def documents(self) -> str:
+        """The content hashes of a sample."""
+        if self._index is None:
+            return ""
+        documents, rows = self._index.documents, self._manifest.rows
+        number = 0
+        for start in range(0, rows, max(1, rows // _PLACES)):
+            for label, record in islice(documents.records(start), _HASHED // _PLACES):
+                number += 1
+                if label not in documents.same_content(record.document.content_hash()):
+                    raise IndexFault(f"document {label} does not fit its content hash")
+        return f"{self._manifest.documents:,}, {number} sampled"
+
+    def vectors(self) -> str:
+        """Vectors of the first documents: finite, of length 1 where they should be."""
+        manifest = self._manifest
+        if self._index is None:
+            return ""
+        rows = islice(self._index.documents.records(), _COMPARED)
+        labels = np.array([label for label, _ in rows], dtype=np.int64)
+        self._labels, self._vectors = labels, self._index.vectors.beginnings(labels)
+        lengths = np.linalg.norm(self._vectors, axis=1)
+        wrong = ~np.isfinite(lengths)
+        if manifest.normalised:
+            wrong |= (np.abs(lengths - 1) > _LENGTH_WITHIN) & (lengths > 0)
+        if wrong.any():
+            what = "not unit vectors" if manifest.normalised else "not finite"
+            raise IndexFault(f"{int(wrong.sum()):,} are {what}")
+        return f"{manifest.documents:,} x {manifest.dimension}, {len(labels):,} read"
+
+    def text(self) -> str:
+        """BM25 and fields: a sample of documents is found by its own terms and its id."""
+        if self._index is None:
+            return ""
+        index, wanted = self._index, self._labels[:: max(1, len(self._labels) // _PLACES)].tolist()
+        if isinstance(index.fields, MetadataIndex) and (wrong := index.fields.check()):
+            raise IndexFault(wrong)
+        for label, document in zip(wanted, index.documents.get(wanted), strict=True):
+            text = f"{document.title} {document.text}"[:1_000]
+            if weighted_terms(text) and not index.lexical.scores_of(text, np.array([label]))[0] > 0:
+                raise IndexFault(f"document {label} is not found by its own terms")
+        where = "in the store" if self._manifest.remote_text else "beside the manifest"
+        return f"{len(self._manifest.fields.names) if self._manifest.fields else 0} fields, {where}"
+
+    def graph(self) -> str:
+        """Recall@10 of the store's index: how many it finds of the documents that were read and
+        are nearer to one of them than the last of ten."""
+        if self._index is None or self._vectors is None:
+            return ""
+        labels, vectors = self._labels, self._vectors
+        chosen = range(0, len(labels), max(1, len(labels) // _ASKED))
+        found = due = 0
+        for at in chosen:
+            near, similarities = self._index.vectors.search(vectors[at], NEAREST)
+            # Those that were read and are as near as the last one found should be found too.
+            nearer = labels[vectors @ vectors[at] > similarities[-1] + _ROUNDED]
+            due += len(nearer)
+            found += int(np.isin(nearer, near).sum())
+        recall = found / max(1, due)
+        said = f"recall@{NEAREST} {recall:.3f}, {len(chosen)} sampled"
+        if recall < FAILING_RECALL:
+            raise IndexFault(f"{said}, under {FAILING_RECALL}")
+        return said

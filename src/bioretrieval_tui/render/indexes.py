@@ -28,6 +28,7 @@ _COLUMNS = (
     column("segments", data_only=True),
     column("recall", data_only=True),
     column("max_tokens", data_only=True),
+    column("store", data_only=True),
     column("longer", data_only=True),
     column("cached", data_only=True),
     column("fields", make=lambda one: ", ".join(one.fields or ()) or None, data_only=True),
@@ -58,6 +59,8 @@ def _facts(one: IndexInfo) -> Iterator[tuple[str, str]]:
     yield "status", one.status
     if one.cached:
         yield "made by", "an evaluation; `index clear-cache` removes it"
+    if one.store:
+        yield "store", one.store
     yield "documents", count(one.documents)
     if one.dead_share is not None:
         yield "deleted", f"{one.dead_share:.1%} of the documents stored (or replaced)"

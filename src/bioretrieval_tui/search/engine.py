@@ -27,6 +27,7 @@ from bioretrieval_tui.errors import (
     NotFoundError,
 )
 from bioretrieval_tui.index.manifest import Manifest
+from bioretrieval_tui.index.parts import Selection
 from bioretrieval_tui.index.registry import OpenIndex, open_index
 from bioretrieval_tui.index.text_index import weighted_terms
 from bioretrieval_tui.progress import Reporter, silent
@@ -206,16 +207,16 @@ class SearchEngine:
         node = self.index.fields.parse(where)
         return without_field(node, field) is not node
 
-    def _named(self, text: str, kept: Labels | None) -> Labels:
+    def _named(self, text: str, kept: Selection | None) -> Labels:
         """The documents that a query names, if it is a PMID, PMCID, DOI or number of a trial."""
         text = text.encode("utf-8", "ignore").decode().strip()
         names, fields = identifiers_of(text), self.index.fields
         found = list(self.index.documents.labels([*names.values(), text]).values())
         for field, value in names.items():
             if fields.schema.find(field) is not None:
-                found += fields.select(fields.parse(str(Matches(field, "=", (value,))))).tolist()
+                found += fields.first(fields.parse(str(Matches(field, "=", (value,)))), DEPTH)
         labels = np.array(list(dict.fromkeys(found))[:DEPTH], dtype=np.int64)
-        return labels if kept is None else labels[np.isin(labels, kept)]
+        return labels if kept is None else self.index.fields.among(labels, kept)
 
     def _with_named(
         self, query: Query, named: Labels, labels: Labels, scores: Floats, found: Candidates
@@ -345,7 +346,7 @@ class SearchEngine:
         self.index.close()
 
     def _ranked(
-        self, query: Query, vector: Floats | None, allowed: Labels | None
+        self, query: Query, vector: Floats | None, allowed: Selection | None
     ) -> tuple[Labels, Floats, Candidates]:
         """Labels and scores, best first, at least `k` where there are so many."""
         terms = self._terms(query)
@@ -357,7 +358,7 @@ class SearchEngine:
         return self._hybrid(found, vector, terms, allowed)
 
     def _hybrid(
-        self, found: Candidates, vector: Floats, terms: Terms, allowed: Labels | None
+        self, found: Candidates, vector: Floats, terms: Terms, allowed: Selection | None
     ) -> tuple[Labels, Floats, Candidates]:
         found, scores = hybrid.hybrid_scores(self.index, found, vector, terms, allowed)
         order = hybrid.by_score(found.labels, scores)
@@ -388,7 +389,7 @@ class SearchEngine:
     def _terms(self, query: Query) -> Terms:
         return [] if query.mode == "dense" else weighted_terms(query.text)
 
-    def _allowed(self, where: str, without: str = "") -> Labels | None:
+    def _allowed(self, where: str, without: str = "") -> Selection | None:
         if not where.strip():
             return None
         node = self.index.fields.parse(where)

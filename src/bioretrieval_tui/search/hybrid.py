@@ -34,6 +34,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bioretrieval_tui.encoding.encoder import EXTRA, as_queries, extended_queries
+from bioretrieval_tui.index.parts import Selection
 from bioretrieval_tui.index.registry import OpenIndex
 
 Labels = npt.NDArray[np.int64]
@@ -87,13 +88,17 @@ class Candidates(NamedTuple):
 
 
 def gather(
-    index: OpenIndex, vector: Floats | None, terms: Terms, depth: int, allowed: Labels | None = None
+    index: OpenIndex,
+    vector: Floats | None,
+    terms: Terms,
+    depth: int,
+    allowed: Selection | None = None,
 ) -> Candidates:
     """The top `depth` of each retriever. Raises IndexFault where the index is damaged, or the
     vector is of another dimension.
 
     vector: of the query, float32 (dimension,), None for no dense retrieval; terms: from the lexical
-    analyser, with weights, empty for no BM25; allowed: permitted labels, None for all.
+    analyser, with weights, empty for no BM25; allowed: permitted documents, None for all.
     """
     dense_list = lexical_list = RankedList(np.zeros(0, np.int64), np.zeros(0, np.float32))
     if vector is not None:
@@ -145,7 +150,7 @@ def extended(
 
 
 def hybrid_scores(
-    index: OpenIndex, found: Candidates, vector: Floats, terms: Terms, allowed: Labels | None
+    index: OpenIndex, found: Candidates, vector: Floats, terms: Terms, allowed: Selection | None
 ) -> tuple[Candidates, Floats]:
     """The candidates, including those that only the moved query finds, and their scores, float32
     (n,). Parameters and errors are those of `gather`."""

@@ -24,7 +24,7 @@ from bioretrieval_tui.catalog.models import Encoding, PairKind
 from bioretrieval_tui.documents.checksum import remembered_sha256
 from bioretrieval_tui.documents.detect import resolve
 from bioretrieval_tui.documents.document import Document
-from bioretrieval_tui.documents.store import DocumentStore
+from bioretrieval_tui.documents.store import Documents
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.device import pick
 from bioretrieval_tui.encoding.encoder_registry import recipe_of
@@ -329,7 +329,7 @@ def _index_of(
     return name
 
 
-def _live(documents: DocumentStore, reporter: Reporter) -> Iterator[Document]:
+def _live(documents: Documents, reporter: Reporter) -> Iterator[Document]:
     done = 0
     for some in documents.batches(512):
         yield from some
@@ -650,6 +650,6 @@ def _overlaps(
     return found
 
 
-def _texts(documents: DocumentStore) -> Iterable[Document]:
+def _texts(documents: Documents) -> Iterable[Document]:
     for some in documents.batches(512):
         yield from some
