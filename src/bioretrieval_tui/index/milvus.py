@@ -33,6 +33,7 @@ OLDEST = (2, 3)
 """The oldest version of Milvus that is known to work."""
 WITH_BM25 = (2, 5)
 BM25_K1, BM25_B = 1.2, 0.75
+_WEIGHTS = {"bm25_k1": BM25_K1, "bm25_b": BM25_B}
 """Servers have BM25 since this version. Milvus Lite has it too, but with the statistics of each
 segment alone, so that scores are others, and slowly: only where it is asked for."""
 _LARGEST = 65_535
@@ -127,7 +128,13 @@ class MilvusStore(Store):
         schema.add_field("vector", kinds.FLOAT_VECTOR, dim=dimension)
         indexes = client.prepare_index_params()
         links = {"M": NEW_GRAPHS.m, "efConstruction": NEW_GRAPHS.ef_construction}
-        indexes.add_index("vector", index_type="HNSW", metric_type="IP", params=links)
+
+        def index(field: str, kind: str, metric: str, params: dict[str, Any]) -> None:
+            # pymilvus sends each parameter by itself, and Lite reads them from one.
+            held = {"params": json.dumps(params)} if self.lite else params
+            indexes.add_index(field, index_type=kind, metric_type=metric, params=held)
+
+        index("vector", "HNSW", "IP", links)
         indexes.add_index("id", index_type=self._word_index)
         indexes.add_index("digest", index_type=self._word_index)
         if text:
@@ -152,10 +159,7 @@ class MilvusStore(Store):
                     output_field_names=["sparse"],
                 )
             )
-            weights = {"bm25_k1": BM25_K1, "bm25_b": BM25_B}
-            indexes.add_index(
-                "sparse", index_type="SPARSE_INVERTED_INDEX", metric_type="BM25", params=weights
-            )
+            index("sparse", "SPARSE_INVERTED_INDEX", "BM25", dict(_WEIGHTS))
         self._call("create_collection", collection, schema=schema, writing=True)
         # pymilvus would wait half a second for each index of an empty collection.
         self._call("create_index", collection, indexes, sync=False, writing=True)
