@@ -22,7 +22,7 @@ CODE := src tests scripts benchmarks hatch_build.py
 BENCHES := $(basename $(notdir $(shell grep -ls '^if __name__ == "__main__":' benchmarks/*.py)))
 
 .DELETE_ON_ERROR:
-.PHONY: help environment run test thorough faults check lint types imports audit format snapshots catalogue board vectors bench docs wheel clean
+.PHONY: help environment run test thorough faults engines check lint types imports audit format snapshots catalogue board vectors bench docs wheel clean
 
 help: ## This list
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):[^#]*## /\1\t/' | \
@@ -41,6 +41,9 @@ thorough: $(STAMPS)/dev ## Run the tests with many more examples, then the long 
 faults: $(STAMPS)/dev ## Run the long fault tests: killed processes, full disks, damaged files, keys
 	@BIORETRIEVAL_FAULTS=long $(BIN)/python -m pytest -q tests/faults tests/tui/test_every_key.py \
 		tests/training/test_several_devices.py
+
+engines: $(STAMPS)/dev ## Run the tests of stores against a real Milvus server (Linux)
+	@$(BIN)/python scripts/engines.py $(VENV)/engines
 
 environment: $(STAMPS)/dev ## Only create the environment
 

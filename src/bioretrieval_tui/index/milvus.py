@@ -179,6 +179,8 @@ class MilvusStore(Store):
 
     def drop(self, collection: str) -> None:
         if collection in self.collections():
+            for pointer in self._aliases_of(collection):
+                self._call("drop_alias", pointer, writing=True)
             self._call("drop_collection", collection, writing=True)
 
     def facts(self, collection: str) -> dict[str, str]:
@@ -203,10 +205,13 @@ class MilvusStore(Store):
         return list(self._call("list_aliases", collection).get("aliases") or ())
 
     def point(self, pointer: str, collection: str) -> None:
-        held = self.pointed(pointer)
-        if held != collection:
-            verb = "create_alias" if held is None else "alter_alias"
-            self._call(verb, collection_name=collection, alias=pointer, writing=True)
+        if self.pointed(pointer) == collection:
+            return
+        names = {"collection_name": collection, "alias": pointer}
+        try:
+            self._call("alter_alias", **names, writing=True)
+        except StoreFault:  # there is none yet
+            self._call("create_alias", **names, writing=True)
 
     # Writing ----------------------------------------------------------------------------------
 
