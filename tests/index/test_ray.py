@@ -87,7 +87,7 @@ def corpus_of(path: Path, count: int) -> Path:
 def vectors_of(name: str) -> Any:
     index = open_index(name)
     try:
-        rows = np.arange(index.manifest.documents)
+        rows = np.arange(index.manifest.vectors)
         return np.array(index.vectors.matrix.halves(rows))
     finally:
         index.close()
@@ -101,7 +101,8 @@ def test_a_build_that_loses_a_worker_has_the_vectors_of_one_process(
     cluster: RayCluster, tmp_path: Path
 ) -> None:
     corpus = corpus_of(tmp_path / "corpus.jsonl", 400)
-    alone = build_for_model("demo", [str(corpus)], embedded.MODEL_ID, device="cpu")
+    how = {"inputs": [str(corpus)], "model": embedded.MODEL_ID, "passages": True}
+    alone = build_for_model("demo", device="cpu", **how)
     expected = vectors_of("demo")
     remove_index("demo")
     steps: list[Progress] = []
@@ -112,11 +113,11 @@ def test_a_build_that_loses_a_worker_has_the_vectors_of_one_process(
         if step.stage == "encoding" and not killed:
             os.kill(workers(os.getpid())[0], signal.SIGKILL)
 
-    on = build_for_model("demo", [str(corpus)], embedded.MODEL_ID, device="ray", reporter=reporter)
+    on = build_for_model("demo", device="ray", reporter=reporter, **how)
     assert np.array_equal(vectors_of("demo"), expected)
     assert on.manifest.device == "2 Ray workers (cpu)"
     assert on.manifest.longer == alone.manifest.longer == 10
-    assert on.report.encoded == 400
+    assert on.report.encoded == on.report.passages == alone.report.passages > 400
     (said,) = [step.note or "" for step in steps if step.stage == WORKERS]
     assert "died: its process ended; its texts are given to others" in said
     assert workers(os.getpid()) == []
@@ -139,23 +140,19 @@ def test_a_stopped_build_goes_on_with_what_is_not_encoded(
     assert outcome.report.encoded == 400 - kept
 
 
-def test_passages_are_cut_as_in_one_process(cluster: RayCluster, tmp_path: Path) -> None:
-    corpus = corpus_of(tmp_path / "corpus.jsonl", 50)
-    passages = []
-    for device in ("cpu", "ray"):
-        outcome = build_for_model(
-            device, [str(corpus)], embedded.MODEL_ID, device=device, passages=True
-        )
-        passages.append(outcome.report.passages)
-    assert passages[0] == passages[1] > 50
-
-
 # Faults -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def one_worker(cluster: RayCluster, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The node of the only worker."""
+    monkeypatch.setattr(ray_cluster, "slots_of", lambda nodes: slots_of(nodes)[:1])
+    return cluster.slots[0].name
 
 
 @linux
 def test_texts_that_end_their_workers_end_the_build(
-    cluster: RayCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    one_worker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ray_engine, "_DEATHS", 1)
 
@@ -186,21 +183,20 @@ def save_static(folder: Path) -> Encoding:
 
 
 def test_a_node_without_the_model_or_with_another_is_named(
-    cluster: RayCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    one_worker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = save_static(tmp_path / "table")
     corpus = corpus_of(tmp_path / "corpus.jsonl", 20)
     monkeypatch.chdir(tmp_path)  # workers have another folder
-    host = cluster.slots[0].name
     with pytest.raises(ModelError, match="table") as found:
         build_for_model("demo", [str(corpus)], "table", recipe, device="ray")
-    assert found.value.line().startswith(f"node {host}: ")
+    assert found.value.line().startswith(f"node {one_worker}: ")
     assert found.value.remedy
-    with pytest.raises(ModelError, match=f"node {host}: .* is here in revision sha256:"):
+    with pytest.raises(ModelError, match=f"node {one_worker}: .* is here in revision sha256:"):
         load_encoder(str(tmp_path / "table"), recipe, device="ray", revision="sha256:0123")
     monkeypatch.setattr(ray_engine, "__version__", "0.0.1")
     with pytest.raises(
-        ModelError, match=rf"node {host}: bioretrieval-tui is .* there, and 0\.0\.1"
+        ModelError, match=rf"node {one_worker}: bioretrieval-tui is .* there, and 0\.0\.1"
     ):
         load_encoder(device="ray")
 

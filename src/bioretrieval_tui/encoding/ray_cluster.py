@@ -140,9 +140,11 @@ class RayCluster:
                 " and RAY_AUTH_MODE and RAY_AUTH_TOKEN as there"
             )
             raise ModelError(f"{what}: {reason}", remedy=remedy) from error
-        finally:  # Ray's handler writes a traceback
+        finally:  # Ray's handler writes a traceback, and the default leaves processes behind
             if threading.current_thread() is threading.main_thread():
-                signal.signal(signal.SIGTERM, handler)
+                mine = _end if handler == signal.SIG_DFL else handler
+                signal.signal(signal.SIGTERM, mine)
+                begun.callback(signal.signal, signal.SIGTERM, handler)
 
     def _start(self, begun: contextlib.ExitStack, how: dict[str, Any]) -> None:
         """Start a cluster of this machine alone."""
@@ -209,6 +211,10 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         worker.print_to_stdstream = printing
+
+
+def _end(number: int, _: object) -> None:
+    raise SystemExit(128 + number)
 
 
 @contextlib.contextmanager
