@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,14 @@ def children(parents: set[int], name: str) -> list[int]:
             if parent in parents and (first.startswith(name) or first.endswith(name)):
                 found.append(int(folder.name))
     return found
+
+
+def wait_until(done: Callable[[], bool]) -> None:
+    """Wait until processes that were told to end have ended."""
+    deadline = time.monotonic() + 60
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def workers(driver: int) -> list[int]:
@@ -119,8 +127,10 @@ def test_a_build_that_loses_a_worker_has_the_vectors_of_one_process(
     assert on.manifest.longer == alone.manifest.longer == 10
     assert on.report.encoded == on.report.passages == alone.report.passages > 400
     (said,) = [step.note or "" for step in steps if step.stage == WORKERS]
-    assert "died: its process ended; its texts are given to others" in said
-    assert workers(os.getpid()) == []
+    # It may have been loading the model, and had no texts yet.
+    assert said.startswith(f"one on {cluster.slots[0].name} died: its process ended; ")
+    assert said.endswith("another begins there")
+    wait_until(lambda: workers(os.getpid()) == [])
 
 
 def test_a_stopped_build_goes_on_with_what_is_not_encoded(
@@ -287,10 +297,7 @@ def test_ctrl_c_ends_the_cluster_and_nothing_of_ray_is_on_the_screen(tmp_path: P
     assert [line for line in lines if not line.startswith("{")] == []
     assert (child.returncode, out) == (130, "")
     assert "the same call goes on from there" in last
-    deadline = time.monotonic() + 20
-    while (left := session(child.pid)) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert left == []
+    wait_until(lambda: session(child.pid) == [])
 
 
 def session(leader: int) -> list[str]:
