@@ -207,11 +207,10 @@ class MilvusStore(Store):
     def point(self, pointer: str, collection: str) -> None:
         if self.pointed(pointer) == collection:
             return
-        names = {"collection_name": collection, "alias": pointer}
         try:
-            self._call("alter_alias", **names, writing=True)
+            self._call("alter_alias", collection, pointer, writing=True)
         except StoreFault:  # there is none yet
-            self._call("create_alias", **names, writing=True)
+            self._call("create_alias", collection, pointer, writing=True)
 
     # Writing ----------------------------------------------------------------------------------
 
