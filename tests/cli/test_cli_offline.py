@@ -115,9 +115,17 @@ STAYING = {
     "completion": ["bash"],
 }  # fmt: skip
 """All others, in an order in which each finds what it needs."""
-SERVING = ("index copy", "mcp", "serve", "train export", "train finish", "train resume")
-"""Verbs with tests of their own: they serve on this machine, make a folder once, or take a training
-that was ended."""
+SERVING = (
+    "index connect",
+    "index copy",
+    "mcp",
+    "serve",
+    "train export",
+    "train finish",
+    "train resume",
+)
+"""Verbs with tests of their own: they serve on this machine, make a folder once, need a store, or
+take a training that was ended."""
 
 
 def leaves(command: click.Command, names: tuple[str, ...] = ()) -> Iterator[str]:

@@ -345,7 +345,7 @@ def test_an_index_is_listed_and_told_about(cli: Call, place: Place, format_: str
 def test_the_shape_of_an_index(cli: Call, place: Place) -> None:
     told = cli("index", "info", "tiny", "-f", "json", env=place.env).json
     keys = "name documents model dimension dtype device built bytes status docs_per_second"
-    more = "dead_share aliases segments recall graphs outside parts fields max_tokens longer"
+    more = "dead_share aliases segments store recall graphs outside parts fields max_tokens longer"
     assert sorted(told) == sorted(f"{keys} {more} passages cached".split())
     assert (told["name"], told["documents"], told["dimension"]) == ("tiny", 24, 384)
     assert told["status"] == "ok"

@@ -67,6 +67,7 @@ def test_what_is_listed(built: Manifest, corpus: Path) -> None:
         "dead_share": 0.0,
         "aliases": 0,
         "segments": 1,
+        "store": None,
         "recall": built.graph.recall,
         "graphs": 1,
         "outside": 0,

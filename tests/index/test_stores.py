@@ -31,6 +31,8 @@ from bioretrieval_tui.index.base import InStore
 from bioretrieval_tui.index.build import add_to_index, build_index, compact_index
 from bioretrieval_tui.index.layout import index_folder
 from bioretrieval_tui.index.manifest import Manifest, read_manifest
+from bioretrieval_tui.index.parquet_export import export_index
+from bioretrieval_tui.index.parquet_import import IndexExport
 from bioretrieval_tui.index.registry import info, list_indexes, open_index, remove_index
 from bioretrieval_tui.index.store_index import (
     check_store,
@@ -378,6 +380,44 @@ def test_what_others_changed(mine: Manifest, address: StoreAddress) -> None:
         open_index("mine-milvus")
     assert list_indexes()[1].status == "ok"  # no store is asked for a list
     remove_index("mine-milvus")
+
+
+def test_from_a_store_to_another_and_back_to_files(
+    mine: Manifest, address: StoreAddress, tmp_path: Path
+) -> None:
+    pytest.importorskip("pyarrow")
+    copy_to_store("mine", address)
+    second = parse_address(f"milvus+file:{tmp_path}/second.db")
+    copy_to_store("mine-milvus", second, to="again")
+    export_index("again", tmp_path / "again.parquet")
+    export = IndexExport([tmp_path / "again.parquet"])
+    build_index("back", export.feed, export.vectoriser, ids=export.facts.ids)
+    assert read_manifest(index_folder("back")).documents == mine.documents
+    for name in ("again", "back"):
+        with both("mine", name) as (here, there):
+            for text in ("heart failure", "twin", "d3"):
+                query = Query(text=text, mode="dense")
+                assert [hit.id for hit in here.search(query).hits] == [
+                    hit.id for hit in there.search(query).hits
+                ]
+            assert here.named("twin") == there.named("twin")
+    copy_to_store("mine", address, to="text", beside=IN_STORE[-1])
+    if not SERVER:
+        with pytest.raises(UsageError, match="cannot be beside the manifest"):
+            copy_to_store("text", second, to="third")
+
+
+def test_many_allowed_documents(
+    mine: Manifest, address: StoreAddress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy_to_store("mine", address)
+    for name, value in {"_EXACT": 5, "_LISTED": 5}.items():
+        monkeypatch.setattr(f"bioretrieval_tui.index.store_parts.{name}", value)
+    with both("mine", "mine-milvus") as (here, there):
+        for where in ("year>2000", "year>2015", "mesh:biohicl journal:heart"):
+            query = Query(text="insulin dose", where=where, mode="dense", k=20)
+            first, second = here.rank(query), there.rank(query)
+            assert [name for name, _ in first] == [name for name, _ in second]
 
 
 def test_deleting_in_the_store(mine: Manifest, address: StoreAddress) -> None:

@@ -380,7 +380,10 @@ class Load(Request[None], frozen=True, tag="load"):
 
 
 class ListIndexes(Request[list[IndexInfo]], frozen=True, tag="list"):
-    """List all indexes at a glance."""
+    """List all indexes at a glance; stores: also ask the stores of those that are in one, which may
+    take seconds."""
+
+    stores: bool = False
 
 
 class OpenBenchmark(Request[list[QueryRow] | None], frozen=True, tag="open_benchmark"):

@@ -195,7 +195,8 @@ class LookingUp:
     def __call__(self, request: protocol.Sent, send: Send) -> object:  # noqa: ARG002 - a Handler
         match request:
             case protocol.ListIndexes():
-                return registry.list_indexes()
+                infos = registry.list_indexes()
+                return registry.with_states(infos) if request.stores else infos
             case protocol.FindNamed():
                 from bioretrieval_tui.search.engine import documents_named
 

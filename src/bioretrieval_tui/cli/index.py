@@ -522,7 +522,7 @@ def info(name: str, format_: Format) -> None:
     if found.status.startswith("damaged: "):
         remedy = f"see: bioretrieval-tui index verify {name}"
         raise BioRetrievalError(f"index {name} is {found.status}", remedy=remedy)
-    if found.status.startswith("out of reach: "):
+    if found.status.startswith(registry.OUT_OF_REACH):
         raise BioRetrievalError(f"index {name} is {found.status}")
 
 

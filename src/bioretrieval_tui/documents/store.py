@@ -198,6 +198,11 @@ class Documents(ABC):
 
     rows: int
 
+    @property
+    def knows_works(self) -> bool:
+        """Whether its documents were stored with their keys of `duplicates`."""
+        return False
+
     @abstractmethod
     def get(self, labels: Sequence[int]) -> list[Document]:
         """The documents with these labels, in the order of `labels`."""

@@ -24,7 +24,14 @@ import numpy as np
 
 from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.index.manifest import NEW_GRAPHS
-from bioretrieval_tui.index.stores import TOKEN, Store, StoreAddress, StoredRow, StoreFault
+from bioretrieval_tui.index.stores import (
+    TOKEN,
+    AbsentFault,
+    Store,
+    StoreAddress,
+    StoredRow,
+    StoreFault,
+)
 from bioretrieval_tui.index.vector_matrix import Labels, Vector, Vectors
 from bioretrieval_tui.progress import Progress, Reporter
 from bioretrieval_tui.util.formatting import install_command
@@ -55,6 +62,8 @@ _FULL = re.compile(r"quota|no space|disk (is )?full|memory limit|insufficient me
 _LOST = re.compile(
     r"unavailable|fail(ed)? (to )?connect|deadline|time ?out|retry run out|closed channel|refused"
 )
+_ABSENT = (100, 1600)
+"""Codes of a collection and of an alias that there is not."""
 _INDEXING = ("pending_index", "total")
 _PLAIN = ("id", "digest", "source", "line", "aliases")
 
@@ -196,9 +205,10 @@ class MilvusStore(Store):
         self._call("alter_collection_properties", collection, properties=named, writing=True)
 
     def pointed(self, pointer: str) -> str | None:
-        for collection in self.collections():
-            if pointer in self._aliases_of(collection):
-                return collection
+        with contextlib.suppress(AbsentFault):
+            found = str(self._call("describe_alias", pointer).get("collection_name", ""))
+            # A server keeps the alias of a collection that others have deleted.
+            return found if found in self.collections() else None
         return None
 
     def _aliases_of(self, collection: str) -> list[str]:
@@ -207,11 +217,10 @@ class MilvusStore(Store):
     def point(self, pointer: str, collection: str) -> None:
         if self.pointed(pointer) == collection:
             return
-        names = {"collection_name": collection, "alias": pointer}
         try:
-            self._call("alter_alias", **names, writing=True)
-        except StoreFault:  # there is none yet
-            self._call("create_alias", **names, writing=True)
+            self._call("alter_alias", collection, pointer, writing=True)
+        except AbsentFault:
+            self._call("create_alias", collection, pointer, writing=True)
 
     # Writing ----------------------------------------------------------------------------------
 
@@ -406,9 +415,9 @@ class MilvusStore(Store):
         if _LOST.search(lower):
             remedy = "is the server running? `bioretrieval-tui doctor --store ADDRESS` checks it"
             return StoreFault(f"{self.address} does not answer", remedy=remedy)
-        if "not found" in lower or "not exist" in lower:
+        if getattr(error, "code", None) in _ABSENT:
             said = f"{self.address} lacks what {verb} asks for: {said[:120]}"
-            return StoreFault(said, remedy="others have changed it: copy the index there again")
+            return AbsentFault(said, remedy="others have changed it: copy the index there again")
         return StoreFault(f"{self.address} refuses to {verb}: {said[:160]}")
 
 

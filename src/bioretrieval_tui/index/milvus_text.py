@@ -53,10 +53,13 @@ _SPARE = 16
 _FARTHEST = 10**6
 """No year is beyond it, and Milvus takes no number that is much larger."""
 _AMONG = 1_000
-_PLAIN = {
+_PLAIN: dict[int, int | str] = {
     **{code: 0x2400 + code for code in range(0x1E)},
     **dict.fromkeys((0x1E, 0x1F, 0x241E, 0x241F), " "),
-    **str.maketrans({"%": "\uff05", "_": "\uff3f", "\\": "\uff3c", "\x7f": "\u2421"}),
+    ord("%"): "\uff05",
+    ord("_"): "\uff3f",
+    ord("\\"): "\uff3c",
+    0x7F: "\u2421",
 }
 """LIKE has characters of its own, which Milvus Lite cannot escape; expressions have no controls."""
 

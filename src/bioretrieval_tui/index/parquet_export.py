@@ -22,7 +22,7 @@ import numpy.typing as npt
 from bioretrieval_tui import __version__
 from bioretrieval_tui.errors import IndexFault, UsageError
 from bioretrieval_tui.index import layout
-from bioretrieval_tui.index.base import Base, open_base
+from bioretrieval_tui.index.base import Base
 from bioretrieval_tui.index.manifest import fault
 from bioretrieval_tui.index.parquet_columns import (
     KEY,
@@ -35,6 +35,7 @@ from bioretrieval_tui.index.parquet_columns import (
     schema_of,
 )
 from bioretrieval_tui.index.registry import manifest_of
+from bioretrieval_tui.index.store_index import StoreBase, open_anywhere
 from bioretrieval_tui.paths import file_errors
 from bioretrieval_tui.progress import Progress, Reporter, silent
 
@@ -97,13 +98,13 @@ def export_index(
 
 
 @contextlib.contextmanager
-def _opened(name: str) -> Iterator[Base]:
+def _opened(name: str) -> Iterator[Base | StoreBase]:
     """The index; the newer one if a build replaces it while its files are checked."""
     with contextlib.ExitStack() as stack:
         for _ in range(_TRIES):
             manifest = manifest_of(name)
             try:
-                base = stack.enter_context(open_base(name))
+                base = stack.enter_context(open_anywhere(name))
                 break
             except IndexFault:
                 if manifest_of(name).generation == manifest.generation:
@@ -114,7 +115,7 @@ def _opened(name: str) -> Iterator[Base]:
         yield base
 
 
-def _schema(base: Base, part: int, of: int) -> Any:
+def _schema(base: Base | StoreBase, part: int, of: int) -> Any:
     manifest = base.manifest
     facts = ExportFacts(
         version=VERSION,
@@ -138,7 +139,7 @@ def _schema(base: Base, part: int, of: int) -> Any:
     return schema.with_metadata({KEY: msgspec.json.encode(facts)})
 
 
-def _rows(base: Base, reporter: Reporter) -> Iterator[tuple[int, ExportedRow]]:
+def _rows(base: Base | StoreBase, reporter: Reporter) -> Iterator[tuple[int, ExportedRow]]:
     """The living documents with their labels, in their order."""
     names: dict[int, list[str]] = {}
     for alias, label in base.store.all_aliases():
@@ -164,7 +165,7 @@ def _group(rows: Iterator[tuple[int, ExportedRow]]) -> Iterator[tuple[int, Expor
             return
 
 
-def _vectors(base: Base, labels: npt.NDArray[np.int64]) -> RowVectors | None:
+def _vectors(base: Base | StoreBase, labels: npt.NDArray[np.int64]) -> RowVectors | None:
     if not base.manifest.encoded:
         return None
     if base.passages is None:

@@ -12,12 +12,13 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from bioretrieval_tui.config import configuration
 from bioretrieval_tui.errors import (
@@ -47,6 +48,8 @@ TRASH = layout.TRASH_PREFIX
 _DAY = 24 * 3600 * 10**9
 """Nanoseconds that the trash keeps an index."""
 _TRIES = 5
+OUT_OF_REACH = "out of reach"
+_STORES_SECONDS = 8.0
 _OF_EVALUATION = re.compile(r"eval-.+-[0-9a-f]{8}")
 """Names of indexes that evaluations make: an unfinished one has no manifest that tells."""
 
@@ -354,8 +357,24 @@ def _state_in_store(manifest: Manifest) -> str:
     try:
         connected(manifest)[0].close()
     except BioRetrievalError as error:
-        return f"out of reach: {error.line()}"
+        return f"{OUT_OF_REACH}: {error.line()}"
     return "ok"
+
+
+def with_states(found: Sequence[IndexInfo]) -> list[IndexInfo]:
+    """The same indexes, those in a store with the status that the store gives within seconds."""
+    from concurrent.futures import ThreadPoolExecutor, wait
+
+    asked = [one for one in found if one.store is not None and one.status == "ok"]
+    if not asked:
+        return list(found)
+    pool = ThreadPoolExecutor(len(asked), "stores")
+    work = {pool.submit(_state_in_store, manifest_of(one.name)): one.name for one in asked}
+    done, _ = wait(work, timeout=_STORES_SECONDS)
+    pool.shutdown(wait=False)
+    states = dict.fromkeys(work.values(), f"{OUT_OF_REACH}: no answer")
+    states |= {work[one]: one.result() for one in done if one.exception() is None}
+    return [replace(one, status=states.get(one.name, one.status)) for one in found]
 
 
 # The cache: indexes that evaluations made, and the vectors of unfinished builds ----------------

@@ -39,7 +39,7 @@ from bioretrieval_tui.index.manifest import (
     seal,
 )
 from bioretrieval_tui.index.registry import OpenIndex, index_names, manifest_of, sweep_index
-from bioretrieval_tui.index.store_parts import StoreDocuments, StoreVectors
+from bioretrieval_tui.index.store_parts import StoreDocuments, StoreMatrix, StoreVectors
 from bioretrieval_tui.index.stores import (
     Store,
     StoreAddress,
@@ -48,7 +48,7 @@ from bioretrieval_tui.index.stores import (
     connect,
     parse_address,
 )
-from bioretrieval_tui.index.vector_matrix import Labels, Vectors, open_dead
+from bioretrieval_tui.index.vector_matrix import Labels, Vectors, open_dead, open_longer
 from bioretrieval_tui.paths import file_errors, write_atomically
 from bioretrieval_tui.progress import Progress, Reporter, silent
 
@@ -56,6 +56,7 @@ _Result = TypeVar("_Result")
 
 _ROWS = 1_000
 """Documents that are sent at once."""
+_LOOKED = 4_096
 _TRIES = 5
 _WAIT = 4.0
 """Seconds before a copy tries again where the store does not answer, doubled each time."""
@@ -79,6 +80,42 @@ def pointer_of(name: str) -> str:
     plain = re.sub(r"\W", "_", name)
     # Two names may differ in what is replaced only.
     return f"brtu_{plain}" if plain == name else f"brtu_{plain}_{zlib.crc32(name.encode()):08x}"
+
+
+class StoreBase(msgspec.Struct, frozen=True):
+    """An index in a store, as what is copied or exported from; the fields are those of `Base`."""
+
+    manifest: Manifest
+    folder: Path
+    store: StoreDocuments
+    matrix: StoreMatrix
+    dead: frozenset[int]
+    longer: frozenset[int] | None = None
+    passages: None = None
+
+
+@contextlib.contextmanager
+def open_anywhere(name: str) -> Iterator[Base | StoreBase]:
+    """As `open_base`, also for an index in a store."""
+    manifest = manifest_of(name)
+    if manifest.store is None:
+        with open_base(name) as base:
+            yield base
+        return
+    folder = layout.index_folder(name)
+    store, collection = connected(manifest)
+    with contextlib.closing(store):
+        documents = StoreDocuments(store, collection, manifest)
+        matrix = StoreMatrix(StoreVectors(store, collection, manifest))
+        dead, longer = set[int](), None
+        if manifest.documents < manifest.rows:
+            for start in range(0, manifest.rows, _LOOKED):
+                labels = range(start, min(start + _LOOKED, manifest.rows))
+                dead |= {*labels} - store.ids(collection, labels).keys()
+        if manifest.longer is not None and not manifest.remote_text:
+            check_content(manifest, folder, manifest.path(layout.LONGER))
+            longer = frozenset(open_longer(manifest, folder).tolist())
+        yield StoreBase(manifest, folder, documents, matrix, frozenset(dead), longer)
 
 
 # Opening ------------------------------------------------------------------------------------------
@@ -173,11 +210,16 @@ def copy_to_store(
         stack.enter_context(layout.writing(to, "copied into a store"))
         if to != name:
             stack.enter_context(layout.using(name))
-        source = stack.enter_context(open_base(name))
+        source = stack.enter_context(open_anywhere(name))
         manifest = source.manifest
         _require_fit(manifest, to)
         store = connect(address)
         stack.callback(store.close)
+        if manifest.remote_text:
+            if beside or not store.takes_text:
+                said = f"BM25 of index {name} is in its store, and cannot be beside the manifest"
+                raise UsageError(said, remedy="export it, and import it here")
+            beside = False
         copying = _Copying(source, store, to, beside, reporter)
         before = copying.send()
         made = copying.complete()
@@ -209,7 +251,12 @@ class _Copying:
     """One copy of an index into a store."""
 
     def __init__(
-        self, source: Base, store: Store, to: str, beside: bool | None, reporter: Reporter
+        self,
+        source: Base | StoreBase,
+        store: Store,
+        to: str,
+        beside: bool | None,
+        reporter: Reporter,
     ) -> None:
         self._source, self._store, self._to, self._reporter = source, store, to, reporter
         self._lost = False

@@ -21,6 +21,10 @@ _EXACT = 2_000
 """So few allowed documents are compared one by one: engines find only some of them."""
 _CAN_COMPARE = 50_000
 """So many at most, where the engine's index found fewer than it should."""
+_LISTED = 20_000
+"""So many allowed documents at most are listed to the engine at first."""
+_MOST = 10_000
+"""Documents that are looked through at most for those of them that are allowed."""
 _KEPT = 20_000
 """Vectors that are kept, since one query needs those of its hits several times."""
 _WIDE = 3
@@ -97,6 +101,21 @@ class StoreDocuments(Documents):
             ) from None
 
 
+class StoreMatrix:
+    """The vectors of one collection, as copying and exporting read them; see `Matrix`."""
+
+    def __init__(self, vectors: StoreVectors) -> None:
+        self._vectors = vectors
+
+    def take(self, labels: Labels) -> Vectors:
+        """float32 (n, dimension) of these labels, in their order."""
+        return self._vectors.beginnings(labels)
+
+    def halves(self, labels: Labels) -> Halves:
+        """float16 (n, dimension) of these labels: as they were copied there."""
+        return self.take(labels).astype(np.float16)
+
+
 class StoreVectors:
     """The vectors of one collection: as `index.vectors.VectorStore`, of a document one vector."""
 
@@ -121,12 +140,31 @@ class StoreVectors:
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
         if allowed is not None and fit <= _EXACT:
             return self._compared(query, k, allowed)
-        ef = max(self._manifest.graph.ef, _WIDE * k)
-        labels, similarities = self._store.nearest(
-            self._collection, query, k, ef=ef, allowed=allowed
-        )
+        if isinstance(allowed, np.ndarray) and fit > _LISTED:
+            labels, similarities = self._masked(query, k, allowed)
+            if len(labels) == k:
+                return labels, similarities
+        labels, similarities = self._near(query, k, allowed)
         if len(labels) < k and allowed is not None and fit <= _CAN_COMPARE:
             return self._compared(query, k, allowed)
+        order = np.lexsort((labels, -similarities))[:k]
+        return labels[order], similarities[order]
+
+    def _near(self, query: Vector, k: int, allowed: Any = None) -> tuple[Labels, Vector]:
+        ef = max(self._manifest.graph.ef, _WIDE * k)
+        return self._store.nearest(self._collection, query, k, ef=ef, allowed=allowed)
+
+    def _masked(self, query: Vector, k: int, allowed: Labels) -> tuple[Labels, Vector]:
+        """The nearest of many allowed documents, found among more of all."""
+        wide = int(1.5 * k * self.count / len(allowed)) + k
+        while True:
+            labels, similarities = self._near(query, min(wide, _MOST))
+            places = np.minimum(np.searchsorted(allowed, labels), len(allowed) - 1)
+            fits = allowed[places] == labels
+            if fits.sum() >= k or wide >= min(_MOST, self.count):
+                break
+            wide *= 4
+        labels, similarities = labels[fits], similarities[fits]
         order = np.lexsort((labels, -similarities))[:k]
         return labels[order], similarities[order]
 
@@ -164,10 +202,6 @@ class StoreVectors:
             self._kept.update((label, found[label]) for label in missing[:_KEPT])
         shape = (len(wanted), self._manifest.dimension)
         return np.array([found[label] for label in wanted], dtype=np.float32).reshape(shape)
-
-    def halves(self, labels: Labels) -> Halves:
-        """float16 (n, dimension), as they were copied there."""
-        return self.beginnings(labels).astype(np.float16)
 
     def best_passage(self, query: Vector, label: int) -> tuple[int, int] | None:  # noqa: ARG002
         """None: a document in a store has one vector."""

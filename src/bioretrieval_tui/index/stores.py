@@ -40,6 +40,10 @@ class StoreFault(IndexFault):
     """A store that is down, refuses, is full, or holds something else than expected."""
 
 
+class AbsentFault(StoreFault):
+    """A store does not have what it was asked for."""
+
+
 class StoreAddress(msgspec.Struct, frozen=True):
     """Where a store is. place: a URL without credentials, or the absolute path of a file; database:
     of a server, "" for its default."""

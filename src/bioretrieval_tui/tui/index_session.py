@@ -57,10 +57,10 @@ class IndexesSession:
         self.with_cached = False
         """Whether the indexes that evaluations made are listed."""
 
-    async def load(self) -> None:
-        """Read the indexes again; the command line may have changed them."""
+    async def load(self, *, stores: bool = False) -> None:
+        """Read the indexes again; the command line may have changed them. stores: ask those too."""
         try:
-            self.infos = await self._app.client.ask(ListIndexes())
+            self.infos = await self._app.client.ask(ListIndexes(stores=stores))
             self.problem = ""
         except BioRetrievalError as error:
             self.problem = error.line()
@@ -90,6 +90,8 @@ class IndexesSession:
         if info is None:
             failed = outcome is not None and outcome.role == "error"
             return ("failed", "error") if failed else ("stopped", "warn")
+        if info.store is not None and info.status == "ok":
+            return f"ok, in {info.store.partition('+')[0].title()}", "ok"
         if info.status != "ok":
             mild = info.status.startswith((UNFINISHED, "outdated"))
             return info.status, "warn" if mild else "error"

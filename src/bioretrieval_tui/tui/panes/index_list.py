@@ -77,6 +77,9 @@ class IndexesPane(Pane):
         await self.session.load()
         self.table.empty = self.session.problem or keyed(EMPTY)
         self._fill(keep)
+        if any(info.store for info in self.session.infos):
+            await self.session.load(stores=True)
+            self._fill()
 
     def _fill(self, keep: str | None = None) -> None:
         keep = keep or self.place()
@@ -324,7 +327,8 @@ class IndexesPane(Pane):
         what = f"{plural(info.documents, 'document')}, " if info.documents is not None else ""
         self.owner.confirm(
             f"Remove the index {info.name}?",
-            f"{what}{size(info.bytes)}; its source files stay."
+            f"{what}{size(info.bytes)}; its source files stay"
+            + (f", and what is in {info.store}." if info.store else ".")
             + keyed(" {undo} brings it back until you quit."),
             ("Remove", "Keep"),
             partial(self._begin, RemoveJob(info.name)),
