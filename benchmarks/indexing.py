@@ -4,7 +4,7 @@
     python -m benchmarks.indexing --device cuda [--keep]
 
 Ratios to a baseline of the same run: `SentenceTransformer.encode`, a bare lxml iterparse, the
-shortest script that searches. Parts: encoding, query, pipeline, quality, cold, scale, bulk.
+shortest script that searches. Parts: library, encoding, query, pipeline, quality, cold, scale, bulk.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from bioretrieval_tui.index.build import build_index
 from bioretrieval_tui.index.registry import index_names, open_index
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
-PARTS = ("encoding", "query", "pipeline", "quality", "cold", "scale", "bulk")
+PARTS = ("library", "encoding", "query", "pipeline", "quality", "cold", "scale", "bulk")
 INDEX = "scifact"
 
 
@@ -111,9 +111,18 @@ def main() -> None:
         home = Path(os.environ.setdefault("BIORETRIEVAL_HOME", folder))
         if given.device != "cpu":
             count = max(given.documents, 4_096)
-            embedding.on_an_accelerator(report, given.data, given.device, given.rounds, count)
+            counts = (count, count, 1_024)
+            embedding.against_the_library(report, given.data, given.device, given.rounds, counts)
             report.keep("indexing-gpu")
             return
+        if "library" in given.only:
+            os.environ["BIORETRIEVAL_ENGINE"] = "torch"
+            apart = Report("Encoding in torch against the library, on the processor")
+            embedding.against_the_library(
+                apart, given.data, "cpu", min(3, given.rounds), (64, 24, 6)
+            )
+            apart.keep("library")
+            del os.environ["BIORETRIEVAL_ENGINE"]
         if "encoding" in given.only:
             embedding.on_the_cpu(report, given.data, given.rounds, given.documents)
         if "query" in given.only:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import msgspec
 import numpy as np
 import pytest
 from hashing_encoder import HashingEncoder
-from index_help import held, matrix_of, tree, write_records, write_texts
+from index_help import feeding, held, matrix_of, record, tree, write_records, write_texts
 
 from bioretrieval_tui.catalog.models import Encoding, Side
 from bioretrieval_tui.documents.source import ReadSettings
@@ -27,6 +28,7 @@ from bioretrieval_tui.index.registry import info, open_index
 from bioretrieval_tui.index.report import Report
 from bioretrieval_tui.index.vector_cache import ImportedVectors
 from bioretrieval_tui.index.verify import verify_index
+from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.search.engine import SearchEngine
 from bioretrieval_tui.search.types import Query
 
@@ -115,6 +117,27 @@ def test_searching_with_the_model_that_made_them(files: Files) -> None:
     assert (hits[0].id, hits[0].title) == ("10025", "Asthma")
     assert hits[0].url == "https://pubmed.ncbi.nlm.nih.gov/10025/"
     engine.close()
+
+
+def test_the_speed_that_is_told_is_of_documents(tmp_path: Path) -> None:
+    names = [f"d{number}" for number in range(2_000)]
+    np.save(tmp_path / "v.npy", np.ones((2_000, 384), dtype=np.float32) / 384**0.5)
+    (tmp_path / "ids.txt").write_text("\n".join(names))
+    source = ImportedVectors(
+        [tmp_path / "v.npy"], [tmp_path / "ids.txt"], embedded.MODEL_ID, embedded.RECIPE
+    )
+    started, told = time.perf_counter(), list[tuple[Progress, float]]()
+
+    def tell(step: Progress) -> None:
+        told.append((step, time.perf_counter() - started))
+
+    made = feeding([record(name, f"text {name}") for name in names])
+    build_index("many", made, source, reporter=tell)
+    steps = [one for one in told if one[0].stage == "encoding" and one[0].done > 1_000]
+    assert steps
+    for step, elapsed in steps:  # it was that of the last 512, over the whole time
+        assert step.rate is not None
+        assert step.rate * elapsed >= 0.999 * step.done
 
 
 def test_plain_lines_of_ids(files: Files) -> None:

@@ -61,6 +61,7 @@ from bioretrieval_tui.index.report import Report
 from bioretrieval_tui.index.second_process import helping
 from bioretrieval_tui.index.text_index import TextIndexWriter
 from bioretrieval_tui.index.vector_cache import (
+    IMPORTED,
     ModelFacts,
     ModelVectors,
     Vectoriser,
@@ -510,6 +511,8 @@ def _fill(
         running = 0 if step is None else step.done
         encoded, tokens = vectoriser.encoded + running, vectoriser.tokens
         elapsed = time.perf_counter() - begun or 1e-9
+        if vectoriser.device in ("", IMPORTED):
+            encoded = done + running  # nothing is encoded, and all go at one speed
         reporter(
             Progress(
                 "encoding" if vectoriser.device else "indexing",  # no model was needed

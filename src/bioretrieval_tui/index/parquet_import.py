@@ -39,7 +39,7 @@ from bioretrieval_tui.index.parquet_columns import (
 from bioretrieval_tui.index.parquet_export import SUFFIX
 from bioretrieval_tui.index.passages import Table, table_of
 from bioretrieval_tui.index.report import FileReport
-from bioretrieval_tui.index.vector_cache import ModelFacts, Vectoriser
+from bioretrieval_tui.index.vector_cache import IMPORTED, ModelFacts, Vectoriser
 from bioretrieval_tui.progress import Progress, Reporter
 
 FORMAT = "parquet-export"
@@ -141,7 +141,7 @@ class IndexExport:
 class ExportedVectors(Vectoriser):
     """The vectors of an export, for its documents in their order."""
 
-    device = "imported"
+    device = IMPORTED
 
     def __init__(self, export: IndexExport, facts: ModelFacts) -> None:
         super().__init__(facts)

@@ -41,6 +41,8 @@ from bioretrieval_tui.index.vector_matrix import Halves, Labels, Matrix
 from bioretrieval_tui.progress import Progress, Reporter
 from bioretrieval_tui.util.npy_files import load_npy
 
+IMPORTED = "imported"
+"""The device of vectors that were given."""
 LARGEST = float(np.finfo(np.float16).max)
 """Vectors are stored as float16: larger values cannot be kept."""
 _MOST_IDS_BYTES = 2**30
@@ -462,7 +464,7 @@ class ImportedVectors(Vectoriser):
     numbers of files differ, CorpusError if they are not valid or do not belong together.
     """
 
-    device = "imported"
+    device = IMPORTED
 
     def __init__(
         self,
