@@ -61,6 +61,11 @@ def workers(driver: int) -> list[int]:
     return children(set(children({driver}, "/raylet")), "ray::RayWorker")
 
 
+long = pytest.mark.skipif(
+    os.environ.get("BIORETRIEVAL_FAULTS") != "long", reason="ten seconds of starting processes"
+)
+
+
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayCluster]:
     """A cluster of two cores on this machine; builds of this process use it."""
@@ -133,6 +138,7 @@ def test_a_build_that_loses_a_worker_has_the_vectors_of_one_process(
     wait_until(lambda: workers(os.getpid()) == [])
 
 
+@long
 def test_a_stopped_build_goes_on_with_what_is_not_encoded(
     cluster: RayCluster, tmp_path: Path
 ) -> None:
@@ -161,6 +167,7 @@ def one_worker(cluster: RayCluster, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @linux
+@long
 def test_texts_that_end_their_workers_end_the_build(
     one_worker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,6 +199,7 @@ def save_static(folder: Path) -> Encoding:
     )  # fmt: skip
 
 
+@long
 def test_a_node_without_the_model_or_with_another_is_named(
     one_worker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -268,6 +276,7 @@ def test_what_cannot_be_is_said_in_one_line(
 
 
 @linux
+@long
 @pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_ends_the_cluster_and_nothing_of_ray_is_on_the_screen(tmp_path: Path) -> None:
     corpus = corpus_of(tmp_path / "corpus.jsonl", 6000)
