@@ -263,6 +263,7 @@ PACKAGES = (
 )  # fmt: skip
 """Besides torch and the embedded model, which have checks of their own."""
 EXTRAS = {
+    "lance": ("lancedb", "indexes in LanceDB"),
     "mcp": ("mcp", "assistants ask over MCP"),
     "milvus": ("pymilvus", "indexes in Milvus"),
     "parquet": ("pyarrow", "reads and writes Parquet"),

@@ -26,12 +26,14 @@ from bioretrieval_tui.errors import IndexFault, UsageError
 from bioretrieval_tui.index.vector_matrix import Labels, Vector, Vectors
 from bioretrieval_tui.progress import Reporter
 
-EXAMPLES = "milvus+http://localhost:19530 or milvus+file:PATH.db"
+EXAMPLES = "milvus+http://localhost:19530, milvus+file:PATH.db or lance+file:FOLDER"
 """Addresses, as remedies name them."""
 TOKEN = "BIORETRIEVAL_MILVUS_TOKEN"  # noqa: S105
 """The variable of the environment with a credential: a token, or user:password."""
 
 _ADDRESS = re.compile(r"(?P<engine>[a-z]+)\+(?P<scheme>[a-z0-9]+):(?P<place>.*)", re.DOTALL)
+_OBJECTS = ("s3", "gs", "az")
+"""Schemes of object stores, which LanceDB reaches with the credentials of their own variables."""
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _METADATA = msgspec.json.Decoder(dict[str, Any])
 
@@ -45,17 +47,17 @@ class AbsentFault(StoreFault):
 
 
 class StoreAddress(msgspec.Struct, frozen=True):
-    """Where a store is. place: a URL without credentials, or the absolute path of a file; database:
-    of a server, "" for its default."""
+    """Where a store is. place: a URL without credentials, or the absolute path of a file or folder;
+    database: of a server, "" for its default."""
 
-    engine: Literal["milvus"]
+    engine: Literal["milvus", "lance"]
     place: str
     database: str = ""
 
     @property
     def local(self) -> bool:
-        """Whether the store is a file, which this process opens itself."""
-        return not self.place.startswith(("http://", "https://"))
+        """Whether the store is a file or folder, which this process opens itself."""
+        return "://" not in self.place
 
     def __str__(self) -> str:
         if self.local:
@@ -70,13 +72,14 @@ def is_address(text: str) -> bool:
 
 
 def parse_address(text: str) -> StoreAddress:
-    """The address `milvus+http://HOST:PORT[/DATABASE]`, `milvus+https://...` or
-    `milvus+file:PATH.db`. Raises UsageError for another one, for credentials within it, and for a
-    host that would be reached without TLS."""
+    """The address `milvus+http://HOST:PORT[/DATABASE]`, `milvus+https://...`,
+    `milvus+file:PATH.db`, `lance+file:FOLDER`, or `lance+s3://BUCKET/PATH`, also of `gs` and `az`.
+    Raises UsageError for another one, for credentials within it, and for a host that would be
+    reached without TLS."""
     found = _ADDRESS.fullmatch(text.strip())
-    if found is None or found["engine"] != "milvus":
+    if found is None or found["engine"] not in ("milvus", "lance"):
         raise UsageError(f"{text!r} is not the address of a store", remedy=f"write {EXAMPLES}")
-    engine: Literal["milvus"] = "milvus"
+    engine: Literal["milvus", "lance"] = "milvus" if found["engine"] == "milvus" else "lance"
     scheme, place = found["scheme"], found["place"]
     if scheme == "file":
         if not place.strip("/"):
@@ -85,7 +88,9 @@ def parse_address(text: str) -> StoreAddress:
             said = f"the file of Milvus Lite must end in .db, and {place!r} does not"
             raise UsageError(said, remedy=f"write milvus+file:{place.rstrip('/')}.db")
         return StoreAddress(engine, str(Path(os.path.abspath(place))))  # noqa: PTH100
-    if engine != "milvus" or scheme not in ("http", "https"):
+    if engine == "lance" and scheme in _OBJECTS:
+        return StoreAddress(engine, _objects(scheme, place))
+    if engine == "lance" or scheme not in ("http", "https"):
         raise UsageError(f"{engine} has no address of {scheme}:", remedy=f"write {EXAMPLES}")
     try:
         parts = urlsplit(f"{scheme}:{place}")
@@ -103,6 +108,19 @@ def parse_address(text: str) -> StoreAddress:
         raise UsageError(said, remedy=f"write milvus+https://{parts.netloc}, or use an SSH tunnel")
     shown = f"[{host}]" if ":" in host else host
     return StoreAddress("milvus", f"{scheme}://{shown}:{port}", database)
+
+
+def _objects(scheme: str, place: str) -> str:
+    """The URL of a path in an object store."""
+    parts = urlsplit(f"{scheme}:{place}")
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        said = "a credential must not stand in an address, which is shown and stored"
+        raise UsageError(said, remedy="set the variables of the object store, as AWS_ACCESS_KEY_ID")
+    path = parts.path.strip("/")
+    if not parts.netloc or not path or {"", ".", ".."} & {*path.split("/")}:
+        said = f"{scheme}:{place} names no bucket and path"
+        raise UsageError(said, remedy=f"write lance+{scheme}://BUCKET/PATH")
+    return f"{scheme}://{parts.netloc}/{path}"
 
 
 class StoredRow(msgspec.Struct, frozen=True):
@@ -279,6 +297,10 @@ class Store(ABC):
 def connect(address: StoreAddress) -> Store:
     """Open a store. Raises StoreFault if it does not answer, and BioRetrievalError if the package
     of its engine is not installed."""
+    if address.engine == "lance":
+        from bioretrieval_tui.index.lance import LanceStore
+
+        return LanceStore(address)
     from bioretrieval_tui.index.milvus import MilvusStore
 
     return MilvusStore(address)
