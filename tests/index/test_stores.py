@@ -420,6 +420,18 @@ def test_many_allowed_documents(
             assert [name for name, _ in first] == [name for name, _ in second]
 
 
+def test_an_index_of_others_is_not_replaced(mine: Manifest, address: StoreAddress) -> None:
+    copy_to_store("mine", address, to="shared")
+    remove_index("shared")  # as on a machine that has never seen it
+    copy_to_store("mine", address, to="shared")  # the same documents: nothing is replaced
+    remove_index("shared")
+    build_index("other", feeding(documents(5)), lambda: HashingEncoder(8))
+    with pytest.raises(UsageError, match="that was copied there from elsewhere: 199 documents"):
+        copy_to_store("other", address, to="shared")
+    with contextlib.closing(connect(address)) as store:
+        assert len(store.collections()) == 1
+
+
 def test_deleting_in_the_store(mine: Manifest, address: StoreAddress) -> None:
     copy_to_store("mine", address)
     delete_in_store("mine-milvus")

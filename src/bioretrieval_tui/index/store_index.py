@@ -51,6 +51,7 @@ from bioretrieval_tui.index.stores import (
 from bioretrieval_tui.index.vector_matrix import Labels, Vectors, open_dead, open_longer
 from bioretrieval_tui.paths import file_errors, write_atomically
 from bioretrieval_tui.progress import Progress, Reporter, silent
+from bioretrieval_tui.util.formatting import plural
 
 _Result = TypeVar("_Result")
 
@@ -288,6 +289,15 @@ class _Copying:
     def _begin(self) -> int:
         """Create the collection, or see how much of it is there, and cut it to whole batches."""
         store, name = self._store, self.collection
+        held = store.pointed(self._pointer)
+        mine = self._to in index_names() and manifest_of(self._to).store == str(store.address)
+        if held not in (None, name) and not mine:
+            other = noted_manifest(store, held)
+            raise UsageError(
+                f"{store.address} has an index {self._to} that was copied there from elsewhere:"
+                f" {plural(other.documents, 'document')}, {other.model}",
+                remedy=f"name the copy: --as NAME, or use that: index connect {self._to} ADDRESS",
+            )
         if name not in store.collections():
             store.create(name, self._source.manifest.dimension, text=not self._beside)
             return 0
