@@ -238,6 +238,25 @@ def test_a_killed_copy_goes_on_without_doubling(
     assert again.before == again.documents == mine.documents
 
 
+def test_a_copy_that_ended_before_its_indexes(
+    mine: Manifest, address: StoreAddress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_index, "_ROWS", mine.documents)  # all rows are whole batches
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lance.LanceStore, "finish", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            copy_to_store("mine", address)
+    copied = copy_to_store("mine", address)
+    with opened(address) as store:
+        assert isinstance(store, lance.LanceStore)
+        assert store.count(copied.collection) == mine.documents
+        assert len(store._table(copied.collection).list_indices()) == 4
+
+
 def test_many_insertions_are_compacted(
     mine: Manifest, address: StoreAddress, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -360,7 +379,7 @@ def test_altered_documents_and_files(mine: Manifest, address: StoreAddress) -> N
 def test_a_missing_folder(mine: Manifest, address: StoreAddress) -> None:
     copy_to_store("mine", address)
     Path(address.place).rename(f"{address.place}.away")
-    with pytest.raises(StoreFault, match="its folder is missing"):
+    with pytest.raises(StoreFault, match="is missing"):
         open_index("mine-lance")
     assert not Path(address.place).exists()
     Path(f"{address.place}.away").rename(address.place)

@@ -125,9 +125,6 @@ class LanceStore(Store):
         self._sync(collection)
 
     def pointed(self, pointer: str) -> str | None:
-        if self._missing:
-            said = f"{self.address} is not there: its folder is missing"
-            raise StoreFault(said, remedy="connect its disk, or copy the index there again")
         if POINTERS not in self._names():
             return None
         rows = self._rows(self._opened(POINTERS), ["collection"], _among("pointer", [pointer]))

@@ -150,7 +150,7 @@ def connected(manifest: Manifest) -> tuple[Store, str]:
     where that is another one than the index was copied to."""
     if manifest.store is None or manifest.collection is None:
         raise UsageError(f"index {manifest.name} is not in a store")
-    store = connect(parse_address(manifest.store))
+    store = connect(parse_address(manifest.store), made=True)
     try:
         collection = store.pointed(manifest.collection)
         if collection is None:
@@ -304,7 +304,8 @@ class _Copying:
         store.load(name)
         if "manifest" in store.facts(name):
             return len(self._alive)
-        there = min(store.count(name), len(self._alive))
+        # One at least is sent, and so `finish` is called: it may have been killed within.
+        there = max(0, min(store.count(name), len(self._alive) - 1))
         return self._whole(there)
 
     def _whole(self, there: int) -> int:

@@ -294,9 +294,13 @@ class Store(ABC):
         there may be fewer than `k`. allowed: labels, or a filter of the engine."""
 
 
-def connect(address: StoreAddress) -> Store:
-    """Open a store. Raises StoreFault if it does not answer, and BioRetrievalError if the package
+def connect(address: StoreAddress, *, made: bool = False) -> Store:
+    """Open a store. made: whether it has been made before, so that its file or folder has to be
+    there. Raises StoreFault if it is not or does not answer, and BioRetrievalError if the package
     of its engine is not installed."""
+    if made and address.local and not os.path.lexists(address.place):
+        said = f"{address} is missing"
+        raise StoreFault(said, remedy="connect its disk, or copy the index there again")
     if address.engine == "lance":
         from bioretrieval_tui.index.lance import LanceStore
 
