@@ -4,7 +4,8 @@
     python -m benchmarks.indexing --device cuda [--keep]
 
 Ratios to a baseline of the same run: `SentenceTransformer.encode`, a bare lxml iterparse, the
-shortest script that searches. Parts: library, encoding, query, pipeline, quality, cold, scale, bulk.
+shortest script that searches. Parts: library, encoding, query, pipeline, quality, cold, scale,
+bulk.
 """
 
 from __future__ import annotations
@@ -119,7 +120,7 @@ def main() -> None:
             os.environ["BIORETRIEVAL_ENGINE"] = "torch"
             apart = Report("Encoding in torch against the library, on the processor")
             embedding.against_the_library(
-                apart, given.data, "cpu", min(3, given.rounds), (64, 24, 6)
+                apart, given.data, "cpu", min(3, given.rounds), (64, 16, 2)
             )
             apart.keep("library")
             del os.environ["BIORETRIEVAL_ENGINE"]

@@ -177,6 +177,8 @@ def test_its_documents_are_those_of_the_index(mine: Manifest, address: StoreAddr
         }
         assert len(dead) == mine.rows - mine.documents
         kept = [one for one in here.index.documents.records() if one[0] not in dead]
+        assert [*here.index.living()] == [one.document for _, one in kept]
+        assert [*there.index.living()] == [one.document for _, one in kept]
         assert kept == list(there.index.documents.records())
         assert kept[100:] == list(there.index.documents.records(kept[100][0]))
         assert list(here.index.documents.all_aliases()) == list(there.index.documents.all_aliases())

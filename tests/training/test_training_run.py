@@ -13,7 +13,9 @@ from tiny_models import recipe
 from bioretrieval_tui.backend import protocol
 from bioretrieval_tui.backend.server import run_job
 from bioretrieval_tui.documents.document import Document
+from bioretrieval_tui.encoding.embedded import MODEL_ID
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError, UsageError
+from bioretrieval_tui.index.build import add_to_index, build_for_model
 from bioretrieval_tui.main import run
 from bioretrieval_tui.training import own_models, training_run, training_watch
 from bioretrieval_tui.training.contamination import TrainedTexts
@@ -173,6 +175,36 @@ def test_a_model_is_an_entry_of_the_catalogue(
     assert call("list", "models", "-w", "here:yes tag:yours", "-f", "json")[1] != "[]\n"
     code, _, err = call("train", "--on", named, "--base", "mine.1", "--name", "medcpt-query", "-q")
     assert code == 0 or "is an entry of the catalogue" in err
+
+
+BEFORE, AFTER = "and what was known of it before", "and what is known of it now"
+TEXT = "is what this abstract tells of, in so many words that it can be the answer of a pair. " * 3
+
+
+def test_deleted_and_replaced_documents_teach_nothing(base: Path, tmp_path: Path) -> None:
+    first = tmp_path / "first.jsonl"
+    first.write_text(
+        "".join(
+            json.dumps({"_id": str(number), "title": f"{one} {BEFORE}", "text": f"{one} {TEXT}"})
+            + "\n"
+            for number, one in enumerate(WORDS)
+        )
+    )
+    build_for_model("own", [str(first)], MODEL_ID, lexical=True)
+    later = tmp_path / "later.jsonl"
+    later.write_text(json.dumps({"_id": "0", "title": f"liver {AFTER}", "text": TEXT}) + "\n")
+    gone = tmp_path / "gone.xml"
+    gone.write_text(
+        "<PubmedArticleSet><DeleteCitation><PMID>1</PMID></DeleteCitation></PubmedArticleSet>"
+    )
+    add_to_index("own", [str(later), str(gone)])
+    settings = choose(None, {"pairs": "title-abstract", "negatives": "in-batch"}).settings
+    request = TrainingRequest(name="mine", base=str(base), settings=settings, on="own")
+    prepared = training_run.prepare(request)
+    asked = {one.query for one in (*prepared.train, *prepared.held)}
+    assert f"liver {AFTER}" in asked
+    assert not {f"liver {BEFORE}", f"statin {BEFORE}"} & asked
+    assert len(asked) == len(WORDS) - 1
 
 
 def test_a_job_trains_and_tells_what_it_would_do(base: Path, benchmark: Path) -> None:

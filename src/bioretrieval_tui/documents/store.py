@@ -232,12 +232,6 @@ class Documents(ABC):
     def close(self) -> None:
         """Close the files, or the connection."""
 
-    def batches(self, size: int, start: int = 0) -> Iterator[list[Document]]:
-        """All documents from label `start` on, in label order, at most `size` each."""
-        documents = (record.document for _, record in self.records(start))
-        while some := list(islice(documents, size)):
-            yield some
-
     def find(self, identifier: str) -> tuple[int, Document] | None:
         """Label and document of an id or alias, also of a DOI as it is written, or None."""
         found = self.lookup(identifier)

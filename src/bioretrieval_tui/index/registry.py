@@ -41,6 +41,7 @@ from bioretrieval_tui.paths import file_errors
 from bioretrieval_tui.util.formatting import did_you_mean
 
 if TYPE_CHECKING:
+    from bioretrieval_tui.documents.document import Document
     from bioretrieval_tui.documents.store import Documents
     from bioretrieval_tui.index.parts import DenseSearch, FieldSearch, LexicalSearch
 
@@ -131,6 +132,17 @@ class OpenIndex:
                         f"index {manifest.name} was replaced meanwhile", remedy="try again"
                     ) from error
             return self._vectors
+
+    def living(self) -> Iterator[Document]:
+        """All documents that are neither deleted nor replaced, in order of their labels."""
+        from bioretrieval_tui.index.vector_matrix import open_dead
+
+        dead = frozenset[int]()
+        if self.manifest.store is None:  # which has no others
+            dead = frozenset(open_dead(self.manifest, self.folder).tolist())
+        for label, record in self.documents.records():
+            if label not in dead:
+                yield record.document
 
     def close(self) -> None:
         """Close the documents; the other files are closed with the last reference."""

@@ -11,7 +11,7 @@ import hashlib
 import random
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from importlib.util import find_spec
@@ -24,7 +24,6 @@ from bioretrieval_tui.catalog.models import Encoding, PairKind
 from bioretrieval_tui.documents.checksum import remembered_sha256
 from bioretrieval_tui.documents.detect import resolve
 from bioretrieval_tui.documents.document import Document
-from bioretrieval_tui.documents.store import Documents
 from bioretrieval_tui.encoding import embedded
 from bioretrieval_tui.encoding.device import pick
 from bioretrieval_tui.encoding.encoder_registry import recipe_of
@@ -48,7 +47,7 @@ from bioretrieval_tui.evaluation.runner import (
 )
 from bioretrieval_tui.index import layout
 from bioretrieval_tui.index.build import build_for_model
-from bioretrieval_tui.index.registry import index_names, manifest_of, open_index
+from bioretrieval_tui.index.registry import OpenIndex, index_names, manifest_of, open_index
 from bioretrieval_tui.paths import file_errors, save_file
 from bioretrieval_tui.progress import Progress, Reporter, silent
 from bioretrieval_tui.search.engine import SearchEngine
@@ -252,7 +251,7 @@ def _examples(
             labels = documents.labels(found.judged())
             corpus = dict(zip(labels, documents.get([*labels.values()]), strict=True))
             return made.judged_pairs(folder, corpus, request.split), index
-        seed, texts = request.settings.seed or 0, _live(documents, reporter)
+        seed, texts = request.settings.seed or 0, _live(opened, reporter)
         if kind == "title-abstract":
             return made.title_pairs(texts, named, sums), index
         if kind == "sentence":
@@ -329,12 +328,11 @@ def _index_of(
     return name
 
 
-def _live(documents: Documents, reporter: Reporter) -> Iterator[Document]:
-    done = 0
-    for some in documents.batches(512):
-        yield from some
-        done += len(some)
-        reporter(Progress("reading documents", done, documents.rows))
+def _live(index: OpenIndex, reporter: Reporter) -> Iterator[Document]:
+    for done, document in enumerate(index.living()):
+        if done % 512 == 0:
+            reporter(Progress("reading documents", done, index.manifest.documents))
+        yield document
 
 
 def plan(
@@ -644,12 +642,7 @@ def _overlaps(
         name = ensure_index(benchmark, model, recipe, device=request.device, reporter=reporter)
         opened = open_index(name, vectors=False)
         with contextlib.closing(opened):
-            documents = _texts(opened.documents)
             title = f"{benchmark.parts.name} {benchmark.parts.split}"
-            found.append(trained.overlap(title, benchmark.queries, benchmark.judgements, documents))
+            texts = opened.living()
+            found.append(trained.overlap(title, benchmark.queries, benchmark.judgements, texts))
     return found
-
-
-def _texts(documents: Documents) -> Iterable[Document]:
-    for some in documents.batches(512):
-        yield from some
