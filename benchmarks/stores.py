@@ -2,7 +2,7 @@
 
     python -m benchmarks.stores [--keep] [--documents 50000] [ADDRESS ...]
 
-Without an address a new file of Milvus Lite is used; `scripts/engines.py .venv/engines python -m
+Without an address a new file of Milvus Lite and a new folder of LanceDB are used; `scripts/engines.py .venv/engines python -m
 benchmarks.stores` adds a real Milvus server (2.3.5). Documents are those of `benchmarks.scaling`,
 vectors of length 1 around 400 centres, and queries are documents with noise: for one in ten
 thousand of them HNSW has to look further than for documents. Times are of one query after the
@@ -46,7 +46,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as named:
         folder = Path(named)
         os.environ["BIORETRIEVAL_HOME"] = str(folder / "home")
-        addresses = options.addresses or [f"milvus+file:{folder}/store.db"]
+        files = [f"milvus+file:{folder}/store.db", f"lance+file:{folder}/lance"]
+        addresses = options.addresses or files
         if server := os.environ.get("BIORETRIEVAL_MILVUS"):
             addresses.append(server)
         measure(Report("Indexes in stores"), folder, addresses, options)
