@@ -2,11 +2,11 @@
 
     python -m benchmarks.stores [--keep] [--documents 50000] [ADDRESS ...]
 
-Without an address a new file of Milvus Lite and a new folder of LanceDB are used; `scripts/engines.py .venv/engines python -m
-benchmarks.stores` adds a real Milvus server (2.3.5). Documents are those of `benchmarks.scaling`,
-vectors of length 1 around 400 centres, and queries are documents with noise: for one in ten
-thousand of them HNSW has to look further than for documents. Times are of one query after the
-other in this process, interleaved between the stores.
+Without an address a new file of Milvus Lite and a new folder of LanceDB are used;
+`scripts/engines.py .venv/engines python -m benchmarks.stores` adds a real Milvus server (2.3.5).
+Documents are those of `benchmarks.scaling`, vectors of length 1 around 400 centres, and queries are
+documents with noise. Times are of one query after the other in this process, interleaved between
+the stores.
 """
 
 from __future__ import annotations

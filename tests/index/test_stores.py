@@ -17,9 +17,10 @@ import pytest
 from filter_strategies import EXPRESSIONS
 from hashing_encoder import HashingEncoder
 from hypothesis import HealthCheck, given, settings
-from index_help import deleted, feeding, record
+from index_help import feeding, record
+from store_help import both, build_mine, documents, engine_of
 
-from bioretrieval_tui.documents.document import Document, Record
+from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import (
     BioRetrievalError,
     FilterError,
@@ -59,28 +60,6 @@ from bioretrieval_tui.search.types import Query
 pytest.importorskip("pymilvus")
 pytest.importorskip("milvus_lite")
 
-WORDS = (
-    "heart failure statins cholesterol asthma inhaler children trial cohort insulin glucose beta"
-    " blocker stroke warfarin dose risk mortality kidney transplant"
-).split()
-JOURNALS = ("Nature", "BMJ", "J. Clin (Oxf)", "Heart & Lung", "50% of it", "A_B")
-
-
-def documents(count: int, seed: int = 3) -> list[Record]:
-    """Documents of fewer than 40 terms, whose lengths tantivy stores exactly."""
-    draw = random.Random(seed)
-    made = []
-    for number in range(count):
-        words = " ".join(draw.choices(WORDS, k=draw.randrange(5, 30)))
-        title = " ".join(draw.choices(WORDS, k=4)).capitalize()
-        known: dict[str, object] = {"year": draw.randrange(1990, 2025)}
-        known["journal"] = draw.choice(JOURNALS)
-        known["mesh"] = draw.sample(["Heart Failure", "Beta-Blocker", "BioHiCL", "Humans"], k=2)
-        known["authors"] = ["Doe J", f"Roe {draw.choice('ABC')}"]
-        made.append(record(f"d{number}", words, title, **known))
-    return made
-
-
 SERVER = os.environ.get("BIORETRIEVAL_MILVUS")
 """A server that is used instead of Milvus Lite, and emptied; see scripts/engines.py."""
 with_lite = pytest.mark.skipif(SERVER is not None, reason="of Milvus Lite")
@@ -101,24 +80,7 @@ def address(tmp_path: Path) -> StoreAddress:
 
 @pytest.fixture
 def mine() -> Manifest:
-    """An index of which some documents were replaced, deleted, or have the text of another."""
-    every = documents(200)
-    same = every[5].document
-    every.append(Record(msgspec.structs.replace(same, id="twin"), every[5].place))
-    build_index("mine", feeding(every), lambda: HashingEncoder(), ids="pmid")
-    later = [*documents(20, seed=4)[:10], deleted("d50"), deleted("d51")]
-    return add_to_index("mine", feeding(later), load=lambda *_, **__: HashingEncoder()).manifest
-
-
-def engine_of(name: str) -> SearchEngine:
-    return SearchEngine(open_index(name), HashingEncoder())
-
-
-@contextlib.contextmanager
-def both(one: str, other: str) -> Iterator[tuple[SearchEngine, SearchEngine]]:
-    first, second = engine_of(one), engine_of(other)
-    with contextlib.closing(first), contextlib.closing(second):
-        yield first, second
+    return build_mine()
 
 
 @pytest.mark.parametrize("beside", IN_STORE)
@@ -181,7 +143,9 @@ def test_its_documents_are_those_of_the_index(mine: Manifest, address: StoreAddr
         assert [*there.index.living()] == [one.document for _, one in kept]
         assert kept == list(there.index.documents.records())
         assert kept[100:] == list(there.index.documents.records(kept[100][0]))
-        assert list(here.index.documents.all_aliases()) == list(there.index.documents.all_aliases())
+        aliases = list(here.index.documents.all_aliases())
+        assert aliases
+        assert list(there.index.documents.all_aliases()) == aliases
         labels = np.array([label for label, _ in kept])
         assert np.array_equal(
             here.index.vectors.beginnings(labels), there.index.vectors.beginnings(labels)
