@@ -413,6 +413,9 @@ def test_a_full_disk(mine: Manifest, address: StoreAddress) -> None:
 
 
 def test_a_check_of_a_store(address: StoreAddress) -> None:
+    (only,) = check_store(address)
+    assert only[1] == "note"  # nothing is made by looking
+    Path(address.place).mkdir()
     assert {state for _, state, *_ in check_store(address)} == {"ok"}
     with opened(address) as store:
         assert store.collections() == []

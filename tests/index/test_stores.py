@@ -42,6 +42,7 @@ from bioretrieval_tui.index.store_index import (
     copy_to_store,
     delete_in_store,
     pointer_of,
+    require_place,
 )
 from bioretrieval_tui.index.stores import (
     Store,
@@ -315,7 +316,7 @@ def test_connecting_from_another_home(
     monkeypatch.setenv("BIORETRIEVAL_HOME", str(tmp_path / "other"))
     with pytest.raises(NotFoundError, match="has no index missing; it has: shared, with-files"):
         connect_index("missing", address)
-    with pytest.raises(UsageError, match="beside the index from which it was copied"):
+    with pytest.raises(UsageError, match="in files of the home from which it was copied"):
         connect_index("with-files", address)
     connect_index("shared", address, to="mine")
     connect_index("shared", address, to="mine")
@@ -386,16 +387,69 @@ def test_many_allowed_documents(
             assert [name for name, _ in first] == [name for name, _ in second]
 
 
-def test_an_index_of_others_is_not_replaced(mine: Manifest, address: StoreAddress) -> None:
+def test_an_index_of_another_home_is_not_replaced(
+    mine: Manifest, address: StoreAddress, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     copy_to_store("mine", address, to="shared")
-    remove_index("shared")  # as on a machine that has never seen it
-    copy_to_store("mine", address, to="shared")  # the same documents: nothing is replaced
-    remove_index("shared")
+    monkeypatch.setenv("BIORETRIEVAL_HOME", str(tmp_path / "other"))
     build_index("other", feeding(documents(5)), lambda: HashingEncoder(8))
-    with pytest.raises(UsageError, match="that was copied there from elsewhere: 199 documents"):
+    said = f"that was copied there from another home: {mine.documents} documents"
+    with pytest.raises(UsageError, match=said):
         copy_to_store("other", address, to="shared")
+    with pytest.raises(UsageError, match=said):
+        require_place("shared", address)
+    require_place("another", address)
     with contextlib.closing(connect(address)) as store:
         assert len(store.collections()) == 1
+
+
+def test_an_index_is_built_again_into_its_store(address: StoreAddress) -> None:
+    for count in (5, 9):
+        require_place("own", address)
+        build_index("own", feeding(documents(count)), lambda: HashingEncoder(), in_store=True)
+        copy_to_store("own", address, to="own")
+        assert info("own").status == "ok"
+        assert read_manifest(index_folder("own")).documents == count
+    with contextlib.closing(connect(address)) as store:
+        assert len(store.collections()) == 1
+
+
+def test_what_an_unfinished_copy_left_is_told_and_swept(
+    mine: Manifest, address: StoreAddress
+) -> None:
+    subprocess.run([sys.executable, "-c", KILLED, str(address)], env=os.environ)
+    told = {what: (state, value) for what, state, value, _ in check_store(address)}
+    assert told["unfinished"][0] == "note"
+    assert pointer_of("mine-milvus") in told["unfinished"][1]
+    add_to_index(
+        "mine", feeding([record("new", "another text")]), load=lambda *_, **__: HashingEncoder()
+    )
+    copied = copy_to_store("mine", address)
+    with contextlib.closing(connect(address)) as store:
+        assert store.collections() == [copied.collection]
+
+
+def test_moving_to_another_store_leaves_nothing(
+    mine: Manifest, address: StoreAddress, tmp_path: Path
+) -> None:
+    copy_to_store("mine", address, to="mine")
+    second = parse_address(f"milvus+file:{tmp_path}/second.db")
+    copy_to_store("mine", second, to="mine")
+    with contextlib.closing(connect(address)) as store:
+        assert store.collections() == []
+    with contextlib.closing(engine_of("mine")) as engine:
+        assert engine.search(Query(text="heart")).hits
+
+
+@with_lite
+def test_what_is_no_file_of_milvus(mine: Manifest, tmp_path: Path) -> None:
+    (tmp_path / "plain.db").write_text("no database")
+    address = parse_address(f"milvus+file:{tmp_path}/plain.db")
+    with pytest.raises(StoreFault, match="cannot be opened"):
+        copy_to_store("mine", address)
+    (only,) = check_store(parse_address(f"milvus+file:{tmp_path}/new.db"))
+    assert only[1] == "note"
+    assert not (tmp_path / "new.db").exists()
 
 
 def test_deleting_in_the_store(mine: Manifest, address: StoreAddress) -> None:
@@ -469,6 +523,7 @@ def test_lite_serves_one_process(mine: Manifest, address: StoreAddress) -> None:
 
 
 def test_a_check_of_a_store(address: StoreAddress) -> None:
+    connect(address).close()  # makes the file
     found = list(check_store(address))
     assert {state for _, state, *_ in found} == {"ok"}
     assert [what for what, *_ in found] == [

@@ -362,13 +362,14 @@ def build(
         said = "no corpus file is named"
         raise UsageError(said, remedy=f"name one, or add --from {_PUBLISHED}")
     if store is not None:
-        from bioretrieval_tui.index.stores import connect, parse_address
+        from bioretrieval_tui.index.store_index import require_place
+        from bioretrieval_tui.index.stores import parse_address
 
         if passages or lexical:
             said = "a store has one vector a document"
             raise UsageError(said, remedy="leave out --passages and --lexical, or --store")
         store = str(parse_address(store))
-        connect(parse_address(store)).close()  # before hours of encoding
+        require_place(name, parse_address(store))  # before hours of encoding
     hub, recipe = (None, None) if model is None else chosen_model(model)
     job = BuildJob(
         name, files, hub, recipe, ids=ids, passages=passages, lexical=lexical, store=store

@@ -98,6 +98,20 @@ def index_folder(name: str) -> Path:
     return indexes_folder() / check_name(name)
 
 
+def owner() -> str:
+    """The token of this home, by which stores know what was copied there from it; made at the first
+    call. Raises IndexFault if it cannot be written."""
+    path = indexes_folder() / ".owner"
+    try:
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, new_token().encode())
+        return path.read_text("ascii", "replace").strip()
+    except OSError as error:
+        said = f"{path} cannot be written: {error.strerror or error}"
+        raise IndexFault(said, remedy=f"check the folder {path.parent}") from error
+
+
 def new_token() -> str:
     """A unique name for a segment or a generation."""
     return secrets.token_hex(6)

@@ -50,6 +50,7 @@ PIECES = {"title": 1, "text": 8, "metadata": 4}
 """Fields that a value is cut into, at most."""
 _SECONDS = 20.0
 """Time limit of what reads; pymilvus tries again within it where the connection is lost."""
+_SECONDS_CONNECTING = 8.0
 _SECONDS_WRITING = 120.0
 _SECONDS_LOADING = 3_600.0
 _INSERTED = 16 * 2**20
@@ -64,6 +65,7 @@ _LOST = re.compile(
 )
 _ABSENT = (100, 1600)
 """Codes of a collection and of an alias that there is not."""
+_ONE_PROCESS = "close that, such as the app, or use lance+file: or a Milvus server"
 _INDEXING = ("pending_index", "total")
 _PLAIN = ("id", "digest", "source", "line", "aliases")
 
@@ -89,7 +91,7 @@ class MilvusStore(Store):
         self.address = address
         self._milvus = _pymilvus()
         self.lite = address.local
-        how: dict[str, Any] = {"timeout": _SECONDS}
+        how: dict[str, Any] = {"timeout": _SECONDS_CONNECTING}
         if self.lite:
             _require_lite()
         elif token := os.environ.get(TOKEN):
@@ -413,12 +415,17 @@ class MilvusStore(Store):
         if _FULL.search(lower):
             return StoreFault(f"{self.address} is full: {said[:120]}", remedy="free space there")
         if _LOST.search(lower):
-            remedy = "is the server running? `bioretrieval-tui doctor --store ADDRESS` checks it"
+            remedy = "is the server running, and is this its port?"
             return StoreFault(f"{self.address} does not answer", remedy=remedy)
         if getattr(error, "code", None) in _ABSENT:
             said = f"{self.address} lacks what {verb} asks for: {said[:120]}"
             return AbsentFault(said, remedy="others have changed it: copy the index there again")
-        return StoreFault(f"{self.address} refuses to {verb}: {said[:160]}")
+        said = f"refuses to {verb}: {said[:160]}"
+        if not self.lite:
+            return StoreFault(f"{self.address} {said}")
+        said = "cannot be opened as Milvus Lite" if verb == "connect" else said
+        again = "is it damaged? remove it, and copy the index there again"
+        return StoreFault(f"{self.address} {said}", remedy=again)
 
 
 def ranked(hits: Iterable[Mapping[str, Any]]) -> tuple[Labels, Vector]:
@@ -510,7 +517,7 @@ def _require_free(address: StoreAddress) -> None:
             fcntl.flock(stream, fcntl.LOCK_UN)
     except BlockingIOError as error:
         said = f"{address} is open in another process, and Milvus Lite serves one at a time"
-        raise StoreFault(said, remedy="close that, or run a Milvus server") from error
+        raise StoreFault(said, remedy=_ONE_PROCESS) from error
     except OSError as error:
         said = f"{address} cannot be opened: {error.strerror or error}"
         raise StoreFault(said, remedy="name another file") from error

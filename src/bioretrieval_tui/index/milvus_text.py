@@ -142,7 +142,7 @@ def expression_of(node: Node) -> str:
         case ast.Phrase(text):
             raise UsageError(
                 f'Milvus cannot look for the phrase "{text}"',
-                remedy="write the words without quotes, or copy the index with --text-here",
+                remedy="write the words without quotes, or copy the index with --text here",
             )
         case ast.Flag(field, value):
             yes = expression_of(ast.Has(field))

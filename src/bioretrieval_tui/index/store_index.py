@@ -41,6 +41,7 @@ from bioretrieval_tui.index.manifest import (
 from bioretrieval_tui.index.registry import OpenIndex, index_names, manifest_of, sweep_index
 from bioretrieval_tui.index.store_parts import StoreDocuments, StoreMatrix, StoreVectors
 from bioretrieval_tui.index.stores import (
+    AbsentFault,
     Store,
     StoreAddress,
     StoredRow,
@@ -57,6 +58,8 @@ _Result = TypeVar("_Result")
 
 _ROWS = 1_000
 """Documents that are sent at once."""
+_OWNER = "owner"
+"""The fact of a collection that tells from which home it was copied."""
 _LOOKED = 4_096
 _TRIES = 5
 _WAIT = 4.0
@@ -224,6 +227,10 @@ def copy_to_store(
         copying = _Copying(source, store, to, beside, reporter)
         before = copying.send()
         made = copying.complete()
+        if to == name and manifest.store not in (None, str(address)):
+            there, collection = connected(manifest)  # it moves from another store
+            with contextlib.closing(there):
+                there.drop(collection)
     return Stored(
         to, copying.collection, made.documents, before, round(time.monotonic() - started, 3)
     )
@@ -246,6 +253,32 @@ def _require_fit(manifest: Manifest, to: str) -> None:
         if held.store is None or held.recipe_hash != manifest.recipe_hash:
             said = f"there is another index {to}"
             raise UsageError(said, remedy="name the copy: --as NAME")
+
+
+def require_place(name: str, address: StoreAddress) -> None:
+    """Check that an index of this name can be copied there, before it is built. Raises as
+    `copy_to_store`."""
+    with contextlib.closing(connect(address)) as store:
+        _require_own(store, layout.check_own_name(name))
+
+
+def _require_own(store: Store, name: str, collection: str | None = None) -> None:
+    """Raise UsageError if the store has an index of this name from another home; collection: one
+    that may stand there."""
+    held = store.pointed(pointer_of(name))
+    if held is None or held == collection:
+        return
+    with contextlib.suppress(AbsentFault):  # others have deleted it
+        if store.facts(held).get(_OWNER) != layout.owner():
+            _refuse(store, name, noted_manifest(store, held))
+
+
+def _refuse(store: Store, name: str, other: Manifest) -> None:
+    raise UsageError(
+        f"{store.address} has an index {name} that was copied there from another home:"
+        f" {plural(other.documents, 'document')}, {other.model}",
+        remedy=f"use another name, or that index: index connect {name} {store.address}",
+    )
 
 
 class _Copying:
@@ -289,17 +322,10 @@ class _Copying:
     def _begin(self) -> int:
         """Create the collection, or see how much of it is there, and cut it to whole batches."""
         store, name = self._store, self.collection
-        held = store.pointed(self._pointer)
-        mine = self._to in index_names() and manifest_of(self._to).store == str(store.address)
-        if held not in (None, name) and not mine:
-            other = noted_manifest(store, held)
-            raise UsageError(
-                f"{store.address} has an index {self._to} that was copied there from elsewhere:"
-                f" {plural(other.documents, 'document')}, {other.model}",
-                remedy=f"name the copy: --as NAME, or use that: index connect {self._to} ADDRESS",
-            )
+        _require_own(store, self._to, name)
         if name not in store.collections():
             store.create(name, self._source.manifest.dimension, text=not self._beside)
+            store.describe(name, {_OWNER: layout.owner()})
             return 0
         store.load(name)
         if "manifest" in store.facts(name):
@@ -371,15 +397,21 @@ class _Copying:
             kept = seal(msgspec.structs.replace(manifest, inputs=()))
         packed = zlib.compress(msgspec.json.encode(kept), 9)
         store.describe(self.collection, {"manifest": base64.b85encode(packed).decode()})
-        older = store.pointed(self._pointer)
         store.point(self._pointer, self.collection)
         with file_errors(f"index {self._to} cannot be written", remedy="free the disk"):
             write_atomically(folder / layout.MANIFEST, encode_manifest(manifest))
             layout.sync_folder(folder)
-        if older not in (None, self.collection):
-            store.drop(older)
+        self._sweep()
         sweep_index(folder, pools=True)
         return manifest
+
+    def _sweep(self) -> None:
+        """Delete older collections of this index, and those of copies that were not finished."""
+        own = re.compile(rf"{self._pointer}_[0-9a-f]{{12}}(_text)?")
+        for one in self._store.collections():
+            older = one != self.collection and own.fullmatch(one)
+            if older and self._store.facts(one).get(_OWNER) == layout.owner():
+                self._store.drop(one)
 
     def _files(self, folder: Path) -> Manifest:
         """Put what stays beside the manifest into a new generation; returns the manifest."""
@@ -438,8 +470,9 @@ def connect_index(name: str, address: StoreAddress, *, to: str | None = None) ->
             raise NotFoundError(f"{address} has no index {name}", remedy=f"it has: {names}")
         noted = noted_manifest(store, collection)
         if not noted.remote_text:
-            said = f"the text index of {name} is beside the index from which it was copied"
-            raise UsageError(said, remedy="copy the folder of that index here: index copy --to")
+            said = f"BM25 and filters of {name} are in files of the home from which it was copied"
+            remedy = f"there, run: index copy {name} --to HOME, for its files; or copy with --text"
+            raise UsageError(said, remedy=f"{remedy} store")
         manifest = seal(msgspec.structs.replace(noted, name=to, store=str(address)))
         with file_errors(f"index {to} cannot be written", remedy="free the disk"):
             folder.mkdir(parents=True, exist_ok=True)
@@ -472,6 +505,9 @@ def check_store(address: StoreAddress) -> Iterator[Finding]:
     """Check that a store answers, which version it is, and what it lets this user do: a collection
     of one document is made, found and deleted."""
     started = time.monotonic()
+    if address.local and not Path(address.place).exists():
+        yield "connection", "note", "there is nothing yet: the first copy makes it", None
+        return
     try:
         store = connect(address)
     except BioRetrievalError as error:
@@ -500,3 +536,12 @@ def check_store(address: StoreAddress) -> Iterator[Finding]:
                 store.drop(trial)
         names = indexes_in(store)
         yield "indexes", "ok", ", ".join(names) or "none yet", None
+        begun = [one for one in store.collections() if _unfinished(store, one)]
+        if begun:
+            remedy = "the same copy goes on; one of that name that ends deletes it"
+            yield "unfinished", "note", ", ".join(begun), remedy
+
+
+def _unfinished(store: Store, collection: str) -> bool:
+    facts = store.facts(collection)
+    return _OWNER in facts and "manifest" not in facts

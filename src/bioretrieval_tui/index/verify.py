@@ -267,9 +267,11 @@ class _StoreParts:
         if self._index is None:
             return ""
         documents, rows = self._index.documents, self._manifest.rows
-        number = 0
-        for start in range(0, rows, max(1, rows // _PLACES)):
-            for label, record in islice(documents.records(start), _HASHED // _PLACES):
+        number, step = 0, max(1, rows // _PLACES)
+        for start in range(0, rows, step):
+            for label, record in islice(documents.records(start), min(step, _HASHED // _PLACES)):
+                if label >= start + step:
+                    break
                 number += 1
                 if label not in documents.same_content(record.document.content_hash()):
                     raise IndexFault(f"document {label} does not fit its content hash")

@@ -60,7 +60,8 @@ def _facts(one: IndexInfo) -> Iterator[tuple[str, str]]:
     if one.cached:
         yield "made by", "an evaluation; `index clear-cache` removes it"
     if one.store:
-        yield "store", one.store
+        here = "text index" in (one.parts or {})
+        yield "store", f"{one.store}; BM25 and filters {'in files here' if here else 'there'}"
     yield "documents", count(one.documents)
     if one.dead_share is not None:
         yield "deleted", f"{one.dead_share:.1%} of the documents stored (or replaced)"
