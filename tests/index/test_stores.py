@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import select
 import signal
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from hypothesis import HealthCheck, given, settings
 from index_help import feeding, record
 from store_help import both, build_mine, documents, engine_of
 
+from bioretrieval_tui.backend import protocol
+from bioretrieval_tui.backend.server import Searching
 from bioretrieval_tui.documents.document import Document
 from bioretrieval_tui.errors import (
     BioRetrievalError,
@@ -56,7 +59,7 @@ from bioretrieval_tui.index.stores import (
 from bioretrieval_tui.index.verify import verify_index
 from bioretrieval_tui.progress import Progress
 from bioretrieval_tui.search.engine import SearchEngine
-from bioretrieval_tui.search.types import Query
+from bioretrieval_tui.search.types import Query, SearchResult
 
 pytest.importorskip("pymilvus")
 pytest.importorskip("milvus_lite")
@@ -439,6 +442,30 @@ def test_moving_to_another_store_leaves_nothing(
         assert store.collections() == []
     with contextlib.closing(engine_of("mine")) as engine:
         assert engine.search(Query(text="heart")).hits
+
+
+@with_lite
+def test_another_search_closes_the_file(mine: Manifest, address: StoreAddress) -> None:
+    copy_to_store("mine", address)
+    searching = Searching("cpu")
+    question = Query(text="heart failure", mode="lexical")
+
+    def search(name: str) -> None:
+        found = searching(protocol.Search(name, question), lambda _: None)
+        assert isinstance(found, SearchResult)
+        assert found.hits
+
+    held = [sys.executable, "-c", HELD, f"{address.place}/LOCK"]
+    for name, free in (("mine-milvus", False), ("mine", True)):
+        search(name)
+        with subprocess.Popen(held, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+            assert other.stdout is not None
+            assert other.stdin is not None
+            if free:
+                assert other.stdout.readline().strip() == b"held"
+            else:
+                assert not select.select([other.stdout], [], [], 0.5)[0]
+            other.terminate()
 
 
 @with_lite

@@ -21,7 +21,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -42,6 +42,7 @@ from bioretrieval_tui.index import build, registry
 from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.index.parquet_import import IndexExport
 from bioretrieval_tui.index.report import Report
+from bioretrieval_tui.index.stores import parse_address
 from bioretrieval_tui.index.vector_cache import (
     ImportedVectors,
     known_facts,
@@ -128,6 +129,7 @@ class Searching:
         question = request.question.checked()  # before an index or a model is opened for it
         report, ranker = _reporter(send), request.reranker
         names = (request.index, *request.also)
+        self._release(names)
         self._most = max(_KEPT_OPEN, len(names) + 1)  # one more for similar documents
         indexes = Federation(names, lambda name: self._engine(name, send))
         pending = question.mode != "lexical" and not indexes.ready
@@ -157,6 +159,14 @@ class Searching:
             load = functools.partial(load_encoder, device=self._device, reporter=report)
             self._catalogue = index_catalogue(load, report)
             self._encoded = True
+
+    def _release(self, names: Collection[str]) -> None:
+        """Close what only one process can have open, unless it is one of these indexes."""
+        with self._opening:
+            for name, engine in [*self._open.items()]:
+                store = engine.index.manifest.store
+                if name not in names and store is not None and parse_address(store).exclusive:
+                    self._open.pop(name).close()
 
     def _engine(self, name: str, send: Send) -> SearchEngine:
         with self._opening:
@@ -358,7 +368,6 @@ def fill_index(
             if job.store is None:
                 return outcome
             from bioretrieval_tui.index.store_index import copy_to_store
-            from bioretrieval_tui.index.stores import parse_address
 
             copy_to_store(job.name, parse_address(job.store), to=job.name, reporter=reporter)
             return msgspec.structs.replace(outcome, manifest=registry.manifest_of(job.name))

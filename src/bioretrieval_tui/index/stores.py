@@ -59,6 +59,11 @@ class StoreAddress(msgspec.Struct, frozen=True):
         """Whether the store is a file or folder, which this process opens itself."""
         return "://" not in self.place
 
+    @property
+    def exclusive(self) -> bool:
+        """Whether one process at a time has the store open."""
+        return self.local and self.engine == "milvus"
+
     def __str__(self) -> str:
         if self.local:
             return f"{self.engine}+file:{self.place}"
