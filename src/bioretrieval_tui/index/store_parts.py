@@ -21,13 +21,16 @@ _EXACT = 2_000
 """So few allowed documents are compared one by one: engines find only some of them."""
 _CAN_COMPARE = 50_000
 """So many at most, where the engine's index found fewer than it should."""
+_OTHERS = 1_500
+"""Where so few of all should have enough that is allowed, those are asked for: an engine finds less
+with a filter."""
 _LISTED = 20_000
 """So many allowed documents at most are listed to the engine at first."""
 _MOST = 10_000
 """Documents that are looked through at most for those of them that are allowed."""
 _KEPT = 20_000
 """Vectors that are kept, since one query needs those of its hits several times."""
-_WIDE = 3
+_WIDE = 6
 """Candidates that the engine's index keeps for each result."""
 
 
@@ -140,8 +143,9 @@ class StoreVectors:
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
         if allowed is not None and fit <= _EXACT:
             return self._compared(query, k, allowed)
-        if isinstance(allowed, np.ndarray) and fit > _LISTED:
-            labels, similarities = self._masked(query, k, allowed)
+        wide = int(1.5 * k * self.count / fit) + k
+        if isinstance(allowed, np.ndarray) and (wide <= _OTHERS or fit > _LISTED):
+            labels, similarities = self._masked(query, k, allowed, wide)
             if len(labels) == k:
                 return labels, similarities
         labels, similarities = self._near(query, k, allowed)
@@ -154,9 +158,8 @@ class StoreVectors:
         ef = max(self._manifest.graph.ef, _WIDE * k)
         return self._store.nearest(self._collection, query, k, ef=ef, allowed=allowed)
 
-    def _masked(self, query: Vector, k: int, allowed: Labels) -> tuple[Labels, Vector]:
-        """The nearest of many allowed documents, found among more of all."""
-        wide = int(1.5 * k * self.count / len(allowed)) + k
+    def _masked(self, query: Vector, k: int, allowed: Labels, wide: int) -> tuple[Labels, Vector]:
+        """The nearest of many allowed documents, found among the `wide` nearest of all, or more."""
         while True:
             labels, similarities = self._near(query, min(wide, _MOST))
             places = np.minimum(np.searchsorted(allowed, labels), len(allowed) - 1)
