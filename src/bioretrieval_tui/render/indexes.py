@@ -12,6 +12,14 @@ from bioretrieval_tui.render.page import Group, Inline, Page, fact, facts
 from bioretrieval_tui.render.sheet import Column, Sheet, Shown, column, counted, sheet_of
 from bioretrieval_tui.util.formatting import count, plural, rate, size
 
+
+def status(one: IndexInfo) -> str:
+    """The status of an index, with the kind of its store."""
+    if one.store is None or one.status != "ok":
+        return one.status
+    return f"ok, in {one.store.partition('+')[0].title()}"
+
+
 _COLUMNS = (
     column("name", weight=2, min_width=8),
     column("documents", make=lambda one: counted(one.documents), align="right"),
@@ -19,7 +27,7 @@ _COLUMNS = (
     column("dimension", "dim", lambda one: one.dimension or None, align="right"),
     column("bytes", "size", lambda one: Shown(one.bytes, size(one.bytes)), align="right"),
     column("built", min_width=10),
-    column("status", weight=3, min_width=6),
+    column("status", make=lambda one: Shown(one.status, status(one)), weight=3, min_width=6),
     column("dtype", data_only=True),
     column("device", data_only=True),
     column("docs_per_second", "docs/s", data_only=True),

@@ -22,6 +22,7 @@ from bioretrieval_tui.errors import (
 )
 from bioretrieval_tui.index.layout import CATALOGUE, check_name
 from bioretrieval_tui.index.registry import IndexInfo
+from bioretrieval_tui.render.indexes import status
 from bioretrieval_tui.util.formatting import percent, short
 
 if TYPE_CHECKING:
@@ -90,14 +91,12 @@ class IndexesSession:
         if info is None:
             failed = outcome is not None and outcome.role == "error"
             return ("failed", "error") if failed else ("stopped", "warn")
-        if info.store is not None and info.status == "ok":
-            return f"ok, in {info.store.partition('+')[0].title()}", "ok"
         if info.status != "ok":
             mild = info.status.startswith((UNFINISHED, "outdated"))
             return info.status, "warn" if mild else "error"
         if (info.dead_share or 0) >= MUCH_DEAD:
             return f"{info.dead_share:.0%} unused", "ok"
-        return "ok", "ok"
+        return status(info), "ok"
 
     def outcome(self, row: IndexRow) -> JobRecord | None:
         """How the last job of an index ended, unless the index was built or restored since."""
