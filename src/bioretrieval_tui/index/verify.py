@@ -50,7 +50,8 @@ _REMOVE = "bioretrieval-tui index remove {0}, then bioretrieval-tui index build 
 _SHOWN = 20
 _TRIES = 5
 _ROUNDED = 1e-4
-_PLACES = 20
+_PLACES, _EACH = 20, 5
+"""Places of a store at which documents are read, and how many there."""
 _COMPARED = 20_000
 """Vectors of a store that are read."""
 _ASKED = 100
@@ -269,7 +270,7 @@ class _StoreParts:
         documents, rows = self._index.documents, self._manifest.rows
         number, step = 0, max(1, rows // _PLACES)
         for start in range(0, rows, step):
-            for label, record in islice(documents.records(start), min(step, _HASHED // _PLACES)):
+            for label, record in islice(documents.records(start), min(step, _EACH)):
                 if label >= start + step:
                     break
                 number += 1
