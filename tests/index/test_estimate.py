@@ -106,7 +106,7 @@ def test_what_does_not_fit_is_refused_and_nothing_lost(
             add_to_index("demo", feeding(texts(300)), lambda *_, **__: HashingEncoder())
         plain = Vectoriser(embedded_facts())
         with pytest.raises(IndexFault) as caught:
-            build_index("other", feeding(texts(300)), plain)
+            build_index("other", feeding(texts(3_000)), plain)
         assert "--lexical" not in caught.value.line()
     assert tree(pools=False) == whole(built)
     report = build_index("demo", feeding(texts(300)), HashingEncoder).report

@@ -310,7 +310,9 @@ Row = tuple[str, State, str, str | None]
 @options.offline
 @options.format_
 def doctor(model: str | None, store: str | None, download: bool, format_: Format) -> None:
-    """Check this machine, or with --store a store of indexes.
+    """Check this machine.
+
+    --store checks a store of indexes instead, --model a model.
 
     Exit code 1 if a necessary part is missing. Takes the seconds that torch needs to load. With
     --model, exit code 1 if the model is missing or does not do as its recipe says, 3 if the
