@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 import re
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hashing_encoder import HashingEncoder
@@ -104,9 +106,15 @@ def test_what_does_not_fit_is_refused_and_nothing_lost(
             build_index("demo", feeding(texts(300)), HashingEncoder)
         with pytest.raises(IndexFault, match="its disk has 0 B free"):
             add_to_index("demo", feeding(texts(300)), lambda *_, **__: HashingEncoder())
-        plain = Vectoriser(embedded_facts())
+        plain, rows = Vectoriser(embedded_facts()), Vectoriser.rows
+
+        def slowly(*given: Any) -> Any:
+            time.sleep(0.1)  # all is read meanwhile, so that the share of it is known
+            return rows(*given)
+
+        patch.setattr(Vectoriser, "rows", slowly)
         with pytest.raises(IndexFault) as caught:
-            build_index("other", feeding(texts(3_000)), plain)
+            build_index("other", feeding(texts(300)), plain)
         assert "--lexical" not in caught.value.line()
     assert tree(pools=False) == whole(built)
     report = build_index("demo", feeding(texts(300)), HashingEncoder).report
