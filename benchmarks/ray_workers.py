@@ -136,7 +136,7 @@ def main() -> None:
     report = Report("Encoding on two Ray workers")
     report.say(
         f"{len(documents)} abstracts, the embedded model, process and workers pinned to a core;"
-        f" load {os.getloadavg()[0]:.1f} at the end, so that the clock says little. Cost: seconds"
+        f" load {os.getloadavg()[0]:.1f} at the end; above 2 the clock says little. Cost: seconds"
         " of processors of one process, as a share of those of workers, driver and Ray. Busy: share"
         " of the time in which workers had something to compute. Vectors in float16 are"
         f" {'equal bit by bit' if same else 'not equal'}."
