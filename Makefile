@@ -41,7 +41,7 @@ thorough: $(STAMPS)/dev ## Run the tests with many more examples, then the long 
 faults: $(STAMPS)/dev ## Run the long fault tests: killed processes, full disks, damaged files, keys
 	@BIORETRIEVAL_FAULTS=long $(BIN)/python -m pytest -q tests/faults tests/tui/test_every_key.py \
 		tests/training/test_several_devices.py tests/training/test_reranker_training.py \
-		tests/index/test_ray.py
+		tests/training/test_trainer.py tests/index/test_ray.py
 
 engines: $(STAMPS)/dev ## Run the tests of stores against a real Milvus server (Linux)
 	@$(BIN)/python scripts/engines.py $(VENV)/engines

@@ -4,9 +4,9 @@
 
 Without an address a new file of Milvus Lite and a new folder of LanceDB are used;
 `scripts/engines.py .venv/engines python -m benchmarks.stores` adds a real Milvus server (2.3.5).
-Documents are those of `benchmarks.scaling`, vectors of length 1 around 1,000 centres, and queries are
-documents with noise. Times are of one query after the other in this process, interleaved between
-the stores.
+Documents are those of `benchmarks.scaling`, vectors of length 1 around 1,000 centres, and queries
+are documents with noise. Times are of one query after the other in this process, interleaved
+between the stores.
 """
 
 from __future__ import annotations
