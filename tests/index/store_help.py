@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import msgspec
@@ -14,6 +18,7 @@ from bioretrieval_tui.documents.document import Record
 from bioretrieval_tui.index.build import add_to_index, build_index
 from bioretrieval_tui.index.manifest import Manifest
 from bioretrieval_tui.index.registry import open_index
+from bioretrieval_tui.index.stores import StoreAddress
 from bioretrieval_tui.search.engine import SearchEngine
 
 WORDS = (
@@ -58,3 +63,28 @@ def both(one: str, other: str) -> Iterator[tuple[SearchEngine, SearchEngine]]:
     first, second = engine_of(one), engine_of(other)
     with contextlib.closing(first), contextlib.closing(second):
         yield first, second
+
+
+KILLED = """
+import os, signal, sys
+from bioretrieval_tui.index import lance, milvus, store_index
+from bioretrieval_tui.index.stores import parse_address
+store_index._ROWS, inserted = 20, 0
+kind = getattr(lance, sys.argv[2], None) or getattr(milvus, sys.argv[2])
+whole = kind.insert
+def insert(self, collection, rows, vectors):
+    global inserted
+    inserted += 1
+    if inserted == 4:
+        whole(self, collection, rows[:7], vectors[:7])
+        os.kill(os.getpid(), signal.SIGKILL)
+    whole(self, collection, rows, vectors)
+kind.insert = insert
+store_index.copy_to_store("mine", parse_address(sys.argv[1]))
+"""
+
+
+def kill_a_copy(address: StoreAddress, kind: str) -> None:
+    """Copy the index `mine` in another process, which is killed within its fourth batch of 20."""
+    words = [sys.executable, "-c", KILLED, str(address), kind]
+    assert subprocess.run(words, env=os.environ).returncode == -signal.SIGKILL

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
-import signal
 import subprocess
 import sys
 import threading
@@ -17,7 +16,7 @@ import numpy as np
 import pytest
 from hashing_encoder import HashingEncoder
 from index_help import feeding, record
-from store_help import both, build_mine, documents, engine_of
+from store_help import both, build_mine, documents, engine_of, kill_a_copy
 
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.index import lance, store_index
@@ -202,30 +201,10 @@ def test_the_nearest_of_those_allowed(
         assert found >= 0.99 * due
 
 
-KILLED = """
-import os, signal, sys
-from bioretrieval_tui.index import store_index
-from bioretrieval_tui.index.lance import LanceStore
-from bioretrieval_tui.index.stores import parse_address
-store_index._ROWS, inserted = 20, 0
-whole = LanceStore.insert
-def insert(self, collection, rows, vectors):
-    global inserted
-    inserted += 1
-    if inserted == 4:
-        whole(self, collection, rows[:7], vectors[:7])
-        os.kill(os.getpid(), signal.SIGKILL)
-    whole(self, collection, rows, vectors)
-LanceStore.insert = insert
-store_index.copy_to_store("mine", parse_address(sys.argv[1]))
-"""
-
-
 def test_a_killed_copy_goes_on_without_doubling(
     mine: Manifest, address: StoreAddress, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ended = subprocess.run([sys.executable, "-c", KILLED, str(address)], env=os.environ)
-    assert ended.returncode == -signal.SIGKILL
+    kill_a_copy(address, "LanceStore")
     assert [one.name for one in list_indexes()] == ["mine"]
     monkeypatch.setattr(store_index, "_ROWS", 20)
     assert copy_to_store("mine", address).before == 60

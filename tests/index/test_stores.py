@@ -6,7 +6,6 @@ import contextlib
 import os
 import random
 import select
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from filter_strategies import EXPRESSIONS
 from hashing_encoder import HashingEncoder
 from hypothesis import HealthCheck, given, settings
 from index_help import feeding, record
-from store_help import both, build_mine, documents, engine_of
+from store_help import both, build_mine, documents, engine_of, kill_a_copy
 
 from bioretrieval_tui.backend import protocol
 from bioretrieval_tui.backend.server import Searching
@@ -48,6 +47,7 @@ from bioretrieval_tui.index.store_index import (
     require_place,
 )
 from bioretrieval_tui.index.stores import (
+    SilentFault,
     Store,
     StoreAddress,
     StoredRow,
@@ -240,31 +240,10 @@ def test_a_phrase_is_refused_by_name(filtered: tuple[SearchEngine, ...]) -> None
         filtered[1].search(Query(text="text", where='"a text"'))
 
 
-KILLED = """
-import os, signal, sys
-from bioretrieval_tui.index import store_index
-from bioretrieval_tui.index.milvus import MilvusStore
-from bioretrieval_tui.index.stores import parse_address
-store_index._ROWS = 20
-inserted = 0
-whole = MilvusStore.insert
-def insert(self, collection, rows, vectors):
-    global inserted
-    inserted += 1
-    if inserted == 4:
-        whole(self, collection, rows[:7], vectors[:7])
-        os.kill(os.getpid(), signal.SIGKILL)
-    whole(self, collection, rows, vectors)
-MilvusStore.insert = insert
-store_index.copy_to_store("mine", parse_address(sys.argv[1]))
-"""
-
-
 def test_a_killed_copy_goes_on_without_doubling(
     mine: Manifest, address: StoreAddress, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ended = subprocess.run([sys.executable, "-c", KILLED, str(address)], env=os.environ)
-    assert ended.returncode == -signal.SIGKILL
+    kill_a_copy(address, "MilvusStore")
     assert [one.name for one in list_indexes()] == ["mine"]
     monkeypatch.setattr("bioretrieval_tui.index.store_index._ROWS", 20)
     copied = copy_to_store("mine", address)
@@ -417,10 +396,20 @@ def test_an_index_is_built_again_into_its_store(address: StoreAddress) -> None:
         assert len(store.collections()) == 1
 
 
+def test_a_copy_that_was_killed_before_its_home_was_noted(
+    mine: Manifest, address: StoreAddress
+) -> None:
+    with contextlib.closing(connect(address)) as store:
+        store.create(f"{pointer_of('mine-milvus')}_{mine.generation}", mine.dimension)
+    copied = copy_to_store("mine", address)
+    assert copied.collection == f"{pointer_of('mine-milvus')}_{mine.generation}"
+    require_place("mine-milvus", address)  # it is known as this home's
+
+
 def test_what_an_unfinished_copy_left_is_told_and_swept(
     mine: Manifest, address: StoreAddress
 ) -> None:
-    subprocess.run([sys.executable, "-c", KILLED, str(address)], env=os.environ)
+    kill_a_copy(address, "MilvusStore")
     told = {what: (state, value) for what, state, value, _ in check_store(address)}
     assert told["unfinished"][0] == "note"
     assert pointer_of("mine-milvus") in told["unfinished"][1]
@@ -573,7 +562,7 @@ class Failing:
         self._calls += 1
         if self._calls in self._at:
             self._store.insert(collection, rows[:5], vectors[:5])
-            raise StoreFault("the store does not answer")
+            raise SilentFault("the store does not answer")
         self._store.insert(collection, rows, vectors)
 
 
@@ -585,6 +574,13 @@ def test_a_lost_connection_is_said_and_tried_again(
     monkeypatch.setattr(
         "bioretrieval_tui.index.store_index.connect", lambda one: Failing(connect(one), {2, 3})
     )
+    with pytest.raises(SilentFault) as caught:
+        monkeypatch.setattr("bioretrieval_tui.index.store_index._TRIES", 1)
+        copy_to_store("mine", address)
+    assert caught.value.__notes__ == [
+        f"50 of {mine.documents} documents are in the store; the same call goes on from there"
+    ]
+    monkeypatch.setattr("bioretrieval_tui.index.store_index._TRIES", 5)
     told: list[Progress] = []
     copy_to_store("mine", address, reporter=told.append)
     assert any("trying again" in (one.note or "") for one in told)

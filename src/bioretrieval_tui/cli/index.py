@@ -29,7 +29,15 @@ from bioretrieval_tui.cli.lookups import (
 )
 from bioretrieval_tui.cli.options import option
 from bioretrieval_tui.cli.root import NamedGroup
-from bioretrieval_tui.cli.streams import confirm, duration, narrated, put_object, put_sheet, tell
+from bioretrieval_tui.cli.streams import (
+    confirm,
+    duration,
+    narrated,
+    put_object,
+    put_sheet,
+    tell,
+    tell_notes,
+)
 from bioretrieval_tui.documents.detect import FORMATS
 from bioretrieval_tui.documents.document import Place
 from bioretrieval_tui.documents.source import STDIN, Dedupe, ReadSettings, text_encoding
@@ -203,8 +211,7 @@ def _run(
             raise InterruptedByUser("stopped", remedy="; ".join(notes)) from stop
         raise InterruptedByUser(f"stopped; index {job.name} {state}", remedy=goes_on) from stop
     except BioRetrievalError as error:
-        for note in getattr(error, "__notes__", ()):
-            tell(note)
+        tell_notes(error)
         raise
     if not quiet:
         _tell_outcome(done, outcome)
@@ -368,8 +375,9 @@ def build(
         if passages or lexical:
             said = "a store has one vector a document"
             raise UsageError(said, remedy="leave out --passages and --lexical, or --store")
-        store = str(parse_address(store))
-        require_place(name, parse_address(store))  # before hours of encoding
+        address = parse_address(store)
+        require_place(name, address)  # before hours of encoding
+        store = str(address)
     hub, recipe = (None, None) if model is None else chosen_model(model)
     job = BuildJob(
         name, files, hub, recipe, ids=ids, passages=passages, lexical=lexical, store=store

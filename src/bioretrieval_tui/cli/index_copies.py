@@ -8,7 +8,7 @@ import click
 
 from bioretrieval_tui.cli import options
 from bioretrieval_tui.cli.options import option
-from bioretrieval_tui.cli.streams import duration, narrated, tell
+from bioretrieval_tui.cli.streams import duration, narrated, tell, tell_notes
 from bioretrieval_tui.errors import UsageError
 from bioretrieval_tui.util.formatting import plural, size
 
@@ -82,8 +82,12 @@ def copy(
         from bioretrieval_tui.index.store_index import copy_to_store
 
         address, here = parse_address(to), None if text is None else text == "here"
-        with narrated(quiet, progress) as reporter:
-            there = copy_to_store(name, address, to=to_name, beside=here, reporter=reporter)
+        try:
+            with narrated(quiet, progress) as reporter:
+                there = copy_to_store(name, address, to=to_name, beside=here, reporter=reporter)
+        except BaseException as error:
+            tell_notes(error)
+            raise
         sent = f"{plural(there.documents, 'document')} in {duration(there.seconds)}"
         before = f", {there.before:,} of them sent before" if there.before else ""
         tell(f"copied {name} to {address} as {there.name}: {sent}{before}")

@@ -128,6 +128,12 @@ def asked(question: str, *, default: bool = False) -> bool:
         raise
 
 
+def tell_notes(error: BaseException) -> None:
+    """Write what is noted with an error, such as what is kept, a line each."""
+    for note in getattr(error, "__notes__", ()):
+        tell(note)
+
+
 def confirm(question: str, *, what: str = "", remedy: str = "add --yes", declined: str) -> None:
     """Ask whether to go on. Raises UsageError without a terminal, InterruptedByUser for a no."""
     if not can_confirm():

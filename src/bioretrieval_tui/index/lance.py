@@ -22,7 +22,14 @@ import numpy as np
 
 from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.index.half_precision import products, widened
-from bioretrieval_tui.index.stores import AbsentFault, Store, StoreAddress, StoredRow, StoreFault
+from bioretrieval_tui.index.stores import (
+    AbsentFault,
+    SilentFault,
+    Store,
+    StoreAddress,
+    StoredRow,
+    StoreFault,
+)
 from bioretrieval_tui.index.vector_matrix import Halves, Labels, Vector, Vectors
 from bioretrieval_tui.progress import Progress, Reporter
 from bioretrieval_tui.util.formatting import install_command
@@ -360,7 +367,7 @@ class LanceStore(Store):
             return AbsentFault(said, remedy=again)
         if _LOST.search(lower):
             remedy = "can it be reached from here? `bioretrieval-tui doctor --store ADDRESS`"
-            return StoreFault(f"{self.address} does not answer", remedy=remedy)
+            return SilentFault(f"{self.address} does not answer", remedy=remedy)
         said = f"{self.address} cannot {what}: {said[:160]}"
         return StoreFault(said, remedy="is it damaged? copy the index there again")
 

@@ -27,6 +27,7 @@ from bioretrieval_tui.index.manifest import NEW_GRAPHS
 from bioretrieval_tui.index.stores import (
     TOKEN,
     AbsentFault,
+    SilentFault,
     Store,
     StoreAddress,
     StoredRow,
@@ -39,10 +40,10 @@ from bioretrieval_tui.util.formatting import install_command
 OLDEST = (2, 3)
 """The oldest version of Milvus that is known to work."""
 WITH_BM25 = (2, 5)
-BM25_K1, BM25_B = 1.2, 0.75
-_WEIGHTS = {"bm25_k1": BM25_K1, "bm25_b": BM25_B}
 """Servers have BM25 since this version. Milvus Lite has it too, but with the statistics of each
 segment alone, so that scores are others, and slowly: only where it is asked for."""
+BM25_K1, BM25_B = 1.2, 0.75
+"""Those of tantivy, see `text_index`."""
 _LARGEST = 65_535
 PIECE = 60_000
 """Bytes of a field, of 65,535 that Milvus holds."""
@@ -66,7 +67,6 @@ _LOST = re.compile(
 _ABSENT = (100, 1600)
 """Codes of a collection and of an alias that there is not."""
 _ONE_PROCESS = "close that, such as the app, or use lance+file: or a Milvus server"
-_INDEXING = ("pending_index", "total")
 _PLAIN = ("id", "digest", "source", "line", "aliases")
 
 
@@ -103,11 +103,14 @@ class MilvusStore(Store):
                 _require_free(address)
             self._client = self._milvus.MilvusClient(address.place, **how)
             _OPEN[address] += 1
-        self.version = str(self._call("get_server_version"))
-        if self._numbers < OLDEST:
+        try:
+            self.version = str(self._call("get_server_version"))
+            if self._numbers < OLDEST:
+                said = f"{address} is Milvus {self.version}"
+                raise StoreFault(said, remedy="2.3 is the oldest that is supported")
+        except BaseException:
             self.close()
-            said = f"{address} is Milvus {self.version}"
-            raise StoreFault(said, remedy="2.3 is the oldest that is supported")
+            raise
 
     def close(self) -> None:
         with contextlib.suppress(Exception):
@@ -170,7 +173,8 @@ class MilvusStore(Store):
                     output_field_names=["sparse"],
                 )
             )
-            index("sparse", "SPARSE_INVERTED_INDEX", "BM25", dict(_WEIGHTS))
+            weights = {"bm25_k1": BM25_K1, "bm25_b": BM25_B}
+            index("sparse", "SPARSE_INVERTED_INDEX", "BM25", weights)
         self._call("create_collection", collection, schema=schema, writing=True)
         # pymilvus would wait half a second for each index of an empty collection.
         self._call("create_index", collection, indexes, sync=False, writing=True)
@@ -273,9 +277,8 @@ class MilvusStore(Store):
         self._call("flush", collection, writing=True, seconds=_SECONDS_LOADING)
         while True:
             found = self._call("describe_index", collection, index_name="vector")
-            waiting, rows = (
-                int(found.get(one) or 0) for one in ("pending_index_rows", "total_rows")
-            )
+            waiting = int(found.get("pending_index_rows") or 0)
+            rows = int(found.get("total_rows") or 0)
             reporter(Progress("linking", max(0, rows - waiting), rows, note="in the store"))
             if waiting <= 0:
                 break
@@ -416,7 +419,7 @@ class MilvusStore(Store):
             return StoreFault(f"{self.address} is full: {said[:120]}", remedy="free space there")
         if _LOST.search(lower):
             remedy = "is the server running, and is this its port?"
-            return StoreFault(f"{self.address} does not answer", remedy=remedy)
+            return SilentFault(f"{self.address} does not answer", remedy=remedy)
         if getattr(error, "code", None) in _ABSENT:
             said = f"{self.address} lacks what {verb} asks for: {said[:120]}"
             return AbsentFault(said, remedy="others have changed it: copy the index there again")

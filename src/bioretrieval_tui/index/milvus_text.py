@@ -23,7 +23,7 @@ from bioretrieval_tui.index.analysis import spans, tokens
 from bioretrieval_tui.index.manifest import Manifest
 from bioretrieval_tui.index.metadata import parsed
 from bioretrieval_tui.index.metadata_fields import YEAR, pairs, schema_of, when
-from bioretrieval_tui.index.milvus import PIECE, MilvusStore, literal
+from bioretrieval_tui.index.milvus import BM25_B, BM25_K1, PIECE, MilvusStore, literal
 from bioretrieval_tui.index.shelf_conditions import ShelfConditions
 from bioretrieval_tui.index.store_parts import StoreDocuments
 from bioretrieval_tui.index.stores import Store
@@ -271,8 +271,6 @@ class MilvusText:
             return self._frequencies[term]
 
     def _frequency(self, term: str) -> int:
-        from bioretrieval_tui.index.milvus import BM25_B, BM25_K1
-
         ((labels, scores),) = self._store.best(self._collection, [_term(term)], 1, "")
         if not len(labels):
             return 0

@@ -367,17 +367,24 @@ def _state_in_store(manifest: Manifest) -> str:
     from bioretrieval_tui.index.store_index import connected
 
     try:
-        connected(manifest)[0].close()
+        connected(manifest, load=False)[0].close()
     except BioRetrievalError as error:
         return f"{OUT_OF_REACH}: {error.line()}"
     return "ok"
 
 
 def with_states(found: Sequence[IndexInfo]) -> list[IndexInfo]:
-    """The same indexes, those in a store with the status that the store gives within seconds."""
+    """The same indexes, those in a store with the status that the store gives within seconds. What
+    one process at a time can open is not asked: that would keep others out."""
     from concurrent.futures import ThreadPoolExecutor, wait
 
-    asked = [one for one in found if one.store is not None and one.status == "ok"]
+    from bioretrieval_tui.index.stores import parse_address
+
+    asked = [
+        one
+        for one in found
+        if one.store and one.status == "ok" and not parse_address(one.store).exclusive
+    ]
     if not asked:
         return list(found)
     pool = ThreadPoolExecutor(len(asked), "stores")

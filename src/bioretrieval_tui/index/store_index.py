@@ -29,8 +29,8 @@ from bioretrieval_tui.index import layout
 from bioretrieval_tui.index.base import Base, open_base
 from bioretrieval_tui.index.manifest import (
     IN_STORE,
+    NEW_GRAPHS,
     FileFacts,
-    GraphSettings,
     Manifest,
     check_content,
     encode_manifest,
@@ -42,6 +42,7 @@ from bioretrieval_tui.index.registry import OpenIndex, index_names, manifest_of,
 from bioretrieval_tui.index.store_parts import StoreDocuments, StoreMatrix, StoreVectors
 from bioretrieval_tui.index.stores import (
     AbsentFault,
+    SilentFault,
     Store,
     StoreAddress,
     StoredRow,
@@ -112,13 +113,15 @@ def open_anywhere(name: str) -> Iterator[Base | StoreBase]:
         documents = StoreDocuments(store, collection, manifest)
         matrix = StoreMatrix(StoreVectors(store, collection, manifest))
         dead, longer = set[int](), None
-        if manifest.documents < manifest.rows:
+        if not manifest.remote_text:
+            dead |= {*open_dead(manifest, folder).tolist()}
+            if manifest.longer is not None:
+                check_content(manifest, folder, manifest.path(layout.LONGER))
+                longer = frozenset(open_longer(manifest, folder).tolist())
+        elif manifest.documents < manifest.rows:
             for start in range(0, manifest.rows, _LOOKED):
                 labels = range(start, min(start + _LOOKED, manifest.rows))
                 dead |= {*labels} - store.ids(collection, labels).keys()
-        if manifest.longer is not None and not manifest.remote_text:
-            check_content(manifest, folder, manifest.path(layout.LONGER))
-            longer = frozenset(open_longer(manifest, folder).tolist())
         yield StoreBase(manifest, folder, documents, matrix, frozenset(dead), longer)
 
 
@@ -148,9 +151,9 @@ def open_in_store(manifest: Manifest, folder: Path, failing: contextlib.ExitStac
     return OpenIndex(manifest, folder, documents, beside, metadata, vectors)
 
 
-def connected(manifest: Manifest) -> tuple[Store, str]:
-    """The store of an index, and the collection that its pointer names there. Raises StoreFault
-    where that is another one than the index was copied to."""
+def connected(manifest: Manifest, *, load: bool = True) -> tuple[Store, str]:
+    """The store of an index, and the collection that its pointer names there; load: ready to be
+    read. Raises StoreFault where that is another one than the index was copied to."""
     if manifest.store is None or manifest.collection is None:
         raise UsageError(f"index {manifest.name} is not in a store")
     store = connect(parse_address(manifest.store), made=True)
@@ -165,7 +168,8 @@ def connected(manifest: Manifest) -> tuple[Store, str]:
                 f"others have replaced index {manifest.name} in {store.address}",
                 remedy=f"bioretrieval-tui index connect {manifest.name} {store.address}",
             )
-        store.load(collection)
+        if load:
+            store.load(collection)
     except BaseException:
         store.close()
         raise
@@ -228,7 +232,7 @@ def copy_to_store(
         before = copying.send()
         made = copying.complete()
         if to == name and manifest.store not in (None, str(address)):
-            there, collection = connected(manifest)  # it moves from another store
+            there, collection = connected(manifest, load=False)  # it moves from another store
             with contextlib.closing(there):
                 there.drop(collection)
     return Stored(
@@ -305,11 +309,12 @@ class _Copying:
 
     def send(self) -> int:
         """Send all documents that are not there yet; returns how many were."""
-        there = self._patiently(self._begin)
-        if there < len(self._alive):
-            total = len(self._alive)
-            rows = self._rows(there)
-            done = there
+        there = done = self._patiently(self._begin)
+        total = len(self._alive)
+        if there == total:
+            return there
+        rows = self._rows(there)
+        try:
             while some := list(islice(rows, _ROWS)):
                 labels = np.array([row.label for row in some], dtype=np.int64)
                 vectors = self._source.matrix.take(labels)
@@ -317,6 +322,10 @@ class _Copying:
                 done += len(some)
                 self._reporter(Progress("copying", done, total, unit="documents"))
             self._patiently(partial(self._store.finish, self.collection, self._reporter))
+        except (BioRetrievalError, KeyboardInterrupt) as error:
+            sent = f"{done:,} of {total:,} documents are in the store"
+            error.add_note(f"{sent}; the same call goes on from there")
+            raise
         return there
 
     def _begin(self) -> int:
@@ -356,11 +365,8 @@ class _Copying:
         for left in reversed(range(_TRIES)):
             try:
                 return step()
-            except StoreFault as error:
-                if not left or "does not answer" not in error.message:
-                    error.add_note(
-                        "what was sent is kept in the store; the same call goes on from there"
-                    )
+            except SilentFault:
+                if not left:
                     raise
                 note = f"{self._store.address} does not answer; trying again"
                 self._reporter(Progress("copying", 0, unit="documents", note=note))
@@ -370,9 +376,7 @@ class _Copying:
         raise AssertionError("unreachable")
 
     def _rows(self, there: int) -> Iterator[StoredRow]:
-        """The living documents after the first `there`."""
-        if there >= len(self._alive):
-            return
+        """The living documents after the first `there`, of more."""
         names: dict[int, list[str]] = {}
         for alias, label in self._source.store.all_aliases():
             names.setdefault(label, []).append(alias)
@@ -396,7 +400,8 @@ class _Copying:
         if len(msgspec.json.encode(manifest)) > _INPUTS_BELOW:
             kept = seal(msgspec.structs.replace(manifest, inputs=()))
         packed = zlib.compress(msgspec.json.encode(kept), 9)
-        store.describe(self.collection, {"manifest": base64.b85encode(packed).decode()})
+        noted = {"manifest": base64.b85encode(packed).decode(), _OWNER: layout.owner()}
+        store.describe(self.collection, noted)
         store.point(self._pointer, self.collection)
         with file_errors(f"index {self._to} cannot be written", remedy="free the disk"):
             write_atomically(folder / layout.MANIFEST, encode_manifest(manifest))
@@ -441,7 +446,7 @@ class _Copying:
                 name=self._to,
                 generation=generation,
                 files=files,
-                graph=GraphSettings(m=old.graph.m, ef_construction=64, ef=old.graph.ef),
+                graph=msgspec.structs.replace(NEW_GRAPHS, ef=old.graph.ef),  # which only says `ef`
                 store=str(self._store.address),
                 collection=self._pointer,
                 built=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -492,7 +497,7 @@ def indexes_in(store: Store) -> list[str]:
 
 def delete_in_store(name: str) -> None:
     """Delete the collection of an index in its store. Raises as `connected`."""
-    store, collection = connected(manifest_of(name))
+    store, collection = connected(manifest_of(name), load=False)
     with contextlib.closing(store), layout.writing(name, "deleted in its store"):
         store.drop(collection)
 

@@ -10,10 +10,16 @@ import numpy as np
 
 from bioretrieval_tui.documents.document import Document, Record
 from bioretrieval_tui.documents.store import Documents, StoredId
-from bioretrieval_tui.errors import IndexFault
 from bioretrieval_tui.index.manifest import Manifest
 from bioretrieval_tui.index.stores import Store, StoreFault, batched
-from bioretrieval_tui.index.vector_matrix import Halves, Labels, Vector, Vectors, existing
+from bioretrieval_tui.index.vector_matrix import (
+    Halves,
+    Labels,
+    Vector,
+    Vectors,
+    checked_query,
+    existing,
+)
 
 READ = 512
 """Rows that are asked for at once."""
@@ -134,7 +140,7 @@ class StoreVectors:
     def search(self, query: Vector, k: int, allowed: Any = None) -> tuple[Labels, Vector]:
         """The `k` documents most similar to a query, as `VectorStore.search`: the engine's index
         answers, or, where a filter leaves few documents or it finds too few, all are compared."""
-        query = self._checked(query)
+        query = checked_query(query, self._manifest)
         if isinstance(allowed, np.ndarray):
             allowed = existing(allowed, self._manifest.rows)
         fit = self.count if allowed is None else len(allowed)
@@ -179,7 +185,7 @@ class StoreVectors:
 
     def similarities(self, query: Vector, labels: Labels) -> Vector:
         """float32 (n,): the similarity of `query` to each of `labels`, in their order."""
-        query = self._checked(query)
+        query = checked_query(query, self._manifest)
         found = np.empty(len(labels), dtype=np.float32)
         for start in range(0, len(labels), 4 * READ):
             some = labels[start : start + 4 * READ]
@@ -209,12 +215,3 @@ class StoreVectors:
     def best_passage(self, query: Vector, label: int) -> tuple[int, int] | None:  # noqa: ARG002
         """None: a document in a store has one vector."""
         return None
-
-    def _checked(self, query: Vector) -> Vector:
-        if query.shape != (self._manifest.dimension,):
-            raise IndexFault(
-                f"the query has {query.shape[-1]} dimensions, index {self._manifest.name} has"
-                f" {self._manifest.dimension}",
-                remedy="search with the model that built the index",
-            )
-        return np.ascontiguousarray(query, dtype=np.float32)

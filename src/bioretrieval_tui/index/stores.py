@@ -42,6 +42,10 @@ class StoreFault(IndexFault):
     """A store that is down, refuses, is full, or holds something else than expected."""
 
 
+class SilentFault(StoreFault):
+    """A store that does not answer: the same call may succeed later."""
+
+
 class AbsentFault(StoreFault):
     """A store does not have what it was asked for."""
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from bioretrieval_tui.errors import IndexFault
 from bioretrieval_tui.index.half_precision import widened
 from bioretrieval_tui.index.layout import DEAD, LONGER, PASSAGES, VECTORS
 from bioretrieval_tui.index.manifest import Manifest, fault, reading
@@ -144,6 +145,18 @@ def open_longer(manifest: Manifest, folder: Path) -> Labels:
     if longer.dtype != np.int64 or longer.ndim != 1:
         raise fault(manifest, f"{LONGER} does not hold labels", name)
     return longer
+
+
+def checked_query(query: Vector, manifest: Manifest) -> Vector:
+    """The vector of a query as it is compared. Raises IndexFault if it has another dimension than
+    those of the index."""
+    if query.shape != (manifest.dimension,):
+        raise IndexFault(
+            f"the query has {query.shape[-1]} dimensions, index {manifest.name} has"
+            f" {manifest.dimension}",
+            remedy="search with the model that built the index",
+        )
+    return np.ascontiguousarray(query, dtype=np.float32)
 
 
 def existing(labels: Labels, rows: int) -> Labels:

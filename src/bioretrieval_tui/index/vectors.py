@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from bioretrieval_tui.encoding.device import usable_cores
-from bioretrieval_tui.errors import BioRetrievalError, IndexFault
+from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.index.graph import load_graph
 from bioretrieval_tui.index.half_precision import products
 from bioretrieval_tui.index.manifest import Manifest, read_manifest
@@ -25,6 +25,7 @@ from bioretrieval_tui.index.vector_matrix import (
     Labels,
     Vector,
     Vectors,
+    checked_query,
     dead_rows,
     existing,
     open_matrix,
@@ -130,7 +131,7 @@ class VectorStore:
         float32 (dimension,); allowed: labels that may be found, in any order, None for all. Fewer
         than `k` are returned only if fewer are allowed and not deleted. Ties go by label. A
         document with passages is as similar as the most similar one."""
-        query = self._checked(query)
+        query = checked_query(query, self._manifest)
         if k <= 0:
             return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
         kept = None
@@ -162,10 +163,11 @@ class VectorStore:
 
     def similarities(self, query: Vector, labels: Labels) -> Vector:
         """float32 (n,): the similarity of `query` to each of `labels`, in their order."""
+        query = checked_query(query, self._manifest)
         if self.passages is None or not len(labels):
-            return self._of(self._checked(query), labels)
+            return self._of(query, labels)
         rows, starts = self.passages.rows_of(labels)
-        best: Vector = np.maximum.reduceat(self._of(self._checked(query), rows), starts)
+        best: Vector = np.maximum.reduceat(self._of(query, rows), starts)
         return best
 
     def beginnings(self, labels: Labels) -> Vectors:
@@ -180,19 +182,11 @@ class VectorStore:
         rows, _ = self.passages.rows_of(np.array([label]))
         if len(rows) < 2:
             return None
-        return self.passages.span(int(rows[np.argmax(self._of(self._checked(query), rows))]))
+        near = self._of(checked_query(query, self._manifest), rows)
+        return self.passages.span(int(rows[np.argmax(near)]))
 
     def _rows_of(self, labels: Labels) -> Labels:
         return labels if self.passages is None else self.passages.rows_of(labels)[0]
-
-    def _checked(self, query: Vector) -> Vector:
-        if query.shape != (self._manifest.dimension,):
-            raise IndexFault(
-                f"the query has {query.shape[-1]} dimensions, index {self._manifest.name} has"
-                f" {self._manifest.dimension}",
-                remedy="search with the model that built the index",
-            )
-        return np.ascontiguousarray(query, dtype=np.float32)
 
     def _exact(self, query: Vector, k: int, kept: Labels | None) -> tuple[Labels, Vector]:
         if kept is not None:
