@@ -330,7 +330,7 @@ class MilvusStore(Store):
         return [int(row["label"]) for row in rows]
 
     def aliases(self, collection: str) -> Iterator[tuple[int, tuple[str, ...]]]:
-        for row in self._rows(collection, "array_length(aliases) > 0", ["label", "aliases"]):
+        for row in self._rows(collection, "array_length(aliases) != 0", ["label", "aliases"]):
             yield int(row["label"]), tuple(map(str, row["aliases"]))
 
     def nearest(
