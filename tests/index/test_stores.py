@@ -574,8 +574,8 @@ def test_a_lost_connection_is_said_and_tried_again(
     monkeypatch.setattr(
         "bioretrieval_tui.index.store_index.connect", lambda one: Failing(connect(one), {2, 3})
     )
+    monkeypatch.setattr("bioretrieval_tui.index.store_index._TRIES", 1)
     with pytest.raises(SilentFault) as caught:
-        monkeypatch.setattr("bioretrieval_tui.index.store_index._TRIES", 1)
         copy_to_store("mine", address)
     assert caught.value.__notes__ == [
         f"50 of {mine.documents} documents are in the store; the same call goes on from there"
