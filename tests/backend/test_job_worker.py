@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -150,9 +151,8 @@ def test_a_build_outlives_the_app_and_resumes_after_kill_9(folder: JobFolder, la
     kept = kept_vectors("mine")
     assert kept >= 64
     (large.parent / "go-on").touch()
-    os.chdir(large.parent)  # a relative path is one of the folder that the job was submitted in
-    folder.submit(record.job)
-    os.chdir("/")
+    with contextlib.chdir(large.parent):  # its relative path is one of the folder of submission
+        folder.submit(record.job)
     result = ended(folder).result
     assert isinstance(result, Built)
     assert (result.index.documents, result.report.encoded) == (160, 160 - kept)

@@ -48,6 +48,9 @@ def start(shared_home: Path) -> Iterator[Start]:
     yield begin
     for session in sessions:
         session.close()
+        print(f"exit code {session.child.returncode}, and on screen last:\n{session.screen.text}")
+        for report in Path(session.env["HOME"]).rglob("last-error.log"):
+            print(report.read_text(errors="replace"))
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from driving import Session, home_places, make_app, running
 from scripted import SOUND, Desk, job_of
+from textual.screen import Screen
 
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.paths import ERROR_LOG
@@ -224,3 +225,26 @@ async def test_an_exception_while_the_app_is_taken_down_is_logged(small: Catalog
     assert "too late to be shown" in (home_places().state / ERROR_LOG).read_text()
     app._handle_exception(KeyError("later still"))
     assert "later still" in (home_places().state / ERROR_LOG).read_text()
+
+
+async def test_a_job_that_changes_while_the_app_quits_is_no_failure(
+    small: Catalogue, scripted: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The panes are removed before the screens: what looks for its pane then finds none."""
+    async with running(make_app(small), pane="papers") as session:
+        app = session.app
+        app.jobs.submit(job_of("verify", "mine"))
+        await session.settle()
+        remove = Screen._close_messages
+
+        async def changing(screen: Screen[Any], *arguments: Any, **how: Any) -> None:
+            app.job_session.changed()
+            app._handle_exception(ValueError("of a widget that is gone"))
+            await remove(screen, *arguments, **how)
+
+        monkeypatch.setattr(Screen, "_close_messages", changing)
+        app.exit()
+        await session.until(lambda: not app.is_running)
+    assert not app.return_code
+    assert [str(fault) for fault in app.faults] == ["of a widget that is gone"]
+    assert "of a widget that is gone" in (home_places().state / ERROR_LOG).read_text()

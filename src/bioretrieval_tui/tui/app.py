@@ -270,13 +270,18 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
         """Show an error with a message for the user; log any other exception, report it, draw the
         pane again and continue.
 
-        Before the app is mounted it cannot continue, and Textual ends it.
+        Before the app is mounted it cannot continue, and Textual ends it. While it quits, nothing
+        can be shown, and what fails as widgets are removed is no failure of the app.
         """
-        if not self._mounted or self._exit:
+        if not self._mounted:
             super()._handle_exception(error)
             return
         if isinstance(error, WorkerFailed) and isinstance(error.error, Exception):
             error = error.error
+        if self.leaving:
+            self.faults = [*self.faults[-9:], error]
+            keep_report(error)
+            return
         if isinstance(error, InterruptedByUser):
             return
         error = memory_fault(error) or error
@@ -380,9 +385,14 @@ class BioRetrievalApp(App[None], inherit_bindings=False):
 
     def exit(self, *args: Any, **how: Any) -> None:
         """End the app; what it shows is kept for the next start."""
-        if not self._exit:
+        if not self.leaving:
             self.last_session.keep(self)
         super().exit(*args, **how)
+
+    @property
+    def leaving(self) -> bool:
+        """Whether the app quits: its widgets are there, partly there or gone."""
+        return self._exit
 
     async def on_unmount(self) -> None:
         self.workers.cancel_all()

@@ -103,6 +103,8 @@ class JobSession:
 
     def changed(self) -> None:
         """Show what runs, everywhere."""
+        if self._app.leaving:
+            return
         self.show()
         for pane in self._app.panes():
             pane.jobs_changed()
@@ -110,7 +112,7 @@ class JobSession:
     def show(self) -> None:
         """Show the running job in the status line, unless the pane shows its progress."""
         app = self._app
-        if app.screen_stack and self.used:
+        if app.screen_stack and self.used and not app.leaving:
             from bioretrieval_tui.tui.work_lines import job_hint
 
             shows = app.pane.SHOWS_WORK
@@ -119,7 +121,7 @@ class JobSession:
 
     def _ended(self, outcome: JobRecord) -> None:
         app = self._app
-        if not app.screen_stack:
+        if app.leaving:
             return
         said = outcome.message
         if outcome.removed:
