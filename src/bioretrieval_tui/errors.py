@@ -124,3 +124,7 @@ class VectorsMissing(IndexFault):
 
 class ModelError(BioRetrievalError):
     """A model whose files are missing, altered or cannot be loaded."""
+
+
+class DeviceMemoryError(ModelError):
+    """A device has too little memory for a model, or for a single text."""

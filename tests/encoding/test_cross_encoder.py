@@ -114,7 +114,7 @@ def test_out_of_memory_halves_the_batch(
     import torch
 
     expected = encoder.scores(QUERY, DOCUMENTS)
-    (worker,) = encoder._engine.workers
+    worker = encoder._engine.worker
     sizes: list[int] = []
     room = 3
 

@@ -174,7 +174,7 @@ def test_torch_encodes_few_queries_on_one_thread(torch_encoder: Encoder) -> None
 
     used: list[int] = []
     engine = torch_encoder.engine("query")
-    worker, before = engine.workers[0], engine._threads
+    worker, before = engine.worker, engine._threads
     launch = worker.launch
 
     def watch(batch):

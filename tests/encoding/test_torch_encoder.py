@@ -69,30 +69,30 @@ class Small:
         return worker
 
 
-def encoder_with(small: Small, devices: list[str]) -> Encoder:
+def encoder_with(small: Small, device: str) -> Encoder:
     modules = modules_of(small.folder)
     shape = shape_of("tiny", modules, recipe())
     tokenizer = TextTokenizer.of("tiny", modules.tokenizer)
-    engine = TorchEngine("tiny", "r", shape, tokenizer, devices, small)
+    engine = TorchEngine("tiny", "r", shape, tokenizer, device, small)
     return Encoder("tiny", "r", recipe(), lambda _: engine)
 
 
 @pytest.fixture(scope="module")
 def expected(tiny: Path) -> np.ndarray:
-    return encoder_with(Small(tiny, {}), ["cpu:0"]).encode_documents(DOCUMENTS)
+    return encoder_with(Small(tiny, {}), "cpu:0").encode_documents(DOCUMENTS)
 
 
 def test_a_batch_that_does_not_fit_is_halved_with_a_note(tiny: Path, expected: np.ndarray) -> None:
     small = Small(tiny, {"cpu:0": 150})
-    encoder = encoder_with(small, ["cpu:0"])
-    encoder.engine("document").workers[0].budget = 1000
+    encoder = encoder_with(small, "cpu:0")
+    encoder.engine("document").worker.budget = 1000
     steps: list[Progress] = []
     vectors = encoder.encode_documents(DOCUMENTS, steps.append)
     np.testing.assert_allclose(vectors, expected, atol=1e-5)
     notes = [step.note for step in steps if step.note]
     assert notes
     assert notes[-1].startswith("cpu:0 is short of memory: batches are reduced to ")
-    assert 64 <= encoder.engine("document").workers[0].budget <= 150
+    assert 64 <= encoder.engine("document").worker.budget <= 150
     assert [step.done for step in steps] == sorted({step.done for step in steps})
     assert steps[-1].done == 60
     # What was learnt holds: a second round meets no full memory.
@@ -105,7 +105,7 @@ def test_a_batch_that_does_not_fit_is_halved_with_a_note(tiny: Path, expected: n
 
 def test_one_text_that_does_not_fit_goes_to_the_cpu(tiny: Path, expected: np.ndarray) -> None:
     small = Small(tiny, {"cpu:0": 30})
-    encoder = encoder_with(small, ["cpu:0"])
+    encoder = encoder_with(small, "cpu:0")
     notes: list[str | None] = []
     vectors = encoder.encode_documents(DOCUMENTS, lambda step: notes.append(step.note))
     np.testing.assert_allclose(vectors, expected, atol=1e-5)
@@ -115,54 +115,34 @@ def test_one_text_that_does_not_fit_goes_to_the_cpu(tiny: Path, expected: np.nda
 
 def test_out_of_memory_on_the_cpu_is_an_error(tiny: Path) -> None:
     with pytest.raises(ModelError, match="too little memory") as caught:
-        encoder_with(Small(tiny, {"cpu": 2}), ["cpu"]).encode_documents(DOCUMENTS)
+        encoder_with(Small(tiny, {"cpu": 2}), "cpu").encode_documents(DOCUMENTS)
     assert "smaller model" in caught.value.line()
 
 
 def test_a_query_falls_back_to_the_cpu_too(tiny: Path) -> None:
-    whole = encoder_with(Small(tiny, {}), ["cpu:0"]).encode_queries(["the liver"])
-    crowded = encoder_with(Small(tiny, {"cpu:0": 2}), ["cpu:0"]).encode_queries(["the liver"])
+    whole = encoder_with(Small(tiny, {}), "cpu:0").encode_queries(["the liver"])
+    crowded = encoder_with(Small(tiny, {"cpu:0": 2}), "cpu:0").encode_queries(["the liver"])
     np.testing.assert_allclose(crowded, whole, atol=1e-6)
 
 
-def test_two_devices_share_the_work(tiny: Path, expected: np.ndarray) -> None:
+def test_the_caller_hears_of_progress_and_the_model_runs_elsewhere(
+    tiny: Path, expected: np.ndarray
+) -> None:
     small = Small(tiny, {})
-    encoder = encoder_with(small, ["cpu:0", "cpu:1"])
-    assert encoder.device == "cpu:0,cpu:1"
-    meet = threading.Barrier(2, timeout=60)
-    for worker in encoder.engine("document").workers:
-        worker.budget = 60
-        first = worker._modules[0]
-
-        # Neither goes on before the other has come: so both took a batch, whoever is quicker.
-        def wait(module: Any, _: Any, met: list[bool] = [False]) -> None:  # noqa: B006
-            if not module.__dict__.setdefault("met", False):
-                module.__dict__["met"] = True
-                meet.wait()
-
-        first.register_forward_pre_hook(wait)
-    calling = threading.get_ident()
+    encoder = encoder_with(small, "cpu:0")
     told: set[int] = set()
     vectors = encoder.encode_documents(DOCUMENTS, lambda _: told.add(threading.get_ident()))
     np.testing.assert_allclose(vectors, expected, atol=1e-5)
-    assert {name for name, _, _ in small.seen} == {"cpu:0", "cpu:1"}
-    assert len({thread for _, _, thread in small.seen}) == 2
-    assert told == {calling}
+    assert told == {threading.get_ident()}
+    assert told.isdisjoint(thread for _, _, thread in small.seen)
 
 
-def test_one_of_two_devices_runs_out_of_memory(tiny: Path, expected: np.ndarray) -> None:
-    encoder = encoder_with(Small(tiny, {"cpu:1": 80}), ["cpu:0", "cpu:1"])
-    np.testing.assert_allclose(encoder.encode_documents(DOCUMENTS), expected, atol=1e-5)
-
-
-@pytest.mark.parametrize("devices", [["cpu:0"], ["cpu:0", "cpu:1"]])
-def test_a_cancel_ends_every_worker(tiny: Path, devices: list[str]) -> None:
+def test_a_cancel_ends_the_work(tiny: Path) -> None:
     def stop(_: Progress) -> None:
         raise InterruptedByUser("enough")
 
-    encoder = encoder_with(Small(tiny, {}), devices)
-    for worker in encoder.engine("document").workers:
-        worker.budget = 60
+    encoder = encoder_with(Small(tiny, {}), "cpu:0")
+    encoder.engine("document").worker.budget = 60
     running = threading.active_count()
     with pytest.raises(InterruptedByUser):
         encoder.encode_documents(DOCUMENTS, stop)
@@ -170,10 +150,9 @@ def test_a_cancel_ends_every_worker(tiny: Path, devices: list[str]) -> None:
     assert encoder.encode_queries(["x"]).shape == (1, 32)
 
 
-def test_an_error_of_a_worker_is_raised_to_the_caller(tiny: Path) -> None:
-    encoder = encoder_with(Small(tiny, {}), ["cpu:0", "cpu:1"])
-    encoder.engine("document").workers[1]._modules = [lambda _: 1 / 0]
-    encoder.engine("document").workers[0]._modules = [lambda _: 1 / 0]
+def test_an_error_of_the_worker_is_raised_to_the_caller(tiny: Path) -> None:
+    encoder = encoder_with(Small(tiny, {}), "cpu:0")
+    encoder.engine("document").worker._modules = [lambda _: 1 / 0]
     with pytest.raises(ZeroDivisionError):
         encoder.encode_documents(DOCUMENTS)
 

@@ -19,9 +19,10 @@ import numpy as np
 import pytest
 
 from bioretrieval_tui.catalog.models import Encoding, Side
-from bioretrieval_tui.encoding import embedded, ray_cluster, ray_engine
+from bioretrieval_tui.encoding import embedded, ray_cluster, worker_engine
 from bioretrieval_tui.encoding.encoder_registry import load_encoder
-from bioretrieval_tui.encoding.ray_cluster import ClusterSlot, RayCluster, check_cluster, slots_of
+from bioretrieval_tui.encoding.ray_cluster import RayCluster, check_cluster, slots_of
+from bioretrieval_tui.encoding.worker_engine import WorkerSlot
 from bioretrieval_tui.errors import InterruptedByUser, ModelError, UsageError
 from bioretrieval_tui.index.build import build_for_model
 from bioretrieval_tui.index.registry import kept_vectors, open_index, remove_index
@@ -58,7 +59,7 @@ def wait_until(done: Callable[[], bool]) -> None:
 
 def workers(driver: int) -> list[int]:
     """The workers of the cluster that a process has started."""
-    return children(set(children({driver}, "/raylet")), "ray::RayWorker")
+    return children(set(children({driver}, "/raylet")), "ray::EncodingWorker")
 
 
 long = pytest.mark.skipif(
@@ -171,7 +172,7 @@ def one_worker(cluster: RayCluster, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_texts_that_end_their_workers_end_the_build(
     one_worker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ray_engine, "_DEATHS", 1)
+    monkeypatch.setattr(worker_engine, "_DEATHS", 1)
 
     def kill(step: Progress) -> None:
         if step.stage == "encoding":
@@ -212,7 +213,7 @@ def test_a_node_without_the_model_or_with_another_is_named(
     assert found.value.remedy
     with pytest.raises(ModelError, match=f"node {one_worker}: .* is here in revision sha256:"):
         load_encoder(str(tmp_path / "table"), recipe, device="ray", revision="sha256:0123")
-    monkeypatch.setattr(ray_engine, "__version__", "0.0.1")
+    monkeypatch.setattr(worker_engine, "__version__", "0.0.1")
     with pytest.raises(
         ModelError, match=rf"node {one_worker}: bioretrieval-tui is .* there, and 0\.0\.1"
     ):
@@ -242,11 +243,11 @@ def node(name: str, alive: bool = True, **resources: float) -> dict[str, Any]:
 def test_each_gpu_has_a_worker_else_the_cores_of_a_node_are_shared() -> None:
     head, small, large = node("head"), node("small", CPU=2.0), node("large", CPU=20.0)
     gone = node("gone", alive=False, CPU=8.0)
-    assert slots_of([head, small, gone]) == [ClusterSlot("small", "small", 1, False)] * 2
-    assert slots_of([large]) == [ClusterSlot("large", "large", 6, False)] * 3
-    assert slots_of([node("one", CPU=1.0)]) == [ClusterSlot("one", "one", 1, False)]
+    assert slots_of([head, small, gone]) == [WorkerSlot("small", 1, "cpu", "small")] * 2
+    assert slots_of([large]) == [WorkerSlot("large", 6, "cpu", "large")] * 3
+    assert slots_of([node("one", CPU=1.0)]) == [WorkerSlot("one", 1, "cpu", "one")]
     gpus = node("gpus", CPU=64.0, GPU=4.0)
-    assert slots_of([small, gpus]) == [ClusterSlot("gpus", "gpus", 16, True)] * 4
+    assert slots_of([small, gpus]) == [WorkerSlot("gpus", 16, "cuda", "gpus")] * 4
     assert slots_of([head, gone]) == []
 
 

@@ -117,6 +117,11 @@ def test_a_model_is_trained_evaluated_used_and_exported(
     assert call("train", "export", "mine", tmp_path / "out")[0] == 0
     card = (tmp_path / "out" / "README.md").read_text()
     assert "| words test | dense |" in card
+    # The library reads as much of a text as the recipe says.
+    from sentence_transformers import SentenceTransformer
+
+    exported = SentenceTransformer(str(tmp_path / "out"), local_files_only=True)
+    assert exported.max_seq_length == 40
     assert not (tmp_path / "out" / "training").exists()
     assert call("train", "export", "mine", tmp_path / "out")[0] == 2
     code, _, err = call(*words)
@@ -156,6 +161,37 @@ def test_a_training_is_stopped_and_finished_with_its_best_weights(
     assert (fitted["best"], fitted["planned"], fitted["steps"]) == (2, 6, 2)
     code, _, err = call("train", "resume", "mine")
     assert (code, "no unfinished training is named mine" in err) == (3, True)
+
+
+@pytest.mark.parametrize("adapter", [False, True])
+def test_a_result_lies_between_the_base_and_what_was_trained(
+    base: Path, benchmark: Path, call: Call, adapter: bool
+) -> None:
+    from safetensors.torch import load_file
+
+    words = ["train", "--on", benchmark, "--base", base, "--set", "steps=2", "--set", "batch=4"]
+    words += ["--set", "held_out=0"]
+    words += ["--set", "learning_rate=1e-2", "--set", f"lora={'yes' if adapter else 'no'}", "-q"]
+    for name, share in (("whole", "1"), ("half", "0.5")):
+        code, _, err = call(*words, "--set", f"mix={share}", "--name", name)
+        assert code == 0, err
+    before = load_file(base / "model.safetensors")
+    whole, half = (
+        load_file(own_models.models_folder() / name / "model.safetensors")
+        for name in ("whole", "half")
+    )
+    assert half.keys() == before.keys()
+    moved = [name for name in before if not before[name].equal(whole[name])]
+    assert moved
+    for name in before:
+        expected = (before[name] + whole[name]) / 2
+        assert half[name].sub(expected).abs().max() < 1e-6, name
+    assert "**mix**: 0.5" in call("train", "show", "half", "-f", "markdown")[1]
+    code, _, err = call(*words, "--set", "mix=0", "--name", "none")
+    assert (code, "mix=0 cannot be; mix is a number above 0 and of at most 1" in err) == (2, True)
+    kind = ["--set", "kind=reranker", "--set", "lora=no", "--set", "mix=0.5", "--name", "none"]
+    code, _, err = call(*words, *kind)
+    assert (code, "there is nothing to mix with" in err) == (2, True)
 
 
 def test_a_model_is_an_entry_of_the_catalogue(

@@ -81,7 +81,7 @@ class CrossEncoder:
             types = recipe.token_type_ids is not False
             return DeviceWorker(scorer, name, texts.pad, types=types, dtype="float32")
 
-        self._engine = TorchEngine(model_id, self.revision, shape, texts, [self.device], make)
+        self._engine = TorchEngine(model_id, self.revision, shape, texts, self.device, make)
 
     def scores(
         self, query: str, documents: Sequence[Document], progress: Reporter = silent

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bioretrieval_tui.catalog.models import Encoding
 from bioretrieval_tui.encoding import device as devices
@@ -24,6 +25,9 @@ from bioretrieval_tui.encoding.recipe import (
 )
 from bioretrieval_tui.errors import ModelError
 from bioretrieval_tui.progress import Progress, Reporter, silent
+
+if TYPE_CHECKING:
+    from bioretrieval_tui.encoding.worker_engine import WorkerPool
 
 ABSENT = "absent"
 """The documents' part of a revision where only the queries' model is on this machine."""
@@ -61,6 +65,8 @@ def load_encoder(
         devices.check_name(device)
     if side == "query" and (device == "auto" or is_ray(device)):
         device = "cpu"
+    if side == "query":
+        device = device.partition(",")[0]
     chosen = recipe_of(model, recipe)
     query, document = parts_of(model, chosen)
     reporter(Progress("loading model", 0, None, unit="models", note=model))
@@ -118,12 +124,18 @@ def recipe_of(model: str, recipe: Encoding | None) -> Encoding:
 
 def engine_of(part: ModelPart, revision: str | None, device: str, reporter: Reporter) -> Engine:
     """The engine of one model, from those that are loaded if it is among them; otherwise as
-    `load_encoder`. That of a cluster is the caller's, to be closed."""
+    `load_encoder`. That of a cluster or of several cards is the caller's, to be closed."""
     if is_ray(device):
-        from bioretrieval_tui.encoding.ray_engine import RayEngine
+        from bioretrieval_tui.encoding.ray_cluster import RayCluster
 
-        return RayEngine(part, revision or files_of(part).revision, device, reporter)
+        note = f"{part.model}: connecting to the Ray cluster"
+        reporter(Progress("loading model", 0, None, unit="models", note=note))
+        return _on_workers(part, revision, RayCluster(device), reporter)
     where = "cpu" if part.recipe.type == "static" else devices.pick(device)
+    if "," in where:
+        from bioretrieval_tui.encoding.card_processes import CardProcesses
+
+        return _on_workers(part, revision, CardProcesses(where.split(",")), reporter)
     settings = (where, devices.engine(), devices.precision())
     key = (part.model, part.adapter, revision, recipe_hash(part.recipe), *settings)
     with _loading:
@@ -132,6 +144,19 @@ def engine_of(part: ModelPart, revision: str | None, device: str, reporter: Repo
         while len(_loaded) > _KEPT:
             del _loaded[next(iter(_loaded))]
     return engine
+
+
+def _on_workers(
+    part: ModelPart, revision: str | None, pool: WorkerPool, reporter: Reporter
+) -> Engine:
+    from bioretrieval_tui.encoding.worker_engine import WorkerEngine
+
+    try:
+        wanted = revision or files_of(part).revision
+    except BaseException:
+        pool.close()
+        raise
+    return WorkerEngine(part, wanted, pool, reporter)
 
 
 def _load(part: ModelPart, revision: str | None, device: str, reporter: Reporter) -> Engine:

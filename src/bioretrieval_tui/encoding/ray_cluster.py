@@ -21,12 +21,14 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+from bioretrieval_tui import __version__
 from bioretrieval_tui.encoding.device import usable_cores
-from bioretrieval_tui.encoding.ray_worker import RayWorker
+from bioretrieval_tui.encoding.encoding_worker import EncodingWorker, WorkerFacts
+from bioretrieval_tui.encoding.worker_engine import WorkerDied, WorkerSlot
 from bioretrieval_tui.errors import ModelError, UsageError
-from bioretrieval_tui.util.formatting import install_command
+from bioretrieval_tui.util.formatting import install_command, plural
 
 ADDRESS = "RAY_ADDRESS"
 """Ray's variable for the address of a cluster, host:port or ray://host:port."""
@@ -35,6 +37,7 @@ _CORES = 8
 """Cores of a worker without a GPU, at most: more share the work of one model less well."""
 _STORE_BYTES = 256 * 2**20
 """Shared memory of a cluster that is started here; texts and vectors of some batches are in it."""
+_NODE_LOST = "the node is lost"
 _PATIENCE = 5.0
 """Seconds for a first answer of a cluster."""
 _QUIET = {
@@ -59,17 +62,7 @@ def check_cluster(name: str) -> str:
     return name
 
 
-class ClusterSlot(NamedTuple):
-    """A place for a worker. node: its id in Ray; name: of its host; cores: that it uses; gpu:
-    whether it has one, else it has these cores."""
-
-    node: str
-    name: str
-    cores: int
-    gpu: bool
-
-
-def slots_of(nodes: Sequence[Mapping[str, Any]]) -> list[ClusterSlot]:
+def slots_of(nodes: Sequence[Mapping[str, Any]]) -> list[WorkerSlot]:
     """One place for each GPU of a cluster; where there is none, two or more a node, each of 8 cores
     at most: while one reads tokens, the other computes. nodes: as of `ray.nodes()`."""
     alive = [one for one in nodes if one["Alive"]]
@@ -82,14 +75,20 @@ def slots_of(nodes: Sequence[Mapping[str, Any]]) -> list[ClusterSlot]:
         else:
             count = min(cores, max(2, -(-cores // _CORES)))
         name = str(one.get("NodeManagerHostname") or one["NodeManagerAddress"])
-        slot = ClusterSlot(str(one["NodeID"]), name, max(1, cores // max(1, count)), gpus)
+        device = "cuda" if gpus else "cpu"
+        slot = WorkerSlot(name, max(1, cores // max(1, count)), device, str(one["NodeID"]))
         found += [slot] * count
     return found
 
 
 class RayCluster:
-    """A connection to a cluster, made here unless this process has one. Raises UsageError where Ray
-    is not installed; ModelError: the cluster does not answer, or has nothing to compute on."""
+    """A connection to a cluster, made here unless this process has one: a WorkerPool whose workers
+    are actors. place: ray or ray://host:port. Raises UsageError where Ray is not installed;
+    ModelError: the cluster does not answer, or has nothing to compute on."""
+
+    where = "of the Ray cluster"
+    advice = "see: ray status"
+    of_death = "see Ray's logs there, or give its workers more memory"
 
     def __init__(self, place: str) -> None:
         os.environ.update({name: os.environ.get(name, value) for name, value in _QUIET.items()})
@@ -133,7 +132,7 @@ class RayCluster:
             remedy = f"run: {install_command('ray')}"
             raise UsageError(f"--on {place} needs Ray's client", remedy=remedy) from error
         except (OSError, RuntimeError, ValueError, self.ray.exceptions.RayError) as error:
-            reason = first_line(error)
+            reason = _first_line(error)
             what = "Ray does not start" if address == "local" else f"no connection to Ray {address}"
             remedy = (
                 "see: ray status; versions of Ray and Python must be the same on every node,"
@@ -172,29 +171,76 @@ class RayCluster:
         if not listens <= {"127.0.0.1", "::1"}:
             raise OSError(f"it would listen on {', '.join(sorted(listens))}")
 
-    def start(self, slot: ClusterSlot, concurrency: int) -> Any:
-        """Start a worker, which may wait until its place is free; returns the actor."""
+    def title(self, slot: WorkerSlot) -> str:
+        return f"node {slot.name}"
+
+    def device(self, facts: WorkerFacts) -> str:
+        return f"{plural(len(self.slots), 'Ray worker')} ({facts.device})"
+
+    def start(self, slot: WorkerSlot, concurrency: int) -> Any:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+        card = slot.device == "cuda"
         return (
-            self.ray.remote(RayWorker)
+            self.ray.remote(EncodingWorker)
             .options(
-                num_cpus=0 if slot.gpu else slot.cores,
-                num_gpus=1 if slot.gpu else 0,
+                num_cpus=0 if card else slot.cores,
+                num_gpus=1 if card else 0,
                 max_concurrency=concurrency,
                 scheduling_strategy=NodeAffinitySchedulingStrategy(slot.node, soft=False),
             )
             .remote()
         )
 
+    def ask(self, worker: Any, method: str, *arguments: Any) -> Any:
+        return getattr(worker, method).remote(*arguments)
+
+    def wait(self, refs: Sequence[Any], seconds: float) -> Sequence[Any]:
+        found: Sequence[Any] = self.ray.wait(list(refs), num_returns=1, timeout=seconds)[0]
+        return found
+
+    def result(self, slot: WorkerSlot, ref: Any) -> Any:
+        exceptions = self.ray.exceptions
+        try:
+            return self.ray.get(ref)
+        except exceptions.RayTaskError as error:
+            reason = f"{type(error.cause).__name__}: {error.cause}" if error.cause else str(error)
+            raise ModelError(
+                f"a worker on {slot.name} failed: {reason}",
+                remedy="the same call goes on from what is encoded",
+            ) from error
+        except exceptions.RayError as error:
+            if "ModuleNotFoundError" in str(error):
+                raise ModelError(
+                    f"bioretrieval-tui {__version__} is not installed on {slot.name}",
+                    remedy="install it in the environment in which Ray runs there",
+                ) from error
+            reason = _reason(error)
+            raise WorkerDied(reason, again=reason != _NODE_LOST) from error
+
+    def end(self, worker: Any) -> None:
+        # The connection may be one of the caller's, and gone.
+        with contextlib.suppress(self.ray.exceptions.RayError, OSError, RuntimeError):
+            self.ray.kill(worker)
+
+    @contextlib.contextmanager
+    def faults(self) -> Iterator[None]:
+        try:
+            yield
+        except (self.ray.exceptions.RayError, ConnectionError) as error:
+            raise ModelError(
+                f"the Ray cluster is lost: {_first_line(error)}",
+                remedy="see: ray status; the same call goes on from what is encoded",
+            ) from error
+
     def free(self) -> str:
-        """What the cluster has left for workers, in words."""
         have, left = self.ray.cluster_resources(), self.ray.available_resources()
-        return " and ".join(
+        parts = " and ".join(
             f"{left.get(kind, 0):.0f} of {have[kind]:.0f} {kind}s"
             for kind in ("CPU", "GPU")
             if have.get(kind)
         )
+        return f"it has {parts} free"
 
     def close(self) -> None:
         """End the connection, and a cluster that was started for it; safe to call twice."""
@@ -261,6 +307,16 @@ def _require_answer(address: str, own: str) -> None:
     )
 
 
-def first_line(error: BaseException) -> str:
+def _reason(error: BaseException) -> str:
+    """Why a worker died, in few words: Ray's texts are pages."""
+    text = f"{type(error).__name__} {error}".lower()
+    if "outofmemory" in text or "memory monitor" in text:
+        return "the node is short of memory"
+    if ("node" in text and "died" in text.partition("node")[2][:40]) or "unschedulable" in text:
+        return _NODE_LOST
+    return "its process ended"
+
+
+def _first_line(error: BaseException) -> str:
     """The first line of a message of Ray's, else the name of the error."""
     return next(iter(str(error).strip().splitlines()), "") or type(error).__name__

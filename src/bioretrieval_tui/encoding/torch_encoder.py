@@ -1,6 +1,6 @@
 """The torch encoder: for accelerators, and for the CPU where OpenVINO cannot be used.
 
-Each device has a worker with a copy of the model and a token budget. Where the model allows it,
+A device has a worker with a copy of the model and a token budget. Where the model allows it,
 texts are packed one after another into a single row, each attending to itself alone: padding costs
 as much as text, and accelerators have a kernel for rows of unlike length. Which models pass their
 arguments through to such a kernel is poorly documented, so packing is compared with padding first.
@@ -34,7 +34,7 @@ from bioretrieval_tui.encoding.token_batches import (
     token_batches,
 )
 from bioretrieval_tui.encoding.torch_modules import load_modules, shape_of, takes_types
-from bioretrieval_tui.errors import ModelError
+from bioretrieval_tui.errors import DeviceMemoryError, ModelError
 
 if TYPE_CHECKING:
     import torch
@@ -277,16 +277,15 @@ def _attention(
     return torch.cat(parts, dim=2).transpose(1, 2), None
 
 
-# All devices ----------------------------------------------------------------------------------
+# The engine -----------------------------------------------------------------------------------
 
 
 class TorchEngine(Engine):
-    """A model on one or several devices.
+    """A model on one device.
 
-    devices: their names, the first of which encodes queries; make: makes the worker of a device.
-    Each worker takes the next batch when it is ready; a batch that does not fit is halved, down to
-    one input, which the CPU encodes if need be. Raises ModelError where a device cannot hold the
-    model.
+    device: its name; make: makes the worker of a device. A batch that does not fit is halved, down
+    to one input, which the CPU encodes if need be. Raises DeviceMemoryError where the device cannot
+    hold the model.
     """
 
     def __init__(
@@ -295,7 +294,7 @@ class TorchEngine(Engine):
         revision: str,
         shape: Shape,
         tokenizer: TextTokenizer,
-        devices: Sequence[str],
+        device: str,
         make: Callable[[str], DeviceWorker],
     ) -> None:
         self._model_id = model_id
@@ -303,65 +302,57 @@ class TorchEngine(Engine):
         self._make = make
         self._threads = limit_threads()
         try:
-            self.workers = [make(name) for name in devices]
+            self.worker = make(device)
         except OutOfDeviceMemory as error:
-            raise ModelError(
-                f"there is too little memory for {model_id} on {','.join(devices)}",
+            raise DeviceMemoryError(
+                f"there is too little memory for {model_id} on {device}",
                 remedy="use --device cpu",
             ) from error
         self._fallback: DeviceWorker | None = None
         self._making_fallback = threading.Lock()
-        super().__init__(revision, shape, device=",".join(devices), dtype=self.workers[0].dtype)
+        super().__init__(revision, shape, device=device, dtype=self.worker.dtype)
 
     def encoded(
         self, inputs: Sequence[SideInput], max_length: int, *, urgent: bool
     ) -> Generator[Encoded]:
         if urgent and len(inputs) <= _FEW:
             batch = Batch(range(len(inputs)), self.tokenizer.tokens(inputs, max_length))
-            with self.workers[0].lock.take(urgent=True), _threads(1):
-                found = list(self._fitted(self.workers[0], batch))
+            with self.worker.lock.take(urgent=True), _threads(1):
+                found = list(self._fitted(self.worker, batch))
             yield from found
             return
         batches = ahead(
             token_batches(
                 inputs,
                 lambda some: self.tokenizer.tokens(some, max_length),
-                lambda: min(worker.budget for worker in self.workers),
+                lambda: self.worker.budget,
             )
         )
-        taking = threading.Lock()
         results: queue.Queue[Encoded | Future[None]] = queue.Queue()
+        stopped = threading.Event()
 
-        def take() -> Batch | None:
-            with taking:
-                return next(batches, None)
-
-        def work(worker: DeviceWorker) -> None:
+        def work() -> None:
             with _threads(self._threads):
-                for one in self._run(worker, iter(take, None), urgent=urgent):
+                for one in self._run(batches, urgent=urgent):
                     results.put(one)
+                    if stopped.is_set():
+                        break
 
-        running = len(self.workers)
-        with ThreadPoolExecutor(running, thread_name_prefix="encoding") as pool:
-            for worker in self.workers:
-                pool.submit(work, worker).add_done_callback(results.put)
+        with (
+            contextlib.closing(batches),
+            ThreadPoolExecutor(1, thread_name_prefix="encoding") as pool,
+        ):
+            pool.submit(work).add_done_callback(results.put)
             try:
-                while running:
-                    one = results.get()
-                    if isinstance(one, Future):
-                        one.result()  # raises what ended the worker
-                        running -= 1
-                    else:
-                        yield one
-            finally:
-                # On a cancel each worker finishes its batch; a closed generator gives no other.
-                with taking:
-                    batches.close()
+                while not isinstance(one := results.get(), Future):
+                    yield one
+                one.result()  # raises what ended the work
+            finally:  # on a cancel the batch is finished
+                stopped.set()
 
-    def _run(
-        self, worker: DeviceWorker, batches: Iterator[Batch], *, urgent: bool
-    ) -> Iterator[Encoded]:
+    def _run(self, batches: Iterator[Batch], *, urgent: bool) -> Iterator[Encoded]:
         """Run batches until there are none, one being computed while the one before is read."""
+        worker = self.worker
         launched: deque[Callable[[], Encoded]] = deque()
         for piece in (part for batch in batches for part in batch.parts(worker.budget)):
             with worker.lock.take(urgent=urgent):
@@ -394,7 +385,7 @@ class TorchEngine(Engine):
                     yield from self._fitted(worker, half, note)
                 return
             if worker.device == "cpu":
-                raise ModelError(
+                raise DeviceMemoryError(
                     f"there is too little memory for {self._model_id}",
                     remedy="close other programs, or use a smaller model",
                 ) from error
@@ -422,8 +413,8 @@ def _threads(number: int) -> Iterator[None]:
 def load_torch_engine(
     model_id: str, files: ModelFiles, recipe: Encoding, device: str, dtype: str | None = None
 ) -> TorchEngine:
-    """The engine of the model in `files` on `device`, or on several separated by commas, in
-    `dtype` or what suits each. Raises ModelError where the files do not load."""
+    """The engine of the model in `files` on `device`, in `dtype` or what suits it. Raises
+    ModelError where the files do not load, or the device has too little memory."""
     spare = [load_modules(model_id, files, recipe)]
     shape = shape_of(model_id, spare[0], recipe)
     end = None if recipe.append is None else spare[0].tokenizer.eos_token_id
@@ -440,4 +431,4 @@ def load_torch_engine(
         types, pack = recipe.token_type_ids is not False, None if padding is None else False
         return DeviceWorker(modules, name, tokenizer.pad, pack=pack, types=types, dtype=dtype)
 
-    return TorchEngine(model_id, files.revision, shape, tokenizer, device.split(","), make)
+    return TorchEngine(model_id, files.revision, shape, tokenizer, device, make)

@@ -30,6 +30,8 @@ class RunSettings(TrainingSettings, frozen=True, kw_only=True):
     """Share of the positive's score by which a negative's has to be lower."""
     held_out: Annotated[float, Meta(ge=0, le=0.5)] | None = None
     """Share of the queries that are not trained on; 0: none, and the last weights are kept."""
+    mix: Annotated[float, Meta(gt=0, le=1)] | None = None
+    """Share of each weight's change that the result keeps; None: all of it."""
 
 
 DEFAULTS = RunSettings(

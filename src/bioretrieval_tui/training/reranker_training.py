@@ -72,14 +72,18 @@ def starting_recipe(base: str, encoding: Encoding | None) -> Encoding:
     return found
 
 
-def check_reranker(settings: TrainingSettings, *, fresh: bool) -> None:
-    """Raise UsageError where the settings fit no cross-encoder. fresh: it gets a new head."""
+def check_reranker(settings: TrainingSettings, *, fresh: bool, mixed: bool = False) -> None:
+    """Raise UsageError where the settings fit no cross-encoder. fresh: it gets a new head; mixed:
+    its weights shall end between those of the base and the trained ones."""
     if settings.loss not in LOSSES:
         said = f"the loss {settings.loss} trains no reranker"
         raise UsageError(said, remedy=f"losses: {', '.join(LOSSES)}")
     if fresh and settings.lora is not None:
         said = "an adapter leaves the weights as they are, and a new reranker's head is random"
         raise UsageError(said, remedy="set lora=no, or begin with a cross-encoder")
+    if fresh and mixed:
+        said = "a new reranker's head is random before it is trained: there is nothing to mix with"
+        raise UsageError(said, remedy="leave mix out, or begin with a cross-encoder")
 
 
 def trainable_reranker(

@@ -109,6 +109,11 @@ def trainable_model(model_id: str, recipe: Encoding) -> Any:
     model.similarity_fn_name = _SIMILARITIES[recipe.similarity or "cosine"]
     # Texts are filled by the recipe; prompts of the model's own would stand in front of them.
     model.prompts = {"query": "", "document": ""}
+    asked = [side_recipe(recipe, side).max_length for side in ("query", "document")]
+    lengths = [one for one in asked if one]
+    if len(lengths) == len(asked):  # it is saved with the model, which else would read more
+        most = model[0].max_seq_length
+        model[0].max_seq_length = min(max(lengths), most or max(lengths))
     return model
 
 

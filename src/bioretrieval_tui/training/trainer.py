@@ -11,7 +11,7 @@ import contextlib
 import math
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -111,6 +111,26 @@ def merge_lora(model: Any) -> None:
     inner._hf_peft_config_loaded = False
     if hasattr(inner, "peft_config"):
         del inner.peft_config
+
+
+def weights_of(model: Any) -> dict[str, Any]:
+    """A copy of all weights, by name."""
+    return {name: one.detach().clone() for name, one in model.state_dict().items()}
+
+
+def mix(model: Any, before: Mapping[str, Any], share: float) -> None:
+    """Set the weights, in place, between those of `before` (share 0) and their own (1).
+
+    A model between the base and what was trained on one collection often keeps most of what was
+    learned and of what the base could do elsewhere: WiSE-FT (arXiv:2109.01903), for embeddings
+    LM-Cocktail (arXiv:2311.13534)."""
+    import torch
+
+    with torch.no_grad():
+        for name, own in model.state_dict().items():
+            if own.is_floating_point():
+                base = before[name].to(own.device, torch.float32)
+                own.copy_(torch.lerp(base, own.float(), share))
 
 
 def steps_of(settings: TrainingSettings, pairs: int) -> int:

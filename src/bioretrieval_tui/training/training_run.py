@@ -84,8 +84,10 @@ from bioretrieval_tui.training.trainer import (
     finish_early,
     fit,
     measure,
+    mix,
     retrieval_task,
     steps_of,
+    weights_of,
 )
 from bioretrieval_tui.training.training_request import TrainingPlan, TrainingRequest
 from bioretrieval_tui.training.training_watch import MOST_WATCHED, between_looks, clear
@@ -141,7 +143,7 @@ def prepare(
     settings = request.settings
     recipe = encoding_of(request)
     if reranks(request):
-        check_reranker(settings, fresh=_is_new(request))
+        check_reranker(settings, fresh=_is_new(request), mixed=settings.mix is not None)
     query, _ = parts_of(request.base, recipe)
     files = files_of(query)
     weights = sum(path.stat().st_size for path in files.folder.glob("*.safetensors")) // 4
@@ -443,11 +445,15 @@ def _train(
             f"{len(examples):,} pairs, {len(prepared.held):,} held out, {prepared.steps:,} steps"
         )
         model, task = _to_train(request, recipe)
+        share = request.settings.mix or 1.0
+        base = weights_of(model) if share < 1.0 else {}
         fitted = finish_early(model, request.settings, work) if finish else fit(
             model, recipe, request.settings, examples, held, work, reporter,
             device=pick(request.device), task_of=task,
             load=partial(_model_to_train, request, recipe),
         )  # fmt: skip
+        if base:
+            mix(model, base, share)
         _save(model, folder)
         save_file(kept, msgspec.json.encode(fitted), "the outcome of the training")
     after = _evaluated(request, str(folder), reporter, remark)

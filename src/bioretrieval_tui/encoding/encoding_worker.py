@@ -1,4 +1,4 @@
-"""What runs on a node of a Ray cluster: one model, loaded once, that encodes the texts it is given.
+"""One model that encodes texts, in the process of a card or on a node of a cluster.
 
 Both ends import this module. What decides whether they understand each other, the version and the
 answer to `load`, is plain text and JSON.
@@ -16,7 +16,7 @@ import numpy as np
 from bioretrieval_tui import __version__
 from bioretrieval_tui.encoding.encoder import Encoded, Engine, Shape
 from bioretrieval_tui.encoding.recipe import ModelPart, SideInput
-from bioretrieval_tui.errors import BioRetrievalError
+from bioretrieval_tui.errors import BioRetrievalError, DeviceMemoryError
 
 if TYPE_CHECKING:
     from bioretrieval_tui.encoding.token_batches import TextTokenizer
@@ -43,15 +43,21 @@ class WorkerFacts(msgspec.Struct, frozen=True, tag="facts"):
 
 
 class WorkerFault(msgspec.Struct, frozen=True, tag="fault"):
-    """Why a worker cannot do its work, as of `BioRetrievalError`."""
+    """Why a worker cannot do its work, as of `BioRetrievalError`; here: for want of memory, which
+    others may have."""
 
     message: str
     remedy: str | None = None
+    here: bool = False
+
+    @classmethod
+    def of(cls, error: BioRetrievalError) -> WorkerFault:
+        return cls(error.message, error.remedy, isinstance(error, DeviceMemoryError))
 
 
-class RayWorker:
-    """The class of the actors. Faults for the user are returned, since Ray would wrap them in its
-    own exceptions with tracebacks."""
+class EncodingWorker:
+    """One model and what is asked of it, from one or more threads. Faults for the user are
+    returned: a cluster would wrap what is raised in exceptions of its own."""
 
     _engine: Engine
 
@@ -72,7 +78,7 @@ class RayWorker:
         try:
             found = engine_of(wanted.part, wanted.revision, wanted.device, silent)
         except BioRetrievalError as error:
-            return msgspec.json.encode(WorkerFault(error.message, error.remedy))
+            return msgspec.json.encode(WorkerFault.of(error))
         self._engine = found
         facts = WorkerFacts(found.shape, found.normalised, found.device, found.dtype)
         return msgspec.json.encode(facts)
@@ -87,7 +93,7 @@ class RayWorker:
         try:
             parts = list(self._engine.encoded(texts, max_length, urgent=False))
         except BioRetrievalError as error:
-            return WorkerFault(error.message, error.remedy)
+            return WorkerFault.of(error)
         return Encoded(
             [row for part in parts for row in part.rows],
             np.concatenate([part.vectors for part in parts]),
