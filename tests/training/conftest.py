@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from pathlib import Path
 
@@ -10,6 +11,15 @@ import pytest
 sys.path.append(str(Path(__file__).parent.parent / "encoding"))
 
 from tiny_models import save_bert
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_objects() -> None:
+    """Every training looks for cycles among all objects, also the million of the libraries'."""
+    import sentence_transformers.sentence_transformer.losses  # noqa: F401
+
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
