@@ -48,7 +48,8 @@ def test_memory_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(estimate, "available_memory", lambda: 2 * 10**10)
     assert found.line == (
         "about 36M documents, 2 h 0 min left, 100 GB of disk, 60.0 GB of memory"
-        " to search by the graphs (available here: 20.0 GB)"
+        " to search by the graphs (available here: 20.0 GB; --lexical takes little, and so does"
+        " --store lance+file:FOLDER once it is built)"
     )
     monkeypatch.setattr(estimate, "available_memory", lambda: None)
     assert "available" not in found.line

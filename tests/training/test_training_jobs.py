@@ -16,11 +16,12 @@ from safetensors.numpy import load_file
 from tiny_models import recipe
 
 from bioretrieval_tui.backend.job_folder import JobFolder, JobRecord
+from bioretrieval_tui.main import run
 from bioretrieval_tui.paths import places
 from bioretrieval_tui.training.own_models import models_folder, own_model, unfinished
 from bioretrieval_tui.training.trainable_models import trainable_model
 
-STEPS = 400
+STEPS = 300
 SETTINGS = [f"steps={STEPS}", "batch=4", "learning_rate=1e-3", "precision=float32", "held_out=0"]
 
 
@@ -61,7 +62,7 @@ def test_a_training_is_killed_stopped_and_ends_as_if_it_was_not(
     pairs.write_text("query,positive\n" + "\n".join(rows) + "\n")
     train = ["train", "--pairs", pairs, "--base", base, "-q", "--device", "cpu"]
     train += [word for one in SETTINGS for word in ("--set", one)]
-    subprocess.run(words(*train, "--name", "whole"), check=True, capture_output=True)
+    assert run([*map(str, train), "--name", "whole"]) == 0
     subprocess.run(words(*train, "--name", "job", "--background"), check=True, capture_output=True)
     until(lambda: steps_done() >= 5, "five steps")
     pid = last().pid
@@ -76,8 +77,7 @@ def test_a_training_is_killed_stopped_and_ends_as_if_it_was_not(
     until(lambda: last().ended, "it stops")
     assert last().state == "stopped", last().message
     assert "its last step is kept" in last().message
-    done = subprocess.run(words("train", "resume", "job", "-q"), capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    assert run(["train", "resume", "job", "-q"]) == 0
     found = own_model("job")
     assert found is not None
     assert found[1].fitted.resumed >= 7

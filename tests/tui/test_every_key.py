@@ -40,7 +40,7 @@ from worker_stand_in import WorkerStandIn
 LONG = os.environ.get("BIORETRIEVAL_FAULTS") == "long"
 SEED = int(os.environ.get("BIORETRIEVAL_FAULTS_SEED") or 12)
 ROUNDS = 20 if LONG else 1
-SIZES = ((80, 24), (200, 60), (58, 12), *(((120, 40),) if LONG else ()))
+SIZES = ((80, 24), (200, 60), *(((58, 12), (120, 40)) if LONG else ()))
 PANES = (*(name for name, _, _ in NUMBERED), "qrels", "news", "found", "shelf")
 STATES = [(pane, filtered) for filtered in (False, True) for pane in PANES]
 KEYS = sorted(

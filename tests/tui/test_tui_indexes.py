@@ -773,3 +773,16 @@ async def test_papers_do_not_wait_for_a_model_that_is_missing(
         await session.press("a")
         assert session.app.screen.is_modal
     assert scripted.began == []
+
+
+async def test_an_index_in_a_store_is_not_changed_there(small: Catalogue, scripted: Desk) -> None:
+    scripted.indexes = [info("far", store="milvus+file:/data/far.db"), info("near")]
+    async with running(make_app(small), WIDE, pane="indexes") as session:
+        for name, offered in (("near", {"add", "compact"}), ("far", set())):
+            await on(session, name)
+            shown = {one.id for one in session.app.hint_actions()}
+            assert shown & {"add", "compact"} == offered
+        for key, verb in (("a", "add to"), ("c", "compact")):
+            await session.press(key)
+            assert session.said.startswith(f"far is in milvus+file:/data/far.db: {verb} the index")
+            assert session.app.screen is session.app.screen_stack[0]

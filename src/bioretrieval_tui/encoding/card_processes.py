@@ -26,6 +26,9 @@ from bioretrieval_tui.encoding.worker_engine import FLYING, WorkerDied, WorkerSl
 _ENDING = 5.0
 """Seconds in which a process that was killed has to be gone."""
 
+_TURN = 0.5
+"""Seconds that one thread listens before another may."""
+
 
 class _Process:
     """One worker. answers: what it has said, by the number of the question."""
@@ -71,6 +74,7 @@ class CardProcesses:
         self.slots = [WorkerSlot(name, cores, name) for name in devices]
         self.where = f"on {','.join(devices)}"
         self._processes: list[_Process] = []
+        self._asking, self._hearing = threading.Lock(), threading.Lock()
 
     def title(self, slot: WorkerSlot) -> str:
         return slot.name
@@ -88,21 +92,23 @@ class CardProcesses:
         return self._processes[-1]
 
     def ask(self, worker: Any, method: str, *arguments: Any) -> Any:
-        worker.asked += 1
-        with contextlib.suppress(OSError):  # it has ended: `wait` finds that
-            worker.line.send((worker.asked, method, arguments))
-        return worker, worker.asked
+        with self._asking:
+            worker.asked += 1
+            with contextlib.suppress(OSError):  # it has ended: `wait` finds that
+                worker.line.send((worker.asked, method, arguments))
+            return worker, worker.asked
 
     def wait(self, refs: Sequence[Any], seconds: float) -> Sequence[Any]:
         until = time.monotonic() + seconds
         while True:
-            found = [ref for ref in refs if ref[0].line.closed or ref[1] in ref[0].answers]
-            left = until - time.monotonic()
-            if found or left <= 0:
-                return found
-            processes = {ref[0].line: ref[0] for ref in refs}
-            for line in wait(list(processes), left):
-                processes[line].hear()
+            with self._hearing:  # of several threads one takes in what is for all
+                found = [ref for ref in refs if ref[0].line.closed or ref[1] in ref[0].answers]
+                left = until - time.monotonic()
+                if found or left <= 0:
+                    return found
+                processes = {ref[0].line: ref[0] for ref in refs}
+                for line in wait(list(processes), min(left, _TURN)):
+                    processes[line].hear()
 
     def result(self, slot: WorkerSlot, ref: Any) -> Any:
         del slot  # the process knows it

@@ -43,7 +43,8 @@ class BuildEstimate(msgspec.Struct, frozen=True):
         if self.held:
             said.append(f"{size(self.held)} of memory to search by the graphs")
         if (memory := available_memory()) is not None and self.held > memory:
-            said[-1] += f" (available here: {size(memory)})"
+            said[-1] += f" (available here: {size(memory)}; --lexical takes little, and so does"
+            said[-1] += " --store lance+file:FOLDER once it is built)"
         return ", ".join(said)
 
     def require_space(self, folder: Path, written: int) -> None:

@@ -135,6 +135,8 @@ class IndexesSession:
                 return int(info is not None and whole and own and not info.dimension)
             case "use" | "verify":
                 return action.footer if whole else 0
+            case "add" | "compact" if info is not None and info.store:
+                return 0
             case "evaluate-index" | "train-index" | "add" | "compact":
                 return action.footer if whole and own else 0
             case "remove":
@@ -142,11 +144,15 @@ class IndexesSession:
         return action.footer
 
     def checked(
-        self, row: IndexRow | None, verb: str, needs: Literal["any", "complete", "own"] = "any"
+        self,
+        row: IndexRow | None,
+        verb: str,
+        needs: Literal["any", "complete", "own", "files"] = "any",
     ) -> IndexInfo:
         """The index of a row, if `verb` is possible with it; else UsageError says why.
 
-        needs: "complete": a finished index of the user's; "own": any index of the user's.
+        needs: "complete": a finished index of the user's; "files": one whose files are here too;
+        "own": any index of the user's.
         """
         if row is None:
             raise UsageError(f"There is no index to {verb} yet: {key_of('build')} builds one")
@@ -155,7 +161,12 @@ class IndexesSession:
             raise UsageError(f"{row.name} does not exist yet{resumes}")
         if needs != "any" and row.name == CATALOGUE:
             raise UsageError(f"{CATALOGUE} is the app's own index and keeps itself up to date")
-        if needs == "complete" and row.info.status.startswith(UNFINISHED):
+        if needs == "files" and row.info.store:
+            raise UsageError(
+                f"{row.name} is in {row.info.store}: {verb} the index that it was copied from, and"
+                " copy that again with: bioretrieval-tui index copy"
+            )
+        if needs in ("complete", "files") and row.info.status.startswith(UNFINISHED):
             key = "p" if self.resumable(row) else "b"
             raise UsageError(f"{row.name} is unfinished: {key} resumes its build")
         return row.info

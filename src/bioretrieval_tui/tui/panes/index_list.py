@@ -245,7 +245,7 @@ class IndexesPane(Pane):
     async def action_add_files(self) -> None:
         from bioretrieval_tui.tui.dialogs.file_dialogs import FilesDialog
 
-        name = self.session.checked(self.row, "add to", "complete").name
+        name = self.session.checked(self.row, "add to", "files").name
         await asyncio.to_thread(index_session.require_model, name)
         self._ask(FilesDialog(self.folder, recent=self.owner.folders.recent(), adding=name))
 
@@ -261,7 +261,7 @@ class IndexesPane(Pane):
     def action_fetch(self) -> None:
         """Ask what to fetch; into this index, unless it is the catalogue's."""
         info = self.row.info if self.row else None
-        own = info is not None and info.name != CATALOGUE
+        own = info is not None and info.name != CATALOGUE and not info.store
         self.owner.job_session.ask_what_to_fetch(index=info.name if info and own else "")
 
     def action_verify(self) -> None:
@@ -271,7 +271,7 @@ class IndexesPane(Pane):
         self._begin(VerifyJob(info.name))
 
     def action_vectors(self) -> None:
-        info = self.session.checked(self.row, "encode", "complete")
+        info = self.session.checked(self.row, "encode", "files")
         if info.dimension:
             raise UsageError(f"{info.name} has its vectors, by {info.model}")
         self.run_worker(self._add_vectors(info.name), group="vectors", exclusive=True)
@@ -300,7 +300,7 @@ class IndexesPane(Pane):
         self.app.push_screen(ModelDialog(choices, (known or [choice])[0]), chosen)
 
     def action_compact(self) -> None:
-        self._begin(CompactJob(self.session.checked(self.row, "compact", "complete").name))
+        self._begin(CompactJob(self.session.checked(self.row, "compact", "files").name))
 
     def action_resume(self) -> None:
         """Submit the last job again, with its files and options; what it kept is used."""
