@@ -17,6 +17,7 @@ from bioretrieval_tui.encoding.embedded import MODEL_ID
 from bioretrieval_tui.errors import BioRetrievalError, NotFoundError, UsageError
 from bioretrieval_tui.index.build import add_to_index, build_for_model
 from bioretrieval_tui.main import run
+from bioretrieval_tui.paths import places
 from bioretrieval_tui.training import own_models, training_run, training_watch
 from bioretrieval_tui.training.contamination import TrainedTexts
 from bioretrieval_tui.training.examples import Example
@@ -446,3 +447,25 @@ def test_what_a_benchmark_lacks_is_said_with_what_it_has(
     code, _, err = call("train", "--pairs", tmp_path / "some.jsonl", "--name", "one", "-q", *words)
     assert code == 2
     assert "give pairs with negatives, or mine them from texts: --on INDEX" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--on", "nowhere"], 3, "nowhere is no index, folder or file"),
+        (["--pairs", "none.csv"], 3, "there is no file none.csv"),
+        (["--on", ".", "--pairs", "none.csv"], 2, "--on and --pairs are two sources"),
+        (["--on", "{words}", "--split", "dev"], 3, "has no split dev; --split "),
+        (["--on", "{words}", "--base", "{words}"], 1, "words holds no model: it has no"),
+        (["--on", "{words}", "--set", "kind=reranker", "--set", "lora=yes"], 2, "set lora=no"),
+    ],
+)
+@pytest.mark.parametrize("background", [True, False])
+def test_what_needs_no_text_is_said_before_anything_is_read(
+    benchmark: Path, call: Call, words: list[str], code: int, said: str, background: bool
+) -> None:
+    given = [word.replace("{words}", str(benchmark)) for word in words]
+    found, out, err = call("train", *given, "--name", "it", *["--background"] * background)
+    assert (found, out) == (code, ""), err
+    assert said in err
+    assert not list((places().state / "jobs").glob("*.json"))

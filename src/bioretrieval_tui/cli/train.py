@@ -157,8 +157,10 @@ def _carry_out(
     name, request = job.request.name, job.request
     if background:
         check_new_name(name)
-        if request.pairs and not Path(request.pairs).is_file():
-            raise NotFoundError(f"there is no file {request.pairs}")
+        if not job.download:  # what the job would find out first is told now
+            from bioretrieval_tui.training.training_run import check_request
+
+            check_request(request)
         submit(job, request.device)
         return
     from bioretrieval_tui.training import training_run

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 ABSENT = "absent"
 """The documents' part of a revision where only the queries' model is on this machine."""
+_MARKS = ("config.json", "modules.json")
+"""Files of which every folder with a model has one."""
 _KEPT = 3
 """Models that stay loaded, the least recently used leaving first: a pair and the embedded one."""
 _loaded: dict[tuple[str | None, ...], Engine] = {}
@@ -112,7 +114,13 @@ def recipe_of(model: str, recipe: Encoding | None) -> Encoding:
     """The recipe to use. Raises ModelError where there is none, or it is not supported."""
     if recipe is None and model == embedded.MODEL_ID:
         recipe = embedded.RECIPE
-    chosen = recipe or recipe_of_folder(Path(model).expanduser())
+    folder = Path(model).expanduser()
+    chosen = recipe or recipe_of_folder(folder)
+    if chosen is None and folder.is_dir() and not any((folder / one).exists() for one in _MARKS):
+        raise ModelError(
+            f"the folder {model} holds no model: it has no config.json",
+            remedy="name a folder that sentence-transformers saved, or a model by its id",
+        )
     if chosen is None:
         raise ModelError(
             f"how {model} encodes is not known",

@@ -141,20 +141,7 @@ def prepare(
     needs negatives or a teacher's scores; CorpusError: no pair is left; NotFoundError; ModelError:
     the base or the teacher is not here, or the base is too large for the memory."""
     settings = request.settings
-    recipe = encoding_of(request)
-    if reranks(request):
-        check_reranker(settings, fresh=_is_new(request), mixed=settings.mix is not None)
-    query, _ = parts_of(request.base, recipe)
-    files = files_of(query)
-    weights = sum(path.stat().st_size for path in files.folder.glob("*.safetensors")) // 4
-    need = weights * (_FULL if settings.lora is None else _ADAPTER)
-    if (have := _memory()) and need > have:
-        remedy = "--set lora=yes, or a smaller base"
-        raise ModelError(
-            f"training {request.base} takes some {need / 2**30:.1f} GiB of memory,"
-            f" and {have / 2**30:.1f} GiB are there",
-            remedy=remedy,
-        )
+    weights, need = check_request(request)
     data, index = _examples(request, reporter, remark, mines=mines)
     if settings.negatives != "mined" or not index:
         check_negatives(settings, data.examples)
@@ -169,6 +156,27 @@ def prepare(
     if (seen := steps * (settings.batch or 32)) < len(train):  # of the rest nothing is mined
         train = random.Random(settings.seed or 0).sample(train, seen)  # noqa: S311 - no secret
     return Prepared(data, train, held, index, steps, need, weights)
+
+
+def check_request(request: TrainingRequest) -> tuple[int, int]:
+    """The number of the base's weights, and the bytes of memory that training them takes. Raises as
+    `prepare` does where no text has to be read for it."""
+    require_libraries()
+    settings, recipe = request.settings, encoding_of(request)
+    if reranks(request):
+        check_reranker(settings, fresh=_is_new(request), mixed=settings.mix is not None)
+    _judged_folder(request)
+    query, _ = parts_of(request.base, recipe)
+    files = files_of(query)
+    weights = sum(path.stat().st_size for path in files.folder.glob("*.safetensors")) // 4
+    need = weights * (_FULL if settings.lora is None else _ADAPTER)
+    if (have := _memory()) and need > have:
+        raise ModelError(
+            f"training {request.base} takes some {need / 2**30:.1f} GiB of memory,"
+            f" and {have / 2**30:.1f} GiB are there",
+            remedy="--set lora=yes, or a smaller base",
+        )
+    return weights, need
 
 
 def encoding_of(request: TrainingRequest) -> Encoding:
@@ -224,24 +232,11 @@ def _examples(
     request: TrainingRequest, reporter: Reporter, remark: Remark, *, mines: bool
 ) -> tuple[ExampleSet, str]:
     """The examples, and the index that holds the documents."""
+    folder = _judged_folder(request)
     if request.pairs:
-        if request.on:
-            raise UsageError("--on and --pairs are two sources", remedy="leave one out")
         return made.file_pairs(Path(request.pairs)), ""
-    if not request.on:
-        remedy = "--on INDEX, a benchmark's folder or a file, or --pairs FILE"
-        raise UsageError("nothing to train on is named", remedy=remedy)
-    kind, folder = request.settings.pairs or "judged", Path(request.on).expanduser()
-    judged = folder.is_dir() and _is_benchmark(folder)
-    if not (judged or folder.exists() or request.on in index_names()):
-        names = ", ".join(index_names()) or "none yet"
-        what = f"{request.on} is no index, folder or file"
-        raise NotFoundError(what, remedy=f"indexes: {names}")
-    if kind == "judged" and not judged:
-        remedy = "pairs that texts hold: --set pairs=title-abstract, sentence or conclusion"
-        raise UsageError(f"{request.on} has no judgements to train on", remedy=remedy)
-    if kind == "judged":
-        _check_split(folder, request.split)
+    kind, judged = request.settings.pairs or "judged", folder is not None
+    folder = folder or Path(request.on).expanduser()
     index = _index_of(request, folder, judged, reporter, remark, mines=mines)
     opened = open_index(index, vectors=False)
     with contextlib.closing(opened):
@@ -271,6 +266,32 @@ def _examples(
         f"pairs of the kind {kind} are not made from {request.on}",
         remedy=f"--set pairs={', '.join(get_args(PairKind))}; --pairs FILE for given ones",
     )
+
+
+def _judged_folder(request: TrainingRequest) -> Path | None:
+    """The folder of the benchmark that is trained on, None for anything else. Raises UsageError and
+    NotFoundError: there is nothing to train on, or it has no such judgements."""
+    if request.pairs:
+        if request.on:
+            raise UsageError("--on and --pairs are two sources", remedy="leave one out")
+        if not Path(request.pairs).is_file():
+            raise NotFoundError(f"there is no file {request.pairs}")
+        return None
+    if not request.on:
+        remedy = "--on INDEX, a benchmark's folder or a file, or --pairs FILE"
+        raise UsageError("nothing to train on is named", remedy=remedy)
+    folder = Path(request.on).expanduser()
+    judged = folder.is_dir() and _is_benchmark(folder)
+    if not (judged or folder.exists() or request.on in index_names()):
+        names = ", ".join(index_names()) or "none yet"
+        what = f"{request.on} is no index, folder or file"
+        raise NotFoundError(what, remedy=f"indexes: {names}")
+    if (request.settings.pairs or "judged") == "judged":
+        if not judged:
+            remedy = "pairs that texts hold: --set pairs=title-abstract, sentence or conclusion"
+            raise UsageError(f"{request.on} has no judgements to train on", remedy=remedy)
+        _check_split(folder, request.split)
+    return folder if judged else None
 
 
 def _check_split(folder: Path, split: str) -> None:
