@@ -14,7 +14,7 @@ from scripted import REAL_RUN_JOB, Desk
 from bioretrieval_tui.backend.protocol import FetchBenchmarkJob, TrainJob
 from bioretrieval_tui.catalog.catalogue import Catalogue
 from bioretrieval_tui.encoding.embedded import MODEL_ID, RECIPE
-from bioretrieval_tui.errors import UsageError
+from bioretrieval_tui.errors import BioRetrievalError, UsageError
 from bioretrieval_tui.evaluation.published import hub_names
 from bioretrieval_tui.paths import save_file
 from bioretrieval_tui.training import own_models
@@ -335,3 +335,15 @@ async def test_a_training_that_was_ended_is_finished_or_deleted(
         await session.press("g", "F")
         assert scripted.began == [TrainJob(request, finish=True)]
     assert unfinished("half") is not None
+
+
+async def test_the_end_of_a_training_says_how_it_goes_on(small: Catalogue, scripted: Desk) -> None:
+    kept = begun()
+    lost = msgspec.structs.replace(kept, name="lost")  # it ended before anything was kept
+    for request, rest in ((kept, "; 4, then p resumes it"), (lost, "")):
+        async with running(make_app(small), (120, 36), pane="papers") as session:
+            session.app.jobs.submit(TrainJob(request))
+            await session.settle()
+            scripted.end(BioRetrievalError("its process is gone"))
+            await session.settle()
+            assert session.said.endswith(f"its process is gone{rest}")

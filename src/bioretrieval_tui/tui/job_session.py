@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from textual.timer import Timer
 
 from bioretrieval_tui.actions import key_of
 from bioretrieval_tui.catalog.models import Step
+from bioretrieval_tui.errors import BioRetrievalError
 from bioretrieval_tui.index.layout import CATALOGUE
 from bioretrieval_tui.tui.folders import BENCHMARK_FOLDER, first_folder
 from bioretrieval_tui.util.formatting import plural
@@ -134,6 +136,8 @@ class JobSession:
             said += f"; {key_of('own' if here else 'go-leaderboard')} shows it on the board"
         if outcome.trained is not None and app.current != "models":
             said += f"; {key_of('go-models')} shows it"
+        if outcome.state != "done" and self._is_kept(outcome.job) and app.current != "models":
+            said += f"; {key_of('go-models')}, then {key_of('resume-training')} resumes it"
         app.say(said, "bar.strong" if outcome.role == "ok" else outcome.role)
         if outcome.seconds >= LONG_JOB:
             app.run_worker(self._alert(outcome.message), group="alert")
@@ -141,6 +145,15 @@ class JobSession:
             pane.job_ended(outcome)
         if outcome.removed == app.index:
             app.index = CATALOGUE  # Search was never shown
+
+    def _is_kept(self, job: Job) -> bool:
+        """Whether a job is a training that can go on."""
+        from bioretrieval_tui.backend.protocol import TrainJob
+        from bioretrieval_tui.training.own_models import unfinished
+
+        with contextlib.suppress(BioRetrievalError):
+            return isinstance(job, TrainJob) and unfinished(job.request.name) is not None
+        return False
 
     async def _alert(self, text: str) -> None:
         """Tell those who look elsewhere that a long job ended, unless config.toml forbids it."""
