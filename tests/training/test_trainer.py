@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -108,8 +108,62 @@ def test_the_best_weights_are_kept(tiny: Path, tmp_path: Path) -> None:
     )  # fmt: skip
     seen = {one.step: one.score for one in done.watched}
     assert {0, 6} <= seen.keys()
-    assert seen[done.best] == max(seen.values())
+    assert [one.step for one in done.watched if one.kept][-1] == done.best
+    assert done.best >= max(seen, key=lambda step: (seen[step], -step))
+    assert done.best == 0 or seen[done.best] > seen[0]
     assert (moved(before, weights(model)) == set()) == (done.best == 0)
+
+
+class Looks:
+    """An evaluator that is told what it sees."""
+
+    def __init__(self, *looks: Sequence[float]) -> None:
+        self.looks, self.each = iter(looks), looks[0]
+
+    def __call__(self, _: object) -> dict[str, float]:
+        self.each = next(self.looks)
+        return {"held_ndcg@10": sum(self.each) / len(self.each)}
+
+
+@pytest.mark.parametrize(
+    ("looks", "kept"),
+    [
+        # Lower than the highest by less than chance: the last is kept.
+        ([(0.5, 0.4, 0.3, 0.6), (0.7, 0.4, 0.5, 0.8), (0.5, 0.6, 0.5, 0.7)], [0, 1, 2]),
+        # Every query is ranked a little worse: that is no chance.
+        ([(0.5, 0.4, 0.3, 0.6), (0.7, 0.6, 0.5, 0.8), (0.68, 0.58, 0.48, 0.78)], [0, 1]),
+        # It is not better than the base.
+        ([(0.5, 0.4, 0.3, 0.6), (0.2, 0.4, 0.9, 0.3)], [0]),
+        # The highest is remembered, not the one that was kept last.
+        (
+            [
+                (0.1, 0.1, 0.1, 0.1),
+                (0.9, 0.5, 0.7, 0.6),
+                (0.7, 0.6, 0.6, 0.7),
+                (0.5, 0.5, 0.6, 0.6),
+            ],
+            [0, 1, 2],
+        ),
+        ([(0.5,), (0.4,), (0.6,)], [0, 2]),
+    ],
+)
+@pytest.mark.parametrize("resumed", [False, True])
+def test_which_weights_are_kept(
+    looks: Sequence[Sequence[float]], kept: list[int], resumed: bool, tmp_path: Path
+) -> None:
+    import torch
+
+    model = torch.nn.Linear(1, 1)
+    watch = TrainingWatch(tmp_path, silent, Looks(*looks), 9, 1, "cpu")
+    watch.begin(model, resumed=False)
+    for step in range(1, len(looks)):
+        if resumed:
+            watch = TrainingWatch(tmp_path, silent, Looks(*looks[step:]), 9, 1, "cpu")
+            watch.begin(model, resumed=True)
+        watch._look(model, step)
+    assert [one.step for one in watch.watched if one.kept] == kept
+    assert watch.best is not None
+    assert watch.best.step == kept[-1]
 
 
 class Killed(InterruptedByUser):

@@ -83,7 +83,7 @@ def model_page(lineage: Lineage) -> Page:
         ("Folder", str(models_folder() / lineage.name)),
     ]
     ran = [
-        ("Steps", f"{fitted.steps:,}{of}, the best after {fitted.best:,}"),
+        ("Steps", f"{fitted.steps:,}{of}, kept after {fitted.best:,}"),
         ("Pairs a step", f"{fitted.batch:,}" if fitted.batch else ""),
         ("Pairs at a time", f"{fitted.at_once:,}: memory was short" if fitted.at_once else ""),
         ("Weights trained", f"{trained:,} of {weights:,}"),

@@ -39,20 +39,23 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
 class HeldOutScore(msgspec.Struct, frozen=True):
-    """One look at the held-out examples: after how many steps, and nDCG@10."""
+    """One look at the held-out examples: after how many steps, nDCG@10, and whether the weights
+    were kept."""
 
     step: int
     score: float
+    kept: bool = False
 
 
 class TrainingCurve(msgspec.Struct, frozen=True):
-    """How far a training is: steps that it takes, loss by step, what was watched, and the numbers
-    of weights that are trained and of all."""
+    """How far a training is: steps that it takes, loss by step, what was watched, the numbers of
+    weights that are trained and of all, and nDCG@10 of each held-out query in the highest look."""
 
     steps: int
     losses: tuple[tuple[int, float], ...] = ()
     watched: tuple[HeldOutScore, ...] = ()
     weights: tuple[int, int] = (0, 0)
+    peak: tuple[float, ...] = ()
 
     @property
     def done(self) -> int:
@@ -60,8 +63,9 @@ class TrainingCurve(msgspec.Struct, frozen=True):
 
     @property
     def best(self) -> HeldOutScore | None:
-        """The first of the highest scores."""
-        return max(self.watched, key=lambda one: one.score, default=None)
+        """The look whose weights were kept last."""
+        kept = [one for one in self.watched if one.kept]
+        return kept[-1] if kept else max(self.watched, key=lambda one: one.score, default=None)
 
 
 class Fitted(msgspec.Struct, frozen=True, omit_defaults=True):

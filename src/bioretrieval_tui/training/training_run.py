@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import msgspec
 
@@ -93,8 +93,8 @@ from bioretrieval_tui.training.training_request import TrainingPlan, TrainingReq
 from bioretrieval_tui.training.training_watch import MOST_WATCHED, between_looks, clear
 from bioretrieval_tui.util.formatting import install_command, size
 
-DISTRACTORS = 5
-"""Hard negatives of a held-out query."""
+DISTRACTORS = 6
+"""Hard negatives of a held-out query, half of them by BM25."""
 SHOWN = 10
 """Examples that are shown before anything starts."""
 HYBRID = "hybrid"
@@ -529,19 +529,25 @@ def _mined(
 ) -> tuple[list[Example], list[Example], str]:
     """The examples to train on and those held out, with negatives, and a sentence about them.
 
-    What is held out is ranked among documents of BM25, whatever their scores: those that the base
-    finds, and ranks below the answer, would make it look better than any model trained from it."""
+    What is held out is ranked among documents that BM25 and the base find, whatever their scores.
+    Without those of the base nothing is seen of what the training teaches; those alone that it
+    ranks below the answer would make it look better than any model trained from it."""
     settings = request.settings
-    if settings.negatives_by != "lexical" and not manifest_of(prepared.mined_from).encoded:
+    encoded = manifest_of(prepared.mined_from).encoded
+    if settings.negatives_by != "lexical" and not encoded:
         remark(f"{prepared.mined_from} has no vectors: negatives are mined by BM25")
         settings = msgspec.structs.replace(settings, negatives_by="lexical")
-    watching = msgspec.structs.replace(
-        settings, negatives_each=DISTRACTORS, negatives_by="lexical", negatives_margin=None
-    )
-
+    watching: list[tuple[Literal["lexical", "dense"], int]] = [("lexical", DISTRACTORS)]
+    if encoded:
+        watching = [("lexical", DISTRACTORS // 2), ("dense", DISTRACTORS)]
+    held: Sequence[Example] = prepared.held
     with _searching(prepared.mined_from, request, reporter) as index:
         found = mine(prepared.train, index, settings, reporter)
-        held = mine(prepared.held, index, watching, reporter).examples if prepared.held else ()
+        for by, each in watching if held else ():
+            how = msgspec.structs.replace(
+                settings, negatives_each=each, negatives_by=by, negatives_margin=None
+            )
+            held = mine(held, index, how, reporter).examples
     remark(found.line())
     said = f"{found.line()}, mined by {settings.negatives_by} search."
     return list(found.examples), list(held), said

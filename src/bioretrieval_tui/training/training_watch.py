@@ -4,6 +4,7 @@ weights, and the checkpoints from which a run that was ended goes on."""
 from __future__ import annotations
 
 import math
+import statistics
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -48,8 +49,9 @@ class DivergedError(BioRetrievalError):
 def evaluator_of(
     held: Sequence[Example], texts: Texts, batch: int, *, bf16: bool = False
 ) -> Any | None:
-    """Ranks the held-out documents for the held-out queries; nDCG@10. None without examples. bf16:
-    the model computes in it; vectors are compared in float32, where fewer are equal."""
+    """Ranks the held-out documents for the held-out queries; nDCG@10, and as `each` that of every
+    query. None without examples. bf16: the model computes in it; vectors are compared in float32,
+    where fewer are equal."""
     if not held:
         return None
     import torch
@@ -58,6 +60,21 @@ def evaluator_of(
     )
 
     class HeldOutEvaluator(InformationRetrievalEvaluator):  # type: ignore[misc]  # untyped there
+        each: Sequence[float] = ()
+
+        def compute_metrics(self, results: Any) -> Any:
+            self.each = [
+                self._ndcg(hits, self.relevant_docs[query])
+                for query, hits in zip(self.queries_ids, results, strict=True)
+            ]
+            return super().compute_metrics(results)
+
+        def _ndcg(self, hits: Any, relevant: set[str]) -> float:
+            best = sorted(hits, key=lambda hit: (-hit["score"], hit["corpus_id"]))[:10]
+            gains = [int(hit["corpus_id"] in relevant) for hit in best]
+            ideal = self.compute_dcg_at_k([1] * len(relevant), 10)
+            return float(self.compute_dcg_at_k(gains, 10) / ideal)
+
         def embed_inputs(self, model: Any, sentences: Any, *given: Any, **how: Any) -> torch.Tensor:
             with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
                 found: torch.Tensor = super().embed_inputs(model, sentences, *given, **how)
@@ -89,7 +106,11 @@ def between_looks(steps: int) -> int:
 
 
 class TrainingWatch:
-    """Tells progress, scores held-out examples, keeps the best weights, saves by the clock."""
+    """Tells progress, scores held-out examples, keeps the best weights, saves by the clock.
+
+    The best are the last that rank the held-out examples better than the base does and no worse
+    than the highest look, by one standard error of the difference: some dozen queries tell looks
+    apart no better, and the first of two that are alike has learned less."""
 
     def __init__(
         self,
@@ -114,6 +135,8 @@ class TrainingWatch:
         self.losses: list[tuple[int, float]] = []
         self.watched: list[HeldOutScore] = []
         self.best: HeldOutScore | None = None
+        self._peak: tuple[float, tuple[float, ...]] = (-math.inf, ())
+        """The highest look, and that of each query."""
         self.resumed = 0
         self.begun = False
         """Whether a step of this process has begun."""
@@ -127,6 +150,8 @@ class TrainingWatch:
         if kept is not None:
             self.watched, self.losses = list(kept.watched), list(kept.losses)
             self.best = kept.best
+            highest = max((one.score for one in kept.watched), default=-math.inf)
+            self._peak = (highest, kept.peak)
         else:
             self._keep()  # in the place of one that was killed before its first checkpoint
             self._look(model, 0)
@@ -219,20 +244,35 @@ class TrainingWatch:
             scores = self._evaluator(model)
         model.train(training)
         name = next(name for name in scores if name.endswith("ndcg@10"))
-        seen = HeldOutScore(step, round(float(scores[name]), 6))
+        score, each = round(float(scores[name]), 6), tuple(getattr(self._evaluator, "each", ()))
+        seen = HeldOutScore(step, score, kept=self._is_best(score, each))
         self.watched.append(seen)
         self._tell("ranking held-out queries", step, f"nDCG@10 {seen.score:.4f}")
-        if self.best is None or seen.score > self.best.score:
+        if score > self._peak[0]:
+            self._peak = (score, each)
+        if seen.kept:
             self.best = seen
             self._folder.mkdir(parents=True, exist_ok=True)
             keep(model, self._folder / BEST)
         self._keep()
 
+    def _is_best(self, score: float, each: Sequence[float]) -> bool:
+        """Whether weights that were seen now are to be kept."""
+        highest, others = self._peak
+        if score > highest:
+            return True
+        if score <= self.watched[0].score or len(each) != len(others) or len(each) < 2:
+            return False
+        lost = [other - own for own, other in zip(each, others, strict=True)]
+        return statistics.fmean(lost) <= statistics.stdev(lost) / math.sqrt(len(lost))
+
     def _keep(self) -> None:
         if self._share.rank:
             return  # the first process does
         self._told_at = time.monotonic()
-        kept = TrainingCurve(self._steps, tuple(self.losses), tuple(self.watched), self.counts)
+        kept = TrainingCurve(
+            self._steps, tuple(self.losses), tuple(self.watched), self.counts, self._peak[1]
+        )
         save_file(self._folder / CURVE, msgspec.json.encode(kept), "the state of the training")
 
     def ended(self) -> None:
