@@ -41,6 +41,7 @@ TRIALS: dict[str, dict[str, tuple[str, list[str]]]] = {
             [*_EPOCHS, "held_out=0", "lora=yes", "learning_rate=0.001", "mix=0.6"],
         ),
         "full-held-out": ("scifact", _EPOCHS),
+        "defaults": ("scifact", []),
     },
     "adapter": {
         "cloze": ("ohsumed", [*_SMALL, "pairs=sentence", "learning_rate=0.0003"]),
