@@ -165,9 +165,9 @@ def check_request(request: TrainingRequest) -> tuple[int, int]:
     settings, recipe = request.settings, encoding_of(request)
     if reranks(request):
         check_reranker(settings, fresh=_is_new(request), mixed=settings.mix is not None)
-    _judged_folder(request)
     query, _ = parts_of(request.base, recipe)
     files = files_of(query)
+    _judged_folder(request)
     weights = sum(path.stat().st_size for path in files.folder.glob("*.safetensors")) // 4
     need = weights * (_FULL if settings.lora is None else _ADAPTER)
     if (have := _memory()) and need > have:
