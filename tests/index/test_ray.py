@@ -152,9 +152,9 @@ def test_a_stopped_build_goes_on_with_what_is_not_encoded(
     with pytest.raises(InterruptedByUser):
         build_for_model("demo", [str(corpus)], embedded.MODEL_ID, device="ray", reporter=stop)
     kept = kept_vectors("demo")
-    assert 100 <= kept < 400
+    assert 100 <= kept < 240
     outcome = build_for_model("demo", [str(corpus)], embedded.MODEL_ID, device="cpu")
-    assert outcome.report.encoded == 400 - kept
+    assert outcome.report.encoded == 240 - kept
 
 
 # Faults -----------------------------------------------------------------------------------------
