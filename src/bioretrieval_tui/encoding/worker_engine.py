@@ -258,7 +258,7 @@ class WorkerEngine(Engine):
         returns its reference, None where there is none. Raises ModelError where no worker is left,
         or none begins."""
         if not self._ready and not self._joining and not flying:
-            if self._left_out is not None:
+            if self._left_out is not None and self._facts is None:  # none has ever begun
                 raise self._left_out
             raise ModelError(
                 f"no worker {self._pool.where} is left",
